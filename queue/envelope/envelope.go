@@ -1,0 +1,155 @@
+// Package envelope is the vocabulary of mail in transit: what MAIL and RCPT
+// said, where a message came from, and how each recipient fared.
+//
+// It holds values without state. The queue keeps them on disk (codec.go has the
+// lines at the head of a queue file), transports read them, reports are made of
+// them.
+package envelope
+
+import (
+	"net/netip"
+	"strconv"
+	"time"
+
+	"gatepost/router/address"
+)
+
+// QueueID numbers a message in this server. IDs grow by one, come from one
+// counter for the whole server and never repeat (spec: queue files are named
+// by it; replies, Received fields and logs show it in decimal).
+type QueueID uint64
+
+func (id QueueID) String() string { return strconv.FormatUint(uint64(id), 10) }
+
+// EnvelopeID is the sender's ENVID, decoded from xtext (RFC 3461 section 4.4).
+type EnvelopeID string
+
+// Notify is the set of reports that a recipient's sender asked for (RFC 3461
+// section 4.1). The zero value is NOTIFY=NEVER.
+type Notify uint8
+
+// The reports.
+const (
+	NotifySuccess Notify = 1 << iota
+	NotifyFailure
+	NotifyDelay
+
+	// NotifyDefault is what a RCPT without NOTIFY means.
+	NotifyDefault = NotifyFailure | NotifyDelay
+	NotifyNever   = Notify(0)
+)
+
+// Return says how much of the message a failure report returns (RFC 3461
+// section 4.3).
+type Return uint8
+
+// The amounts.
+const (
+	ReturnDefault Return = iota
+	ReturnFull
+	ReturnHeaders
+)
+
+// Body is the BODY parameter of MAIL (RFC 6152, RFC 3030).
+type Body uint8
+
+// The bodies.
+const (
+	Body7Bit Body = iota
+	Body8BitMIME
+	BodyBinaryMIME
+)
+
+// Source tells where a message came from.
+type Source struct {
+	// Tag is the submit tag: SMTP, RULE, DSN, PIPE, ALLF ...
+	Tag string
+	// IP is the peer, or the zero Addr for the server itself.
+	IP netip.Addr
+	// Account is the authenticated sender as account@domain, or empty.
+	Account string
+	// Domain is the domain in whose name the message was received, LocalIP the
+	// address that it was received on.
+	Domain  string
+	LocalIP netip.Addr
+	// Trusted sources may relay: authenticated users with the Relay service,
+	// Client IPs and the server itself.
+	Trusted bool
+}
+
+// Envelope is one message's transaction.
+type Envelope struct {
+	Source     Source
+	ReturnPath address.Address // the zero Address is <>
+	Recipients []Recipient
+	ID         EnvelopeID
+	Return     Return
+	Body       Body
+	SMTPUTF8   bool
+	// Submitted is when the server took responsibility, in UTC to the second.
+	Submitted time.Time
+	// RulesDone says that the server rules ran; they don't run again after a restart.
+	RulesDone bool
+}
+
+// State is what has become of a recipient.
+type State byte
+
+// The states, by their letter in the queue file.
+const (
+	Waiting   State = 'W'
+	Delivered State = 'D'
+	Failed    State = 'F'
+	Expired   State = 'X' // expired, or rejected by an administrator
+)
+
+// Recipient is one RCPT.
+type Recipient struct {
+	// Address is the recipient as it was given.
+	Address address.Address
+	// Original is ORCPT as "type;address", decoded from xtext, or empty (RFC 3461 section 4.2).
+	Original string
+	Notify   Notify
+	State    State
+	// Warned counts the delay reports sent so far.
+	Warned int
+}
+
+// Action is the Action field of a delivery report (RFC 3464 section 2.3.3).
+type Action uint8
+
+// The actions. ActionDelayed means: try again later.
+const (
+	ActionDelayed Action = iota
+	ActionFailed
+	ActionDelivered
+	ActionRelayed
+	ActionExpanded
+)
+
+func (a Action) String() string {
+	return [...]string{"delayed", "failed", "delivered", "relayed", "expanded"}[a]
+}
+
+// Code is an enhanced status code (RFC 3463): class, subject, detail.
+type Code [3]int
+
+func (c Code) String() string {
+	return strconv.Itoa(c[0]) + "." + strconv.Itoa(c[1]) + "." + strconv.Itoa(c[2])
+}
+
+// Status is the outcome of one delivery attempt to one recipient.
+type Status struct {
+	Action Action
+	Code   Code
+	// Text is one or more lines for people, as it appears in reports and logs:
+	// "Delivered to the user mailbox", "account is full (quota exceeded)".
+	Text string
+	// Remote is the host that decided, and Reply what it said, when the
+	// decision was made by another server.
+	Remote string
+	Reply  string
+	// Queue says that the whole logical queue has to wait, not this recipient
+	// alone: the host does not answer, the account is full.
+	Queue bool
+}

@@ -1,0 +1,53 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+)
+
+func TestKindOf(t *testing.T) {
+	inner := New("a.B", NotFound, "unknown user account")
+	for _, c := range []struct {
+		name string
+		err  error
+		want Kind
+	}{
+		{"nil cause stays internal", errors.New("x"), Internal},
+		{"own kind", inner, NotFound},
+		{"wrapped by fmt", fmt.Errorf("open: %w", inner), NotFound},
+		{"Wrap with Internal keeps the inner kind", Wrap("c.D", Internal, inner), NotFound},
+		{"Wrap with a kind replaces it", Wrap("c.D", Denied, inner), Denied},
+		{"full disk", &os.PathError{Op: "write", Err: syscall.ENOSPC}, NoSpace},
+		{"canceled", context.Canceled, Canceled},
+	} {
+		if got := KindOf(c.err); got != c.want {
+			t.Errorf("%s: KindOf = %v, want %v", c.name, got, c.want)
+		}
+	}
+	if Wrap("x", Denied, nil) != nil {
+		t.Error("Wrap of nil is not nil")
+	}
+}
+
+func TestTextHidesCauses(t *testing.T) {
+	err := Wrap("accounts.Open", Internal, fmt.Errorf("open /secret/path: %w", New("x", NoMailbox, "")))
+	if got := Text(err); got != "no such mailbox" {
+		t.Errorf("Text = %q", got)
+	}
+	err = Wrap("accounts.Open", Internal, New("x", NoMailbox, "no mailbox Trash"))
+	if got := Text(err); got != "no mailbox Trash" {
+		t.Errorf("Text = %q", got)
+	}
+}
+
+func TestEveryKindHasAName(t *testing.T) {
+	for _, k := range Kinds() {
+		if k.String() == "" {
+			t.Errorf("kind %d has no name", k)
+		}
+	}
+}
