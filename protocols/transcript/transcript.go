@@ -35,7 +35,11 @@ package transcript
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -61,22 +65,59 @@ func TLS(c *tls.Config) Option { return func(p *player) { p.tls = c } }
 // Timeout is how long the player waits for each expected line; 10 seconds by default.
 func Timeout(d time.Duration) Option { return func(p *player) { p.timeout = d } }
 
-type player struct {
-	vars    map[string]string
-	tls     *tls.Config
-	timeout time.Duration
-}
-
 // Play plays the transcript in the file at path. It fails t at the first line
 // that does not fit, and closes the connections that it opened.
 func Play(t testing.TB, dial Dial, path string, options ...Option) {
 	t.Helper()
-	t.Fatal("transcript: not written yet")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := play(path, text, dial, options...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// play is Play without a test.
+func play(path string, text []byte, dial Dial, options ...Option) error {
+	d, err := parse(path, text)
+	if err != nil {
+		return err
+	}
+	p := &player{
+		dialogue: d,
+		dial:     dial,
+		vars:     map[string]string{},
+		tls:      &tls.Config{InsecureSkipVerify: true},
+		timeout:  10 * time.Second,
+		conns:    map[int]*conn{},
+	}
+	for _, o := range options {
+		o(p)
+	}
+	defer p.close()
+	for _, s := range d.steps {
+		if err := p.play(s); err != nil {
+			return fmt.Errorf("%s:%d: %s\n%w", path, s.line, s.source, err)
+		}
+	}
+	return nil
 }
 
 // PlayAll plays every file that the pattern matches, each as a subtest with
-// its own server: start is called for each, and returns how to reach it.
+// its own server: start is called for each, and returns how to reach it. A pattern
+// that matches nothing fails the test.
 func PlayAll(t *testing.T, pattern string, start func(t *testing.T) Dial, options ...Option) {
 	t.Helper()
-	t.Fatal("transcript: not written yet")
+	paths, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(paths) == 0 {
+		t.Fatalf("transcript: no file matches %s", pattern)
+	}
+	for _, path := range paths {
+		name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+		t.Run(name, func(t *testing.T) { Play(t, start(t), path, options...) })
+	}
 }
