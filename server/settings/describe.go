@@ -1,0 +1,121 @@
+package settings
+
+import (
+	"reflect"
+	"strings"
+
+	"gatepost/server/dataformat"
+)
+
+// Setting describes one declared setting for documents, the CLI and forms.
+type Setting struct {
+	Key     string
+	Type    string   // flag, number, string, size, period, rate, IP list, list, dictionary, listeners ...
+	Values  []string // the words of an enumeration
+	Unit    string
+	Default string // as written in a file
+	Level   string // basic, advanced or expert
+	Help    string
+	Since   string
+	// Value is the present value in the struct that was described.
+	Value dataformat.Value
+}
+
+// Describe lists the declared settings of src, a pointer to a settings struct,
+// in the order of their declaration.
+func Describe(src any) []Setting {
+	v := reflect.ValueOf(src).Elem()
+	fs, err := fields(v.Type())
+	if err != nil {
+		return nil
+	}
+	out := make([]Setting, len(fs))
+	for i, f := range fs {
+		out[i] = f.Setting
+		out[i].Value = f.value(v.FieldByIndex(f.index))
+	}
+	return out
+}
+
+// Check reports what is wrong with the declaration of a settings struct: a
+// default that its field does not take, a key twice, no help. Tests call it.
+func Check(src any) error {
+	fresh := reflect.New(reflect.TypeOf(src).Elem())
+	fs, err := fields(fresh.Type().Elem())
+	if err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, f := range fs {
+		switch {
+		case seen[f.Key]:
+			return declarationError(f.Key + " is declared twice")
+		case f.Help == "":
+			return declarationError(f.Key + " has no help")
+		}
+		seen[f.Key] = true
+	}
+	return load(fresh.Interface(), dataformat.Dict{})
+}
+
+type declarationError string
+
+func (e declarationError) Error() string { return string(e) }
+
+func typeName(t reflect.Type) string {
+	switch reflect.New(t).Interface().(type) {
+	case *Size:
+		return "size"
+	case *Period:
+		return "period"
+	case *Rate:
+		return "rate"
+	case *IPList:
+		return "IP list"
+	case *Listeners:
+		return "listeners"
+	case *Flag:
+		return "flag"
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return "flag"
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		return "number"
+	case reflect.Slice:
+		return "list"
+	case reflect.Map:
+		return "dictionary"
+	case reflect.String:
+		return "string"
+	}
+	return strings.ToLower(t.Name())
+}
+
+// Table prints settings as the rows of a table for a reference page, one row
+// per setting: key, values, default, meaning.
+func Table(list []Setting) string {
+	var b strings.Builder
+	b.WriteString("| setting | values | default | level | since | meaning |\n|---|---|---|---|---|---|\n")
+	for _, s := range list {
+		values := s.Type
+		if len(s.Values) > 0 {
+			values = strings.Join(s.Values, ", ")
+		}
+		if s.Unit != "" {
+			values += " (" + s.Unit + ")"
+		}
+		def := s.Default
+		if def == "" {
+			def = "–"
+		} else {
+			def = "`" + def + "`"
+		}
+		row := []string{"`" + s.Key + "`", values, def, s.Level, s.Since, s.Help}
+		for _, cell := range row {
+			b.WriteString("| " + strings.ReplaceAll(cell, "|", "\\|") + " ")
+		}
+		b.WriteString("|\n")
+	}
+	return b.String()
+}

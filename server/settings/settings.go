@@ -1,0 +1,82 @@
+// Package settings is how every part of the server declares, reads and prints
+// what an administrator can change.
+//
+// # Declaring
+//
+// A part has one struct. A field with a "key" tag is one setting:
+//
+//	type Settings struct {
+//		settings.Kept
+//		MaxMessageSize settings.Size `key:"MaxMessageSize" default:"50M" unit:"bytes" level:"basic" since:"0.1" help:"largest message that is accepted"`
+//	}
+//
+// The key is the word of the settings file and of the CLI. The default is
+// written as in a file. level says whom a setting is for (basic, advanced,
+// expert), values lists the words of an enumeration separated by "|". That one
+// declaration feeds the file, the CLI, the administrator's pages and the
+// reference page, see Describe.
+//
+// # Files
+//
+// A settings file is a dictionary of the data format. It holds explicit values
+// only; what it does not name has its default. Keys that this version does not
+// know are kept when the struct embeds Kept, so that a file survives a program
+// that is older than it. A value that cannot be read is an error that names the
+// key and the reason; the part then goes on with what it had.
+//
+// # Values
+//
+// Size, Period, Rate, IPList, Flag and Listener read the forms of the data
+// format; numbers are accepted as 5, "5", #5 and "#5". A field of another type
+// takes part by the two methods of Value.
+//
+// A running part sees an immutable snapshot through Live.
+package settings
+
+import (
+	"sync/atomic"
+
+	"gatepost/server/dataformat"
+)
+
+// Value is a type that can be the field of a settings struct.
+type Value interface {
+	// SetValue reads what a file or a command gave. The error is a reason
+	// without the key: `"12X" is not a size`.
+	SetValue(v dataformat.Value) error
+	// DataValue is what a file gets.
+	DataValue() dataformat.Value
+}
+
+// Kept remembers the dictionary that a struct was loaded from, so that unknown
+// keys are not lost when it is saved. Settings structs embed it.
+type Kept struct{ loaded dataformat.Dict }
+
+func (k *Kept) keep(d dataformat.Dict) { k.loaded = d }
+func (k *Kept) kept() dataformat.Dict  { return k.loaded }
+
+type keeper interface {
+	keep(dataformat.Dict)
+	kept() dataformat.Dict
+}
+
+// Validator is a settings struct that checks its values together once they are loaded.
+type Validator interface{ Validate() error }
+
+// Live is the current snapshot of a part's settings. A snapshot is never
+// changed once it is set; readers keep the one they got for as long as they need
+// one consistent view.
+type Live[T any] struct{ p atomic.Pointer[T] }
+
+// NewLive returns a Live that holds v.
+func NewLive[T any](v *T) *Live[T] {
+	l := new(Live[T])
+	l.p.Store(v)
+	return l
+}
+
+// Get returns the current snapshot.
+func (l *Live[T]) Get() *T { return l.p.Load() }
+
+// Set replaces the snapshot.
+func (l *Live[T]) Set(v *T) { l.p.Store(v) }
