@@ -1,0 +1,499 @@
+package envelope
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"gatepost/router/address"
+	"gatepost/server/fault"
+)
+
+// The head of a queue file: lines that begin with a letter and a space, then
+// one empty line, then the message. Lines of the head end in LF, the message
+// has CRLF as on the wire. The order of the lines is free; letters that we do
+// not know are skipped.
+//
+//	V 1                                          version of these lines
+//	S <user@dom> SMTP [192.0.2.10]               authenticated sender, submit tag, peer
+//	A dom [192.0.2.1]                            domain and local address of the listener
+//	O L                                          L: from a user or the server; T: from a stranger
+//	E QQ314159 HDRS                              ENVID in xtext or -, RET or -
+//	B 8BITMIME SMTPUTF8                          BODY, SMTPUTF8
+//	P I 26-04-2019 15:57:14 0000 ____ ____ <a>   return-path
+//	R W 26-04-2019 15:57:14 0000 ____ _FY_ <b>   recipient, one line each
+//	N rfc822;b@dom                               ORCPT of the R line before it
+//
+// P and R have fixed columns, so that a state letter and the counter after the
+// time can be overwritten in place. Files without a V line come from older
+// servers: their message may have LF as line end.
+const (
+	// Version is what AppendHead writes.
+	Version = 1
+
+	// MaxHead bounds the head that ReadHead accepts, MaxLine one line of it.
+	MaxHead = 64 << 20
+	MaxLine = 8 << 10
+
+	stateColumn  = 2
+	dateColumn   = 4
+	warnedColumn = 24
+	notifyColumn = 34
+	addrColumn   = 39
+	timeLayout   = "02-01-2006 15:04:05"
+)
+
+// Layout says where in a queue file the parts are that change or move.
+type Layout struct {
+	// Message is where the message starts, after the empty line.
+	Message int64
+	// ReturnPath and Recipients are the starts of the P line and of each R line.
+	ReturnPath int64
+	Recipients []int64
+	// Version is the number of the V line, 0 without one.
+	Version int
+}
+
+// StateAt is the offset of the state letter of recipient i.
+func (l *Layout) StateAt(i int) int64 { return l.Recipients[i] + stateColumn }
+
+// WarnedAt is the offset of the four digits that count the delay reports of recipient i.
+func (l *Layout) WarnedAt(i int) int64 { return l.Recipients[i] + warnedColumn }
+
+// RulesDoneAt is the offset of the letter that becomes E when the server rules are done.
+func (l *Layout) RulesDoneAt() int64 { return l.ReturnPath + stateColumn }
+
+// FormatWarned is the text for WarnedAt.
+func FormatWarned(n int) string {
+	n = max(0, min(n, 9999))
+	s := strconv.Itoa(n)
+	return "0000"[len(s):] + s
+}
+
+// AppendHead appends the head of e, with the empty line that ends it. It fails
+// with fault.Invalid when a value cannot stand in a line.
+func AppendHead(dst []byte, e *Envelope) ([]byte, Layout, error) {
+	w := headWriter{buf: dst, start: len(dst)}
+	w.head(e)
+	if w.bad != "" {
+		return dst, Layout{}, fault.Newf("envelope.AppendHead", fault.Invalid, "%s cannot be stored in an envelope", w.bad)
+	}
+	w.layout.Message = int64(len(w.buf) - w.start)
+	return w.buf, w.layout, nil
+}
+
+type headWriter struct {
+	buf    []byte
+	start  int
+	layout Layout
+	bad    string // what could not be written, or empty
+}
+
+func (w *headWriter) head(e *Envelope) {
+	w.layout.Version = Version
+	w.raw("V 1\n")
+	w.source(&e.Source)
+	if e.ID != "" || e.Return != ReturnDefault {
+		w.raw("E ")
+		switch e.ID {
+		case "":
+			w.raw("-")
+		case "-": // the sign for none
+			w.raw("+2D")
+		default:
+			w.buf = AppendXText(w.buf, string(e.ID))
+		}
+		w.raw([...]string{ReturnDefault: " -\n", ReturnFull: " FULL\n", ReturnHeaders: " HDRS\n"}[e.Return])
+	}
+	if e.Body != Body7Bit || e.SMTPUTF8 {
+		w.raw([...]string{Body7Bit: "B 7BIT", Body8BitMIME: "B 8BITMIME", BodyBinaryMIME: "B BINARYMIME"}[e.Body])
+		if e.SMTPUTF8 {
+			w.raw(" SMTPUTF8")
+		}
+		w.raw("\n")
+	}
+	state := byte('I')
+	if e.RulesDone {
+		state = 'E'
+	}
+	w.layout.ReturnPath = int64(len(w.buf) - w.start)
+	w.path('P', state, e.Submitted, 0, NotifyNever, e.ReturnPath)
+	w.layout.Recipients = make([]int64, len(e.Recipients))
+	for i := range e.Recipients {
+		r := &e.Recipients[i]
+		w.layout.Recipients[i] = int64(len(w.buf) - w.start)
+		state := r.State
+		if state == 0 {
+			state = Waiting
+		}
+		w.path('R', byte(state), e.Submitted, r.Warned, r.Notify, r.Address)
+		w.original(r.Original)
+	}
+	w.raw("\n")
+}
+
+func (w *headWriter) source(s *Source) {
+	w.raw("S ")
+	if s.Account != "" {
+		w.raw("<")
+		w.text("the authenticated sender", s.Account)
+		w.raw("> ")
+	}
+	tag := s.Tag
+	if tag == "" {
+		tag = "UNKNOWN"
+	}
+	if strings.ContainsAny(tag, " <[") {
+		w.bad = "the submit tag"
+	}
+	w.text("the submit tag", tag)
+	w.raw(" ")
+	w.ip(s.IP)
+	w.raw("\n")
+	if s.Domain != "" || s.LocalIP.IsValid() {
+		w.raw("A ")
+		if s.Domain != "" {
+			if strings.ContainsAny(s.Domain, " [") {
+				w.bad = "the domain of the source"
+			}
+			w.text("the domain of the source", s.Domain)
+		}
+		if s.LocalIP.IsValid() {
+			if s.Domain != "" {
+				w.raw(" ")
+			}
+			w.ip(s.LocalIP)
+		}
+		w.raw("\n")
+	}
+	if s.Trusted {
+		w.raw("O L\n")
+	} else {
+		w.raw("O T\n")
+	}
+}
+
+func (w *headWriter) path(letter, state byte, t time.Time, warned int, n Notify, a address.Address) {
+	w.buf = append(w.buf, letter, ' ', state, ' ')
+	if y := t.UTC().Year(); y < 0 || y > 9999 {
+		t = time.Time{}
+	}
+	w.buf = t.UTC().AppendFormat(w.buf, timeLayout)
+	w.raw(" ")
+	w.raw(FormatWarned(warned))
+	w.raw(" ____ ")
+	w.flag(n, NotifySuccess, 'S')
+	w.flag(n, NotifyFailure, 'F')
+	w.flag(n, NotifyDelay, 'Y')
+	w.raw("_ <")
+	if !a.IsNull() {
+		w.text("the address", a.String())
+	}
+	w.raw(">\n")
+}
+
+func (w *headWriter) original(orcpt string) {
+	if orcpt == "" {
+		return
+	}
+	kind, addr, ok := strings.Cut(orcpt, ";")
+	if !ok || strings.ContainsAny(kind, " ") {
+		w.bad = "the original recipient"
+		return
+	}
+	w.raw("N ")
+	w.text("the original recipient", kind)
+	w.raw(";")
+	w.buf = AppendXText(w.buf, addr)
+	w.raw("\n")
+}
+
+func (w *headWriter) flag(n, bit Notify, letter byte) {
+	if n&bit == 0 {
+		letter = '_'
+	}
+	w.buf = append(w.buf, letter)
+}
+
+func (w *headWriter) ip(ip netip.Addr) {
+	if !ip.IsValid() {
+		w.raw("[0.0.0.0]")
+		return
+	}
+	w.buf = append(w.buf, '[')
+	w.buf = ip.Unmap().WithZone("").AppendTo(w.buf)
+	w.buf = append(w.buf, ']')
+}
+
+func (w *headWriter) raw(s string) { w.buf = append(w.buf, s...) }
+
+// text writes a value that came from outside: it must not be able to start a
+// line of its own, nor to make a line that ReadHead refuses.
+func (w *headWriter) text(what, s string) {
+	if len(s) > MaxLine/2 || strings.ContainsAny(s, "\r\n\x00") {
+		w.bad = what
+		return
+	}
+	w.raw(s)
+}
+
+// ReadHead reads the head of a queue file and leaves r at the message. A head
+// that breaks the form gives fault.Corrupt, one of a newer version
+// fault.Unsupported, and failures of r come back as they are.
+func ReadHead(r *bufio.Reader) (*Envelope, Layout, error) {
+	p := headReader{env: new(Envelope)}
+	for {
+		line, err := readLine(r)
+		if err != nil {
+			return nil, Layout{}, err
+		}
+		start := p.at
+		p.at += int64(len(line))
+		if p.at > MaxHead {
+			return nil, Layout{}, corrupt("the envelope is too long")
+		}
+		line = bytes.TrimSuffix(line, []byte("\n"))
+		line = bytes.TrimSuffix(line, []byte("\r"))
+		if len(line) == 0 {
+			break
+		}
+		if len(line) < 2 || line[1] != ' ' || line[0] < 'A' || line[0] > 'Z' {
+			return nil, Layout{}, corrupt("a line of the envelope has no letter")
+		}
+		if err := p.line(start, line[0], string(line)); err != nil {
+			return nil, Layout{}, err
+		}
+	}
+	if !p.path || len(p.env.Recipients) == 0 {
+		return nil, Layout{}, corrupt("the envelope is incomplete")
+	}
+	p.layout.Message = p.at
+	return p.env, p.layout, nil
+}
+
+func corrupt(text string) error { return fault.New("envelope.ReadHead", fault.Corrupt, text) }
+
+// readLine reads up to and with LF; the line is valid until the next read.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	line, err := r.ReadSlice('\n')
+	switch {
+	case err == nil:
+		if len(line) > MaxLine {
+			return nil, corrupt("a line of the envelope is too long")
+		}
+		return line, nil
+	case errors.Is(err, io.EOF):
+		return nil, corrupt("the envelope has no end")
+	case !errors.Is(err, bufio.ErrBufferFull):
+		return nil, err
+	}
+	long := append([]byte(nil), line...)
+	for len(long) <= MaxLine {
+		line, err = r.ReadSlice('\n')
+		long = append(long, line...)
+		switch {
+		case err == nil && len(long) <= MaxLine:
+			return long, nil
+		case errors.Is(err, io.EOF):
+			return nil, corrupt("the envelope has no end")
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return nil, err
+		}
+	}
+	return nil, corrupt("a line of the envelope is too long")
+}
+
+type headReader struct {
+	env    *Envelope
+	layout Layout
+	at     int64
+	path   bool // a P line was read
+}
+
+func (p *headReader) line(start int64, letter byte, line string) error {
+	switch letter {
+	case 'V':
+		v, err := strconv.Atoi(strings.TrimSpace(line[2:]))
+		if err != nil || v < 1 {
+			return corrupt("the version is not a number")
+		}
+		if v > Version {
+			return fault.Newf("envelope.ReadHead", fault.Unsupported, "queue file of version %d, we know %d", v, Version)
+		}
+		p.layout.Version = v
+	case 'S':
+		return p.source(line[2:])
+	case 'A':
+		return p.listener(line[2:])
+	case 'O':
+		p.env.Source.Trusted = strings.Contains(line[2:], "L")
+	case 'E':
+		return p.envelopeID(strings.Fields(line[2:]))
+	case 'B':
+		p.body(strings.Fields(line[2:]))
+	case 'P':
+		f, err := parsePath(line)
+		if err != nil {
+			return err
+		}
+		p.path = true
+		p.layout.ReturnPath = start
+		p.env.ReturnPath = f.addr
+		p.env.RulesDone = f.state == 'E'
+		p.env.Submitted = f.time
+	case 'R':
+		f, err := parsePath(line)
+		if err != nil {
+			return err
+		}
+		if f.addr.IsNull() {
+			return corrupt("a recipient has no address")
+		}
+		if p.env.Submitted.IsZero() {
+			p.env.Submitted = f.time
+		}
+		p.layout.Recipients = append(p.layout.Recipients, start)
+		p.env.Recipients = append(p.env.Recipients, Recipient{
+			Address: f.addr, Notify: f.notify, State: State(f.state), Warned: f.warned,
+		})
+	case 'N':
+		return p.original(line[2:])
+	}
+	return nil
+}
+
+func (p *headReader) source(s string) error {
+	src := &p.env.Source
+	if strings.HasPrefix(s, "<") {
+		end := strings.LastIndex(s, "> ")
+		if end < 0 {
+			return corrupt("the authenticated sender has no end")
+		}
+		src.Account, s = s[1:end], s[end+2:]
+	}
+	tag, rest, _ := strings.Cut(strings.TrimSpace(s), " ")
+	src.Tag = tag
+	src.IP = parseIP(rest)
+	return nil
+}
+
+func (p *headReader) listener(s string) error {
+	for _, word := range strings.Fields(s) {
+		if strings.HasPrefix(word, "[") {
+			p.env.Source.LocalIP = parseIP(word)
+		} else {
+			p.env.Source.Domain = word
+		}
+	}
+	return nil
+}
+
+// parseIP reads [192.0.2.1], [2001:db8::1] or [IPv6:2001:db8::1]. What is no
+// address, or stands for the server itself, gives the zero Addr: older servers
+// wrote other things here, and delivery does not depend on it.
+func parseIP(s string) netip.Addr {
+	s = strings.TrimSpace(s)
+	s = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
+	s = strings.TrimPrefix(s, "IPv6:")
+	ip, err := netip.ParseAddr(s)
+	if err != nil || ip == netip.IPv4Unspecified() {
+		return netip.Addr{}
+	}
+	return ip.Unmap().WithZone("")
+}
+
+func (p *headReader) envelopeID(words []string) error {
+	if len(words) == 0 {
+		return corrupt("the E line is empty")
+	}
+	if words[0] != "-" {
+		id, err := DecodeXText(words[0])
+		if err != nil {
+			return corrupt("the ENVID is not xtext")
+		}
+		p.env.ID = EnvelopeID(id)
+	}
+	if len(words) > 1 {
+		switch words[1] {
+		case "FULL":
+			p.env.Return = ReturnFull
+		case "HDRS":
+			p.env.Return = ReturnHeaders
+		}
+	}
+	return nil
+}
+
+func (p *headReader) body(words []string) {
+	for _, w := range words {
+		switch w {
+		case "8BITMIME":
+			p.env.Body = Body8BitMIME
+		case "BINARYMIME":
+			p.env.Body = BodyBinaryMIME
+		case "SMTPUTF8":
+			p.env.SMTPUTF8 = true
+		}
+	}
+}
+
+func (p *headReader) original(s string) error {
+	n := len(p.env.Recipients)
+	if n == 0 {
+		return corrupt("an N line without a recipient")
+	}
+	kind, text, ok := strings.Cut(strings.TrimSpace(s), ";")
+	if !ok {
+		return corrupt("an N line without an address type")
+	}
+	addr, err := DecodeXText(text)
+	if err != nil {
+		return corrupt("an N line is not xtext")
+	}
+	p.env.Recipients[n-1].Original = kind + ";" + addr
+	return nil
+}
+
+// pathLine is a P or R line.
+type pathLine struct {
+	state  byte
+	time   time.Time
+	warned int
+	notify Notify
+	addr   address.Address
+}
+
+func parsePath(line string) (pathLine, error) {
+	var f pathLine
+	if len(line) < addrColumn+2 || line[addrColumn] != '<' || !strings.HasSuffix(line, ">") {
+		return f, corrupt("a path line has the wrong columns")
+	}
+	f.state = line[stateColumn]
+	t, err := time.ParseInLocation(timeLayout, line[dateColumn:dateColumn+len(timeLayout)], time.UTC)
+	if err != nil {
+		return f, corrupt("a path line has no date")
+	}
+	f.time = t
+	if f.warned, err = strconv.Atoi(line[warnedColumn : warnedColumn+4]); err != nil || f.warned < 0 {
+		return f, corrupt("a path line has no counter")
+	}
+	flags := line[notifyColumn : notifyColumn+4]
+	for i, n := range []Notify{NotifySuccess, NotifyFailure, NotifyDelay} {
+		if flags[i] != '_' {
+			f.notify |= n
+		}
+	}
+	text := line[addrColumn+1 : len(line)-1]
+	if text == "" {
+		return f, nil
+	}
+	if f.addr, err = address.Parse(text); err != nil {
+		return f, corrupt("an address does not parse")
+	}
+	return f, nil
+}
