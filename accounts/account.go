@@ -1,0 +1,192 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"gatepost/accounts/mailbox"
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+	"gatepost/server/settings"
+)
+
+// Account is an immutable snapshot of one account: what its files said when it
+// was read. A session may keep it; limits that are changed meanwhile hold for
+// its mailboxes all the same.
+type Account struct {
+	// Name and Domain are the real names, in lower case.
+	Name, Domain string
+	// ID is the account's number in the message store. It never changes, not
+	// even when the account is renamed.
+	ID uint64
+
+	dir      string
+	explicit dataformat.Dict // account.settings, with the reserved keys
+	layers   []dataformat.Dict
+	settings AccountSettings
+	password storedPassword
+	domain   *domain
+	mail     *mailbox.Account
+
+	scramOnce sync.Once // derives the credentials of a reversible password
+	scramOf   ScramCredentials
+	scramErr  error
+}
+
+// Address returns name@domain.
+func (a *Account) Address() string { return a.Name + "@" + a.Domain }
+
+// Mail returns the account's mailboxes.
+func (a *Account) Mail() *mailbox.Account { return a.mail }
+
+// Dir returns the absolute path of the account's directory.
+func (a *Account) Dir() string { return a.dir }
+
+// Settings returns the effective settings. They are shared and must not be changed.
+func (a *Account) Settings() *AccountSettings { return &a.settings }
+
+// DomainSettings returns the effective settings of the account's domain. They
+// are shared and must not be changed.
+func (a *Account) DomainSettings() *DomainSettings { return &a.domain.settings }
+
+// Enabled reports whether the account may use a service, as objects are named
+// in AccessModes: Mail, Relay, POP, IMAP, PWD ... Both the account and its
+// domain have to allow it, and the domain must not be suspended.
+func (a *Account) Enabled(service string) bool {
+	return !a.domain.suspended && a.settings.AccessModes.Has(service) && a.domain.settings.DomainAccessModes.Has(service)
+}
+
+// Setting returns the effective value of any account setting, or nil when
+// nobody sets it and it has no default.
+func (a *Account) Setting(key string) dataformat.Value {
+	if v, ok := lookup(key, a.layers); ok {
+		return v
+	}
+	if v, ok := accountDefaults()[key]; ok {
+		return v
+	}
+	return nil
+}
+
+// HasPassword reports whether there is a password that could be used.
+func (a *Account) HasPassword() bool { return a.password != nil }
+
+// Account returns the account with a name in a domain, which may be given by an
+// alias of the domain; an empty domain is the Main Domain. The name is the
+// account's own: aliases of accounts are resolved by the router. Errors:
+// NoDomain, NotFound, Corrupt.
+func (s *Store) Account(ctx context.Context, domain, name string) (*Account, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fault.Wrap("accounts.Account", fault.Canceled, err)
+	}
+	return s.account(accountKey{s.realDomain(domain), fold(name)})
+}
+
+func (s *Store) account(k accountKey) (*Account, error) {
+	return s.accounts.get(k, func() (*Account, error) { return s.loadAccount(k) })
+}
+
+// loadAccount reads the files of an account.
+func (s *Store) loadAccount(k accountKey) (*Account, error) {
+	const op = "accounts.Account"
+	d, err := s.domain(k.domain)
+	if err != nil {
+		return nil, err
+	}
+	a := &Account{Name: k.name, Domain: k.domain, domain: d, dir: filepath.Join(d.dir, k.name+accountSuffix)}
+	if !validObject(k.name) {
+		return nil, fault.New(op, fault.NotFound, "unknown user account")
+	}
+	v, err := dataformat.ReadFile(filepath.Join(a.dir, accountFile))
+	if err != nil {
+		return nil, fault.Wrap(op, fault.Corrupt, err)
+	}
+	if v == nil {
+		if _, err := os.Stat(a.dir); err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil, fault.New(op, fault.NotFound, "unknown user account")
+			}
+			return nil, fault.Wrap(op, fault.Internal, err)
+		}
+		v = dataformat.Dict{}
+	}
+	var ok bool
+	if a.explicit, ok = v.(dataformat.Dict); !ok {
+		return nil, fault.Wrap(op, fault.Corrupt, errors.New(accountFile+" of "+k.String()+" is not a dictionary"))
+	}
+	if err := s.identify(a); err != nil {
+		return nil, err
+	}
+	s.resolve(a)
+	return a, nil
+}
+
+// resolve fills what follows from the explicit settings.
+func (s *Store) resolve(a *Account) {
+	bad := s.badSetting(a.Address(), accountFile)
+	a.layers = accountLayers(a.explicit, a.domain)
+	settings.LoadLayers(&a.settings, a.layers, bad)
+	if a.settings.Password != "" {
+		p, err := s.keys.parsePassword(a.settings.Password)
+		if err != nil {
+			bad(keyPassword, err)
+		} else {
+			a.password = p
+		}
+	}
+	a.mail = s.mail.Account(s.owner(a))
+}
+
+// owner tells the message store of an account.
+func (s *Store) owner(a *Account) mailbox.Owner {
+	limits := mailbox.Limits{
+		MaxSize:        int64(a.settings.MaxAccountSize),
+		MaxMailboxes:   a.settings.MaxMailboxes,
+		SuspendPercent: a.settings.QuotaSuspend,
+	}
+	return mailbox.Owner{ID: a.ID, Dir: a.dir, Limits: func() mailbox.Limits { return limits }}
+}
+
+// badSetting reports values that cannot be read in a file of an object.
+func (s *Store) badSetting(object, file string) func(string, error) {
+	return func(key string, reason error) {
+		s.log.Warn("bad setting ignored", "object", object, "file", file, "key", key, "error", reason)
+	}
+}
+
+// explicitSettings are the settings that the account itself sets, without the
+// server's own keys.
+func (a *Account) explicitSettings() dataformat.Dict {
+	out := visible(a.explicit)
+	delete(out, keyPrefs)
+	return out
+}
+
+// effectiveSettings merges what the account has and inherits.
+func (a *Account) effectiveSettings() dataformat.Dict {
+	out := accountDefaults()
+	for i := len(a.layers) - 1; i >= 0; i-- {
+		maps.Copy(out, visible(a.layers[i]))
+	}
+	delete(out, keyServiceClasses)
+	delete(out, keyPrefs)
+	for k, v := range out {
+		if s, ok := v.(dataformat.String); ok && s == "" {
+			delete(out, k)
+		}
+	}
+	return out
+}
+
+// validObject reports whether a folded name may name an object: it is checked
+// before a name becomes part of a path.
+func validObject(name string) bool {
+	_, err := checkName("", name)
+	return err == nil && !strings.ContainsAny(name, "/\\\x00")
+}

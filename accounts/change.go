@@ -1,0 +1,311 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+	"gatepost/server/settings"
+)
+
+// This file reads and changes the settings, passwords and aliases of accounts.
+
+// checkAccountSettings refuses values that the declared settings do not take.
+func checkAccountSettings(op string, given dataformat.Dict) error {
+	return check(op, new(AccountSettings), given)
+}
+
+func check(op string, declared any, given dataformat.Dict) error {
+	values := make(dataformat.Dict, len(given))
+	for k, v := range given {
+		if !settings.IsDefault(v) {
+			values[k] = v
+		}
+	}
+	if err := settings.Load(declared, values); err != nil {
+		return fault.Newf(op, fault.Invalid, "%s", fault.Text(err))
+	}
+	return nil
+}
+
+// changed applies an update to explicit settings; a new Password is stored as
+// the resulting PasswordEncryption asks.
+func (s *Store) changed(op string, d *domain, explicit, update dataformat.Dict) (dataformat.Dict, error) {
+	out := settings.Merge(explicit, update)
+	v, given := update[keyPassword]
+	if !given || settings.IsDefault(v) {
+		return out, nil
+	}
+	password, ok := dataformat.Text(v)
+	switch {
+	case !ok:
+		return nil, fault.New(op, fault.Invalid, "Password: a string is expected")
+	case password == "":
+		delete(out, keyPassword)
+		return out, nil
+	case s.keys.isStored(password):
+		return out, s.noteReversible(password)
+	}
+	stored, err := s.newStored(d, out, password)
+	if err != nil {
+		return nil, fault.Wrap(op, fault.Internal, err)
+	}
+	out[keyPassword] = dataformat.String(stored)
+	return out, nil
+}
+
+// newStored makes the stored form of a new password for explicit settings.
+func (s *Store) newStored(d *domain, explicit dataformat.Dict, password string) (string, error) {
+	if strings.ContainsRune(password, 0) || len(password) > 1024 {
+		return "", fault.New("accounts.SetPassword", fault.Invalid, "the password is too long or has a zero byte")
+	}
+	var effective AccountSettings
+	settings.LoadLayers(&effective, accountLayers(explicit, d), func(string, error) {})
+	stored, err := s.keys.storePassword(password, effective.PasswordEncryption)
+	if err != nil {
+		return "", err
+	}
+	return stored, s.noteReversible(stored)
+}
+
+// noteReversible remembers that a stored password can be turned back.
+func (s *Store) noteReversible(stored string) error {
+	p, err := s.keys.parsePassword(stored)
+	if err != nil {
+		return nil // nobody logs in with it
+	}
+	if _, ok := p.(revealer); !ok || s.Reversible() {
+		return nil
+	}
+	return s.editState(domainDefaultFile, func(d dataformat.Dict) error {
+		d[keyReversible] = dataformat.String("YES")
+		return nil
+	})
+}
+
+// AccountSettings returns the explicit settings of an account.
+func (s *Store) AccountSettings(ctx context.Context, domain, name string) (dataformat.Dict, error) {
+	a, err := s.Account(ctx, domain, name)
+	if err != nil {
+		return nil, err
+	}
+	return a.explicitSettings(), nil
+}
+
+// AccountEffectiveSettings returns the settings of an account with what it inherits.
+func (s *Store) AccountEffectiveSettings(ctx context.Context, domain, name string) (dataformat.Dict, error) {
+	a, err := s.Account(ctx, domain, name)
+	if err != nil {
+		return nil, err
+	}
+	return a.effectiveSettings(), nil
+}
+
+// UpdateAccountSettings merges settings into an account's explicit ones: keys
+// that are not given stay, the value "default" removes a key. Errors: NoDomain,
+// NotFound, Invalid.
+func (s *Store) UpdateAccountSettings(ctx context.Context, domain, name string, update dataformat.Dict) error {
+	return s.changeAccount(ctx, "accounts.UpdateAccountSettings", domain, name, update, false)
+}
+
+// SetAccountSettings replaces an account's explicit settings.
+func (s *Store) SetAccountSettings(ctx context.Context, domain, name string, given dataformat.Dict) error {
+	return s.changeAccount(ctx, "accounts.SetAccountSettings", domain, name, given, true)
+}
+
+func (s *Store) changeAccount(ctx context.Context, op, domain, name string, given dataformat.Dict, replace bool) error {
+	given = visible(given)
+	if err := checkAccountSettings(op, given); err != nil {
+		return err
+	}
+	a, err := s.Account(ctx, domain, name)
+	if err != nil {
+		return err
+	}
+	before := a.explicitSettings()
+	if replace {
+		before = dataformat.Dict{}
+	}
+	// The password is hashed before anything is locked.
+	after, err := s.changed(op, a.domain, before, given)
+	if err != nil {
+		return err
+	}
+	if _, ok := given[keyPassword]; ok {
+		given[keyPassword] = dataformat.String("default")
+		if stored, ok := after[keyPassword]; ok {
+			given[keyPassword] = stored
+		}
+	}
+	return s.editAccount(op, a, func(d dataformat.Dict) dataformat.Dict {
+		if replace {
+			maps.DeleteFunc(d, func(k string, _ dataformat.Value) bool { return !reserved(k) && k != keyPrefs })
+		}
+		return settings.Merge(d, given)
+	})
+}
+
+// editAccount changes account.settings of an account that stays where it is.
+func (s *Store) editAccount(op string, a *Account, change func(dataformat.Dict) dataformat.Dict) error {
+	unlock := s.shareNames(a.Domain)
+	defer unlock()
+	k := accountKey{a.Domain, a.Name}
+	now, err := s.account(k)
+	if err != nil {
+		return err
+	}
+	err = s.editWhole(filepath.Join(now.dir, accountFile), change)
+	s.accounts.drop(k)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault.New(op, fault.NotFound, "unknown user account")
+	}
+	if err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	// Read it again, so that new limits hold for mailboxes that sessions have open.
+	_, err = s.account(k)
+	return err
+}
+
+// SetPassword stores a new password. With check the account's own rules hold
+// (PWDAllowed, MinPasswordLength), as for a user who changes the password; an
+// administrator goes without. Errors: NoDomain, NotFound, Denied, Invalid.
+func (s *Store) SetPassword(ctx context.Context, domain, name, password string, check bool) error {
+	const op = "accounts.SetPassword"
+	a, err := s.Account(ctx, domain, name)
+	if err != nil {
+		return err
+	}
+	if check {
+		if !bool(a.settings.PWDAllowed) {
+			return fault.New(op, fault.Denied, "the password may not be changed")
+		}
+		if n := len([]rune(password)); n == 0 || n < a.settings.MinPasswordLength {
+			return fault.New(op, fault.Invalid, "the password is too short")
+		}
+	}
+	var stored string
+	if password != "" {
+		if stored, err = s.newStored(a.domain, a.explicit, password); err != nil {
+			return fault.Wrap(op, fault.Internal, err)
+		}
+	}
+	return s.editAccount(op, a, func(d dataformat.Dict) dataformat.Dict {
+		delete(d, keyPassword)
+		if stored != "" {
+			d[keyPassword] = dataformat.String(stored)
+		}
+		return d
+	})
+}
+
+// VerifyPassword reports whether a password is the account's, without a login: it
+// is not counted and no service has to be enabled. Errors: NoDomain, NotFound,
+// BadCredentials, Busy.
+func (s *Store) VerifyPassword(ctx context.Context, domain, name, password string) error {
+	const op = "accounts.VerifyPassword"
+	a, err := s.Account(ctx, domain, name)
+	if err != nil {
+		return err
+	}
+	ok, err := s.verify(ctx, a.password != nil, a, password)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return badCredentials(op)
+	}
+	return nil
+}
+
+// RevealPassword returns a password that is stored in a reversible form. Errors:
+// NoDomain, NotFound, Unsupported.
+func (s *Store) RevealPassword(ctx context.Context, domain, name string) (string, error) {
+	const op = "accounts.RevealPassword"
+	a, err := s.Account(ctx, domain, name)
+	if err != nil {
+		return "", err
+	}
+	r, ok := a.password.(revealer)
+	if !ok {
+		return "", fault.New(op, fault.Unsupported, "the password is not stored in a reversible form")
+	}
+	plain, err := r.reveal()
+	return plain, fault.Wrap(op, fault.Corrupt, err)
+}
+
+// AccountAliases lists the aliases of an account, sorted.
+func (s *Store) AccountAliases(ctx context.Context, domain, name string) ([]string, error) {
+	a, err := s.Account(ctx, domain, name)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.domain(a.Domain)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(d.aliases[a.Name]), nil
+}
+
+// SetAccountAliases replaces the aliases of an account. Errors: NoDomain,
+// NotFound, Exists, Invalid.
+func (s *Store) SetAccountAliases(ctx context.Context, domain, name string, aliases []string) error {
+	const op = "accounts.SetAccountAliases"
+	var list []string
+	for _, alias := range aliases {
+		n, err := checkName(op, alias)
+		if err != nil {
+			return err
+		}
+		list = append(list, n)
+	}
+	a, err := s.Account(ctx, domain, name)
+	if err != nil {
+		return err
+	}
+	unlock := s.lockNames(a.Domain)
+	defer unlock()
+	if a, err = s.account(accountKey{a.Domain, a.Name}); err != nil {
+		return err
+	}
+	d, err := s.domain(a.Domain)
+	if err != nil {
+		return err
+	}
+	for _, alias := range list {
+		if d.names[alias].account == a.Name {
+			continue
+		}
+		if err := s.free(op, d, alias); err != nil {
+			return err
+		}
+	}
+	return fault.Wrap(op, fault.Internal, s.setAliases(d, a.Name, list))
+}
+
+// setAliases replaces the aliases of an account; the caller holds the name space.
+func (s *Store) setAliases(d *domain, account string, aliases []string) error {
+	if len(aliases) == 0 && len(d.aliases[account]) == 0 {
+		return nil
+	}
+	return s.editNames(d, func(entries dataformat.Dict) error {
+		for _, alias := range d.aliases[account] {
+			delete(entries, alias)
+		}
+		for _, alias := range aliases {
+			entries[alias] = object{account: account}.dataValue()
+		}
+		return nil
+	})
+}
+
+// editNames changes aliases.data of a domain.
+func (s *Store) editNames(d *domain, change func(dataformat.Dict) error) error {
+	return s.editDomain(d, aliasesFile, change)
+}

@@ -1,0 +1,28 @@
+package accounts
+
+import (
+	"context"
+	"path/filepath"
+
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+	"gatepost/server/settings"
+)
+
+// ClientIPs returns the list of the machines that the administrator trusts.
+func (s *Store) ClientIPs() settings.IPList { return s.state.Load().clientIPs }
+
+// SetClientIPs replaces the list. Errors: Invalid, which names the line.
+func (s *Store) SetClientIPs(ctx context.Context, text string) error {
+	const op = "accounts.SetClientIPs"
+	if _, err := settings.ParseIPList(text); err != nil {
+		return fault.Newf(op, fault.Invalid, "%s", err)
+	}
+	s.stateMu.Lock()
+	defer s.stateMu.Unlock()
+	path := filepath.Join(s.base, settingsDirectory, clientIPsFile)
+	if err := dataformat.WriteFile(path, dataformat.String(text), dataformat.StylePretty); err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	return fault.Wrap(op, fault.Internal, s.load())
+}

@@ -1,0 +1,149 @@
+package accounts
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gatepost/router/address"
+	"gatepost/router/names"
+	"gatepost/server/fault"
+)
+
+// This file answers the router.
+
+// MainDomain returns the name of the Main Domain.
+func (s *Store) MainDomain() string { return s.state.Load().mainDomain }
+
+// DomainName resolves the name or an alias of a domain to its real name; ok is
+// false when it is not one of ours.
+func (s *Store) DomainName(name string) (real string, ok bool) {
+	name = s.realDomain(name)
+	if name == s.MainDomain() {
+		return name, true
+	}
+	if _, err := s.domain(name); err != nil {
+		return "", false
+	}
+	return name, true
+}
+
+// OwnIP reports whether an address is one of this machine's, and the domain that
+// it is assigned to, if any.
+func (s *Store) OwnIP(ip netip.Addr) (domain string, own bool) {
+	st := s.state.Load()
+	ip = ip.Unmap().WithZone("")
+	domain = st.addresses[ip]
+	return domain, domain != "" || st.own[ip] || ip.IsLoopback()
+}
+
+// DomainForIP returns the domain that names without a domain belong to on a
+// connection to a local address: the domain that the address is assigned to, or
+// the Main Domain.
+func (s *Store) DomainForIP(local netip.Addr) string {
+	st := s.state.Load()
+	if d := st.addresses[local.Unmap().WithZone("")]; d != "" {
+		return d
+	}
+	return st.mainDomain
+}
+
+// Object looks a name up among the objects of a domain, whose real name is
+// given. A name that nobody has is Kind None without an error.
+func (s *Store) Object(ctx context.Context, domain, name string) (names.Object, error) {
+	if err := ctx.Err(); err != nil {
+		return names.Object{}, fault.Wrap("accounts.Object", fault.Canceled, err)
+	}
+	d, err := s.domain(domain)
+	if err != nil {
+		return names.Object{}, err
+	}
+	return s.object(d, fold(name))
+}
+
+func (s *Store) object(d *domain, name string) (names.Object, error) {
+	if o, ok := d.names[name]; ok {
+		if o.account != "" {
+			return names.Object{Kind: names.Alias, Name: o.account}, nil
+		}
+		return names.Object{Kind: names.Forwarder, Name: name, Target: o.target}, nil
+	}
+	if !validObject(name) {
+		return names.Object{}, nil
+	}
+	if _, ok := s.accounts.peek(accountKey{d.name, name}); ok {
+		return names.Object{Kind: names.Account, Name: name}, nil
+	}
+	_, err := os.Lstat(filepath.Join(d.dir, name+accountSuffix))
+	switch {
+	case err == nil:
+		return names.Object{Kind: names.Account, Name: name}, nil
+	case os.IsNotExist(err):
+		return names.Object{}, nil
+	}
+	return names.Object{}, fault.Wrap("accounts.Object", fault.Internal, err)
+}
+
+// UnknownPolicy returns what a domain does with names that it does not have.
+func (s *Store) UnknownPolicy(domain string, op names.Operation) names.Policy {
+	d, err := s.domain(domain)
+	if err != nil {
+		return names.Policy{}
+	}
+	action, target := d.settings.MailToUnknown, d.settings.MailRerouteAddress
+	switch op {
+	case names.Access:
+		action, target = d.settings.AccessToUnknown, d.settings.AccessRerouteAddress
+	case names.Signal:
+		action, target = d.settings.SignalToUnknown, d.settings.SignalRerouteAddress
+	}
+	p := names.Policy{Address: target}
+	p.Action, _ = names.ParseAction(action)
+	return p
+}
+
+// maxHops bounds the forwarders that OwnsAddress follows.
+const maxHops = 8
+
+// OwnsAddress reports whether an address is the account's own: its name or one
+// of its aliases, in its domain or an alias of it, with or without a detail
+// after +, or a forwarder that leads to one of them.
+func (s *Store) OwnsAddress(ctx context.Context, a *Account, addr address.Address) (bool, error) {
+	for range maxHops {
+		if err := ctx.Err(); err != nil {
+			return false, fault.Wrap("accounts.OwnsAddress", fault.Canceled, err)
+		}
+		domain := s.realDomain(addr.Domain)
+		d, err := s.domain(domain)
+		if fault.Is(err, fault.NoDomain) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		o, err := s.object(d, fold(addr.Local))
+		if err != nil {
+			return false, err
+		}
+		if o.Kind == names.None {
+			base, _, found := strings.Cut(addr.Local, "+")
+			if !found {
+				return false, nil
+			}
+			addr.Local = base
+			continue
+		}
+		if o.Kind != names.Forwarder {
+			return domain == a.Domain && o.Name == a.Name, nil
+		}
+		if addr, err = address.Parse(o.Target); err != nil {
+			return false, nil // a target that is no address is nobody's
+		}
+		if addr.Domain == "" {
+			addr.Domain = domain
+		}
+	}
+	return false, nil
+}

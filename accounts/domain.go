@@ -1,0 +1,156 @@
+package accounts
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+	"gatepost/server/settings"
+)
+
+// keySuspended is the reserved key of domain.settings that says YES while a
+// domain is suspended. Keys that start with # are the server's own: commands
+// neither show nor change them.
+const keySuspended = "#Suspended"
+
+// domain is what the server knows of one domain: an immutable snapshot.
+type domain struct {
+	name      string
+	dir       string          // absolute
+	explicit  dataformat.Dict // without AccountDefaults and reserved keys
+	defaults  dataformat.Dict // explicit account defaults
+	settings  DomainSettings  // effective
+	suspended bool
+	state     *serverState
+	names     map[string]object   // aliases and forwarders by name
+	aliases   map[string][]string // account → its aliases, sorted
+	rights    map[string][]string // account → codes
+}
+
+// object is an entry of aliases.data: an alias of an account or a forwarder.
+type object struct {
+	account string // of an alias
+	target  string // of a forwarder
+}
+
+// dataValue is the entry as it is kept in aliases.data and shown by
+// LISTDOMAINOBJECTS: (account) for an alias, ((address)) for a forwarder.
+func (o object) dataValue() dataformat.Value {
+	if o.account != "" {
+		return dataformat.Array{dataformat.String(o.account)}
+	}
+	return dataformat.Array{dataformat.Array{dataformat.String(o.target)}}
+}
+
+// readObject reads an entry of aliases.data; a bare string is an alias too.
+func readObject(v dataformat.Value) (object, bool) {
+	if s, ok := dataformat.Text(v); ok {
+		return object{account: fold(s)}, s != ""
+	}
+	a, ok := v.(dataformat.Array)
+	if !ok || len(a) != 1 {
+		return object{}, false
+	}
+	if in, ok := a[0].(dataformat.Array); ok && len(in) == 1 {
+		s, ok := dataformat.Text(in[0])
+		return object{target: s}, ok && s != ""
+	}
+	s, ok := dataformat.Text(a[0])
+	return object{account: fold(s)}, ok && s != ""
+}
+
+// domain returns the snapshot of a domain by its real name.
+func (s *Store) domain(name string) (*domain, error) {
+	return s.domains.get(name, func() (*domain, error) { return s.loadDomain(name) })
+}
+
+// loadDomain reads the files of a domain. NoDomain when it has no directory.
+func (s *Store) loadDomain(name string) (*domain, error) {
+	const op = "accounts.Domain"
+	st := s.state.Load()
+	d := &domain{name: name, dir: filepath.Join(s.base, st.domainDir(name)), state: st}
+	if name != st.mainDomain && (name == "" || !safeDomain(name)) {
+		return nil, fault.New(op, fault.NoDomain, "")
+	}
+	if i, err := os.Stat(d.dir); errors.Is(err, fs.ErrNotExist) || err == nil && !i.IsDir() {
+		return nil, fault.New(op, fault.NoDomain, "")
+	} else if err != nil {
+		return nil, fault.Wrap(op, fault.Internal, err)
+	}
+	given, err := readDict(d.file(domainFile))
+	if err != nil {
+		return nil, fault.Wrap(op, fault.Corrupt, err)
+	}
+	d.suspended = strings.EqualFold(given.String(keySuspended), "YES")
+	d.defaults, _ = given[keyAccountDefaults].(dataformat.Dict)
+	d.explicit = visible(given)
+	delete(d.explicit, keyAccountDefaults)
+	settings.LoadLayers(&d.settings, []dataformat.Dict{d.explicit, st.domainDefaults}, s.badSetting(name, domainFile))
+	if err := d.readNames(s.badSetting(name, aliasesFile)); err != nil {
+		return nil, fault.Wrap(op, fault.Corrupt, err)
+	}
+	if err := d.readRights(); err != nil {
+		return nil, fault.Wrap(op, fault.Corrupt, err)
+	}
+	return d, nil
+}
+
+// file is the path of a file in the domain's Settings directory.
+func (d *domain) file(name string) string { return filepath.Join(d.dir, settingsDirectory, name) }
+
+// readNames reads aliases and forwarders.
+func (d *domain) readNames(bad func(key string, reason error)) error {
+	entries, err := readDict(d.file(aliasesFile))
+	if err != nil {
+		return err
+	}
+	d.names = make(map[string]object, len(entries))
+	d.aliases = map[string][]string{}
+	for name, v := range entries {
+		o, ok := readObject(v)
+		if !ok {
+			bad(name, errors.New("neither an alias nor a forwarder"))
+			continue
+		}
+		name = fold(name)
+		d.names[name] = o
+		if o.account != "" {
+			d.aliases[o.account] = append(d.aliases[o.account], name)
+		}
+	}
+	for _, list := range d.aliases {
+		slices.Sort(list)
+	}
+	return nil
+}
+
+// readRights reads who administers what.
+func (d *domain) readRights() error {
+	access, err := readDict(d.file(accessFile))
+	if err != nil {
+		return err
+	}
+	d.rights = make(map[string][]string, len(access))
+	for account := range access {
+		d.rights[fold(account)] = access.Strings(account)
+	}
+	return nil
+}
+
+// visible copies a dictionary without the reserved keys.
+func visible(d dataformat.Dict) dataformat.Dict {
+	out := make(dataformat.Dict, len(d))
+	for k, v := range d {
+		if !reserved(k) {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+func reserved(key string) bool { return strings.HasPrefix(key, "#") }

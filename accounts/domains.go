@@ -1,0 +1,325 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+	"gatepost/server/settings"
+)
+
+// This file makes, renames, deletes and lists domains.
+
+// Domains lists the real names of all domains: the Main Domain, then the others
+// sorted.
+func (s *Store) Domains(ctx context.Context) ([]string, error) {
+	const op = "accounts.Domains"
+	if err := ctx.Err(); err != nil {
+		return nil, fault.Wrap(op, fault.Canceled, err)
+	}
+	main := s.MainDomain()
+	entries, err := os.ReadDir(filepath.Join(s.base, domainsDirectory))
+	if err != nil {
+		return nil, fault.Wrap(op, fault.Internal, err)
+	}
+	out := []string{main}
+	for _, e := range entries {
+		if n := e.Name(); n != main && safeDomain(n) && (e.IsDir() || e.Type()&fs.ModeSymlink != 0) {
+			out = append(out, n)
+		}
+	}
+	return out, nil
+}
+
+// freeDomain refuses a name that is a domain or an alias of one.
+func (s *Store) freeDomain(op, name string) error {
+	if _, taken := s.DomainName(name); taken {
+		return fault.New(op, fault.Exists, "domain with this name already exists")
+	}
+	return nil
+}
+
+// CreateDomain makes a secondary domain. Errors: Exists, Invalid.
+func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.Dict) error {
+	const op = "accounts.CreateDomain"
+	name, err := checkDomainName(op, name)
+	if err != nil {
+		return err
+	}
+	given = settings.Merge(nil, visible(given))
+	if err := check(op, new(DomainSettings), given); err != nil {
+		return err
+	}
+	s.realms.Lock()
+	defer s.realms.Unlock()
+	if err := s.freeDomain(op, name); err != nil {
+		return err
+	}
+	tmp := s.pending(s.nextID(), newDomain)
+	if err := os.MkdirAll(filepath.Join(tmp, settingsDirectory), 0o700); err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	err = dataformat.WriteFile(filepath.Join(tmp, settingsDirectory, domainFile), given, dataformat.StyleOld)
+	if err == nil {
+		err = moveDir(tmp, filepath.Join(s.base, domainsDirectory, name))
+	}
+	if err != nil {
+		s.discard(tmp)
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	s.dropDomain(name)
+	return s.assignAddresses(name, given)
+}
+
+// dropDomain forgets what is known of a domain and of its accounts.
+func (s *Store) dropDomain(name string) {
+	s.domains.drop(name)
+	s.accounts.dropIf(func(k accountKey) bool { return k.domain == name })
+}
+
+// secondary returns a domain that is not the Main Domain.
+func (s *Store) secondary(op, name string) (*domain, error) {
+	d, err := s.domain(s.realDomain(name))
+	if err != nil {
+		return nil, err
+	}
+	if d.name == s.MainDomain() {
+		return nil, fault.New(op, fault.Denied, "this is the main domain")
+	}
+	return d, nil
+}
+
+// DeleteDomain removes a secondary domain and its aliases. Without force it has
+// to be empty. It is gone when the call returns; the disk space follows. Errors:
+// NoDomain, Denied (the Main Domain), NotEmpty.
+func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error {
+	const op = "accounts.DeleteDomain"
+	s.realms.Lock()
+	defer s.realms.Unlock()
+	d, err := s.secondary(op, name)
+	if err != nil {
+		return err
+	}
+	unlock := s.lockNames(d.name)
+	defer unlock()
+	if !force {
+		have, err := s.accountNames(d.name)
+		if err != nil {
+			return err
+		}
+		if len(have) > 0 || len(d.names) > 0 {
+			return fault.New(op, fault.NotEmpty, "the domain is not empty")
+		}
+	}
+	err = s.editState(domainAliasesFile, removeValue(d.name))
+	if err == nil {
+		err = s.editState(domainIPsFile, removeValue(d.name))
+	}
+	gone := s.pending(s.nextID(), oldDomain)
+	if err == nil {
+		err = moveDir(d.dir, gone)
+	}
+	if err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	s.dropDomain(d.name)
+	s.discard(gone)
+	return nil
+}
+
+// removeValue takes the keys out whose value is v.
+func removeValue(v string) func(dataformat.Dict) error { return replaceValue(v, "") }
+
+// replaceValue gives the keys whose value is old another one, or none.
+func replaceValue(old, now string) func(dataformat.Dict) error {
+	return func(d dataformat.Dict) error {
+		changed := false
+		for k := range d {
+			if d.String(k) != old {
+				continue
+			}
+			changed = true
+			if now == "" {
+				delete(d, k)
+			} else {
+				d[k] = dataformat.String(now)
+			}
+		}
+		if !changed {
+			return errUnchanged
+		}
+		return nil
+	}
+}
+
+// RenameDomain gives a secondary domain another name; its objects and aliases go
+// with it. Errors: NoDomain, Denied (the Main Domain), Exists, Invalid.
+func (s *Store) RenameDomain(ctx context.Context, name, newName string) error {
+	const op = "accounts.RenameDomain"
+	newName, err := checkDomainName(op, newName)
+	if err != nil {
+		return err
+	}
+	s.realms.Lock()
+	defer s.realms.Unlock()
+	d, err := s.secondary(op, name)
+	if err != nil {
+		return err
+	}
+	if err := s.freeDomain(op, newName); err != nil {
+		return err
+	}
+	unlock := s.lockNames(d.name, newName)
+	defer unlock()
+	return s.run(job{renameDomain, accountKey{domain: d.name}, accountKey{domain: newName}})
+}
+
+// moveDomain does the steps of a rename; each of them may be repeated.
+func (s *Store) moveDomain(from, to string) error {
+	const op = "accounts.RenameDomain"
+	if !safeDomain(from) || !safeDomain(to) {
+		return fault.New(op, fault.Corrupt, "")
+	}
+	dir := filepath.Join(s.base, domainsDirectory)
+	err := moveDir(filepath.Join(dir, from), filepath.Join(dir, to))
+	s.dropDomain(from)
+	s.dropDomain(to)
+	if err == nil {
+		err = s.editState(domainAliasesFile, replaceValue(from, to))
+	}
+	if err == nil {
+		err = s.editState(domainIPsFile, replaceValue(from, to))
+	}
+	return fault.Wrap(op, fault.Internal, err)
+}
+
+// SuspendDomain stops or resumes all services of a domain: nobody can log in, and
+// mail for its accounts waits. Errors: NoDomain.
+func (s *Store) SuspendDomain(ctx context.Context, name string, suspended bool) error {
+	d, err := s.domain(s.realDomain(name))
+	if err != nil {
+		return err
+	}
+	return s.editDomain(d, domainFile, func(e dataformat.Dict) error {
+		delete(e, keySuspended)
+		if suspended {
+			e[keySuspended] = dataformat.String("YES")
+		}
+		return nil
+	})
+}
+
+// DomainLocation returns the path of a domain below the base directory.
+func (s *Store) DomainLocation(name string) (string, error) {
+	d, err := s.domain(s.realDomain(name))
+	if err != nil {
+		return "", err
+	}
+	return filepath.Rel(s.base, d.dir)
+}
+
+// AccountLocation returns the path of an account below the base directory.
+func (s *Store) AccountLocation(ctx context.Context, domain, name string) (string, error) {
+	a, err := s.Account(ctx, domain, name)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Rel(s.base, a.dir)
+}
+
+// DomainAliases lists the other names of a domain, sorted. Errors: NoDomain.
+func (s *Store) DomainAliases(name string) ([]string, error) {
+	d, err := s.domain(s.realDomain(name))
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for alias, real := range s.state.Load().domainAliases {
+		if real == d.name {
+			out = append(out, alias)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// SetDomainAliases replaces the other names of a domain. Errors: NoDomain,
+// Exists, Invalid.
+func (s *Store) SetDomainAliases(ctx context.Context, name string, aliases []string) error {
+	const op = "accounts.SetDomainAliases"
+	s.realms.Lock()
+	defer s.realms.Unlock()
+	d, err := s.domain(s.realDomain(name))
+	if err != nil {
+		return err
+	}
+	list := make([]string, len(aliases))
+	for i, alias := range aliases {
+		if list[i], err = checkDomainName(op, alias); err != nil {
+			return err
+		}
+		if s.state.Load().domainAliases[list[i]] == d.name {
+			continue
+		}
+		if err := s.freeDomain(op, list[i]); err != nil {
+			return err
+		}
+	}
+	return fault.Wrap(op, fault.Internal, s.editState(domainAliasesFile, func(e dataformat.Dict) error {
+		maps.DeleteFunc(e, func(alias string, _ dataformat.Value) bool { return e.String(alias) == d.name })
+		for _, alias := range list {
+			e[alias] = dataformat.String(d.name)
+		}
+		return nil
+	}))
+}
+
+// editDomain changes a file of a domain's Settings directory.
+func (s *Store) editDomain(d *domain, file string, change func(dataformat.Dict) error) error {
+	if err := os.Mkdir(filepath.Join(d.dir, settingsDirectory), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fault.Wrap("accounts.EditDomain", fault.Internal, err)
+	}
+	err := s.edit(d.file(file), change)
+	s.domains.drop(d.name)
+	if file == domainFile {
+		s.dropDomain(d.name)
+	}
+	return err
+}
+
+// assignAddresses keeps the server-wide table of the domains' local addresses.
+func (s *Store) assignAddresses(domain string, explicit dataformat.Dict) error {
+	const op = "accounts.UpdateDomainSettings"
+	ips, err := addressesOf(op, explicit)
+	if err != nil {
+		return err
+	}
+	assigned := s.state.Load().addresses
+	same := true
+	for ip, d := range assigned {
+		same = same && (d == domain) == slices.Contains(ips, ip)
+	}
+	for _, ip := range ips {
+		same = same && assigned[ip] == domain
+	}
+	if same {
+		return nil
+	}
+	return fault.Wrap(op, fault.Internal, s.editState(domainIPsFile, func(d dataformat.Dict) error {
+		for k := range d {
+			if d.String(k) == domain {
+				delete(d, k)
+			}
+		}
+		for _, ip := range ips {
+			d[ip.String()] = dataformat.String(domain)
+		}
+		return nil
+	}))
+}

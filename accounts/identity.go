@@ -1,0 +1,131 @@
+package accounts
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"gatepost/accounts/mailbox"
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+)
+
+// keyAccountID is the reserved key under which an account's files keep its
+// number in the message store, with the path that the account had when it was
+// written:
+//
+//	"#AccountID" = (100023, "Accounts/user1.macnt");
+//
+// account.settings and account.info both have it, and either is enough:
+// account.info may be deleted at any time, and a script may rewrite
+// account.settings without it. The path tells a directory that was moved (the
+// account keeps its number) from one that was copied (two accounts must not
+// share their messages).
+const keyAccountID = "#AccountID"
+
+type identity struct {
+	id   uint64
+	path string // below the base directory
+}
+
+func (i identity) dataValue() dataformat.Value {
+	return dataformat.Array{dataformat.String(fmt.Sprint(i.id)), dataformat.String(filepath.ToSlash(i.path))}
+}
+
+func readIdentity(d dataformat.Dict) (identity, bool) {
+	a, ok := d[keyAccountID].(dataformat.Array)
+	if !ok || len(a) != 2 {
+		return identity{}, false
+	}
+	n, ok := dataformat.Int(a[0])
+	path, isText := dataformat.Text(a[1])
+	if !ok || !isText || n <= 0 {
+		return identity{}, false
+	}
+	return identity{id: uint64(n), path: filepath.FromSlash(path)}, true
+}
+
+// keyAdopting marks an account.info whose number is not in use yet.
+const keyAdopting = "#Adopting"
+
+// identify finds the number of an account. A directory that somebody made by
+// hand, with nothing in the message store, gets one and becomes an account.
+func (s *Store) identify(a *Account) error {
+	const op = "accounts.Identify"
+	here, err := filepath.Rel(s.base, a.dir)
+	if err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	id, ok := readIdentity(a.explicit)
+	if !ok {
+		return s.recoverIdentity(a, here)
+	}
+	a.ID = id.id
+	if id.path == here {
+		return nil
+	}
+	other, err := readDict(filepath.Join(s.base, id.path, accountFile))
+	if err != nil {
+		return nil // not there, so this is the account, moved
+	}
+	if o, ok := readIdentity(other); ok && o.id == id.id {
+		return fault.Wrap(op, fault.Corrupt, fmt.Errorf("the directory of %s is a copy of %s; to make it an account of its own, remove the key %s from %s and %s",
+			a.Address(), id.path, keyAccountID, accountFile, infoFile))
+	}
+	return nil
+}
+
+// recoverIdentity finds the number in account.info, or makes a new one, and
+// puts it into account.settings. The steps of an adoption are: account.info
+// gets the number and the mark, the message store gets the account,
+// account.settings gets the number; after a crash they are done again with the
+// same number.
+func (s *Store) recoverIdentity(a *Account, here string) error {
+	const op = "accounts.Identify"
+	unlock := s.locks.lock("identify " + here)
+	defer unlock()
+	var id identity
+	var adopting bool
+	err := s.edit(filepath.Join(a.dir, infoFile), func(info dataformat.Dict) error {
+		var ok bool
+		if id, ok = readIdentity(info); ok {
+			adopting = info.String(keyAdopting) != ""
+			return errUnchanged
+		}
+		if _, err := os.Stat(filepath.Join(a.dir, messagesDirectory)); err == nil {
+			return fault.Wrap(op, fault.Corrupt, fmt.Errorf("the account %s has messages but both %s and %s have lost its number", a.Address(), accountFile, infoFile))
+		}
+		id, adopting = identity{s.nextID(), here}, true
+		info[keyAccountID] = id.dataValue()
+		info[keyAdopting] = dataformat.String("YES")
+		return nil
+	})
+	if err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	if adopting {
+		err := s.mail.Create(s.life, mailbox.Owner{ID: id.id, Dir: a.dir}, newMailboxes())
+		if err != nil && !fault.Is(err, fault.Exists) {
+			return fault.Wrap(op, fault.Internal, err)
+		}
+	}
+	a.ID = id.id
+	err = s.edit(filepath.Join(a.dir, accountFile), func(d dataformat.Dict) error {
+		a.explicit = d
+		if now, ok := readIdentity(d); ok {
+			a.ID = now.id
+			return errUnchanged
+		}
+		d[keyAccountID] = id.dataValue()
+		return nil
+	})
+	if err != nil || !adopting {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	s.log.Log(s.life, logs.LevelMajor, "account directory adopted", logs.AttrAccount, a.Address())
+	return fault.Wrap(op, fault.Internal, s.edit(filepath.Join(a.dir, infoFile), func(info dataformat.Dict) error {
+		delete(info, keyAdopting)
+		return nil
+	}))
+}

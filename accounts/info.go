@@ -1,0 +1,154 @@
+package accounts
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+)
+
+// account.info holds what changes by itself: the time and address of the last
+// login. It is written from time to time, without waiting for the disk; the file
+// may be deleted or damaged and nothing else is lost.
+
+const (
+	keyLastLogin   = "#LastLogin"
+	keyLastAddress = "#LastAddress"
+
+	infoPeriod  = time.Minute
+	maxInfoKept = 10_000
+)
+
+// infoWriter gathers logins until flush writes them. Its goroutine ends with the
+// store.
+type infoWriter struct {
+	mu     sync.Mutex
+	logins map[accountKey]lastLogin
+	full   chan struct{} // capacity 1: too many are gathered
+}
+
+type lastLogin struct {
+	at time.Time
+	ip netip.Addr
+}
+
+func (w *infoWriter) start(s *Store) {
+	w.full = make(chan struct{}, 1)
+	s.work.Go(func() {
+		tick := time.NewTicker(infoPeriod)
+		defer tick.Stop()
+		for {
+			select {
+			case <-s.life.Done():
+				return
+			case <-tick.C:
+			case <-w.full:
+			}
+			w.flush(s)
+		}
+	})
+}
+
+// note remembers a login.
+func (w *infoWriter) note(k accountKey, ip netip.Addr) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.logins == nil {
+		w.logins = map[accountKey]lastLogin{}
+	}
+	if _, ok := w.logins[k]; !ok && len(w.logins) >= maxInfoKept {
+		select {
+		case w.full <- struct{}{}:
+		default:
+		}
+		return // a login that is not noted is better than memory without bound
+	}
+	w.logins[k] = lastLogin{time.Now().UTC().Truncate(time.Second), ip}
+}
+
+// flush writes what was noted.
+func (w *infoWriter) flush(s *Store) {
+	w.mu.Lock()
+	logins := w.logins
+	w.logins = nil
+	w.mu.Unlock()
+	for k, l := range logins {
+		a, err := s.account(k)
+		if err != nil {
+			continue // deleted or renamed meanwhile
+		}
+		if err := s.writeLogin(a, l); err != nil {
+			s.log.Log(context.WithoutCancel(s.life), logs.LevelFailure, "account.info not written", logs.AttrAccount, k.String(), logs.AttrError, err)
+		}
+	}
+}
+
+func (s *Store) writeLogin(a *Account, l lastLogin) error {
+	path := filepath.Join(a.dir, infoFile)
+	unlock := s.locks.lock(path)
+	defer unlock()
+	info := readInfo(path)
+	if _, ok := readIdentity(info); !ok {
+		if id, ok := readIdentity(a.explicit); ok {
+			info[keyAccountID] = id.dataValue()
+		}
+	}
+	info[keyLastLogin] = dataformat.Time{T: l.at}
+	if l.ip.IsValid() {
+		info[keyLastAddress] = dataformat.String(l.ip.Unmap().String())
+	}
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, []byte(dataformat.PrettyOld(info)+"\n"), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// readInfo reads account.info; a damaged file is an empty one.
+func readInfo(path string) dataformat.Dict {
+	d, err := readDict(path)
+	if err != nil {
+		return dataformat.Dict{}
+	}
+	return d
+}
+
+// AccountInfo returns what account.info and the message store tell of an
+// account, under names without #: LastLogin, LastAddress, AccountID, StorageUsed,
+// MessagesStored, Mailboxes.
+func (s *Store) AccountInfo(ctx context.Context, domain, name string) (dataformat.Dict, error) {
+	a, err := s.Account(ctx, domain, name)
+	if err != nil {
+		return nil, err
+	}
+	usage, err := a.mail.Usage(ctx)
+	if err != nil {
+		return nil, fault.Wrap("accounts.AccountInfo", fault.Internal, err)
+	}
+	out := dataformat.Dict{
+		"AccountID":      dataformat.Number(a.ID),
+		"StorageUsed":    dataformat.Number(usage.Bytes),
+		"MessagesStored": dataformat.Number(usage.Messages),
+		"Mailboxes":      dataformat.Number(usage.Mailboxes),
+	}
+	for k, v := range readInfo(filepath.Join(a.dir, infoFile)) {
+		if reserved(k) && k != keyAccountID && k != keyAdopting {
+			out[k[1:]] = v
+		}
+	}
+	s.info.mu.Lock()
+	defer s.info.mu.Unlock()
+	if l, ok := s.info.logins[accountKey{a.Domain, a.Name}]; ok {
+		out[keyLastLogin[1:]] = dataformat.Time{T: l.at}
+		if l.ip.IsValid() {
+			out[keyLastAddress[1:]] = dataformat.String(l.ip.Unmap().String())
+		}
+	}
+	return out, nil
+}

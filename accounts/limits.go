@@ -1,0 +1,202 @@
+package accounts
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatepost/server/fault"
+	"gatepost/server/settings"
+)
+
+// Bounds of what is remembered about logins. Whoever is pushed out of a table
+// by others starts anew.
+const (
+	maxVerified      = 50_000
+	maxFailingNames  = 100_000
+	maxFailingPeers  = 100_000
+	maxHashWaiters   = 256
+	verifiedLifetime = time.Hour
+)
+
+// peerFlow is how many logins may fail from one address: an IPv4 address or an
+// IPv6 network of 64 bits. Client IPs are not counted.
+var peerFlow = settings.Rate{Count: 20, Period: settings.Period(10 * time.Minute)}
+
+// logins is what the server remembers about logins: which passwords were right
+// lately, and who fails too often. It all is in memory and bounded.
+type logins struct {
+	key     []byte // of this process, for the keyed hashes of verified passwords
+	dummy   argonHash
+	hashing chan struct{} // a token per memory-hard hash at a time
+	waiting atomic.Int32
+	cost    atomic.Int64 // running mean of a memory-hard hash, in nanoseconds
+
+	verified *cache[uint64, verifiedPassword] // by account ID
+
+	mu    sync.Mutex // guards the counts in the windows
+	names *cache[accountKey, *window]
+	peers *cache[netip.Prefix, *window]
+}
+
+type verifiedPassword struct {
+	mac   [sha256.Size]byte
+	until time.Time
+}
+
+// window counts events since its start.
+type window struct {
+	start time.Time
+	count int
+}
+
+func newLogins() *logins {
+	l := &logins{
+		key:      random(32),
+		hashing:  make(chan struct{}, runtime.GOMAXPROCS(0)),
+		verified: newCache[uint64, verifiedPassword](maxVerified),
+		names:    newCache[accountKey, *window](maxFailingNames),
+		peers:    newCache[netip.Prefix, *window](maxFailingPeers),
+	}
+	start := time.Now()
+	l.dummy = newArgon(string(random(8)))
+	l.cost.Store(int64(time.Since(start)))
+	return l
+}
+
+// mac is the keyed hash that stands for a verified password. The stored form is
+// part of it, so that a change of the password forgets it.
+func (l *logins) mac(a *Account, password string) (sum [sha256.Size]byte) {
+	m := hmac.New(sha256.New, l.key)
+	var head [16]byte
+	binary.BigEndian.PutUint64(head[:], a.ID)
+	binary.BigEndian.PutUint64(head[8:], uint64(len(a.settings.Password)))
+	m.Write(head[:])
+	m.Write([]byte(a.settings.Password))
+	m.Write([]byte(password))
+	m.Sum(sum[:0])
+	return sum
+}
+
+// remembers reports whether the password was right for the account less than an
+// hour ago.
+func (l *logins) remembers(a *Account, password string) bool {
+	v, ok := l.verified.peek(a.ID)
+	if !ok || time.Now().After(v.until) {
+		return false
+	}
+	mac := l.mac(a, password)
+	return hmac.Equal(mac[:], v.mac[:])
+}
+
+// remember keeps that the password is right.
+func (l *logins) remember(a *Account, password string) {
+	l.verified.put(a.ID, verifiedPassword{l.mac(a, password), time.Now().Add(verifiedLifetime)})
+}
+
+// forget drops what is remembered of an account's password.
+func (l *logins) forget(id uint64) { l.verified.drop(id) }
+
+// hash runs a function that costs as much as a memory-hard hash when its turn
+// comes. Busy when too many wait already.
+func (l *logins) hash(ctx context.Context, fn func()) error {
+	const op = "accounts.CheckPassword"
+	if l.waiting.Add(1) > maxHashWaiters {
+		l.waiting.Add(-1)
+		return fault.New(op, fault.Busy, "too many logins at a time")
+	}
+	select {
+	case l.hashing <- struct{}{}:
+		l.waiting.Add(-1)
+	case <-ctx.Done():
+		l.waiting.Add(-1)
+		return fault.Wrap(op, fault.Canceled, ctx.Err())
+	}
+	defer func() { <-l.hashing }()
+	start := time.Now()
+	fn()
+	took := int64(time.Since(start))
+	l.cost.Store((l.cost.Load()*7 + took) / 8)
+	return nil
+}
+
+// pretend takes as long as a memory-hard hash without its work.
+func (l *logins) pretend(ctx context.Context) {
+	t := time.NewTimer(time.Duration(l.cost.Load()))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// network is what failures of a peer are counted for.
+func network(ip netip.Addr) netip.Prefix {
+	ip = ip.Unmap().WithZone("")
+	bits := 32
+	if ip.Is6() {
+		bits = 64
+	}
+	p, err := ip.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{} // no address: a local caller
+	}
+	return p
+}
+
+// failed counts a failed login for a name and, unless it is exempt, a peer.
+func (l *logins) failed(k accountKey, flow settings.Rate, ip netip.Addr, exempt bool) {
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	count(l.names, k, flow, now)
+	if !exempt {
+		count(l.peers, network(ip), peerFlow, now)
+	}
+}
+
+// count adds one to the window of k.
+func count[K comparable](table *cache[K, *window], k K, flow settings.Rate, now time.Time) {
+	w, err := table.get(k, func() (*window, error) { return &window{start: now}, nil })
+	if err != nil {
+		return
+	}
+	if now.Sub(w.start) > flow.Period.Duration() {
+		*w = window{start: now}
+	}
+	w.count++
+}
+
+// over reports whether the window of k is full.
+func over[K comparable](table *cache[K, *window], k K, flow settings.Rate, now time.Time) bool {
+	w, ok := table.peek(k)
+	return ok && !flow.Unlimited() && w.count >= flow.Count && now.Sub(w.start) <= flow.Period.Duration()
+}
+
+// blocked reports why a login must not be tried: "account", "address" or "".
+func (l *logins) blocked(k accountKey, flow settings.Rate, ip netip.Addr, exempt bool) string {
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case over(l.names, k, flow, now):
+		return "account"
+	case !exempt && over(l.peers, network(ip), peerFlow, now):
+		return "address"
+	}
+	return ""
+}
+
+// succeeded starts the account's count anew. The peer's count goes on: one
+// account of its own must not let a guesser try others without end.
+func (l *logins) succeeded(k accountKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.names.drop(k)
+}

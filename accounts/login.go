@@ -1,0 +1,279 @@
+package accounts
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+	"gatepost/server/settings"
+)
+
+// Peer is the client of a login.
+type Peer struct {
+	// IP is the client's address, LocalIP ours. A zero IP is the server itself.
+	IP, LocalIP netip.Addr
+	// TLS says that the connection is encrypted.
+	TLS bool
+	// Service is the service that the login is for, as AccessModes names it
+	// (IMAP, POP, PWD, Relay ...); an account that may not use it cannot log in.
+	Service string
+}
+
+// badCredentials is the one answer to every login that fails.
+func badCredentials(op string) error {
+	return fault.New(op, fault.BadCredentials, "incorrect password or account name")
+}
+
+// CheckPassword verifies the password of the account with a name in a domain and
+// returns the account. Unknown names, wrong passwords, disabled services and
+// blocked accounts and addresses get the same error, BadCredentials, after the
+// same time. Other errors: Busy, Corrupt, Canceled.
+func (s *Store) CheckPassword(ctx context.Context, p Peer, domain, name, password string) (*Account, error) {
+	const op = "accounts.CheckPassword"
+	t, err := s.attempt(ctx, p, domain, name)
+	if err != nil {
+		return nil, err
+	}
+	if t.blocked != "" {
+		s.logins.pretend(ctx)
+		s.logFailure(t, "blocked by failed logins of the "+t.blocked)
+		return nil, badCredentials(op)
+	}
+	a := t.account
+	usable := t.refusal == "" && !(bool(a.settings.RequireAPOP) && !p.TLS)
+	if usable && s.logins.remembers(a, password) {
+		s.succeeded(t)
+		return a, nil
+	}
+	ok, err := s.verify(ctx, usable, a, password)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		s.failed(t, "wrong password")
+		return nil, badCredentials(op)
+	}
+	s.logins.remember(a, password)
+	s.succeeded(t)
+	return a, nil
+}
+
+// verify compares the password with the account's. Every failure costs exactly
+// one memory-hard hash.
+func (s *Store) verify(ctx context.Context, usable bool, a *Account, password string) (ok bool, err error) {
+	password = prepared(password)
+	if usable {
+		if _, quick := a.password.(revealer); quick {
+			if ok, _ = a.password.verify(password); ok {
+				return true, nil
+			}
+			usable = false
+		}
+	}
+	err = s.logins.hash(ctx, func() {
+		slow := false
+		if usable {
+			ok, slow = a.password.verify(password)
+		}
+		if !ok && !slow {
+			s.logins.dummy.matches(password)
+		}
+	})
+	return ok && err == nil, err
+}
+
+// attempt is one try to log in.
+type attempt struct {
+	peer    Peer
+	key     accountKey
+	account *Account // nil if there is none
+	flow    settings.Rate
+	exempt  bool   // the peer's failures are not counted
+	blocked string // by whose failures: "account", "address", or ""
+	refusal string // why the account cannot log in whatever the password, or ""
+}
+
+// attempt looks at everything but the password.
+func (s *Store) attempt(ctx context.Context, p Peer, domain, name string) (attempt, error) {
+	t := attempt{peer: p, key: accountKey{s.realDomain(domain), fold(name)}}
+	if len(t.key.name) > 256 || len(t.key.domain) > 256 {
+		t.key = accountKey{} // nobody; keeps the tables small
+	}
+	t.exempt = !p.IP.IsValid() || s.ClientIP(p.IP)
+	a, err := s.Account(ctx, t.key.domain, t.key.name)
+	switch {
+	case err == nil:
+		t.account, t.flow = a, a.settings.FailedLoginFlow
+		t.refusal = s.refusal(a, p)
+	case fault.Is(err, fault.NotFound), fault.Is(err, fault.NoDomain):
+		t.flow, t.refusal = s.defaultFlow(t.key.domain), "unknown account"
+	default:
+		return t, err
+	}
+	t.blocked = s.logins.blocked(t.key, t.flow, p.IP, t.exempt)
+	return t, nil
+}
+
+// refusal says why an account cannot log in for a service with any password.
+func (s *Store) refusal(a *Account, p Peer) string {
+	switch {
+	case a.password == nil:
+		return "no usable password"
+	case !bool(a.settings.UseAppPassword):
+		return "UseAppPassword is off"
+	case a.domain.suspended:
+		return "the domain is suspended"
+	case !a.Enabled(p.Service):
+		return "the service is disabled"
+	case !a.Enabled("Mobile") && p.IP.IsValid() && !s.ClientIP(p.IP):
+		return "Mobile is disabled and the address is not a client's"
+	}
+	return ""
+}
+
+// defaultFlow is the FailedLoginFlow that an account of a domain inherits: it
+// holds for names that do not exist, so that they behave as others do.
+func (s *Store) defaultFlow(domain string) settings.Rate {
+	layers := []dataformat.Dict{s.state.Load().accountDefaults}
+	if d, err := s.domain(domain); err == nil {
+		layers = accountLayers(nil, d)
+	}
+	var inherited AccountSettings
+	settings.LoadLayers(&inherited, layers, func(string, error) {})
+	return inherited.FailedLoginFlow
+}
+
+// SCRAM returns the credentials for a SCRAM-SHA-256 login. A name that does not
+// exist or cannot log in gets credentials that look real, are the same each time
+// and match no password. Whoever runs the exchange reports its outcome with
+// LoginSucceeded or LoginFailed.
+func (s *Store) SCRAM(ctx context.Context, p Peer, domain, name string) (ScramCredentials, error) {
+	t, err := s.attempt(ctx, p, domain, name)
+	if err != nil {
+		return ScramCredentials{}, err
+	}
+	c := ScramCredentials{Salt: s.keys.salt(t.key), Iterations: scramIterations}
+	if a := t.account; a != nil {
+		real, ok, err := a.scram(c.Salt)
+		if err != nil {
+			return c, fault.Wrap("accounts.SCRAM", fault.Internal, err)
+		}
+		if ok {
+			if t.refusal == "" && t.blocked == "" {
+				return real, nil
+			}
+			c.Salt, c.Iterations = real.Salt, real.Iterations
+		}
+	}
+	c.StoredKey, c.ServerKey = random(32), random(32)
+	return c, nil
+}
+
+// scram returns the credentials of the account's password; false when it is
+// stored in a form that has none.
+func (a *Account) scram(salt []byte) (ScramCredentials, bool, error) {
+	switch p := a.password.(type) {
+	case *verifierPassword:
+		return p.scram, true, nil
+	case revealer:
+		c, err := a.derived(p, salt)
+		return c, err == nil, err
+	}
+	return ScramCredentials{}, false, nil
+}
+
+// derived makes the credentials of a reversible password, once per snapshot.
+func (a *Account) derived(p revealer, salt []byte) (ScramCredentials, error) {
+	a.scramOnce.Do(func() {
+		plain, err := p.reveal()
+		if err == nil {
+			a.scramOf, err = newScram(prepared(plain), salt)
+		}
+		a.scramErr = err
+	})
+	return a.scramOf, a.scramErr
+}
+
+// PlainPassword returns the password itself, for mechanisms that need it
+// (CRAM-MD5, APOP). It reports false when the account does not exist, cannot log
+// in, or keeps its password one-way; the caller then goes through the motions
+// with a password that matches nothing, and reports the outcome with
+// LoginSucceeded or LoginFailed.
+func (s *Store) PlainPassword(ctx context.Context, p Peer, domain, name string) (string, bool, error) {
+	t, err := s.attempt(ctx, p, domain, name)
+	if err != nil || t.refusal != "" || t.blocked != "" {
+		return "", false, err
+	}
+	r, ok := t.account.password.(revealer)
+	if !ok {
+		return "", false, nil
+	}
+	plain, err := r.reveal()
+	if err != nil {
+		return "", false, fault.Wrap("accounts.PlainPassword", fault.Corrupt, err)
+	}
+	return plain, true, nil
+}
+
+// LoginSucceeded counts a login by a mechanism that the caller ran.
+func (s *Store) LoginSucceeded(p Peer, domain, name string) {
+	if t, err := s.attempt(s.life, p, domain, name); err == nil {
+		s.succeeded(t)
+	}
+}
+
+// LoginFailed counts a failed login by a mechanism that the caller ran.
+func (s *Store) LoginFailed(p Peer, domain, name string) {
+	if t, err := s.attempt(s.life, p, domain, name); err == nil {
+		s.failed(t, "wrong response")
+	}
+}
+
+func (s *Store) succeeded(t attempt) {
+	s.logins.succeeded(t.key)
+	if t.account == nil {
+		return
+	}
+	s.info.note(t.key, t.peer.IP)
+	level := logs.LevelLowLevel
+	if t.account.settings.LogLogin {
+		level = logs.LevelMajor
+	}
+	s.log.LogAttrs(s.life, level, "login", slog.String(logs.AttrAccount, t.key.String()),
+		slog.String("service", t.peer.Service), slog.String(logs.AttrPeer, t.peer.IP.String()))
+}
+
+func (s *Store) failed(t attempt, reason string) {
+	s.logins.failed(t.key, t.flow, t.peer.IP, t.exempt)
+	if t.refusal != "" {
+		reason = t.refusal
+	}
+	s.logFailure(t, reason)
+}
+
+func (s *Store) logFailure(t attempt, reason string) {
+	s.log.LogAttrs(s.life, logs.LevelProblem, "login failed", slog.String(logs.AttrAccount, t.key.String()),
+		slog.String("service", t.peer.Service), slog.String(logs.AttrPeer, t.peer.IP.String()), slog.String("reason", reason))
+}
+
+// ClientIP reports whether an address is one of the Client IPs: the machines
+// that the administrator trusts.
+func (s *Store) ClientIP(ip netip.Addr) bool { return s.state.Load().clientIPs.Contains(ip) }
+
+// Reversible reports whether some password of this server may be stored in a
+// form that APOP and CRAM-MD5 can use.
+func (s *Store) Reversible() bool { return s.state.Load().reversible }
+
+// HasReversible reports whether new passwords of a domain are stored in such a form.
+func (s *Store) HasReversible(domain string) bool {
+	d, err := s.domain(s.realDomain(domain))
+	if err != nil {
+		return false
+	}
+	v, _ := lookup("PasswordEncryption", accountLayers(nil, d))
+	e, _ := dataformat.Text(v)
+	return reversibleEncryption(e)
+}

@@ -1,0 +1,86 @@
+package accounts
+
+import (
+	"path/filepath"
+	"strings"
+
+	"gatepost/router/address"
+	"gatepost/server/fault"
+)
+
+// The places of the directory in the base directory.
+const (
+	mainDirectory     = "Accounts"
+	domainsDirectory  = "Domains"
+	settingsDirectory = "Settings"
+	pendingDirectory  = "Pending"
+
+	accountSuffix = ".macnt"
+)
+
+// The files of a domain's Settings directory and of an account directory.
+const (
+	domainFile   = "domain.settings"
+	templateFile = "template.settings"
+	accessFile   = "access.settings"
+	aliasesFile  = "aliases.data"
+
+	accountFile = "account.settings"
+	infoFile    = "account.info"
+)
+
+// accountKey names an account by its domain's real name and its own, both folded.
+type accountKey struct{ domain, name string }
+
+func (k accountKey) String() string { return k.name + "@" + k.domain }
+
+// fold returns the one spelling of an object's name: names are told apart
+// without regard to case, files have lower-case names.
+func fold(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
+
+// checkName returns the folded form of a name that an object may have.
+func checkName(op, name string) (string, error) {
+	n := fold(name)
+	if !address.ValidName(n) {
+		return "", fault.Newf(op, fault.Invalid, "%q is not a valid object name", name)
+	}
+	return n, nil
+}
+
+// checkDomainName returns the normal form of a name that a domain may have.
+func checkDomainName(op, name string) (string, error) {
+	n, err := address.NormalizeDomain(strings.TrimSpace(name))
+	if err != nil || n == "" || !safeDomain(n) {
+		return "", fault.Newf(op, fault.Invalid, "%q is not a valid domain name", name)
+	}
+	return n, nil
+}
+
+// safeDomain reports whether a name can be the name of a domain directory: no
+// name that goes up in the tree, is hidden, or is a literal.
+func safeDomain(n string) bool {
+	if len(n) > 255 || n[0] == '.' || n[len(n)-1] == '.' || strings.Contains(n, "..") {
+		return false
+	}
+	for _, c := range []byte(n) {
+		switch {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '.', c == '_':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// domainDir is the directory of a domain below the base directory.
+func (st *serverState) domainDir(domain string) string {
+	if domain == st.mainDomain {
+		return mainDirectory
+	}
+	return filepath.Join(domainsDirectory, domain)
+}
+
+// accountDir is the directory of an account below the base directory.
+func (st *serverState) accountDir(k accountKey) string {
+	return filepath.Join(st.domainDir(k.domain), k.name+accountSuffix)
+}

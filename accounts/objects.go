@@ -1,0 +1,340 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gatepost/accounts/mailbox"
+	"gatepost/router/names"
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+)
+
+// This file makes, renames, deletes and lists accounts.
+
+// lockNames holds the name space of domains: nobody else makes, renames or
+// deletes objects in them meanwhile.
+func (s *Store) lockNames(domains ...string) (unlock func()) {
+	slices.Sort(domains)
+	var release []func()
+	for _, d := range slices.Compact(domains) {
+		release = append(release, s.locks.lock("names "+d))
+	}
+	return func() {
+		for _, r := range release {
+			r()
+		}
+	}
+}
+
+// shareNames keeps the objects of a domain where they are while one of them is changed.
+func (s *Store) shareNames(domain string) (unlock func()) { return s.locks.share("names " + domain) }
+
+// free reports whether a name is free in a domain: Exists when it is not.
+func (s *Store) free(op string, d *domain, name string) error {
+	o, err := s.object(d, name)
+	if err != nil {
+		return err
+	}
+	switch o.Kind {
+	case names.None:
+		return nil
+	case names.Account:
+		return fault.New(op, fault.Exists, "account with this name already exists")
+	}
+	return fault.New(op, fault.Exists, "object with this name already exists")
+}
+
+// CreateAccount makes an account with the template's settings and then the given
+// ones. A Password among them is stored as the account's PasswordEncryption
+// asks. Errors: NoDomain, Exists, Invalid, TooMany.
+func (s *Store) CreateAccount(ctx context.Context, domain, name string, given dataformat.Dict) error {
+	const op = "accounts.CreateAccount"
+	name, err := checkName(op, name)
+	if err != nil {
+		return err
+	}
+	d, err := s.domain(s.realDomain(domain))
+	if err != nil {
+		return err
+	}
+	explicit, err := s.initialSettings(op, d, given)
+	if err != nil {
+		return err
+	}
+	unlock := s.lockNames(d.name)
+	defer unlock()
+	if d, err = s.domain(d.name); err != nil {
+		return err
+	}
+	if err := s.free(op, d, name); err != nil {
+		return err
+	}
+	if err := s.withinLimit(op, d); err != nil {
+		return err
+	}
+	k := accountKey{d.name, name}
+	if err := s.makeAccount(ctx, k, filepath.Join(d.dir, name+accountSuffix), explicit); err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	s.accounts.drop(k)
+	return nil
+}
+
+// initialSettings are the explicit settings that an account starts with.
+func (s *Store) initialSettings(op string, d *domain, given dataformat.Dict) (dataformat.Dict, error) {
+	template, err := readDict(d.file(templateFile))
+	if err != nil {
+		return nil, fault.Wrap(op, fault.Corrupt, err)
+	}
+	given = visible(given)
+	if err := checkAccountSettings(op, given); err != nil {
+		return nil, err
+	}
+	return s.changed(op, d, visible(template), given)
+}
+
+// withinLimit checks AccountsLimit.
+func (s *Store) withinLimit(op string, d *domain) error {
+	limit := d.settings.AccountsLimit
+	if limit < 0 {
+		return nil
+	}
+	have, err := s.accountNames(d.name)
+	if err != nil {
+		return err
+	}
+	if len(have) >= limit {
+		return fault.New(op, fault.TooMany, "the domain has as many accounts as it may have")
+	}
+	return nil
+}
+
+// makeAccount puts an account together in Pending and moves it to its place. The
+// message store knows it before it can be seen.
+func (s *Store) makeAccount(ctx context.Context, k accountKey, dir string, explicit dataformat.Dict) error {
+	id := s.nextID()
+	here, err := filepath.Rel(s.base, dir)
+	if err != nil {
+		return err
+	}
+	tmp := s.pending(id, newAccount)
+	if err := os.Mkdir(tmp, 0o700); err != nil {
+		return err
+	}
+	explicit[keyAccountID] = identity{id, here}.dataValue()
+	err = dataformat.WriteFile(filepath.Join(tmp, accountFile), explicit, dataformat.StyleOld)
+	if err == nil {
+		err = dataformat.WriteFile(filepath.Join(tmp, infoFile), dataformat.Dict{keyAccountID: explicit[keyAccountID]}, dataformat.StyleOld)
+	}
+	if err == nil {
+		err = s.mail.Create(ctx, mailbox.Owner{ID: id, Dir: tmp}, newMailboxes())
+	}
+	if err == nil {
+		err = moveDir(tmp, dir)
+	}
+	if err != nil {
+		s.discard(tmp)
+	}
+	return err
+}
+
+// DeleteAccount removes an account with its mailboxes, aliases and rights. It is
+// gone when the call returns; the disk space follows. Errors: NoDomain, NotFound.
+func (s *Store) DeleteAccount(ctx context.Context, domain, name string) error {
+	const op = "accounts.DeleteAccount"
+	a, err := s.Account(ctx, domain, name)
+	if err != nil {
+		return err
+	}
+	unlock := s.lockNames(a.Domain)
+	defer unlock()
+	k := accountKey{a.Domain, a.Name}
+	if a, err = s.account(k); err != nil {
+		return err
+	}
+	d, err := s.domain(a.Domain)
+	if err != nil {
+		return err
+	}
+	if err := s.setAliases(d, a.Name, nil); err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	if err := s.setRights(d, a.Name, nil); err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	gone := s.pending(a.ID, oldAccount)
+	if err := moveDir(a.dir, gone); err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	s.accounts.drop(k)
+	s.discard(gone)
+	return nil
+}
+
+// RenameAccount gives an account another name, in the same domain or in another
+// one. Its mailboxes and aliases go with it; its rights stay behind when it
+// leaves the domain. Errors: NoDomain, NotFound, Exists, Invalid.
+func (s *Store) RenameAccount(ctx context.Context, domain, name, newDomain, newName string) error {
+	const op = "accounts.RenameAccount"
+	newName, err := checkName(op, newName)
+	if err != nil {
+		return err
+	}
+	from := accountKey{s.realDomain(domain), fold(name)}
+	to := accountKey{s.realDomain(newDomain), newName}
+	unlock := s.lockNames(from.domain, to.domain)
+	defer unlock()
+	if _, err := s.Account(ctx, from.domain, from.name); err != nil {
+		return err
+	}
+	d, err := s.domain(to.domain)
+	if err != nil {
+		return err
+	}
+	if err := s.free(op, d, to.name); err != nil {
+		return err
+	}
+	if from.domain != to.domain {
+		if err := s.mayEnter(op, d, from); err != nil {
+			return err
+		}
+	}
+	return s.run(job{renameAccount, from, to})
+}
+
+// mayEnter reports whether a domain has room for an account of another one and
+// for its aliases.
+func (s *Store) mayEnter(op string, d *domain, from accountKey) error {
+	source, err := s.domain(from.domain)
+	if err != nil {
+		return err
+	}
+	for _, alias := range source.aliases[from.name] {
+		if err := s.free(op, d, alias); err != nil {
+			return err
+		}
+	}
+	return s.withinLimit(op, d)
+}
+
+// moveAccount does the steps of a rename; each of them may be repeated. The
+// caller holds the name spaces, or nobody else runs yet.
+func (s *Store) moveAccount(from, to accountKey) error {
+	const op = "accounts.RenameAccount"
+	source, err := s.domain(from.domain)
+	if err != nil {
+		return err
+	}
+	target, err := s.domain(to.domain)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(target.dir, to.name+accountSuffix)
+	defer s.accounts.dropIf(func(k accountKey) bool { return k == from || k == to })
+	if err := moveDir(filepath.Join(source.dir, from.name+accountSuffix), dir); err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	here, err := filepath.Rel(s.base, dir)
+	if err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	err = s.edit(filepath.Join(dir, accountFile), func(d dataformat.Dict) error {
+		id, ok := readIdentity(d)
+		if !ok || id.path == here {
+			return errUnchanged
+		}
+		d[keyAccountID] = identity{id.id, here}.dataValue()
+		return nil
+	})
+	if err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	aliases := source.aliases[from.name]
+	if len(aliases) > 0 {
+		if err := s.moveAliases(source, target, to.name, aliases); err != nil {
+			return fault.Wrap(op, fault.Internal, err)
+		}
+	}
+	rights := source.rights[from.name]
+	if len(rights) == 0 {
+		return nil
+	}
+	if from.domain == to.domain {
+		if err := s.setRights(target, to.name, rights); err != nil {
+			return fault.Wrap(op, fault.Internal, err)
+		}
+	}
+	return fault.Wrap(op, fault.Internal, s.setRights(source, from.name, nil))
+}
+
+// moveAliases gives aliases to an account in target, first there, then not here.
+func (s *Store) moveAliases(source, target *domain, account string, aliases []string) error {
+	err := s.editNames(target, func(d dataformat.Dict) error {
+		for _, alias := range aliases {
+			d[alias] = object{account: account}.dataValue()
+		}
+		return nil
+	})
+	if err != nil || source.name == target.name {
+		return err
+	}
+	return s.editNames(source, func(d dataformat.Dict) error {
+		for _, alias := range aliases {
+			delete(d, alias)
+		}
+		return nil
+	})
+}
+
+// accountNames lists the accounts of a domain by its real name, sorted.
+func (s *Store) accountNames(domain string) ([]string, error) {
+	const op = "accounts.Accounts"
+	d, err := s.domain(domain)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(d.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(op, fault.NoDomain, "")
+	}
+	if err != nil {
+		return nil, fault.Wrap(op, fault.Internal, err)
+	}
+	var out []string
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), accountSuffix); ok && validObject(name) && name == fold(name) {
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
+// Accounts lists the names of a domain's accounts, sorted.
+func (s *Store) Accounts(ctx context.Context, domain string) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fault.Wrap("accounts.Accounts", fault.Canceled, err)
+	}
+	return s.accountNames(s.realDomain(domain))
+}
+
+// Resolve returns the account with a name or an alias in a domain.
+func (s *Store) Resolve(ctx context.Context, domain, name string) (*Account, error) {
+	a, err := s.Account(ctx, domain, name)
+	if !fault.Is(err, fault.NotFound) {
+		return a, err
+	}
+	d, derr := s.domain(s.realDomain(domain))
+	if derr != nil {
+		return nil, derr
+	}
+	if o, ok := d.names[fold(name)]; ok && o.account != "" {
+		return s.account(accountKey{d.name, o.account})
+	}
+	return nil, err
+}

@@ -1,0 +1,208 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"gatepost/accounts/mailbox"
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+)
+
+// Changes of more than one file go through the directory Pending, where a name
+// is a number and what has to happen after a crash:
+//
+//	N.new      an account that is being made: N is its ID. Removed.
+//	N.old      an account that was deleted: N is its ID. Removed.
+//	N.newdom   a domain that is being made. Removed.
+//	N.olddom   a domain that was deleted, with its accounts. Removed.
+//	N.job      a rename. Done again from its start; every step may be repeated.
+//
+// An account appears by one rename of N.new, whole, and disappears by one rename
+// to N.old. Removing takes its time and happens in the background.
+const (
+	newAccount = ".new"
+	oldAccount = ".old"
+	newDomain  = ".newdom"
+	oldDomain  = ".olddom"
+	jobFile    = ".job"
+)
+
+// messagesDirectory is where the message store keeps an account's messages.
+const messagesDirectory = "Messages"
+
+// pending is the path of an entry in Pending.
+func (s *Store) pending(id uint64, suffix string) string {
+	return filepath.Join(s.base, pendingDirectory, strconv.FormatUint(id, 10)+suffix)
+}
+
+// recover finishes renames and starts the removal of what is left.
+func (s *Store) recover() error {
+	entries, err := os.ReadDir(filepath.Join(s.base, pendingDirectory))
+	if err != nil {
+		return fault.Wrap("accounts.Open", fault.Internal, err)
+	}
+	var rest []string
+	for _, e := range entries {
+		path := filepath.Join(s.base, pendingDirectory, e.Name())
+		if filepath.Ext(path) != jobFile {
+			rest = append(rest, path)
+			continue
+		}
+		if err := s.redo(path); err != nil {
+			return fmt.Errorf("finish %s: %w", path, err)
+		}
+	}
+	if len(rest) > 0 {
+		s.work.Go(func() {
+			for _, path := range rest {
+				s.sweep(s.life, path)
+			}
+		})
+	}
+	return nil
+}
+
+// sweep removes an entry of Pending. What fails is tried again at the next start.
+func (s *Store) sweep(ctx context.Context, path string) {
+	var err error
+	switch filepath.Ext(path) {
+	case newAccount, oldAccount:
+		err = s.sweepAccount(ctx, path)
+	case newDomain, oldDomain:
+		err = s.sweepDomain(ctx, path)
+	default:
+		return // not ours
+	}
+	if err != nil && ctx.Err() == nil {
+		s.log.Log(ctx, logs.LevelFailure, "directory not removed", "path", path, logs.AttrError, err)
+	}
+}
+
+func (s *Store) sweepAccount(ctx context.Context, path string) error {
+	id, err := strconv.ParseUint(strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), 10, 64)
+	if err != nil {
+		return err
+	}
+	return s.removeAccount(ctx, id, path)
+}
+
+// removeAccount removes an account's messages and directory.
+func (s *Store) removeAccount(ctx context.Context, id uint64, dir string) error {
+	if id != 0 {
+		s.logins.forget(id)
+		if err := s.mail.Remove(ctx, mailbox.Owner{ID: id, Dir: dir}); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(dir)
+}
+
+func (s *Store) sweepDomain(ctx context.Context, path string) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), accountSuffix) {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		dir := filepath.Join(path, e.Name())
+		id, ok := readIdentity(readInfo(filepath.Join(dir, accountFile)))
+		if !ok {
+			id, _ = readIdentity(readInfo(filepath.Join(dir, infoFile)))
+		}
+		if err := s.removeAccount(ctx, id.id, dir); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(path)
+}
+
+// discard sweeps in the background.
+func (s *Store) discard(path string) {
+	s.work.Go(func() { s.sweep(s.life, path) })
+}
+
+// job is a rename in the making.
+type job struct {
+	do       string // renameAccount or renameDomain
+	from, to accountKey
+}
+
+const (
+	renameAccount = "RenameAccount"
+	renameDomain  = "RenameDomain"
+)
+
+// run writes the job down, carries it out and strikes it off.
+func (s *Store) run(j job) error {
+	const op = "accounts.Rename"
+	path := s.pending(s.nextID(), jobFile)
+	d := dataformat.Dict{
+		"Do":   dataformat.String(j.do),
+		"From": dataformat.Array{dataformat.String(j.from.domain), dataformat.String(j.from.name)},
+		"To":   dataformat.Array{dataformat.String(j.to.domain), dataformat.String(j.to.name)},
+	}
+	if err := dataformat.WriteFile(path, d, dataformat.StyleOld); err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	return s.redo(path)
+}
+
+func (s *Store) redo(path string) error {
+	const op = "accounts.Rename"
+	d, err := readDict(path)
+	if err != nil {
+		return fault.Wrap(op, fault.Corrupt, err)
+	}
+	from, to := d.Strings("From"), d.Strings("To")
+	if len(from) != 2 || len(to) != 2 {
+		return fault.New(op, fault.Corrupt, "")
+	}
+	j := job{d.String("Do"), accountKey{from[0], from[1]}, accountKey{to[0], to[1]}}
+	switch j.do {
+	case renameAccount:
+		err = s.moveAccount(j.from, j.to)
+	case renameDomain:
+		err = s.moveDomain(j.from.domain, j.to.domain)
+	default:
+		err = fault.New(op, fault.Corrupt, "")
+	}
+	if err != nil {
+		return err
+	}
+	return fault.Wrap(op, fault.Internal, os.Remove(path))
+}
+
+// moveDir renames a directory and makes that durable. A directory that was moved
+// already is no error.
+func moveDir(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if _, err := os.Stat(to); err != nil {
+			return err
+		}
+	}
+	return errors.Join(syncDir(filepath.Dir(from)), syncDir(filepath.Dir(to)))
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

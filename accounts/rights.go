@@ -1,0 +1,149 @@
+package accounts
+
+import (
+	"context"
+	"slices"
+
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+)
+
+// The server rights. They count only in the Main Domain.
+const (
+	RightMaster    = "Master"
+	RightSettings  = "Settings"
+	RightUsers     = "UserAccounts"
+	RightMonitor   = "Monitor"
+	RightDirectory = "Directory"
+)
+
+// RightDomain makes an account an administrator of its domain. With it go codes
+// for what may be done: CanCreateAccounts, BasicSettings, the names of settings ...
+const RightDomain = "Domain"
+
+// rightOtherDomains extends an administrator's rights to the domains that name
+// the administrator's domain as AdminDomain.
+const rightOtherDomains = "CanAdminOtherDomains"
+
+var serverRights = []string{RightMaster, RightSettings, RightUsers, RightMonitor, RightDirectory}
+
+// Rights is what an account may do to others.
+type Rights struct {
+	domain string
+	server bool // the account is in the Main Domain
+	codes  []string
+	store  *Store
+}
+
+// MasterRights are the rights of the owner of the base directory.
+func (s *Store) MasterRights() Rights {
+	return Rights{domain: s.MainDomain(), server: true, codes: []string{RightMaster}, store: s}
+}
+
+// RightsOf returns the present rights of an account.
+func (s *Store) RightsOf(a *Account) (Rights, error) {
+	d, err := s.domain(a.Domain)
+	if err != nil {
+		return Rights{}, err
+	}
+	return Rights{domain: a.Domain, server: a.Domain == s.MainDomain(), codes: d.rights[a.Name], store: s}, nil
+}
+
+// Server reports whether the account has a server right. Master includes all.
+func (r Rights) Server(code string) bool {
+	return r.server && (slices.Contains(r.codes, RightMaster) || slices.Contains(r.codes, code))
+}
+
+// Administers reports whether the account may administer a domain at all.
+func (r Rights) Administers(domain string) bool {
+	if r.Server(RightUsers) {
+		return true
+	}
+	if !slices.Contains(r.codes, RightDomain) {
+		return false
+	}
+	if domain == r.domain {
+		return true
+	}
+	if !slices.Contains(r.codes, rightOtherDomains) {
+		return false
+	}
+	d, err := r.store.domain(domain)
+	return err == nil && d.settings.AdminDomain != "" && r.store.realDomain(d.settings.AdminDomain) == r.domain
+}
+
+// Domain reports whether the account has a right in a domain, such as
+// CanCreateAccounts or the name of a setting.
+func (r Rights) Domain(domain, code string) bool {
+	return r.Server(RightUsers) || r.Administers(domain) && slices.Contains(r.codes, code)
+}
+
+// basicSettings are what the right BasicSettings covers.
+var basicSettings = []string{
+	"RealName", keyPassword, keyEncryption, "UseAppPassword", "UseExtPassword", "RequireAPOP", "PWDAllowed",
+	"PasswordRecovery", "FailedLoginFlow", "LogLogin", "MinPasswordLength",
+}
+
+// Setting reports whether the account may change a setting of the accounts of a domain.
+func (r Rights) Setting(domain, key string) bool {
+	return r.Domain(domain, key) || r.Domain(domain, "BasicSettings") && slices.Contains(basicSettings, key)
+}
+
+// AccountRights lists the rights of an account. Errors: NoDomain, NotFound.
+func (s *Store) AccountRights(ctx context.Context, domain, name string) ([]string, error) {
+	a, err := s.Account(ctx, domain, name)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.domain(a.Domain)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(d.rights[a.Name]), nil
+}
+
+// SetAccountRights replaces the rights of an account. Server rights are for
+// accounts of the Main Domain. Errors: NoDomain, NotFound, Invalid.
+func (s *Store) SetAccountRights(ctx context.Context, domain, name string, codes []string) error {
+	const op = "accounts.SetAccountRights"
+	a, err := s.Account(ctx, domain, name)
+	if err != nil {
+		return err
+	}
+	if a.Domain != s.MainDomain() && slices.ContainsFunc(codes, func(c string) bool { return slices.Contains(serverRights, c) }) {
+		return fault.New(op, fault.Invalid, "server rights can be given only to accounts of the main domain")
+	}
+	unlock := s.shareNames(a.Domain)
+	defer unlock()
+	if a, err = s.account(accountKey{a.Domain, a.Name}); err != nil {
+		return err
+	}
+	d, err := s.domain(a.Domain)
+	if err != nil {
+		return err
+	}
+	return fault.Wrap(op, fault.Internal, s.setRights(d, a.Name, codes))
+}
+
+// setRights writes the rights of an account; the caller holds or shares the name space.
+func (s *Store) setRights(d *domain, account string, codes []string) error {
+	if len(codes) == 0 && len(d.rights[account]) == 0 {
+		return nil
+	}
+	return s.editDomain(d, accessFile, func(e dataformat.Dict) error {
+		for k := range e {
+			if fold(k) == account {
+				delete(e, k)
+			}
+		}
+		if len(codes) == 0 {
+			return nil
+		}
+		list := make(dataformat.Array, len(codes))
+		for i, c := range codes {
+			list[i] = dataformat.String(c)
+		}
+		e[account] = list
+		return nil
+	})
+}

@@ -1,0 +1,85 @@
+package accounts
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gatepost/server/dataformat"
+)
+
+// Services is a set of services (access modes): All, None or named ones. In a
+// file it is a word or an array whose first element counts the services that
+// existed when it was written; commands may leave the count out.
+type Services struct {
+	all  bool
+	list []string
+}
+
+// serviceNames are the services that can be switched, as scripts spell them.
+var serviceNames = []string{
+	"Mail", "Relay", "Signal", "Mobile", "TLS", "POP", "IMAP", "MAPI", "AirSync", "SIP", "XMPP", "WebMail",
+	"XIMSS", "FTP", "ACAP", "PWD", "LDAP", "RADIUS", "S/MIME", "WebCAL", "WebSite", "PBX", "HTTP", "MobilePBX",
+	"XMedia", "YMedia", "MobilePronto",
+}
+
+// Has reports whether the set has a service. A name that is not a service
+// cannot be switched off and belongs to every set.
+func (s Services) Has(service string) bool {
+	if s.all {
+		return true
+	}
+	if slices.ContainsFunc(s.list, func(n string) bool { return strings.EqualFold(n, service) }) {
+		return true
+	}
+	return !slices.ContainsFunc(serviceNames, func(n string) bool { return strings.EqualFold(n, service) })
+}
+
+// SetValue reads All, None, or an array with or without the leading count.
+// Names of services that this server does not know are kept.
+func (s *Services) SetValue(v dataformat.Value) error {
+	if word, ok := dataformat.Text(v); ok {
+		switch strings.ToLower(word) {
+		case "all":
+			*s = Services{all: true}
+		case "none":
+			*s = Services{}
+		default:
+			return fmt.Errorf("%q is neither All nor None nor an array of services", word)
+		}
+		return nil
+	}
+	a, ok := v.(dataformat.Array)
+	if !ok {
+		return fmt.Errorf("All, None or an array of services is expected")
+	}
+	var list []string
+	for i, e := range a {
+		name, ok := dataformat.Text(e)
+		if !ok {
+			return fmt.Errorf("element %d is not the name of a service", i+1)
+		}
+		if _, err := strconv.Atoi(strings.TrimPrefix(name, "#")); err == nil && i == 0 {
+			continue
+		}
+		list = append(list, name)
+	}
+	*s = Services{list: list}
+	return nil
+}
+
+// DataValue is the set as it is stored, with the count.
+func (s Services) DataValue() dataformat.Value {
+	switch {
+	case s.all:
+		return dataformat.String("All")
+	case len(s.list) == 0:
+		return dataformat.String("None")
+	}
+	a := dataformat.Array{dataformat.String(strconv.Itoa(len(serviceNames)))}
+	for _, n := range s.list {
+		a = append(a, dataformat.String(n))
+	}
+	return a
+}

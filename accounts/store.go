@@ -1,0 +1,295 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/accounts/mailbox"
+	"gatepost/router/address"
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+)
+
+// Options are for Open.
+type Options struct {
+	Log *slog.Logger
+	// NextID returns numbers that this server has never used and never will
+	// again. It is needed.
+	NextID func() uint64
+	// MainDomain names the Main Domain of a base directory that has none yet;
+	// empty means the name of this machine.
+	MainDomain string
+	// Shards is the number of index files of a new message store; 0 means the default.
+	Shards int
+	// CachedAccounts and CachedDomains bound the snapshots in memory; 0 means
+	// 20,000 and 5,000.
+	CachedAccounts, CachedDomains int
+}
+
+// Store is the directory of one server. Its methods may be called by many
+// goroutines at once.
+type Store struct {
+	base   string
+	log    *slog.Logger
+	nextID func() uint64
+	mail   *mailbox.Store
+	keys   keys
+
+	state    atomic.Pointer[serverState]
+	stateMu  sync.Mutex // held while a server-wide file changes
+	realms   sync.Mutex // held while the set of domains and their aliases changes; before stateMu
+	domains  *cache[string, *domain]
+	accounts *cache[accountKey, *Account]
+	locks    keyLocks // of domains (see lockNames), of "identify " + path, of files by path
+	logins   *logins
+	info     infoWriter
+
+	life context.Context // ends with Close
+	end  context.CancelFunc
+	work sync.WaitGroup // goroutines of the store
+}
+
+// Open opens the directory and the message store of a base directory. At the
+// first start it makes the Main Domain with the account postmaster, which has
+// the right Master and no password. What a crash has left half done is finished
+// in the background.
+func Open(base string, o Options) (*Store, error) {
+	const op = "accounts.Open"
+	base, err := filepath.Abs(base)
+	if err != nil {
+		return nil, fault.Wrap(op, fault.Internal, err)
+	}
+	if o.CachedAccounts == 0 {
+		o.CachedAccounts = 20_000
+	}
+	if o.CachedDomains == 0 {
+		o.CachedDomains = 5_000
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{
+		base: base, log: o.Log, nextID: o.NextID, logins: newLogins(),
+		domains:  newCache[string, *domain](o.CachedDomains),
+		accounts: newCache[accountKey, *Account](o.CachedAccounts),
+	}
+	s.life, s.end = context.WithCancel(context.Background())
+	fresh, err := s.prepare(o.MainDomain)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.load(); err != nil {
+		return nil, fault.Wrap(op, fault.Internal, err)
+	}
+	s.mail, err = mailbox.Open(base, mailbox.Options{NextID: o.NextID, Shards: o.Shards, Owners: s.owners, Log: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.recover(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if fresh {
+		if err := s.createPostmaster(); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	s.info.start(s)
+	return s, nil
+}
+
+// prepare makes the directories and, in a new base directory, Main.settings.
+func (s *Store) prepare(mainDomain string) (fresh bool, err error) {
+	const op = "accounts.Open"
+	for _, d := range []string{settingsDirectory, mainDirectory + "/" + settingsDirectory, domainsDirectory, pendingDirectory} {
+		if err := os.MkdirAll(filepath.Join(s.base, d), 0o700); err != nil {
+			return false, fault.Wrap(op, fault.Internal, err)
+		}
+	}
+	if s.keys, err = openKeys(filepath.Join(s.base, settingsDirectory, keyFile)); err != nil {
+		return false, fault.Wrap(op, fault.Internal, err)
+	}
+	err = s.edit(filepath.Join(s.base, settingsDirectory, mainFile), func(d dataformat.Dict) error {
+		if d.String(keyDomainName) != "" {
+			return errUnchanged
+		}
+		name := mainDomain
+		if name == "" {
+			name, _ = os.Hostname()
+		}
+		n, err := checkDomainName(op, name)
+		if err != nil {
+			return err
+		}
+		d[keyDomainName] = dataformat.String(n)
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	_, err = os.Stat(filepath.Join(s.base, mainDirectory, settingsDirectory, accessFile))
+	return errors.Is(err, os.ErrNotExist), nil
+}
+
+// createPostmaster makes the account that a new base directory starts with. The
+// rights are written last: until they are there, the next start tries again.
+func (s *Store) createPostmaster() error {
+	main := s.MainDomain()
+	err := s.CreateAccount(s.life, main, "postmaster", nil)
+	if err != nil && !fault.Is(err, fault.Exists) {
+		return err
+	}
+	return s.SetAccountRights(s.life, main, "postmaster", []string{"Master"})
+}
+
+// newMailboxes are the mailboxes that a new account has besides INBOX.
+func newMailboxes() []mailbox.NewMailbox {
+	special := func(name string, use imap.MailboxAttr) mailbox.NewMailbox {
+		return mailbox.NewMailbox{Name: name, Subscribed: true, CreateOptions: mailbox.CreateOptions{SpecialUse: use}}
+	}
+	return []mailbox.NewMailbox{
+		special("Sent Items", imap.MailboxAttrSent), special("Drafts", imap.MailboxAttrDrafts),
+		special("Trash", imap.MailboxAttrTrash), special("Junk", imap.MailboxAttrJunk),
+		special("Archive", imap.MailboxAttrArchive),
+	}
+}
+
+// Close writes what is remembered and closes the message store.
+func (s *Store) Close() error {
+	s.end()
+	s.work.Wait()
+	s.info.flush(s)
+	if s.mail == nil {
+		return nil
+	}
+	return s.mail.Close()
+}
+
+// Mail returns the message store.
+func (s *Store) Mail() *mailbox.Store { return s.mail }
+
+// Reload reads the settings anew: what was edited in the files holds from now on.
+// On an error in a server-wide file the old settings stay.
+func (s *Store) Reload() error {
+	s.stateMu.Lock()
+	defer s.stateMu.Unlock()
+	return s.load()
+}
+
+// load replaces the server-wide snapshot and forgets what was made from the old one.
+func (s *Store) load() error {
+	st, err := loadState(s.base)
+	if err != nil {
+		return err
+	}
+	s.state.Store(st)
+	s.domains.dropIf(func(string) bool { return true })
+	s.accounts.dropIf(func(accountKey) bool { return true })
+	return nil
+}
+
+// errUnchanged as the result of an edit says that there is nothing to write.
+var errUnchanged = errors.New("unchanged")
+
+// edit changes a file that holds a dictionary: it reads the file, lets change
+// work on the dictionary and writes it back, as one step for everybody who uses
+// edit. change must not wait for anything but the disk.
+func (s *Store) edit(path string, change func(dataformat.Dict) error) error {
+	unlock := s.locks.lock(path)
+	defer unlock()
+	d, err := readDict(path)
+	if err != nil {
+		return fault.Wrap("accounts.Edit", fault.Corrupt, err)
+	}
+	if err := change(d); errors.Is(err, errUnchanged) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return dataformat.WriteFile(path, d, dataformat.StyleOld)
+}
+
+// editWhole is edit for a change that replaces the dictionary.
+func (s *Store) editWhole(path string, change func(dataformat.Dict) dataformat.Dict) error {
+	return s.edit(path, func(d dataformat.Dict) error {
+		after := change(maps.Clone(d))
+		clear(d)
+		maps.Copy(d, after)
+		return nil
+	})
+}
+
+// editState changes a server-wide file and takes the result into use.
+func (s *Store) editState(file string, change func(dataformat.Dict) error) error {
+	s.stateMu.Lock()
+	defer s.stateMu.Unlock()
+	if err := s.edit(filepath.Join(s.base, settingsDirectory, file), change); err != nil {
+		return err
+	}
+	return s.load()
+}
+
+// realDomain resolves what a caller calls a domain to the name that its files
+// have: in lower case, aliases replaced, the Main Domain for "".
+func (s *Store) realDomain(name string) string {
+	st := s.state.Load()
+	name = strings.TrimSuffix(fold(name), ".")
+	if name == "" {
+		return st.mainDomain
+	}
+	if !isPlain(name) {
+		if n, err := address.NormalizeDomain(name); err == nil {
+			name = n
+		}
+	}
+	return st.domainName(name)
+}
+
+// isPlain reports whether a name has ASCII only.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// owners visits every account, for the check of the message store. An account
+// that cannot be read does not hide the others.
+func (s *Store) owners(ctx context.Context, visit func(mailbox.Owner) error) error {
+	list, err := s.Domains(ctx)
+	if err != nil {
+		return err
+	}
+	var unread []error
+	for _, domain := range list {
+		accounts, err := s.accountNames(domain)
+		if err != nil {
+			unread = append(unread, err)
+		}
+		for _, name := range accounts {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			a, err := s.loadAccount(accountKey{domain, name})
+			if err != nil {
+				unread = append(unread, fmt.Errorf("%s@%s: %w", name, domain, err))
+				continue
+			}
+			if err := visit(s.owner(a)); err != nil {
+				return err
+			}
+		}
+	}
+	return errors.Join(unread...)
+}
