@@ -1,23 +1,88 @@
 // Package index keeps small records in order and on the disk: a key-value
 // store in a few files, each with one writer that commits for many.
+//
+// # Words
+//
+// A store is a directory of shards. A shard is one file with the records of
+// some accounts: those whose number has the same rest when divided by the
+// number of shards. A bucket is one ordered space of keys in a shard. What the
+// records mean is the business of the packages that write them; all their keys
+// begin with the account, so that what belongs together lies together and new
+// records of a mailbox are appended to its range.
+//
+// # Commit for many
+//
+// Each shard has one goroutine that owns its write transaction. Requests that
+// arrive while it commits wait and share the next commit; there is no timer,
+// so a lone request waits for nothing. A commit is two disk syncs however many
+// requests it carries, which makes this the place where a busy server saves
+// its time.
+//
+// Update runs its function in that goroutine, commits, calls committed, and
+// then returns: commit, then announce, then answer. The committed functions of
+// one shard run in the order of their functions.
+//
+// A function that fails harms nobody else. If it has written nothing, it is
+// left out. If it has, the transaction is rolled back and the other functions
+// of the batch run again, so a function may run more than once and its results
+// are those of its last run: it must set them anew each time and touch nothing
+// else. It should check first and write after.
+//
+// # Trouble
+//
+// The file is grown ahead of need with blocks that are really there, so a full
+// disk shows before a commit and not in its midst: the requests get
+// fault.NoSpace, nothing is lost, and the next request tries again. The last
+// part of what was allocated is kept for UpdateFreeing, so that messages can
+// be deleted on a full disk.
+//
+// When the disk fails to sync, nobody knows what it holds. The shard then
+// writes no more: every later Update is fault.Unavailable until the server is
+// started again, and the log says so. Reading goes on.
+//
+// # On disk
+//
+// The file format holds a line "gatepost index 1" (the version of this layout)
+// and a line "shards N". NN.db are bbolt files, numbered from 00. A store is as
+// new as its newest record format: packages that change one raise formatVersion.
+// A store with a newer version is refused.
 package index
 
 import (
-	"context"
+	"errors"
+	"fmt"
 	"log/slog"
-
-	"gatepost/server/fault"
+	"os"
+	"path/filepath"
 )
 
 // Bucket is one ordered space of keys.
 type Bucket uint8
+
+// The buckets.
+const (
+	// Mail holds accounts, mailboxes, and the states and summaries of messages.
+	Mail Bucket = iota
+	// Content holds what is kept of each message for clients that list them.
+	Content
+	// Delivered holds which queued messages are in a mailbox already.
+	Delivered
+	// Dropped holds what is no longer reachable and waits to be removed.
+	Dropped
+
+	bucketCount
+)
+
+// bucketNames are the names in the files.
+var bucketNames = [bucketCount]string{Mail: "mail", Content: "content", Delivered: "delivered", Dropped: "dropped"}
 
 // Tx reads and, inside Update, writes one shard. Byte slices that it returns
 // are valid until the function that got the Tx returns and must not be changed.
 type Tx interface {
 	// Get returns the value of a key, or nil.
 	Get(b Bucket, key []byte) []byte
-	// Put sets a key. The Tx keeps value: the caller must not change it afterwards.
+	// Put sets a key. The Tx keeps value: the caller must not change it
+	// afterwards. It copies the key.
 	Put(b Bucket, key, value []byte) error
 	// Delete removes a key, if it is there.
 	Delete(b Bucket, key []byte) error
@@ -28,40 +93,67 @@ type Tx interface {
 
 // Options are for Open.
 type Options struct {
-	// Shards is the number of files of a new store; 0 means the default. It is
-	// fixed when the store is created.
+	// Shards is the number of files of a new store; 0 means DefaultShards. It
+	// is fixed when the store is created.
 	Shards int
 	Log    *slog.Logger
 }
 
+// DefaultShards is the number of shards of a new store.
+const DefaultShards = 4
+
 // Store is the set of shards below one directory.
-type Store struct{}
-
-// Shard holds the records of some accounts.
-type Shard struct{}
-
-// Open opens or creates the store in dir.
-func Open(dir string, o Options) (*Store, error) {
-	return nil, fault.New("index.Open", fault.Unsupported, "")
+type Store struct {
+	shards []*Shard
 }
 
-// Close ends the writers and closes the files.
-func (s *Store) Close() error { return nil }
+// Open opens the store in dir, which it creates if there is none. A store that
+// another process has open is fault.Unavailable; one of a newer version is
+// fault.Unsupported.
+func Open(dir string, o Options) (*Store, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	n, err := openFormat(dir, o.Shards)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{}
+	for i := range n {
+		sh, err := openShard(filepath.Join(dir, fmt.Sprintf("%02d.db", i)), o.Log)
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		s.shards = append(s.shards, sh)
+	}
+	// The names of new files have to last as long as what is written to them.
+	if err := syncDir(dir); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Close lets the writers finish what they were asked and closes the files.
+func (s *Store) Close() error {
+	var errs []error
+	for _, sh := range s.shards {
+		errs = append(errs, sh.close())
+	}
+	return errors.Join(errs...)
+}
 
 // Shard returns the shard of an account.
-func (s *Store) Shard(account uint64) *Shard { return nil }
-
-// Shards returns all shards.
-func (s *Store) Shards() []*Shard { return nil }
-
-// View calls fn with a snapshot of the last commit. fn must be short: a
-// snapshot that stays open keeps the file from reusing space.
-func (sh *Shard) View(fn func(Tx) error) error {
-	return fault.New("index.View", fault.Unsupported, "")
+func (s *Store) Shard(account uint64) *Shard {
+	return s.shards[account%uint64(len(s.shards))]
 }
 
-// Update calls fn in the shard's writer, commits what it wrote together with
-// other requests, then calls committed (may be nil), then returns.
-func (sh *Shard) Update(ctx context.Context, fn func(Tx) error, committed func()) error {
-	return fault.New("index.Update", fault.Unsupported, "")
+// Shards returns all shards.
+func (s *Store) Shards() []*Shard { return s.shards }
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
