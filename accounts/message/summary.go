@@ -1,11 +1,6 @@
 package message
 
-import (
-	"io"
-	"time"
-
-	"gatepost/server/fault"
-)
+import "time"
 
 // Span is the range [Start, End) of a message's bytes.
 type Span struct {
@@ -40,8 +35,7 @@ type Part struct {
 	// Header is the part's header with the empty line that ends it, Body what
 	// follows. The line end before a boundary belongs to the boundary.
 	Header, Body Span
-	// Lines is the number of lines in Body, which is wanted for text and
-	// message/rfc822.
+	// Lines is the number of lines in Body; a last line without an end counts.
 	Lines int64
 
 	// Children are the parts of a multipart: at least one there, none elsewhere.
@@ -65,8 +59,8 @@ type Summary struct {
 	// Envelope is the text of the IMAP ENVELOPE item with its parentheses (RFC
 	// 9051 section 7.5.2). Encoded-words and dates stand as in the header.
 	Envelope []byte
-	// Headers holds the CachedFields, raw, in their order and with their folding, without the
-	// empty line.
+	// Headers holds the CachedFields, raw, in their order and with their folding,
+	// without the empty line.
 	Headers []byte
 	// Root is the MIME tree.
 	Root *Part
@@ -82,17 +76,6 @@ type Summary struct {
 	Preview string
 	// HasMedia says that there is a part that a person would call an attachment.
 	HasMedia bool
-}
-
-// Options change the limits of Scan; zero means the package's constant.
-type Options struct {
-	MaxDepth, MaxParts, MaxHeader int
-}
-
-// Scan reads a message to its end and says what is in it. Lines end in CRLF; a
-// bare LF ends a line too. The error is r's, if any.
-func Scan(r io.Reader, o Options) (*Summary, error) {
-	return nil, fault.New("message.Scan", fault.Unsupported, "")
 }
 
 // Section names a piece of a part, as in BODY[1.MIME].
@@ -111,44 +94,70 @@ const (
 )
 
 // Part finds a part by its IMAP number, such as [2 1] for "2.1". The empty
-// path is the root.
-func (s *Summary) Part(path []int) (*Part, bool) { return nil, false }
+// path is the root. A message without parts has one, number 1, which is its
+// body (RFC 9051 section 6.4.5.1).
+func (s *Summary) Part(path []int) (*Part, bool) {
+	p := s.Root
+	whole := true // p is a message: its body is numbered like a part of it
+	for _, n := range path {
+		if !whole && p.Message != nil {
+			p, whole = p.Message.Root, true
+		}
+		switch {
+		case n < 1:
+			return nil, false
+		case len(p.Children) > 0:
+			if n > len(p.Children) {
+				return nil, false
+			}
+			p = p.Children[n-1]
+		case n > 1 || !whole:
+			return nil, false
+		}
+		whole = false
+	}
+	return p, true
+}
 
 // Section finds the bytes that BODY[path.section] names; false where the
 // message has none.
-func (s *Summary) Section(path []int, section Section) (Span, bool) { return Span{}, false }
-
-// Cached reports whether all the fields are CachedFields, so that
-// HeaderFields(s.Headers, names, false) answers for the whole header.
-func Cached(names []string) bool { return false }
-
-// HeaderFields returns the raw fields of a header that have one of the names, or
-// with not those that have none of them, in their order, and an empty line at
-// the end: what IMAP calls HEADER.FIELDS and HEADER.FIELDS.NOT. The letters'
-// case is ignored.
-func HeaderFields(header []byte, names []string, not bool) []byte { return nil }
-
-// AppendBodyStructure appends the IMAP text of a part: BODYSTRUCTURE if
-// extended, else BODY.
-func AppendBodyStructure(dst []byte, p *Part, extended bool) []byte { return dst }
-
-// Marshal returns the stored form.
-func (s *Summary) Marshal() []byte { return nil }
-
-// Unmarshal reads what Marshal wrote. The summary may share b's memory. Bytes that Marshal did
-// not write are fault.Corrupt.
-func Unmarshal(b []byte) (*Summary, error) {
-	return nil, fault.New("message.Unmarshal", fault.Unsupported, "")
+func (s *Summary) Section(path []int, section Section) (Span, bool) {
+	p, ok := s.Part(path)
+	if !ok {
+		return Span{}, false
+	}
+	if len(path) == 0 {
+		switch section {
+		case Whole:
+			return Span{0, s.Size}, true
+		case Header:
+			return p.Header, true
+		case Text:
+			return p.Body, true
+		}
+		return Span{}, false
+	}
+	switch {
+	case section == Whole:
+		return p.Body, true
+	case section == MIME:
+		return p.Header, true
+	case p.Message == nil:
+		return Span{}, false
+	case section == Header:
+		return p.Message.Root.Header, true
+	}
+	return p.Message.Root.Body, true
 }
 
-// Decode undoes a Content-Transfer-Encoding. Damaged input gives what can be
-// read of it, never an error of its own. An unknown encoding changes nothing.
-func Decode(r io.Reader, encoding string) io.Reader { return r }
+// Param returns the value of a parameter of the Content-Type, or "".
+func (p *Part) Param(name string) string { return param(p.Params, name) }
 
-// ToUTF8 converts text from a charset to UTF-8. Unknown charsets are read as
-// windows-1252 where they are not valid UTF-8. For search and display.
-func ToUTF8(r io.Reader, charset string) io.Reader { return r }
-
-// DecodeHeader returns the value of a header field for people and for search:
-// unfolded, encoded-words (RFC 2047) decoded, valid UTF-8, no line ends.
-func DecodeHeader(value []byte) string { return string(value) }
+func param(params []Param, name string) string {
+	for _, q := range params {
+		if q.Name == name {
+			return q.Value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,125 @@
+package message
+
+import (
+	"bytes"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// Attachment reports whether the part is one that a person would call an attachment:
+// marked so, or with a file name and not shown in the text, or of a kind that
+// is neither text nor a report or signature that programs read.
+func (p *Part) Attachment() bool {
+	switch {
+	case len(p.Children) > 0:
+		return false
+	case p.Disposition == "attachment":
+		return !machineRead(p)
+	case p.Type == "text":
+		return p.Disposition != "inline" && p.Filename() != "" && p.Subtype != "calendar"
+	case p.Type == "message":
+		return p.Message != nil && p.Disposition != "inline"
+	case p.ID != "" && p.Type == "image":
+		return false // shown in the page that refers to it
+	}
+	return !machineRead(p)
+}
+
+func machineRead(p *Part) bool {
+	switch p.Subtype {
+	case "pgp-signature", "pgp-encrypted", "pkcs7-signature", "x-pkcs7-signature", "delivery-status",
+		"disposition-notification", "feedback-report", "rfc822-headers":
+		return true
+	}
+	return false
+}
+
+// hasMedia looks for an attachment; those of an attached message don't count.
+func hasMedia(p *Part) bool {
+	if p.Attachment() {
+		return true
+	}
+	for _, c := range p.Children {
+		if hasMedia(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// Filename returns the name that the part gives its content, decoded to UTF-8,
+// or "". The forms of RFC 2231, encoded-words in quotes, which are wrong and
+// common, and the name parameter of the Content-Type are understood. It is a stranger's text:
+// it may hold slashes.
+func (p *Part) Filename() string {
+	if v := longParam(p.DispositionParams, "filename"); v != "" {
+		return v
+	}
+	return longParam(p.Params, "name")
+}
+
+// longParam puts a parameter together that may be continued and have a charset
+// (RFC 2231 sections 3 and 4).
+func longParam(params []Param, name string) string {
+	type piece struct {
+		n       int
+		encoded bool
+		value   string
+	}
+	var pieces []piece
+	plain := ""
+	for _, q := range params {
+		rest, ok := strings.CutPrefix(q.Name, name)
+		switch {
+		case !ok:
+		case rest == "":
+			if plain == "" {
+				plain = q.Value
+			}
+		case rest[0] == '*':
+			number, encoded := strings.CutSuffix(rest[1:], "*")
+			if rest == "*" {
+				number, encoded = "0", true
+			}
+			if n, err := strconv.Atoi(number); err == nil && n >= 0 {
+				pieces = append(pieces, piece{n, encoded, q.Value})
+			}
+		}
+	}
+	if len(pieces) == 0 {
+		return DecodeHeader([]byte(plain))
+	}
+	sort.SliceStable(pieces, func(i, j int) bool { return pieces[i].n < pieces[j].n })
+	charset := ""
+	var raw []byte
+	for i, q := range pieces {
+		v := q.value
+		if i == 0 && q.encoded {
+			if c, rest, ok := strings.Cut(v, "'"); ok {
+				if _, text, ok := strings.Cut(rest, "'"); ok {
+					charset, v = c, text
+				}
+			}
+		}
+		if q.encoded {
+			raw = appendPercent(raw, v)
+		} else {
+			raw = append(raw, v...)
+		}
+	}
+	return strings.TrimSpace(oneLine(toUTF8(bytes.TrimSpace(raw), charset)))
+}
+
+// appendPercent appends v with %XX undone.
+func appendPercent(dst []byte, v string) []byte {
+	for i := 0; i < len(v); i++ {
+		if v[i] == '%' && i+2 < len(v) && unhex(v[i+1]) < 16 && unhex(v[i+2]) < 16 {
+			dst = append(dst, unhex(v[i+1])<<4|unhex(v[i+2]))
+			i += 2
+			continue
+		}
+		dst = append(dst, v[i])
+	}
+	return dst
+}

@@ -1,0 +1,99 @@
+package message
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/encoding/ianaindex"
+	"golang.org/x/text/transform"
+)
+
+// ToUTF8 converts text from a charset to UTF-8, for search and display. Text
+// in UTF-8, US-ASCII and charsets that nobody knows is taken as UTF-8, and what isn't
+// valid in it as windows-1252, which is what such letters mostly are.
+func ToUTF8(r io.Reader, charset string) io.Reader {
+	if e := lookup(charset); e != nil {
+		return transform.NewReader(r, e.NewDecoder())
+	}
+	return transform.NewReader(r, guess{})
+}
+
+// toUTF8 is ToUTF8 for a text in memory.
+func toUTF8(b []byte, charset string) string {
+	e := lookup(charset)
+	if e == nil {
+		if utf8.Valid(b) {
+			return string(b)
+		}
+		out, _, _ := transform.Bytes(guess{}, b) // guess has no errors
+		return string(out)
+	}
+	out, err := e.NewDecoder().Bytes(b)
+	if err != nil {
+		return strings.ToValidUTF8(string(b), "\uFFFD")
+	}
+	return string(out)
+}
+
+// lookup returns a charset's encoding; nil for UTF-8, US-ASCII and unknown ones. Most
+// senders mean what the WHATWG's list says, windows-1252 by iso-8859-1
+// for one; IANA's has more names.
+func lookup(charset string) encoding.Encoding {
+	name := strings.ToLower(strings.Trim(charset, " \t\"'"))
+	switch name {
+	case "", "utf-8", "utf8", "us-ascii", "ascii", "ansi_x3.4-1968", "unknown-8bit", "x-unknown":
+		return nil
+	}
+	if e, err := htmlindex.Get(name); err == nil && e != encoding.Replacement {
+		return e
+	}
+	if e, err := ianaindex.MIME.Encoding(name); err == nil {
+		return e
+	}
+	return nil
+}
+
+// guess passes valid UTF-8 and reads every other byte as windows-1252.
+type guess struct{ transform.NopResetter }
+
+func (guess) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) {
+	for nSrc < len(src) {
+		run := ascii(src[nSrc:])
+		if run > len(dst)-nDst {
+			n := copy(dst[nDst:], src[nSrc:])
+			return nDst + n, nSrc + n, transform.ErrShortDst
+		}
+		nDst += copy(dst[nDst:], src[nSrc:nSrc+run])
+		nSrc += run
+		if nSrc == len(src) {
+			break
+		}
+		if !atEOF && !utf8.FullRune(src[nSrc:]) {
+			return nDst, nSrc, transform.ErrShortSrc
+		}
+		r, size := utf8.DecodeRune(src[nSrc:])
+		if r == utf8.RuneError && size == 1 {
+			r = charmap.Windows1252.DecodeByte(src[nSrc])
+		}
+		if utf8.RuneLen(r) > len(dst)-nDst {
+			return nDst, nSrc, transform.ErrShortDst
+		}
+		nDst += utf8.EncodeRune(dst[nDst:], r)
+		nSrc += size
+	}
+	return nDst, nSrc, nil
+}
+
+// ascii is how many ASCII bytes b begins with.
+func ascii(b []byte) int {
+	i := bytes.IndexFunc(b, func(r rune) bool { return r >= utf8.RuneSelf })
+	if i < 0 {
+		return len(b)
+	}
+	return i
+}

@@ -1,0 +1,142 @@
+package message
+
+import "strconv"
+
+// makeEnvelope returns the ENVELOPE of the header that was read (RFC 9051 section
+// 7.5.2), valid until the next call. Sender and Reply-To are From's where they are missing or empty.
+// Of From, Sender and Reply-To the first field counts, of To, Cc and Bcc all.
+func (s *scanner) makeEnvelope() []byte {
+	dst := append(s.envelope[:0], '(')
+	dst = appendNString(dst, s.first(dateField))
+	dst = append(dst, ' ')
+	dst = appendNString(dst, s.first(subjectField))
+	dst = append(dst, ' ')
+	from := len(dst)
+	dst = s.appendAddresses(dst, fromField, 1)
+	fromEnd := len(dst)
+	for _, id := range [...]fieldID{senderField, replyToField} {
+		dst = append(dst, ' ')
+		start := len(dst)
+		dst = s.appendAddresses(dst, id, 1)
+		if string(dst[start:]) == "NIL" {
+			dst = append(dst[:start], dst[from:fromEnd]...)
+		}
+	}
+	for _, id := range [...]fieldID{toField, ccField, bccField} {
+		dst = append(dst, ' ')
+		dst = s.appendAddresses(dst, id, len(s.fields))
+	}
+	dst = append(dst, ' ')
+	dst = appendNString(dst, s.first(inReplyToField))
+	dst = append(dst, ' ')
+	dst = appendNString(dst, s.first(messageIDField))
+	s.envelope = append(dst, ')')
+	return s.envelope
+}
+
+// appendAddresses appends the addresses of the fields with the ID, of at most so many
+// fields.
+func (s *scanner) appendAddresses(dst []byte, id fieldID, fields int) []byte {
+	start := len(dst)
+	dst = append(dst, '(')
+	p := &s.address
+	for _, f := range s.fields {
+		if f.id != id {
+			continue
+		}
+		if fields--; fields < 0 {
+			break
+		}
+		for p.reset(s.header[f.value:f.end]); p.next(); {
+			dst = appendAddress(dst, p)
+		}
+		if p.count >= MaxAddresses {
+			break
+		}
+	}
+	p.count = 0
+	if len(dst) == start+1 {
+		return append(dst[:start], "NIL"...)
+	}
+	return append(dst, ')')
+}
+
+func appendAddress(dst []byte, p *addressParser) []byte {
+	switch p.kind {
+	case groupStart:
+		dst = append(dst, "(NIL NIL "...)
+		dst = appendString(dst, p.name)
+		return append(dst, " NIL)"...)
+	case groupEnd:
+		return append(dst, "(NIL NIL NIL NIL)"...)
+	}
+	dst = append(dst, '(')
+	dst = appendNString(dst, p.name)
+	dst = append(dst, ' ')
+	dst = appendNString(dst, p.route)
+	dst = append(dst, ' ')
+	dst = appendString(dst, p.local)
+	dst = append(dst, ' ')
+	dst = appendString(dst, p.domain) // NIL would make it a group
+	return append(dst, ')')
+}
+
+// appendNString appends a string, or NIL for an empty one.
+func appendNString[T string | []byte](dst []byte, v T) []byte {
+	if len(v) == 0 {
+		return append(dst, "NIL"...)
+	}
+	return appendString(dst, v)
+}
+
+// longestQuoted is where a literal takes over: some clients read lines into small buffers.
+const longestQuoted = 1000
+
+// appendString appends an IMAP string: quoted where the grammar of IMAP4rev1
+// allows it, else as a literal. NULs, which neither may hold, are left out.
+func appendString[T string | []byte](dst []byte, v T) []byte {
+	literal, special, nuls := len(v) > longestQuoted, false, 0
+	for i := 0; i < len(v); i++ {
+		switch c := v[i]; {
+		case c == 0:
+			nuls++
+		case c >= 0x80, c == '\r', c == '\n':
+			literal = true
+		case c == '"', c == '\\':
+			special = true
+		}
+	}
+	if literal {
+		dst = append(dst, '{')
+		dst = strconv.AppendInt(dst, int64(len(v)-nuls), 10)
+		dst = append(dst, "}\r\n"...)
+		return appendWithout0(dst, v, nuls)
+	}
+	dst = append(dst, '"')
+	if special {
+		for i := 0; i < len(v); i++ {
+			switch v[i] {
+			case 0:
+				continue
+			case '"', '\\':
+				dst = append(dst, '\\')
+			}
+			dst = append(dst, v[i])
+		}
+	} else {
+		dst = appendWithout0(dst, v, nuls)
+	}
+	return append(dst, '"')
+}
+
+func appendWithout0[T string | []byte](dst []byte, v T, nuls int) []byte {
+	if nuls == 0 {
+		return append(dst, v...)
+	}
+	for i := 0; i < len(v); i++ {
+		if v[i] != 0 {
+			dst = append(dst, v[i])
+		}
+	}
+	return dst
+}

@@ -1,0 +1,214 @@
+package message
+
+import "bytes"
+
+// A fieldID names a header field that the scanner looks at.
+type fieldID uint8
+
+// The fields; those up to lastCached are the CachedFields.
+const (
+	otherField fieldID = iota
+	fromField
+	toField
+	ccField
+	bccField
+	subjectField
+	dateField
+	messageIDField
+	priorityField
+	xPriorityField
+	referencesField
+	newsgroupsField
+	inReplyToField
+	contentTypeField
+	replyToField
+	receivedField
+	senderField
+	listIDField
+	encodingField
+	dispositionField
+	contentIDField
+	descriptionField
+	languageField
+	locationField
+	md5Field
+
+	lastCached = listIDField
+)
+
+var fieldIDs = map[string]fieldID{
+	"from": fromField, "to": toField, "cc": ccField, "bcc": bccField, "subject": subjectField, "date": dateField,
+	"message-id": messageIDField, "priority": priorityField, "x-priority": xPriorityField,
+	"references": referencesField, "newsgroups": newsgroupsField, "in-reply-to": inReplyToField,
+	"content-type": contentTypeField, "reply-to": replyToField, "received": receivedField,
+	"sender": senderField, "list-id": listIDField, "content-transfer-encoding": encodingField,
+	"content-disposition": dispositionField, "content-id": contentIDField, "content-description": descriptionField,
+	"content-language": languageField, "content-location": locationField, "content-md5": md5Field,
+}
+
+// longestField is the length of the longest name in fieldIDs.
+const longestField = len("content-transfer-encoding")
+
+// identify says which field a name is.
+func identify(name []byte) fieldID {
+	if len(name) > longestField {
+		return otherField
+	}
+	var low [longestField]byte
+	for i, c := range name {
+		low[i] = lower(c)
+	}
+	return fieldIDs[string(low[:len(name)])]
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// A field is one field of a header: header[start:end] with its folding and line
+// end, its value from value on.
+type field struct {
+	id                fieldID
+	start, value, end int
+}
+
+const fieldSize = 32
+
+// cutField finds the field that begins at start. A line that is not a field, having no name
+// and colon, gives an empty name.
+func cutField(header []byte, start int) (name []byte, value, end int) {
+	end = start
+	for {
+		i := bytes.IndexByte(header[end:], '\n')
+		if i < 0 {
+			end = len(header)
+			break
+		}
+		end += i + 1
+		if end == len(header) || header[end] != ' ' && header[end] != '\t' {
+			break
+		}
+	}
+	colon := bytes.IndexByte(header[start:end], ':')
+	if colon < 0 {
+		return nil, end, end
+	}
+	name = bytes.TrimRight(header[start:start+colon], " \t")
+	if bytes.IndexByte(name, '\n') >= 0 {
+		return nil, end, end
+	}
+	return name, start + colon + 1, end
+}
+
+// appendFields finds the fields that the scanner looks at.
+func appendFields(dst []field, header []byte) []field {
+	for start := 0; start < len(header); {
+		name, value, end := cutField(header, start)
+		if id := identify(name); id != otherField {
+			dst = append(dst, field{id, start, value, end})
+		}
+		start = end
+	}
+	return dst
+}
+
+// Cached reports whether all the fields are CachedFields, so that
+// HeaderFields(s.Headers, names, false) answers for the whole header.
+func Cached(names []string) bool {
+	for _, n := range names {
+		if id := identify([]byte(n)); id == otherField || id > lastCached {
+			return false
+		}
+	}
+	return true
+}
+
+// HeaderFields returns the raw fields of a header that have one of the names, or
+// with not those that have none of them, in their order, and an empty line at
+// the end: what IMAP calls HEADER.FIELDS and HEADER.FIELDS.NOT. The letters'
+// case is ignored.
+func HeaderFields(header []byte, names []string, not bool) []byte {
+	return AppendHeaderFields(nil, header, names, not)
+}
+
+// AppendHeaderFields is HeaderFields appending to dst.
+func AppendHeaderFields(dst, header []byte, names []string, not bool) []byte {
+	for start := 0; start < len(header); {
+		name, _, end := cutField(header, start)
+		raw := header[start:end]
+		start = end
+		if len(bytes.TrimRight(raw, "\r\n")) == 0 {
+			break // the empty line
+		}
+		if named(name, names) != not {
+			dst = appendRaw(dst, raw)
+		}
+	}
+	return append(dst, '\r', '\n')
+}
+
+func named(name []byte, names []string) bool {
+	for _, n := range names {
+		if len(n) == len(name) && equalFold(name, n) {
+			return true
+		}
+	}
+	return false
+}
+
+// equalFold compares texts of the same length, ignoring the case of ASCII letters.
+func equalFold(a []byte, b string) bool {
+	for i, c := range a {
+		if lower(c) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// appendRaw appends a field; one that was cut off gets its line end.
+func appendRaw(dst, raw []byte) []byte {
+	dst = append(dst, raw...)
+	if len(raw) > 0 && raw[len(raw)-1] != '\n' {
+		dst = append(dst, '\r', '\n')
+	}
+	return dst
+}
+
+// maxText is how much of an unstructured field's value is kept.
+const maxText = 16 << 10
+
+// first returns the value of the first field with the ID, unfolded and without
+// the blanks around it.
+func (s *scanner) first(id fieldID) []byte {
+	for _, f := range s.fields {
+		if f.id == id {
+			return s.value(f)
+		}
+	}
+	return nil
+}
+
+// value returns a field's value, unfolded and without the blanks around it.
+func (s *scanner) value(f field) []byte {
+	v := bytes.Trim(s.header[f.value:f.end], " \t\r\n")
+	return unfold(v[:min(len(v), maxText)])
+}
+
+// unfold removes the line ends from a value (RFC 5322 section 2.2.3), and NULs, which no
+// protocol may show.
+func unfold(v []byte) []byte {
+	if bytes.IndexByte(v, '\n') < 0 && bytes.IndexByte(v, '\r') < 0 && bytes.IndexByte(v, 0) < 0 {
+		return v
+	}
+	out := make([]byte, 0, len(v))
+	for _, c := range v {
+		if c != '\r' && c != '\n' && c != 0 {
+			out = append(out, c)
+		}
+	}
+	return out
+}

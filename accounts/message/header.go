@@ -1,0 +1,39 @@
+package message
+
+import "bytes"
+
+// summarizeHeader keeps what a Summary says of the message's own header.
+func (s *scanner) summarizeHeader() {
+	sum := s.sum
+	size := 0
+	for _, f := range s.fields {
+		if f.id <= lastCached {
+			size += f.end - f.start
+		}
+	}
+	if size > 0 {
+		sum.Headers = make([]byte, 0, size+2)
+	}
+	for _, f := range s.fields {
+		if f.id <= lastCached {
+			sum.Headers = appendRaw(sum.Headers, s.header[f.start:f.end])
+		}
+	}
+	sum.Envelope = append([]byte(nil), s.makeEnvelope()...)
+	sum.Subject = DecodeHeader(s.first(subjectField))
+	sum.MessageID = messageID(s.first(messageIDField))
+	sum.Date = parseDate(s.first(dateField))
+}
+
+// messageID returns the first text in angle brackets, with them.
+func messageID(v []byte) string {
+	start := bytes.IndexByte(v, '<')
+	if start < 0 {
+		return ""
+	}
+	end := bytes.IndexByte(v[start:], '>')
+	if end < 0 {
+		return ""
+	}
+	return string(v[start : start+end+1])
+}

@@ -1,0 +1,216 @@
+package message
+
+import "bytes"
+
+// defaultParams are those of a part without a usable Content-Type (RFC 2045
+// section 5.2). It is shared and never changed.
+var defaultParams = []Param{{"charset", "us-ascii"}}
+
+// describe reads the content fields into p.
+func (s *scanner) describe(p *Part, inDigest bool) {
+	s.mediaType(p, inDigest)
+	p.Encoding = "7bit"
+	for _, f := range s.fields {
+		switch f.id {
+		case encodingField:
+			// An empty or odd value is no encoding (RFC 2045 section 6.1).
+			if t, _ := cutToken(skipBlank(s.value(f))); len(t) > 0 && p.Encoding == "7bit" {
+				p.Encoding = intern(t)
+			}
+		case dispositionField:
+			if p.Disposition == "" {
+				t, rest := cutToken(skipBlank(s.value(f)))
+				p.Disposition = intern(t)
+				if len(t) > 0 {
+					p.DispositionParams = parseParams(rest)
+				}
+			}
+		case languageField:
+			if p.Language == nil {
+				p.Language = parseLanguages(s.value(f))
+			}
+		case contentIDField:
+			setOnce(&p.ID, s.value(f))
+		case descriptionField:
+			setOnce(&p.Description, s.value(f))
+		case locationField:
+			setOnce(&p.Location, s.value(f))
+		case md5Field:
+			setOnce(&p.MD5, s.value(f))
+		}
+	}
+}
+
+func setOnce(dst *string, v []byte) {
+	if *dst == "" {
+		*dst = string(v)
+	}
+}
+
+// mediaType reads the first Content-Type. What is not type/subtype is text/plain in
+// US-ASCII, or a message in a digest (RFC 2045 section 5.2, RFC 2046 section
+// 5.1.5).
+func (s *scanner) mediaType(p *Part, inDigest bool) {
+	v := s.first(contentTypeField)
+	kind, rest := cutToken(skipBlank(v))
+	rest = skipBlank(rest)
+	var sub []byte
+	if len(kind) > 0 && len(rest) > 0 && rest[0] == '/' {
+		sub, rest = cutToken(skipBlank(rest[1:]))
+	}
+	switch {
+	case len(sub) > 0:
+		p.Type, p.Subtype = intern(kind), intern(sub)
+		p.Params = parseParams(rest)
+		if p.Params == nil && p.Type == "text" && p.Subtype == "plain" {
+			p.Params = defaultParams
+		}
+	case inDigest && len(v) == 0:
+		p.Type, p.Subtype = "message", "rfc822"
+	default:
+		asText(p)
+	}
+}
+
+// tokenChar reports whether c may stand in a token (RFC 2045 section 5.1). 8-bit letters
+// are let through: they occur, and quoting keeps them harmless.
+func tokenChar(c byte) bool {
+	switch c {
+	case '(', ')', '<', '>', '@', ',', ';', ':', '\\', '"', '/', '[', ']', '?', '=', 0x7f:
+		return false
+	}
+	return c > ' '
+}
+
+func cutToken(b []byte) (token, rest []byte) {
+	for i, c := range b {
+		if !tokenChar(c) {
+			return b[:i], b[i:]
+		}
+	}
+	return b, nil
+}
+
+// skipBlank removes white space and comments from the front (RFC 5322 section
+// 3.2.2).
+func skipBlank(b []byte) []byte {
+	for len(b) > 0 {
+		switch b[0] {
+		case ' ', '\t', '\r', '\n':
+			b = b[1:]
+		case '(':
+			b = skipComment(b)
+		default:
+			return b
+		}
+	}
+	return b
+}
+
+// skipComment removes a comment from the front; one without an end takes everything.
+func skipComment(b []byte) []byte {
+	depth := 0
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return b[i+1:]
+			}
+		}
+	}
+	return nil
+}
+
+// parseParams reads "; name=value ...". It steps over what it can't read.
+func parseParams(b []byte) []Param {
+	var params []Param
+	for len(params) < MaxParams {
+		i := bytes.IndexByte(b, ';')
+		if i < 0 {
+			break
+		}
+		b = skipBlank(b[i+1:])
+		name, rest := cutToken(b)
+		rest = skipBlank(rest)
+		if len(name) == 0 || len(rest) == 0 || rest[0] != '=' {
+			continue
+		}
+		value, rest := cutValue(skipBlank(rest[1:]))
+		params = append(params, Param{intern(name), internAsIs(value)})
+		b = rest
+	}
+	return params
+}
+
+// cutValue reads a parameter's value. Unquoted values with blanks are common in file
+// names: they reach to the next semicolon, without a comment at the end.
+func cutValue(b []byte) (value, rest []byte) {
+	if len(b) > 0 && b[0] == '"' {
+		value, rest, _ = cutQuoted(b)
+		return value, rest
+	}
+	end := bytes.IndexByte(b, ';')
+	if end < 0 {
+		end = len(b)
+	}
+	value, rest = b[:end], b[end:]
+	if i := bytes.IndexByte(value, '('); i > 0 && (value[i-1] == ' ' || value[i-1] == '\t') {
+		value = value[:i]
+	}
+	return bytes.TrimRight(value, " \t"), rest
+}
+
+// cutQuoted reads a quoted string, which b begins with; one that is not ended takes
+// everything.
+func cutQuoted(b []byte) (value, rest []byte, ended bool) {
+	end := 1
+	escaped := false
+	for ; end < len(b) && b[end] != '"'; end++ {
+		if b[end] == '\\' {
+			escaped = true
+			end++
+		}
+	}
+	if ended = end < len(b); ended {
+		value, rest = b[1:end], b[end+1:]
+	} else {
+		value = b[1:]
+	}
+	if escaped {
+		value = unquote(value)
+	}
+	return value, rest, ended
+}
+
+func unquote(b []byte) []byte {
+	out := make([]byte, 0, len(b))
+	for i := 0; i < len(b); i++ {
+		if b[i] == '\\' && i+1 < len(b) {
+			i++
+		}
+		out = append(out, b[i])
+	}
+	return out
+}
+
+// parseLanguages reads a list of language tags (RFC 3282).
+func parseLanguages(b []byte) []string {
+	var tags []string
+	for len(b) > 0 && len(tags) < MaxParams {
+		var tag []byte
+		tag, b = cutToken(skipBlank(b))
+		if len(tag) > 0 {
+			tags = append(tags, string(tag))
+		}
+		i := bytes.IndexByte(b, ',')
+		if i < 0 {
+			break
+		}
+		b = b[i+1:]
+	}
+	return tags
+}
