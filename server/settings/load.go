@@ -80,7 +80,19 @@ func Load(dst any, d dataformat.Dict) error {
 	return nil
 }
 
+// load fills dst and checks it as a whole.
 func load(dst any, d dataformat.Dict) error {
+	if err := fill(dst, d); err != nil {
+		return err
+	}
+	if c, ok := dst.(Validator); ok {
+		return c.Validate()
+	}
+	return nil
+}
+
+// fill sets every field of dst.
+func fill(dst any, d dataformat.Dict) error {
 	v := reflect.ValueOf(dst).Elem()
 	fs, err := fields(v.Type())
 	if err != nil {
@@ -100,9 +112,6 @@ func load(dst any, d dataformat.Dict) error {
 	}
 	if k, ok := dst.(keeper); ok {
 		k.keep(d)
-	}
-	if c, ok := dst.(Validator); ok {
-		return c.Validate()
 	}
 	return nil
 }
@@ -233,8 +242,8 @@ func Explicit(src any) dataformat.Dict {
 		maps.Copy(out, k.kept())
 	}
 	before := reflect.New(v.Type())
-	if err := load(before.Interface(), out); err != nil {
-		before = reflect.New(v.Type())
+	if err := fill(before.Interface(), out); err != nil {
+		return nil // src was not loaded from this
 	}
 	for _, f := range fs {
 		now := f.value(v.FieldByIndex(f.index))
