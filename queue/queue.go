@@ -3,6 +3,9 @@ package queue
 import (
 	"context"
 	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatepost/queue/envelope"
@@ -10,6 +13,8 @@ import (
 	"gatepost/router/address"
 	"gatepost/router/names"
 	"gatepost/server/fault"
+	"gatepost/server/logs"
+	"gatepost/server/settings"
 )
 
 // Router is what the queue asks for every recipient.
@@ -19,115 +24,174 @@ type Router interface {
 
 // Options are what a queue needs from the parts around it.
 type Options struct {
-	Router  Router
-	Counter *Counter
+	Settings *settings.Live[Settings]
+	Router   Router
+	Counter  *Counter
 	// MainDomain names this server in reports.
 	MainDomain func() string
 	Log        *slog.Logger
 }
 
+// maxHot bounds the messages whose envelope is kept in memory between their
+// acceptance and the first attempt. The others cost a read of their file.
+const maxHot = 20000
+
 // Queue holds accepted messages. Its methods may be called from any goroutine.
-type Queue struct{}
+type Queue struct {
+	dir       string
+	disk      disk
+	names     dirSync
+	o         Options
+	enqueuers gate
+	receiving atomic.Int64 // submissions under way
+
+	schedule // what mu guards
+
+	finished        []*message // guarded by mu
+	removeWake      chan struct{}
+	syncDelivered   func(ctx context.Context) error
+	forgetDelivered func(ids []envelope.QueueID)
+
+	strangers flows // of reports
+
+	logEnqueuer, logDequeuer, logQueueTag *slog.Logger
+}
 
 // Open opens the queue in a directory, which is created if it is missing. Files
 // that were left half received are removed. Messages that wait there are taken
-// up by Run.
+// up by Run, with the oldest first.
 func Open(dir string, o Options) (*Queue, error) {
-	return nil, fault.New("queue.Open", fault.Unsupported, "")
+	const op = "queue.Open"
+	d, err := openDirectory(dir)
+	if err != nil {
+		return nil, fault.Wrap(op, fault.Internal, err)
+	}
+	q := newQueue(dir, d, o)
+	if err := q.recover(); err != nil {
+		q.Close()
+		return nil, fault.Wrap(op, fault.Internal, err)
+	}
+	return q, nil
 }
 
-// Handle names the transport of a module. All calls come before Run.
-func (q *Queue) Handle(m router.Module, t Transport) {}
+func newQueue(dir string, d disk, o Options) *Queue {
+	q := &Queue{
+		dir: dir, disk: d, o: o,
+		removeWake:  make(chan struct{}, 1),
+		logEnqueuer: logs.Component(o.Log, "ENQUEUER"),
+		logDequeuer: logs.Component(o.Log, "DEQUEUER"),
+		logQueueTag: logs.Component(o.Log, "QUEUE"),
+	}
+	q.names.sync = d.SyncDir
+	q.schedule = schedule{
+		modules:  map[router.Module]*module{},
+		messages: map[envelope.QueueID]*message{},
+		wake:     make(chan struct{}, 1),
+	}
+	q.modules[enqueuer] = newModule(enqueuer, routing{q})
+	return q
+}
+
+// routing is the enqueuer's policy; its batches do not reach a transport.
+type routing struct{ q *Queue }
+
+func (routing) Deliver(context.Context, *Batch) {}
+
+func (r routing) Policy() Policy {
+	n := r.q.settings().processors()
+	return Policy{Workers: n, PerQueue: n, BatchSize: 20, Retry: Schedule{
+		First: []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute},
+		Every: 30 * time.Minute, EveryFor: 4 * time.Hour, Then: 2 * time.Hour, Expire: 5 * 24 * time.Hour,
+	}, Warn: []time.Duration{4 * time.Hour, 24 * time.Hour}}
+}
+
+// Handle names the transport of a module. All calls come before Run, and before
+// the first message is accepted.
+func (q *Queue) Handle(m router.Module, t Transport) {
+	mod := newModule(m, t)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.modules[m] = mod
+}
 
 // OnFinish names what is called around the removal of queue files: sync makes
 // durable what was made of the messages elsewhere, before their files go;
 // forget hears of files that are gone for good. The call comes before Run.
 func (q *Queue) OnFinish(sync func(ctx context.Context) error, forget func(ids []envelope.QueueID)) {
+	q.syncDelivered, q.forgetDelivered = sync, forget
 }
 
 // Run delivers until ctx ends, and returns when deliveries under way have ended.
+// What is accepted after that is durable and waits for the next start.
 func (q *Queue) Run(ctx context.Context) error {
-	return fault.New("queue.Run", fault.Unsupported, "")
+	run := &running{ctx: ctx}
+	q.mu.Lock()
+	q.run = run
+	q.pass(time.Now())
+	q.mu.Unlock()
+
+	removing, stopRemoving := context.WithCancel(context.WithoutCancel(ctx))
+	var remover sync.WaitGroup
+	remover.Go(func() { q.removerLoop(removing) })
+
+	q.schedulerLoop(ctx)
+	q.mu.Lock()
+	run.stopping = true
+	q.mu.Unlock()
+	run.workers.Wait()
+	q.reportRest()
+	stopRemoving()
+	remover.Wait()
+	q.mu.Lock()
+	q.run = nil
+	q.mu.Unlock()
+	return nil
 }
 
-// Begin opens the file of a new message and writes its envelope. The caller
-// passes the message to Write and ends with Commit or Abort. The envelope
-// belongs to the queue from now on. Errors: fault.Busy when the queue is at
-// its limit, fault.NoSpace, fault.Invalid.
-func (q *Queue) Begin(ctx context.Context, env *envelope.Envelope) (*Submission, error) {
-	return nil, fault.New("queue.Begin", fault.Unsupported, "")
-}
-
-// Submission is a message that is being received. It belongs to one goroutine.
-type Submission struct{}
-
-// ID is the number of the message, for its Received field.
-func (s *Submission) ID() envelope.QueueID { return 0 }
-
-// Write takes bytes of the message, with CRLF line ends.
-func (s *Submission) Write(p []byte) (int, error) {
-	return 0, fault.New("queue.Write", fault.Unsupported, "")
-}
-
-// Size is the number of message bytes written so far.
-func (s *Submission) Size() int64 { return 0 }
-
-// Abort drops the message. After Commit it does nothing.
-func (s *Submission) Abort() {}
-
-// Commit makes the message durable and puts it into the logical queues of its
-// recipients. After nil the server is responsible for it; after an error the
-// message is gone. An error may be a refusal: fault.Loop, fault.NotFound when
-// no recipient can be routed, fault.Rejected.
-func (s *Submission) Commit(ctx context.Context) error {
-	return fault.New("queue.Commit", fault.Unsupported, "")
-}
-
-// Wake clears the delay of a logical queue and of the messages in it. It
-// reports whether there is such a queue.
-func (q *Queue) Wake(m router.Module, queue string) bool { return false }
-
-// WakeModule is Wake for all queues of a module.
-func (q *Queue) WakeModule(m router.Module) {}
-
-// Reject ends delivery to the recipients that still wait. The text goes into
-// the report; with report false there is none. It returns fault.NoMessage for a
-// message that is not in the queue.
-func (q *Queue) Reject(ctx context.Context, id envelope.QueueID, text string, report bool) error {
-	return fault.New("queue.Reject", fault.Unsupported, "")
-}
-
-// Info is the state of one logical queue.
-type Info struct {
-	Messages    int
-	Size        int64
-	DelayedTill time.Time // zero: not delayed
-	LastError   string
-}
-
-// Info returns the state of a logical queue, and false if there is none.
-func (q *Queue) Info(m router.Module, queue string) (Info, bool) { return Info{}, false }
-
-// Entry is one waiting recipient, for lists.
-type Entry struct {
-	ID         envelope.QueueID
-	Submitted  time.Time
-	Size       int64
-	ReturnPath address.Address
-	Recipient  address.Address
-	Module     router.Module
-	Queue      string
-	NextTry    time.Time // zero: now
-	LastError  string
-}
-
-// List calls fn for every waiting recipient, in the order of the IDs, until fn
-// returns false.
-func (q *Queue) List(ctx context.Context, fn func(Entry) bool) error {
-	return fault.New("queue.List", fault.Unsupported, "")
+// Close lets go of the directory. It comes after the end of Run and of every
+// submission.
+func (q *Queue) Close() error {
+	if d, ok := q.disk.(*directory); ok {
+		return d.dir.Close()
+	}
+	return nil
 }
 
 // Len is the number of messages in the queue.
-func (q *Queue) Len() int { return 0 }
+func (q *Queue) Len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.messages)
+}
 
-type entry struct{}
+func (q *Queue) settings() *Settings { return q.o.Settings.Get() }
+
+func (q *Queue) path(id envelope.QueueID, ext string) string {
+	return q.dir + "/" + fileName(id, ext)
+}
+
+// shortName is the name of a queue as reports and logs show it: without the
+// Main Domain.
+func (q *Queue) shortName(queue string) string {
+	return strings.TrimSuffix(queue, "@"+q.o.MainDomain())
+}
+
+func (q *Queue) logQueue(id envelope.QueueID) *slog.Logger {
+	return q.logQueueTag.With(slog.String(logs.AttrObject, "["+id.String()+"]"))
+}
+
+// warm keeps the envelope of a message in memory if there is room. q.mu is held.
+func (q *Queue) warm(m *message, h *head) {
+	if m.hot == nil && q.hot < maxHot {
+		m.hot = h
+		q.hot++
+	}
+}
+
+// cool lets go of the envelope of a message. q.mu is held.
+func (q *Queue) cool(m *message) {
+	if m.hot != nil {
+		m.hot = nil
+		q.hot--
+	}
+}

@@ -2,6 +2,8 @@ package queue
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
 	"gatepost/queue/envelope"
@@ -11,11 +13,13 @@ import (
 // Transport delivers what waits in the logical queues of one module.
 type Transport interface {
 	// Deliver works on one batch and calls Item.Report for every recipient of
-	// it. What it does not report is tried again later. Several calls run at
-	// once, for different queues or, if the policy allows it, for one.
+	// it. What it does not report is tried again later; when ctx has ended, it
+	// counts as not tried. Several calls run at once, for different queues or,
+	// if the policy allows it, for one.
 	Deliver(ctx context.Context, b *Batch)
 	// Policy says how the module wants its queues to be run. It is asked before
-	// every batch, so that changed settings take effect.
+	// every batch, so that changed settings take effect; it has to answer from
+	// memory.
 	Policy() Policy
 }
 
@@ -36,13 +40,26 @@ type Policy struct {
 	Warn []time.Duration
 }
 
+// normal fills in what a zero value means.
+func (p Policy) normal() Policy {
+	p.PerQueue = max(p.PerQueue, 1)
+	p.Backlog = max(p.Backlog, 1)
+	if p.BatchSize <= 0 {
+		p.BatchSize = 100
+	}
+	return p
+}
+
 // Batch is what one call of Transport.Deliver works on: messages of one logical queue.
 type Batch struct {
 	Module router.Module
 	Queue  string
 	Items  []*Item
 
-	report func(it *Item, rcpt int, st envelope.Status)
+	owner  *Queue
+	queue  *logical
+	policy Policy
+	sweep  bool // made of messages that were not tried, see Queue.sweep
 }
 
 // Item is one message of a batch with those of its recipients that wait in the queue.
@@ -61,23 +78,72 @@ type Item struct {
 
 	batch *Batch
 	entry *entry
+	head  *head
+
+	mu      sync.Mutex
+	results []result
+	open    int // recipients without a result
+}
+
+// result is what was reported for a recipient.
+type result struct {
+	rcpt     int
+	reported bool
+	status   envelope.Status
+}
+
+func newItem(b *Batch, e *entry) *Item { return &Item{ID: e.msg.id, batch: b, entry: e} }
+
+// fill gives the item its envelope and the recipients to deliver to.
+func (it *Item) fill(q *Queue, h *head, rcpts []int, routes []router.Route) {
+	it.head = h
+	it.Envelope = h.env
+	it.File = q.path(it.ID, extMsg)
+	it.Offset, it.Size = h.layout.Message, h.size
+	it.Recipients, it.Routes = rcpts, routes
+	it.results = make([]result, len(rcpts))
+	for i, r := range rcpts {
+		it.results[i].rcpt = r
+	}
+	it.open = len(rcpts)
 }
 
 // Report says what has become of a recipient, given as its index in
 // Envelope.Recipients. It may be called from any goroutine until Deliver
-// returns; only the first report for a recipient counts.
+// returns; only the first report for a recipient counts. When all recipients of
+// the item have one, the results are recorded before Report returns.
 func (it *Item) Report(rcpt int, st envelope.Status) {
-	it.batch.report(it, rcpt, st)
+	it.mu.Lock()
+	i := slices.IndexFunc(it.results, func(r result) bool { return r.rcpt == rcpt })
+	if i < 0 || it.results[i].reported {
+		it.mu.Unlock()
+		return
+	}
+	it.results[i].reported, it.results[i].status = true, st
+	it.open--
+	last := it.open == 0
+	it.mu.Unlock()
+	if last {
+		it.batch.owner.settle(settlement{item: it, results: it.results})
+	}
 }
 
-// Schedule is when a delivery that failed for now is tried again. The interval
-// follows from the age of the message, so that a restart changes nothing.
-type Schedule struct {
-	// First are the intervals after the first attempts: as long as the age is
-	// below the sum of First[:n+1], First[n] applies.
-	First []time.Duration
-	// Every applies until the age EveryFor, Then after it.
-	Every, EveryFor, Then time.Duration
-	// Expire is the age at which a failed attempt is final.
-	Expire time.Duration
+// close ends the reporting of an item that is still open and returns its
+// results and the recipients without one.
+func (it *Item) close() (results []result, rest []int, open bool) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.open == 0 {
+		return nil, nil, false
+	}
+	for i := range it.results {
+		if it.results[i].reported {
+			results = append(results, it.results[i])
+		} else {
+			it.results[i].reported = true
+			rest = append(rest, it.results[i].rcpt)
+		}
+	}
+	it.open = 0
+	return results, rest, true
 }

@@ -473,7 +473,9 @@ func parsePath(line string) (pathLine, error) {
 	if len(line) < addrColumn+2 || line[addrColumn] != '<' || !strings.HasSuffix(line, ">") {
 		return f, corrupt("a path line has the wrong columns")
 	}
-	f.state = line[stateColumn]
+	if f.state = line[stateColumn]; f.state < 'A' || f.state > 'Z' {
+		return f, corrupt("a path line has no state")
+	}
 	t, err := time.ParseInLocation(timeLayout, line[dateColumn:dateColumn+len(timeLayout)], time.UTC)
 	if err != nil {
 		return f, corrupt("a path line has no date")

@@ -9,6 +9,7 @@ package envelope
 import (
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"gatepost/router/address"
@@ -152,4 +153,19 @@ type Status struct {
 	// Queue says that the whole logical queue has to wait, not this recipient
 	// alone: the host does not answer, the account is full.
 	Queue bool
+	// Passed says that the next hop took over the wish for a success report
+	// (RFC 3461 section 5.2.1): none is made here.
+	Passed bool
+	// Retry and Expire, if not 0, replace the interval and the age at which the
+	// queue gives up, for a delay that has rules of its own.
+	Retry, Expire time.Duration
+}
+
+// Summary is the status in one line, for logs and lists.
+func (s *Status) Summary() string {
+	text := s.Text
+	if s.Reply != "" {
+		text += ": " + s.Reply
+	}
+	return strings.Join(strings.Fields(text), " ")
 }

@@ -1,0 +1,222 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime/debug"
+	"time"
+
+	"gatepost/queue/envelope"
+	"gatepost/router"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+)
+
+// attempt delivers one batch and settles it.
+func (q *Queue) attempt(ctx context.Context, b *Batch) {
+	if b.Module == enqueuer {
+		q.enqueueBatch(ctx, b)
+	} else {
+		q.prepare(ctx, b)
+		q.deliver(ctx, b)
+	}
+	l := b.queue
+	q.mu.Lock()
+	stopped := l.stopped
+	l.stopped = nil
+	if stopped == nil {
+		q.giveBack(l)
+		q.mu.Unlock()
+		return
+	}
+	l.active++ // the queue stays while it is swept
+	q.giveBack(l)
+	q.mu.Unlock()
+	q.sweep(ctx, l, *stopped)
+	q.mu.Lock()
+	q.giveBack(l)
+	q.mu.Unlock()
+}
+
+// deliver calls the transport and settles what it did not report. A panic in a
+// transport costs the batch an attempt, not the server its life.
+func (q *Queue) deliver(ctx context.Context, b *Batch) {
+	if len(b.Items) == 0 {
+		return
+	}
+	rest := envelope.Status{Action: envelope.ActionDelayed, Code: envelope.Code{4, 3, 0}, Text: "delivery was interrupted"}
+	func() {
+		defer func() {
+			if r := recover(); r != nil {
+				q.logDequeuer.Log(ctx, logs.LevelCrash, "delivery stopped by a bug", "module", string(b.Module),
+					"queue", b.Queue, logs.AttrError, fmt.Sprint(r), "stack", string(debug.Stack()))
+				rest.Text = "internal error"
+			}
+		}()
+		b.queue.module.transport.Deliver(ctx, b)
+	}()
+	for _, it := range b.Items {
+		results, untold, open := it.close()
+		if !open {
+			continue
+		}
+		if ctx.Err() != nil {
+			q.settle(settlement{item: it, results: results, untried: untold})
+			continue
+		}
+		for _, r := range untold {
+			results = append(results, result{rcpt: r, status: rest})
+		}
+		q.settle(settlement{item: it, results: results})
+	}
+}
+
+// prepare completes the items of a batch: envelopes that are not in memory are
+// read, and recipients whose route has changed since move to their new queue.
+func (q *Queue) prepare(ctx context.Context, b *Batch) {
+	items := b.Items[:0]
+	for _, it := range b.Items {
+		if q.complete(ctx, it) {
+			items = append(items, it)
+		}
+	}
+	clear(b.Items[len(items):])
+	b.Items = items
+}
+
+// complete prepares one item and reports whether there is something to deliver.
+func (q *Queue) complete(ctx context.Context, it *Item) bool {
+	e := it.entry
+	q.mu.Lock()
+	h, rcpts, rejected := e.msg.hot, e.rcpts, e.msg.rejected
+	q.mu.Unlock()
+	cold := h == nil
+	if cold {
+		var err error
+		if h, err = q.readHead(it.ID); err != nil {
+			q.unreadable(e, err)
+			return false
+		}
+	}
+	switch {
+	case rejected != nil:
+		it.fill(q, h, rcpts, nil)
+		q.settleAll(it, rejected.status())
+		return false
+	case cold:
+		return q.reroute(ctx, it, h, rcpts)
+	}
+	routes := make([]router.Route, len(rcpts))
+	for i, r := range rcpts {
+		routes[i] = h.routes[r]
+	}
+	it.fill(q, h, rcpts, routes)
+	return true
+}
+
+// settleAll gives every recipient of an item the same result.
+func (q *Queue) settleAll(it *Item, st envelope.Status) {
+	results, untold, _ := it.close()
+	for _, r := range untold {
+		results = append(results, result{rcpt: r, status: st})
+	}
+	q.settle(settlement{item: it, results: results})
+}
+
+// reroute asks the router again for recipients that have waited: records and
+// accounts may have changed. What leads elsewhere now moves there.
+func (q *Queue) reroute(ctx context.Context, it *Item, h *head, rcpts []int) bool {
+	p := q.plan(ctx, h.env, rcpts)
+	var stay []int
+	var routes []router.Route
+	var moved []placed
+	for _, pl := range p.placed {
+		if pl.route.Module == it.batch.Module && pl.route.Queue == it.batch.Queue {
+			stay, routes = append(stay, pl.rcpt), append(routes, pl.route)
+		} else {
+			moved = append(moved, pl)
+		}
+	}
+	it.fill(q, h, stay, routes)
+	if len(stay) == len(rcpts) {
+		return true
+	}
+	q.settle(settlement{item: it, results: p.results, pending: stay, moved: moved})
+	return len(stay) > 0
+}
+
+// unreadable takes an entry whose file cannot be read out of its queue: for
+// good when the file is gone or damaged, for a while after other failures.
+func (q *Queue) unreadable(e *entry, err error) {
+	m := e.msg
+	log := q.logQueue(m.id)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		log.Log(context.Background(), logs.LevelFailure, "the queue file is gone", logs.AttrError, err)
+		q.forgetMessage(m)
+	case fault.Is(err, fault.Corrupt), fault.Is(err, fault.Unsupported):
+		q.setAside(m, err)
+	default:
+		log.Log(context.Background(), logs.LevelFailure, "the queue file is not readable now", logs.AttrError, err)
+		q.mu.Lock()
+		if e.place == active {
+			e.due = time.Now().Add(time.Minute)
+			e.lastErr = "the queue file is not readable now"
+			e.queue.put(e)
+		}
+		q.mu.Unlock()
+	}
+}
+
+// sweep looks at the messages of a queue that was stopped as a whole, by the
+// host that does not answer or the account that is full: those that were not
+// tried age too, so they expire and their senders are warned with the same
+// words. It also lets go of their envelopes, as they will wait for long.
+func (q *Queue) sweep(ctx context.Context, l *logical, st envelope.Status) {
+	for ctx.Err() == nil {
+		b := q.takeAged(l, st)
+		if len(b.Items) == 0 {
+			return
+		}
+		q.prepare(ctx, b)
+		for _, it := range b.Items {
+			q.settleAll(it, st)
+		}
+		q.mu.Lock()
+		q.giveBack(l)
+		q.mu.Unlock()
+	}
+}
+
+// takeAged makes a batch of the entries of a stopped queue that have reached the
+// age for a warning or their end.
+func (q *Queue) takeAged(l *logical, st envelope.Status) *Batch {
+	now := time.Now()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b := q.newBatch(l)
+	b.sweep = true
+	retry := b.policy.Retry.with(st)
+	for _, e := range l.ready.all() {
+		if e == nil || e.place != ready {
+			continue
+		}
+		age := e.msg.age(now)
+		due := retry.expired(age)
+		for _, r := range e.rcpts {
+			due = due || warnings(b.policy.Warn, age) > int(e.msg.rcpts[r].warned)
+		}
+		if due && len(b.Items) < b.policy.BatchSize {
+			e.place = active
+			b.Items = append(b.Items, newItem(b, e))
+		} else if !due {
+			q.cool(e.msg)
+		}
+	}
+	if len(b.Items) > 0 {
+		l.active++
+	}
+	return b
+}

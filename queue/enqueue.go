@@ -1,0 +1,327 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"gatepost/queue/envelope"
+	"gatepost/router"
+	"gatepost/router/names"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+)
+
+// enqueuer is the module of messages that are not routed yet: found at the
+// start, accepted under load, or with recipients that the router cannot tell
+// now. It has one logical queue.
+const enqueuer router.Module = "ENQUEUER"
+
+// plan is where the recipients of a message go.
+type plan struct {
+	placed  []placed
+	results []result // final, or to be asked again later
+	err     error    // the first error of the router
+}
+
+// placed is a recipient with its route.
+type placed struct {
+	rcpt  int
+	route router.Route
+}
+
+// plan routes recipients: the given ones, or all that wait. Who may relay was
+// decided when the recipient was accepted and is not asked again.
+func (q *Queue) plan(ctx context.Context, env *envelope.Envelope, rcpts []int) *plan {
+	p := new(plan)
+	if rcpts != nil {
+		for _, i := range rcpts {
+			q.planOne(ctx, p, env, i)
+		}
+		return p
+	}
+	for i := range env.Recipients {
+		if s := env.Recipients[i].State; s == envelope.Waiting || s == 0 {
+			q.planOne(ctx, p, env, i)
+		}
+	}
+	return p
+}
+
+func (q *Queue) planOne(ctx context.Context, p *plan, env *envelope.Envelope, i int) {
+	r, err := q.o.Router.Route(ctx, names.Mail, env.Recipients[i].Address)
+	switch {
+	case err != nil:
+		if p.err == nil {
+			p.err = err
+		}
+		p.results = append(p.results, result{rcpt: i, status: routeStatus(err)})
+	case r.Unknown: // the domain wants it accepted and bounced
+		p.results = append(p.results, result{rcpt: i, status: envelope.Status{
+			Action: envelope.ActionFailed, Code: envelope.Code{5, 1, 1}, Text: "unknown user account"}})
+	case r.Module == router.SYSTEM:
+		p.results = append(p.results, result{rcpt: i, status: envelope.Status{
+			Action: envelope.ActionDelivered, Code: envelope.Code{2, 0, 0}, Text: "discarded"}})
+	case q.modules[r.Module] == nil:
+		err := fault.Newf("queue.Commit", fault.Unsupported, "module %s is not available", r.Module)
+		if p.err == nil {
+			p.err = err
+		}
+		p.results = append(p.results, result{rcpt: i, status: routeStatus(err)})
+	default:
+		p.placed = append(p.placed, placed{i, r})
+	}
+}
+
+// refusal returns the router's error when it leaves nobody to deliver to. Then
+// the sender hears of it in the answer and no report is needed.
+func (p *plan) refusal() error {
+	if p.err == nil || len(p.placed) > 0 {
+		return nil
+	}
+	for _, r := range p.results {
+		if r.status.Action == envelope.ActionDelivered {
+			return nil
+		}
+	}
+	return p.err
+}
+
+// routeStatus turns an error of the router into a delivery status.
+func routeStatus(err error) envelope.Status {
+	kind := fault.KindOf(err)
+	st := envelope.Status{Action: envelope.ActionFailed, Text: fault.Text(err)}
+	if kind.Temporary() {
+		st.Action, st.Code = envelope.ActionDelayed, envelope.Code{4, 3, 0}
+		return st
+	}
+	switch kind {
+	case fault.NotFound, fault.NoMailbox:
+		st.Code = envelope.Code{5, 1, 1}
+	case fault.NoHost, fault.NoDomain:
+		st.Code = envelope.Code{5, 1, 2}
+	case fault.Invalid:
+		st.Code = envelope.Code{5, 1, 3}
+	case fault.Loop:
+		st.Code = envelope.Code{5, 4, 6}
+	case fault.Rejected, fault.RelayDenied, fault.Denied:
+		st.Code = envelope.Code{5, 7, 1}
+	default:
+		st.Code = envelope.Code{5, 4, 0}
+	}
+	return st
+}
+
+// group is the recipients of a message that lead to one logical queue.
+type group struct {
+	module router.Module
+	queue  string
+	rcpts  []int
+}
+
+// grouped joins recipients by logical queue, in their order.
+func grouped(all []placed) []group {
+	if len(all) == 1 {
+		return []group{{all[0].route.Module, all[0].route.Queue, []int{all[0].rcpt}}}
+	}
+	type key struct {
+		module router.Module
+		queue  string
+	}
+	index := make(map[key]int, len(all))
+	var groups []group
+	for _, p := range all {
+		k := key{p.route.Module, p.route.Queue}
+		i, ok := index[k]
+		if !ok {
+			i = len(groups)
+			index[k] = i
+			groups = append(groups, group{module: k.module, queue: k.queue})
+		}
+		groups[i].rcpts = append(groups[i].rcpts, p.rcpt)
+	}
+	return groups
+}
+
+// accept takes a message that is durable into the queue.
+func (q *Queue) accept(id envelope.QueueID, h *head, p *plan) {
+	m := &message{id: id}
+	m.learn(h)
+	q.mu.Lock()
+	q.messages[id] = m
+	total := len(q.messages)
+	if p == nil {
+		q.enter(m, enqueuer, "", nil, time.Time{}, "")
+	}
+	q.mu.Unlock()
+	if p != nil {
+		q.place(m, h, p)
+	}
+	q.logQueue(id).LogAttrs(context.Background(), logs.LevelLowLevel, "enqueued", slog.Int("nTotal", total))
+}
+
+// learn takes over what the head says.
+func (m *message) learn(h *head) {
+	m.submitted = h.env.Submitted.Unix()
+	m.offset, m.size = h.layout.Message, h.size
+	m.newStates(h.env)
+}
+
+// place puts the recipients of a message into their logical queues.
+func (q *Queue) place(m *message, h *head, p *plan) {
+	if q.logEnqueuer.Enabled(context.Background(), logs.LevelLowLevel) {
+		for _, pl := range p.placed {
+			q.logEnqueuer.LogAttrs(context.Background(), logs.LevelLowLevel, "routed to "+pl.route.String(),
+				slog.Uint64(logs.AttrQueueID, uint64(m.id)), slog.String(logs.AttrRecipient, h.env.Recipients[pl.rcpt].Address.String()))
+		}
+	}
+	h.routes = make([]router.Route, len(h.env.Recipients))
+	for _, pl := range p.placed {
+		h.routes[pl.rcpt] = pl.route
+	}
+	q.mu.Lock()
+	q.warm(m, h)
+	for _, g := range grouped(p.placed) {
+		q.enter(m, g.module, g.queue, g.rcpts, time.Time{}, "")
+	}
+	if len(p.results) == 0 {
+		if m.waiting == 0 {
+			q.finish(m)
+		}
+		q.mu.Unlock()
+		return
+	}
+	// The rest has results from the router. They are settled as if the enqueuer
+	// had tried to deliver.
+	l := q.modules[enqueuer].queue("")
+	e := &entry{msg: m, place: active}
+	for _, r := range p.results {
+		e.rcpts = append(e.rcpts, r.rcpt)
+	}
+	l.adopt(e)
+	l.active++
+	b := q.newBatch(l)
+	q.mu.Unlock()
+
+	it := newItem(b, e)
+	it.fill(q, h, e.rcpts, nil)
+	q.settle(settlement{item: it, results: p.results})
+	q.mu.Lock()
+	q.giveBack(l)
+	q.mu.Unlock()
+}
+
+// enter puts recipients of a message into a logical queue. q.mu is held.
+func (q *Queue) enter(m *message, module router.Module, queue string, rcpts []int, due time.Time, lastErr string) {
+	mod := q.modules[module]
+	l := mod.queue(queue)
+	e := &entry{msg: m, rcpts: rcpts, due: due, lastErr: lastErr}
+	l.adopt(e)
+	l.put(e)
+	if !l.until.IsZero() {
+		q.cool(m)
+	}
+	q.replan(l)
+	q.offer(l)
+	q.dispatch(mod)
+}
+
+// enqueueBatch routes what was not routed yet.
+func (q *Queue) enqueueBatch(ctx context.Context, b *Batch) {
+	for _, it := range b.Items {
+		if ctx.Err() != nil {
+			q.mu.Lock()
+			b.queue.back = append(b.queue.back, it.entry)
+			q.mu.Unlock()
+			continue
+		}
+		q.enqueueItem(ctx, it)
+	}
+}
+
+func (q *Queue) enqueueItem(ctx context.Context, it *Item) {
+	e, m := it.entry, it.entry.msg
+	h, err := q.readHead(m.id)
+	if err == nil && h.layout.Version == 0 {
+		h, err = q.upgrade(m.id, h)
+	}
+	if err != nil {
+		q.unreadable(e, err)
+		return
+	}
+	q.mu.Lock()
+	rejected := m.rejected
+	q.mu.Unlock()
+	if e.rcpts != nil && rejected != nil {
+		it.fill(q, h, e.rcpts, nil)
+		q.settleAll(it, rejected.status())
+		return
+	}
+	if e.rcpts != nil { // recipients that the router could not tell before
+		q.reroute(ctx, it, h, e.rcpts)
+		return
+	}
+	q.mu.Lock()
+	fresh := m.rcpts == nil
+	if fresh {
+		m.learn(h)
+		e.queue.bytes += m.size
+	}
+	q.mu.Unlock()
+	if fresh && m.waiting == 0 && !finishedStates(h.env) {
+		q.unreadable(e, fault.New("queue.Run", fault.Corrupt, "no recipient waits and none is done"))
+		return
+	}
+	p := q.plan(ctx, h.env, nil)
+	q.place(m, h, p)
+	q.mu.Lock()
+	e.queue.drop(e)
+	q.mu.Unlock()
+}
+
+// finishedStates reports whether the states of all recipients are ones we know:
+// a file of another server may have letters that mean something else.
+func finishedStates(env *envelope.Envelope) bool {
+	for i := range env.Recipients {
+		switch env.Recipients[i].State {
+		case envelope.Delivered, envelope.Failed, envelope.Expired:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// setAside renames a file that does not read back, so that it is kept for the
+// administrator and never tried again.
+func (q *Queue) setAside(m *message, cause error) {
+	log := q.logQueue(m.id)
+	name := fileName(m.id, extMsg)
+	err := q.disk.Rename(name, fileName(m.id, extBad))
+	if err == nil {
+		err = q.names.Wait()
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		log.Log(context.Background(), logs.LevelFailure, "a damaged queue file stays", logs.AttrError, err)
+	}
+	log.Log(context.Background(), logs.LevelFailure, "the queue file is damaged and was renamed to .bad", logs.AttrError, cause)
+	q.forgetMessage(m)
+}
+
+// forgetMessage takes a message without a file out of the queue.
+func (q *Queue) forgetMessage(m *message) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for e := m.entries; e != nil; e = m.entries {
+		l := e.queue
+		l.drop(e)
+		q.replan(l)
+		q.offer(l)
+	}
+	m.outcomes = nil
+	m.waiting = 0
+	q.cool(m)
+	delete(q.messages, m.id)
+}

@@ -1,0 +1,215 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"time"
+
+	"gatepost/queue/envelope"
+	"gatepost/router"
+	"gatepost/router/address"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+)
+
+// Wake clears the delay of a logical queue and of the messages in it, so that
+// they are tried now. It reports whether there is such a queue.
+func (q *Queue) Wake(m router.Module, queue string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	mod := q.modules[m]
+	if mod == nil || mod.queues[queue] == nil {
+		return false
+	}
+	q.wakeQueue(mod.queues[queue])
+	q.dispatch(mod)
+	return true
+}
+
+// WakeModule is Wake for all queues of a module.
+func (q *Queue) WakeModule(m router.Module) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	mod := q.modules[m]
+	if mod == nil {
+		return
+	}
+	for _, l := range mod.queues {
+		q.wakeQueue(l)
+	}
+	q.dispatch(mod)
+}
+
+func (q *Queue) wakeQueue(l *logical) {
+	l.until = time.Time{}
+	waiting := l.delayed
+	l.delayed = nil
+	slices.SortFunc(waiting, func(a, b *entry) int { return a.due.Compare(b.due) })
+	for _, e := range waiting {
+		if e.place == delayed {
+			e.due = time.Time{}
+			l.put(e)
+		}
+	}
+	q.replan(l)
+	q.offer(l)
+}
+
+// Info is the state of one logical queue.
+type Info struct {
+	Messages    int
+	Size        int64
+	DelayedTill time.Time // zero: not delayed
+	LastError   string
+}
+
+// Info returns the state of a logical queue, and false if there is none.
+func (q *Queue) Info(m router.Module, queue string) (Info, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	mod := q.modules[m]
+	if mod == nil || mod.queues[queue] == nil {
+		return Info{}, false
+	}
+	l := mod.queues[queue]
+	return Info{Messages: l.count, Size: l.bytes, DelayedTill: l.until, LastError: l.lastErr}, true
+}
+
+// Entry is one waiting recipient, for lists.
+type Entry struct {
+	ID         envelope.QueueID
+	Submitted  time.Time
+	Size       int64
+	ReturnPath address.Address
+	Recipient  address.Address
+	Module     router.Module
+	Queue      string
+	NextTry    time.Time // zero: now, or as soon as its turn comes
+	LastError  string
+}
+
+// List calls fn for every waiting recipient, in the order of the IDs, until fn
+// returns false.
+func (q *Queue) List(ctx context.Context, fn func(Entry) bool) error {
+	for _, id := range q.ids() {
+		if err := ctx.Err(); err != nil {
+			return fault.Wrap("queue.List", fault.Canceled, err)
+		}
+		entries, err := q.entriesOf(id)
+		if err != nil {
+			return fault.Wrap("queue.List", fault.Internal, err)
+		}
+		for _, e := range entries {
+			if !fn(e) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+func (q *Queue) ids() []envelope.QueueID {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	ids := make([]envelope.QueueID, 0, len(q.messages))
+	for id, m := range q.messages {
+		if !m.finished {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// entriesOf lists the waiting recipients of one message, in their order.
+func (q *Queue) entriesOf(id envelope.QueueID) ([]Entry, error) {
+	q.mu.Lock()
+	m := q.messages[id]
+	if m == nil || m.finished {
+		q.mu.Unlock()
+		return nil, nil
+	}
+	h := m.hot
+	q.mu.Unlock()
+	if h == nil {
+		var err error
+		if h, err = q.readHead(id); err != nil {
+			if errors.Is(err, fs.ErrNotExist) || fault.Is(err, fault.Corrupt) || fault.Is(err, fault.Unsupported) {
+				return nil, nil // it has just left the queue, or is about to be set aside
+			}
+			return nil, err
+		}
+	}
+	at := map[int]Entry{}
+	q.mu.Lock()
+	for e := m.entries; e != nil; e = e.next {
+		l := e.queue
+		x := Entry{Module: l.module.name, Queue: l.name, NextTry: e.due, LastError: e.lastErr}
+		if l.until.After(x.NextTry) {
+			x.NextTry = l.until
+		}
+		if x.LastError == "" {
+			x.LastError = l.lastErr
+		}
+		rcpts := e.rcpts
+		if rcpts == nil { // not routed yet
+			for i := range h.env.Recipients {
+				at[i] = x
+			}
+		}
+		for _, r := range rcpts {
+			at[r] = x
+		}
+	}
+	q.mu.Unlock()
+	var out []Entry
+	for i := range h.env.Recipients {
+		x, ok := at[i]
+		if !ok {
+			continue
+		}
+		x.ID, x.Submitted, x.Size = id, h.env.Submitted, h.size
+		x.ReturnPath, x.Recipient = h.env.ReturnPath, h.env.Recipients[i].Address
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+// Reject ends delivery to the recipients that still wait. The text goes into
+// the report; with report false there is none. It returns fault.NoMessage for a
+// message that is not in the queue.
+func (q *Queue) Reject(ctx context.Context, id envelope.QueueID, text string, report bool) error {
+	if text == "" {
+		text = "rejected by an administrator"
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m := q.messages[id]
+	if m == nil || m.waiting == 0 && m.rcpts != nil {
+		return fault.New("queue.Reject", fault.NoMessage, "no such message in the queue")
+	}
+	m.rejected = &rejection{text: text, report: report}
+	q.logDequeuer.Log(ctx, logs.LevelMajor, "rejected: "+text, logs.AttrQueueID, uint64(id))
+	// The entries that wait go to the enqueuer, which is never delayed and ends
+	// them. Those under way end with their attempt.
+	var waiting []*entry
+	for e := m.entries; e != nil; e = e.next {
+		if e.rcpts != nil && (e.place == ready || e.place == delayed) {
+			waiting = append(waiting, e)
+		}
+	}
+	for _, e := range waiting {
+		l := e.queue
+		l.drop(e)
+		q.replan(l)
+		q.offer(l)
+		q.enter(m, enqueuer, "", e.rcpts, time.Time{}, "")
+	}
+	return nil
+}
+
+func (r *rejection) status() envelope.Status {
+	return envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 7, 1}, Text: r.text}
+}

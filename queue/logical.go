@@ -1,0 +1,201 @@
+package queue
+
+import (
+	"container/heap"
+	"time"
+
+	"gatepost/queue/envelope"
+	"gatepost/router"
+)
+
+// logical is one logical queue: what waits for one host, account or program.
+// Queue.mu guards it. It exists as long as it holds messages.
+type logical struct {
+	module *module
+	name   string
+
+	ready   deque            // entries whose turn comes with the queue's
+	delayed entryHeap        // entries that wait for their own time
+	active  int              // batches under way
+	until   time.Time        // the whole queue waits, or zero
+	lastErr string           // why it waits, or waited last
+	offered bool             // it is on its module's list
+	at      time.Time        // when the scheduler looks at it, while it is in the due list
+	pos     int              // in the due list, -1 when not
+	count   int              // entries
+	bytes   int64            // of their messages
+	back    []*entry         // entries of the batches under way that go back to the front
+	stopped *envelope.Status // what stopped the queue in a batch under way
+}
+
+// module is what one transport delivers. Queue.mu guards it.
+type module struct {
+	name      router.Module
+	transport Transport
+	policy    Policy
+	queues    map[string]*logical
+	offered   []*logical // queues with work, in the order of their turns
+	running   int        // workers
+}
+
+func newModule(name router.Module, t Transport) *module {
+	return &module{name: name, transport: t, policy: t.Policy().normal(), queues: map[string]*logical{}}
+}
+
+func (m *module) queue(name string) *logical {
+	l := m.queues[name]
+	if l == nil {
+		l = &logical{module: m, name: name, pos: -1}
+		m.queues[name] = l
+	}
+	return l
+}
+
+// adopt makes an entry one of the queue's. It has no place yet.
+func (l *logical) adopt(e *entry) {
+	e.queue = l
+	e.next, e.msg.entries = e.msg.entries, e
+	l.count++
+	l.bytes += e.msg.size
+}
+
+// put gives an entry that belongs to the queue its place by its due time.
+func (l *logical) put(e *entry) {
+	if e.due.IsZero() {
+		e.place = ready
+		l.ready.pushBack(e)
+		return
+	}
+	e.place = delayed
+	heap.Push(&l.delayed, e)
+}
+
+// drop takes an entry out for good.
+func (l *logical) drop(e *entry) {
+	e.place = gone
+	l.count--
+	l.bytes -= e.msg.size
+	e.msg.unlink(e)
+}
+
+// ripen moves what is due at a time to the ready entries.
+func (l *logical) ripen(now time.Time) {
+	if !l.until.IsZero() && !l.until.After(now) {
+		l.until = time.Time{}
+	}
+	for len(l.delayed) > 0 {
+		e := l.delayed[0]
+		if e.place == delayed && e.due.After(now) {
+			return
+		}
+		heap.Pop(&l.delayed)
+		if e.place == delayed {
+			e.due = time.Time{}
+			l.put(e)
+		}
+	}
+}
+
+// event returns when the queue next changes by itself; zero: never.
+func (l *logical) event() time.Time {
+	if !l.until.IsZero() {
+		return l.until
+	}
+	for len(l.delayed) > 0 {
+		if e := l.delayed[0]; e.place == delayed {
+			return e.due
+		}
+		heap.Pop(&l.delayed)
+	}
+	return time.Time{}
+}
+
+// open reports whether another batch may start.
+func (l *logical) open() bool {
+	if !l.until.IsZero() || l.ready.len() == 0 {
+		return false
+	}
+	p := &l.module.policy
+	return l.active == 0 || l.active < p.PerQueue && l.ready.len() >= l.active*p.Backlog
+}
+
+// deque is a list of entries that grows at the end and shrinks at the front.
+type deque struct {
+	list []*entry
+	head int
+}
+
+func (d *deque) pushBack(e *entry) {
+	if d.head > 64 && d.head > len(d.list)/2 && len(d.list) == cap(d.list) {
+		n := copy(d.list, d.list[d.head:])
+		clear(d.list[n:])
+		d.list, d.head = d.list[:n], 0
+	}
+	d.list = append(d.list, e)
+}
+
+func (d *deque) pushFront(e *entry) {
+	if d.head == 0 {
+		d.list = append([]*entry{nil}, d.list...)
+		d.head = 1
+	}
+	d.head--
+	d.list[d.head] = e
+}
+
+// pop returns the first entry that is still ready here, or nil.
+func (d *deque) pop() *entry {
+	for d.head < len(d.list) {
+		e := d.list[d.head]
+		d.list[d.head] = nil
+		d.head++
+		if e.place == ready {
+			return e
+		}
+	}
+	d.list, d.head = d.list[:0], 0
+	return nil
+}
+
+// len counts what is in the list, entries that have moved on included.
+func (d *deque) len() int { return len(d.list) - d.head }
+
+func (d *deque) all() []*entry { return d.list[d.head:] }
+
+// entryHeap orders entries by their due time.
+type entryHeap []*entry
+
+func (h entryHeap) Len() int           { return len(h) }
+func (h entryHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h entryHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *entryHeap) Push(x any)        { *h = append(*h, x.(*entry)) }
+func (h *entryHeap) Pop() any {
+	old := *h
+	e := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return e
+}
+
+// dueList orders logical queues by their next event.
+type dueList []*logical
+
+func (d dueList) Len() int           { return len(d) }
+func (d dueList) Less(i, j int) bool { return d[i].at.Before(d[j].at) }
+func (d dueList) Swap(i, j int) {
+	d[i], d[j] = d[j], d[i]
+	d[i].pos, d[j].pos = i, j
+}
+func (d *dueList) Push(x any) {
+	l := x.(*logical)
+	l.pos = len(*d)
+	*d = append(*d, l)
+}
+func (d *dueList) Pop() any {
+	old := *d
+	l := old[len(old)-1]
+	old[len(old)-1] = nil
+	l.pos = -1
+	*d = old[:len(old)-1]
+	return l
+}

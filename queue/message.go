@@ -1,0 +1,164 @@
+package queue
+
+import (
+	"bufio"
+	"errors"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"gatepost/queue/envelope"
+	"gatepost/router"
+)
+
+// message is one message of the queue in memory. Queue.mu guards it. It is kept
+// small: a queue may hold hundreds of thousands.
+type message struct {
+	id        envelope.QueueID
+	submitted int64 // seconds of the epoch
+	offset    int64 // of the message in its file
+	size      int64 // of the message
+	hot       *head // the envelope, or nil: it is read from the file when needed
+
+	rcpts   []rcptState // by the index in the envelope; nil until the file was read
+	waiting int         // recipients without a final result
+	entries *entry      // its places in logical queues, linked by next
+
+	outcomes  []outcome // results that the sender has to hear of
+	reportAt  time.Time // when outcomes are due for the reporter; zero: not on its list
+	reporting bool      // a reporter works on it
+	finished  bool      // handed to the remover
+
+	rejected *rejection // an administrator ends it
+}
+
+type rcptState struct {
+	state  envelope.State
+	warned uint8
+}
+
+type rejection struct {
+	text   string
+	report bool
+}
+
+// head is what the queue file says about a message, with the routes of the
+// recipients that wait. It is not changed once it is made.
+type head struct {
+	env    *envelope.Envelope
+	layout envelope.Layout
+	size   int64 // of the message
+	routes []router.Route
+}
+
+// outcome is a result for one recipient.
+type outcome struct {
+	rcpt   int
+	module router.Module
+	queue  string
+	status envelope.Status
+	state  envelope.State // Waiting: the sender is warned of a delay
+	warned int            // the new count of delay reports, or 0: unchanged
+}
+
+// entry is a message in one logical queue. Queue.mu guards it.
+type entry struct {
+	msg     *message
+	queue   *logical
+	next    *entry // the message's next entry
+	rcpts   []int  // the recipients that wait here
+	due     time.Time
+	lastErr string
+	place   place
+}
+
+// place is where an entry is. Slices of entries may hold ones that have moved
+// on; the place tells.
+type place uint8
+
+const (
+	gone    place = iota // in no queue
+	ready                // waits for its queue's turn
+	delayed              // waits for its own time
+	active               // a worker has it
+)
+
+func (m *message) age(now time.Time) time.Duration {
+	return now.Sub(time.Unix(m.submitted, 0))
+}
+
+func (m *message) unlink(e *entry) {
+	for p := &m.entries; *p != nil; p = &(*p).next {
+		if *p == e {
+			*p, e.next = e.next, nil
+			return
+		}
+	}
+}
+
+// newStates starts the states of the recipients from the envelope and counts who waits.
+func (m *message) newStates(env *envelope.Envelope) {
+	m.rcpts = make([]rcptState, len(env.Recipients))
+	m.waiting = 0
+	for i := range env.Recipients {
+		r := &env.Recipients[i]
+		state := r.State
+		if state == 0 {
+			state = envelope.Waiting
+		}
+		m.rcpts[i] = rcptState{state: state, warned: uint8(min(r.Warned, 255))}
+		if state == envelope.Waiting {
+			m.waiting++
+		}
+	}
+}
+
+var headReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }}
+
+// readHead reads the envelope of a queue file. Its errors: fault.Corrupt and
+// fault.Unsupported from the codec, fs.ErrNotExist, or what the disk says.
+func (q *Queue) readHead(id envelope.QueueID) (*head, error) {
+	f, err := os.Open(q.path(id, extMsg))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r := headReaders.Get().(*bufio.Reader)
+	defer headReaders.Put(r)
+	r.Reset(f)
+	env, layout, err := envelope.ReadHead(r)
+	r.Reset(nil)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return &head{env: env, layout: layout, size: info.Size() - layout.Message}, nil
+}
+
+// mark overwrites the states of recipients in the queue file. It is not synced:
+// after a power failure a recipient may be tried again, and LOCAL knows by the
+// queue ID what it has.
+func (q *Queue) mark(id envelope.QueueID, layout *envelope.Layout, outs []outcome) {
+	var patches []patch
+	for _, o := range outs {
+		if o.rcpt >= len(layout.Recipients) {
+			continue
+		}
+		if o.state != envelope.Waiting {
+			patches = append(patches, patch{layout.StateAt(o.rcpt), string(rune(o.state))})
+		}
+		if o.warned > 0 {
+			patches = append(patches, patch{layout.WarnedAt(o.rcpt), envelope.FormatWarned(o.warned)})
+		}
+	}
+	if len(patches) == 0 {
+		return
+	}
+	if err := q.disk.Patch(fileName(id, extMsg), patches); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		q.logQueue(id).Error("recipient state not written", "error", err)
+	}
+}

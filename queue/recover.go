@@ -1,0 +1,106 @@
+package queue
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"gatepost/queue/envelope"
+	"gatepost/server/logs"
+)
+
+// recover lists what an earlier run left. Nothing is read here: the enqueuer
+// does that, one file at a time, while deliveries already run.
+func (q *Queue) recover() error {
+	var ids []envelope.QueueID
+	var stale []string
+	err := scanDir(q.dir, func(name string) {
+		id, ext, ok := parseName(name)
+		switch {
+		case ok && ext == extMsg:
+			ids = append(ids, id)
+		case ok && ext == extTmp:
+			stale = append(stale, name)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range stale {
+		if err := q.disk.Remove(name); err != nil {
+			return err
+		}
+	}
+	slices.Sort(ids)
+	if len(ids)+len(stale) > 0 {
+		q.logQueueTag.Log(context.Background(), logs.LevelMajor, "queue opened", "messages", len(ids), "unfinished", len(stale))
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, id := range ids {
+		m := &message{id: id}
+		q.messages[id] = m
+		q.enter(m, enqueuer, "", nil, time.Time{}, "")
+	}
+	return nil
+}
+
+// upgrade rewrites a queue file of an older server in our form: the message
+// gets CRLF line ends.
+func (q *Queue) upgrade(id envelope.QueueID, h *head) (*head, error) {
+	old, err := os.Open(q.path(id, extMsg))
+	if err != nil {
+		return nil, err
+	}
+	defer old.Close()
+	if _, err := old.Seek(h.layout.Message, io.SeekStart); err != nil {
+		return nil, err
+	}
+	text, _, err := envelope.AppendHead(nil, h.env)
+	if err != nil {
+		return nil, err
+	}
+	tmp := fileName(id, extTmp)
+	f, err := q.disk.Create(tmp)
+	if err != nil {
+		return nil, err
+	}
+	w := bufio.NewWriterSize(f, 32<<10)
+	_, err = w.Write(text)
+	err = errors.Join(err, copyCRLF(w, bufio.NewReaderSize(old, 32<<10)), w.Flush(), f.Sync(), f.Close())
+	if err == nil {
+		err = q.disk.Rename(tmp, fileName(id, extMsg))
+	}
+	if err != nil {
+		return nil, errors.Join(err, q.disk.Remove(tmp))
+	}
+	if err := q.names.Wait(); err != nil {
+		return nil, err
+	}
+	return q.readHead(id)
+}
+
+// copyCRLF copies a message and makes every line end a CRLF.
+func copyCRLF(w *bufio.Writer, r *bufio.Reader) error {
+	last := byte(0)
+	for {
+		c, err := r.ReadByte()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if c == '\n' && last != '\r' {
+			w.WriteByte('\r')
+		}
+		if err := w.WriteByte(c); err != nil {
+			return err
+		}
+		last = c
+	}
+}

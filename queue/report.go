@@ -1,0 +1,303 @@
+package queue
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"gatepost/queue/envelope"
+	"gatepost/router/address"
+	"gatepost/server/logs"
+	"gatepost/server/settings"
+)
+
+// tagDSN is the submit tag of reports.
+const tagDSN = "DSN"
+
+// reportRetry is how long a report waits that could not be stored.
+const reportRetry = time.Minute
+
+// reportList is the messages with results that their senders have to hear of.
+// Queue.mu guards it.
+type reportList struct {
+	due     reportHeap
+	running int // reporters
+}
+
+type reportHeap []*message
+
+func (h reportHeap) Len() int           { return len(h) }
+func (h reportHeap) Less(i, j int) bool { return h[i].reportAt.Before(h[j].reportAt) }
+func (h reportHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *reportHeap) Push(x any)        { *h = append(*h, x.(*message)) }
+func (h *reportHeap) Pop() any {
+	old := *h
+	m := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return m
+}
+
+// reportSoon asks for a report about the results of m, not later than at. q.mu is held.
+func (q *Queue) reportSoon(m *message, at time.Time) {
+	r := &q.reports
+	switch {
+	case m.reporting: // it looks for new results when it is done
+		return
+	case m.reportAt.IsZero():
+		m.reportAt = at
+		heap.Push(&r.due, m)
+	case at.Before(m.reportAt):
+		m.reportAt = at
+		heap.Fix(&r.due, slices.Index(r.due, m))
+	}
+	now := time.Now()
+	if at.After(now) {
+		q.wakeScheduler()
+		return
+	}
+	q.dispatchReports(now)
+}
+
+// dispatchReports starts reporters for what is due and returns when the next
+// report is; zero: none, or when a reporter is free. q.mu is held.
+func (q *Queue) dispatchReports(now time.Time) time.Time {
+	r := &q.reports
+	if q.run == nil || q.run.stopping {
+		return time.Time{}
+	}
+	for len(r.due) > 0 && r.running < q.settings().Reporters {
+		if r.due[0].reportAt.After(now) {
+			return r.due[0].reportAt
+		}
+		m := r.take()
+		r.running++
+		q.run.workers.Go(func() {
+			q.report(m)
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			r.running--
+			q.dispatchReports(time.Now())
+		})
+	}
+	return time.Time{}
+}
+
+func (r *reportList) take() *message {
+	m := heap.Pop(&r.due).(*message)
+	m.reportAt = time.Time{}
+	m.reporting = true
+	return m
+}
+
+// reportRest makes the reports that are left when the queue stops.
+func (q *Queue) reportRest() {
+	for {
+		q.mu.Lock()
+		if len(q.reports.due) == 0 {
+			q.mu.Unlock()
+			return
+		}
+		m := q.reports.take()
+		q.mu.Unlock()
+		if !q.report(m) {
+			return // the disk is full; after the next start the results come again
+		}
+	}
+}
+
+// report tells the sender of a message about its results and writes them into
+// the queue file. It reports false when it has to be tried again.
+func (q *Queue) report(m *message) bool {
+	q.mu.Lock()
+	outs, h := m.outcomes, m.hot
+	m.outcomes = nil
+	q.mu.Unlock()
+
+	left, err := q.sendReports(m, h, outs)
+	if err != nil {
+		q.logDequeuer.Log(context.Background(), logs.LevelFailure, "report not made, trying again",
+			logs.AttrQueueID, uint64(m.id), logs.AttrError, err)
+	}
+	now := time.Now()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m.reporting = false
+	m.outcomes = append(left, m.outcomes...)
+	switch {
+	case len(left) > 0:
+		q.reportSoon(m, now.Add(reportRetry))
+	case len(m.outcomes) > 0:
+		q.reportSoon(m, now)
+	case m.waiting == 0:
+		q.finish(m)
+	}
+	return len(left) == 0
+}
+
+// reportKinds is the order of the reports about one message; a recipient is in one of them.
+var reportKinds = []reportKind{failureReport, delayReport, successReport}
+
+// sendReports makes one report of each kind that is needed. It returns the
+// outcomes that were not reported, with the reason.
+func (q *Queue) sendReports(m *message, h *head, outs []outcome) (left []outcome, err error) {
+	if h == nil {
+		if h, err = q.readHead(m.id); errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		} else if err != nil {
+			return outs, err
+		}
+	}
+	var failure error
+	for _, kind := range reportKinds {
+		about := outcomesOf(outs, kind)
+		if len(about) == 0 {
+			continue
+		}
+		if err := q.sendReport(m.id, h, kind, about); err != nil {
+			failure = errors.Join(failure, err)
+			left = append(left, about...)
+			continue
+		}
+		q.mark(m.id, &h.layout, about)
+	}
+	return left, failure
+}
+
+func outcomesOf(outs []outcome, kind reportKind) []outcome {
+	var about []outcome
+	for _, o := range outs {
+		k := failureReport
+		switch o.state {
+		case envelope.Waiting:
+			k = delayReport
+		case envelope.Delivered:
+			k = successReport
+		}
+		if k == kind {
+			about = append(about, o)
+		}
+	}
+	return about
+}
+
+// sendReport makes and submits one report. Nobody to send it to is no failure.
+func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about []outcome) error {
+	to := q.reportRecipients(h.env, kind)
+	if len(to) == 0 {
+		return nil
+	}
+	domain := h.env.Source.Domain
+	if domain == "" {
+		domain = q.o.MainDomain()
+	}
+	r := q.newReport(id, h, kind, about)
+	r.From = "MAILER-DAEMON@" + domain
+	r.To = to[0].String()
+	env := &envelope.Envelope{
+		Source:    envelope.Source{Tag: tagDSN, Domain: domain, Trusted: true},
+		Submitted: r.Time, Body: r.body(), SMTPUTF8: r.needsUTF8(),
+	}
+	for _, a := range to {
+		env.Recipients = append(env.Recipients, envelope.Recipient{Address: a, State: envelope.Waiting})
+	}
+	s, err := q.begin(env)
+	if err != nil {
+		return err
+	}
+	r.ID = s.ID()
+	if err := r.write(s); err != nil {
+		s.Abort()
+		return err
+	}
+	q.logDequeuer.LogAttrs(context.Background(), logs.LevelMajor, "generating report message",
+		slog.Uint64(logs.AttrQueueID, uint64(id)), slog.String("report", s.ID().String()),
+		slog.String("kind", kind.String()), slog.String(logs.AttrRecipient, r.To))
+	if err := s.Commit(context.Background()); err != nil {
+		if kindOfRefusal(err) {
+			// The return-path leads nowhere: there is nobody to tell.
+			q.logDequeuer.LogAttrs(context.Background(), logs.LevelProblem, "report refused",
+				slog.Uint64(logs.AttrQueueID, uint64(id)), slog.Any(logs.AttrError, err))
+			return nil
+		}
+		return err
+	}
+	return nil
+}
+
+// reportRecipients says who hears of results: the return-path and, of failures,
+// the address of the setting. Reports about reports are never made, and mail
+// without a return-path only tells the administrator.
+func (q *Queue) reportRecipients(env *envelope.Envelope, kind reportKind) []address.Address {
+	if env.Source.Tag == tagDSN {
+		return nil
+	}
+	set := q.settings()
+	var to []address.Address
+	if !env.ReturnPath.IsNull() && (env.Source.Trusted || q.strangers.take(env.ReturnPath.String(), set.ReportsFlow, time.Now())) {
+		to = append(to, env.ReturnPath)
+	}
+	if kind != failureReport || set.FailureCopy == "" {
+		return to
+	}
+	reply, err := address.Parse(set.FailureCopy)
+	if err != nil || slices.Contains(to, reply) {
+		return to
+	}
+	return append(to, reply)
+}
+
+// flows counts reports to strangers: mail with a forged return-path must not
+// make this server the source of a flood (backscatter).
+type flows struct {
+	mu    sync.Mutex
+	since map[string]*flow
+}
+
+type flow struct {
+	start time.Time
+	count int
+}
+
+// maxFlows bounds the addresses that are counted.
+const maxFlows = 10000
+
+// take counts one report to an address and reports whether it may be made.
+func (f *flows) take(addr string, limit settings.Rate, now time.Time) bool {
+	if limit.Unlimited() {
+		return true
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	period := limit.Period.Duration()
+	w := f.since[addr]
+	if w == nil || now.Sub(w.start) >= period {
+		if len(f.since) >= maxFlows {
+			f.expire(now, period)
+		}
+		w = &flow{start: now}
+		if f.since == nil {
+			f.since = map[string]*flow{}
+		}
+		f.since[addr] = w
+	}
+	w.count++
+	return w.count <= limit.Count
+}
+
+// expire forgets the periods that are over, and all when none is.
+func (f *flows) expire(now time.Time, period time.Duration) {
+	for a, w := range f.since {
+		if now.Sub(w.start) >= period {
+			delete(f.since, a)
+		}
+	}
+	if len(f.since) >= maxFlows {
+		clear(f.since)
+	}
+}

@@ -1,0 +1,77 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"gatepost/server/dataformat"
+	"gatepost/server/settings"
+)
+
+// Settings of the queue.
+type Settings struct {
+	settings.Kept
+	Processors    int             `key:"EnqueuerProcessors" default:"0" level:"advanced" since:"0.1" help:"messages that are routed at once; 0 means one per CPU"`
+	EnqueuerWait  settings.Period `key:"EnqueuerWait" default:"60s" level:"expert" since:"0.1" help:"how long a sender waits for the enqueuer before the message is accepted and enqueued later"`
+	QueueLimit    int             `key:"QueueLimit" default:"-1" unit:"messages" level:"basic" since:"0.1" help:"messages in the queue above which new ones are refused for now; -1 for no limit"`
+	HopLimit      int             `key:"HopLimit" default:"30" level:"advanced" since:"0.1" help:"Received fields above which a message is refused as a loop, 10 to 100"`
+	Reporters     int             `key:"DequeuerProcessors" default:"4" level:"advanced" since:"0.1" help:"reports that are written at once"`
+	FailureCopy   string          `key:"CopyFailureReportsTo" default:"postmaster" level:"basic" since:"0.1" help:"address that gets a copy of every failure report; empty for none"`
+	FullReturn    settings.Size   `key:"ReportReturnSize" default:"64K" unit:"bytes" level:"advanced" since:"0.1" help:"larger messages come back as headers only"`
+	ReportsFlow   settings.Rate   `key:"ReportsToStrangers" default:"(60, 1h)" level:"advanced" since:"0.1" help:"reports to one return-path about messages that were not submitted by our users, in a period; above, none are made"`
+	ReportsGather settings.Period `key:"ReportsGather" default:"10s" level:"expert" since:"0.1" help:"how long the results of one message are gathered into one report while other recipients still wait"`
+}
+
+// Validate checks the values together.
+func (s *Settings) Validate() error {
+	if s.HopLimit < 10 || s.HopLimit > 100 {
+		return errors.New("HopLimit: 10 to 100 is allowed")
+	}
+	if s.Processors < 0 || s.Reporters < 1 {
+		return errors.New("EnqueuerProcessors and DequeuerProcessors: at least one is needed")
+	}
+	return nil
+}
+
+func (s *Settings) processors() int {
+	if s.Processors == 0 {
+		return runtime.NumCPU()
+	}
+	return s.Processors
+}
+
+// Delays is a setting that holds several periods in one text: "1m, 5m, 15m, 30m".
+type Delays []time.Duration
+
+// SetValue reads the periods.
+func (d *Delays) SetValue(v dataformat.Value) error {
+	text, ok := dataformat.Text(v)
+	if !ok {
+		return errors.New("a list of periods such as 1m, 5m is expected")
+	}
+	var out Delays
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }) {
+		p, err := settings.ParsePeriod(word)
+		if err != nil {
+			return err
+		}
+		if p <= 0 {
+			return fmt.Errorf("%q is not a delay", word)
+		}
+		out = append(out, p.Duration())
+	}
+	*d = out
+	return nil
+}
+
+// DataValue is the text.
+func (d Delays) DataValue() dataformat.Value {
+	words := make([]string, len(d))
+	for i, p := range d {
+		words[i] = settings.Period(p).String()
+	}
+	return dataformat.String(strings.Join(words, ", "))
+}

@@ -1,0 +1,205 @@
+package queue
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"gatepost/queue/envelope"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+)
+
+// Submission is a message that is being received. It belongs to one goroutine.
+type Submission struct {
+	q      *Queue
+	id     envelope.QueueID
+	head   *head
+	file   diskFile
+	w      *bufio.Writer
+	size   int64
+	scan   headerScanner
+	err    error // the first failure; nothing is written after it
+	closed bool  // committed or aborted
+}
+
+var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 32<<10) }}
+
+// Begin opens the file of a new message and writes its envelope. The caller
+// passes the message to Write and ends with Commit or Abort. The envelope
+// belongs to the queue from now on. Errors: fault.Busy when the queue is at
+// its limit, fault.NoSpace, fault.Invalid, fault.Unavailable.
+func (q *Queue) Begin(ctx context.Context, env *envelope.Envelope) (*Submission, error) {
+	if limit := q.settings().QueueLimit; limit >= 0 && q.Len()+int(q.receiving.Load()) >= limit {
+		return nil, fault.New("queue.Begin", fault.Busy, "the queue is full, try again later")
+	}
+	return q.begin(env)
+}
+
+// begin is Begin without the limit, for the queue's own reports.
+func (q *Queue) begin(env *envelope.Envelope) (*Submission, error) {
+	const op = "queue.Begin"
+	if len(env.Recipients) == 0 {
+		return nil, fault.New(op, fault.Invalid, "no recipients")
+	}
+	if err := q.o.Counter.Err(); err != nil {
+		return nil, fault.Wrap(op, fault.Internal, err)
+	}
+	if env.Submitted.IsZero() {
+		env.Submitted = time.Now()
+	}
+	env.Submitted = env.Submitted.UTC().Truncate(time.Second)
+	s := &Submission{q: q, id: q.o.Counter.NextID()}
+	s.scan.echo = q.logQueueTag.Enabled(context.Background(), logs.LevelLowLevel)
+	text, layout, err := envelope.AppendHead(make([]byte, 0, 256+96*len(env.Recipients)), env)
+	if err != nil {
+		return nil, err
+	}
+	s.head = &head{env: env, layout: layout}
+	if s.file, err = q.disk.Create(fileName(s.id, extTmp)); err != nil {
+		return nil, fault.Wrap(op, fault.Internal, err)
+	}
+	q.receiving.Add(1)
+	s.w = writers.Get().(*bufio.Writer)
+	s.w.Reset(s.file)
+	if _, err := s.w.Write(text); err != nil {
+		s.Abort()
+		return nil, fault.Wrap(op, fault.Internal, err)
+	}
+	return s, nil
+}
+
+// ID is the number of the message, for its Received field.
+func (s *Submission) ID() envelope.QueueID { return s.id }
+
+// Size is the number of message bytes written so far.
+func (s *Submission) Size() int64 { return s.size }
+
+// Write takes bytes of the message, with CRLF line ends. After a failure it
+// returns the same one again, so that a caller may read its input to the end
+// before it answers.
+func (s *Submission) Write(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	if s.closed {
+		return 0, fault.New("queue.Write", fault.Unavailable, "")
+	}
+	n, err := s.w.Write(p)
+	s.size += int64(n)
+	if err != nil {
+		s.err = fault.Wrap("queue.Write", fault.Internal, err)
+		return n, s.err
+	}
+	if !s.scan.done {
+		s.scan.scan(p)
+	}
+	return n, nil
+}
+
+// Abort drops the message. After Commit it does nothing.
+func (s *Submission) Abort() {
+	if s.closed {
+		return
+	}
+	s.release()
+	s.remove(extTmp)
+}
+
+// release closes the file and gives the buffer back.
+func (s *Submission) release() error {
+	s.closed = true
+	s.w.Reset(nil)
+	writers.Put(s.w)
+	s.w = nil
+	s.q.receiving.Add(-1)
+	return s.file.Close()
+}
+
+func (s *Submission) remove(ext string) {
+	if err := s.q.disk.Remove(fileName(s.id, ext)); err != nil {
+		s.q.logQueue(s.id).Log(context.Background(), logs.LevelFailure, "a file that was given up is still there", logs.AttrError, err)
+	}
+}
+
+// Commit makes the message durable and puts it into the logical queues of its
+// recipients. After nil the server is responsible for it; after an error the
+// message is gone. An error may be a refusal: fault.Loop, fault.NotFound and
+// its like when no recipient can be routed, fault.Rejected.
+func (s *Submission) Commit(ctx context.Context) error {
+	if s.closed {
+		return fault.New("queue.Commit", fault.Unavailable, "")
+	}
+	p, err := s.judge(ctx)
+	if err != nil {
+		s.Abort()
+		return err
+	}
+	if err := s.store(); err != nil {
+		return fault.Wrap("queue.Commit", fault.Internal, err)
+	}
+	s.head.size = s.size
+	s.logHeader()
+	s.q.accept(s.id, s.head, p)
+	return nil
+}
+
+// judge decides whether the message is accepted, and where it goes; a nil plan
+// means: accepted, and routed later.
+func (s *Submission) judge(ctx context.Context) (*plan, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fault.Wrap("queue.Commit", fault.Canceled, err)
+	}
+	set := s.q.settings()
+	if s.scan.received > set.HopLimit {
+		s.q.logEnqueuer.Log(ctx, logs.LevelProblem, "refused: too many Received fields", slog.Uint64(logs.AttrQueueID, uint64(s.id)))
+		return nil, fault.New("queue.Commit", fault.Loop, "too many hops, this message is looping")
+	}
+	// RFC 5321 4.5.3.2.6 gives us ten minutes for the answer to the final dot; a
+	// client that gives up before it sends the message again.
+	if !s.q.enqueuers.enter(ctx, set.processors(), set.EnqueuerWait.Duration()) {
+		return nil, nil
+	}
+	defer s.q.enqueuers.leave()
+	p := s.q.plan(ctx, s.head.env, nil)
+	if err := p.refusal(); err != nil {
+		s.q.logEnqueuer.LogAttrs(ctx, logs.LevelProblem, "refused: "+fault.Text(err),
+			slog.Uint64(logs.AttrQueueID, uint64(s.id)), slog.String(logs.AttrRecipient, s.head.env.Recipients[0].Address.String()))
+		return nil, err
+	}
+	return p, nil
+}
+
+// store makes the file durable under its final name. After an error nothing is
+// left of it.
+func (s *Submission) store() error {
+	err := s.w.Flush()
+	if err == nil {
+		err = s.file.Sync()
+	}
+	err = errors.Join(err, s.release())
+	tmp, msg := fileName(s.id, extTmp), fileName(s.id, extMsg)
+	if err == nil {
+		err = s.q.disk.Rename(tmp, msg)
+	}
+	if err != nil {
+		s.remove(extTmp)
+		return err
+	}
+	if err = s.q.names.Wait(); err != nil {
+		s.remove(extMsg)
+	}
+	return err
+}
+
+func (s *Submission) logHeader() {
+	for _, field := range s.scan.fields {
+		s.q.logQueue(s.id).Log(context.Background(), logs.LevelLowLevel, "header: "+field)
+	}
+}
