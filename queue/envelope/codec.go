@@ -262,8 +262,11 @@ func ReadHead(r *bufio.Reader) (*Envelope, Layout, error) {
 		if len(line) == 0 {
 			break
 		}
-		if len(line) < 2 || line[1] != ' ' || line[0] < 'A' || line[0] > 'Z' {
+		if line[0] < 'A' || line[0] > 'Z' || len(line) > 1 && line[1] != ' ' {
 			return nil, Layout{}, corrupt("a line of the envelope has no letter")
+		}
+		if len(line) == 1 {
+			continue // a letter without a value
 		}
 		if err := p.line(start, line[0], string(line)); err != nil {
 			return nil, Layout{}, err
