@@ -3,9 +3,9 @@ package message
 import "bytes"
 
 // delimiter handles a line that begins with "--" if it is a delimiter of an open
-// multipart. at is where the line begins. The innermost one that fits is meant; the entities
-// within it end here (RFC 2046 section 5.1.2).
-func (s *scanner) delimiter(line []byte, at int64) bool {
+// multipart. The innermost one that fits is meant; the entities within it end
+// before the line end in front of it (RFC 2046 section 5.1.2).
+func (s *scanner) delimiter(line []byte) bool {
 	text := bytes.TrimRight(line[2:], " \t\r\n")
 	closing := bytes.HasSuffix(text, []byte("--"))
 	for i := len(s.open) - 1; i >= 0; i-- {
@@ -15,11 +15,11 @@ func (s *scanner) delimiter(line []byte, at int64) bool {
 		}
 		switch {
 		case len(text) == len(e.boundary) && string(text) == e.boundary:
-			s.closeTo(i+1, at, s.lines.lastEnd, true)
+			s.closeTo(i+1, s.lines.lastEnd, true)
 			s.beginPart(i)
 			return true
 		case closing && len(text) == len(e.boundary)+2 && string(text[:len(e.boundary)]) == e.boundary:
-			s.closeTo(i+1, at, s.lines.lastEnd, true)
+			s.closeTo(i+1, s.lines.lastEnd, true)
 			s.open[i].closed = true
 			s.bounded--
 			return true
@@ -38,18 +38,20 @@ func (s *scanner) beginPart(i int) {
 	parent.Children = append(parent.Children, s.push(s.lines.at, nil, digest))
 }
 
-// closeTo ends all entities from open[n] on. A header that has not ended ends
-// at headerEnd, bodies at bodyEnd. Delimited tells a delimiter from the end of
-// the message.
-func (s *scanner) closeTo(n int, headerEnd, bodyEnd int64, delimited bool) {
+// closeTo ends all entities from open[n] on at the offset. Delimited tells a
+// delimiter from the end of the message.
+func (s *scanner) closeTo(n int, end int64, delimited bool) {
 	for len(s.open) > n {
 		e := &s.open[len(s.open)-1]
 		if e.inHeader {
 			// This may open the message in a message/rfc822, which then ends here too.
-			s.endHeader(headerEnd)
+			s.endHeader(max(end, e.headerFrom))
 			continue
 		}
-		s.endBody(e, bodyEnd, delimited)
+		s.endBody(e, end, delimited)
+		// Right behind an empty line a delimiter finds its line end already taken by
+		// the header: the entities around end there too.
+		end = e.part.Body.End
 		if e.boundary != "" && !e.closed {
 			s.bounded--
 		}

@@ -1,7 +1,7 @@
 package message
 
 import (
-	"bytes"
+	"encoding/binary"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -91,9 +91,12 @@ func (guess) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) 
 
 // ascii is how many ASCII bytes b begins with.
 func ascii(b []byte) int {
-	i := bytes.IndexFunc(b, func(r rune) bool { return r >= utf8.RuneSelf })
-	if i < 0 {
-		return len(b)
+	const high = 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(b) && binary.LittleEndian.Uint64(b[i:])&high == 0; i += 8 {
+	}
+	for i < len(b) && b[i] < utf8.RuneSelf {
+		i++
 	}
 	return i
 }

@@ -14,6 +14,7 @@ const longestWord = 1000
 // unfolded, encoded-words (RFC 2047) decoded, valid UTF-8, no line ends and no
 // control characters. Words that can't be decoded stay as they are.
 func DecodeHeader(value []byte) string {
+	value = unfold(value)
 	if plainText(value) && !bytes.Contains(value, []byte("=?")) {
 		return string(bytes.TrimSpace(value))
 	}
@@ -99,9 +100,6 @@ func cutWord(b []byte) (charset string, text []byte, n int) {
 	}
 	raw := rest[2 : 2+end]
 	n = 2 + len(name) + 1 + 2 + end + 2
-	if bytes.IndexByte(raw, '\n') >= 0 {
-		return "", nil, 0
-	}
 	name, _, _ = bytes.Cut(name, []byte("*")) // RFC 2231 section 5: a language
 	switch encoding {
 	case 'q':

@@ -44,16 +44,7 @@ func TestSummariesOfTheCorpus(t *testing.T) {
 	for name, b := range corpus(t) {
 		t.Run(name, func(t *testing.T) {
 			got := describeSummary(scan(t, b))
-			golden := filepath.Join("testdata", name+".golden")
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
+			want := golden(t, filepath.Join("testdata", name+".golden"), []byte(got))
 			if got != string(want) {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
@@ -105,4 +96,19 @@ func describePart(b *strings.Builder, p *Part, number string, depth int) {
 	if p.Message != nil {
 		describePart(b, p.Message.Root, number+"m", depth+1)
 	}
+}
+
+// golden returns what the file holds; with -update it writes got there first.
+func golden(t *testing.T, path string, got []byte) []byte {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return want
 }

@@ -2,89 +2,70 @@ package message
 
 import (
 	"bytes"
-	"io"
-	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/html"
+	"golang.org/x/text/encoding/charmap"
 )
 
 // summary completes what run has found.
 func (s *scanner) summary() *Summary {
 	sum := s.sum
 	sum.HasMedia = hasMedia(sum.Root)
-	if sum.Preview = previewText(s.plain.reader()); sum.Preview == "" {
-		sum.Preview = previewHTML(s.html.reader())
+	if s.previewPlain(); s.line.n == 0 {
+		s.previewHTML()
 	}
+	sum.Preview = s.line.String()
 	return sum
 }
 
-// reader decodes a sample to UTF-8.
-func (c *sample) reader() io.Reader {
-	if c.part == nil || len(c.text) == 0 {
-		return bytes.NewReader(nil)
+// decodeSample undoes the encodings of the first n bytes of a sample, into UTF-8 or, where the
+// charset is nearly UTF-8, into something that previewLine takes for it.
+func (s *scanner) decodeSample(c *sample, n int) []byte {
+	text := c.text[:min(n, len(c.text))]
+	switch c.part.Encoding {
+	case "base64":
+		var step base64Step
+		s.decoded = step.finish(step.decode(s.decoded[:0], text))
+		text = s.decoded
+	case "quoted-printable":
+		var step quotedStep
+		s.decoded = step.finish(step.decode(s.decoded[:0], text))
+		text = s.decoded
 	}
-	return ToUTF8(Decode(bytes.NewReader(c.text), c.part.Encoding), c.part.Param("charset"))
-}
-
-// A previewLine collects the characters of a preview. Runs of white space become one
-// blank; characters that are not seen, which newsletters fill their beginning with,
-// are dropped.
-type previewLine struct {
-	text  strings.Builder
-	n     int // characters
-	blank bool
-}
-
-// add takes text and reports whether there is room for more.
-func (l *previewLine) add(b []byte) bool {
-	for len(b) > 0 && l.n < MaxPreview {
-		r, size := utf8.DecodeRune(b)
-		b = b[size:]
-		switch {
-		case unicode.IsSpace(r):
-			l.blank = l.n > 0
-			continue
-		case r == utf8.RuneError, unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == 0x34f:
-			continue
-		}
-		if l.blank {
-			l.text.WriteByte(' ')
-			l.n++
-			l.blank = false
-			if l.n == MaxPreview {
-				break
-			}
-		}
-		l.text.WriteRune(r)
-		l.n++
+	if charset := c.part.Param("charset"); lookup(charset) != nil {
+		return []byte(toUTF8(text, charset))
 	}
-	return l.n < MaxPreview
+	return text
 }
 
-func (l *previewLine) String() string { return strings.TrimRight(l.text.String(), " ") }
-
-func previewText(r io.Reader) string {
-	var l previewLine
-	b, err := io.ReadAll(r)
-	if err != nil {
-		return "" // the sample is in memory and decoding has no errors
+// previewPlain makes the preview of the first plain text. Mostly a quarter of the
+// sample is enough.
+func (s *scanner) previewPlain() {
+	s.line.reset()
+	if len(s.plain.text) == 0 {
+		return
 	}
-	l.add(b)
-	return l.String()
+	if !s.line.add(s.decodeSample(&s.plain, plainSample/4)) || len(s.plain.text) <= plainSample/4 {
+		return
+	}
+	s.line.reset()
+	s.line.add(s.decodeSample(&s.plain, plainSample))
 }
 
-// previewHTML takes the text of a page without its head, styles and scripts.
-func previewHTML(r io.Reader) string {
-	var l previewLine
-	z := html.NewTokenizer(r)
-	z.SetMaxBuf(2 * htmlSample)
+// previewHTML takes the text of the first page without its head, styles and scripts.
+func (s *scanner) previewHTML() {
+	if len(s.html.text) == 0 {
+		return
+	}
+	l := &s.line
+	z := html.NewTokenizer(bytes.NewReader(s.decodeSample(&s.html, htmlSample)))
 	hidden := 0
 	for {
 		switch z.Next() {
 		case html.ErrorToken:
-			return l.String()
+			return
 		case html.StartTagToken:
 			name, _ := z.TagName()
 			switch {
@@ -104,11 +85,59 @@ func previewHTML(r io.Reader) string {
 			}
 		case html.TextToken:
 			if hidden == 0 && !l.add(z.Text()) {
-				return l.String()
+				return
 			}
 		}
 	}
 }
+
+// A previewLine collects the characters of a preview. Runs of white space become one
+// blank; characters that are not seen, which newsletters fill their beginning with,
+// are dropped.
+type previewLine struct {
+	text  []byte
+	n     int // characters
+	blank bool
+}
+
+func (l *previewLine) reset() { l.text, l.n, l.blank = l.text[:0], 0, false }
+
+// add takes text and reports whether there is room for more.
+func (l *previewLine) add(b []byte) bool {
+	for len(b) > 0 && l.n < MaxPreview {
+		r, size := rune(b[0]), 1
+		if r >= utf8.RuneSelf {
+			if r, size = utf8.DecodeRune(b); r == utf8.RuneError && size == 1 {
+				r = charmap.Windows1252.DecodeByte(b[0])
+			}
+		}
+		b = b[size:]
+		switch {
+		case r == ' ' || unicode.IsSpace(r):
+			l.blank = l.n > 0
+			continue
+		case r < utf8.RuneSelf && (r < ' ' || r == 0x7f), r >= utf8.RuneSelf && unseen(r):
+			continue
+		}
+		if l.blank {
+			l.blank = false
+			l.text = append(l.text, ' ')
+			if l.n++; l.n == MaxPreview {
+				break
+			}
+		}
+		l.text = utf8.AppendRune(l.text, r)
+		l.n++
+	}
+	return l.n < MaxPreview
+}
+
+// unseen reports whether nothing is drawn for r.
+func unseen(r rune) bool {
+	return r == utf8.RuneError || r == 0x34f || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
+}
+
+func (l *previewLine) String() string { return string(bytes.TrimRight(l.text, " ")) }
 
 func hiddenTag(name []byte) bool {
 	switch string(name) {

@@ -48,6 +48,8 @@ type scanner struct {
 
 	plain, html sample
 	capture     *sample // the one that gets the lines being read, or nil
+	decoded     []byte
+	line        previewLine
 }
 
 // An entity is a part whose end has not been read.
@@ -115,12 +117,11 @@ func (s *scanner) start(r io.Reader, o Options) {
 // innermost open entity, unless it is a delimiter of any of them.
 func (s *scanner) run() error {
 	for {
-		at := s.lines.at
 		line, begins := s.lines.next()
 		if line == nil {
 			break
 		}
-		if begins && s.bounded > 0 && len(line) > 2 && line[0] == '-' && line[1] == '-' && s.delimiter(line, at) {
+		if begins && s.bounded > 0 && len(line) > 2 && line[0] == '-' && line[1] == '-' && s.delimiter(line) {
 			s.lines.consumed(line)
 			continue
 		}
@@ -136,7 +137,7 @@ func (s *scanner) run() error {
 	if s.lines.err != io.EOF {
 		return s.lines.err
 	}
-	s.closeTo(0, s.lines.at, s.lines.at, false)
+	s.closeTo(0, s.lines.at, false)
 	s.sum.Size = s.lines.at
 	return nil
 }

@@ -1,0 +1,70 @@
+package message
+
+import (
+	"runtime"
+	"strings"
+	"testing"
+
+	"gatepost/server/fault"
+)
+
+func TestUnmarshalRefusesWhatMarshalDidNotWrite(t *testing.T) {
+	good := scan(t, corpus(t)["forwarded"]).Marshal()
+	if _, err := Unmarshal(good); err != nil {
+		t.Fatal(err)
+	}
+	for i := range good {
+		if _, err := Unmarshal(good[:i]); !fault.Is(err, fault.Corrupt) {
+			t.Errorf("cut at %d: %v", i, err)
+		}
+	}
+	other := append([]byte{summaryVersion + 1}, good[1:]...)
+	if _, err := Unmarshal(other); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "version 2") {
+		t.Errorf("another version: %v", err)
+	}
+	if _, err := Unmarshal(append(good, 0)); !fault.Is(err, fault.Corrupt) {
+		t.Errorf("more than was written: %v", err)
+	}
+}
+
+// TestStoredFormOfVersion1 keeps what is on disks readable: the file was written when version 1
+// was made.
+func TestStoredFormOfVersion1(t *testing.T) {
+	s := scan(t, corpus(t)["forwarded"])
+	const path = "testdata/forwarded.v1"
+	stored := golden(t, path, s.Marshal())
+	u, err := Unmarshal(stored)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := describeSummary(u), describeSummary(s); got != want {
+		t.Errorf("stored\n%s\nscanned\n%s", got, want)
+	}
+}
+
+// FuzzUnmarshal accepts no bytes that lead out of the message or to memory without measure.
+func FuzzUnmarshal(f *testing.F) {
+	for _, b := range corpus(f) {
+		f.Add(scan(f, b).Marshal())
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		s, err := Unmarshal(b)
+		runtime.ReadMemStats(&after)
+		if got := after.TotalAlloc - before.TotalAlloc; got > 1<<20+uint64(len(b))*64 {
+			t.Errorf("%d bytes allocated for %d", got, len(b))
+		}
+		if err != nil {
+			if !fault.Is(err, fault.Corrupt) {
+				t.Error(err)
+			}
+			return
+		}
+		AppendBodyStructure(nil, s.Root, true)
+		u, err := Unmarshal(s.Marshal())
+		if err != nil || describeSummary(u) != describeSummary(s) {
+			t.Errorf("not the same again: %v", err)
+		}
+	})
+}
