@@ -3,4 +3,70 @@
 // settings that one inherits from the other. It answers the router (Object,
 // DomainName), logs people in (CheckPassword, SCRAM), and owns the message store,
 // package mailbox, whose accounts it makes and removes.
+//
+// # Words
+//
+// The Main Domain always exists, bears the name of the server, and is the only
+// one whose accounts can have server rights. Secondary domains come and go. A
+// domain alias is another name of a domain, an alias another name of an account,
+// a forwarder a name that stands for an address anywhere. Accounts, aliases and
+// forwarders of a domain share one name space. Names are told apart without
+// regard to case and kept in lower case.
+//
+// An account has a number, its ID, under which the message store knows it. The
+// ID never changes, whatever the account is called.
+//
+// # On disk
+//
+// The file system is the directory: nothing is read at start that grows with the
+// number of domains or accounts. All files are text in the data format of package
+// dataformat, in the style of one "Key = value;" per line.
+//
+//	Settings/Main.settings            DomainName: the Main Domain
+//	Settings/DomainDefault.settings   domain defaults; AccountDefaults: the server's
+//	Settings/DomainAliases.data       {alias = domain;}
+//	Settings/DomainIPs.data           {"address" = domain;}, made of the domains' IPAddresses
+//	Settings/WebUserPrefs.settings    preferences of all accounts
+//	Settings/ClientIPs.data           the list of trusted addresses, a string
+//	Settings/Password.key             the secret that seals reversible passwords, 0600
+//	Accounts/                         the Main Domain
+//	Domains/<domain>/                 every other one
+//	  Settings/domain.settings        its settings; AccountDefaults: its accounts'
+//	  Settings/template.settings      what new accounts start with
+//	  Settings/access.settings        {account = (right, right);}
+//	  Settings/aliases.data           {alias = (account); forwarder = ((address));}
+//	  <name>.macnt/                   an account
+//	    account.settings              explicit settings
+//	    account.info                  last login; may be deleted at any time
+//	Pending/                          what is being made, renamed or removed (pending.go)
+//
+// Keys that start with # are the server's own: #AccountID (identity.go),
+// #Suspended, #Reversible. Commands neither show nor change them. Files have no
+// version number: keys that are not known are kept, so that an older or newer
+// server loses nothing; the stored form of a password carries its version in its
+// mark (password.go).
+//
+// # Snapshots
+//
+// What was read is kept in bounded caches of immutable snapshots: the server-wide
+// files in one serverState, domains and accounts by name. Whoever changes a file
+// drops the snapshots made of it afterwards; the next reader makes new ones. A
+// file that somebody edits by hand holds after Reload.
+//
+// # Changes
+//
+// Every change is durable when the call returns. A change of one file is one
+// atomic replacement (Store.edit). What takes more steps survives a crash between
+// any two of them, see pending.go. Locks are held for work on the local disk only,
+// in this order: realms (the set of domains), the name spaces of domains by name,
+// stateMu (server-wide files), one file. Passwords are hashed before any of them.
+//
+// # Passwords and logins
+//
+// A new password is stored as a SCRAM-SHA-256 verifier (RFC 5802, RFC 7677) and an
+// argon2id hash (RFC 9106), or reversibly where PasswordEncryption asks for it:
+// only then APOP (RFC 1939) and CRAM-MD5 (RFC 2195) work. A login that fails gets
+// the same answer after the same time whatever the reason, see login.go. Limits
+// and the memory of verified passwords are in limits.go; they do not outlive the
+// process.
 package accounts

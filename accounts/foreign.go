@@ -100,13 +100,11 @@ func parseForeign(stored string) (storedPassword, error) {
 		return nil, fmt.Errorf("the stored password has the scheme %q that is not known here: the account needs a new password", scheme)
 	}
 	size := d.new().Size()
-	b, err := base64.StdEncoding.DecodeString(rest)
-	if err != nil || len(b) < size {
-		if b, err = hex.DecodeString(rest); err != nil || len(b) < size {
-			return nil, errVerifier
-		}
+	b, err := hex.DecodeString(rest)
+	if err != nil || len(b) != size {
+		b, err = base64.StdEncoding.DecodeString(rest)
 	}
-	if (len(b) > size) != d.salted {
+	if err != nil || len(b) < size || (len(b) > size) != d.salted {
 		return nil, errVerifier
 	}
 	return digestPassword{d.new, b[:size], b[size:]}, nil

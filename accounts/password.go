@@ -84,9 +84,13 @@ func prepared(password string) string {
 	return password
 }
 
-// newScram derives the credentials of a password.
+// newScram derives the credentials of a password at the usual cost.
 func newScram(password string, salt []byte) (ScramCredentials, error) {
-	salted, err := pbkdf2.Key(sha256.New, password, salt, scramIterations, sha256.Size)
+	return deriveScram(password, salt, scramIterations)
+}
+
+func deriveScram(password string, salt []byte, iterations int) (ScramCredentials, error) {
+	salted, err := pbkdf2.Key(sha256.New, password, salt, iterations, sha256.Size)
 	if err != nil {
 		return ScramCredentials{}, err
 	}
@@ -96,7 +100,7 @@ func newScram(password string, salt []byte) (ScramCredentials, error) {
 		return m.Sum(nil)
 	}
 	stored := sha256.Sum256(mac("Client Key"))
-	return ScramCredentials{Salt: salt, Iterations: scramIterations, StoredKey: stored[:], ServerKey: mac("Server Key")}, nil
+	return ScramCredentials{Salt: salt, Iterations: iterations, StoredKey: stored[:], ServerKey: mac("Server Key")}, nil
 }
 
 // verifierPassword is the form of new passwords.
