@@ -1,110 +1,145 @@
-// Package router decides where an address leads: which module takes it, in
-// which queue, under which address.
 package router
 
 import (
 	"context"
 	"log/slog"
-	"net/netip"
+	"strings"
+	"sync/atomic"
 
 	"gatepost/router/address"
 	"gatepost/router/names"
 	"gatepost/server/fault"
+	"gatepost/server/logs"
+	"gatepost/server/settings"
 )
 
-// Directory is what the router asks about our domains. All domain names that
-// it passes are in the form of address.Address.Domain.
-type Directory interface {
-	// MainDomain returns the name of the Main Domain.
-	MainDomain() string
-	// DomainName returns the real name of a domain of ours, given its name or
-	// one of its aliases.
-	DomainName(name string) (real string, ok bool)
-	// OwnIP reports whether an IP address is one of this server's: of its
-	// interfaces or assigned to a Domain; domain is that Domain, or empty.
-	OwnIP(ip netip.Addr) (domain string, own bool)
-	// Object looks a name up in a domain of ours, regardless of case. A name
-	// that nobody has is of kind names.None, without an error.
-	Object(ctx context.Context, domain, name string) (names.Object, error)
-	// UnknownPolicy returns what a domain wants done with unknown names.
-	UnknownPolicy(domain string, op names.Operation) names.Policy
-}
+// Operation is what an address is routed for; see package names.
+type Operation = names.Operation
 
-// Module takes addresses and delivers to them.
-type Module string
-
-// The modules.
+// The operations.
 const (
-	SMTP   Module = "SMTP"
-	SIP    Module = "SIP"
-	LOCAL  Module = "LOCAL"
-	LIST   Module = "LIST"
-	PIPE   Module = "PIPE"
-	SYSTEM Module = "SYSTEM"
+	Mail   = names.Mail
+	Access = names.Access
+	Signal = names.Signal
 )
 
-// Route is where an address leads.
-type Route struct {
-	Module  Module
-	Queue   string          // LOCAL: account@domain; SMTP: the domain or host; SYSTEM: NULL or SPAMTRAP
-	Address address.Address // LOCAL: Real-To; SMTP: the address to send to
-	Mailbox string          // box of box#account
-	Detail  string          // detail of account+detail
-	Host    string          // SMTP: the host to connect to, if a record or a literal names it
-	Port    int             // SMTP: its port; 0 means 25 and an MX look-up of Host, if that is a name
-	Relay   bool            // the relay mark
-	All     bool            // all@domain: the caller checks who may write to all
-	Unknown bool            // nobody of that name: accept only to bounce
-	Direct  bool            // PIPE: named by the sender himself, not by a record
+// Router routes addresses. Its methods may be called from any goroutine.
+type Router struct {
+	dir  Directory
+	log  *slog.Logger
+	live *settings.Live[Settings]
+	now  atomic.Pointer[compiled]
 }
 
-// String returns module(queue)address.
-func (r Route) String() string {
-	return string(r.Module) + "(" + r.Queue + ")" + r.Address.String()
+// New returns a router over a directory. An error names the line of the table
+// that cannot be used, and why.
+func New(s *settings.Live[Settings], dir Directory, log *slog.Logger) (*Router, error) {
+	r := &Router{dir: dir, log: logs.Component(log, "ROUTER"), live: s}
+	return r, r.Reload(s.Get())
 }
 
-// Local reports whether the mail stays here.
-func (r Route) Local() bool { return r.Module != SMTP && r.Module != SIP }
-
-// MayRelay says whether a message may take the route, coming from a trusted source or not.
-func MayRelay(r Route, trusted bool) error {
-	return fault.New("router.MayRelay", fault.Unsupported, "")
+// Reload puts other settings into force, and into the Live that New got. After
+// an error, which names the line and the reason, the old ones stay.
+func (r *Router) Reload(s *Settings) error {
+	c, err := compile(s)
+	if err != nil {
+		return err
+	}
+	c.dir = r.dir
+	r.now.Store(c)
+	r.live.Set(s)
+	return nil
 }
 
-// Settings of the router.
-type Settings struct {
-	Table              string
-	NonQualifiedSuffix string
-}
-
-// Router routes addresses.
-type Router struct{}
-
-// New returns a Router.
-func New(s *Settings, dir Directory, log *slog.Logger) (*Router, error) {
-	return nil, fault.New("router.New", fault.Unsupported, "")
-}
-
-// CheckTable reports the first line of a Router Table that is wrong.
-func CheckTable(text string) error { return fault.New("router.CheckTable", fault.Unsupported, "") }
-
-// Reload replaces the settings; after an error the old ones stay.
-func (r *Router) Reload(s *Settings) error { return fault.New("router.Reload", fault.Unsupported, "") }
-
-// Route returns where an address leads.
-func (r *Router) Route(ctx context.Context, op names.Operation, a address.Address) (Route, error) {
-	return Route{}, fault.New("router.Route", fault.Unsupported, "")
+// Route returns where an address leads. Errors: fault.NotFound for an unknown
+// user account, fault.NoHost for a domain that nobody takes, fault.Loop,
+// fault.Rejected for an address that the table or a domain refuses, fault.Invalid;
+// and what the directory reports, temporary unless it says otherwise.
+func (r *Router) Route(ctx context.Context, op Operation, a address.Address) (Route, error) {
+	w := walk{ctx: ctx, r: r, c: r.now.Load(), op: op, at: a, direct: true, log: r.log.Enabled(ctx, logs.LevelLowLevel)}
+	if a.IsNull() {
+		return Route{}, fault.New("router.Route", fault.Invalid, "empty address")
+	}
+	route, err := w.run()
+	if fault.Is(err, fault.Loop) {
+		r.logLoop(ctx, op, a)
+	}
+	return route, err
 }
 
 // Step is one rewrite.
 type Step struct {
 	From, To string
 	Line     int    // of the Router Table, or 0
-	Text     string // the record or built-in rule
+	Text     string // the record or the built-in rule
 	Relay    bool   // the relay mark after this step
 }
 
-// Explain is Route with the steps that led there, also when it ends in an error.
-func (r *Router) Explain(ctx context.Context, op names.Operation, a address.Address) ([]Step, Route, error) {
-	return nil, Route{}, fault.New("router.Explain", fault.Unsupported, "")
+// Explain is Route with the rewrites that led there, also to an error.
+func (r *Router) Explain(ctx context.Context, op Operation, a address.Address) ([]Step, Route, error) {
+	if a.IsNull() {
+		return nil, Route{}, fault.New("router.Explain", fault.Invalid, "empty address")
+	}
+	w := walk{ctx: ctx, r: r, c: r.now.Load(), op: op, at: a, direct: true, explain: true}
+	route, err := w.run()
+	return w.steps, route, err
+}
+
+// logLoop logs the whole chain of an address that goes in circles. Loops are
+// rare, so the way is walked again rather than kept each time.
+func (r *Router) logLoop(ctx context.Context, op Operation, a address.Address) {
+	steps, _, _ := r.Explain(ctx, op, a)
+	var chain strings.Builder
+	chain.WriteString(a.String())
+	for _, s := range steps {
+		chain.WriteString(" -> " + s.To)
+	}
+	r.log.LogAttrs(ctx, logs.LevelProblem, "routing loop", slog.String("chain", chain.String()))
+}
+
+// compiled is the settings in the form that Route uses.
+type compiled struct {
+	table *table
+	added string // to domains without a dot; empty for the Main Domain
+	dir   Directory
+}
+
+func compile(s *Settings) (*compiled, error) {
+	t, err := compileTable(s.Table)
+	if err != nil {
+		return nil, err
+	}
+	c := &compiled{table: t}
+	if suffix := strings.TrimPrefix(s.NonQualifiedSuffix, "."); suffix != "" {
+		if c.added, err = address.NormalizeDomain(suffix); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (c *compiled) main() string { return c.dir.MainDomain() }
+
+func (c *compiled) suffix() string {
+	if c.added != "" {
+		return c.added
+	}
+	return c.main()
+}
+
+// realName returns the real name of a domain of ours, and "" for the Main
+// Domain under any of its names.
+func (c *compiled) realName(domain string) (real string, ours bool) {
+	if domain == "" || domain == localhost {
+		return "", true
+	}
+	if real, ours = c.dir.DomainName(domain); ours && real == c.main() {
+		real = ""
+	}
+	return real, ours
+}
+
+func (c *compiled) isMain(domain string) bool {
+	real, ours := c.realName(domain)
+	return ours && real == ""
 }

@@ -1,0 +1,94 @@
+package router
+
+import (
+	"strconv"
+	"strings"
+
+	"gatepost/router/address"
+	"gatepost/server/fault"
+)
+
+// suffix takes domains by how they end: the first call of the modules.
+func (w *walk) suffix() (Route, bool, error) {
+	domain := w.at.Domain
+	if domain == pipe {
+		return Route{
+			Module: PIPE, Queue: w.at.Local, Address: address.Address{Local: w.at.Local, Domain: pipe},
+			Relay: w.relay, Direct: w.direct,
+		}, true, nil
+	}
+	for _, s := range [...]string{"._via", ".via", "._smtp", ".smtp"} {
+		if name, ok := strings.CutSuffix(domain, s); ok {
+			host, port, err := splitPort(name)
+			if err != nil {
+				return Route{}, false, err
+			}
+			queue := host
+			if port > 0 {
+				queue += ":" + strconv.Itoa(port)
+			}
+			return w.remote(queue, host, port), true, nil
+		}
+	}
+	if name, ok := strings.CutSuffix(domain, ".local"); ok {
+		return w.unified(w.c.main(), name)
+	}
+	if name, ok := strings.CutSuffix(domain, ".domain"); ok {
+		real, ours := w.c.realName(name)
+		if real == "" {
+			real = w.c.main()
+		}
+		if !ours {
+			return Route{}, false, fault.New("router.Route", fault.NoHost, textUnknownHost)
+		}
+		account := w.at.Local
+		account = account[strings.LastIndexAny(account, "@%")+1:]
+		return w.unified(real, account)
+	}
+	return Route{}, false, nil
+}
+
+// splitPort separates a host from a port in either spelling: host.25, host:25.
+func splitPort(name string) (host string, port int, err error) {
+	i := strings.LastIndexAny(name, ".:")
+	if i > 0 && allDigits(name[i+1:]) && (name[i] == ':' || name[i-1] == ']' || !isIPv4(name)) {
+		port, err = strconv.Atoi(name[i+1:])
+		if err != nil || port < 1 || port > 65535 {
+			return "", 0, fault.New("router.Route", fault.Invalid, "bad port number")
+		}
+		name = name[:i]
+	}
+	host, err = address.NormalizeDomain(name)
+	return host, port, err
+}
+
+// isIPv4 tells 192.0.2.1 from a host with a port, 192.0.2.1.25.
+func isIPv4(s string) bool {
+	return strings.Count(s, ".") == 3 && allDigits(strings.ReplaceAll(s, ".", ""))
+}
+
+func allDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// remote ends the way at another host. The address to send is the local part
+// if that is an address; else the host's name, or the literal, is its domain.
+func (w *walk) remote(queue, host string, port int) Route {
+	a, ok := w.at.Inner()
+	if !ok {
+		a = w.at
+		if host != "" {
+			a.Domain = host
+		}
+	}
+	route := Route{Module: SMTP, Queue: queue, Address: a, Host: host, Port: port, Relay: w.relay}
+	if w.op == Signal {
+		route.Module = SIP
+	}
+	return route
+}

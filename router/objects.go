@@ -1,0 +1,130 @@
+package router
+
+import (
+	"strings"
+
+	"gatepost/router/address"
+	"gatepost/router/names"
+	"gatepost/server/fault"
+)
+
+// object routes an address in a domain of ours, whose real name is given, by
+// the objects of the domain.
+func (w *walk) object(domain string) (Route, bool, error) {
+	if inner, ok := w.at.Inner(); ok {
+		return Route{}, false, w.rewriteInner(inner)
+	}
+	box, name, detail := splitLocal(w.at.Local)
+	name = strings.ToLower(name)
+	if w.op == names.Mail && name == "all" && box == "" && detail == "" {
+		return Route{Module: LOCAL, Queue: "all@" + domain, Address: w.qualified(w.at), Relay: w.relay, All: true}, true, nil
+	}
+	o, err := w.lookUp(domain, name)
+	if err != nil {
+		return Route{}, false, err
+	}
+	switch o.Kind {
+	case names.Account, names.Alias:
+		return w.account(domain, o.Name, w.at, box, detail), true, nil
+	case names.List, names.Group:
+		return Route{Module: LIST, Queue: o.Name + "@" + domain, Address: w.qualified(w.at), Detail: detail, Relay: w.relay}, true, nil
+	case names.Forwarder:
+		to, err := address.Parse(o.Target)
+		if err != nil {
+			return Route{}, false, &fault.Error{Op: "router.Route", Kind: fault.Corrupt, Text: "the forwarder has a bad address", Err: err}
+		}
+		w.direct = false
+		return Route{}, false, w.rewrite(to, 0, "forwarder", true)
+	}
+	return w.unknown(domain, name)
+}
+
+// splitLocal splits box#name+detail. Names of objects have neither character;
+// boxes may have both. A + in front belongs to a telephone number.
+func splitLocal(local string) (box, name, detail string) {
+	name = local
+	if i := strings.LastIndexByte(name, '#'); i > 0 {
+		box, name = name[:i], name[i+1:]
+	}
+	if i := strings.IndexByte(name, '+'); i > 0 {
+		name, detail = name[:i], name[i+1:]
+	}
+	return box, name, detail
+}
+
+func (w *walk) lookUp(domain, name string) (names.Object, error) {
+	if !address.ValidName(name) {
+		return names.Object{}, nil
+	}
+	o, err := w.r.dir.Object(w.ctx, domain, name)
+	return o, fault.Wrap("router.Route", fault.Internal, err)
+}
+
+// account ends the way at an account; realTo is the recipient as it reached us.
+func (w *walk) account(domain, name string, realTo address.Address, box, detail string) Route {
+	return Route{
+		Module: LOCAL, Queue: name + "@" + domain, Address: w.qualified(realTo),
+		Mailbox: box, Detail: detail, Relay: w.relay,
+	}
+}
+
+// unified ends the way at the account that takes all mail of a domain. The
+// address from before the domain was rewritten is kept as Real-To.
+func (w *walk) unified(domain, name string) (Route, bool, error) {
+	o, err := w.lookUp(domain, strings.ToLower(name))
+	if err != nil {
+		return Route{}, false, err
+	}
+	if o.Kind != names.Account && o.Kind != names.Alias {
+		return Route{}, false, fault.New("router.Route", fault.NotFound, textUnknownUser)
+	}
+	realTo := w.from
+	if realTo.IsNull() {
+		realTo = w.at
+	}
+	return w.account(domain, o.Name, realTo, "", ""), true, nil
+}
+
+// unknown applies the policy of a domain for names that it does not know. Mail
+// for the role names reaches the Main Domain's postmaster before that (RFC 5321
+// 4.5.1, RFC 2142).
+func (w *walk) unknown(domain, name string) (Route, bool, error) {
+	const postmaster = "postmaster"
+	main := w.c.main()
+	if w.op == names.Mail {
+		switch name {
+		case postmaster, "abuse", "hostmaster":
+			if name != postmaster || domain != main {
+				return Route{}, false, w.rewrite(address.Address{Local: postmaster}, 0, "role name", false)
+			}
+		}
+	}
+	notFound := fault.New("router.Route", fault.NotFound, textUnknownUser)
+	policy := w.r.dir.UnknownPolicy(domain, w.op)
+	switch policy.Action {
+	case names.Discard:
+		if w.op == names.Mail {
+			return Route{Module: SYSTEM, Queue: Null, Address: w.qualified(w.at), Relay: w.relay}, true, nil
+		}
+	case names.AcceptAndBounce:
+		if w.op == names.Mail {
+			route := w.account(domain, name, w.at, "", "")
+			route.Unknown = true
+			return route, true, nil
+		}
+	case names.Reroute:
+		rt, err := compileRight(policy.Address, true, []string{"x"}, true)
+		if err != nil {
+			return Route{}, false, fault.Wrap("router.Route", fault.NotFound, err)
+		}
+		to, ok := rt.apply(w.at, true, []string{w.at.Local})
+		if !ok || w.same(to) {
+			return Route{}, false, notFound
+		}
+		// The migration recipe: mail for names that did not move yet goes
+		// on to the old server, whoever sent it.
+		w.direct = !rt.domain.fixed()
+		return Route{}, false, w.rewrite(to, 0, "unknown name", !leadsOn(w.at.Local))
+	}
+	return Route{}, false, notFound
+}

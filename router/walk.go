@@ -1,0 +1,283 @@
+package router
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+
+	"gatepost/router/address"
+	"gatepost/router/names"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+)
+
+// maxRewrites is the loop guard.
+const maxRewrites = 50
+
+const (
+	localhost   = "localhost"
+	telnum      = "telnum"
+	pipe        = "pipe"
+	blacklisted = "blacklisted"
+)
+
+// walk is one address on its way. It belongs to one call.
+type walk struct {
+	ctx context.Context
+	r   *Router
+	c   *compiled
+	op  names.Operation
+
+	at       address.Address
+	from     address.Address // before the last rewrite; zero before the first
+	relay    bool            // the relay mark
+	direct   bool            // the domain part was chosen by the sender
+	rewrites int
+	// nobodys is a telephone number that was looked up and belongs to nobody.
+	nobodys string
+
+	// real is the real name of at.Domain when that is a domain of ours that is not
+	// the Main Domain.
+	real string
+
+	explain bool // keep steps
+	steps   []Step
+	log     bool // log steps
+}
+
+// run rewrites until somebody takes the address.
+func (w *walk) run() (Route, error) {
+	for {
+		route, done, err := w.step()
+		if done || err != nil {
+			return route, err
+		}
+	}
+}
+
+// step makes one pass of the algorithm in the package comment. It either ends
+// the way or rewrites the address, once.
+func (w *walk) step() (route Route, done bool, err error) {
+	w.resolveDomain()
+	if w.at.Domain == "" {
+		if inner, ok := w.at.Inner(); ok {
+			return Route{}, false, w.rewriteInner(inner)
+		}
+	}
+	if word := w.special(); word != "" {
+		route, err = w.system(word)
+		return route, true, err
+	}
+	if w.at.Domain == telnum {
+		if hit, err := w.telnum(); hit || err != nil {
+			return Route{}, false, err
+		}
+	}
+	if hit, err := w.table(); hit || err != nil {
+		return Route{}, false, err
+	}
+	switch {
+	case w.at.Domain == "":
+		return w.object(w.c.main())
+	case w.at.Domain == blacklisted:
+		route, err = w.system(w.at.Domain)
+		return route, true, err
+	}
+	if ip, ok := w.at.Literal(); ok {
+		return w.literal(ip)
+	}
+	if w.real != "" {
+		if w.real != w.at.Domain {
+			return Route{}, false, w.rewrite(address.Address{Local: w.at.Local, Domain: w.real}, 0, "domain alias", false)
+		}
+		return w.object(w.real)
+	}
+	if route, done, err = w.suffix(); done || err != nil {
+		return route, done, err
+	}
+	if strings.IndexByte(w.at.Domain, '.') >= 0 {
+		return w.remote(w.at.Domain, "", 0), true, nil
+	}
+	if w.at.Domain == telnum {
+		return Route{}, false, fault.New("router.Route", fault.NoHost, "nobody has this number")
+	}
+	full, err := address.NormalizeDomain(w.at.Domain + "." + w.c.suffix())
+	if err != nil {
+		return Route{}, false, fault.New("router.Route", fault.NoHost, textUnknownHost)
+	}
+	return Route{}, false, w.rewrite(address.Address{Local: w.at.Local, Domain: full}, 0, "domain without a dot", false)
+}
+
+const textUnknownHost = "unknown host name"
+
+// resolveDomain cuts off the names of the Main Domain, and finds the real name
+// of any other domain of ours.
+func (w *walk) resolveDomain() {
+	w.real = ""
+	if w.at.Domain == "" || w.at.Domain[0] == '[' {
+		return
+	}
+	real, ours := w.c.realName(w.at.Domain)
+	switch {
+	case !ours:
+	case real == "":
+		main := w.at
+		main.Domain = ""
+		w.note(main, 0, "Main Domain")
+		w.at = main
+	default:
+		w.real = real
+	}
+}
+
+// special returns the word that ends the way, in upper case, or "". The domain
+// blacklisted is left to the table first: records for it let somebody in.
+func (w *walk) special() string {
+	word := w.at.Domain
+	if word == "" {
+		word = w.at.Local
+	} else if word == blacklisted {
+		return ""
+	}
+	for _, s := range [...]string{Null, "ERROR", Spamtrap, "BLACKLISTED"} {
+		if len(s) == len(word) && strings.EqualFold(s, word) {
+			return s
+		}
+	}
+	return ""
+}
+
+// system ends the way at a special word.
+func (w *walk) system(word string) (Route, error) {
+	if w.op == names.Mail && (word == Null || word == Spamtrap) {
+		a := w.from
+		if a.IsNull() {
+			a = w.at
+		}
+		return Route{Module: SYSTEM, Queue: word, Address: w.qualified(a), Relay: w.relay}, nil
+	}
+	return Route{}, fault.New("router.Route", fault.Rejected, "this address is not accepted here")
+}
+
+// telnum looks for the account that has a number.
+func (w *walk) telnum() (hit bool, err error) {
+	w.nobodys = w.at.Local
+	dir, ok := w.r.dir.(TelnumDirectory)
+	if !ok {
+		return false, nil
+	}
+	domain, account, ok, err := dir.Telnum(w.ctx, w.at.Local)
+	if err != nil || !ok {
+		return false, fault.Wrap("router.Route", fault.Internal, err)
+	}
+	return true, w.rewrite(address.Address{Local: account, Domain: domain}, 0, "telephone number", false)
+}
+
+// table applies the first record that applies. A record that sends a number back
+// to telnum, where nobody has it, does not: <+(7-20d)@*> = +*@telnum would take
+// the number away from the gateway again.
+func (w *walk) table() (hit bool, err error) {
+	name := strings.ToLower(w.at.Local)
+	c := w.c.table.candidates(name, w.at.Domain)
+	for r := c.next(); r != nil; r = c.next() {
+		fits := r.op == anyOperation || r.op == w.op
+		if !fits && !w.log {
+			continue
+		}
+		groups, ok := r.groupsOf(w.at, name, w.c.isMain)
+		if !ok {
+			continue
+		}
+		if !fits {
+			w.r.log.LogAttrs(w.ctx, logs.LevelAll, fmt.Sprintf("line %d is for %s only", r.line, r.op), slog.String("address", w.at.String()))
+			continue
+		}
+		to, ok := r.right.apply(w.at, r.accountLevel, groups)
+		if !ok || w.same(to) || to.Domain == telnum && to.Local == w.nobodys {
+			continue
+		}
+		w.direct = !r.right.domain.fixed()
+		return true, w.rewrite(to, r.line, r, r.marks(w.at, groups))
+	}
+	return false, nil
+}
+
+// same reports whether a result is the address that we have, by whichever name
+// of its domain: such a record would only go in circles.
+func (w *walk) same(to address.Address) bool {
+	if to.Local != w.at.Local {
+		return false
+	}
+	real, ours := w.c.realName(to.Domain)
+	if !ours {
+		return to.Domain == w.at.Domain
+	}
+	return real == w.real && (real != "" || w.at.Domain == "")
+}
+
+// literal routes an address whose domain part is an IP address.
+func (w *walk) literal(ip netip.Addr) (Route, bool, error) {
+	if domain, own := w.ownIP(ip); own {
+		return Route{}, false, w.rewrite(address.Address{Local: w.at.Local, Domain: domain}, 0, "own IP address", false)
+	}
+	return w.remote(w.at.Domain, w.at.Domain, 0), true, nil
+}
+
+// ownIP reports whether an IP address means this server, as the directory says
+// and for the addresses that mean any host itself. The rest of 127/8 is foreign.
+func (w *walk) ownIP(ip netip.Addr) (domain string, own bool) {
+	ip = ip.Unmap()
+	if domain, own = w.r.dir.OwnIP(ip); own {
+		return domain, true
+	}
+	return "", ip.IsUnspecified() || ip == netip.IPv6Loopback() || ip == loopback4
+}
+
+var loopback4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// rewriteInner goes on with the address that the local part is. Whatever
+// rewrote it before, its domain was written by whoever wrote the local part.
+func (w *walk) rewriteInner(inner address.Address) error {
+	w.direct = true
+	return w.rewrite(inner, 0, "local part is an address", false)
+}
+
+// rewrite replaces the address; rule names the reason.
+func (w *walk) rewrite(to address.Address, line int, rule any, mark bool) error {
+	w.relay = w.relay || mark
+	w.note(to, line, rule)
+	w.from, w.at = w.at, to
+	if w.rewrites++; w.rewrites > maxRewrites {
+		return fault.New("router.Route", fault.Loop, "routing loop")
+	}
+	return nil
+}
+
+// note keeps and logs a step, where somebody wants it.
+func (w *walk) note(to address.Address, line int, rule any) {
+	if w.explain {
+		w.steps = append(w.steps, Step{From: w.at.String(), To: to.String(), Line: line, Text: fmt.Sprint(rule), Relay: w.relay})
+	}
+	if w.log {
+		text := fmt.Sprintf("%v -> %v (", w.at, to)
+		if line > 0 {
+			text += fmt.Sprintf("line %d", line)
+		} else {
+			text += fmt.Sprint(rule)
+		}
+		if w.relay {
+			text += ", relay"
+		}
+		w.r.log.LogAttrs(w.ctx, logs.LevelLowLevel, text+")")
+	}
+}
+
+// qualified gives an address its domain.
+func (w *walk) qualified(a address.Address) address.Address {
+	if a.Domain == "" {
+		a.Domain = w.c.main()
+	}
+	return a
+}
