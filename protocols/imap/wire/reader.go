@@ -1,0 +1,447 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// A SyntaxError is input that breaks the grammar or a limit of it. The session
+// goes on; the command is answered with BAD and the text.
+type SyntaxError struct {
+	Text string
+}
+
+func (e *SyntaxError) Error() string { return e.Text }
+
+// Bad returns a SyntaxError.
+func Bad(format string, args ...any) error {
+	return &SyntaxError{Text: fmt.Sprintf(format, args...)}
+}
+
+// ErrFlood says that the rest of a refused command is too long to be thrown
+// away, or of unknown length. The connection can't be used any more.
+var ErrFlood = errors.New("imap: too much input for a refused command")
+
+// Literal is the announcement of a literal.
+type Literal struct {
+	Size int64
+	// Sync: the client waits for a continuation request before it sends.
+	Sync bool
+	// Binary: a literal8, which may hold NUL.
+	Binary bool
+}
+
+// Verdict is what becomes of a literal.
+type Verdict uint8
+
+const (
+	// Take reads the literal into the command.
+	Take Verdict = iota
+	// Stream ends the reading before the literal; the caller reads it from Body.
+	Stream
+)
+
+// Gate decides about each literal before any byte of it is read, given the
+// command so far with the literal's announcement. It asks a client that waits
+// (Sync) to go on, if the literal is to be taken. With an error the rest of the command is
+// thrown away, and Reader.Next returns that error.
+type Gate func(head []byte, l Literal) (Verdict, error)
+
+// Limits bound what one command may hold.
+type Limits struct {
+	// Line is the number of bytes in all lines of a command together, literals aside.
+	Line int
+	// Literals is the number of bytes in all literals together that are taken.
+	Literals int64
+	// Drain is how much of a refused command is read and thrown away.
+	Drain int64
+}
+
+const (
+	// peekSize is what a waiting Reader can take without a borrowed buffer: most commands.
+	peekSize = 128
+	// pooledSize is the size of a borrowed buffer; those that grew are not given back.
+	pooledSize = 4 << 10
+)
+
+var inputs = sync.Pool{New: func() any { return new([pooledSize]byte) }}
+
+// Reader reads commands. It belongs to the goroutine of one session.
+type Reader struct {
+	src    io.Reader
+	limits Limits
+
+	// buf[start:end] is input that was not returned yet; what lies before start
+	// may be the command that the caller still looks at.
+	buf        []byte
+	start, end int
+	// body is what is still unread of a literal that the caller streams.
+	body int64
+	// used counts line and literal bytes of the command under way.
+	usedLine int
+	usedLit  int64
+	peek     [peekSize]byte
+}
+
+// NewReader returns a Reader from src.
+func NewReader(src io.Reader, l Limits) *Reader {
+	return &Reader{src: src, limits: l}
+}
+
+// SetLimits changes the limits from the next command on.
+func (r *Reader) SetLimits(l Limits) { r.limits = l }
+
+// Buffered reports whether input waits that was received already.
+func (r *Reader) Buffered() bool { return r.end > r.start }
+
+// Reset throws away what was received and not yet returned, and reads from src
+// from now on. Bytes that a client sent behind STARTTLS were sent in the clear
+// and must not be taken for what comes through TLS (RFC 9051 section 6.2.1).
+func (r *Reader) Reset(src io.Reader) {
+	r.start, r.end = 0, 0
+	r.release()
+	r.src = src
+}
+
+// Wait returns when input is there. Without any it gives the buffer back first, so
+// that what was returned before is not valid any more.
+func (r *Reader) Wait() error {
+	if r.Buffered() {
+		return nil
+	}
+	r.release()
+	n, err := r.read(r.peek[:])
+	if n == 0 {
+		return err
+	}
+	r.borrow()
+	r.end = copy(r.buf, r.peek[:n])
+	return nil
+}
+
+func (r *Reader) borrow() {
+	r.buf = inputs.Get().(*[pooledSize]byte)[:]
+	r.start, r.end = 0, 0
+}
+
+func (r *Reader) release() {
+	if len(r.buf) == pooledSize {
+		inputs.Put((*[pooledSize]byte)(r.buf))
+	}
+	r.buf = nil
+	r.start, r.end = 0, 0
+}
+
+// read reads once, and again when a source returns nothing without an error.
+func (r *Reader) read(p []byte) (int, error) {
+	for range 100 {
+		n, err := r.src.Read(p)
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+	return 0, io.ErrNoProgress
+}
+
+// fill receives more. It keeps the bytes from keep on, and returns by how much they moved
+// towards the front.
+func (r *Reader) fill(keep int) (moved int, err error) {
+	if r.buf == nil {
+		r.borrow()
+	}
+	if r.end == len(r.buf) {
+		if keep > 0 {
+			copy(r.buf, r.buf[keep:r.end])
+			r.start -= keep
+			r.end -= keep
+			moved = keep
+		} else {
+			// The old array may still be looked at: it is left to the collector.
+			r.buf = append(r.buf, make([]byte, len(r.buf))...)
+		}
+	}
+	n, err := r.read(r.buf[r.end:])
+	r.end += n
+	if n > 0 {
+		err = nil
+	}
+	return moved, err
+}
+
+// Next reads a command up to its end, or up to a literal that the gate wants
+// streamed, and returns it without the last line end. The literal is then read
+// from Body, and Next, called again with more, reads on behind it.
+//
+// An error of type *SyntaxError, or one of the gate's, means that the command was
+// read to its end and can be answered; what there is of it is returned for the
+// sake of its tag. Every other error ends the connection.
+func (r *Reader) Next(gate Gate, more bool) (command []byte, streamed *Literal, err error) {
+	if r.body > 0 {
+		if err := r.discard(r.body); err != nil {
+			return nil, nil, err
+		}
+		r.body = 0
+	}
+	if !more {
+		r.usedLine, r.usedLit = 0, 0
+	}
+	from := r.start // the first byte of what is returned
+	for {
+		line := r.start
+		moved, err := r.line(from)
+		from, line = from-moved, line-moved
+		if err != nil {
+			return r.refuse(from, line, err)
+		}
+		l := announced(r.buf[line:r.start])
+		switch {
+		case bytes.IndexByte(r.buf[line:r.start], 0) >= 0:
+			return r.skip(from, l, Bad("NUL is not allowed here"))
+		case l == nil:
+			return trimEnd(r.buf[from:r.start]), nil, nil
+		}
+		verdict, err := gate(trimEnd(r.buf[from:r.start]), *l)
+		if err != nil {
+			return r.skip(from, l, err)
+		}
+		if verdict == Stream {
+			r.body = l.Size
+			return trimEnd(r.buf[from:r.start]), l, nil
+		}
+		if err := r.CheckSize(*l); err != nil {
+			return r.skip(from, l, err)
+		}
+		r.usedLit += l.Size
+		moved, err = r.take(from, int(l.Size))
+		if err != nil {
+			return nil, nil, err
+		}
+		from -= moved
+		if !l.Binary && bytes.IndexByte(r.buf[r.start-int(l.Size):r.start], 0) >= 0 {
+			return r.skip(from, &Literal{}, Bad("NUL is not allowed in a literal"))
+		}
+	}
+}
+
+// CheckSize refuses a literal that does not fit in what is left of the limits; for
+// gates, which have to know before they ask a client to go on.
+func (r *Reader) CheckSize(l Literal) error {
+	if l.Size > r.limits.Literals-r.usedLit {
+		return Bad("literals longer than %d bytes in all", r.limits.Literals)
+	}
+	return nil
+}
+
+// errLongLine is replaced by a SyntaxError once the line was read to its end.
+var errLongLine = errors.New("long line")
+
+// line moves start behind the next LF, keeping the bytes from keep on.
+func (r *Reader) line(keep int) (moved int, err error) {
+	scanned := r.start
+	for {
+		if i := bytes.IndexByte(r.buf[scanned:r.end], '\n'); i >= 0 {
+			r.usedLine += scanned + i + 1 - r.start
+			r.start = scanned + i + 1
+			if r.usedLine > r.limits.Line {
+				return moved, errLongLine
+			}
+			return moved, nil
+		}
+		scanned = r.end
+		if r.usedLine+r.end-r.start > r.limits.Line {
+			r.start = r.end
+			return moved, errLongLine
+		}
+		m, err := r.fill(keep)
+		moved, keep, scanned = moved+m, keep-m, scanned-m
+		if err != nil {
+			return moved, err
+		}
+	}
+}
+
+// take moves start behind the next n bytes.
+func (r *Reader) take(keep, n int) (moved int, err error) {
+	for r.end-r.start < n {
+		m, err := r.fill(keep)
+		moved, keep = moved+m, keep-m
+		if err != nil {
+			return moved, unexpected(err)
+		}
+	}
+	r.start += n
+	return moved, nil
+}
+
+// refuse ends a command whose line at buf[line:] is too long.
+func (r *Reader) refuse(from, line int, err error) ([]byte, *Literal, error) {
+	if err != errLongLine {
+		if r.end > from {
+			err = unexpected(err)
+		}
+		return nil, nil, err
+	}
+	tooLong := Bad("command line longer than %d bytes", r.limits.Line)
+	head := r.head(from)
+	l := announced(r.buf[line:r.start])
+	if r.buf[r.start-1] != '\n' {
+		if l, err = r.drainLine(r.buf[max(line, r.start-maxAnnouncement):r.start]); err != nil {
+			return head, nil, err
+		}
+	}
+	return head, nil, r.drain(l, tooLong)
+}
+
+// skip throws away what follows of a command from a literal on, if any; the command is then
+// refused with why.
+func (r *Reader) skip(from int, l *Literal, why error) ([]byte, *Literal, error) {
+	head := r.head(from)
+	return head, nil, r.drain(l, why)
+}
+
+// head copies the beginning of a refused command, where its tag and name are.
+func (r *Reader) head(from int) []byte {
+	return bytes.Clone(trimEnd(r.buf[from:min(r.start, from+256)]))
+}
+
+// drain reads a literal and the lines and literals behind it, and returns why.
+func (r *Reader) drain(l *Literal, why error) error {
+	budget := r.limits.Drain
+	for l != nil && !l.Sync {
+		if l.Size > budget {
+			return ErrFlood
+		}
+		budget -= l.Size
+		if err := r.discard(l.Size); err != nil {
+			return err
+		}
+		var err error
+		if l, err = r.drainLine(nil); err != nil {
+			return err
+		}
+		budget -= maxAnnouncement // so that endless empty literals end, too
+	}
+	// A client that waits for leave to send takes the answer as the end of its
+	// command (RFC 9051 section 4.3).
+	return why
+}
+
+// drainLine throws away the rest of a line that began with seen, and returns the
+// literal that it announces.
+func (r *Reader) drainLine(seen []byte) (*Literal, error) {
+	tail := append(make([]byte, 0, 2*maxAnnouncement), seen...)
+	var n int64
+	for {
+		chunk := r.buf[r.start:r.end]
+		i := bytes.IndexByte(chunk, '\n')
+		if i >= 0 {
+			chunk = chunk[:i+1]
+		}
+		r.start += len(chunk)
+		n += int64(len(chunk))
+		keep := chunk[max(0, len(chunk)-maxAnnouncement):]
+		if over := len(tail) + len(keep) - cap(tail); over > 0 {
+			tail = append(tail[:0], tail[over:]...)
+		}
+		tail = append(tail, keep...)
+		if i >= 0 {
+			l := announced(tail)
+			if l == nil && n > int64(len(tail)) && bytes.HasSuffix(trimEnd(tail), []byte("+}")) {
+				return nil, ErrFlood // a count with too many digits to see where it begins
+			}
+			return l, nil
+		}
+		if n > r.limits.Drain {
+			return nil, ErrFlood
+		}
+		if _, err := r.fill(r.start); err != nil {
+			return nil, unexpected(err)
+		}
+	}
+}
+
+// discard throws away n bytes.
+func (r *Reader) discard(n int64) error {
+	for n > 0 {
+		if !r.Buffered() {
+			if _, err := r.fill(r.start); err != nil {
+				return unexpected(err)
+			}
+		}
+		k := min(n, int64(r.end-r.start))
+		r.start += int(k)
+		n -= k
+	}
+	return nil
+}
+
+// ReadLine returns one line that is not a command, without its line end: a SASL response,
+// or DONE. A line above max bytes is thrown away and refused with a *SyntaxError.
+func (r *Reader) ReadLine(max int) ([]byte, error) {
+	limits := r.limits
+	defer func() { r.limits = limits }()
+	r.limits.Line, r.usedLine = max, 0
+	from := r.start
+	moved, err := r.line(from)
+	from -= moved
+	if err == errLongLine {
+		if r.buf[r.start-1] != '\n' {
+			if _, err := r.drainLine(nil); err != nil {
+				return nil, err
+			}
+		}
+		return nil, Bad("line longer than %d bytes", max)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return trimEnd(r.buf[from:r.start]), nil
+}
+
+// Body reads the literal that Next left to be streamed.
+func (r *Reader) Body() io.Reader { return (*body)(r) }
+
+type body Reader
+
+func (b *body) Read(p []byte) (int, error) {
+	r := (*Reader)(b)
+	if r.body == 0 {
+		return 0, io.EOF
+	}
+	if int64(len(p)) > r.body {
+		p = p[:r.body]
+	}
+	var n int
+	var err error
+	if r.Buffered() {
+		n = copy(p, r.buf[r.start:r.end])
+		r.start += n
+	} else if n, err = r.read(p); n > 0 {
+		err = nil
+	}
+	r.body -= int64(n)
+	return n, unexpected(err)
+}
+
+// Abandon throws away what is left of a streamed literal and of the command
+// behind it, unless the client still waits for leave to send it (l.Sync). It
+// returns why if that worked.
+func (r *Reader) Abandon(l Literal, why error) error {
+	l.Size, r.body = r.body, 0
+	return r.drain(&l, why)
+}
+
+func unexpected(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func trimEnd(line []byte) []byte {
+	line = bytes.TrimSuffix(line, []byte{'\n'})
+	return bytes.TrimSuffix(line, []byte{'\r'})
+}
