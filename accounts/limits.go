@@ -36,6 +36,7 @@ type logins struct {
 	dummy   argonHash
 	hashing chan struct{} // a token per memory-hard hash at a time
 	waiting atomic.Int32
+	hashes  atomic.Int64 // memory-hard hashes so far
 	cost    atomic.Int64 // running mean of a memory-hard hash, in nanoseconds
 
 	verified *cache[uint64, verifiedPassword] // by account ID
@@ -119,6 +120,7 @@ func (l *logins) hash(ctx context.Context, fn func()) error {
 		return fault.Wrap(op, fault.Canceled, ctx.Err())
 	}
 	defer func() { <-l.hashing }()
+	l.hashes.Add(1)
 	start := time.Now()
 	fn()
 	took := int64(time.Since(start))

@@ -61,7 +61,7 @@ func (s *Store) recover() error {
 		}
 	}
 	if len(rest) > 0 {
-		s.work.Go(func() {
+		s.removals.Go(func() {
 			for _, path := range rest {
 				s.sweep(s.life, path)
 			}
@@ -131,7 +131,7 @@ func (s *Store) sweepDomain(ctx context.Context, path string) error {
 
 // discard sweeps in the background.
 func (s *Store) discard(path string) {
-	s.work.Go(func() { s.sweep(s.life, path) })
+	s.removals.Go(func() { s.sweep(s.life, path) })
 }
 
 // job is a rename in the making.
@@ -145,16 +145,20 @@ const (
 	renameDomain  = "RenameDomain"
 )
 
-// run writes the job down, carries it out and strikes it off.
-func (s *Store) run(j job) error {
-	const op = "accounts.Rename"
-	path := s.pending(s.nextID(), jobFile)
-	d := dataformat.Dict{
+// dict is the job as its file keeps it.
+func (j job) dict() dataformat.Dict {
+	return dataformat.Dict{
 		"Do":   dataformat.String(j.do),
 		"From": dataformat.Array{dataformat.String(j.from.domain), dataformat.String(j.from.name)},
 		"To":   dataformat.Array{dataformat.String(j.to.domain), dataformat.String(j.to.name)},
 	}
-	if err := dataformat.WriteFile(path, d, dataformat.StyleOld); err != nil {
+}
+
+// run writes the job down, carries it out and strikes it off.
+func (s *Store) run(j job) error {
+	const op = "accounts.Rename"
+	path := s.pending(s.nextID(), jobFile)
+	if err := dataformat.WriteFile(path, j.dict(), dataformat.StyleOld); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
 	return s.redo(path)

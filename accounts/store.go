@@ -54,9 +54,10 @@ type Store struct {
 	logins   *logins
 	info     infoWriter
 
-	life context.Context // ends with Close
-	end  context.CancelFunc
-	work sync.WaitGroup // goroutines of the store
+	life     context.Context // ends with Close
+	end      context.CancelFunc
+	work     sync.WaitGroup // the goroutine of info
+	removals sync.WaitGroup // goroutines that remove what was deleted
 }
 
 // Open opens the directory and the message store of a base directory. At the
@@ -167,6 +168,7 @@ func newMailboxes() []mailbox.NewMailbox {
 func (s *Store) Close() error {
 	s.end()
 	s.work.Wait()
+	s.removals.Wait()
 	s.info.flush(s)
 	if s.mail == nil {
 		return nil

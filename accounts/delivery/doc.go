@@ -1,0 +1,39 @@
+// Package delivery is the last hop of local mail: it takes what waits in the
+// LOCAL queue of an account and puts it into the account's mailboxes.
+//
+// # Words
+//
+// A batch is what waits for one account: many messages, one commit of the store.
+// Messages of different accounts that are under way at the same time share the
+// commits of the index, so the module runs many batches at once.
+//
+// # Steps
+//
+// The account is looked up once per batch. Its Mail service, the flow limit and
+// the size limits are checked; each message is read once, whatever the number of
+// its local recipients, to make its message.Summary and to look for a loop; then
+// the store links the queue file and commits a record (mailbox.Account.Deliver).
+// The body is never copied.
+//
+// # What is added
+//
+// A prefix in the record, which every reader of the message sees before it:
+//
+//	Return-Path: <sender>                  RFC 5321 section 4.4
+//	X-Real-To: <address as it was routed>  one for each recipient in the account
+//	Delivered-To: account@domain           RFC 9228, and the guard against loops
+//
+// A message that has a Delivered-To field of the account already was here before
+// and came back: it fails with 5.4.6.
+//
+// # Promises
+//
+// Delivery may be tried again at any time, also after a crash: the store knows
+// the queue ID of what it has and makes no second copy. What was delivered is
+// durable when the record is; the link becomes durable before the queue removes
+// its file, see Transport.Sync.
+//
+// A message that does not fit now (account full, Mail service off, too many
+// messages) stays in the queue, and with it the whole queue of the account
+// unless the settings say that only the message waits.
+package delivery

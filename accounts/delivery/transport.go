@@ -1,0 +1,228 @@
+package delivery
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"gatepost/accounts"
+	"gatepost/accounts/mailbox"
+	"gatepost/queue"
+	"gatepost/queue/envelope"
+	"gatepost/router"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+	"gatepost/server/settings"
+)
+
+// Submitter takes messages that delivery makes: copies of mail to all@domain.
+// The queue implements it.
+type Submitter interface {
+	Begin(ctx context.Context, env *envelope.Envelope) (*queue.Submission, error)
+}
+
+// Transport delivers LOCAL queues. It implements queue.Transport.
+type Transport struct {
+	accounts  *accounts.Store
+	submitter Submitter
+	settings  *settings.Live[Settings]
+	log       *slog.Logger
+	messages  *summaries
+	flows     flows
+}
+
+// New returns the transport of the LOCAL module.
+func New(acc *accounts.Store, sub Submitter, cfg *settings.Live[Settings], log *slog.Logger) *Transport {
+	return &Transport{accounts: acc, submitter: sub, settings: cfg, log: logs.Component(log, "LOCAL"), messages: newSummaries()}
+}
+
+// Sync makes durable what was delivered so far, before the queue removes its files.
+func (t *Transport) Sync(ctx context.Context) error { return t.accounts.Mail().SyncLinks(ctx) }
+
+// Forget tells the store of queue files that are gone for good.
+func (t *Transport) Forget(ids []envelope.QueueID) {
+	plain := make([]uint64, len(ids))
+	for i, id := range ids {
+		plain[i] = uint64(id)
+	}
+	t.accounts.Mail().Forget(plain)
+}
+
+// Deliver puts the messages of a batch into the account that the queue is named after.
+func (t *Transport) Deliver(ctx context.Context, b *queue.Batch) {
+	if len(b.Items) > 0 && b.Items[0].Routes[0].All {
+		for _, it := range b.Items {
+			t.distribute(ctx, it)
+		}
+		return
+	}
+	name, domain, _ := cutLast(b.Queue, '@')
+	acc, err := t.accounts.Account(ctx, domain, name)
+	if err != nil {
+		reportAll(b.Items, failed(err))
+		return
+	}
+	if !acc.Enabled("Mail") {
+		reportAll(b.Items, t.disabled())
+		return
+	}
+	t.deliverTo(ctx, acc, b.Items)
+}
+
+// deliverTo delivers what passes the checks in one call of the store.
+func (t *Transport) deliverTo(ctx context.Context, acc *accounts.Account, items []*queue.Item) {
+	var copies []messageCopy
+	var deliveries []mailbox.Delivery
+	for i, it := range items {
+		if ctx.Err() != nil {
+			break
+		}
+		if wait := t.flows.take(acc, time.Now()); wait > 0 {
+			reportAll(items[i:], t.overFlow(wait))
+			break
+		}
+		sum, st := t.examine(acc, it)
+		if st != nil {
+			reportAll(items[i:i+1], *st)
+			continue
+		}
+		for _, c := range t.copies(acc, it) {
+			copies = append(copies, c)
+			deliveries = append(deliveries, c.delivery(it, acc, sum))
+		}
+	}
+	if len(deliveries) == 0 {
+		return
+	}
+	for i, err := range acc.Mail().Deliver(ctx, deliveries) {
+		st := delivered
+		if err != nil {
+			if fault.Is(err, fault.Canceled) && ctx.Err() != nil {
+				continue // the server stops; the queue keeps it
+			}
+			st = t.refused(acc, &deliveries[i], err)
+		}
+		copies[i].report(st)
+	}
+}
+
+var delivered = envelope.Status{Action: envelope.ActionDelivered, Code: envelope.Code{2, 0, 0}, Text: "Delivered to the user mailbox"}
+
+// examine reads the message and checks what needs no store. A status ends it.
+func (t *Transport) examine(acc *accounts.Account, it *queue.Item) (*summary, *envelope.Status) {
+	if limit := acc.Settings().MaxMessageSize; limit.Exceeds(it.Size) {
+		return nil, &envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 2, 3}, Text: "message is too large for the account"}
+	}
+	if limit := acc.Settings().MaxAccountSize; limit.Exceeds(it.Size) {
+		return nil, &envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 2, 2}, Text: textFull}
+	}
+	sum, err := t.messages.get(it)
+	if err != nil {
+		st := failed(err)
+		return nil, &st
+	}
+	for _, before := range sum.deliveredTo {
+		if strings.EqualFold(before, acc.Address()) {
+			return nil, &envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 4, 6}, Text: "mail loop: the message was delivered to this account before"}
+		}
+	}
+	return sum, nil
+}
+
+// messageCopy is one copy of a message in one mailbox, for one or more recipients.
+type messageCopy struct {
+	item    *queue.Item
+	mailbox string
+	number  uint32 // tells the copies in one account apart, see mailbox.Delivery
+	rcpts   []int
+	realTo  []string
+}
+
+// copies groups the recipients of a message in one account by mailbox: each
+// mailbox gets one copy.
+func (t *Transport) copies(acc *accounts.Account, it *queue.Item) []messageCopy {
+	direct := bool(t.settings.Get().DirectMailbox)
+	var out []messageCopy
+	for i, rcpt := range it.Recipients {
+		r := it.Routes[i]
+		box := ""
+		if direct && !strings.EqualFold(r.Mailbox, "INBOX") {
+			box = r.Mailbox
+		}
+		at := -1
+		for j := range out {
+			if out[j].mailbox == box {
+				at = j
+			}
+		}
+		if at < 0 {
+			at = len(out)
+			c := messageCopy{item: it, mailbox: box}
+			if box != "" {
+				c.number = uint32(rcpt) + 1
+			}
+			out = append(out, c)
+		}
+		out[at].rcpts = append(out[at].rcpts, rcpt)
+		out[at].realTo = append(out[at].realTo, realTo(acc, r))
+	}
+	return out
+}
+
+// realTo is the address that X-Real-To shows: the one that was routed to the account.
+func realTo(acc *accounts.Account, r router.Route) string {
+	a := r.Address
+	if a.IsNull() {
+		return acc.Address()
+	}
+	if a.Domain == "" {
+		a.Domain = acc.Domain
+	}
+	return a.String()
+}
+
+func (c *messageCopy) delivery(it *queue.Item, acc *accounts.Account, sum *summary) mailbox.Delivery {
+	return mailbox.Delivery{
+		QueueID: uint64(it.ID), Copy: c.number,
+		File: it.File, Offset: it.Offset, Size: it.Size,
+		Prefix: prefix(it.Envelope, acc, c.realTo), Summary: sum.Summary,
+		Mailbox: c.mailbox, InternalDate: time.Now(),
+	}
+}
+
+func (c *messageCopy) report(st envelope.Status) {
+	for _, r := range c.rcpts {
+		c.item.Report(r, st)
+	}
+}
+
+// prefix makes the fields that stand before the message in this account.
+func prefix(env *envelope.Envelope, acc *accounts.Account, realTo []string) []byte {
+	b := make([]byte, 0, 128+64*len(realTo))
+	b = append(b, "Return-Path: <"...)
+	if !env.ReturnPath.IsNull() {
+		b = append(b, env.ReturnPath.String()...)
+	}
+	b = append(b, ">\r\n"...)
+	for _, a := range realTo {
+		b = append(append(append(b, "X-Real-To: <"...), a...), ">\r\n"...)
+	}
+	b = append(append(append(b, "Delivered-To: "...), acc.Address()...), "\r\n"...)
+	return b
+}
+
+func reportAll(items []*queue.Item, st envelope.Status) {
+	for _, it := range items {
+		for _, r := range it.Recipients {
+			it.Report(r, st)
+		}
+	}
+}
+
+func cutLast(s string, sep byte) (before, after string, found bool) {
+	if i := strings.LastIndexByte(s, sep); i >= 0 {
+		return s[:i], s[i+1:], true
+	}
+	return s, "", false
+}

@@ -1,0 +1,381 @@
+package accounts
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/xdg-go/scram"
+
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+)
+
+var stranger = Peer{IP: netip.MustParseAddr("192.0.2.1"), TLS: true, Service: "IMAP"}
+
+// from is a stranger's peer with another address.
+func from(ip string) Peer {
+	p := stranger
+	p.IP = netip.MustParseAddr(ip)
+	return p
+}
+
+func TestEveryFailureHasOneAnswerAndCostsOneHash(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;}")))
+	must(t, s.CreateAccount(ctx, "", "noimap", dict(t, "{Password=right;AccessModes=(Mail,POP);}")))
+	must(t, s.CreateAccount(ctx, "", "nomobile", dict(t, "{Password=right;AccessModes=(Mail,IMAP);}")))
+	must(t, s.CreateAccount(ctx, "", "clear", dict(t, "{Password=right;PasswordEncryption=clear;}")))
+	must(t, s.CreateAccount(ctx, "", "sealed", dict(t, "{Password=right;PasswordEncryption=A-crpt;}")))
+	must(t, s.CreateAccount(ctx, "", "imported", dict(t, `{Password="{SHA}BE3zmZYPeUW5MZ3kHlx/R7uYnqg=";}`)))
+	must(t, s.CreateAccount(ctx, "", "off", dict(t, "{Password=right;UseAppPassword=NO;}")))
+	must(t, s.CreateDomain(ctx, "d.com", nil))
+	must(t, s.CreateAccount(ctx, "d.com", "u", dict(t, "{Password=right;}")))
+	must(t, s.SuspendDomain(ctx, "d.com", true))
+	for _, c := range []struct{ domain, name, password string }{
+		{"", "u", "wrong"}, {"", "nobody", "right"}, {"nowhere.com", "u", "right"}, {"", "noimap", "right"}, {"", "nomobile", "right"},
+		{"", "clear", "wrong"}, {"", "sealed", "wrong"}, {"", "imported", "wrong"}, {"", "off", "right"}, {"d.com", "u", "right"},
+		{"", "postmaster", ""}, {"", "../u", "right"}, {"", strings.Repeat("x", 5000), "right"}, {"", "u", ""},
+	} {
+		before := s.logins.hashes.Load()
+		a, err := s.CheckPassword(ctx, stranger, c.domain, c.name, c.password)
+		if a != nil || !fault.Is(err, fault.BadCredentials) || fault.Text(err) != "incorrect password or account name" {
+			t.Errorf("%.10s: %v", c.name, err)
+		}
+		if n := s.logins.hashes.Load() - before; n != 1 {
+			t.Errorf("%.10s: %d hashes", c.name, n)
+		}
+	}
+	for _, name := range []string{"u", "clear", "sealed"} {
+		if _, err := s.CheckPassword(ctx, stranger, "", name, "right"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, secret := range []string{"right", "wrong"} {
+		if strings.Contains(p.log.String(), "="+secret) {
+			t.Errorf("%q is in the log", secret)
+		}
+	}
+}
+
+func TestVerifiedPasswordIsRememberedForAnHourAndForgottenOnChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t)
+		s := p.open(t)
+		defer p.close(t, s)
+		must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=one;}")))
+		login := func(password string, want bool, hashes int64) {
+			t.Helper()
+			before := s.logins.hashes.Load()
+			_, err := s.CheckPassword(ctx, stranger, "", "u", password)
+			if (err == nil) != want || s.logins.hashes.Load()-before != hashes {
+				t.Errorf("%s: %v, %d hashes", password, err, s.logins.hashes.Load()-before)
+			}
+		}
+		login("one", true, 1)
+		login("one", true, 0)
+		login("two", false, 1)
+		login("one", true, 0)
+		time.Sleep(59 * time.Minute)
+		login("one", true, 0)
+		time.Sleep(2 * time.Minute)
+		login("one", true, 1)
+		must(t, s.SetPassword(ctx, "", "u", "two", false))
+		login("one", false, 1)
+		login("two", true, 1)
+		login("two", true, 0)
+		must(t, s.UpdateAccountSettings(ctx, "", "u", dict(t, "{UseAppPassword=NO;}")))
+		login("two", false, 1)
+	})
+}
+
+func TestFailedLoginFlowBlocksTheAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t)
+		s := p.open(t)
+		defer p.close(t, s)
+		must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;FailedLoginFlow=(3,1m);}")))
+		must(t, s.CreateAccount(ctx, "", "v", dict(t, "{Password=right;}")))
+		for i := range 3 {
+			_, err := s.CheckPassword(ctx, from("192.0.2."+string(rune('1'+i))), "", "u", "wrong")
+			wantKind(t, err, fault.BadCredentials)
+		}
+		before := s.logins.hashes.Load()
+		_, err := s.CheckPassword(ctx, stranger, "", "u", "right")
+		wantKind(t, err, fault.BadCredentials)
+		if s.logins.hashes.Load() != before {
+			t.Error("a blocked login costs a hash")
+		}
+		if _, ok, err := s.PlainPassword(ctx, stranger, "", "u"); ok || err != nil {
+			t.Errorf("plain password of a blocked account: %v %v", ok, err)
+		}
+		if _, err := s.CheckPassword(ctx, stranger, "", "v", "right"); err != nil {
+			t.Errorf("another account: %v", err)
+		}
+		time.Sleep(61 * time.Second)
+		if _, err := s.CheckPassword(ctx, stranger, "", "u", "right"); err != nil {
+			t.Errorf("after the period: %v", err)
+		}
+		// A good login starts the count anew.
+		for range 2 {
+			s.LoginFailed(stranger, "", "u")
+		}
+		s.LoginSucceeded(stranger, "", "u")
+		s.LoginFailed(stranger, "", "u")
+		if _, err := s.CheckPassword(ctx, stranger, "", "u", "right"); err != nil {
+			t.Errorf("after a good login: %v", err)
+		}
+	})
+}
+
+func TestUnknownNamesAreBlockedLikeOthers(t *testing.T) {
+	s := newStore(t)
+	must(t, s.UpdateServerAccountDefaults(ctx, dict(t, "{FailedLoginFlow=(2,1m);}")))
+	for range 2 {
+		s.LoginFailed(stranger, "", "nobody")
+	}
+	before := s.logins.hashes.Load()
+	_, err := s.CheckPassword(ctx, from("192.0.2.9"), "", "nobody", "x")
+	wantKind(t, err, fault.BadCredentials)
+	if s.logins.hashes.Load() != before {
+		t.Error("the name is not blocked")
+	}
+}
+
+func TestManyFailuresBlockTheAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t)
+		s := p.open(t)
+		defer p.close(t, s)
+		must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;}")))
+		fail := func(p Peer) {
+			for i := range 20 {
+				s.LoginFailed(p, "", "name"+string(rune('a'+i)))
+			}
+		}
+		try := func(p Peer) error {
+			_, err := s.CheckPassword(ctx, p, "", "u", "right")
+			return err
+		}
+		fail(from("192.0.2.1"))
+		wantKind(t, try(from("192.0.2.1")), fault.BadCredentials)
+		wantKind(t, try(from("::ffff:192.0.2.1")), fault.BadCredentials)
+		must(t, try(from("192.0.2.2")))
+		fail(from("2001:db8::1"))
+		wantKind(t, try(from("2001:db8::ffff")), fault.BadCredentials)
+		must(t, try(from("2001:db8:0:1::1")))
+		fail(from("127.0.0.1"))
+		must(t, try(from("127.0.0.1")))
+		must(t, s.SetClientIPs(ctx, "192.0.2.1 ; a proxy"))
+		must(t, try(from("192.0.2.1")))
+		must(t, s.SetClientIPs(ctx, ""))
+		wantKind(t, try(from("192.0.2.1")), fault.BadCredentials)
+		time.Sleep(11 * time.Minute)
+		must(t, try(from("192.0.2.1")))
+	})
+}
+
+func TestFailureTablesAreBounded(t *testing.T) {
+	l := newLogins()
+	l.names.max, l.peers.max, l.verified.max = 100, 100, 100
+	for i := range 1000 {
+		ip := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
+		l.failed(accountKey{"d", ip.String()}, peerFlow, ip, false)
+		l.remember(&Account{ID: uint64(i)}, "x")
+	}
+	if n := len(l.names.entries); n != 100 {
+		t.Errorf("%d names", n)
+	}
+	if n := len(l.peers.entries); n != 100 {
+		t.Errorf("%d peers", n)
+	}
+	if n := len(l.verified.entries); n != 100 {
+		t.Errorf("%d passwords", n)
+	}
+}
+
+func TestRequireAPOPRefusesClearTextWithoutTLS(t *testing.T) {
+	s := newStore(t)
+	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;RequireAPOP=YES;}")))
+	p := stranger
+	if _, err := s.CheckPassword(ctx, p, "", "u", "right"); err != nil {
+		t.Error(err)
+	}
+	p.TLS = false
+	_, err := s.CheckPassword(ctx, p, "", "u", "right")
+	wantKind(t, err, fault.BadCredentials)
+}
+
+// authenticate runs SCRAM-SHA-256 between the library's client and credentials.
+func authenticate(t *testing.T, c ScramCredentials, password string) bool {
+	t.Helper()
+	client, err := scram.SHA256.NewClient("u", password, "")
+	must(t, err)
+	server, err := scram.SHA256.NewServer(func(string) (scram.StoredCredentials, error) {
+		return scram.StoredCredentials{KeyFactors: scram.KeyFactors{Salt: string(c.Salt), Iters: c.Iterations}, StoredKey: c.StoredKey, ServerKey: c.ServerKey}, nil
+	})
+	must(t, err)
+	a, b := client.NewConversation(), server.NewConversation()
+	text := ""
+	for !a.Done() && !b.Done() {
+		if text, err = a.Step(text); err != nil {
+			return false
+		}
+		if text, err = b.Step(text); err != nil {
+			return false
+		}
+	}
+	_, err = a.Step(text)
+	return err == nil && a.Valid() && b.Valid()
+}
+
+func TestSCRAM(t *testing.T) {
+	s := newStore(t)
+	for _, encryption := range []string{"SCRAM-SHA-256", "clear", "A-crpt"} {
+		name := strings.ToLower(encryption[:2])
+		must(t, s.CreateAccount(ctx, "", name, dataformat.Dict{"Password": dataformat.String("pencil"), "PasswordEncryption": dataformat.String(encryption)}))
+		c, err := s.SCRAM(ctx, stranger, "", name)
+		must(t, err)
+		if !authenticate(t, c, "pencil") {
+			t.Errorf("%s: the right password is refused", encryption)
+		}
+		if authenticate(t, c, "pen") {
+			t.Errorf("%s: a wrong password is accepted", encryption)
+		}
+		must(t, s.UpdateAccountSettings(ctx, "", name, dict(t, "{AccessModes=None;}")))
+		off, err := s.SCRAM(ctx, stranger, "", name)
+		must(t, err)
+		if authenticate(t, off, "pencil") {
+			t.Errorf("%s: a disabled account logs in", encryption)
+		}
+		if string(off.Salt) != string(c.Salt) || off.Iterations != c.Iterations {
+			t.Errorf("%s: a disabled account shows another salt", encryption)
+		}
+	}
+}
+
+func TestUnknownNamesGetStableCredentialsThatMatchNothing(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	a, err := s.SCRAM(ctx, stranger, "", "nobody")
+	must(t, err)
+	b, err := s.SCRAM(ctx, stranger, "company.com", "NOBODY")
+	must(t, err)
+	other, err := s.SCRAM(ctx, stranger, "", "nobody2")
+	must(t, err)
+	if string(a.Salt) != string(b.Salt) || string(a.Salt) == string(other.Salt) || len(a.Salt) != scramSaltLen || a.Iterations != scramIterations {
+		t.Errorf("salts %x %x %x", a.Salt, b.Salt, other.Salt)
+	}
+	if authenticate(t, a, "") || authenticate(t, a, "pencil") {
+		t.Error("a name that does not exist logs in")
+	}
+	p.close(t, s)
+	s = p.open(t)
+	if c, err := s.SCRAM(ctx, stranger, "", "nobody"); err != nil || string(c.Salt) != string(a.Salt) {
+		t.Errorf("after a restart %x, %v", c.Salt, err)
+	}
+}
+
+func TestReversibleStoreShowsOnceSomePasswordIsKept(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;}")))
+	if s.Reversible() || s.HasReversible("") {
+		t.Error("reversible at first")
+	}
+	if _, ok, err := s.PlainPassword(ctx, stranger, "", "u"); ok || err != nil {
+		t.Errorf("%v %v", ok, err)
+	}
+	_, err := s.RevealPassword(ctx, "", "u")
+	wantKind(t, err, fault.Unsupported)
+	must(t, s.UpdateAccountDefaults(ctx, "", dict(t, "{PasswordEncryption=A-crpt;}")))
+	must(t, s.SetPassword(ctx, "", "u", "secret", false))
+	if !s.Reversible() || !s.HasReversible("") {
+		t.Error("not reversible")
+	}
+	if plain, ok, err := s.PlainPassword(ctx, stranger, "", "u"); plain != "secret" || !ok || err != nil {
+		t.Errorf("%q %v %v", plain, ok, err)
+	}
+	p.close(t, s)
+	s = p.open(t)
+	if !s.Reversible() {
+		t.Error("not reversible after a restart")
+	}
+	if plain, err := s.RevealPassword(ctx, "", "u"); plain != "secret" || err != nil {
+		t.Errorf("%q %v", plain, err)
+	}
+}
+
+func TestPasswordRulesHoldForUsers(t *testing.T) {
+	s := newStore(t)
+	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;MinPasswordLength=6;}")))
+	wantKind(t, s.SetPassword(ctx, "", "u", "short", true), fault.Invalid)
+	must(t, s.SetPassword(ctx, "", "u", "longer", true))
+	must(t, s.SetPassword(ctx, "", "u", "x", false))
+	must(t, s.VerifyPassword(ctx, "", "u", "x"))
+	wantKind(t, s.VerifyPassword(ctx, "", "u", "y"), fault.BadCredentials)
+	wantKind(t, s.VerifyPassword(ctx, "", "nobody", "y"), fault.NotFound)
+	wantKind(t, s.SetPassword(ctx, "", "u", strings.Repeat("x", 2000), false), fault.Invalid)
+	must(t, s.UpdateAccountSettings(ctx, "", "u", dict(t, "{PWDAllowed=NO;}")))
+	wantKind(t, s.SetPassword(ctx, "", "u", "longer", true), fault.Denied)
+	must(t, s.SetPassword(ctx, "", "u", "", false))
+	wantKind(t, s.VerifyPassword(ctx, "", "u", ""), fault.BadCredentials)
+}
+
+func TestSettingsThatWereReadCanBeWrittenBack(t *testing.T) {
+	s := newStore(t)
+	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;}")))
+	d, err := s.AccountSettings(ctx, "", "u")
+	must(t, err)
+	must(t, s.SetAccountSettings(ctx, "", "u", d))
+	must(t, s.VerifyPassword(ctx, "", "u", "right"))
+	must(t, s.UpdateAccountSettings(ctx, "", "u", dict(t, "{Password=default;}")))
+	wantKind(t, s.VerifyPassword(ctx, "", "u", "right"), fault.BadCredentials)
+}
+
+func TestLastLoginIsKept(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;}")))
+	_, err := s.CheckPassword(ctx, stranger, "", "u", "right")
+	must(t, err)
+	check := func() {
+		t.Helper()
+		info, err := s.AccountInfo(ctx, "", "u")
+		must(t, err)
+		if at, ok := info["LastLogin"].(dataformat.Time); !ok || time.Since(at.T) > time.Minute || info.String("LastAddress") != "192.0.2.1" {
+			t.Errorf("info %v", info)
+		}
+	}
+	check()
+	p.close(t, s)
+	s = p.open(t)
+	check()
+}
+
+func BenchmarkRememberedLogin(b *testing.B) {
+	s := newStore(b)
+	must(b, s.CreateAccount(ctx, "", "u", dict(b, "{Password=right;}")))
+	_, err := s.CheckPassword(ctx, stranger, "", "u", "right")
+	must(b, err)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.CheckPassword(ctx, stranger, "", "u", "right"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkWrongPassword(b *testing.B) {
+	s := newStore(b)
+	must(b, s.SetClientIPs(ctx, "0.0.0.0/0"))
+	must(b, s.CreateAccount(ctx, "", "u", dict(b, `{Password=right;FailedLoginFlow=("-1",1m);}`)))
+	for b.Loop() {
+		if _, err := s.CheckPassword(ctx, stranger, "", "u", "wrong"); err == nil {
+			b.Fatal("accepted")
+		}
+	}
+}
