@@ -1,0 +1,39 @@
+package auth
+
+import (
+	"context"
+	"crypto/md5" // RFC 1939 section 7 is built on it
+	"crypto/subtle"
+	"encoding/hex"
+	"strings"
+
+	"gatepost/accounts"
+	"gatepost/server/fault"
+)
+
+// APOP checks a login by a digest (RFC 1939 section 7): the hex MD5 of the token
+// of the greeting, with its angle brackets, and the password. It needs the
+// password itself. Errors as for Plain.
+func (a *Authenticator) APOP(ctx context.Context, p accounts.Peer, login, token, digest string) (*accounts.Account, error) {
+	const op = "auth.APOP"
+	who, err := a.resolve(ctx, p, login)
+	if err != nil {
+		return nil, err
+	}
+	password, ok, err := a.acc.PlainPassword(ctx, p, who.domain, who.name)
+	if err != nil && fault.KindOf(err).Temporary() {
+		return nil, err
+	}
+	sum := md5.Sum([]byte(token + password))
+	equal := subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum[:])), []byte(strings.ToLower(digest))) == 1
+	if !equal || !ok || err != nil || !who.known {
+		a.acc.LoginFailed(p, who.domain, who.name)
+		return nil, fault.New(op, fault.BadCredentials, "")
+	}
+	acc, err := a.acc.Account(ctx, who.domain, who.name)
+	if err != nil {
+		return nil, err
+	}
+	a.acc.LoginSucceeded(p, who.domain, who.name)
+	return acc, nil
+}

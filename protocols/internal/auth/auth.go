@@ -1,0 +1,152 @@
+// Package auth turns what a client says about itself into an account: SASL
+// mechanisms (RFC 4422) and plain logins, for every wire alike.
+//
+// # From a login name to an account
+//
+// A name without a domain belongs to the domain of the local address that the
+// client connected to, else to the Main Domain; "user%domain" is read like
+// "user@domain". The whole name then goes through the router as an Access
+// operation, so that aliases and records of the table work for logins as they
+// do for mail. Only a route that ends at an account of ours is a login.
+//
+// # What a stranger may learn
+//
+// Nothing. A name that leads nowhere takes the same steps as one that leads to
+// an account, down to the memory-hard function and the salts of SCRAM, under a
+// name that no account can have; the failure is BadCredentials in each case, as
+// it is for a blocked account and for a service that is switched off. The
+// directory decides all of that, counts failures and logs logins.
+//
+// # Mechanisms
+//
+//	SCRAM-SHA-256-PLUS  RFC 7677 with tls-exporter (RFC 9266)
+//	SCRAM-SHA-256       RFC 7677
+//	PLAIN               RFC 4616, where plain text may be sent
+//	LOGIN               draft-murchison-sasl-login, where plain text may be sent
+//	CRAM-MD5            RFC 2195, where the server holds reversible passwords
+//
+// tls-unique is not offered: it is unsafe and not defined for TLS 1.3.
+// tls-server-end-point is not offered either: crypto/tls doesn't tell a server
+// which of its certificates it showed.
+//
+// Errors carry their causes, and never a secret.
+package auth
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"strings"
+
+	"gatepost/accounts"
+	"gatepost/router"
+	"gatepost/router/address"
+	"gatepost/router/names"
+	"gatepost/server/fault"
+)
+
+// The mechanisms by their IANA names.
+const (
+	ScramPlus = "SCRAM-SHA-256-PLUS"
+	Scram     = "SCRAM-SHA-256"
+	Plain     = "PLAIN"
+	Login     = "LOGIN"
+	CramMD5   = "CRAM-MD5"
+)
+
+// MaxResponse is the longest base64 response that a wire has to take, without
+// its line end (RFC 4954 section 4.2, RFC 4422).
+const MaxResponse = 12288
+
+// Authenticator checks logins against the directory. It holds no state of its
+// own and serves all sessions.
+type Authenticator struct {
+	acc    *accounts.Store
+	router *router.Router
+	log    *slog.Logger
+}
+
+// New returns an Authenticator. The directory logs logins; log gets what only
+// a mechanism knows.
+func New(acc *accounts.Store, r *router.Router, log *slog.Logger) *Authenticator {
+	return &Authenticator{acc: acc, router: r, log: log}
+}
+
+// PlainAllowed tells whether the peer may send its password in plain text:
+// inside TLS and on the same machine.
+func (a *Authenticator) PlainAllowed(p accounts.Peer) bool {
+	return p.TLS || p.IP.IsLoopback()
+}
+
+// Mechanisms lists what the peer may use now, strongest first. state is nil
+// outside TLS.
+func (a *Authenticator) Mechanisms(p accounts.Peer, plainAllowed bool, state *tls.ConnectionState) []string {
+	list := make([]string, 0, 5)
+	if bindable(state) {
+		list = append(list, ScramPlus)
+	}
+	list = append(list, Scram)
+	if plainAllowed {
+		list = append(list, Plain, Login)
+	}
+	if a.acc.Reversible() {
+		list = append(list, CramMD5)
+	}
+	return list
+}
+
+// Plain checks a login name and a password, as given by a plain login command
+// or mechanism. Errors: BadCredentials, whatever the reason, and temporary kinds
+// when nobody can say now. The caller has checked PlainAllowed.
+func (a *Authenticator) Plain(ctx context.Context, p accounts.Peer, login, password string) (*accounts.Account, error) {
+	const op = "auth.Plain"
+	who, err := a.resolve(ctx, p, login)
+	if err != nil {
+		return nil, err
+	}
+	acc, err := a.acc.CheckPassword(ctx, p, who.domain, who.name, password)
+	if err != nil {
+		return nil, err
+	}
+	if !who.known {
+		return nil, fault.New(op, fault.BadCredentials, "")
+	}
+	return acc, nil
+}
+
+// identity is where a login name leads.
+type identity struct {
+	domain, name string
+	known        bool // leads to an account; else domain and name are no one's
+}
+
+// resolve finds the account of a login name. It fails only when the router
+// cannot tell.
+func (a *Authenticator) resolve(ctx context.Context, p accounts.Peer, login string) (identity, error) {
+	domain := a.acc.DomainForIP(p.LocalIP)
+	if domain == "" {
+		domain = a.acc.MainDomain()
+	}
+	// No object name starts with a question mark: this one is unknown to the
+	// directory in every domain, and stays the same for the same login.
+	nobody := identity{domain: domain, name: "?" + login}
+	if !strings.ContainsAny(login, "@%") {
+		login += "@" + domain
+	}
+	addr, err := address.Parse(login)
+	if err != nil || addr.IsNull() {
+		return nobody, nil
+	}
+	route, err := a.router.Route(ctx, names.Access, addr)
+	if err != nil {
+		if kind := fault.KindOf(err); kind.Temporary() && kind != fault.Disabled {
+			return nobody, fault.Wrap("auth.resolve", fault.Internal, err)
+		}
+		return nobody, nil
+	}
+	at := strings.LastIndexByte(route.Queue, '@')
+	if route.Module != router.LOCAL || route.Mailbox != "" || route.All || at < 1 {
+		return nobody, nil
+	}
+	return identity{domain: route.Queue[at+1:], name: route.Queue[:at], known: true}, nil
+}

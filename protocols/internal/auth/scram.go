@@ -1,0 +1,132 @@
+package auth
+
+import (
+	"bytes"
+	"crypto/tls"
+	"log/slog"
+	"strings"
+
+	"github.com/xdg-go/scram"
+
+	"gatepost/accounts"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+)
+
+// scramExchange is SCRAM-SHA-256 and, with plus, SCRAM-SHA-256-PLUS (RFC 5802,
+// RFC 7677). The conversation itself is the library's; the credentials are the
+// directory's, fake but stable for names that do not exist.
+type scramExchange struct {
+	exchange
+	plus bool
+	tls  *tls.ConnectionState
+	conv *scram.ServerConversation
+	who  identity
+	err  error // what the look-up said
+
+	proved *accounts.Account // who logs in once the client agrees
+}
+
+func (e *scramExchange) Next(response []byte) ([]byte, bool, error) {
+	const op = "auth.SCRAM"
+	switch e.steps++; e.steps {
+	case 1:
+		if response == nil {
+			e.steps = 0
+			return []byte{}, false, nil
+		}
+		challenge, err := e.begin(response)
+		switch {
+		case e.err != nil:
+			return nil, false, e.err
+		case err != nil:
+			return nil, false, fault.Wrap(op, fault.Invalid, err)
+		}
+		return []byte(challenge), false, nil
+	case 2:
+		challenge, err := e.conv.Step(string(response))
+		if err != nil || !e.conv.Valid() || !e.who.known {
+			if err != nil {
+				// The client hears the same whatever the reason; a binding that
+				// does not match means a third party in between.
+				e.log.LogAttrs(e.ctx, logs.LevelLowLevel, "SCRAM exchange failed",
+					slog.String(logs.AttrPeer, e.peer.IP.String()), slog.String(logs.AttrError, reason(err)))
+			}
+			e.acc.LoginFailed(e.peer, e.who.domain, e.who.name)
+			return nil, false, fault.New(op, fault.BadCredentials, "")
+		}
+		if err := e.succeed(); err != nil {
+			return nil, false, err
+		}
+		return []byte(challenge), false, nil
+	}
+	// The client has seen our proof and agrees by an empty response.
+	if len(response) != 0 || e.steps > 3 || e.proved == nil {
+		return nil, false, malformed(op, "response after the end of the exchange")
+	}
+	e.account = e.proved
+	return nil, true, nil
+}
+
+// begin takes client-first.
+func (e *scramExchange) begin(first []byte) (string, error) {
+	server, err := scram.SHA256.NewServer(e.credentials)
+	if err != nil {
+		return "", err
+	}
+	// A client that says "y" believes that we have no PLUS. Where we have, a
+	// third party has removed it from the list, and the library refuses.
+	binding, err := scram.NewTLSExporterBinding(e.tls)
+	switch {
+	case err == nil && e.plus:
+		e.conv = server.NewConversationWithChannelBindingRequired(binding)
+	case err == nil && !bytes.HasPrefix(first, []byte("p=")):
+		e.conv = server.NewConversationWithChannelBinding(binding)
+	default:
+		e.conv = server.NewConversation()
+	}
+	return e.conv.Step(string(first))
+}
+
+func (e *scramExchange) credentials(name string) (scram.StoredCredentials, error) {
+	if e.who, e.err = e.resolve(e.ctx, e.peer, name); e.err != nil {
+		return scram.StoredCredentials{}, e.err
+	}
+	stored, err := e.acc.SCRAM(e.ctx, e.peer, e.who.domain, e.who.name)
+	e.err = err
+	return scram.StoredCredentials{
+		KeyFactors: scram.KeyFactors{Salt: string(stored.Salt), Iters: stored.Iterations},
+		StoredKey:  stored.StoredKey,
+		ServerKey:  stored.ServerKey,
+	}, err
+}
+
+func (e *scramExchange) succeed() error {
+	acc, err := e.acc.Account(e.ctx, e.who.domain, e.who.name)
+	if err != nil {
+		return err
+	}
+	e.acc.LoginSucceeded(e.peer, e.who.domain, e.who.name)
+	if err := e.actAs(e.conv.AuthzID(), acc); err != nil {
+		return err
+	}
+	e.proved = acc
+	return nil
+}
+
+// reason shortens what the library says to its first part: the rest of some
+// messages is keying material.
+func reason(err error) string {
+	text, _, _ := strings.Cut(err.Error(), ":")
+	return text
+}
+
+// bindable tells whether a TLS connection has keying material to bind to: TLS
+// 1.3, or 1.2 with the extended master secret.
+func bindable(state *tls.ConnectionState) bool {
+	if state == nil {
+		return false
+	}
+	_, err := scram.NewTLSExporterBinding(state)
+	return err == nil
+}

@@ -1,0 +1,288 @@
+// Package listen accepts the connections of a wire and runs one session for
+// each: who may connect, how many at a time, TLS from the first byte, and an
+// orderly end.
+//
+// # A connection's life
+//
+//	accepted ── not in the listener's list ─────────────▶ closed without a word
+//	    │    ── over the limit of its IP or of the module ▶ Refuse, closed
+//	    ▼
+//	a goroutine of its own: TLS handshake if the listener has one, then handle
+//	    │    ── handle panics ──────────────────────────▶ logged, counted
+//	    ▼
+//	closed, its places in the limits given back
+//
+// Serve owns all of these goroutines and returns when the last one has ended.
+//
+// # Stop
+//
+// Stop is an order. When Serve's context is done, no connection is accepted
+// any more, the context that each handle got is canceled, and every session
+// that waits for its client wakes up: from then on reads end at once with
+// os.ErrDeadlineExceeded, whatever deadline the session sets, and writes have
+// StopGrace. So a session needs no goroutine to learn of the stop: a read that
+// fails asks ctx.Err, says 421 or BYE, and returns. A TLS close alert still
+// goes out.
+//
+// # Limits
+//
+// The limit per IP belongs to the listener; IPv6 addresses count by their /64,
+// since one host owns that many. It does not hold for Client IPs. The limit of
+// all sessions belongs to the module: its listeners share a Count.
+package listen
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+	"gatepost/server/settings"
+)
+
+const (
+	// StopGrace is how long a session may go on writing after a stop.
+	StopGrace = 5 * time.Second
+	// HandshakeTimeout bounds a TLS handshake. Sessions use it for STARTTLS too.
+	HandshakeTimeout = 30 * time.Second
+
+	refuseTimeout = 2 * time.Second
+	refusals      = 64 // under way at once; more are closed without a word
+)
+
+// Options say who may connect to a listener and what happens to the others.
+type Options struct {
+	// Listener has the mode of TLS, the list of addresses that may connect and
+	// the number of sessions per IP (0: no limit).
+	Listener settings.Listener
+	// MaxSessions is the limit of Count, asked at every connection so that a
+	// changed setting holds at once. Nil or a result below 1 means no limit.
+	MaxSessions func() int
+	// Count is what the listeners of one module share. Nil: a Count of its own.
+	Count *Count
+	// ClientIP tells the addresses for which the limit per IP does not hold.
+	ClientIP func(netip.Addr) bool
+	// Log carries the tag of the component.
+	Log *slog.Logger
+	// TLS is needed when the listener's mode is TLSImplicit.
+	TLS *tls.Config
+	// Refuse writes the wire's line for "too many" before the connection is
+	// closed. It is not called on a TLS listener: a stranger who is one too
+	// many is not worth a handshake.
+	Refuse func(net.Conn)
+}
+
+// Serve accepts connections from ln until ctx is done, and calls handle for
+// each in its own goroutine. The connection is closed when handle returns; it
+// is a *tls.Conn, handshake done, if the listener's mode is TLSImplicit. Serve
+// closes ln, and returns nil after a stop or the error that ended the
+// listener.
+func Serve(ctx context.Context, ln net.Listener, o Options, handle func(ctx context.Context, c net.Conn)) error {
+	if o.Listener.TLS == settings.TLSImplicit && o.TLS == nil {
+		ln.Close()
+		return fault.New("listen.Serve", fault.Unavailable, "TLS listener without a certificate")
+	}
+	if o.Count == nil {
+		o.Count = new(Count)
+	}
+	sessions, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := &server{Options: o, ctx: sessions, handle: handle, perIP: map[netip.Prefix]int{}, refusing: make(chan struct{}, refusals)}
+	unhook := context.AfterFunc(ctx, func() { ln.Close() })
+	defer unhook()
+	err := s.accept(ln)
+	ln.Close()
+	cancel()
+	s.wg.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// server is one call of Serve.
+type server struct {
+	Options
+	ctx      context.Context
+	handle   func(ctx context.Context, c net.Conn)
+	wg       sync.WaitGroup
+	refusing chan struct{}
+
+	mu    sync.Mutex
+	perIP map[netip.Prefix]int // sessions now; entries of 0 are removed
+}
+
+// accept runs until the listener is closed or broken. It never waits for a
+// client.
+func (s *server) accept(ln net.Listener) error {
+	const first, longest = 5 * time.Millisecond, time.Second
+	wait := time.Duration(0)
+	for {
+		c, err := ln.Accept()
+		switch {
+		case err == nil:
+			wait = 0
+			s.admit(c)
+		case s.ctx.Err() != nil:
+			return nil
+		case temporary(err):
+			// Out of descriptors or memory: sessions that end will free some.
+			// Without the wait this loop would take a whole processor.
+			if wait == 0 {
+				s.Log.Log(s.ctx, logs.LevelFailure, "cannot accept connections, trying again", logs.AttrError, err)
+			}
+			wait = min(max(2*wait, first), longest)
+			select {
+			case <-time.After(wait):
+			case <-s.ctx.Done():
+				return nil
+			}
+		default:
+			return fault.Wrap("listen.Serve", fault.Unavailable, err)
+		}
+	}
+}
+
+func temporary(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+		syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR, syscall.EPROTO, syscall.ENETDOWN, syscall.EHOSTUNREACH} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// admit starts a session or refuses the connection.
+func (s *server) admit(c net.Conn) {
+	remote, _ := Addrs(c)
+	if !s.Listener.Allow.Empty() && !s.Listener.Allow.Contains(remote) {
+		s.Count.refused.Add(1)
+		s.Log.Log(s.ctx, logs.LevelProblem, "connection refused: address not allowed", logs.AttrPeer, remote)
+		c.Close()
+		return
+	}
+	key, limited := s.prefix(remote)
+	if limited && !s.takeIP(key) {
+		s.refuse(c, remote, "connection refused: too many from this address")
+		return
+	}
+	limit := 0
+	if s.MaxSessions != nil {
+		limit = s.MaxSessions()
+	}
+	if !s.Count.take(limit) {
+		if limited {
+			s.giveIP(key)
+		}
+		s.refuse(c, remote, "connection refused: too many sessions")
+		return
+	}
+	s.wg.Go(func() {
+		defer func() {
+			s.Count.open.Add(-1)
+			if limited {
+				s.giveIP(key)
+			}
+		}()
+		s.session(c, remote)
+	})
+}
+
+// prefix returns what an address counts under, and whether it counts.
+func (s *server) prefix(ip netip.Addr) (netip.Prefix, bool) {
+	if s.Listener.PerIP <= 0 || !ip.IsValid() || (s.ClientIP != nil && s.ClientIP(ip)) {
+		return netip.Prefix{}, false
+	}
+	bits := 32
+	if ip.Is6() {
+		bits = 64
+	}
+	p, err := ip.WithZone("").Prefix(bits)
+	return p, err == nil
+}
+
+func (s *server) takeIP(p netip.Prefix) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.perIP[p] >= s.Listener.PerIP {
+		return false
+	}
+	s.perIP[p]++
+	return true
+}
+
+func (s *server) giveIP(p netip.Prefix) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.perIP[p]--; s.perIP[p] <= 0 {
+		delete(s.perIP, p)
+	}
+}
+
+func (s *server) refuse(c net.Conn, remote netip.Addr, why string) {
+	s.Count.refused.Add(1)
+	s.Log.Log(s.ctx, logs.LevelProblem, why, logs.AttrPeer, remote)
+	if s.Refuse == nil || s.Listener.TLS == settings.TLSImplicit {
+		c.Close()
+		return
+	}
+	select {
+	case s.refusing <- struct{}{}:
+	default:
+		c.Close()
+		return
+	}
+	s.wg.Go(func() {
+		defer func() { <-s.refusing }()
+		defer c.Close()
+		if c.SetDeadline(time.Now().Add(refuseTimeout)) == nil {
+			s.Refuse(c)
+		}
+	})
+}
+
+// session runs in the goroutine of the connection.
+func (s *server) session(raw net.Conn, remote netip.Addr) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.Count.crashed.Add(1)
+			s.Log.Log(s.ctx, logs.LevelCrash, "session crashed", logs.AttrPeer, remote, logs.AttrError, p, "stack", string(debug.Stack()))
+		}
+	}()
+	c, order := stoppable(raw)
+	defer c.Close()
+	unhook := context.AfterFunc(s.ctx, order.stop)
+	defer unhook()
+	if s.Listener.TLS == settings.TLSImplicit {
+		t := tls.Server(c, s.TLS)
+		if err := Handshake(t); err != nil {
+			s.Log.Log(s.ctx, logs.LevelProblem, "TLS handshake failed", logs.AttrPeer, remote, logs.AttrError, err)
+			return
+		}
+		defer t.Close()
+		c = t
+	}
+	s.handle(s.ctx, c)
+}
+
+// Handshake does the server side of a TLS handshake within HandshakeTimeout
+// and leaves the connection without a deadline.
+func Handshake(t *tls.Conn) error {
+	if err := t.SetDeadline(time.Now().Add(HandshakeTimeout)); err != nil {
+		return err
+	}
+	if err := t.Handshake(); err != nil {
+		return err
+	}
+	return t.SetDeadline(time.Time{})
+}

@@ -1,0 +1,84 @@
+package pwd
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"gatepost/router/address"
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+)
+
+// controlVerb begins the commands that exist on the control socket only:
+//
+//	GATEPOST CHECK                   an array with a line per finding
+//	GATEPOST ROUTE address [op]      a dictionary: Route or Error, Relay, Steps
+//	GATEPOST QUEUE LIST              an array with a dictionary per recipient
+const controlVerb = "GATEPOST"
+
+func (s *session) controlCommand(ctx context.Context, rest string) reply {
+	d := dataformat.NewDecoder(rest)
+	var v dataformat.Value
+	var err error
+	switch {
+	case d.Keyword("CHECK") && d.AtEnd():
+		v, err = arrayOf(s.server.admin.Check(ctx))
+	case d.Keyword("QUEUE") && d.Keyword("LIST") && d.AtEnd():
+		var list dataformat.Array
+		if list, err = s.server.admin.QueueList(ctx); list == nil {
+			list = dataformat.Array{}
+		}
+		v = list
+	case d.Keyword("ROUTE"):
+		v, err = s.explain(ctx, d)
+	default:
+		err = syntaxError("CHECK, ROUTE address or QUEUE LIST is expected")
+	}
+	if err != nil {
+		return s.failed(err)
+	}
+	return withData(v)
+}
+
+// explain answers how an address is routed, step by step, also when it leads
+// nowhere.
+func (s *session) explain(ctx context.Context, d *dataformat.Decoder) (dataformat.Value, error) {
+	text, err := d.Word()
+	if err != nil {
+		return nil, fault.Wrap("pwd.Route", fault.Invalid, err)
+	}
+	op, ok := operation(strings.TrimSpace(d.Rest()))
+	if !ok {
+		return nil, syntaxError("mail, access or signal is expected")
+	}
+	a, err := address.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	steps, route, err := s.server.router.Explain(ctx, op, a)
+	out := dataformat.Dict{}
+	list := make(dataformat.Array, len(steps))
+	for i, st := range steps {
+		list[i] = dataformat.Dict{
+			"From": dataformat.String(st.From), "To": dataformat.String(st.To), "Line": dataformat.String(strconv.Itoa(st.Line)),
+			"Text": dataformat.String(st.Text), "Relay": flagOf(st.Relay),
+		}
+	}
+	out["Steps"] = list
+	if err != nil {
+		out["Error"] = dataformat.String(fault.Text(err))
+		return out, nil
+	}
+	out["Route"] = routeArray(route)
+	out["Relay"] = flagOf(route.Relay)
+	out["Local"] = flagOf(route.Local())
+	return out, nil
+}
+
+func flagOf(b bool) dataformat.Value {
+	if b {
+		return dataformat.String("YES")
+	}
+	return dataformat.String("NO")
+}

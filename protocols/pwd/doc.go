@@ -1,0 +1,37 @@
+// Package pwd is the PWD wire on port 106: a password server (poppassd) with the
+// administrator's command line, as scripts know it.
+//
+// # Lines
+//
+// A command is one line, ended by LF or CRLF; an answer is one line with CRLF and
+// goes out in one write:
+//
+//	200 OK                   done
+//	300 please send the PASS more is needed
+//	201 {a=1;}               done, with data, after INLINE
+//	200 data follow          done; the data comes as text over several lines,
+//	                         with LF inside and CRLF at its very end
+//	5xx text                 not done
+//
+// There is no line that ends data: a reader parses the object. Verbs and keywords
+// are told apart without regard to case. Clients lean on details (exactly one
+// <...@...> in the greeting, exactly "data follow", no blanks in inline data);
+// quirks_test.go has them.
+//
+// # Commands
+//
+// table.go and its like name each command once, with its parameters, the right
+// that it needs, and what carries it out. syntax.go reads the parameters as the
+// table says, right.go compares rights, reply.go turns failures into codes.
+// Nothing is decided here: a command is one call into the directory, the router
+// or what the server passes in as Admin.
+//
+// # Sessions
+//
+// A session's goroutine owns the session. Before login lines are short and only
+// the commands of login.go work. An account may log in when its service PWD is
+// on. The control socket starts a session with all rights and without a login.
+//
+// Passwords stay out of the log: of a command its verb and the name that it is
+// about are logged, never its data.
+package pwd

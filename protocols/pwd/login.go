@@ -1,0 +1,230 @@
+package pwd
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"gatepost/accounts"
+	"gatepost/protocols/internal/auth"
+	"gatepost/protocols/internal/listen"
+	"gatepost/server/fault"
+)
+
+// sessionCommands work on the session itself, most of them before login too.
+// An error ends the session; the reply goes out first when the error is errQuit.
+var sessionCommands = map[string]func(s *session, ctx context.Context, rest string) (reply, error){
+	"USER":      (*session).userName,
+	"PASS":      (*session).password,
+	"APOP":      (*session).apop,
+	"AUTH":      (*session).authenticate,
+	"STLS":      (*session).startTLSNow,
+	"NEWPASS":   (*session).newPassword,
+	"INLINE":    (*session).setInline,
+	"NOTIMEOUT": (*session).setPatient,
+	"QUIT":      (*session).quit,
+}
+
+func (s *session) setInline(context.Context, string) (reply, error) {
+	s.inline = true
+	return replyOK, nil
+}
+
+// setPatient holds from the login on: strangers have their time limit.
+func (s *session) setPatient(context.Context, string) (reply, error) {
+	s.patient = true
+	return replyOK, nil
+}
+
+func (s *session) quit(context.Context, string) (reply, error) {
+	return reply{code: 200, text: "Gatepost PWD connection closed"}, errQuit
+}
+
+func bad(text string) (reply, error) { return reply{code: 500, text: text}, nil }
+
+// userName accepts any name: whether there is such an account shows in nothing.
+func (s *session) userName(_ context.Context, rest string) (reply, error) {
+	if s.loggedIn() {
+		return bad("already logged in")
+	}
+	name := strings.TrimSpace(rest)
+	if name == "" {
+		return bad("a name is expected")
+	}
+	s.user = strings.Trim(name, `"`)
+	return replySendPass, nil
+}
+
+// password takes the rest of the line as it is.
+func (s *session) password(ctx context.Context, rest string) (reply, error) {
+	if s.user == "" {
+		return bad("please send the USER first")
+	}
+	user := s.user
+	s.user = ""
+	if !s.server.auth.PlainAllowed(s.peer) {
+		return failure(fault.New("pwd.Pass", fault.TLSRequired, "")), nil
+	}
+	a, err := s.server.auth.Plain(ctx, s.peer, user, strings.TrimPrefix(rest, " "))
+	return s.login(a, err)
+}
+
+// apop is the login by a digest of the greeting's token and the password.
+func (s *session) apop(ctx context.Context, rest string) (reply, error) {
+	fields := strings.Fields(rest)
+	switch {
+	case s.loggedIn():
+		return bad("already logged in")
+	case len(fields) != 2:
+		return bad("a name and a digest are expected")
+	case s.token == "":
+		return failure(fault.New("pwd.APOP", fault.BadCredentials, "")), nil
+	}
+	a, err := s.server.auth.APOP(ctx, s.peer, strings.Trim(fields[0], `"`), s.token, fields[1])
+	return s.login(a, err)
+}
+
+// authenticate runs a SASL exchange: challenges are 300 lines in base64, the
+// answers lines in base64, * gives up.
+func (s *session) authenticate(ctx context.Context, rest string) (reply, error) {
+	fields := strings.Fields(rest)
+	switch {
+	case s.loggedIn():
+		return bad("already logged in")
+	case len(fields) == 0:
+		return bad("a mechanism is expected")
+	case strings.EqualFold(fields[0], "WEBUSER"):
+		// Sessions of the web interface that could vouch for a user do not exist.
+		return s.login(nil, fault.New("pwd.Auth", fault.BadCredentials, ""))
+	case len(fields) > 2:
+		return bad("unexpected parameter")
+	}
+	var state *tls.ConnectionState
+	if t, ok := s.conn.(*tls.Conn); ok {
+		cs := t.ConnectionState()
+		state = &cs
+	}
+	ex, err := s.server.auth.Start(ctx, fields[0], s.peer, state, s.server.acc.MainDomain())
+	if err != nil {
+		return failure(err), nil
+	}
+	var response []byte
+	if len(fields) == 2 {
+		if response, err = decode(fields[1]); err != nil {
+			return bad("bad base64")
+		}
+	}
+	a, err := s.exchange(ex, response)
+	var broken *brokenExchange
+	if errors.As(err, &broken) {
+		return reply{}, broken.err
+	}
+	return s.login(a, err)
+}
+
+// brokenExchange is the end of the connection in the middle of an exchange.
+type brokenExchange struct{ err error }
+
+func (b *brokenExchange) Error() string { return b.err.Error() }
+
+func (s *session) exchange(ex auth.Exchange, response []byte) (*accounts.Account, error) {
+	for {
+		challenge, done, err := ex.Next(response)
+		if err != nil {
+			return nil, err
+		}
+		if done {
+			return ex.Account(), nil
+		}
+		if err := s.answer(reply{code: 300, text: encode(challenge)}); err != nil {
+			return nil, &brokenExchange{err}
+		}
+		line, err := s.readLine()
+		if err != nil {
+			return nil, &brokenExchange{err}
+		}
+		if line == "*" {
+			return nil, fault.New("pwd.Auth", fault.Invalid, "authentication canceled")
+		}
+		if response, err = decode(line); err != nil {
+			return nil, fault.New("pwd.Auth", fault.Invalid, "bad base64")
+		}
+	}
+}
+
+// encode prints a challenge; an empty one is "=", since the text of an answer must
+// not be empty.
+func encode(b []byte) string {
+	if len(b) == 0 {
+		return "="
+	}
+	return base64.StdEncoding.EncodeToString(b)
+}
+
+// decode reads a response; "=" is an empty one.
+func decode(s string) ([]byte, error) {
+	s = strings.TrimSpace(s)
+	if s == "=" || s == "" {
+		return []byte{}, nil
+	}
+	return base64.StdEncoding.DecodeString(s)
+}
+
+// login answers the outcome of a login.
+func (s *session) login(a *accounts.Account, err error) (reply, error) {
+	if err == nil {
+		s.account, s.user, s.failures = a, "", 0
+		return replyLogin, nil
+	}
+	if s.failures++; s.failures >= maxFailures {
+		return failure(err), fmt.Errorf("%w after %d failed logins", errQuit, s.failures)
+	}
+	return s.failed(err), nil
+}
+
+// startTLSNow turns the connection to TLS. Nothing that was sent before counts
+// afterwards.
+func (s *session) startTLSNow(ctx context.Context, _ string) (reply, error) {
+	config := (*tls.Config)(nil)
+	if s.startTLS && !s.peer.TLS {
+		config = s.server.tls()
+	}
+	switch {
+	case config == nil:
+		return bad("STLS is not available")
+	case s.loggedIn():
+		return bad("already logged in")
+	case s.in.Buffered() > 0:
+		// Commands that came with STLS were not protected: an attacker's.
+		return reply{code: 500, text: "nothing may follow STLS"}, errQuit
+	}
+	if err := s.answer(replyOK); err != nil {
+		return reply{}, err
+	}
+	t := tls.Server(s.conn, config)
+	if err := listen.Handshake(t); err != nil {
+		return reply{}, fmt.Errorf("TLS: %w", err)
+	}
+	s.conn = t
+	s.in.Reset(t)
+	s.peer.TLS = true
+	s.user, s.inline, s.patient = "", false, false
+	s.started = time.Now()
+	return reply{}, nil
+}
+
+// newPassword changes the own password to the rest of the line.
+func (s *session) newPassword(ctx context.Context, rest string) (reply, error) {
+	if s.account == nil {
+		return failure(fault.New("pwd.NewPass", fault.AuthRequired, "")), nil
+	}
+	a := s.account
+	if err := s.server.acc.SetPassword(ctx, a.Domain, a.Name, strings.TrimPrefix(rest, " "), true); err != nil {
+		return s.failed(err), nil
+	}
+	return replyOK, nil
+}

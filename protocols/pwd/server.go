@@ -1,0 +1,89 @@
+package pwd
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync/atomic"
+
+	"gatepost/accounts"
+	"gatepost/protocols/internal/auth"
+	"gatepost/protocols/internal/listen"
+	"gatepost/router"
+	"gatepost/server/logs"
+	"gatepost/server/settings"
+)
+
+// Server is the PWD module.
+type Server struct {
+	cfg      *settings.Live[Settings]
+	acc      *accounts.Store
+	router   *router.Router
+	auth     *auth.Authenticator
+	admin    Admin
+	tls      func() *tls.Config
+	log      *slog.Logger
+	commands map[string]*compiled
+	count    listen.Count
+	sessions atomic.Uint64 // numbers them
+}
+
+// New makes the module. tls returns the configuration for STLS; where it returns
+// nil there is no STLS.
+func New(cfg *settings.Live[Settings], acc *accounts.Store, r *router.Router, admin Admin, tls func() *tls.Config, log *slog.Logger) (*Server, error) {
+	commands, err := compile()
+	if err != nil {
+		return nil, fmt.Errorf("pwd.New: %w", err)
+	}
+	return &Server{
+		cfg: cfg, acc: acc, router: r, auth: auth.New(acc, r, log), admin: admin, tls: tls, log: log, commands: commands,
+	}, nil
+}
+
+// Serve accepts connections until ctx is done and the sessions have ended.
+func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener) error {
+	o := listen.Options{
+		Listener:    l,
+		MaxSessions: func() int { return s.cfg.Get().MaxSessions },
+		Count:       &s.count,
+		ClientIP:    s.acc.ClientIP,
+		Log:         logs.Component(s.log, "PWD"),
+		Refuse: func(c net.Conn) {
+			// The peer is turned away; whether it reads why is its affair.
+			_, _ = io.WriteString(c, "501 too many connections, try again later\r\n")
+		},
+	}
+	if l.TLS == settings.TLSImplicit {
+		o.TLS = s.tls()
+	}
+	return listen.Serve(ctx, ln, o, func(ctx context.Context, c net.Conn) { s.serve(ctx, c, l) })
+}
+
+// serve runs one session.
+func (s *Server) serve(ctx context.Context, c net.Conn, l settings.Listener) {
+	remote, local := listen.Addrs(c)
+	_, secure := c.(*tls.Conn)
+	n := s.sessions.Add(1)
+	ses := &session{
+		server: s, conn: c, number: n,
+		peer:     accounts.Peer{IP: remote, LocalIP: local, TLS: secure, Service: "PWD"},
+		startTLS: l.TLS == settings.TLSStart,
+		log:      logs.Session(s.log, "PWD", n, "["+remote.String()+"]"),
+	}
+	ses.run(ctx)
+}
+
+// ServeControl runs one session on the control socket: whoever can open it owns
+// the base directory, and acts as postmaster without a login. There is no
+// greeting token, no time limit and no STLS; the commands of control.go are added.
+func (s *Server) ServeControl(ctx context.Context, c net.Conn) {
+	n := s.sessions.Add(1)
+	ses := &session{
+		server: s, conn: c, number: n, control: true, patient: true,
+		log: logs.Session(s.log, "PWD", n, "[control]"),
+	}
+	ses.run(ctx)
+}

@@ -1,0 +1,269 @@
+package pwd
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"gatepost/accounts"
+	"gatepost/protocols/internal/auth"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+)
+
+// Limits of a session.
+const (
+	maxLineBefore = 4 << 10  // before login, with its end
+	maxLine       = 10 << 20 // after login
+	maxFailures   = 10       // failed logins; then the connection is closed
+	maxConfused   = 100      // lines in a row that are no command
+	writeTimeout  = 2 * time.Minute
+	loginTimeout  = 2 * time.Minute // from the greeting to the login
+)
+
+// session is one connection. Its goroutine owns it.
+type session struct {
+	server   *Server
+	conn     net.Conn
+	in       *bufio.Reader
+	out      []byte // reused for answers
+	number   uint64
+	peer     accounts.Peer
+	log      *slog.Logger
+	startTLS bool
+	control  bool // the control socket: all rights, no login
+
+	account  *accounts.Account // who is logged in; nil before, and on the control socket
+	token    string            // of the greeting, for APOP
+	user     string            // of USER, for PASS
+	inline   bool
+	patient  bool // NOTIMEOUT
+	failures int
+	confused int
+	started  time.Time
+	after    func() // runs once the answer is out
+}
+
+// errQuit ends a session in good order.
+var errQuit = errors.New("the client has quit")
+
+func (s *session) run(ctx context.Context) {
+	s.in = bufio.NewReaderSize(s.conn, 4<<10)
+	s.started = time.Now()
+	s.log.Log(ctx, logs.LevelLowLevel, "connected")
+	err := s.greet()
+	for err == nil {
+		err = s.step(ctx)
+	}
+	switch {
+	case ctx.Err() != nil:
+		err = s.answer(reply{code: 501, text: "server is shutting down"})
+		s.log.Log(ctx, logs.LevelLowLevel, "stopped", logs.AttrError, err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		// The client may be gone; then the goodbye is lost too.
+		_ = s.answer(reply{code: 501, text: "connection timed out"})
+		s.log.Log(ctx, logs.LevelLowLevel, "timed out")
+	default:
+		s.log.Log(ctx, logs.LevelLowLevel, "closed", logs.AttrError, err)
+	}
+}
+
+// greet sends the first line. The token in it is for APOP, so it is there only
+// when some password can be used for that: clients that see it try APOP first and
+// nothing else.
+func (s *session) greet() error {
+	host := s.server.acc.MainDomain()
+	text := fmt.Sprintf("Gatepost at %s PWD Server %s ready", host, s.server.admin.Version())
+	if !s.control && s.server.acc.Reversible() {
+		s.token = string(auth.Challenge(host))
+		text += " " + s.token
+	}
+	return s.answer(reply{code: 200, text: text})
+}
+
+// step reads one command and answers it.
+func (s *session) step(ctx context.Context) error {
+	line, err := s.readLine()
+	switch {
+	case errors.Is(err, errTooLong) && s.loggedIn():
+		return s.answer(reply{code: 500, text: "line is too long"})
+	case errors.Is(err, errTooLong):
+		return errors.Join(s.answer(reply{code: 500, text: "line is too long"}), err)
+	case err != nil:
+		return err
+	}
+	verb, rest := splitVerb(line)
+	var r reply
+	if own, ok := sessionCommands[verb]; ok {
+		r, err = own(s, ctx, rest)
+	} else {
+		r = s.other(ctx, verb, rest)
+	}
+	if err == nil || errors.Is(err, errQuit) {
+		err = errors.Join(s.answer(r), err)
+	}
+	if s.after != nil {
+		after := s.after
+		s.after = nil
+		after()
+	}
+	if err == nil && s.confused > maxConfused {
+		return errors.New("too many lines that are no command")
+	}
+	return err
+}
+
+// other carries out a command of the table.
+func (s *session) other(ctx context.Context, verb, rest string) reply {
+	known := s.server.commands[verb] != nil || s.control && verb == controlVerb
+	if known {
+		s.confused = 0
+	} else {
+		s.confused++
+	}
+	switch {
+	case !s.loggedIn() && (known || notYet[verb]):
+		return failure(fault.New("pwd.Login", fault.AuthRequired, ""))
+	case s.control && verb == controlVerb:
+		return s.controlCommand(ctx, rest)
+	}
+	return s.execute(ctx, verb, rest)
+}
+
+func (s *session) loggedIn() bool { return s.control || s.account != nil }
+
+// domain is the domain that names without one belong to: that of who is logged in.
+func (s *session) domain() string {
+	if s.account != nil {
+		return s.account.Domain
+	}
+	return s.server.acc.MainDomain()
+}
+
+// rights are the present rights of who is logged in.
+func (s *session) rights() (accounts.Rights, error) {
+	if s.control {
+		return s.server.acc.MasterRights(), nil
+	}
+	return s.server.acc.RightsOf(s.account)
+}
+
+// failed answers an error and logs its cause when it is ours.
+func (s *session) failed(err error) reply {
+	switch fault.KindOf(err) {
+	case fault.Internal, fault.Corrupt, fault.NoSpace, fault.Unavailable:
+		s.log.Log(context.Background(), logs.LevelFailure, "command failed", logs.AttrError, err)
+	}
+	return failure(err)
+}
+
+// logCommand records that a command was carried out: what it changed and for
+// whom, never its data.
+func (s *session) logCommand(c *call, read bool, err error) {
+	level := logs.LevelMajor
+	if read || err != nil {
+		level = logs.LevelLowLevel
+	}
+	who, object := "control", c.target.domain
+	if s.account != nil {
+		who = s.account.Address()
+	}
+	if c.target.name != "" {
+		object = c.target.name + "@" + object
+	}
+	attrs := []slog.Attr{slog.String(logs.AttrAccount, who), slog.String("command", c.verb), slog.String("target", object)}
+	if err != nil {
+		attrs = append(attrs, slog.String(logs.AttrError, fault.KindOf(err).String()))
+	}
+	s.log.LogAttrs(c, level, "command", attrs...)
+}
+
+// answer sends one reply in one write.
+func (s *session) answer(r reply) error {
+	if r.code == 0 {
+		return nil
+	}
+	s.out = appendReply(s.out[:0], r, s.inline)
+	if err := s.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	_, err := s.conn.Write(s.out)
+	if cap(s.out) > 64<<10 {
+		s.out = nil // one long answer must not keep its memory
+	}
+	return err
+}
+
+var errTooLong = errors.New("line is too long")
+
+// readLine reads a line without its end. A line that is too long is read to its
+// end and dropped.
+func (s *session) readLine() (string, error) {
+	if err := s.conn.SetReadDeadline(s.deadline()); err != nil {
+		return "", err
+	}
+	limit := maxLineBefore
+	if s.loggedIn() {
+		limit = maxLine
+	}
+	var long []byte // what did not fit into the reader's buffer
+	for {
+		part, err := s.in.ReadSlice('\n')
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return "", err
+		}
+		if len(long)+len(part) > limit {
+			return "", s.dropLine(err)
+		}
+		if err == nil && long == nil {
+			return trimEnd(part), nil
+		}
+		long = append(long, part...)
+		if err == nil {
+			return trimEnd(long), nil
+		}
+	}
+}
+
+// dropLine reads the rest of a line that is too long. Before login the session
+// ends anyway, and nothing more is read.
+func (s *session) dropLine(err error) error {
+	for s.loggedIn() && errors.Is(err, bufio.ErrBufferFull) {
+		_, err = s.in.ReadSlice('\n')
+	}
+	if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+		return err
+	}
+	return errTooLong
+}
+
+func trimEnd(line []byte) string {
+	line = line[:len(line)-1]
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	return string(line)
+}
+
+// deadline is until when the next line has to come.
+func (s *session) deadline() time.Time {
+	idle := s.server.cfg.Get().Timeout
+	switch {
+	case !s.loggedIn():
+		end := s.started.Add(loginTimeout)
+		if idle > 0 {
+			if d := time.Now().Add(idle.Duration()); d.Before(end) {
+				return d
+			}
+		}
+		return end
+	case s.patient || idle < 0:
+		return time.Time{}
+	}
+	return time.Now().Add(idle.Duration())
+}

@@ -1,0 +1,124 @@
+package relay
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+
+	"gatepost/queue"
+)
+
+// copyMessage sends the message with dot-stuffing and the final dot (RFC 5321
+// section 4.5.2). Line ends that are not CRLF are made so: a bare CR or LF could
+// end the message early for a server that is less strict.
+func (c *conn) copyMessage(it *queue.Item) error {
+	d := dotWriter{w: c.w, start: true}
+	err := c.copyFile(it, func(p []byte) error {
+		d.write(p)
+		return d.err
+	})
+	if err != nil {
+		return err
+	}
+	d.end()
+	if d.err != nil {
+		return d.err
+	}
+	return c.w.Flush()
+}
+
+// copyFile passes the message to a function in pieces, each within the time
+// limit of a block.
+func (c *conn) copyFile(it *queue.Item, piece func(p []byte) error) error {
+	f, err := os.Open(it.File)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	src := io.NewSectionReader(f, it.Offset, it.Size)
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := src.Read(buf)
+		if n > 0 {
+			if err := c.net.SetWriteDeadline(c.deadline(c.limits.block)); err != nil {
+				return err
+			}
+			if err := piece(buf[:n]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// dotWriter stuffs dots and makes all line ends CRLF.
+type dotWriter struct {
+	w     *bufio.Writer
+	start bool // at the start of a line
+	cr    bool // the last byte was a CR that is not written yet
+	err   error
+}
+
+func (d *dotWriter) write(p []byte) {
+	for len(p) > 0 && d.err == nil {
+		if d.cr {
+			d.cr = false
+			if p[0] == '\n' {
+				p = p[1:]
+			}
+			d.newLine()
+			continue
+		}
+		if d.start {
+			d.start = false
+			if p[0] == '.' {
+				d.put(".")
+			}
+		}
+		end := bytes.IndexAny(p, "\r\n")
+		if end < 0 {
+			d.bytes(p)
+			return
+		}
+		d.bytes(p[:end])
+		if p[end] == '\r' {
+			d.cr = true
+		} else {
+			d.newLine()
+		}
+		p = p[end+1:]
+	}
+}
+
+func (d *dotWriter) newLine() {
+	d.put("\r\n")
+	d.start = true
+}
+
+// end writes what ends the message.
+func (d *dotWriter) end() {
+	if d.cr || !d.start {
+		d.cr = false
+		d.newLine()
+	}
+	d.put(".\r\n")
+}
+
+func (d *dotWriter) put(s string) {
+	if _, err := d.w.WriteString(s); err != nil && d.err == nil {
+		d.err = err
+	}
+}
+
+func (d *dotWriter) bytes(p []byte) {
+	if _, err := d.w.Write(p); err != nil && d.err == nil {
+		d.err = err
+	}
+}

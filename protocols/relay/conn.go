@@ -1,0 +1,319 @@
+package relay
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// hop is where a connection leads, and how it is made.
+type hop struct {
+	host Host
+	tls  string // a value of Settings.SmartHostTLS
+}
+
+func (h hop) address() string {
+	port := h.host.Port
+	switch {
+	case port != 0:
+	case h.tls == "Implicit":
+		port = portSMTPS
+	default:
+		port = portSMTP
+	}
+	return net.JoinHostPort(h.host.Name, strconv.Itoa(port))
+}
+
+// conn is one SMTP session with a hop, ready for a transaction. It belongs to
+// one goroutine.
+type conn struct {
+	hop   hop
+	net   net.Conn
+	r     *bufio.Reader
+	w     *bufio.Writer
+	ext   extensions
+	used  bool // a transaction was made
+	clean bool // and it ended so that no RSET is needed
+
+	limits timeouts
+	ends   atomic.Int64 // Unix nanoseconds after which nothing may last; 0: no such time
+}
+
+// stopGrace is how long a transaction may go on when the server stops: enough
+// for the reply to a final dot that is on its way.
+const stopGrace = 3 * time.Second
+
+// obey makes the connection end soon after ctx, until release is called.
+func (c *conn) obey(ctx context.Context) (release func()) {
+	stop := context.AfterFunc(ctx, func() {
+		end := time.Now().Add(stopGrace)
+		c.ends.Store(end.UnixNano())
+		c.net.SetDeadline(end)
+	})
+	return func() { stop() }
+}
+
+// deadline is when a step has to be over that may take limit.
+func (c *conn) deadline(limit time.Duration) time.Time {
+	t := time.Now().Add(limit)
+	if n := c.ends.Load(); n != 0 && t.UnixNano() > n {
+		return time.Unix(0, n)
+	}
+	return t
+}
+
+// extensions is what the peer offered.
+type extensions struct {
+	pipelining, eightBit, binary, chunking, utf8, dsn, startTLS, size bool
+	maxSize                                                           int64
+	rcptMax                                                           int
+}
+
+// refusal is a reply that ended the attempt to get a connection.
+type refusal struct {
+	stage string
+	reply reply
+}
+
+func (r *refusal) Error() string { return r.stage + ": " + r.reply.String() }
+
+// dialer opens connections.
+type dialer struct {
+	limits timeouts
+	helo   func() string
+	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	config func(server string, verify bool) *tls.Config
+}
+
+func newDialer(helo func() string) *dialer {
+	var d net.Dialer
+	return &dialer{limits: standardTimeouts, helo: helo, dial: d.DialContext, config: clientTLS}
+}
+
+// clientTLS is the TLS configuration towards a server. Without verification
+// encryption still keeps passive listeners out (RFC 7435).
+func clientTLS(server string, verify bool) *tls.Config {
+	return &tls.Config{ServerName: server, InsecureSkipVerify: !verify, MinVersion: tls.VersionTLS12}
+}
+
+// connect opens a connection and says EHLO. When encryption is only wanted and
+// does not come about, it is tried once more without.
+func (d *dialer) connect(ctx context.Context, h hop) (*conn, error) {
+	c, err := d.open(ctx, h)
+	var failed *tlsError
+	if h.tls == "If Offered" && errors.As(err, &failed) && ctx.Err() == nil {
+		clear := h
+		clear.tls = "Never"
+		if c, err = d.open(ctx, clear); err == nil {
+			c.hop = h
+		}
+	}
+	return c, err
+}
+
+// tlsError is a failure of encryption, after which clear text may do.
+type tlsError struct{ err error }
+
+func (e *tlsError) Error() string { return "TLS: " + e.err.Error() }
+func (e *tlsError) Unwrap() error { return e.err }
+
+func (d *dialer) open(ctx context.Context, h hop) (c *conn, err error) {
+	dialing, cancel := context.WithTimeout(ctx, d.limits.dial)
+	raw, err := d.dial(dialing, "tcp", h.address())
+	cancel()
+	if err != nil {
+		return nil, err
+	}
+	c = &conn{hop: h, net: raw, limits: d.limits}
+	release := c.obey(ctx)
+	defer func() {
+		release()
+		if err != nil {
+			raw.Close()
+		}
+	}()
+	if h.tls == "Implicit" {
+		if err := c.handshake(ctx, d.config(h.host.Name, true)); err != nil {
+			return nil, err
+		}
+	}
+	c.buffers()
+	if err := c.greet(d.helo()); err != nil {
+		return nil, err
+	}
+	switch {
+	case h.tls == "Required" && !c.ext.startTLS:
+		return nil, errors.New("TLS is required and not offered")
+	case (h.tls == "Required" || h.tls == "If Offered") && c.ext.startTLS:
+		if err := c.startTLS(ctx, d.config(h.host.Name, h.tls == "Required")); err != nil {
+			return nil, err
+		}
+		return c, c.hello(d.helo())
+	}
+	return c, nil
+}
+
+func (c *conn) buffers() {
+	c.r = bufio.NewReaderSize(c.net, 4<<10)
+	c.w = bufio.NewWriterSize(c.net, 16<<10)
+}
+
+// greet reads the greeting and says EHLO.
+func (c *conn) greet(helo string) error {
+	rep, err := c.read(c.limits.greeting)
+	if err != nil {
+		return fmt.Errorf("greeting: %w", err)
+	}
+	if rep.code != 220 {
+		return &refusal{"greeting", rep}
+	}
+	return c.hello(helo)
+}
+
+// hello says EHLO, or HELO to a server that does not know it.
+func (c *conn) hello(name string) error {
+	rep, err := c.command(c.limits.greeting, "EHLO "+name)
+	if err != nil {
+		return fmt.Errorf("EHLO: %w", err)
+	}
+	c.ext = extensions{}
+	if rep.code/100 == 5 {
+		if rep, err = c.command(c.limits.greeting, "HELO "+name); err != nil {
+			return fmt.Errorf("HELO: %w", err)
+		}
+	} else {
+		c.ext.read(rep.lines)
+	}
+	if rep.code != 250 {
+		return &refusal{"EHLO", rep}
+	}
+	return nil
+}
+
+// read takes the lines of an EHLO reply in; the first is a greeting.
+func (e *extensions) read(lines []string) {
+	for _, line := range lines[min(1, len(lines)):] {
+		word, args, _ := strings.Cut(line, " ")
+		switch strings.ToUpper(word) {
+		case "PIPELINING":
+			e.pipelining = true
+		case "8BITMIME":
+			e.eightBit = true
+		case "BINARYMIME":
+			e.binary = true
+		case "CHUNKING":
+			e.chunking = true
+		case "SMTPUTF8":
+			e.utf8 = true
+		case "DSN":
+			e.dsn = true
+		case "STARTTLS":
+			e.startTLS = true
+		case "SIZE":
+			e.size = true
+			if n, err := strconv.ParseInt(strings.TrimSpace(args), 10, 64); err == nil && n > 0 {
+				e.maxSize = n
+			}
+		case "LIMITS": // RFC 9422
+			for _, limit := range strings.Fields(args) {
+				name, value, _ := strings.Cut(limit, "=")
+				if n, err := strconv.Atoi(value); err == nil && n > 0 && strings.EqualFold(name, "RCPTMAX") {
+					e.rcptMax = n
+				}
+			}
+		}
+	}
+}
+
+func (c *conn) startTLS(ctx context.Context, config *tls.Config) error {
+	rep, err := c.command(c.limits.mail, "STARTTLS")
+	if err != nil {
+		return &tlsError{err}
+	}
+	if rep.code != 220 {
+		return &tlsError{&refusal{"STARTTLS", rep}}
+	}
+	if c.r.Buffered() > 0 {
+		return &tlsError{errors.New("the server sent more before encryption")}
+	}
+	if err := c.handshake(ctx, config); err != nil {
+		return err
+	}
+	c.buffers()
+	return nil
+}
+
+func (c *conn) handshake(ctx context.Context, config *tls.Config) error {
+	secure := tls.Client(c.net, config)
+	limited, cancel := context.WithTimeout(ctx, c.limits.mail)
+	defer cancel()
+	if err := secure.HandshakeContext(limited); err != nil {
+		return &tlsError{err}
+	}
+	c.net = secure
+	return nil
+}
+
+// command sends one command and reads its reply.
+func (c *conn) command(limit time.Duration, line string) (reply, error) {
+	if err := c.send(limit, line); err != nil {
+		return reply{}, err
+	}
+	return c.read(limit)
+}
+
+// send writes commands to the peer.
+func (c *conn) send(limit time.Duration, lines ...string) error {
+	if err := c.net.SetWriteDeadline(c.deadline(limit)); err != nil {
+		return err
+	}
+	for _, line := range lines {
+		c.w.WriteString(line)
+		c.w.WriteString("\r\n")
+	}
+	return c.w.Flush()
+}
+
+// read reads one reply.
+func (c *conn) read(limit time.Duration) (reply, error) {
+	if err := c.net.SetReadDeadline(c.deadline(limit)); err != nil {
+		return reply{}, err
+	}
+	return readReply(c.r)
+}
+
+// usable reports whether an idle connection can take another transaction: a
+// server that said something in the meantime, such as 421, is leaving.
+func (c *conn) usable() bool {
+	if c.r.Buffered() > 0 {
+		return false
+	}
+	if err := c.net.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		return false
+	}
+	_, err := c.r.Peek(1)
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// quit ends the session politely.
+func (c *conn) quit() {
+	if c.send(c.limits.quit, "QUIT") == nil {
+		c.read(c.limits.quit)
+	}
+	c.net.Close()
+}
+
+// isIP reports whether a host is an IP address.
+func isIP(name string) bool {
+	_, err := netip.ParseAddr(name)
+	return err == nil
+}

@@ -1,0 +1,40 @@
+// Package relay passes mail on to other servers: it is the transport of the
+// SMTP queues, and the SMTP client.
+//
+// # Where to
+//
+// Mail goes to the smart host of the settings. A route that names its host (an
+// address literal, a Router record with ._via) goes to that host directly. There
+// is no MX look-up. Without a smart host the mail waits: the queue is delayed
+// with the text "no smart host is set", unless the settings say that such mail
+// is returned.
+//
+// # Words
+//
+// A hop is a host and port to connect to. A connection is one SMTP session with a
+// hop; it carries many transactions, one for each message of a batch, and is kept
+// for two seconds after a batch for the next one. A stage is a step of the
+// dialogue with a time limit of its own (RFC 5321 section 4.5.3.2).
+//
+// # What follows from a reply
+//
+//	no connection, greeting or EHLO 4xx, 421     the queue waits
+//	greeting or EHLO 5xx                          the recipients fail
+//	MAIL 4xx / 5xx                                the message waits / fails
+//	RCPT 4xx / 5xx                                the recipient waits / fails
+//	DATA or final dot 4xx / 5xx                   the message waits / fails
+//	connection lost after the final dot           the message waits, and may arrive twice
+//
+// With PIPELINING, MAIL, all RCPT and DATA are sent at once (RFC 2920). A message
+// with at least one accepted recipient is sent; after a DATA that was accepted
+// without one, an empty message is ended and its reply ignored.
+//
+// # Limits
+//
+// A reply has at most 100 lines of 2,000 bytes; more ends the connection. The body is
+// read from the queue file and never held in memory. Bytes after the reply to
+// STARTTLS end the connection: they were not protected (RFC 3207 section 6).
+//
+// RFC 5321, 1870 (SIZE), 2920 (PIPELINING), 3207 (STARTTLS), 3461 (DSN), 6152
+// (8BITMIME), 6531 (SMTPUTF8).
+package relay

@@ -1,0 +1,123 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"gatepost/queue"
+	"gatepost/server/dataformat"
+	"gatepost/server/settings"
+)
+
+// Settings of sending.
+type Settings struct {
+	settings.Kept
+	SmartHost       Host            `key:"SmartHost" level:"basic" since:"0.1" help:"host that takes all mail for elsewhere, as host or host:port; empty for none"`
+	SmartHostTLS    string          `key:"SmartHostTLS" default:"If Offered" values:"Never|If Offered|Required|Implicit" level:"basic" since:"0.1" help:"encryption towards the smart host; Required and Implicit verify its certificate"`
+	WithoutHost     string          `key:"WithoutSmartHost" default:"Wait" values:"Wait|Return" level:"advanced" since:"0.1" help:"what happens to mail for elsewhere while no smart host is set"`
+	HELOName        string          `key:"HELOName" level:"advanced" since:"0.1" help:"name in EHLO; empty for the Main Domain"`
+	Channels        int             `key:"Channels" default:"50" level:"advanced" since:"0.1" help:"outgoing connections; 0 stops sending"`
+	ChannelsPerHost int             `key:"ChannelsPerHost" default:"5" level:"advanced" since:"0.1" help:"connections for one queue"`
+	Backlog         int             `key:"NewChannelIfLonger" default:"10" unit:"messages" level:"advanced" since:"0.1" help:"messages that have to wait for each connection before another is opened"`
+	First           queue.Delays    `key:"RetryFirst" default:"1m, 5m, 15m" level:"advanced" since:"0.1" help:"intervals after the first attempts"`
+	Every           settings.Period `key:"RetryEvery" default:"30m" level:"basic" since:"0.1" help:"retry interval after the first attempts"`
+	EveryFor        settings.Period `key:"RetryEveryFor" default:"4h" level:"basic" since:"0.1" help:"age of a message until which RetryEvery applies"`
+	Then            settings.Period `key:"RetryThenEvery" default:"2h" level:"basic" since:"0.1" help:"retry interval after that"`
+	Expire          settings.Period `key:"RetryFor" default:"5d" level:"basic" since:"0.1" help:"age at which a message that could not be sent is returned"`
+	Warn            queue.Delays    `key:"SendWarningsAfter" default:"4h, 24h" level:"basic" since:"0.1" help:"ages at which the sender is told that a message is delayed"`
+}
+
+// Validate checks the values together.
+func (s *Settings) Validate() error {
+	if s.Channels < 0 || s.ChannelsPerHost < 1 || s.Backlog < 1 {
+		return errors.New("Channels, ChannelsPerHost, NewChannelIfLonger: a number is out of range")
+	}
+	return nil
+}
+
+// Policy says how the SMTP queues are run.
+func (t *Transport) Policy() queue.Policy {
+	s := t.settings.Get()
+	return queue.Policy{
+		Workers: s.Channels, PerQueue: s.ChannelsPerHost, Backlog: s.Backlog, BatchSize: 50, Warn: s.Warn,
+		Retry: queue.Schedule{
+			First: s.First, Every: s.Every.Duration(), EveryFor: s.EveryFor.Duration(),
+			Then: s.Then.Duration(), Expire: s.Expire.Duration(),
+		},
+	}
+}
+
+// Host is a host name or IP address with a port; the zero Host is none.
+type Host struct {
+	Name string
+	Port int
+}
+
+// The ports that a host without one means.
+const (
+	portSMTP  = 25
+	portSMTPS = 465
+)
+
+// ParseHost reads host, host:port, 192.0.2.1, [2001:db8::1] or [2001:db8::1]:port.
+func ParseHost(s string) (Host, error) {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return Host{}, nil
+	}
+	name, port, err := net.SplitHostPort(s)
+	if err != nil {
+		name, port = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"), "0"
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil || n < 0 || n > 65535 || name == "" || strings.ContainsAny(name, " \t\r\n/@[]") {
+		return Host{}, fmt.Errorf("%q is not a host (such as mail.example.org or mail.example.org:587)", s)
+	}
+	return Host{Name: name, Port: n}, nil
+}
+
+// IsZero reports whether there is no host.
+func (h Host) IsZero() bool { return h.Name == "" }
+
+func (h Host) String() string {
+	switch {
+	case h.IsZero():
+		return ""
+	case h.Port == 0 && strings.Contains(h.Name, ":"):
+		return "[" + h.Name + "]"
+	case h.Port == 0:
+		return h.Name
+	}
+	return net.JoinHostPort(h.Name, strconv.Itoa(h.Port))
+}
+
+// SetValue reads a host.
+func (h *Host) SetValue(v dataformat.Value) error {
+	text, ok := dataformat.Text(v)
+	if !ok {
+		return errors.New("a host is expected")
+	}
+	parsed, err := ParseHost(text)
+	if err == nil {
+		*h = parsed
+	}
+	return err
+}
+
+// DataValue is the host as String prints it.
+func (h Host) DataValue() dataformat.Value { return dataformat.String(h.String()) }
+
+// timeouts are the stages' limits. RFC 5321 section 4.5.3.2 gives the least
+// values; a connection that hangs holds up one worker and no more.
+type timeouts struct {
+	dial, greeting, mail, rcpt, data, block, final, quit time.Duration
+}
+
+var standardTimeouts = timeouts{
+	dial: 30 * time.Second, greeting: 5 * time.Minute, mail: 5 * time.Minute, rcpt: 5 * time.Minute,
+	data: 2 * time.Minute, block: 3 * time.Minute, final: 10 * time.Minute, quit: 5 * time.Second,
+}

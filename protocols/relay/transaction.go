@@ -1,0 +1,318 @@
+package relay
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"strconv"
+
+	"gatepost/queue"
+	"gatepost/queue/envelope"
+	"gatepost/router/address"
+)
+
+// defaultRcptMax is how many recipients a transaction has at most; RFC 5321
+// section 4.5.3.1.8 lets every server take that many.
+const defaultRcptMax = 100
+
+// transaction sends one message to some of its recipients.
+type transaction struct {
+	c     *conn
+	item  *queue.Item
+	rcpts []target
+	host  string // as reports name it
+}
+
+// target is one recipient of a transaction.
+type target struct {
+	rcpt    int // index in the envelope
+	to      address.Address
+	settled bool
+}
+
+// broken is a failure of the connection: nothing more can be sent through it.
+type broken struct {
+	err   error
+	begun bool // the message itself was being sent: it may have arrived
+}
+
+func (b *broken) Error() string { return b.err.Error() }
+func (b *broken) Unwrap() error { return b.err }
+
+// run makes the transaction and reports every recipient that has a result. It
+// returns the recipients that the server wants in another transaction, and an
+// error when the connection is of no more use; recipients without a result are
+// then the caller's.
+func (t *transaction) run() (again []target, err error) {
+	if st := t.unfit(); st != nil {
+		t.settleAll(*st)
+		return nil, nil
+	}
+	if t.c.used && !t.c.clean {
+		if err := t.reset(); err != nil {
+			return nil, err
+		}
+	}
+	t.c.used, t.c.clean = true, false
+	if t.c.ext.pipelining && !t.binary() {
+		return t.pipelined()
+	}
+	return t.stepwise()
+}
+
+// unfit says why the message cannot go through this server at all.
+func (t *transaction) unfit() *envelope.Status {
+	switch {
+	case t.c.ext.maxSize > 0 && t.item.Size > t.c.ext.maxSize:
+		return &envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 3, 4}, Remote: t.host,
+			Text: "message is too large for " + t.host}
+	case !t.c.ext.utf8 && t.needsUTF8() && t.isUTF8():
+		return &envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 6, 7}, Remote: t.host,
+			Text: t.host + " does not take internationalized mail"}
+	case t.binary() && !(t.c.ext.binary && t.c.ext.chunking):
+		return &envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 6, 3}, Remote: t.host,
+			Text: "binary message cannot be sent to " + t.host}
+	}
+	return nil
+}
+
+// needsUTF8 reports whether the transaction needs SMTPUTF8 (RFC 6531 section 3.4).
+func (t *transaction) needsUTF8() bool {
+	if t.item.Envelope.SMTPUTF8 || t.item.Envelope.ReturnPath.NeedsUTF8() {
+		return true
+	}
+	for i := range t.rcpts {
+		if t.rcpts[i].to.NeedsUTF8() {
+			return true
+		}
+	}
+	return false
+}
+
+// isUTF8 reports whether an address or the header is outside of ASCII: clients
+// ask for SMTPUTF8 also where it is not needed, and that mail can pass everywhere.
+func (t *transaction) isUTF8() bool {
+	if t.item.Envelope.ReturnPath.NeedsUTF8() {
+		return true
+	}
+	for i := range t.rcpts {
+		if t.rcpts[i].to.NeedsUTF8() {
+			return true
+		}
+	}
+	f, err := os.Open(t.item.File)
+	if err != nil {
+		return true
+	}
+	defer f.Close()
+	return headerBeyondASCII(bufio.NewReader(io.NewSectionReader(f, t.item.Offset, t.item.Size)))
+}
+
+func headerBeyondASCII(r *bufio.Reader) bool {
+	for column := 0; ; column++ {
+		c, err := r.ReadByte()
+		switch {
+		case err != nil:
+			return false
+		case c >= 0x80:
+			return true
+		case c == '\n' && column == 0:
+			return false
+		case c == '\r':
+			column--
+		case c == '\n':
+			column = -1
+		}
+	}
+}
+
+// binary reports whether the message can only be sent in chunks (RFC 3030).
+func (t *transaction) binary() bool { return t.item.Envelope.Body == envelope.BodyBinaryMIME }
+
+func (t *transaction) reset() error {
+	rep, err := t.c.command(t.c.limits.mail, "RSET")
+	if err != nil {
+		return &broken{err: err}
+	}
+	if rep.code == 421 || !rep.positive() {
+		return &broken{err: &refusal{"RSET", rep}}
+	}
+	return nil
+}
+
+// pipelined sends MAIL, all RCPT and DATA at once and reads the replies.
+func (t *transaction) pipelined() ([]target, error) {
+	lines := make([]string, 0, len(t.rcpts)+2)
+	lines = append(lines, t.mail())
+	for i := range t.rcpts {
+		lines = append(lines, t.rcpt(i))
+	}
+	if err := t.c.send(t.c.limits.mail, append(lines, "DATA")...); err != nil {
+		return nil, &broken{err: err}
+	}
+	mail, err := t.c.read(t.c.limits.mail)
+	if err != nil {
+		return nil, &broken{err: err}
+	}
+	if mail.code == 421 {
+		return nil, &broken{err: &refusal{"MAIL", mail}}
+	}
+	replies := make([]reply, len(t.rcpts))
+	for i := range replies {
+		if replies[i], err = t.c.read(t.c.limits.rcpt); err != nil {
+			return nil, &broken{err: err}
+		}
+	}
+	data, err := t.c.read(t.c.limits.data)
+	if err != nil {
+		return nil, &broken{err: err}
+	}
+	if mail.code != 250 {
+		t.settleAll(mail.status("return-path rejected by", t.host))
+		return nil, t.endUnwanted(data)
+	}
+	again, accepted := t.judgeRecipients(replies)
+	if len(accepted) == 0 {
+		return again, t.endUnwanted(data)
+	}
+	return again, t.body(data, accepted)
+}
+
+// stepwise waits for each reply, for servers without PIPELINING.
+func (t *transaction) stepwise() ([]target, error) {
+	mail, err := t.c.command(t.c.limits.mail, t.mail())
+	if err != nil {
+		return nil, &broken{err: err}
+	}
+	if mail.code == 421 {
+		return nil, &broken{err: &refusal{"MAIL", mail}}
+	}
+	if mail.code != 250 {
+		t.settleAll(mail.status("return-path rejected by", t.host))
+		return nil, nil
+	}
+	replies := make([]reply, len(t.rcpts))
+	for i := range t.rcpts {
+		if replies[i], err = t.c.command(t.c.limits.rcpt, t.rcpt(i)); err != nil {
+			return nil, &broken{err: err}
+		}
+	}
+	again, accepted := t.judgeRecipients(replies)
+	if len(accepted) == 0 {
+		return again, nil
+	}
+	if t.binary() {
+		return again, t.chunk(accepted)
+	}
+	data, err := t.c.command(t.c.limits.data, "DATA")
+	if err != nil {
+		return again, &broken{err: err}
+	}
+	return again, t.body(data, accepted)
+}
+
+// judgeRecipients reports recipients that were refused. 452 after others were
+// accepted means "too many": the rest follows in another transaction (RFC 5321
+// section 4.5.3.1.10).
+func (t *transaction) judgeRecipients(replies []reply) (again []target, accepted []int) {
+	for i, rep := range replies {
+		switch {
+		case rep.code == 250 || rep.code == 251 || rep.code == 252:
+			accepted = append(accepted, i)
+		case rep.code == 452 && len(accepted) > 0:
+			again = append(again, t.rcpts[i])
+			t.rcpts[i].settled = true
+		default:
+			t.settle(i, rep.status("recipient rejected by", t.host))
+		}
+	}
+	return again, accepted
+}
+
+// endUnwanted gets over a DATA that was sent ahead although nobody is left to
+// receive the message.
+func (t *transaction) endUnwanted(data reply) error {
+	if data.code != 354 {
+		return nil
+	}
+	if err := t.c.send(t.c.limits.data, "."); err != nil {
+		return &broken{err: err}
+	}
+	if _, err := t.c.read(t.c.limits.final); err != nil {
+		return &broken{err: err}
+	}
+	return nil
+}
+
+// body sends the message and reports the recipients that were accepted.
+func (t *transaction) body(data reply, accepted []int) error {
+	if data.code == 421 {
+		return &broken{err: &refusal{"DATA", data}}
+	}
+	if data.code != 354 {
+		t.settleThese(accepted, data.status("message text rejected by", t.host))
+		return nil
+	}
+	if err := t.c.copyMessage(t.item); err != nil {
+		return &broken{err: err, begun: true}
+	}
+	return t.finalReply(accepted)
+}
+
+// chunk sends the message as it is, in one BDAT command.
+func (t *transaction) chunk(accepted []int) error {
+	if err := t.c.send(t.c.limits.data, "BDAT "+strconv.FormatInt(t.item.Size, 10)+" LAST"); err != nil {
+		return &broken{err: err}
+	}
+	err := t.c.copyFile(t.item, func(p []byte) error {
+		_, err := t.c.w.Write(p)
+		return err
+	})
+	if err == nil {
+		err = t.c.w.Flush()
+	}
+	if err != nil {
+		return &broken{err: err, begun: true}
+	}
+	return t.finalReply(accepted)
+}
+
+// finalReply takes the answer to the whole message.
+func (t *transaction) finalReply(accepted []int) error {
+	final, err := t.c.read(t.c.limits.final)
+	if err != nil {
+		return &broken{err: err, begun: true}
+	}
+	if final.code/100 != 2 {
+		t.settleThese(accepted, final.status("message text rejected by", t.host))
+		if final.code == 421 {
+			return &broken{err: &refusal{"DATA", final}}
+		}
+		return nil
+	}
+	t.c.clean = true
+	t.settleThese(accepted, envelope.Status{
+		Action: envelope.ActionRelayed, Code: envelope.Code{2, 0, 0}, Text: "relayed via " + t.host,
+		Remote: t.host, Passed: t.c.ext.dsn,
+	})
+	return nil
+}
+
+func (t *transaction) settle(i int, st envelope.Status) {
+	if !t.rcpts[i].settled {
+		t.rcpts[i].settled = true
+		t.item.Report(t.rcpts[i].rcpt, st)
+	}
+}
+
+func (t *transaction) settleThese(list []int, st envelope.Status) {
+	for _, i := range list {
+		t.settle(i, st)
+	}
+}
+
+func (t *transaction) settleAll(st envelope.Status) {
+	for i := range t.rcpts {
+		t.settle(i, st)
+	}
+}
