@@ -2,18 +2,69 @@ package mailbox
 
 import (
 	"context"
-	"io"
-	"time"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 
 	imap "github.com/emersion/go-imap/v2"
 
-	"gatepost/accounts/message"
+	"gatepost/accounts/index"
 	"gatepost/server/fault"
 )
 
 // Account is the handle of one account's mailboxes. It may be used by many
 // goroutines at once and be kept for long.
-type Account struct{}
+type Account struct {
+	store *Store
+	id    uint64
+	shard *index.Shard
+	owner atomic.Pointer[Owner]
+	files files
+
+	// mu guards what follows. No disk is waited for and no other lock is taken
+	// under it.
+	mu    sync.Mutex
+	boxes map[uint32]*box // the open mailboxes by their number
+	// recents are numbers of mailbox records that are not saved yet.
+	recents  map[uint32]imap.UID
+	watchers []*watcher // replaced, never changed
+
+	dir      uint32 // see nextFile
+	dirFiles uint32
+	dirReady bool // dir is there, and dirFiles is known
+
+	// making is held while a directory for messages is made.
+	making sync.Mutex
+}
+
+type watcher struct{ fn func() }
+
+func (a *Account) limits() Limits {
+	if f := a.owner.Load().Limits; f != nil {
+		return f()
+	}
+	return Limits{MaxSize: -1}
+}
+
+// record reads the account's record.
+func (a *Account) record() (rec accountRecord, err error) {
+	err = a.shard.View(func(tx index.Tx) error {
+		rec, err = readAccount(tx, a.id)
+		return err
+	})
+	return rec, err
+}
+
+func readAccount(tx index.Tx, id uint64) (rec accountRecord, err error) {
+	var k keyBuffer
+	v := tx.Get(index.Mail, k.key(id, kindAccount))
+	if v == nil {
+		return rec, fault.New("mailbox.read", fault.NotFound, "")
+	}
+	return rec, rec.unmarshal(v)
+}
 
 // Usage is what an account holds.
 type Usage struct {
@@ -22,7 +73,8 @@ type Usage struct {
 
 // Usage returns what the account holds.
 func (a *Account) Usage(ctx context.Context) (Usage, error) {
-	return Usage{}, fault.New("mailbox.Usage", fault.Unsupported, "")
+	rec, err := a.record()
+	return Usage{Bytes: rec.bytes, Messages: rec.messages, Mailboxes: int64(rec.mailboxes)}, err
 }
 
 // Info describes a mailbox name: the message container of that name, the
@@ -54,116 +106,237 @@ type Info struct {
 
 // List returns all names, sorted by bytes with INBOX first.
 func (a *Account) List(ctx context.Context) ([]Info, error) {
-	return nil, fault.New("mailbox.List", fault.Unsupported, "")
+	var all []Info
+	err := a.shard.View(func(tx index.Tx) error {
+		if _, err := readAccount(tx, a.id); err != nil {
+			return err
+		}
+		var err error
+		all, err = a.list(tx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	parents := make(map[string]bool)
+	for i := range all {
+		for p := parent(all[i].Name); p != "" && !parents[p]; p = parent(p) {
+			parents[p] = true
+		}
+	}
+	for i := range all {
+		all[i].HasChildren = parents[all[i].Name]
+	}
+	slices.SortStableFunc(all, func(x, y Info) int {
+		switch {
+		case x.Name == inbox:
+			return -1
+		case y.Name == inbox:
+			return 1
+		}
+		return 0
+	})
+	return all, nil
+}
+
+func (a *Account) list(tx index.Tx) (all []Info, err error) {
+	subscribed := subscriptions(tx, a.id)
+	from := named(a.id, kindName, "")
+	tx.Range(index.Mail, from, after(from), func(k, v []byte) bool {
+		var rec nameRecord
+		if err = rec.unmarshal(v); err != nil {
+			return false
+		}
+		name := string(k[len(from):])
+		var i Info
+		if i, err = a.info(tx, name, rec); err != nil {
+			return false
+		}
+		_, i.Subscribed = slices.BinarySearch(subscribed, name)
+		all = append(all, i)
+		return true
+	})
+	return all, err
+}
+
+// info describes a name from its record and the mailbox's.
+func (a *Account) info(tx index.Tx, name string, rec nameRecord) (Info, error) {
+	i := Info{Name: name, ID: rec.mailbox, Selectable: rec.mailbox != 0, HasFolder: rec.folder,
+		SpecialUse: rec.specialUse, Class: rec.class}
+	if rec.mailbox == 0 {
+		return i, nil
+	}
+	m, err := readMailbox(tx, a.id, rec.mailbox)
+	if err != nil {
+		return i, err
+	}
+	i.UIDValidity, i.UIDNext, i.HighestModSeq = m.validity, m.next, m.highest
+	i.Messages, i.Unseen, i.Deleted, i.Size, i.DeletedSize = m.messages, m.unseen, m.deleted, m.size, m.deletedSize
+	i.Recent, err = a.countRecent(tx, rec.mailbox, m)
+	return i, err
+}
+
+// Status returns the state of one mailbox from its record; it opens nothing.
+// NoMailbox if there is no container of that name.
+func (a *Account) Status(ctx context.Context, name string) (i Info, err error) {
+	if name, err = cleanName(name); err != nil {
+		return Info{}, noMailbox(err)
+	}
+	err = a.shard.View(func(tx index.Tx) error {
+		rec, _, err := readName(tx, a.id, name)
+		if err != nil {
+			return err
+		}
+		if rec.mailbox == 0 {
+			return fault.New("mailbox.Status", fault.NoMailbox, "")
+		}
+		if i, err = a.info(tx, name, rec); err != nil {
+			return err
+		}
+		_, i.Subscribed = slices.BinarySearch(subscriptions(tx, a.id), name)
+		from := named(a.id, kindName, name+"/")
+		tx.Range(index.Mail, from, after(from), func(_, _ []byte) bool {
+			i.HasChildren = true
+			return false
+		})
+		return nil
+	})
+	return i, err
+}
+
+// find returns the number of the mailbox of that name, which is clean, or
+// NoMailbox; NotFound if there is no such account.
+func (a *Account) find(name string) (id uint32, err error) {
+	err = a.shard.View(func(tx index.Tx) error {
+		if _, err := readAccount(tx, a.id); err != nil {
+			return err
+		}
+		id, err = mailboxID(tx, a.id, name)
+		return err
+	})
+	return id, err
+}
+
+// noMailbox is the error for a name that cannot exist where one that exists
+// is needed.
+func noMailbox(cause error) error {
+	return &fault.Error{Op: "mailbox.find", Kind: fault.NoMailbox, Err: cause}
 }
 
 // Subscriptions returns the subscribed names, sorted; they may name mailboxes
 // that do not exist or belong to others.
-func (a *Account) Subscriptions(ctx context.Context) ([]string, error) {
-	return nil, fault.New("mailbox.Subscriptions", fault.Unsupported, "")
+func (a *Account) Subscriptions(ctx context.Context) (names []string, err error) {
+	err = a.shard.View(func(tx index.Tx) error {
+		names = subscriptions(tx, a.id)
+		return nil
+	})
+	return names, err
 }
+
+func subscriptions(tx index.Tx, account uint64) (names []string) {
+	from := named(account, kindSubscription, "")
+	tx.Range(index.Mail, from, after(from), func(k, _ []byte) bool {
+		names = append(names, string(k[len(from):]))
+		return true
+	})
+	return names
+}
+
+// maxSubscriptions bounds the subscription list, whose names need not exist.
+const maxSubscriptions = 10000
 
 // Subscribe puts a name on the subscription list or takes it off. Neither
-// needs the mailbox to exist; a repeated call changes nothing.
+// needs the mailbox to exist, and it may belong to another account
+// ("~name/box"); a repeated call changes nothing.
 func (a *Account) Subscribe(ctx context.Context, name string, on bool) error {
-	return fault.New("mailbox.Subscribe", fault.Unsupported, "")
-}
-
-// CreateOptions are for CreateMailbox.
-type CreateOptions struct {
-	SpecialUse imap.MailboxAttr // RFC 6154, or ""
-	Class      string           // "" is mail
-}
-
-// CreateMailbox creates a mailbox and the directories above it. A name with a
-// slash at the end creates only the directory.
-func (a *Account) CreateMailbox(ctx context.Context, name string, o CreateOptions) (Info, error) {
-	return Info{}, fault.New("mailbox.CreateMailbox", fault.Unsupported, "")
-}
-
-// DeleteMailbox removes the container with its messages. Nested mailboxes and
-// the subscription stay. A directory without a container goes if it is empty,
-// else the error is fault.NotEmpty. INBOX is fault.Denied.
-func (a *Account) DeleteMailbox(ctx context.Context, name string) error {
-	return fault.New("mailbox.DeleteMailbox", fault.Unsupported, "")
-}
-
-// RenameMailbox renames a mailbox and what is nested in it; sessions stay in
-// it. From INBOX, the messages move to a new mailbox and INBOX stays.
-func (a *Account) RenameMailbox(ctx context.Context, from, to string) error {
-	return fault.New("mailbox.RenameMailbox", fault.Unsupported, "")
-}
-
-// Status returns the state of one mailbox from its record.
-func (a *Account) Status(ctx context.Context, name string) (Info, error) {
-	return Info{}, fault.New("mailbox.Status", fault.Unsupported, "")
-}
-
-// AppendMessage is a message to be stored.
-type AppendMessage struct {
-	// Body yields the message with CRLF line ends. It is read to its end; who
-	// calls bounds it. An error from it is returned as it is.
-	Body io.Reader
-	// Flags are system flags and keywords; \Recent is ignored.
-	Flags []imap.Flag
-	// InternalDate, or zero for now.
-	InternalDate time.Time
-}
-
-// Appended tells where a message went (RFC 4315 APPENDUID).
-type Appended struct {
-	UIDValidity uint32
-	UID         imap.UID
-}
-
-// Append stores a message. When it returns nil, message and record are on the
-// disk. Errors: NoMailbox, OverQuota, TooMany (keywords), NoSpace.
-func (a *Account) Append(ctx context.Context, name string, m AppendMessage) (Appended, error) {
-	return Appended{}, fault.New("mailbox.Append", fault.Unsupported, "")
-}
-
-// Delivery is a queued message to be put into a mailbox.
-type Delivery struct {
-	// QueueID and Copy identify the delivery: one that was made already
-	// succeeds again without a second message. Copy tells several deliveries
-	// of one queued message to one account apart (the number of the recipient,
-	// of a rule's action); 0 if there is only one.
-	QueueID uint64
-	Copy    uint32
-	// File is the absolute path of the queue file; the message is the Size
-	// bytes at Offset.
-	File         string
-	Offset, Size int64
-	// Prefix is put before the message for every reader: complete header lines
-	// with CRLF, such as Return-Path.
-	Prefix []byte
-	// Summary is message.Scan's of the message, without the prefix; nil if it
-	// is not known: then it is made when somebody asks.
-	Summary *message.Summary
-	// Mailbox is where it goes; "" or a mailbox that does not exist is INBOX.
-	Mailbox      string
-	Flags        []imap.Flag
-	InternalDate time.Time // zero for now
-}
-
-// Deliver puts queued messages into mailboxes of the account in one commit,
-// by links to the queue files. The result has one error per delivery. The
-// links become durable with Store.SyncLinks: until then the queue files must
-// stay, and a delivery after a crash repairs a link that was lost.
-func (a *Account) Deliver(ctx context.Context, ds []Delivery) []error {
-	errs := make([]error, len(ds))
-	for i := range errs {
-		errs[i] = fault.New("mailbox.Deliver", fault.Unsupported, "")
+	if !strings.HasPrefix(name, "~") || strings.HasPrefix(name, "~/") {
+		clean, err := cleanName(strings.TrimSuffix(name, "/"))
+		if err != nil {
+			return err
+		}
+		name = clean
+	} else if _, err := cleanName(name[1:]); err != nil {
+		return err
 	}
-	return errs
+	return a.update(ctx, func(e *edit) error { return e.subscribe(name, on) })
+}
+
+func (e *edit) subscribe(name string, on bool) error {
+	key := named(e.account.id, kindSubscription, name)
+	if there := e.tx.Get(index.Mail, key) != nil; there == on {
+		return nil
+	}
+	e.dirty = true
+	if !on {
+		return e.tx.Delete(index.Mail, key)
+	}
+	if len(subscriptions(e.tx, e.account.id)) >= maxSubscriptions {
+		return fault.Newf("mailbox.Subscribe", fault.TooMany, "at most %d names can be subscribed", maxSubscriptions)
+	}
+	return e.tx.Put(index.Mail, key, []byte{1})
 }
 
 // Watch calls fn after every change in the account until stop is called. fn
-// runs in the store's writer: it must return at once and call nothing here.
-func (a *Account) Watch(fn func()) (stop func()) { return func() {} }
+// runs in the store's writer: it must return at once and call nothing here. A
+// call that has begun may still run when stop returns.
+func (a *Account) Watch(fn func()) (stop func()) {
+	w := &watcher{fn}
+	a.mu.Lock()
+	a.watchers = append(slices.Clip(a.watchers), w)
+	a.mu.Unlock()
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.watchers = slices.DeleteFunc(slices.Clone(a.watchers), func(o *watcher) bool { return o == w })
+	}
+}
 
-// Open opens a mailbox for one session. A read-only view changes nothing, not
-// even who gets \Recent.
-func (a *Account) Open(ctx context.Context, name string, readOnly bool) (*Mailbox, error) {
-	return nil, fault.New("mailbox.Open", fault.Unsupported, "")
+// announce tells the open views and the watchers what an edit has changed. It
+// runs in the shard's writer, in the order of the commits.
+func (a *Account) announce(e *edit) {
+	for _, x := range e.boxes {
+		a.mu.Lock()
+		b := a.boxes[x.id]
+		if x.deleted {
+			delete(a.boxes, x.id)
+			delete(a.recents, x.id)
+		}
+		if from, ok := a.recents[x.id]; ok && x.dirty && from <= x.rec.recentFrom {
+			delete(a.recents, x.id)
+		}
+		a.mu.Unlock()
+		if b != nil {
+			b.apply(x)
+		}
+		for i := range x.expunged {
+			if out := &x.expunged[i]; !out.moved && a.files.unwant(out.file.id) {
+				a.store.upkeep.unlink(a, out.file)
+			}
+		}
+		if x.deleted {
+			a.store.upkeep.dropped(a, x.rec.data)
+		}
+	}
+	a.mu.Lock()
+	watchers := a.watchers
+	a.mu.Unlock()
+	for _, w := range watchers {
+		w.fn()
+	}
+}
+
+// box returns the open mailbox of that number, or nil.
+func (a *Account) box(id uint32) *box {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.boxes[id]
+}
+
+func (a *Account) hasBox(id uint32) bool { return a.box(id) != nil }
+
+// allBoxes returns the open mailboxes.
+func (a *Account) allBoxes() []*box {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Collect(maps.Values(a.boxes))
 }

@@ -1,10 +1,16 @@
-// Package mailbox keeps the mailboxes and messages of accounts.
 package mailbox
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"weak"
 
+	"gatepost/accounts/index"
 	"gatepost/server/fault"
 )
 
@@ -38,75 +44,123 @@ type Options struct {
 	// Shards is the number of index files of a new store; 0 means the default.
 	Shards int
 	// Owners visits every account; Check needs it to find what belongs to
-	// nobody. If nil, Check looks at the accounts that were used since Open.
+	// nobody, and the store to remove the messages of deleted mailboxes after
+	// a restart. If nil, the accounts that are in use stand for all.
 	Owners func(ctx context.Context, visit func(Owner) error) error
 	Log    *slog.Logger
 }
 
 // Store is the message store of one server.
-type Store struct{}
+type Store struct {
+	base  string
+	o     Options
+	log   *slog.Logger
+	index *index.Store
+	// firstID is the first number of this run: files with lower numbers were
+	// made before.
+	firstID uint64
+	marker  string // the file that says that the store was not closed
+
+	links  links
+	views  viewCache
+	upkeep upkeep
+
+	// mu guards accounts. The map does not keep its handles: while somebody
+	// does, there is exactly one for an account.
+	mu       sync.Mutex
+	accounts map[uint64]weak.Pointer[Account]
+}
 
 // Open opens or creates the store below base (base/Index).
 func Open(base string, o Options) (*Store, error) {
-	return nil, fault.New("mailbox.Open", fault.Unsupported, "")
+	const op = "mailbox.Open"
+	if o.NextID == nil {
+		return nil, fault.New(op, fault.Invalid, "the message store needs a counter")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	dir := filepath.Join(base, "Index")
+	ix, err := index.Open(dir, index.Options{Shards: o.Shards, Log: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{base: base, o: o, log: o.Log, index: ix, firstID: o.NextID(),
+		marker: filepath.Join(dir, "open"), accounts: make(map[uint64]weak.Pointer[Account])}
+	unclean, err := s.mark()
+	if err != nil {
+		return nil, errors.Join(fault.Wrap(op, fault.Internal, err), ix.Close())
+	}
+	s.links.base = base
+	s.upkeep.start(s, unclean)
+	return s, nil
 }
 
-// Close ends the store. Sessions must have closed their mailboxes before.
-func (s *Store) Close() error { return nil }
+// mark notes that the store is open and reports whether it was when the last
+// process ended.
+func (s *Store) mark() (unclean bool, err error) {
+	f, err := os.OpenFile(s.marker, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return false, f.Close()
+}
+
+// Close ends the store: it saves what was put off, removes the files that
+// nobody needs any more, and closes the index. Views must be closed before.
+func (s *Store) Close() error {
+	err := s.upkeep.stop()
+	if err2 := s.index.Close(); err == nil {
+		err = err2
+	}
+	if err == nil {
+		err = os.Remove(s.marker)
+	}
+	return fault.Wrap("mailbox.Close", fault.Internal, err)
+}
 
 // NewFileID returns a number from the server-wide counter.
-func (s *Store) NewFileID() uint64 { return 0 }
+func (s *Store) NewFileID() uint64 { return s.o.NextID() }
 
-// NewMailbox is a mailbox that a new account starts with.
-type NewMailbox struct {
-	Name string
-	CreateOptions
-	// Subscribed puts the name on the subscription list.
-	Subscribed bool
-}
-
-// Create makes the records and directories of a new account: INBOX,
-// subscribed, and the boxes given. An account that is there already is
-// fault.Exists.
-func (s *Store) Create(ctx context.Context, o Owner, boxes []NewMailbox) error {
-	return fault.New("mailbox.Create", fault.Unsupported, "")
-}
-
-// Remove removes all mailboxes and messages of an account and its Messages
-// directory. Open views of it are told that their mailbox is gone. An account
-// that has nothing here is no error.
-func (s *Store) Remove(ctx context.Context, o Owner) error {
-	return fault.New("mailbox.Remove", fault.Unsupported, "")
-}
-
-// Account returns the handle of an account. It costs nothing; whether the
+// Account returns the handle of an account. It costs little; whether the
 // account exists in the store shows at the first call. A later call with
 // another Dir or Limits changes them for every holder.
-func (s *Store) Account(o Owner) *Account { return nil }
-
-// Forget tells that queue files are gone, so that nobody will deliver them
-// again. It returns at once; the records go with a later commit.
-func (s *Store) Forget(queueIDs []uint64) {}
-
-// SyncLinks makes every link durable that Deliver has made so far. The queue
-// calls it before it removes files that were delivered.
-func (s *Store) SyncLinks(ctx context.Context) error {
-	return fault.New("mailbox.SyncLinks", fault.Unsupported, "")
+func (s *Store) Account(o Owner) *Account {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a := s.accounts[o.ID].Value(); a != nil {
+		a.owner.Store(&o)
+		return a
+	}
+	a := &Account{store: s, id: o.ID, shard: s.index.Shard(o.ID)}
+	a.owner.Store(&o)
+	s.accounts[o.ID] = weak.Make(a)
+	runtime.AddCleanup(a, s.forgetAccount, o.ID)
+	s.upkeep.meet(a)
+	return a
 }
 
-// Finding is one thing that Check found wrong.
-type Finding struct {
-	// Account is the account's number, Mailbox the mailbox name or "".
-	Account uint64
-	Mailbox string
-	// UID is the message, or 0.
-	UID uint32
-	// Text says what is wrong in one line.
-	Text string
+// forgetAccount removes the entry of a handle that nobody holds any more.
+func (s *Store) forgetAccount(id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p, ok := s.accounts[id]; ok && p.Value() == nil {
+		delete(s.accounts, id)
+	}
 }
 
-// Check compares the index with itself and with the message files and reports
-// what does not fit. It works beside a running server.
-func (s *Store) Check(ctx context.Context, report func(Finding)) error {
-	return fault.New("mailbox.Check", fault.Unsupported, "")
+// held returns the handles that somebody holds.
+func (s *Store) held() []*Account {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*Account
+	for _, p := range s.accounts {
+		if a := p.Value(); a != nil {
+			all = append(all, a)
+		}
+	}
+	return all
 }

@@ -2,27 +2,108 @@ package mailbox
 
 import (
 	"context"
-	"io"
+	"slices"
 	"time"
 
 	imap "github.com/emersion/go-imap/v2"
 
-	"gatepost/accounts/message"
 	"gatepost/server/fault"
 )
 
 // Mailbox is one session's view of a mailbox. It belongs to the session's
-// goroutine; only Changed may be used from others. The view changes in Sync
-// alone: until then sequence numbers stay as they are.
-type Mailbox struct{}
+// goroutine; only Changed may be used from others. Which messages it shows
+// changes in Sync alone: until then sequence numbers stay as they are. The
+// flags are always the current ones.
+type Mailbox struct {
+	box      *box
+	name     string
+	readOnly bool
+	changed  chan struct{}
+
+	uids   []imap.UID // shared with the box and other views
+	gen    uint64     // of uids, see box.gen
+	recent []imap.UIDRange
+	told   int // how many keywords the client was told of
+
+	// What follows is also used by the store's writer: box.mu guards it.
+	expunges uint64     // number of the last expunge that the view shows no more
+	flagSeen uint64     // flag changes up to this ModSeq were reported
+	own      []uint64   // later changes that the session made itself
+	extra    []imap.UID // messages that it changed over an unreported change of others
+}
+
+// Open opens a mailbox for one session. A read-only view changes nothing, not
+// even who gets \Recent.
+func (a *Account) Open(ctx context.Context, name string, readOnly bool) (*Mailbox, error) {
+	name, err := cleanName(name)
+	if err != nil {
+		return nil, noMailbox(err)
+	}
+	id, err := a.find(name)
+	if err != nil {
+		return nil, err
+	}
+	b, err := a.openBox(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	m := &Mailbox{box: b, name: name, readOnly: readOnly, changed: make(chan struct{}, 1)}
+	if !readOnly {
+		b.writers.Add(1)
+	}
+	b.mu.Lock()
+	if b.gone {
+		b.mu.Unlock()
+		m.leave()
+		return nil, fault.New("mailbox.Open", fault.NoMailbox, "")
+	}
+	b.sessions = append(b.sessions, m)
+	m.uids, m.gen = b.live, b.liveGen
+	m.expunges, m.flagSeen, m.told = b.expunges, b.rec.highest, len(b.keywords)
+	save := m.take()
+	b.mu.Unlock()
+	if save != 0 {
+		a.setRecentFrom(id, save)
+	}
+	return m, nil
+}
 
 // Close ends the view.
-func (m *Mailbox) Close() {}
+func (m *Mailbox) Close() {
+	b := m.box
+	b.mu.Lock()
+	i := slices.Index(b.sessions, m)
+	if i < 0 {
+		b.mu.Unlock()
+		return
+	}
+	b.sessions = slices.Delete(b.sessions, i, i+1)
+	b.release()
+	b.mu.Unlock()
+	m.leave()
+}
+
+func (m *Mailbox) leave() {
+	if !m.readOnly {
+		m.box.writers.Add(-1)
+	}
+	m.box.account.closeBox(m.box)
+}
+
+func (m *Mailbox) signal() {
+	select {
+	case m.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Changed is signalled after a change by others that Sync would report.
+func (m *Mailbox) Changed() <-chan struct{} { return m.changed }
 
 // ViewInfo is what SELECT answers.
 type ViewInfo struct {
-	Name          string
-	ID            uint32 // MAILBOXID
+	Name          string // as it was opened; the mailbox may have been renamed
+	ID            uint32 // MAILBOXID (RFC 8474)
 	ReadOnly      bool
 	UIDValidity   uint32
 	UIDNext       imap.UID
@@ -34,27 +115,59 @@ type ViewInfo struct {
 }
 
 // Info returns the state of the view.
-func (m *Mailbox) Info() ViewInfo { return ViewInfo{} }
+func (m *Mailbox) Info() ViewInfo {
+	b := m.box
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	i := ViewInfo{Name: m.name, ID: b.id, ReadOnly: m.readOnly, UIDValidity: b.rec.validity, UIDNext: b.rec.next,
+		HighestModSeq: m.highest(), Exists: len(m.uids)}
+	// UIDNEXT is above what the view shows and not above what Sync will bring.
+	if next, _ := slices.BinarySearch(b.live, m.last()+1); next < len(b.live) {
+		i.UIDNext = b.live[next]
+	}
+	for seq := 1; seq <= len(m.uids); seq++ {
+		if at, ok := b.place(m, seq); ok && b.flags[at]&Seen == 0 {
+			i.FirstUnseen = seq
+			break
+		}
+	}
+	return i
+}
 
-// Recent returns the number of messages in the view that are \Recent for this session.
-func (m *Mailbox) Recent() int { return 0 }
-
-// Flags returns the flags of the mailbox for FLAGS and PERMANENTFLAGS; the
-// latter ends in \* as long as new keywords are possible.
-func (m *Mailbox) Flags() (all, permanent []imap.Flag) { return nil, nil }
+// last returns the highest UID of the view.
+func (m *Mailbox) last() imap.UID {
+	if n := len(m.uids); n > 0 {
+		return m.uids[n-1]
+	}
+	return 0
+}
 
 // Len returns the number of messages in the view.
-func (m *Mailbox) Len() int { return 0 }
+func (m *Mailbox) Len() int { return len(m.uids) }
 
 // UID returns the UID of a sequence number, 1 to Len, or 0.
-func (m *Mailbox) UID(seq int) imap.UID { return 0 }
+func (m *Mailbox) UID(seq int) imap.UID {
+	if seq < 1 || seq > len(m.uids) {
+		return 0
+	}
+	return m.uids[seq-1]
+}
+
+// before returns how many messages of the view have a UID below.
+func (m *Mailbox) before(uid imap.UID) int {
+	i, _ := slices.BinarySearch(m.uids, uid)
+	return i
+}
 
 // Seq returns the sequence number of a UID.
-func (m *Mailbox) Seq(uid imap.UID) (int, bool) { return 0, false }
+func (m *Mailbox) Seq(uid imap.UID) (int, bool) {
+	i, ok := slices.BinarySearch(m.uids, uid)
+	return i + 1, ok
+}
 
 // UIDs returns the UIDs of the view in order. The slice is shared: it must not
 // be changed, and it stays as it is after later calls.
-func (m *Mailbox) UIDs() []imap.UID { return nil }
+func (m *Mailbox) UIDs() []imap.UID { return m.uids[:len(m.uids):len(m.uids)] }
 
 // Flags is a set of system flags.
 type Flags uint8
@@ -78,18 +191,41 @@ type State struct {
 }
 
 // State returns the state of a message of the view.
-func (m *Mailbox) State(uid imap.UID) (State, bool) { return State{}, false }
+func (m *Mailbox) State(uid imap.UID) (State, bool) {
+	seq, ok := m.Seq(uid)
+	if !ok {
+		return State{}, false
+	}
+	return m.StateAt(seq)
+}
 
 // StateAt is State by sequence number, 1 to Len; it is the faster one.
-func (m *Mailbox) StateAt(seq int) (State, bool) { return State{}, false }
+func (m *Mailbox) StateAt(seq int) (State, bool) {
+	if seq < 1 || seq > len(m.uids) {
+		return State{}, false
+	}
+	b := m.box
+	b.mu.RLock()
+	i, ok := b.place(m, seq)
+	if !ok {
+		b.mu.RUnlock()
+		return State{}, false
+	}
+	st := State{UID: b.uids[i], Flags: b.flags[i], Keywords: b.keywordsAt(i), ModSeq: b.modSeqs[i]}
+	b.mu.RUnlock()
+	st.Keywords &= m.toldMask()
+	st.Recent = m.isRecent(st.UID)
+	return st, true
+}
 
-// KeywordNames returns the keywords of the mailbox by their bit in State.
-// The slice must not be changed.
-func (m *Mailbox) KeywordNames() []string { return nil }
-
-// AppendFlags appends the flags of a state with single spaces between them and
-// without parentheses, and allocates nothing if dst has room.
-func (m *Mailbox) AppendFlags(dst []byte, st State) []byte { return dst }
+// toldMask has the bits of the keywords that the client was told of. Others
+// show up after Sync has announced them.
+func (m *Mailbox) toldMask() uint64 {
+	if m.told >= maxKeywords {
+		return ^uint64(0)
+	}
+	return 1<<m.told - 1
+}
 
 // Message is what is known of a message without opening it.
 type Message struct {
@@ -106,121 +242,87 @@ type Message struct {
 }
 
 // Message returns what is known of a message of the view.
-func (m *Mailbox) Message(uid imap.UID) (Message, bool) { return Message{}, false }
-
-// Content is what is kept of a message beside its file. The spans of the
-// summary count from the message's first byte: in Body they are len(Prefix)
-// further on.
-type Content struct {
-	Prefix  []byte
-	Summary *message.Summary
+func (m *Mailbox) Message(uid imap.UID) (Message, bool) {
+	seq, ok := m.Seq(uid)
+	if !ok {
+		return Message{}, false
+	}
+	st, ok := m.StateAt(seq)
+	if !ok {
+		return Message{}, false
+	}
+	s, _ := m.summary(uid)
+	return Message{
+		State: st, Size: s.size, InternalDate: time.Unix(s.internal, 0), SaveDate: time.Unix(s.saved, 0),
+		EmailID: s.email, ThreadID: s.thread, OriginalUID: s.original,
+	}, true
 }
 
-// Content returns the summary of a message of the view.
-func (m *Mailbox) Content(ctx context.Context, uid imap.UID) (*Content, error) {
-	return nil, fault.New("mailbox.Content", fault.Unsupported, "")
+// summary returns the summary of a message of the view.
+func (m *Mailbox) summary(uid imap.UID) (summary, bool) {
+	b := m.box
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if i, ok := b.find(uid); ok {
+		return b.summaries[i], true
+	}
+	return summary{}, false
 }
 
-// Body reads a message: the prefix, then the message, as one.
-type Body interface {
-	io.ReaderAt
-	io.Closer
-	Size() int64
+// KeywordNames returns the keywords of the mailbox by their bit in State.
+// The slice must not be changed.
+func (m *Mailbox) KeywordNames() []string {
+	b := m.box
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.keywords
 }
 
-// OpenBody opens a message of the view.
-func (m *Mailbox) OpenBody(uid imap.UID) (Body, error) {
-	return nil, fault.New("mailbox.OpenBody", fault.Unsupported, "")
+// Flags returns the flags of the mailbox for FLAGS and PERMANENTFLAGS; the
+// latter ends in \* as long as new keywords are possible. The client counts as
+// told of the keywords.
+func (m *Mailbox) Flags() (all, permanent []imap.Flag) {
+	names := m.KeywordNames()
+	m.told = len(names)
+	for _, f := range systemFlags {
+		all = append(all, f.name)
+	}
+	for _, n := range names {
+		all = append(all, imap.Flag(n))
+	}
+	if m.readOnly {
+		return all, nil
+	}
+	permanent = slices.Clone(all)
+	if len(names) < maxKeywords {
+		permanent = append(permanent, imap.FlagWildcard)
+	}
+	return all, permanent
 }
 
-// Op says what SetFlags does with its flags.
-type Op uint8
-
-// The operations.
-const (
-	Set Op = iota
-	Add
-	Remove
-)
-
-// SetResult is the outcome of SetFlags.
-type SetResult struct {
-	// Changed are the messages whose flags are now other than before.
-	Changed []imap.UID
-	// Modified are the messages that were left alone because they have changed
-	// after unchangedSince (RFC 7162 3.1.3).
-	Modified []imap.UID
-	// ModSeq is the change number that Changed have got, or 0.
-	ModSeq uint64
+// AppendFlags appends the flags of a state with single spaces between them and
+// without parentheses, and allocates nothing if dst has room.
+func (m *Mailbox) AppendFlags(dst []byte, st State) []byte {
+	start := len(dst)
+	for i := range systemFlags {
+		if st.Flags&systemFlags[i].bit != 0 {
+			dst = append(dst, systemFlags[i].name...)
+			dst = append(dst, ' ')
+		}
+	}
+	if st.Recent {
+		dst = append(dst, `\Recent `...)
+	}
+	if st.Keywords != 0 {
+		for i, name := range m.KeywordNames() {
+			if st.Keywords&(1<<i) != 0 {
+				dst = append(dst, name...)
+				dst = append(dst, ' ')
+			}
+		}
+	}
+	if len(dst) > start {
+		dst = dst[:len(dst)-1]
+	}
+	return dst
 }
-
-// SetFlags changes flags of messages of the view. unchangedSince restricts it
-// to messages whose ModSeq is not above; pass NoCondition for an ordinary
-// STORE. UIDs that are not in the view are skipped. Nothing is committed when
-// nothing changes. Errors: ReadOnly, TooMany (keywords), NoMailbox.
-func (m *Mailbox) SetFlags(ctx context.Context, uids []imap.UID, op Op, flags []imap.Flag, unchangedSince uint64) (SetResult, error) {
-	return SetResult{}, fault.New("mailbox.SetFlags", fault.Unsupported, "")
-}
-
-// NoCondition as unchangedSince of SetFlags lets every message pass.
-const NoCondition = ^uint64(0)
-
-// Expunge removes the messages with \Deleted: all, or those in uids. The view
-// shows them until Sync(true). Messages that other sessions have marked and
-// this view does not show yet are removed as well when uids is nil.
-func (m *Mailbox) Expunge(ctx context.Context, uids *imap.UIDSet) ([]imap.UID, error) {
-	return nil, fault.New("mailbox.Expunge", fault.Unsupported, "")
-}
-
-// CopyData is the COPYUID of RFC 4315: Source and Dest correspond in order.
-type CopyData struct {
-	UIDValidity  uint32
-	Source, Dest imap.UIDSet
-}
-
-// Copy copies messages of the view to a mailbox of the same account, all or
-// none. Messages that were expunged elsewhere are skipped.
-func (m *Mailbox) Copy(ctx context.Context, uids []imap.UID, dest string) (CopyData, error) {
-	return CopyData{}, fault.New("mailbox.Copy", fault.Unsupported, "")
-}
-
-// CopyTo is Copy to a mailbox of another account.
-func (m *Mailbox) CopyTo(ctx context.Context, uids []imap.UID, to *Account, dest string) (CopyData, error) {
-	return CopyData{}, fault.New("mailbox.CopyTo", fault.Unsupported, "")
-}
-
-// Move moves messages of the view to a mailbox of the same account, in one
-// commit (RFC 6851). The view shows them until Sync(true).
-func (m *Mailbox) Move(ctx context.Context, uids []imap.UID, dest string) (CopyData, error) {
-	return CopyData{}, fault.New("mailbox.Move", fault.Unsupported, "")
-}
-
-// Changed is signalled after a change by others that Sync would report.
-func (m *Mailbox) Changed() <-chan struct{} { return nil }
-
-// Update is what Sync has changed in the view.
-type Update struct {
-	// Expunged are sequence numbers in the order to send, each counted after
-	// the ones before are gone; ExpungedUIDs are the same messages.
-	Expunged     []int
-	ExpungedUIDs []imap.UID
-	// Exists is the new number of messages, or -1 if none has come.
-	Exists int
-	// Recent is the number of \Recent messages in the view now.
-	Recent int
-	// Flags are sequence numbers, after the expunges, of messages whose flags
-	// were changed by others.
-	Flags []int
-	// NewKeywords says that the mailbox has keywords that this session was not
-	// told of yet: FLAGS goes before the FETCH lines.
-	NewKeywords bool
-	// HighestModSeq is what a client that has got all of this may remember: it
-	// stays below the number of an expunge that is held back (RFC 7162 3.2).
-	HighestModSeq uint64
-	// Gone says that the mailbox no longer exists.
-	Gone bool
-}
-
-// Sync brings the view up to date and says what has changed. Without
-// allowExpunge messages that are gone stay in the view.
-func (m *Mailbox) Sync(allowExpunge bool) Update { return Update{Exists: -1} }

@@ -1,0 +1,227 @@
+package mailbox
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/accounts/message"
+	"gatepost/server/fault"
+)
+
+// AppendMessage is a message to be stored.
+type AppendMessage struct {
+	// Body yields the message with CRLF line ends. It is read to its end; who
+	// calls bounds it. An error from it is returned as it is.
+	Body io.Reader
+	// Flags are system flags and keywords; \Recent is ignored.
+	Flags []imap.Flag
+	// InternalDate, or zero for now.
+	InternalDate time.Time
+}
+
+// Appended tells where a message went (RFC 4315 APPENDUID).
+type Appended struct {
+	UIDValidity uint32
+	UID         imap.UID
+}
+
+// Append stores a message. When it returns nil, message and record are on the
+// disk. Errors: NoMailbox, OverQuota, TooMany (keywords), NoSpace.
+func (a *Account) Append(ctx context.Context, name string, m AppendMessage) (Appended, error) {
+	done, err := a.AppendAll(ctx, name, func(yield func(AppendMessage) bool) { yield(m) })
+	if err != nil {
+		return Appended{}, err
+	}
+	return done[0], nil
+}
+
+// AppendAll stores messages, all or none (RFC 3502 MULTIAPPEND). messages
+// yields them one after the other; each one's Body is read before the next is
+// asked for.
+func (a *Account) AppendAll(ctx context.Context, name string, messages func(yield func(AppendMessage) bool)) (done []Appended, err error) {
+	if name, err = cleanName(name); err != nil {
+		return nil, noMailbox(err)
+	}
+	var files []incoming
+	defer func() { a.keep(files, err == nil) }()
+	for m := range messages {
+		var f incoming
+		if f, err = a.receive(name, m); err != nil {
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	if err = a.syncIncoming(files); err != nil {
+		return nil, err
+	}
+	limits := a.limits()
+	err = a.update(ctx, func(e *edit) error {
+		id, err := mailboxID(e.tx, a.id, name)
+		if err != nil {
+			return err
+		}
+		x, err := e.box(id)
+		if err != nil {
+			return err
+		}
+		done = done[:0]
+		for i := range files {
+			f := &files[i]
+			if err := e.fits(f.summary.size, limits.MaxSize); err != nil {
+				return err
+			}
+			bits, err := x.allKeywordBits(f.keywords)
+			if err != nil {
+				return err
+			}
+			f.summary.saved = e.now.Unix()
+			uid, err := x.add(f.flags, bits, f.summary, f.content)
+			if err != nil {
+				return err
+			}
+			done = append(done, Appended{UIDValidity: x.rec.validity, UID: uid})
+		}
+		e.saveDir()
+		return nil
+	})
+	return done, err
+}
+
+// incoming is a message that has its file and not yet its record.
+type incoming struct {
+	flags    Flags
+	keywords []string
+	summary  summary
+	content  []byte
+	dir      string // where the file is; to be synced
+}
+
+// keep settles what becomes of new files: with good they have records now,
+// else they are removed.
+func (a *Account) keep(files []incoming, good bool) {
+	for i := range files {
+		if id := files[i].summary.file.id; good {
+			a.files.end(id)
+		} else {
+			a.abandon(files[i].summary.file)
+		}
+	}
+}
+
+// abandon removes a file that never got a record.
+func (a *Account) abandon(f fileRef) {
+	if a.files.unwant(f.id) {
+		a.store.upkeep.unlink(a, f)
+	}
+}
+
+var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }}
+
+// receive streams a message into its file and syncs that. Nothing names a
+// file before its record is committed, so it gets its final name at once; what
+// a crash leaves is removed after the restart.
+func (a *Account) receive(name string, m AppendMessage) (in incoming, err error) {
+	const op = "mailbox.Append"
+	if in.flags, in.keywords, err = splitFlags(m.Flags); err != nil {
+		return in, err
+	}
+	if _, err := a.find(name); err != nil { // better known before the bytes are written
+		return in, err
+	}
+	id := a.store.o.NextID()
+	ref, err := a.nextFile(id)
+	if err != nil {
+		return in, err
+	}
+	if !a.files.begin(id) {
+		return in, fault.Newf(op, fault.Internal, "number %d was given out twice", id)
+	}
+	in.dir = filepath.Dir(a.path(ref))
+	in.summary = summary{file: ref, email: id, internal: unixOr(m.InternalDate, time.Now())}
+	path := a.path(ref)
+	var f *os.File
+	if f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
+		a.files.end(id)
+		return in, fault.Wrap(op, fault.Internal, err)
+	}
+	err = in.fill(f, m.Body)
+	if err := errors.Join(err, f.Close()); err != nil {
+		a.abandon(ref)
+		return in, fault.Wrap(op, fault.Internal, err)
+	}
+	return in, nil
+}
+
+// fill writes the message to its file, looks through it on the way, and syncs
+// the file.
+func (in *incoming) fill(f *os.File, body io.Reader) error {
+	w := writers.Get().(*bufio.Writer)
+	w.Reset(f)
+	defer func() { w.Reset(nil); writers.Put(w) }()
+	counted := &counter{w: w}
+	sum, err := message.Scan(io.TeeReader(body, counted), message.Options{})
+	if err != nil {
+		return err
+	}
+	// Scan reads to the end; should it ever stop short, the message is still whole.
+	if _, err := io.Copy(counted, body); err != nil {
+		return err
+	}
+	in.summary.size = counted.n
+	in.content = marshalContent(nil, sum)
+	return errors.Join(w.Flush(), f.Sync())
+}
+
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// marshalContent makes the value kept in index.Content: the prefix and, unless
+// it is too large, the summary.
+func marshalContent(prefix []byte, sum *message.Summary) []byte {
+	if sum == nil {
+		return prefix
+	}
+	b := sum.Marshal()
+	if len(b) > message.MaxStored {
+		return prefix
+	}
+	return append(prefix[:len(prefix):len(prefix)], b...)
+}
+
+// syncIncoming makes the names of new files durable, each directory once.
+func (a *Account) syncIncoming(files []incoming) error {
+	last := ""
+	for i := range files {
+		if files[i].dir == last {
+			continue
+		}
+		last = files[i].dir
+		if err := syncDir(last); err != nil {
+			return fault.Wrap("mailbox.Append", fault.Internal, err)
+		}
+	}
+	return nil
+}
+
+func unixOr(t, or time.Time) int64 {
+	if t.IsZero() {
+		t = or
+	}
+	return t.Unix()
+}

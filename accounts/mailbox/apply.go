@@ -1,0 +1,168 @@
+package mailbox
+
+import (
+	"slices"
+
+	imap "github.com/emersion/go-imap/v2"
+)
+
+// apply brings the box up to date with a commit and tells the sessions. It
+// runs in the shard's writer.
+func (b *box) apply(x *boxEdit) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.loaded {
+		b.pending = append(b.pending, x)
+		return
+	}
+	b.take(x)
+}
+
+// take is apply with the lock held, after loading.
+func (b *box) take(x *boxEdit) {
+	if b.gone {
+		return
+	}
+	if x.newKeys {
+		b.keywords = x.keywords
+	}
+	b.takeFlags(x)
+	if len(x.expunged) > 0 {
+		b.takeExpunges(x)
+	}
+	if x.emptied {
+		b.takeAll(x.edit.changed)
+	}
+	for i := range x.added {
+		b.takeMessage(&x.added[i])
+	}
+	b.rec = x.rec
+	if x.deleted {
+		b.gone = true
+		b.takeAll(x.edit.changed)
+	}
+	if len(x.added)+len(x.flagged)+len(x.expunged) > 0 || x.emptied || x.deleted || x.newKeys {
+		for _, m := range b.sessions {
+			if m != x.origin {
+				m.signal()
+			}
+		}
+	}
+}
+
+func (b *box) takeFlags(x *boxEdit) {
+	if len(x.flagged) == 0 {
+		return
+	}
+	for _, f := range x.flagged {
+		i, ok := b.find(f.uid)
+		if !ok {
+			continue
+		}
+		if m := x.origin; m != nil && m.unreported(b.modSeqs[i]) {
+			// Others have changed it before, and the session was not told yet.
+			m.extra = append(m.extra, f.uid)
+		}
+		b.flags[i], b.modSeqs[i] = f.state.flags, f.state.modSeq
+		b.setBits(i, f.state.keywords)
+	}
+	b.flagSeq = x.edit.changed
+	if x.origin != nil {
+		x.origin.own = append(x.origin.own, x.edit.changed)
+	}
+}
+
+func (b *box) takeMessage(n *added) {
+	shared := b.gen == b.liveGen
+	b.append(n.uid, n.state, &n.summary)
+	if shared {
+		b.live = b.uids
+	} else {
+		b.live = append(b.live, n.uid)
+	}
+}
+
+// takeExpunges makes messages held, or drops them at once if no session can
+// show them.
+func (b *box) takeExpunges(x *boxEdit) {
+	b.expunges++
+	out := make([]imap.UID, 0, len(x.expunged))
+	for i := range x.expunged {
+		g := &x.expunged[i]
+		if _, ok := b.find(g.uid); !ok {
+			continue
+		}
+		out = append(out, g.uid)
+		b.hold(held{uid: g.uid, modSeq: x.edit.changed, file: g.file, data: x.rec.data, prefix: g.prefix})
+	}
+	b.splitLive(out)
+	b.release()
+}
+
+// takeAll makes all messages held: they are gone from here together. Their
+// prefixes are still in the index.
+func (b *box) takeAll(modSeq uint64) {
+	b.expunges++
+	for _, uid := range b.live {
+		if i, ok := b.find(uid); ok {
+			b.hold(held{uid: uid, modSeq: modSeq, file: b.summaries[i].file, data: b.rec.data})
+		}
+	}
+	b.splitLive(b.live)
+	b.release()
+}
+
+func (b *box) hold(h held) {
+	h.number = b.expunges
+	b.account.files.hold(h.file.id)
+	b.held = append(b.held, h)
+}
+
+// splitLive takes UIDs, which ascend, out of live.
+func (b *box) splitLive(out []imap.UID) {
+	live := make([]imap.UID, 0, len(b.live)-len(out)+4)
+	for _, uid := range b.live {
+		if len(out) > 0 && out[0] == uid {
+			out = out[1:]
+			continue
+		}
+		live = append(live, uid)
+	}
+	b.live = live
+	b.liveGen = max(b.gen, b.liveGen) + 1
+}
+
+// release drops the held messages that no session shows any more.
+func (b *box) release() {
+	least := b.expunges
+	for _, m := range b.sessions {
+		least = min(least, m.expunges)
+	}
+	n := 0
+	for n < len(b.held) && b.held[n].number <= least {
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	places := make([]int, 0, n)
+	for i := range b.held[:n] {
+		h := &b.held[i]
+		if place, ok := b.find(h.uid); ok {
+			places = append(places, place)
+		}
+		if b.account.files.release(h.file.id) {
+			b.account.store.upkeep.unlink(b.account, h.file)
+		}
+	}
+	slices.Sort(places)
+	b.removeAt(places)
+	if n == len(b.held) {
+		b.held = nil
+		b.uids, b.gen = b.live, b.liveGen
+		return
+	}
+	b.held = append([]held(nil), b.held[n:]...)
+	b.uids = withoutPlaces(b.uids, places)
+	b.gen = max(b.gen, b.liveGen) + 1
+}

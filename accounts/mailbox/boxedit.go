@@ -1,0 +1,287 @@
+package mailbox
+
+import (
+	"slices"
+
+	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/accounts/index"
+	"gatepost/server/fault"
+)
+
+// boxEdit is the part of an edit that concerns one mailbox, and afterwards the
+// news for its views.
+type boxEdit struct {
+	edit  *edit
+	id    uint32
+	rec   mailboxRecord
+	dirty bool // rec is to be written
+
+	origin    *Mailbox // whose session makes the change, or nil
+	created   bool
+	deleted   bool
+	added     []added
+	flagged   []flagged
+	expunged  []expunged
+	emptied   bool // all messages are gone from here at once, but live on elsewhere
+	keywords  []string
+	knowsKeys bool // keywords has been read
+	newKeys   bool // keywords is longer than before
+
+	// The blocks that added messages are appended to.
+	states, summaries     []byte
+	stateBlock, summBlock uint32
+}
+
+// added is a message that has come.
+type added struct {
+	uid     imap.UID
+	state   state
+	summary summary
+}
+
+// flagged is a message whose state has changed.
+type flagged struct {
+	uid   imap.UID
+	state state
+}
+
+// expunged is a message that has gone.
+type expunged struct {
+	uid  imap.UID
+	file fileRef
+	// moved says that the file has a new place in the same account.
+	moved bool
+	// prefix is kept for sessions that still show the message.
+	prefix []byte
+}
+
+// changed makes this edit the mailbox's last change.
+func (x *boxEdit) changed() uint64 {
+	x.rec.highest = x.edit.change()
+	x.dirty = true
+	return x.rec.highest
+}
+
+// add stores a message and returns its UID. content is kept, see index.Content.
+func (x *boxEdit) add(flags Flags, keywords uint64, s summary, content []byte) (imap.UID, error) {
+	e := x.edit
+	uid := x.rec.next
+	if uid == 1<<32-1 {
+		return 0, fault.New("mailbox.add", fault.TooMany, "the mailbox has used up its message numbers")
+	}
+	if s.original == 0 {
+		s.original = uid
+	}
+	st := state{flags: flags, keywords: keywords, modSeq: x.changed()}
+	if err := x.appendBlocks(uid, st, &s); err != nil {
+		return 0, err
+	}
+	if len(content) > 0 {
+		if err := e.tx.Put(index.Content, e.key.content(e.account.id, x.rec.data, uid), content); err != nil {
+			return 0, err
+		}
+	}
+	x.rec.next++
+	x.count(st.flags, s.size, 1)
+	x.added = append(x.added, added{uid, st, s})
+	return uid, nil
+}
+
+// count adds (or with n = -1 subtracts) a message to the counters.
+func (x *boxEdit) count(flags Flags, size int64, n int) {
+	x.rec.messages += uint32(n)
+	x.rec.size += int64(n) * size
+	x.countFlags(flags, size, n)
+	x.edit.rec.messages += int64(n)
+	x.edit.rec.bytes += int64(n) * size
+	x.edit.dirty = true
+}
+
+func (x *boxEdit) countFlags(flags Flags, size int64, n int) {
+	if flags&Seen == 0 {
+		x.rec.unseen += uint32(n)
+	}
+	if flags&Deleted != 0 {
+		x.rec.deleted += uint32(n)
+		x.rec.deletedSize += int64(n) * size
+	}
+}
+
+// appendBlocks adds a message to the last blocks, which it holds until flush.
+func (x *boxEdit) appendBlocks(uid imap.UID, st state, s *summary) error {
+	account, e := x.edit.account.id, x.edit
+	if n := stateBlock(uid); x.states == nil || n != x.stateBlock {
+		if err := x.flushStates(); err != nil {
+			return err
+		}
+		old := e.tx.Get(index.Mail, e.key.block(account, kindState, x.rec.data, n))
+		x.states, x.stateBlock = append(make([]byte, 0, len(old)+32), old...), n
+	}
+	x.states = appendState(x.states, uid, st)
+	if n := summaryBlock(uid); x.summaries == nil || n != x.summBlock {
+		if err := x.flushSummaries(); err != nil {
+			return err
+		}
+		old := e.tx.Get(index.Mail, e.key.block(account, kindSummary, x.rec.data, n))
+		x.summaries, x.summBlock = append(make([]byte, 0, len(old)+64), old...), n
+	}
+	x.summaries = appendSummary(x.summaries, uid, s)
+	return nil
+}
+
+func (x *boxEdit) flushStates() error {
+	if x.states == nil {
+		return nil
+	}
+	b := x.states
+	x.states = nil
+	return x.edit.tx.Put(index.Mail, x.edit.key.block(x.edit.account.id, kindState, x.rec.data, x.stateBlock), b)
+}
+
+func (x *boxEdit) flushSummaries() error {
+	if x.summaries == nil {
+		return nil
+	}
+	b := x.summaries
+	x.summaries = nil
+	return x.edit.tx.Put(index.Mail, x.edit.key.block(x.edit.account.id, kindSummary, x.rec.data, x.summBlock), b)
+}
+
+// setFlags lets fn change the states of messages; uids must ascend. A state
+// that fn leaves as it is keeps its ModSeq. UIDs that do not exist are passed to missing.
+func (x *boxEdit) setFlags(uids []imap.UID, fn func(uid imap.UID, st *state), missing func(imap.UID)) error {
+	if err := x.flushStates(); err != nil {
+		return err
+	}
+	e := x.edit
+	for len(uids) > 0 {
+		block := stateBlock(uids[0])
+		n := 1
+		for n < len(uids) && stateBlock(uids[n]) == block {
+			n++
+		}
+		old := e.tx.Get(index.Mail, e.key.block(e.account.id, kindState, x.rec.data, block))
+		value, err := x.setBlockFlags(block, old, uids[:n], fn, missing)
+		if err != nil {
+			return err
+		}
+		if value != nil {
+			if err := e.tx.Put(index.Mail, e.key.block(e.account.id, kindState, x.rec.data, block), value); err != nil {
+				return err
+			}
+		}
+		uids = uids[n:]
+	}
+	return nil
+}
+
+// setBlockFlags applies fn to one block's value and returns the new value, or
+// nil if nothing has changed.
+func (x *boxEdit) setBlockFlags(block uint32, old []byte, uids []imap.UID, fn func(imap.UID, *state), missing func(imap.UID)) ([]byte, error) {
+	value := make([]byte, 0, len(old)+16)
+	some := false
+	for b := old; len(b) > 0; {
+		uid, st, rest, ok := nextState(b, block)
+		if !ok {
+			return nil, corrupt("block of message states")
+		}
+		b = rest
+		for len(uids) > 0 && uids[0] < uid {
+			missing(uids[0])
+			uids = uids[1:]
+		}
+		if len(uids) > 0 && uids[0] == uid {
+			uids = uids[1:]
+			was := st
+			if fn(uid, &st); st != was {
+				some = true
+				st.modSeq = x.changed()
+				if err := x.recount(uid, was.flags, st.flags); err != nil {
+					return nil, err
+				}
+				x.flagged = append(x.flagged, flagged{uid, st})
+			}
+		}
+		value = appendState(value, uid, st)
+	}
+	for _, uid := range uids {
+		missing(uid)
+	}
+	if !some {
+		return nil, nil
+	}
+	return value, nil
+}
+
+// recount keeps the counters right when a message's flags change.
+func (x *boxEdit) recount(uid imap.UID, was, is Flags) error {
+	if (was^is)&(Seen|Deleted) == 0 {
+		return nil
+	}
+	var size int64
+	if (was^is)&Deleted != 0 { // only then is the size of interest
+		s, found, err := x.summary(uid)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return corrupt("pair of state and summary of a message")
+		}
+		size = s.size
+	}
+	x.countFlags(was, size, -1)
+	x.countFlags(is, size, 1)
+	return nil
+}
+
+// summary returns the summary of one message.
+func (x *boxEdit) summary(uid imap.UID) (summary, bool, error) {
+	if err := x.flushSummaries(); err != nil {
+		return summary{}, false, err
+	}
+	return readSummary(x.edit.tx, x.edit.account.id, x.rec.data, uid)
+}
+
+func readSummary(tx index.Tx, account uint64, data uint32, uid imap.UID) (summary, bool, error) {
+	var k keyBuffer
+	b := tx.Get(index.Mail, k.block(account, kindSummary, data, summaryBlock(uid)))
+	for len(b) > 0 {
+		u, s, rest, ok := nextSummary(b, summaryBlock(uid))
+		if !ok {
+			return summary{}, false, corrupt("block of message summaries")
+		}
+		if u == uid {
+			return s, true, nil
+		}
+		b = rest
+	}
+	return summary{}, false, nil
+}
+
+// flush writes the mailbox's records.
+func (x *boxEdit) flush() error {
+	if x.deleted {
+		return nil
+	}
+	if err := x.flushStates(); err != nil {
+		return err
+	}
+	if err := x.flushSummaries(); err != nil {
+		return err
+	}
+	if len(x.expunged) > 0 {
+		slices.SortFunc(x.expunged, func(a, b expunged) int { return int(int64(a.uid) - int64(b.uid)) })
+		var ranges []imap.UIDRange
+		for i := range x.expunged {
+			ranges = appendRange(ranges, x.expunged[i].uid)
+		}
+		if err := x.remember(ranges); err != nil {
+			return err
+		}
+	}
+	if !x.dirty {
+		return nil
+	}
+	return x.edit.tx.Put(index.Mail, x.edit.key.numbered(x.edit.account.id, kindMailbox, x.id), x.rec.marshal())
+}

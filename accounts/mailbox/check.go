@@ -1,0 +1,200 @@
+package mailbox
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/accounts/index"
+	"gatepost/server/fault"
+)
+
+// Finding is one thing that Check found wrong.
+type Finding struct {
+	// Account is the account's number, Mailbox the mailbox name or "".
+	Account uint64
+	Mailbox string
+	// UID is the message, or 0.
+	UID imap.UID
+	// Text says what is wrong in one line.
+	Text string
+}
+
+func (f Finding) String() string {
+	s := fmt.Sprintf("account %d", f.Account)
+	if f.Mailbox != "" {
+		s += fmt.Sprintf(" mailbox %q", f.Mailbox)
+	}
+	if f.UID != 0 {
+		s += fmt.Sprintf(" message %d", f.UID)
+	}
+	return s + ": " + f.Text
+}
+
+// Check compares the index with itself and with the message files and reports
+// what does not fit. Files that a crash has left are removed and are no
+// finding. It works beside a running server: each account is looked at in one
+// snapshot, and what concerns files is looked at again before it is reported.
+func (s *Store) Check(ctx context.Context, report func(Finding)) error {
+	indexed, err := s.indexedAccounts(ctx)
+	if err != nil {
+		return err
+	}
+	visit := func(o Owner) error {
+		delete(indexed, o.ID)
+		return s.Account(o).check(ctx, report)
+	}
+	if s.o.Owners == nil {
+		var errs []error
+		for _, a := range s.held() {
+			errs = append(errs, a.check(ctx, report))
+		}
+		return errors.Join(errs...)
+	}
+	if err := s.o.Owners(ctx, visit); err != nil {
+		return err
+	}
+	return s.reportOwnerless(ctx, indexed, report)
+}
+
+// indexedAccounts returns the numbers of all accounts in the index.
+func (s *Store) indexedAccounts(ctx context.Context) (map[uint64]bool, error) {
+	all := make(map[uint64]bool)
+	for _, sh := range s.index.Shards() {
+		next, more := uint64(0), true
+		for more { // a new snapshot per account, none is held for long
+			more = false
+			err := sh.View(func(tx index.Tx) error {
+				tx.Range(index.Mail, appendAccount(nil, next), nil, func(k, _ []byte) bool {
+					id := binary.BigEndian.Uint64(k)
+					all[id], next, more = true, id+1, id+1 != 0
+					return false
+				})
+				return ctx.Err()
+			})
+			if err != nil {
+				return nil, fault.Wrap("mailbox.Check", fault.Internal, err)
+			}
+		}
+	}
+	return all, nil
+}
+
+// reportOwnerless reports accounts in the index that the directory does not
+// know, unless they have come or gone meanwhile.
+func (s *Store) reportOwnerless(ctx context.Context, left map[uint64]bool, report func(Finding)) error {
+	if len(left) == 0 {
+		return nil
+	}
+	if err := s.o.Owners(ctx, func(o Owner) error { delete(left, o.ID); return nil }); err != nil {
+		return err
+	}
+	for id := range left {
+		err := s.index.Shard(id).View(func(tx index.Tx) error {
+			if _, err := readAccount(tx, id); err == nil {
+				report(Finding{Account: id, Text: "there are mailboxes of an account that does not exist"})
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check looks at one account.
+func (a *Account) check(ctx context.Context, report func(Finding)) error {
+	var c *checker
+	err := a.shard.View(func(tx index.Tx) error {
+		if _, err := readAccount(tx, a.id); fault.Is(err, fault.NotFound) {
+			report(Finding{Account: a.id, Text: "the account has no mailboxes"})
+			return nil
+		}
+		c = &checker{account: a, tx: tx, report: report}
+		return c.run(ctx)
+	})
+	if err != nil || c == nil {
+		return err
+	}
+	for i := range c.files {
+		if err := ctx.Err(); err != nil {
+			return fault.Wrap("mailbox.Check", fault.Canceled, err)
+		}
+		if err := a.checkFile(ctx, &c.files[i], report); err != nil {
+			return err
+		}
+	}
+	return a.checkStrays(ctx, report)
+}
+
+// checkedFile is a message file that has to be there.
+type checkedFile struct {
+	mailbox string
+	data    uint32
+	uid     imap.UID
+	file    fileRef
+	end     int64 // where the message ends in it
+}
+
+// checkFile looks whether the file is there and long enough.
+func (a *Account) checkFile(ctx context.Context, f *checkedFile, report func(Finding)) error {
+	text := a.lookAt(f)
+	if text == "" {
+		return nil
+	}
+	// The message may have been expunged or the account moved since the
+	// snapshot; after all commits so far only what is wrong still looks wrong.
+	if err := a.shard.Update(ctx, func(index.Tx) error { return nil }, nil); err != nil {
+		return err
+	}
+	return a.shard.View(func(tx index.Tx) error {
+		s, found, err := readSummary(tx, a.id, f.data, f.uid)
+		if err != nil || !found || s.file != f.file {
+			return err
+		}
+		var k keyBuffer
+		from := k.delivered(f.file.id, a.id, 0)
+		if v := tx.Get(index.Delivered, from); v != nil && text == fileMissing {
+			return nil // its queue file is still there; a new delivery makes the link again
+		}
+		if text = a.lookAt(f); text != "" {
+			report(Finding{Account: a.id, Mailbox: f.mailbox, UID: f.uid, Text: text})
+		}
+		return nil
+	})
+}
+
+const fileMissing = "the message file is missing"
+
+func (a *Account) lookAt(f *checkedFile) string {
+	info, err := os.Stat(a.path(f.file))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fileMissing
+	case err != nil:
+		return "the message file cannot be read: " + err.Error()
+	case info.Size() < f.end:
+		return fmt.Sprintf("the message file has %d bytes and should have %d", info.Size(), f.end)
+	}
+	return ""
+}
+
+// checkStrays removes leftovers and reports other files without a record.
+func (a *Account) checkStrays(ctx context.Context, report func(Finding)) error {
+	strays, err := a.strays(ctx)
+	for _, f := range strays {
+		if f.id < a.store.firstID {
+			err = errors.Join(err, a.store.upkeep.removeLeftover(a, f))
+		} else {
+			report(Finding{Account: a.id, Text: "no message has the file " + f.path})
+		}
+		a.files.unlinked(f.id)
+	}
+	return err
+}

@@ -1,0 +1,244 @@
+package mailbox
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/accounts/index"
+	"gatepost/server/fault"
+)
+
+// CreateOptions are for CreateMailbox.
+type CreateOptions struct {
+	SpecialUse imap.MailboxAttr // RFC 6154, or ""
+	Class      string           // "" is mail
+}
+
+// NewMailbox is a mailbox that a new account starts with.
+type NewMailbox struct {
+	Name string
+	CreateOptions
+	// Subscribed puts the name on the subscription list.
+	Subscribed bool
+}
+
+// maxNames bounds the names of one account, whatever its limit says: LIST
+// holds them all in memory.
+const maxNames = 20000
+
+// Create makes the records and directories of a new account: INBOX,
+// subscribed, and the boxes given. The account's own directory has to be there
+// and durable. An account that is there already is fault.Exists.
+func (s *Store) Create(ctx context.Context, o Owner, boxes []NewMailbox) error {
+	const op = "mailbox.Create"
+	if err := makeMessageDir(o.Dir, 0); err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	a := s.Account(o)
+	return a.shard.Update(ctx, func(tx index.Tx) error {
+		e := &edit{account: a, tx: tx, now: time.Now()}
+		if tx.Get(index.Mail, e.key.key(a.id, kindAccount)) != nil {
+			return fault.New(op, fault.Exists, "")
+		}
+		x := e.newBox(0) // the first number of an account is inboxID
+		if err := e.putName(inbox, nameRecord{mailbox: x.id}); err != nil {
+			return err
+		}
+		if err := e.subscribe(inbox, true); err != nil {
+			return err
+		}
+		for _, b := range boxes {
+			name, folder, err := newName(b.Name)
+			if err != nil {
+				return err
+			}
+			if err := e.create(name, folder, b.CreateOptions); err != nil {
+				return err
+			}
+			if b.Subscribed {
+				if err := e.subscribe(name, true); err != nil {
+					return err
+				}
+			}
+		}
+		return e.flush()
+	}, nil)
+}
+
+// Remove removes all mailboxes and messages of an account and its Messages
+// directory. Open views of it are told that their mailbox is gone. An account
+// that has nothing here is no error.
+func (s *Store) Remove(ctx context.Context, o Owner) error {
+	a := s.Account(o)
+	err := a.updateFreeing(ctx, func(e *edit) error {
+		for _, id := range mailboxIDs(e.tx, a.id) {
+			x, err := e.box(id)
+			if err != nil {
+				return err
+			}
+			if err := e.drop(x); err != nil {
+				return err
+			}
+		}
+		for _, kind := range []byte{kindName, kindSubscription} {
+			if err := e.deleteAll(e.key.key(a.id, kind)); err != nil {
+				return err
+			}
+		}
+		e.removed = true
+		return e.tx.Delete(index.Mail, e.key.key(a.id, kindAccount))
+	})
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	return fault.Wrap("mailbox.Remove", fault.Internal, os.RemoveAll(filepath.Join(o.Dir, messagesDir)))
+}
+
+// mailboxIDs returns the numbers of all mailboxes of an account.
+func mailboxIDs(tx index.Tx, account uint64) (ids []uint32) {
+	var k keyBuffer
+	from := append([]byte(nil), k.key(account, kindMailbox)...)
+	tx.Range(index.Mail, from, after(from), func(k, _ []byte) bool {
+		ids = append(ids, lastUint32(k))
+		return true
+	})
+	return ids
+}
+
+// deleteAll removes the records of index.Mail whose keys begin with prefix.
+func (e *edit) deleteAll(prefix []byte) error {
+	var keys [][]byte
+	e.tx.Range(index.Mail, prefix, after(prefix), func(k, _ []byte) bool {
+		keys = append(keys, append([]byte(nil), k...))
+		return true
+	})
+	var errs []error
+	for _, k := range keys {
+		errs = append(errs, e.tx.Delete(index.Mail, k))
+	}
+	return errors.Join(errs...)
+}
+
+// CreateMailbox creates a mailbox and the directories above it. A name with a
+// slash at the end creates only the directory. Errors: Exists, Invalid (a bad
+// name), TooMany.
+func (a *Account) CreateMailbox(ctx context.Context, name string, o CreateOptions) (i Info, err error) {
+	name, folder, err := newName(name)
+	if err != nil {
+		return Info{}, err
+	}
+	limit := a.limits().MaxMailboxes
+	err = a.update(ctx, func(e *edit) error {
+		if err := e.create(name, folder, o); err != nil {
+			return err
+		}
+		if limit > 0 && e.rec.mailboxes > uint32(limit) || e.rec.mailboxes > maxNames {
+			return fault.New("mailbox.CreateMailbox", fault.TooMany, "the account has as many mailboxes as it may")
+		}
+		rec, _, err := e.name(name)
+		if err != nil {
+			return err
+		}
+		for _, x := range e.boxes {
+			if err := x.flush(); err != nil {
+				return err
+			}
+		}
+		i, err = a.info(e.tx, name, rec)
+		return err
+	})
+	return i, err
+}
+
+// create makes a container or a directory of a name that is clean.
+func (e *edit) create(name string, folder bool, o CreateOptions) error {
+	rec, _, err := e.name(name)
+	if err != nil {
+		return err
+	}
+	if folder && rec.folder || !folder && rec.mailbox != 0 {
+		return fault.New("mailbox.CreateMailbox", fault.Exists, "")
+	}
+	if folder {
+		rec.folder = true
+	} else {
+		rec.mailbox, rec.specialUse, rec.class = e.newBox(0).id, o.SpecialUse, o.Class
+	}
+	if err := e.putName(name, rec); err != nil {
+		return err
+	}
+	return e.makeParents(name)
+}
+
+// makeParents makes the directories that a name lies in.
+func (e *edit) makeParents(name string) error {
+	for p := parent(name); p != ""; p = parent(p) {
+		rec, _, err := e.name(p)
+		if err != nil {
+			return err
+		}
+		if rec.folder {
+			return nil
+		}
+		rec.folder = true
+		if err := e.putName(p, rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// children returns the names below a name, in order.
+func (e *edit) children(name string) (names []string) {
+	from := named(e.account.id, kindName, name+"/")
+	skip := len(from) - len(name) - 1
+	e.tx.Range(index.Mail, from, after(from), func(k, _ []byte) bool {
+		names = append(names, string(k[skip:]))
+		return true
+	})
+	return names
+}
+
+// DeleteMailbox removes the container with its messages. Nested mailboxes and
+// the subscription stay. A directory without a container goes if it is empty,
+// else the error is fault.NotEmpty. INBOX is fault.Denied.
+func (a *Account) DeleteMailbox(ctx context.Context, name string) error {
+	const op = "mailbox.DeleteMailbox"
+	name, err := cleanName(strings.TrimSuffix(name, "/"))
+	if err != nil {
+		return noMailbox(err)
+	}
+	if name == inbox {
+		return fault.New(op, fault.Denied, "INBOX cannot be deleted")
+	}
+	return a.updateFreeing(ctx, func(e *edit) error {
+		rec, found, err := e.name(name)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return fault.New(op, fault.NoMailbox, "")
+		}
+		nested := len(e.children(name)) > 0
+		if rec.mailbox == 0 {
+			if nested {
+				return fault.New(op, fault.NotEmpty, "")
+			}
+			return e.putName(name, nameRecord{})
+		}
+		x, err := e.box(rec.mailbox)
+		if err != nil {
+			return err
+		}
+		if err := e.putName(name, nameRecord{folder: nested}); err != nil {
+			return err
+		}
+		return e.drop(x)
+	})
+}

@@ -1,0 +1,307 @@
+package mailbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	imap "github.com/emersion/go-imap/v2"
+	"golang.org/x/sys/unix"
+
+	"gatepost/accounts/index"
+	"gatepost/accounts/message"
+	"gatepost/server/fault"
+)
+
+// Delivery is a queued message to be put into a mailbox.
+type Delivery struct {
+	// QueueID and Copy identify the delivery: one that was made already
+	// succeeds again without a second message. Copy tells several deliveries
+	// of one queued message to one account apart (the number of the recipient,
+	// of a rule's action); 0 if there is only one.
+	QueueID uint64
+	Copy    uint32
+	// File is the absolute path of the queue file; the message is the Size
+	// bytes at Offset.
+	File         string
+	Offset, Size int64
+	// Prefix is put before the message for every reader: complete header lines
+	// with CRLF, such as Return-Path.
+	Prefix []byte
+	// Summary is message.Scan's of the message, without the prefix; nil if it
+	// is not known: then it is made when somebody asks.
+	Summary *message.Summary
+	// Mailbox is where it goes; "" or a mailbox that does not exist is INBOX.
+	Mailbox      string
+	Flags        []imap.Flag
+	InternalDate time.Time // zero for now
+}
+
+// Deliver puts queued messages into mailboxes of the account in one commit,
+// by links to the queue files. The result has one error per delivery:
+// OverQuota, NotFound (the account), NoSpace and others that are temporary.
+//
+// The links become durable with Store.SyncLinks. Until then the queue files
+// must stay; a delivery that is repeated after a crash finds the record of the
+// first, adds no second message, and repairs a link that was lost.
+func (a *Account) Deliver(ctx context.Context, ds []Delivery) []error {
+	errs := make([]error, len(ds))
+	jobs := make([]delivery, 0, len(ds))
+	for i := range ds {
+		j := delivery{Delivery: &ds[i], err: &errs[i]}
+		if errs[i] = a.link(&j); errs[i] == nil {
+			jobs = append(jobs, j)
+		}
+	}
+	if len(jobs) == 0 {
+		return errs
+	}
+	limits := a.limits()
+	err := a.update(ctx, func(e *edit) error {
+		for i := range jobs {
+			if err := e.deliver(&jobs[i], limits); err != nil {
+				return err
+			}
+		}
+		e.saveDir()
+		return nil
+	})
+	for i := range jobs {
+		if err != nil {
+			*jobs[i].err = err
+		}
+		a.settle(&jobs[i])
+	}
+	return errs
+}
+
+// delivery is a Delivery under way.
+type delivery struct {
+	*Delivery
+	in  incoming
+	err *error
+	// made says that the file was not there before.
+	made bool
+	// earlier is the record of the same delivery before, if there is one.
+	earlier *deliveredRecord
+}
+
+// link makes the message file of a delivery. It is named by the queue ID, which
+// comes from the same counter as file numbers, so that a repeated delivery
+// after a crash finds the file of the first. A second copy for the same account
+// gets a number of its own.
+func (a *Account) link(j *delivery) error {
+	const op = "mailbox.Deliver"
+	var err error
+	if j.in.flags, j.in.keywords, err = splitFlags(j.Flags); err != nil {
+		return err
+	}
+	id := j.QueueID
+	if j.Copy > 0 || !a.files.begin(id) {
+		if id = a.store.o.NextID(); !a.files.begin(id) {
+			return fault.Newf(op, fault.Internal, "number %d was given out twice", id)
+		}
+	}
+	ref, err := a.nextFile(id)
+	if err != nil {
+		a.files.end(id)
+		return err
+	}
+	j.in.summary = summary{
+		file: ref, email: j.QueueID, offset: j.Offset, size: int64(len(j.Prefix)) + j.Size,
+		prefix: uint32(len(j.Prefix)), internal: unixOr(j.InternalDate, time.Now()),
+	}
+	j.in.content = marshalContent(j.Prefix, j.Summary)
+	path := a.path(ref)
+	j.in.dir = filepath.Dir(path)
+	err = os.Link(j.File, path)
+	switch {
+	case err == nil:
+		j.made = true
+	case errors.Is(err, unix.EXDEV), errors.Is(err, unix.EMLINK):
+		if err := copyFile(j.File, path); err != nil {
+			a.abandon(ref)
+			return fault.Wrap(op, fault.Internal, err)
+		}
+		j.made = true
+	case errors.Is(err, fs.ErrExist):
+		// From the same delivery before a crash, or its record is there.
+	default:
+		a.files.end(id)
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	a.store.links.touch(j.in.dir)
+	return nil
+}
+
+// copyFile copies a file that cannot be linked. The copy gets its name when it
+// is whole and on the disk: a file that is there is never a part of one.
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	tmp := to + tmpSuffix
+	out, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
+		return errors.Join(err, os.Remove(tmp))
+	}
+	return os.Rename(tmp, to)
+}
+
+// tmpSuffix is on names of files that are being copied.
+const tmpSuffix = ".tmp"
+
+// deliver adds one message to its mailbox, or says in the job's error why not.
+func (e *edit) deliver(j *delivery, limits Limits) error {
+	*j.err, j.earlier = nil, nil
+	key := e.key.delivered(j.QueueID, e.account.id, j.Copy)
+	if v := e.tx.Get(index.Delivered, key); v != nil {
+		j.earlier = &deliveredRecord{}
+		return j.earlier.unmarshal(v)
+	}
+	if *j.err = e.fits(j.in.summary.size, limits.suspend()); *j.err != nil {
+		return nil
+	}
+	x, err := e.destination(j.Mailbox)
+	if err != nil {
+		return err
+	}
+	// Mail is not refused because the mailbox's keywords are used up.
+	bits, _, err := x.keywordBits(j.in.keywords, true)
+	if err != nil {
+		return err
+	}
+	j.in.summary.saved = e.now.Unix()
+	uid, err := x.add(j.in.flags, bits, j.in.summary, j.in.content)
+	if fault.Is(err, fault.TooMany) { // of UIDs: nothing is written yet
+		*j.err = err
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	rec := deliveredRecord{file: j.in.summary.file.id, mailbox: x.id, uid: uid}
+	return e.tx.Put(index.Delivered, e.key.delivered(j.QueueID, e.account.id, j.Copy), rec.marshal())
+}
+
+// destination returns the mailbox for a delivery.
+func (e *edit) destination(name string) (*boxEdit, error) {
+	id := uint32(inboxID)
+	if name != "" {
+		if clean, err := cleanName(name); err == nil {
+			found, err := mailboxID(e.tx, e.account.id, clean)
+			if err != nil && !fault.Is(err, fault.NoMailbox) {
+				return nil, err
+			}
+			if err == nil {
+				id = found
+			}
+		}
+	}
+	return e.box(id)
+}
+
+// suspend is the size from which on deliveries are put off.
+func (l Limits) suspend() int64 {
+	if l.MaxSize < 0 || l.SuspendPercent == 0 {
+		return l.MaxSize
+	}
+	return l.MaxSize / 100 * int64(l.SuspendPercent)
+}
+
+// settle ends a delivery's care for its file.
+func (a *Account) settle(j *delivery) {
+	ref := j.in.summary.file
+	switch {
+	case j.earlier != nil && *j.err == nil:
+		*j.err = a.repair(j)
+	case *j.err != nil && j.made:
+		a.abandon(ref)
+	default:
+		a.files.end(ref.id)
+	}
+}
+
+// repair answers a delivery that was made before. Its link may have been lost
+// in the crash after which it is repeated; it may also have been deleted since.
+func (a *Account) repair(j *delivery) error {
+	made := j.in.summary.file
+	want, found, err := a.findFile(j.earlier)
+	if err != nil || !found || want != made {
+		// The new link is not needed under this name.
+		if j.made {
+			a.abandon(made)
+		} else {
+			a.files.end(made.id)
+		}
+		if err != nil || !found {
+			return err
+		}
+		path := a.path(want)
+		if err := os.Link(j.File, path); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fault.Wrap("mailbox.Deliver", fault.Internal, fmt.Errorf("repair a lost link: %w", err))
+		}
+		a.store.links.touch(filepath.Dir(path))
+		return nil
+	}
+	a.files.end(made.id)
+	return nil
+}
+
+// findFile finds the message of an earlier delivery, which may have been moved
+// or deleted since, and says where its file is.
+func (a *Account) findFile(rec *deliveredRecord) (ref fileRef, found bool, err error) {
+	err = a.shard.View(func(tx index.Tx) error {
+		if box, err := readMailbox(tx, a.id, rec.mailbox); err == nil {
+			s, ok, err := readSummary(tx, a.id, box.data, rec.uid)
+			if err != nil {
+				return err
+			}
+			if ok && s.file.id == rec.file {
+				ref, found = s.file, true
+				return nil
+			}
+		}
+		return eachSummary(tx, a.id, func(_ uint32, _ imap.UID, s *summary) bool {
+			if s.file.id == rec.file {
+				ref, found = s.file, true
+			}
+			return !found
+		})
+	})
+	return ref, found, err
+}
+
+// eachSummary visits the summaries of all messages of an account until fn
+// returns false.
+func eachSummary(tx index.Tx, account uint64, fn func(data uint32, uid imap.UID, s *summary) bool) (err error) {
+	var k keyBuffer
+	from := append([]byte(nil), k.key(account, kindSummary)...)
+	tx.Range(index.Mail, from, after(from), func(k, v []byte) bool {
+		data := lastUint32(k[:len(k)-4])
+		for len(v) > 0 {
+			uid, s, rest, ok := nextSummary(v, lastUint32(k))
+			if !ok {
+				err = corrupt("block of message summaries")
+				return false
+			}
+			if !fn(data, uid, &s) {
+				return false
+			}
+			v = rest
+		}
+		return true
+	})
+	return err
+}

@@ -1,0 +1,79 @@
+package mailbox
+
+import (
+	"context"
+
+	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/server/fault"
+)
+
+// Move moves messages of the view to a mailbox of the same account (RFC 6851).
+// Each message is in exactly one of the mailboxes after any crash; large moves
+// take several commits. The files stay where they are. The view shows the
+// messages until Sync(true). Messages that were expunged elsewhere are skipped.
+// Errors: ReadOnly, NoMailbox, NoSpace; the data says what was moved even then.
+func (m *Mailbox) Move(ctx context.Context, uids []imap.UID, dest string) (data CopyData, err error) {
+	if m.readOnly {
+		return CopyData{}, fault.New("mailbox.Move", fault.ReadOnly, "")
+	}
+	if dest, err = cleanName(dest); err != nil {
+		return CopyData{}, noMailbox(err)
+	}
+	for todo := m.inView(uids); len(todo) > 0; {
+		part := todo[:min(len(todo), maxExpunge)]
+		todo = todo[len(part):]
+		before := data
+		err := m.box.account.update(ctx, func(e *edit) error {
+			data = CopyData{UIDValidity: before.UIDValidity,
+				Source: append(imap.UIDSet(nil), before.Source...), Dest: append(imap.UIDSet(nil), before.Dest...)}
+			return e.move(m, part, dest, &data)
+		})
+		if err != nil {
+			return before, err
+		}
+	}
+	return data, nil
+}
+
+// move moves messages within one edit.
+func (e *edit) move(m *Mailbox, uids []imap.UID, dest string, data *CopyData) error {
+	id, err := mailboxID(e.tx, e.account.id, dest)
+	if err != nil {
+		return err
+	}
+	from, err := e.box(m.box.id)
+	if err != nil {
+		return err
+	}
+	to, err := e.box(id)
+	if err != nil {
+		return err
+	}
+	from.origin = m
+	if err := from.loadKeywords(); err != nil {
+		return err
+	}
+	data.UIDValidity = to.rec.validity
+	var list []copied
+	err = from.remove(uids, true, nil, func(r removed) error {
+		c := copied{uid: r.uid, flags: r.state.flags, summary: r.summary, content: r.content}
+		c.summary.original = 0
+		for i, n := range from.keywords {
+			if r.state.keywords&(1<<i) != 0 {
+				c.keywords = append(c.keywords, n)
+			}
+		}
+		list = append(list, c)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		if err := data.addCopy(to, &list[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

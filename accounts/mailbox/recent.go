@@ -1,0 +1,126 @@
+package mailbox
+
+import (
+	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/accounts/index"
+)
+
+// A message is \Recent for the first read-write session that sees it (RFC 3501
+// section 2.3.2). A mailbox keeps one number for that: messages from that UID on
+// have been shown to nobody. Sessions take them in memory; the number is saved
+// with the next commit that writes the mailbox's record, or when the store is
+// closed, so that SELECT never commits. After a crash a message may be \Recent
+// twice.
+
+// recentFrom returns the number if it is not saved yet, else 0.
+func (a *Account) recentFrom(id uint32) imap.UID {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.recents[id]
+}
+
+// setRecentFrom keeps the number until it is saved.
+func (a *Account) setRecentFrom(id uint32, from imap.UID) {
+	a.mu.Lock()
+	if a.recents == nil {
+		a.recents = make(map[uint32]imap.UID)
+	}
+	a.recents[id] = max(a.recents[id], from)
+	a.mu.Unlock()
+	a.store.upkeep.unsaved(a)
+}
+
+// saveRecent writes the numbers that are not saved yet.
+func (e *edit) saveRecent() error {
+	a := e.account
+	a.mu.Lock()
+	ids := make([]uint32, 0, len(a.recents))
+	for id := range a.recents {
+		ids = append(ids, id)
+	}
+	a.mu.Unlock()
+	for _, id := range ids {
+		x, err := e.box(id) // takes the number over
+		if err != nil {
+			continue // deleted meanwhile
+		}
+		x.dirty = true
+	}
+	return nil
+}
+
+// countRecent returns the number of messages that are \Recent for nobody yet.
+// What arrives while a read-write session is there is as good as taken.
+func (a *Account) countRecent(tx index.Tx, id uint32, rec mailboxRecord) (n uint32, err error) {
+	if b := a.box(id); b != nil && b.writers.Load() > 0 {
+		return 0, nil
+	}
+	from := max(rec.recentFrom, a.recentFrom(id))
+	if from >= rec.next {
+		return 0, nil
+	}
+	var first, end keyBuffer
+	tx.Range(index.Mail, first.block(a.id, kindState, rec.data, stateBlock(from)), after(end.numbered(a.id, kindState, rec.data)),
+		func(k, v []byte) bool {
+			for len(v) > 0 {
+				uid, _, rest, ok := nextState(v, lastUint32(k))
+				if !ok {
+					err = corrupt("block of message states")
+					return false
+				}
+				if uid >= from {
+					n++
+				}
+				v = rest
+			}
+			return true
+		})
+	return n, err
+}
+
+// take gives the session what is \Recent up to the end of its view, and
+// returns the number to be saved, or 0. b.mu is held.
+func (m *Mailbox) take() (save imap.UID) {
+	b := m.box
+	if m.readOnly {
+		m.recent = append(m.recent[:0], imap.UIDRange{Start: b.recentFrom, Stop: 1<<32 - 1})
+		return 0
+	}
+	if len(m.uids) == 0 {
+		return 0
+	}
+	last := m.uids[len(m.uids)-1]
+	if last < b.recentFrom {
+		return 0
+	}
+	if n := len(m.recent); n > 0 && m.recent[n-1].Stop+1 == b.recentFrom {
+		m.recent[n-1].Stop = last
+	} else {
+		m.recent = append(m.recent, imap.UIDRange{Start: b.recentFrom, Stop: last})
+	}
+	b.recentFrom = last + 1
+	return b.recentFrom
+}
+
+// isRecent reports whether a message is \Recent for this session.
+func (m *Mailbox) isRecent(uid imap.UID) bool {
+	for i := len(m.recent) - 1; i >= 0; i-- {
+		if r := m.recent[i]; uid >= r.Start {
+			return uid <= r.Stop
+		}
+	}
+	return false
+}
+
+// Recent returns the number of messages in the view that are \Recent for this session.
+func (m *Mailbox) Recent() int {
+	n := 0
+	for _, r := range m.recent {
+		n += m.before(r.Stop) - m.before(r.Start)
+		if _, ok := m.Seq(r.Stop); ok {
+			n++
+		}
+	}
+	return n
+}

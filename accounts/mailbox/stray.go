@@ -1,0 +1,150 @@
+package mailbox
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/accounts/index"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+)
+
+// A stray is a message file that no record names. Files come before their
+// records and go after them, so a crash leaves some; those are leftovers and
+// have numbers from before the start. A younger one is a fault.
+
+// stray is a name in a message directory.
+type stray struct {
+	path string
+	id   uint64
+	ref  fileRef
+	tmp  bool // a copy that was never finished
+}
+
+// sweep removes the leftovers of an account.
+func (u *upkeep) sweep(a *Account) error {
+	strays, err := a.strays(context.Background())
+	for _, f := range strays {
+		if f.id < u.store.firstID {
+			err = errors.Join(err, u.removeLeftover(a, f))
+		}
+		a.files.unlinked(f.id)
+	}
+	return err
+}
+
+func (u *upkeep) removeLeftover(a *Account, f stray) error {
+	u.log.Log(context.Background(), logs.LevelMajor, "removed a file that a crash has left",
+		slog.Uint64(logs.AttrAccount, a.id), slog.String("file", f.path))
+	if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// strays finds the files that no record names. They are marked as being
+// removed, so that nobody starts to use them; the caller has to say when it is
+// done with each by files.unlinked.
+func (a *Account) strays(ctx context.Context) ([]stray, error) {
+	all, err := a.listFiles(ctx) // before the look at the index, which then names more, not less
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	named, err := a.namedFiles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	taken := make(map[uint64]fileRef)
+	suspects := all[:0]
+	for _, f := range all {
+		if _, is := named[f.ref]; is && !f.tmp {
+			continue
+		}
+		// One number can have two names: a link that was made again elsewhere.
+		if _, mine := taken[f.id]; mine || a.files.take(f.id) {
+			taken[f.id] = f.ref
+			suspects = append(suspects, f)
+		}
+	}
+	if len(suspects) == 0 {
+		return nil, nil
+	}
+	// A file may have got its record since, or have lost it in a commit that was
+	// not announced yet. After all commits so far, what the index does not name
+	// and nobody has touched is a stray.
+	named, err = a.namedFiles(ctx)
+	var found []stray
+	if err == nil {
+		for _, f := range suspects {
+			if _, is := named[f.ref]; (!is || f.tmp) && a.files.untouched(f.id) {
+				found = append(found, f)
+			}
+		}
+	}
+	for _, f := range found {
+		delete(taken, f.id)
+	}
+	for id, ref := range taken {
+		if a.files.giveBack(id) {
+			a.store.upkeep.unlink(a, ref)
+		}
+	}
+	return found, err
+}
+
+// namedFiles returns the files that records name, after all commits so far:
+// it is read in the shard's writer's order.
+func (a *Account) namedFiles(ctx context.Context) (map[fileRef]struct{}, error) {
+	named := make(map[fileRef]struct{})
+	visit := func(_ uint32, _ imap.UID, s *summary) bool {
+		named[s.file] = struct{}{}
+		return true
+	}
+	err := a.shard.Update(ctx, func(index.Tx) error { return nil }, nil)
+	if err != nil {
+		return nil, err
+	}
+	err = a.shard.View(func(tx index.Tx) error { return eachSummary(tx, a.id, visit) })
+	return named, err
+}
+
+// listFiles lists the message directories of the account. A name that no
+// message file has is not ours and is left alone.
+func (a *Account) listFiles(ctx context.Context) (all []stray, err error) {
+	messages := filepath.Join(a.owner.Load().Dir, messagesDir)
+	dirs, err := os.ReadDir(messages)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fault.Wrap("mailbox.Check", fault.Internal, err)
+	}
+	for _, d := range dirs {
+		n, err := strconv.ParseUint(d.Name(), 10, 32)
+		if err != nil || !d.IsDir() {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, fault.Wrap("mailbox.Check", fault.Canceled, err)
+		}
+		files, err := os.ReadDir(filepath.Join(messages, d.Name()))
+		if err != nil {
+			return nil, fault.Wrap("mailbox.Check", fault.Internal, err)
+		}
+		for _, f := range files {
+			name, tmp := strings.CutSuffix(f.Name(), tmpSuffix)
+			if id, err := strconv.ParseUint(name, 10, 64); err == nil {
+				all = append(all, stray{filepath.Join(messages, d.Name(), f.Name()), id, fileRef{id, uint32(n)}, tmp})
+			}
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,273 @@
+package mailbox
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"gatepost/accounts/index"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+)
+
+// upkeep does what nobody has to wait for: it unlinks files that no record
+// names, removes the records of deleted mailboxes bit by bit, forgets
+// deliveries whose queue file is gone, and looks for what a crash has left. It
+// is one goroutine, from Open to Close.
+type upkeep struct {
+	store *Store
+	log   *slog.Logger
+	wake  chan struct{} // capacity 1
+	done  chan struct{}
+
+	mu      sync.Mutex
+	closing bool
+	files   []doomed
+	drops   []drop
+	forget  []uint64
+	dirty   map[*Account]struct{} // with recents to be saved
+	sweeps  []*Account
+	// swept are the accounts that need no look for leftovers; nil if no account does.
+	swept map[uint64]struct{}
+	// waiting are deleted mailboxes from before the start, by account.
+	waiting map[uint64][]uint32
+}
+
+// doomed is a file to be unlinked.
+type doomed struct {
+	account *Account
+	file    fileRef
+}
+
+// drop is the data of a deleted mailbox.
+type drop struct {
+	shard   *index.Shard
+	account uint64
+	handle  *Account // for the files; nil if the account is gone
+	data    uint32
+}
+
+const (
+	// forgetEvery is how long deliveries are remembered in vain at least.
+	forgetEvery = time.Second
+	// maxUnsaved is how many accounts may have \Recent numbers to be saved.
+	maxUnsaved = 1000
+)
+
+func (u *upkeep) start(s *Store, unclean bool) {
+	u.store, u.log = s, logs.Component(s.log, "STORE")
+	u.wake, u.done = make(chan struct{}, 1), make(chan struct{})
+	u.dirty = make(map[*Account]struct{})
+	if unclean {
+		u.swept = make(map[uint64]struct{})
+	}
+	u.findDrops()
+	go u.run()
+}
+
+// stop does what is left to do, except the looks for leftovers, and ends.
+func (u *upkeep) stop() error {
+	u.mu.Lock()
+	u.closing = true
+	u.mu.Unlock()
+	u.signal()
+	<-u.done
+	return nil
+}
+
+func (u *upkeep) signal() {
+	select {
+	case u.wake <- struct{}{}:
+	default:
+	}
+}
+
+// add changes the list of things to do.
+func (u *upkeep) add(change func()) {
+	u.mu.Lock()
+	change()
+	u.mu.Unlock()
+	u.signal()
+}
+
+// unlink removes a file that a.files has marked as being removed.
+func (u *upkeep) unlink(a *Account, f fileRef) {
+	u.add(func() { u.files = append(u.files, doomed{a, f}) })
+}
+
+// dropped removes the messages of a deleted mailbox.
+func (u *upkeep) dropped(a *Account, data uint32) {
+	u.add(func() { u.drops = append(u.drops, drop{a.shard, a.id, a, data}) })
+}
+
+// unsaved saves the account's \Recent numbers some time.
+func (u *upkeep) unsaved(a *Account) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.dirty[a] = struct{}{}
+	if len(u.dirty) > maxUnsaved {
+		u.signal()
+	}
+}
+
+// meet takes notice of an account that is in use.
+func (u *upkeep) meet(a *Account) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if data := u.waiting[a.id]; data != nil {
+		for _, d := range data {
+			u.drops = append(u.drops, drop{a.shard, a.id, a, d})
+		}
+		delete(u.waiting, a.id)
+		u.signal()
+	}
+	if u.swept == nil {
+		return
+	}
+	if _, done := u.swept[a.id]; !done {
+		u.swept[a.id] = struct{}{}
+		u.sweeps = append(u.sweeps, a)
+		u.signal()
+	}
+}
+
+// Forget tells that queue files are gone, so that nobody will deliver them
+// again. It returns at once; the records go with a later commit.
+func (s *Store) Forget(queueIDs []uint64) {
+	s.upkeep.add(func() { s.upkeep.forget = append(s.upkeep.forget, queueIDs...) })
+}
+
+// ForgetBut forgets the deliveries of all queue files that are not waiting.
+// The queue's owner calls it once after a start, for files that went just
+// before a crash.
+func (s *Store) ForgetBut(ctx context.Context, waiting func(queueID uint64) bool) error {
+	var gone []uint64
+	for _, sh := range s.index.Shards() {
+		err := sh.View(func(tx index.Tx) error {
+			tx.Range(index.Delivered, nil, nil, func(k, _ []byte) bool {
+				id := binary.BigEndian.Uint64(k)
+				if n := len(gone); (n == 0 || gone[n-1] != id) && !waiting(id) {
+					gone = append(gone, id)
+				}
+				return ctx.Err() == nil
+			})
+			return ctx.Err()
+		})
+		if err != nil {
+			return fault.Wrap("mailbox.ForgetBut", fault.Internal, err)
+		}
+	}
+	s.Forget(gone)
+	return nil
+}
+
+func (u *upkeep) run() {
+	defer close(u.done)
+	var lastForget time.Time
+	for {
+		u.mu.Lock()
+		closing := u.closing
+		files, drops := u.files, u.drops
+		u.files, u.drops = nil, nil
+		var forget []uint64
+		wait := forgetEvery - time.Since(lastForget)
+		if len(u.forget) > 0 && (closing || wait <= 0) {
+			forget, u.forget, lastForget = u.forget, nil, time.Now()
+		}
+		pending := len(u.forget) > 0
+		var dirty map[*Account]struct{}
+		if closing || len(u.dirty) > maxUnsaved {
+			dirty, u.dirty = u.dirty, make(map[*Account]struct{})
+		}
+		var sweep *Account
+		if len(u.sweeps) > 0 && !closing {
+			sweep, u.sweeps = u.sweeps[0], u.sweeps[1:]
+		}
+		u.mu.Unlock()
+
+		if len(files)+len(drops)+len(forget)+len(dirty) == 0 && sweep == nil {
+			if closing {
+				return
+			}
+			u.idle(pending, wait)
+			continue
+		}
+		u.unlinkAll(files)
+		for _, d := range drops {
+			u.report("removal of a deleted mailbox", d.account, u.purge(d))
+		}
+		u.forgetAll(forget)
+		for a := range dirty {
+			err := a.update(context.Background(), (*edit).saveRecent)
+			if !fault.Is(err, fault.NotFound) {
+				u.report("saving of recent messages", a.id, err)
+			}
+		}
+		if sweep != nil {
+			u.report("removal of leftovers", sweep.id, u.sweep(sweep))
+		}
+	}
+}
+
+// idle waits for something to do.
+func (u *upkeep) idle(pending bool, wait time.Duration) {
+	if !pending {
+		<-u.wake
+		return
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-u.wake:
+	case <-t.C:
+	}
+}
+
+// report logs what went wrong. What was not done stays to be done: it is found
+// again after the next start, or by Check.
+func (u *upkeep) report(what string, account uint64, err error) {
+	if err != nil {
+		u.log.Log(context.Background(), logs.LevelFailure, what, slog.Uint64(logs.AttrAccount, account), slog.Any(logs.AttrError, err))
+	}
+}
+
+func (u *upkeep) unlinkAll(files []doomed) {
+	for _, d := range files {
+		err := os.Remove(d.account.path(d.file))
+		if !errors.Is(err, fs.ErrNotExist) {
+			u.report("removal of a message file", d.account.id, err)
+		}
+		d.account.files.unlinked(d.file.id)
+	}
+}
+
+// forgetAll removes the records of deliveries.
+func (u *upkeep) forgetAll(ids []uint64) {
+	if len(ids) == 0 {
+		return
+	}
+	for _, sh := range u.store.index.Shards() {
+		err := sh.UpdateFreeing(context.Background(), func(tx index.Tx) error {
+			var keys [][]byte
+			for _, id := range ids {
+				from := binary.BigEndian.AppendUint64(nil, id)
+				tx.Range(index.Delivered, from, after(from), func(k, _ []byte) bool {
+					keys = append(keys, append([]byte(nil), k...))
+					return true
+				})
+			}
+			for _, k := range keys {
+				if err := tx.Delete(index.Delivered, k); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, nil)
+		u.report("forgetting of deliveries", 0, err)
+	}
+}
