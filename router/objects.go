@@ -1,11 +1,13 @@
 package router
 
 import (
+	"log/slog"
 	"strings"
 
 	"gatepost/router/address"
 	"gatepost/router/names"
 	"gatepost/server/fault"
+	"gatepost/server/logs"
 )
 
 // object routes an address in a domain of ours, whose real name is given, by
@@ -115,7 +117,8 @@ func (w *walk) unknown(domain, name string) (Route, bool, error) {
 	case names.Reroute:
 		rt, err := compileRight(policy.Address, true, []string{"x"}, true)
 		if err != nil {
-			return Route{}, false, fault.Wrap("router.Route", fault.NotFound, err)
+			w.r.log.LogAttrs(w.ctx, logs.LevelProblem, "bad address for unknown names", slog.String("domain", domain), slog.String("address", policy.Address), slog.Any(logs.AttrError, err))
+			return Route{}, false, notFound
 		}
 		to, ok := rt.apply(w.at, true, []string{w.at.Local})
 		if !ok || w.same(to) {

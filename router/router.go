@@ -35,7 +35,10 @@ type Router struct {
 // that cannot be used, and why.
 func New(s *settings.Live[Settings], dir Directory, log *slog.Logger) (*Router, error) {
 	r := &Router{dir: dir, log: logs.Component(log, "ROUTER"), live: s}
-	return r, r.Reload(s.Get())
+	if err := r.Reload(s.Get()); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // Reload puts other settings into force, and into the Live that New got. After

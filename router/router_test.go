@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 
 	"gatepost/router/address"
@@ -267,6 +268,27 @@ func TestReloadKeepsTheOldTableAfterAnError(t *testing.T) {
 	if _, err := New(settings.NewLive(&Settings{Table: "x"}), newFake(), slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("New takes a bad table")
 	}
+}
+
+func TestRouteWhileTheTableChanges(t *testing.T) {
+	r := newRouter(t, newFake(), "<a> = john")
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 500 {
+				route, err := r.Route(t.Context(), Mail, address.Address{Local: "a"})
+				if q := route.Queue; err != nil || q != "john@company.com" && q != "ann@client.dom" {
+					t.Errorf("route is %v, %v", route, err)
+				}
+			}
+		})
+	}
+	for i := range 100 {
+		if err := r.Reload(&Settings{Table: []string{"<a> = john", "<a> = b\n<b> = ann@client.dom"}[i%2]}); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Wait()
 }
 
 func TestSettings(t *testing.T) {

