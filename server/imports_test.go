@@ -1,0 +1,124 @@
+package server_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// arrows is the import graph of docs/architecture.md: what each package may
+// import of this module. A package that is not here may import nothing; a new
+// arrow is a new line here and in the drawing.
+var arrows = map[string][]string{
+	// vocabulary: no state
+	"server/fault":      {},
+	"server/logs":       {},
+	"server/dataformat": {"server/fault"},
+	"server/settings":   {"server/dataformat", "server/fault"},
+	"router/address":    {"server/fault"},
+	"router/names":      {},
+	"queue/envelope":    {"router/address", "server/fault"},
+
+	// heart
+	"accounts/message": {"server/fault"},
+	"accounts/index":   {"server/fault", "server/logs"},
+	"accounts/mailbox": {"accounts/index", "accounts/message", "server/fault", "server/logs"},
+	"accounts": {"accounts/mailbox", "router/address", "router/names",
+		"server/dataformat", "server/fault", "server/logs", "server/settings"},
+	"router": {"router/address", "router/names", "server/fault", "server/logs", "server/settings"},
+	"queue": {"queue/envelope", "router", "router/address", "router/names",
+		"server/fault", "server/logs", "server/settings"},
+	"accounts/delivery": {"accounts", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
+		"router", "router/address", "router/names", "server/fault", "server/logs", "server/settings"},
+
+	// wires
+	"protocols/transcript":      {},
+	"protocols/internal/listen": {"server/fault", "server/logs", "server/settings"},
+	"protocols/internal/auth": {"accounts", "router", "router/address", "router/names",
+		"server/fault", "server/logs"},
+	"protocols/smtp":  append([]string{"queue", "queue/envelope"}, wire...),
+	"protocols/imap":  append([]string{"accounts/mailbox", "accounts/message"}, wire...),
+	"protocols/pop3":  append([]string{"accounts/mailbox", "accounts/message"}, wire...),
+	"protocols/pwd":   append([]string{"accounts/mailbox", "server/dataformat"}, wire...),
+	"protocols/relay": {"queue", "queue/envelope", "router", "router/address", "server/fault", "server/logs", "server/settings"},
+
+	// the whole and its programs
+	"server":         {"*"},
+	"server/demo":    {"server", "server/settings"},
+	"server/control": {"server/fault"},
+	"cmd/gatepost":   {"server", "server/control", "server/demo", "server/fault"},
+	"cmd/gatebench":  {},
+}
+
+// wire is what every protocol may use.
+var wire = []string{"accounts", "protocols/internal/auth", "protocols/internal/listen", "router", "router/address",
+	"router/names", "server/fault", "server/logs", "server/settings"}
+
+// libraries says who alone may use a library whose knowledge belongs to one place.
+var libraries = map[string][]string{
+	"go.etcd.io/bbolt":        {"accounts/index"},
+	"github.com/xdg-go/scram": {"protocols/internal/auth", "accounts", "cmd/gatebench"},
+}
+
+func TestImportGraph(t *testing.T) {
+	const module = "gatepost/"
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		rel, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		pkg := filepath.ToSlash(rel)
+		seen[pkg] = true
+		allowed, known := arrows[pkg]
+		if !known {
+			t.Errorf("package %s is not in the import table", pkg)
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			own, isOwn := strings.CutPrefix(imported, module)
+			if isOwn && !slices.Contains(allowed, own) && !slices.Contains(allowed, "*") {
+				t.Errorf("%s imports %s, which the import table does not allow", pkg, own)
+			}
+			for library, users := range libraries {
+				if strings.HasPrefix(imported, library) && !slices.Contains(users, pkg) {
+					t.Errorf("%s imports %s, which only %v may", pkg, library, users)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pkg := range arrows {
+		if !seen[pkg] {
+			t.Errorf("the import table names %s, which does not exist", pkg)
+		}
+	}
+}
