@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"gatepost/server"
+	"gatepost/server/control"
+	"gatepost/server/dataformat"
+)
+
+type cliCommand struct {
+	Command []string `arg:"" optional:"" help:"The command; without one, commands are read from standard input, one per line." passthrough:""`
+}
+
+func (l *cliCommand) Run(c *commands) error {
+	dir, err := c.base()
+	if err != nil {
+		return err
+	}
+	client, err := server.Connect(dir)
+	if err != nil {
+		return err
+	}
+	if len(l.Command) > 0 {
+		err = runCommand(client, strings.Join(l.Command, " "))
+	} else {
+		err = runCommands(client, os.Stdin)
+	}
+	return errors.Join(err, client.Close())
+}
+
+// runCommands runs what it reads until the end; one error answer does not stop
+// the others, but the exit code tells.
+func runCommands(client *control.Client, in io.Reader) error {
+	lines := bufio.NewReaderSize(in, 64<<10)
+	var said error
+	for {
+		line, readErr := lines.ReadString('\n')
+		if command := strings.TrimSpace(line); command != "" {
+			err := runCommand(client, command)
+			if err != nil && !errors.Is(err, errSaidNo) {
+				return err
+			}
+			if err != nil {
+				said = err
+			}
+			if strings.EqualFold(command, "QUIT") {
+				return said
+			}
+		}
+		if errors.Is(readErr, io.EOF) {
+			return said
+		}
+		if readErr != nil {
+			return readErr
+		}
+	}
+}
+
+func runCommand(client *control.Client, command string) error {
+	a, err := client.Do(command)
+	if err != nil {
+		return err
+	}
+	switch {
+	case a.Data != nil:
+		fmt.Println(dataformat.Pretty(a.Data))
+	case !a.OK():
+		fmt.Println(a.Code, a.Text)
+		return errSaidNo
+	}
+	return nil
+}
+
+// ask runs a command whose answer is data.
+func ask(c *commands, command string) (dataformat.Value, error) {
+	dir, err := c.base()
+	if err != nil {
+		return nil, err
+	}
+	client, err := server.Connect(dir)
+	if err != nil {
+		return nil, err
+	}
+	a, err := client.Do(command)
+	if err = errors.Join(err, client.Close()); err != nil {
+		return nil, err
+	}
+	if a.Data == nil {
+		return nil, errors.New(a.Text)
+	}
+	return a.Data, nil
+}
+
+type checkCommand struct{}
+
+func (checkCommand) Run(c *commands) error {
+	v, err := ask(c, "GATEPOST CHECK")
+	if err != nil {
+		return err
+	}
+	findings, ok := v.(dataformat.Array)
+	if !ok {
+		return errors.New("the server gave no list of findings")
+	}
+	for _, f := range findings {
+		line, _ := dataformat.Text(f)
+		fmt.Println(line)
+	}
+	if len(findings) > 0 {
+		return errSaidNo
+	}
+	fmt.Println("clean")
+	return nil
+}
+
+type routeCommand struct {
+	Address string `arg:"" help:"The address to route."`
+	Type    string `arg:"" optional:"" enum:"mail,access,signal" default:"mail" help:"What it is routed for: mail, access or signal."`
+}
+
+func (r *routeCommand) Run(c *commands) error {
+	v, err := ask(c, "GATEPOST ROUTE "+dataformat.Quote(r.Address)+" "+r.Type)
+	if err != nil {
+		return err
+	}
+	d, ok := v.(dataformat.Dict)
+	if !ok {
+		return errors.New("the server gave no route")
+	}
+	fmt.Printf("%s as %s\n", r.Address, r.Type)
+	steps, _ := d["Steps"].(dataformat.Array)
+	for _, e := range steps {
+		st, _ := e.(dataformat.Dict)
+		by := "built in: " + st.String("Text")
+		if line := st.String("Line"); line != "0" {
+			by = "line " + line + ": " + st.String("Text")
+		}
+		mark := ""
+		if st.String("Relay") == "YES" {
+			mark = ", marked for relaying"
+		}
+		fmt.Printf("  %s -> %s   (%s%s)\n", st.String("From"), st.String("To"), by, mark)
+	}
+	if text := d.String("Error"); text != "" {
+		fmt.Println("refused:", text)
+		return errSaidNo
+	}
+	route := d.Strings("Route")
+	if len(route) != 3 {
+		return errors.New("the server gave no route")
+	}
+	fmt.Printf("%s(%s)%s\n", route[0], route[1], route[2])
+	switch {
+	case d.String("Local") == "YES":
+		fmt.Println("local: accepted from anyone")
+	case d.String("Relay") == "YES":
+		fmt.Println("remote: the relay mark lets anyone send there")
+	default:
+		fmt.Println("remote: only for authenticated users and Client IPs")
+	}
+	return nil
+}
+
+type queueCommand struct {
+	List queueListCommand `cmd:"" help:"List waiting recipients."`
+}
+
+type queueListCommand struct{}
+
+func (queueListCommand) Run(c *commands) error {
+	v, err := ask(c, "GATEPOST QUEUE LIST")
+	if err != nil {
+		return err
+	}
+	rows, ok := v.(dataformat.Array)
+	if !ok {
+		return errors.New("the server gave no list")
+	}
+	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(out, "ID\tAGE\tSIZE\tRETURN-PATH\tRECIPIENT\tQUEUE\tNEXT TRY\tLAST ERROR")
+	for _, r := range rows {
+		d, _ := r.(dataformat.Dict)
+		number := func(key string) int64 { n, _ := dataformat.Int(d[key]); return n }
+		next := "now"
+		if t, ok := d["nextTry"].(dataformat.Time); ok {
+			next = t.T.Local().Format(time.DateTime)
+		}
+		fmt.Fprintf(out, "%d\t%s\t%d\t<%s>\t<%s>\t%s(%s)\t%s\t%s\n", number("id"), time.Duration(number("age"))*time.Second,
+			number("size"), d.String("returnPath"), d.String("recipient"), d.String("module"), d.String("queue"), next, d.String("lastError"))
+	}
+	return out.Flush()
+}

@@ -1,0 +1,70 @@
+// Command gatepost is the mail server and everything to administer it.
+//
+// "gatepost --help" lists the subcommands; docs/man/gatepost.md describes them.
+// Exit codes: 0 done, 1 the command ran and said no (an error answer, findings
+// of check), 2 it could not run.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// errSaidNo ends a command with exit code 1; what it had to say is printed.
+var errSaidNo = errors.New("said no")
+
+type commands struct {
+	Base string `help:"Base directory." env:"GATEPOST_BASE" placeholder:"DIR" type:"path"`
+
+	Demo    demoCommand    `cmd:"" help:"Run a throw-away server that proves itself with a message and says what to try."`
+	Init    initCommand    `cmd:"" help:"Create a base directory."`
+	Serve   serveCommand   `cmd:"" help:"Run the server in the foreground."`
+	Cli     cliCommand     `cmd:"" help:"Run CLI commands as postmaster, from the arguments or standard input."`
+	Check   checkCommand   `cmd:"" help:"Compare the index with the message files."`
+	Route   routeCommand   `cmd:"" help:"Explain where an address leads."`
+	Queue   queueCommand   `cmd:"" help:"Look into the queue."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	var c commands
+	parser, err := kong.New(&c, kong.Name("gatepost"), kong.UsageOnError(),
+		kong.Description("A mail and groupware server in one program."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		fail(err)
+	}
+	call, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "gatepost: %v; 'gatepost --help' lists the commands\n", err)
+		os.Exit(2)
+	}
+	call.BindTo(ctx, (*context.Context)(nil))
+	switch err := call.Run(&c); {
+	case errors.Is(err, errSaidNo):
+		os.Exit(1)
+	case err != nil:
+		fail(err)
+	}
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "gatepost:", err)
+	os.Exit(2)
+}
+
+// base is the base directory, which every command but demo and version needs.
+func (c *commands) base() (string, error) {
+	if c.Base == "" {
+		return "", errors.New("no base directory; give --base DIR or set GATEPOST_BASE")
+	}
+	return c.Base, nil
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"gatepost/server"
+)
+
+type initCommand struct {
+	Domain       string `help:"Name of the Main Domain, such as example.com." placeholder:"NAME"`
+	PasswordFile string `help:"File whose first line is postmaster's password." placeholder:"FILE" type:"existingfile"`
+}
+
+func (i *initCommand) Run(ctx context.Context, c *commands) error {
+	dir, err := c.base()
+	if err != nil {
+		return err
+	}
+	if i.Domain == "" {
+		return errors.New("no Main Domain; give --domain NAME")
+	}
+	if server.Exists(dir) {
+		return fmt.Errorf("%s is a base directory already", dir)
+	}
+	password, err := i.password()
+	if err != nil {
+		return err
+	}
+	if err := server.Init(ctx, server.Config{Base: dir, MainDomain: i.Domain, Messages: os.Stderr}, password); err != nil {
+		return err
+	}
+	fmt.Printf("%s holds the server of %s now. Run it with\n\n    gatepost serve --base %s\n\n", dir, i.Domain, dir)
+	if password == "" {
+		fmt.Print(withoutPassword(dir))
+	}
+	return nil
+}
+
+// password reads the file, or asks at a terminal; elsewhere there is none.
+func (i *initCommand) password() (string, error) {
+	if i.PasswordFile != "" {
+		f, err := os.Open(i.PasswordFile)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		line, err := bufio.NewReader(io.LimitReader(f, 4096)).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", err
+		}
+		if line = strings.TrimRight(line, "\r\n"); line == "" {
+			return "", fmt.Errorf("the first line of %s is empty", i.PasswordFile)
+		}
+		return line, nil
+	}
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return "", nil
+	}
+	var typed [2]string
+	for n, prompt := range [2]string{"Password for postmaster: ", "Again: "} {
+		fmt.Fprint(os.Stderr, prompt)
+		b, err := term.ReadPassword(int(os.Stdin.Fd()))
+		fmt.Fprintln(os.Stderr)
+		if err != nil {
+			return "", err
+		}
+		typed[n] = string(b)
+	}
+	switch {
+	case typed[0] == "":
+		return "", errors.New("the password is empty")
+	case typed[0] != typed[1]:
+		return "", errors.New("the two passwords differ")
+	}
+	return typed[0], nil
+}
+
+func withoutPassword(dir string) string {
+	return fmt.Sprintf("postmaster has no password yet, so nobody can log in as postmaster. To choose one, type\n\n"+
+		"    gatepost cli --base %s\n    SETACCOUNTPASSWORD postmaster PASSWORD \"...\"\n\n", dir)
+}
+
+type serveCommand struct {
+	Listen    []string `help:"Addresses for listeners that name none; all when not given." placeholder:"IP"`
+	PortShift int      `help:"Number that is added to every listener's port." placeholder:"N"`
+}
+
+func (v *serveCommand) Run(ctx context.Context, c *commands) error {
+	dir, err := c.base()
+	if err != nil {
+		return err
+	}
+	fresh := !server.Exists(dir)
+	s, err := server.New(server.Config{Base: dir, Listen: v.Listen, PortShift: v.PortShift, Messages: os.Stdout})
+	if err != nil {
+		return err
+	}
+	if fresh {
+		fmt.Printf("%s is a new base directory for %s.\n", dir, s.MainDomain())
+	}
+	has, err := s.HasPassword(ctx)
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	if !has {
+		fmt.Print(withoutPassword(dir))
+	}
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range reload {
+			if err := s.Reload(ctx); err != nil {
+				fmt.Fprintln(os.Stderr, "gatepost: reload:", err)
+			}
+		}
+	}()
+	err = s.Run(ctx)
+	signal.Stop(reload)
+	close(reload)
+	<-done
+	return errors.Join(err, s.Close())
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run() error {
+	fmt.Println("gatepost", server.Version)
+	return nil
+}

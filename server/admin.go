@@ -1,0 +1,224 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"gatepost/accounts/mailbox"
+	"gatepost/queue"
+	"gatepost/router"
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+	"gatepost/server/settings"
+)
+
+// The methods of this file are what commands need of the server as a whole
+// (pwd.Admin).
+
+// Version is the version of the server.
+func (s *Server) Version() string { return Version }
+
+// RouterTable is the text of the Router Table.
+func (s *Server) RouterTable(context.Context) (string, error) { return s.routing.Get().Table, nil }
+
+// SetRouterTable replaces the table; one with a bad line changes nothing.
+func (s *Server) SetRouterTable(ctx context.Context, text string) error {
+	return s.UpdateModule(ctx, "Router", dataformat.Dict{"RouterTable": dataformat.String(text)})
+}
+
+// RouterSettings are the router's settings without the table.
+func (s *Server) RouterSettings(ctx context.Context) (dataformat.Dict, error) {
+	d, err := s.Module(ctx, "Router")
+	delete(d, "RouterTable")
+	return d, err
+}
+
+// SetRouterSettings replaces the router's settings; the table stays.
+func (s *Server) SetRouterSettings(ctx context.Context, d dataformat.Dict) error {
+	if d["RouterTable"] != nil {
+		return fault.New("server.SetRouterSettings", fault.Invalid, "the table is set with SETROUTERTABLE")
+	}
+	return s.edit(ctx, "Router", func(old dataformat.Dict) dataformat.Dict {
+		n := settings.Merge(dataformat.Dict{}, d)
+		if table := old["RouterTable"]; table != nil {
+			n["RouterTable"] = table
+		}
+		return n
+	})
+}
+
+// Modules lists the names that Module takes.
+func (s *Server) Modules(context.Context) ([]string, error) {
+	list := make([]string, 0, len(s.modules))
+	for _, m := range s.modules {
+		if m.name != "Main" {
+			list = append(list, m.name)
+		}
+	}
+	return list, nil
+}
+
+// Module returns the explicit settings of a module.
+func (s *Server) Module(_ context.Context, name string) (dataformat.Dict, error) {
+	m, err := s.module(name)
+	if err != nil {
+		return nil, err
+	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	return readSettings(s.base.path("Settings", m.file))
+}
+
+// SetModule replaces the explicit settings of a module.
+func (s *Server) SetModule(ctx context.Context, name string, d dataformat.Dict) error {
+	return s.edit(ctx, name, func(dataformat.Dict) dataformat.Dict { return settings.Merge(dataformat.Dict{}, d) })
+}
+
+// UpdateModule merges an update into the explicit settings of a module.
+func (s *Server) UpdateModule(ctx context.Context, name string, update dataformat.Dict) error {
+	return s.edit(ctx, name, func(old dataformat.Dict) dataformat.Dict { return settings.Merge(old, update) })
+}
+
+func (s *Server) edit(ctx context.Context, name string, edit func(dataformat.Dict) dataformat.Dict) error {
+	m, err := s.module(name)
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, m, edit)
+}
+
+// ServerSettings are those of Main.settings.
+func (s *Server) ServerSettings(ctx context.Context) (dataformat.Dict, error) {
+	return s.Module(ctx, "Main")
+}
+
+// UpdateServerSettings merges an update into Main.settings. The name of the
+// Main Domain is changed by renaming the domain.
+func (s *Server) UpdateServerSettings(ctx context.Context, update dataformat.Dict) error {
+	update = settings.Merge(update, nil)
+	if v := update["DomainName"]; v != nil {
+		name, ok := dataformat.Text(v)
+		if !ok {
+			return fault.New("server.UpdateServerSettings", fault.Invalid, "DomainName: a domain name is expected")
+		}
+		if err := s.accounts.RenameDomain(ctx, s.accounts.MainDomain(), name); err != nil {
+			return err
+		}
+		delete(update, "DomainName")
+	}
+	if len(update) == 0 {
+		return nil
+	}
+	return s.UpdateModule(ctx, "Main", update)
+}
+
+// QueueSettings are the settings of the queue.
+func (s *Server) QueueSettings(ctx context.Context) (dataformat.Dict, error) {
+	return s.Module(ctx, "Queue")
+}
+
+// SetQueueSettings replaces the settings of the queue.
+func (s *Server) SetQueueSettings(ctx context.Context, d dataformat.Dict) error {
+	return s.SetModule(ctx, "Queue", d)
+}
+
+// LogSettings are the settings of the log files.
+func (s *Server) LogSettings(ctx context.Context) (dataformat.Dict, error) {
+	return s.Module(ctx, "Logs")
+}
+
+// UpdateLogSettings changes settings of the log files.
+func (s *Server) UpdateLogSettings(ctx context.Context, update dataformat.Dict) error {
+	return s.UpdateModule(ctx, "Logs", update)
+}
+
+// QueueInfo tells of one logical queue; the dictionary is empty if there is none.
+func (s *Server) QueueInfo(_ context.Context, module, name string) (dataformat.Dict, error) {
+	info, ok := s.queue.Info(router.Module(module), name)
+	if !ok {
+		return dataformat.Dict{}, nil
+	}
+	d := dataformat.Dict{
+		"nTotal": dataformat.Number(info.Messages),
+		"size":   dataformat.Number(info.Size),
+	}
+	if !info.DelayedTill.IsZero() {
+		d["delayedTill"] = dataformat.Time{T: info.DelayedTill}
+	}
+	if info.LastError != "" {
+		d["lastError"] = dataformat.String(info.LastError)
+	}
+	return d, nil
+}
+
+// ReleaseQueue lets a queue of the SMTP module try now.
+func (s *Server) ReleaseQueue(_ context.Context, name string) error {
+	if !s.queue.Wake(router.SMTP, name) {
+		return fault.Newf("server.ReleaseQueue", fault.NotFound, "there is no SMTP queue %s", name)
+	}
+	return nil
+}
+
+// listLimit bounds what QueueList answers at once.
+const listLimit = 100_000
+
+// QueueList tells of every waiting recipient, by message.
+func (s *Server) QueueList(ctx context.Context) (dataformat.Array, error) {
+	var list dataformat.Array
+	err := s.queue.List(ctx, func(e queue.Entry) bool {
+		list = append(list, entryDict(e))
+		return len(list) < listLimit
+	})
+	return list, err
+}
+
+func entryDict(e queue.Entry) dataformat.Dict {
+	d := dataformat.Dict{
+		"id":         dataformat.Number(e.ID),
+		"age":        dataformat.Number(time.Since(e.Submitted) / time.Second),
+		"size":       dataformat.Number(e.Size),
+		"returnPath": dataformat.String(e.ReturnPath.String()),
+		"recipient":  dataformat.String(e.Recipient.String()),
+		"module":     dataformat.String(e.Module),
+		"queue":      dataformat.String(e.Queue),
+	}
+	if !e.NextTry.IsZero() {
+		d["nextTry"] = dataformat.Time{T: e.NextTry}
+	}
+	if e.LastError != "" {
+		d["lastError"] = dataformat.String(e.LastError)
+	}
+	return d
+}
+
+// findingLimit bounds what Check answers; the rest is counted.
+const findingLimit = 1000
+
+// Check compares index and message files and returns a line per finding.
+func (s *Server) Check(ctx context.Context) ([]string, error) {
+	var lines []string
+	total := 0
+	err := s.accounts.Mail().Check(ctx, func(f mailbox.Finding) {
+		total++
+		if total <= findingLimit {
+			lines = append(lines, findingLine(f))
+		}
+	})
+	if total > findingLimit {
+		lines = append(lines, fmt.Sprintf("and %d more", total-findingLimit))
+	}
+	return lines, err
+}
+
+func findingLine(f mailbox.Finding) string {
+	line := "account " + strconv.FormatUint(f.Account, 10)
+	if f.Mailbox != "" {
+		line += " mailbox " + f.Mailbox
+	}
+	if f.UID != 0 {
+		line += " message " + strconv.FormatUint(uint64(f.UID), 10)
+	}
+	return line + ": " + f.Text
+}

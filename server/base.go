@@ -1,0 +1,83 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// base is the base directory: where everything is that the server keeps.
+//
+// The file ProcessID is locked (flock) as long as a server runs on the
+// directory, and holds its number. The lock is the exclusion, not the file: a
+// ProcessID left by a killed server never blocks a start.
+type base struct {
+	dir  string
+	lock *os.File
+}
+
+const (
+	formatFile    = "Settings/Format.settings"
+	formatVersion = 1
+)
+
+// openBase locks the directory, making it when there is none.
+func openBase(dir string) (*base, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	// Mail is private: nothing below is readable for others.
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the base directory: %w", err)
+	}
+	for _, sub := range []string{"Settings", "Accounts", "Domains", "Queue", "Index", "SystemLogs", "Certificates"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return nil, fmt.Errorf("make the base directory: %w", err)
+		}
+	}
+	path := filepath.Join(dir, "ProcessID")
+	lock, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open ProcessID: %w", err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("another server (process %s) runs on %s; stop it first, or give another --base", readPID(path), dir)
+		}
+		return nil, fmt.Errorf("lock ProcessID: %w", err)
+	}
+	if err := lock.Truncate(0); err == nil {
+		_, err = lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+		if err != nil {
+			lock.Close()
+			return nil, fmt.Errorf("write ProcessID: %w", err)
+		}
+	}
+	return &base{dir: dir, lock: lock}, nil
+}
+
+func readPID(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil || strings.TrimSpace(string(text)) == "" {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(text))
+}
+
+func (b *base) path(elem ...string) string {
+	return filepath.Join(append([]string{b.dir}, elem...)...)
+}
+
+// close gives the directory free. The file is emptied, not removed: removing
+// it would let two servers lock two files of that name.
+func (b *base) close() error {
+	return errors.Join(b.lock.Truncate(0), b.lock.Close())
+}

@@ -1,0 +1,265 @@
+// Package demo is a throw-away server that proves itself.
+//
+// It makes a base directory in the system's temporary directory, two accounts
+// with random passwords, sends a message from one to the other by submission
+// with STARTTLS and authentication, reads it back through IMAP, compares, and
+// stays up for the visitor to try. All is gone when it ends.
+package demo
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+
+	"gatepost/server"
+	"gatepost/server/control"
+	"gatepost/server/dataformat"
+)
+
+// Options are for Run.
+type Options struct {
+	// Once ends the demo after the proof.
+	Once bool
+	// PortShift is added to every port; 0 means a shift at which all are free.
+	PortShift int
+	Out       io.Writer
+}
+
+const domain = "demo.test"
+
+type account struct{ name, password string }
+
+// Run runs the demo until ctx ends, or until the proof with Once.
+func Run(ctx context.Context, o Options) error {
+	dir, err := os.MkdirTemp("", "gatepost-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if o.PortShift == 0 {
+		if o.PortShift, err = freeShift(); err != nil {
+			return err
+		}
+	}
+	people := []account{{"alice", rand.Text()[:12]}, {"bob", rand.Text()[:12]}, {server.Postmaster, rand.Text()[:12]}}
+	s, err := server.New(server.Config{Base: dir, MainDomain: domain, Listen: []string{"127.0.0.1"},
+		PortShift: o.PortShift, Messages: io.Discard})
+	if err != nil {
+		return err
+	}
+	runCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(runCtx) }()
+
+	err = prove(ctx, s, dir, people, o.Out)
+	if err == nil {
+		explain(o.Out, dir, o.PortShift, people)
+		if !o.Once {
+			fmt.Fprint(o.Out, "\nThe server runs until you press Ctrl-C; then everything of it is removed.\n")
+			select {
+			case <-ctx.Done():
+			case early := <-ended:
+				ended <- early
+			}
+		}
+	}
+	stop()
+	return errors.Join(err, <-ended, s.Close())
+}
+
+// freeShift finds a shift at which all stock ports are free on loopback.
+func freeShift() (int, error) {
+	for shift := 10_000; shift <= 50_000; shift += 1_000 {
+		if portsFree(shift) {
+			return shift, nil
+		}
+	}
+	return 0, errors.New("no free ports from 10025 on; give --port-shift")
+}
+
+func portsFree(shift int) bool {
+	for _, port := range []int{25, 106, 110, 143, 465, 587, 993, 995} {
+		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+shift)))
+		if err != nil {
+			return false
+		}
+		ln.Close()
+	}
+	return true
+}
+
+// prove makes the accounts, sends a message and reads it back.
+func prove(ctx context.Context, s *server.Server, dir string, people []account, out io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	client, err := dialWhenReady(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	for _, p := range people {
+		command := fmt.Sprintf("CREATEACCOUNT %s {Password=%s;}", p.name, dataformat.Quote(p.password))
+		if p.name == server.Postmaster {
+			command = fmt.Sprintf("SETACCOUNTPASSWORD %s PASSWORD %s", p.name, dataformat.Quote(p.password))
+		}
+		if a, err := client.Do(command); err != nil || !a.OK() {
+			return errors.Join(err, fmt.Errorf("make %s: %s", p.name, a.Text))
+		}
+	}
+	from, to := people[0], people[1]
+	subject := "Hello from the demo " + rand.Text()[:8]
+	body := fmt.Sprintf("From: <%[1]s@%[3]s>\r\nTo: <%[2]s@%[3]s>\r\nSubject: %[4]s\r\nDate: %[5]s\r\n"+
+		"Message-ID: <%[6]s@%[3]s>\r\n\r\nThis message went through the queue and the router into a mailbox.\r\n",
+		from.name, to.name, domain, subject, time.Now().Format(time.RFC1123Z), rand.Text())
+	sent := time.Now()
+	if err := send(s.Addr("SMTP", 587), from, to, body); err != nil {
+		return fmt.Errorf("send the message: %w", err)
+	}
+	accepted := time.Since(sent)
+	got, err := receive(ctx, s.Addr("IMAP", 143), to, subject)
+	if err != nil {
+		return fmt.Errorf("read the message: %w", err)
+	}
+	if !bytes.HasSuffix(got, []byte(body)) {
+		return fmt.Errorf("the message was read back changed:\n%s", got)
+	}
+	fmt.Fprintf(out, "%s@%s sent a message to %s@%s: accepted in %s, read back through IMAP after %s, byte for byte the same.\n",
+		from.name, domain, to.name, domain, accepted.Round(100*time.Microsecond), time.Since(sent).Round(100*time.Microsecond))
+	return nil
+}
+
+// dialWhenReady connects to the control socket as soon as it is there.
+func dialWhenReady(ctx context.Context, dir string) (*control.Client, error) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		client, err := control.Dial(dir)
+		if !errors.Is(err, control.ErrNotRunning) {
+			return client, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(err, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// unverified is TLS towards a certificate that was signed by nobody, on loopback.
+var unverified = &tls.Config{InsecureSkipVerify: true}
+
+func send(addr string, from, to account, body string) error {
+	var c *smtp.Client
+	err := retryRefused(func() (err error) {
+		c, err = smtp.DialStartTLS(addr, unverified)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.Auth(sasl.NewPlainClient("", from.name+"@"+domain, from.password)); err != nil {
+		return err
+	}
+	if err := c.SendMail(from.name+"@"+domain, []string{to.name + "@" + domain}, strings.NewReader(body)); err != nil {
+		return err
+	}
+	return c.Quit()
+}
+
+// retryRefused covers the moment between the control socket and the listeners.
+func retryRefused(dial func() error) error {
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		err := dial()
+		var op *net.OpError
+		if err == nil || !errors.As(err, &op) || op.Op != "dial" || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// receive waits for the message with the subject in the account's INBOX.
+func receive(ctx context.Context, addr string, who account, subject string) ([]byte, error) {
+	c, err := imapclient.DialStartTLS(addr, &imapclient.Options{TLSConfig: unverified})
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	defer stop()
+	if err := c.Login(who.name+"@"+domain, who.password).Wait(); err != nil {
+		return nil, err
+	}
+	if _, err := c.Select("INBOX", nil).Wait(); err != nil {
+		return nil, err
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		found, err := c.UIDSearch(&imap.SearchCriteria{
+			Header: []imap.SearchCriteriaHeaderField{{Key: "Subject", Value: subject}}}, nil).Wait()
+		if err != nil {
+			return nil, err
+		}
+		if uids := found.AllUIDs(); len(uids) > 0 {
+			section := &imap.FetchItemBodySection{Peek: true}
+			messages, err := c.Fetch(imap.UIDSetNum(uids...), &imap.FetchOptions{BodySection: []*imap.FetchItemBodySection{section}}).Collect()
+			if err != nil {
+				return nil, err
+			}
+			if len(messages) == 1 {
+				return messages[0].FindBodySection(section), c.Logout().Wait()
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-tick.C:
+			if err := c.Noop().Wait(); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// explain prints how to reach the server.
+func explain(out io.Writer, dir string, shift int, people []account) {
+	fmt.Fprintf(out, "\nThe server is on 127.0.0.1, its certificate is self-signed, its files are in %s\n\n", dir)
+	for _, p := range people {
+		fmt.Fprintf(out, "    %-22s password %s\n", p.name+"@"+domain, p.password)
+	}
+	fmt.Fprintf(out, `
+    IMAP        port %d (STARTTLS), %d (TLS)
+    POP3        port %d (STLS), %d (TLS)
+    submission  port %d (STARTTLS), %d (TLS)
+    SMTP        port %d
+    CLI         port %d
+
+To try next:
+
+    set up %s@%s in a mail client with the ports above
+    curl --url imap://127.0.0.1:%d/INBOX --user %s@%s:%s
+    telnet 127.0.0.1 %d                                  HELO me, MAIL FROM, RCPT TO, DATA: as ever
+    gatepost cli --base %s LISTACCOUNTS
+    gatepost route --base %s somebody@example.org
+    tail -f %s/SystemLogs/*.log
+`, 143+shift, 993+shift, 110+shift, 995+shift, 587+shift, 465+shift, 25+shift, 106+shift,
+		people[1].name, domain, 143+shift, people[1].name, domain, people[1].password, 25+shift, dir, dir, dir)
+}

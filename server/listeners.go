@@ -1,0 +1,145 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+	"gatepost/server/settings"
+)
+
+// listeners runs what the modules' Listener settings name. reconcile alone
+// changes the set, with the server's changing lock held.
+type listeners struct {
+	shift  int      // added to every port
+	listen []string // addresses that take the place of an empty Address
+	ignore func() bool
+	log    *slog.Logger
+
+	ctx     context.Context // of all sessions, from Run
+	running map[string]*running
+	wg      sync.WaitGroup
+}
+
+type running struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// wanted is one socket to have.
+type wanted struct {
+	module   *module
+	listener settings.Listener
+	address  string // host:port as bound
+}
+
+func (l *listeners) wanted(modules []*module) []wanted {
+	var all []wanted
+	for _, m := range modules {
+		if m.serve == nil {
+			continue
+		}
+		for _, spec := range m.common.Load().Listener {
+			hosts := []string{spec.Address}
+			if spec.Address == "" && len(l.listen) > 0 {
+				hosts = l.listen
+			}
+			for _, host := range hosts {
+				all = append(all, wanted{m, spec, net.JoinHostPort(host, strconv.Itoa(spec.Port+l.shift))})
+			}
+		}
+	}
+	return all
+}
+
+func (w wanted) key() string {
+	l := w.listener
+	return fmt.Sprintf("%s %s %s %d %q", w.module.name, w.address, l.TLS, l.PerIP, l.Allow.String())
+}
+
+// reconcile closes what is not wanted any more and opens what is new. Sessions
+// of a closed listener end. Ports that cannot be bound are reported together;
+// the others are served all the same.
+func (l *listeners) reconcile(ctx context.Context, modules []*module) error {
+	if l.ctx == nil {
+		return nil // not started yet
+	}
+	want := map[string]wanted{}
+	for _, w := range l.wanted(modules) {
+		want[w.key()] = w
+	}
+	for key, r := range l.running {
+		if _, keep := want[key]; !keep {
+			r.cancel()
+			select {
+			case <-r.done:
+			case <-ctx.Done():
+				return fault.Wrap("server.Reconcile", fault.Canceled, ctx.Err())
+			}
+			delete(l.running, key)
+		}
+	}
+	var faults []error
+	for key, w := range want {
+		if _, ok := l.running[key]; ok {
+			continue
+		}
+		r, err := l.start(w)
+		if err != nil {
+			faults = append(faults, err)
+			l.log.Log(ctx, logs.LevelFailure, "listener not started", logs.AttrError, err)
+			continue
+		}
+		l.running[key] = r
+	}
+	return joinFaults(faults)
+}
+
+func (l *listeners) start(w wanted) (*running, error) {
+	ln, err := (&net.ListenConfig{}).Listen(l.ctx, "tcp", w.address)
+	if err != nil {
+		return nil, bindFault(w, err)
+	}
+	ctx, cancel := context.WithCancel(l.ctx)
+	r := &running{cancel: cancel, done: make(chan struct{})}
+	l.wg.Go(func() {
+		defer close(r.done)
+		if err := w.module.serve(ctx, ln, w.listener); err != nil && ctx.Err() == nil {
+			l.log.Log(ctx, logs.LevelFailure, "listener ended", "module", w.module.name, "address", w.address, logs.AttrError, err)
+		}
+	})
+	l.log.Log(l.ctx, logs.LevelMajor, "listening", "module", w.module.name, "address", w.address, "tls", w.listener.TLS.String())
+	return r, nil
+}
+
+// bindFault names port, reason and remedy.
+func bindFault(w wanted, err error) error {
+	remedy := "give another address or port in Settings/" + w.module.file
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		remedy = "stop the program that has it (ss -ltnp shows it), use --port-shift, or " + remedy
+	case errors.Is(err, syscall.EACCES), errors.Is(err, os.ErrPermission):
+		remedy = "start as root, give the program CAP_NET_BIND_SERVICE, or use --port-shift"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		remedy = "the address is not one of this machine's; " + remedy
+	}
+	reason := err.Error()
+	var sys syscall.Errno
+	if errors.As(err, &sys) {
+		reason = sys.Error()
+	}
+	return &fault.Error{Op: "server.Listen", Kind: fault.Unavailable, Err: err,
+		Text: fmt.Sprintf("%s cannot listen on %s: %s; %s", w.module.name, strings.TrimPrefix(w.address, ":"), reason, remedy)}
+}
+
+// wait returns when all listeners and sessions have ended.
+func (l *listeners) wait() { l.wg.Wait() }

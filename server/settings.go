@@ -1,0 +1,134 @@
+package server
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+	"gatepost/server/settings"
+)
+
+// Settings are those of the server as a whole, in Settings/Main.settings,
+// beside the DomainName that the account directory keeps there.
+type Settings struct {
+	settings.Kept
+	LogLevel       int           `key:"LogLevel" default:"3" level:"basic" since:"0.1" help:"records that are written: 0 crashes, 1 failures, 2 major, 3 problems, 4 low-level, 5 all; modules may have their own"`
+	IgnoreBindings settings.Flag `key:"IgnoreListenerErrors" default:"NO" level:"advanced" since:"0.1" help:"start although a listener cannot be bound"`
+}
+
+// Validate checks the log level.
+func (s *Settings) Validate() error { return checkLevel("LogLevel", s.LogLevel) }
+
+// LogSettings are those of the log files, in Settings/Logs.settings.
+type LogSettings struct {
+	settings.Kept
+	MaxSize   settings.Size   `key:"MaxFileSize" default:"unlimited" unit:"bytes" level:"basic" since:"0.1" help:"a new log file is begun when the current one is larger"`
+	Keep      settings.Period `key:"DeleteOldFilesIn" default:"30d" level:"basic" since:"0.1" help:"log files older than this are removed; never keeps them"`
+	Precision int             `key:"TimePrecision" default:"3" unit:"digits" level:"advanced" since:"0.1" help:"digits of the fraction of a second in a record, 0 to 6"`
+}
+
+// Validate checks the precision.
+func (s *LogSettings) Validate() error {
+	if s.Precision < 0 || s.Precision > 6 {
+		return fault.Newf("server.LogSettings", fault.Invalid, "TimePrecision: %d is not 0 to 6", s.Precision)
+	}
+	return nil
+}
+
+func (s *LogSettings) files() *logs.FileOptions {
+	o := &logs.FileOptions{Keep: s.Keep.Duration()}
+	if s.MaxSize > 0 {
+		o.MaxSize = int64(s.MaxSize)
+	}
+	if s.Keep == settings.Never || o.Keep > 100*365*24*time.Hour {
+		o.Keep = 0
+	}
+	return o
+}
+
+func checkLevel(key string, n int) error {
+	if n < 0 || n > 5 {
+		return fault.Newf("server.Settings", fault.Invalid, "%s: %d is not a log level, 0 to 5", key, n)
+	}
+	return nil
+}
+
+// readSettings reads a settings file; a missing one is empty.
+func readSettings(path string) (dataformat.Dict, error) {
+	v, err := dataformat.ReadFile(path)
+	if err != nil {
+		return nil, fault.Wrap("server.ReadSettings", fault.Invalid, err)
+	}
+	switch d := v.(type) {
+	case nil:
+		return dataformat.Dict{}, nil
+	case dataformat.Dict:
+		return d, nil
+	}
+	return nil, fault.Newf("server.ReadSettings", fault.Invalid, "%s holds no dictionary", filepath.Base(path))
+}
+
+// change replaces the settings of one module: checked as a whole, written, then
+// in force. Nothing has changed when it returns an error.
+func (s *Server) change(ctx context.Context, m *module, edit func(old dataformat.Dict) dataformat.Dict) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	path := s.base.path("Settings", m.file)
+	old, err := readSettings(path)
+	if err != nil {
+		return err
+	}
+	d := edit(old)
+	apply, err := m.check(d)
+	if err != nil {
+		return err
+	}
+	if err := dataformat.WriteFile(path, d, dataformat.StylePretty); err != nil {
+		return fault.Wrap("server.Change", fault.Internal, err)
+	}
+	apply()
+	s.setLevels()
+	s.log.Log(ctx, logs.LevelMajor, "settings changed", "module", m.name)
+	return s.listeners.reconcile(ctx, s.modules)
+}
+
+// Reload reads all settings files again. Each file is taken whole or, when it
+// has an error, not at all: that part goes on as before and the error is
+// returned with the others.
+func (s *Server) Reload(ctx context.Context) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	var faults []error
+	for _, m := range s.modules {
+		if err := s.load(m); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	s.setLevels()
+	if err := s.accounts.Reload(); err != nil {
+		faults = append(faults, err)
+	}
+	if err := s.reloadCertificate(); err != nil {
+		faults = append(faults, err)
+	}
+	if err := s.listeners.reconcile(ctx, s.modules); err != nil {
+		faults = append(faults, err)
+	}
+	return joinFaults(faults)
+}
+
+func (s *Server) load(m *module) error {
+	d, err := readSettings(s.base.path("Settings", m.file))
+	if err != nil {
+		return fault.Newf("server.Load", fault.Invalid, "Settings/%s: %v", m.file, err)
+	}
+	apply, err := m.check(d)
+	if err != nil {
+		return fault.Newf("server.Load", fault.Invalid, "Settings/%s: %s", m.file, fault.Text(err))
+	}
+	apply()
+	return nil
+}
