@@ -1,0 +1,323 @@
+package wire
+
+import (
+	"math"
+	"unicode/utf8"
+)
+
+// maxDepth is how deep parentheses and search keys may be nested. Go ends the
+// process when a stack overflows, so there has to be a limit; clients that chain
+// search keys with OR get nowhere near it.
+const maxDepth = 200
+
+// Parser reads the tokens of one command. After the first error it reads
+// nothing more and returns zero values; Err has the error.
+type Parser struct {
+	b     []byte
+	pos   int
+	depth int
+	err   error
+}
+
+// Reset makes the parser read from a command, or the rest of one, without its line end.
+func (p *Parser) Reset(b []byte) { *p = Parser{b: b} }
+
+// Err returns the first error, a *SyntaxError.
+func (p *Parser) Err() error { return p.err }
+
+// OK reports whether there was no error so far.
+func (p *Parser) OK() bool { return p.err == nil }
+
+// Fail sets the error unless there is one already.
+func (p *Parser) Fail(format string, args ...any) {
+	if p.err == nil {
+		p.err = Bad(format, args...)
+	}
+}
+
+// AtEnd reports whether the command is read to its end, or to an error.
+func (p *Parser) AtEnd() bool { return p.err != nil || p.pos == len(p.b) }
+
+// End fails unless the command is at its end, and returns the first error.
+func (p *Parser) End() error {
+	if !p.AtEnd() {
+		p.Fail("unexpected text after the arguments")
+	}
+	return p.err
+}
+
+// Peek returns the next byte, or 0 at the end.
+func (p *Parser) Peek() byte {
+	if p.AtEnd() {
+		return 0
+	}
+	return p.b[p.pos]
+}
+
+// Skip reads c if it is next.
+func (p *Parser) Skip(c byte) bool {
+	if p.Peek() != c || p.AtEnd() {
+		return false
+	}
+	p.pos++
+	return true
+}
+
+// Expect reads c, which has to be next.
+func (p *Parser) Expect(c byte) {
+	if !p.Skip(c) {
+		p.Fail("%q expected", c)
+	}
+}
+
+// Space reads the space between two arguments. More than one is forgiven.
+func (p *Parser) Space() {
+	if !p.Skip(' ') {
+		p.Fail("another argument expected")
+		return
+	}
+	for p.Skip(' ') {
+	}
+}
+
+// SkipSpace reads a space if there is one before a further argument. One at
+// the end of the command is forgiven.
+func (p *Parser) SkipSpace() bool {
+	found := false
+	for p.Skip(' ') {
+		found = true
+	}
+	return found && !p.AtEnd()
+}
+
+// Enter counts a nesting and fails at the limit. Leave undoes it.
+func (p *Parser) Enter() {
+	if p.depth++; p.depth > maxDepth {
+		p.Fail("nested deeper than %d", maxDepth)
+	}
+}
+
+// Leave undoes Enter.
+func (p *Parser) Leave() { p.depth-- }
+
+// List reads a parenthesized list and calls item for each of its elements; it
+// may be empty.
+func (p *Parser) List(item func()) {
+	p.Enter()
+	defer p.Leave()
+	p.Expect('(')
+	for p.Skip(' ') {
+	}
+	for p.OK() && !p.Skip(')') {
+		item()
+		if p.Peek() != ')' {
+			p.Space()
+		}
+	}
+}
+
+// The classes of bytes (RFC 9051 section 9).
+const (
+	atomChar    = 1 << iota // ATOM-CHAR
+	astringChar             // ASTRING-CHAR
+	listChar                // list-char
+	tagChar                 // of a tag
+	digitChar
+)
+
+var classes = func() (t [256]uint8) {
+	for c := byte('!'); c < 0x7f; c++ {
+		set := uint8(atomChar | astringChar | listChar | tagChar)
+		switch c {
+		case '(', ')', '{', '"', '\\':
+			set = 0
+		case '%', '*':
+			set = listChar
+		case ']':
+			set = astringChar | listChar | tagChar
+		case '+':
+			set &^= tagChar
+		}
+		if c >= '0' && c <= '9' {
+			set |= digitChar
+		}
+		t[c] = set
+	}
+	return t
+}()
+
+// run reads the bytes of a class.
+func (p *Parser) run(class uint8) []byte {
+	if p.err != nil {
+		return nil
+	}
+	start := p.pos
+	for p.pos < len(p.b) && classes[p.b[p.pos]]&class != 0 {
+		p.pos++
+	}
+	return p.b[start:p.pos]
+}
+
+// Tag reads a command's tag; it is empty if there is none.
+func (p *Parser) Tag() []byte { return p.run(tagChar) }
+
+// Atom reads an atom.
+func (p *Parser) Atom() []byte {
+	a := p.run(atomChar)
+	if len(a) == 0 {
+		p.Fail("a word expected")
+	}
+	return a
+}
+
+// Keyword reads an atom and turns it into upper case.
+func (p *Parser) Keyword() []byte {
+	a := p.Atom()
+	for i, c := range a {
+		if c >= 'a' && c <= 'z' {
+			a[i] = c - ('a' - 'A')
+		}
+	}
+	return a
+}
+
+// AString reads an atom or a string.
+func (p *Parser) AString() []byte { return p.astring(astringChar) }
+
+// Pattern reads a mailbox name that may have the wildcards of LIST in it.
+func (p *Parser) Pattern() []byte { return p.astring(listChar) }
+
+func (p *Parser) astring(class uint8) []byte {
+	switch p.Peek() {
+	case '"', '{', '~':
+		if p.Peek() != '~' || p.pos+1 < len(p.b) && p.b[p.pos+1] == '{' {
+			return p.String()
+		}
+	}
+	a := p.run(class)
+	if len(a) == 0 {
+		p.Fail("a string expected")
+	}
+	return a
+}
+
+// String reads a quoted string or a literal.
+func (p *Parser) String() []byte {
+	switch p.Peek() {
+	case '"':
+		return p.quoted()
+	case '{', '~':
+		return p.literal()
+	}
+	p.Fail("a string expected")
+	return nil
+}
+
+func (p *Parser) quoted() []byte {
+	p.Expect('"')
+	start, escaped := p.pos, false
+	for ; p.pos < len(p.b); p.pos++ {
+		switch c := p.b[p.pos]; {
+		case c == '"':
+			s := p.b[start:p.pos]
+			p.pos++
+			if !utf8.Valid(s) {
+				p.Fail("a quoted string has to be UTF-8")
+				return nil
+			}
+			if escaped {
+				return unescape(s)
+			}
+			return s
+		case c == '\\':
+			p.pos++
+			if p.pos == len(p.b) || p.b[p.pos] != '"' && p.b[p.pos] != '\\' {
+				p.Fail("only \\ and \" may be quoted by a backslash")
+				return nil
+			}
+			escaped = true
+		case c == '\r' || c == '\n':
+			p.Fail("a quoted string has to end in its line")
+			return nil
+		}
+	}
+	p.Fail("a quoted string has no end")
+	return nil
+}
+
+func unescape(s []byte) []byte {
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' {
+			i++
+		}
+		out = append(out, s[i])
+	}
+	return out
+}
+
+// literal reads what the Reader has collected behind an announcement.
+func (p *Parser) literal() []byte {
+	p.Skip('~')
+	p.Expect('{')
+	n := p.Number64()
+	p.Skip('+')
+	p.Expect('}')
+	p.Skip('\r')
+	p.Expect('\n')
+	if p.err != nil {
+		return nil
+	}
+	if n > int64(len(p.b)-p.pos) {
+		p.Fail("a literal is not allowed here")
+		return nil
+	}
+	s := p.b[p.pos : p.pos+int(n)]
+	p.pos += int(n)
+	return s
+}
+
+// Number64 reads a number below 2^63.
+func (p *Parser) Number64() int64 {
+	digits := p.run(digitChar)
+	if len(digits) == 0 {
+		p.Fail("a number expected")
+		return 0
+	}
+	var n int64
+	for _, c := range digits {
+		if n > (math.MaxInt64-9)/10 {
+			p.Fail("a number is too big")
+			return 0
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n
+}
+
+// Number reads a number below 2^32.
+func (p *Parser) Number() uint32 {
+	n := p.Number64()
+	if n > math.MaxUint32 {
+		p.Fail("a number is too big")
+		return 0
+	}
+	return uint32(n)
+}
+
+// NzNumber reads a number below 2^32 that is not 0.
+func (p *Parser) NzNumber() uint32 {
+	n := p.Number()
+	if n == 0 {
+		p.Fail("a number above 0 expected")
+	}
+	return n
+}
+
+// Flag reads a flag or keyword.
+func (p *Parser) Flag() string {
+	if p.Skip('\\') {
+		return `\` + string(p.Atom())
+	}
+	return string(p.Atom())
+}
