@@ -1,3 +1,68 @@
 // Package queue holds every message that the server has accepted and not yet
 // passed on.
+//
+// # A message's life
+//
+//	state      N.tmp  N.msg  in memory             after a crash
+//	arriving   yes    no     a Submission          N.tmp is removed at the start: nobody was promised anything
+//	promised   no     yes    waits in its queues   the enqueuer reads it again; recipients with state W are tried
+//	attempted  no     yes    an Item of a Batch    the same; LOCAL skips what the account has (by queue ID)
+//	settled    no     yes    results in the file   recipients with state D, F or X are skipped
+//	finished   no     yes    with the remover      LOCAL deliveries are made again, and found to be there
+//	gone       no     no     no                    nothing; the accounts may forget the queue ID
+//	damaged    no     no     no                    N.bad, for the administrator; a log record says why
+//
+// The rename of N.tmp to N.msg, made durable by a sync of the file before it and of
+// the directory after it, is the promise: Submission.Commit returns nil after it
+// and never before. Everything before it may be refused and leaves nothing behind.
+// After it a message can be delivered twice to another server and once to an
+// account (RFC 5321 section 6.1), and is never lost.
+//
+// What moves a message on:
+//
+//	arriving → promised    Submission.Commit, in the goroutine of the session
+//	promised → attempted   a worker of the module, in the order of the queues' turns
+//	attempted → settled    Item.Report, when the last recipient of the item has a result
+//	settled → promised     the due list, when recipients still wait
+//	settled → finished     when none waits and the sender was told what he has to hear
+//	finished → gone        the remover, many at a time: accounts durable, unlink, names durable, forget
+//
+// # Words
+//
+// The enqueuer routes the recipients of a message and puts it into logical
+// queues, one for each remote host, account or program. A queue is ready, active
+// (a batch of it is being delivered) or delayed. A queue-wide failure (the host
+// does not answer, the account is full) delays the queue; any other delays the
+// recipient alone while the queue goes on. The dequeuer collects results, has
+// reports (DSN) written about them, and has finished messages removed.
+//
+// # On disk
+//
+// Queue/N.msg, N being the queue ID in decimal: an envelope of text lines and the
+// message, see queue/envelope/codec.go for the format, version 1. Only the state
+// letter and the warning counter of a recipient are ever overwritten in place.
+// Files of older servers are read, and rewritten in version 1. The counter file holds
+// the mark below which IDs may have been used, see Counter.
+//
+// # Who owns what
+//
+//	Submission             the session's goroutine
+//	logical queues, due    Queue.mu; touched in memory only, never held across a disk or network wait
+//	  list, report list
+//	Item                   the worker that runs its batch, until its last Report
+//	queue files            the Submission, then nobody: they are read by all and unlinked by the remover
+//	goroutines             Run: scheduler, workers, reporters, remover; it returns when all have ended
+//
+// # Memory
+//
+// A waiting message costs some 300 bytes; its envelope stays in memory until the first
+// attempt, for at most 20,000 messages, and is read from the file when it is needed
+// later. Bodies are never in memory. At the start files are only listed; the
+// enqueuer reads them while deliveries already run.
+//
+// # Reports
+//
+// RFC 3461 (NOTIFY, RET, ENVID, ORCPT), 3462/6522 (multipart/report), 3463, 3464, and
+// 6533 for addresses outside of ASCII. A report has the return-path <> and asks for no
+// reports; nothing is ever reported about a report.
 package queue

@@ -1,0 +1,396 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gatepost/queue/envelope"
+	"gatepost/server/fault"
+)
+
+var errCrash = errors.New("crashed")
+
+// frail is a disk that stops at a chosen step, as the machine does when its
+// power goes: nothing after it reaches the directory. With forget, what was not
+// synced until then is lost: contents of files, new, renamed and removed names.
+type frail struct {
+	disk
+	dir string
+
+	mu      sync.Mutex
+	steps   int
+	stopAt  int // the number of the step that does not happen; 0: none
+	undo    []undo
+	unsaved map[string]bool // files whose content was not synced
+	fail    func(step string) error
+}
+
+// undo takes back a change of names that was not synced.
+type undo struct {
+	old, new string // rename new back to old; old empty: remove new
+	saved    string // where the content of a removed file is kept
+}
+
+func (f *frail) step(name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.steps++
+	if f.stopAt > 0 && f.steps >= f.stopAt {
+		return errCrash
+	}
+	if f.fail != nil {
+		return f.fail(name)
+	}
+	return nil
+}
+
+func (f *frail) path(name string) string { return filepath.Join(f.dir, name) }
+
+func (f *frail) Create(name string) (diskFile, error) {
+	if err := f.step("create"); err != nil {
+		return nil, err
+	}
+	df, err := f.disk.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.undo = append(f.undo, undo{new: name})
+	f.unsaved[name] = true
+	return &frailFile{diskFile: df, f: f, name: name}, nil
+}
+
+func (f *frail) Rename(from, to string) error {
+	if err := f.step("rename"); err != nil {
+		return err
+	}
+	if err := f.disk.Rename(from, to); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.undo = append(f.undo, undo{old: from, new: to})
+	f.unsaved[to] = f.unsaved[from]
+	delete(f.unsaved, from)
+	return nil
+}
+
+func (f *frail) Remove(name string) error {
+	if err := f.step("remove"); err != nil {
+		return err
+	}
+	saved := filepath.Join(f.dir, "..", "removed-"+name)
+	if err := os.Link(f.path(name), saved); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	f.undo = append(f.undo, undo{old: name, saved: saved})
+	f.mu.Unlock()
+	return f.disk.Remove(name)
+}
+
+func (f *frail) Patch(name string, patches []patch) error {
+	if err := f.step("patch"); err != nil {
+		return err
+	}
+	return f.disk.Patch(name, patches)
+}
+
+func (f *frail) SyncDir() error {
+	if err := f.step("sync names"); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.undo = nil
+	return f.disk.SyncDir()
+}
+
+// lose takes back what was not synced.
+func (f *frail) lose(t *testing.T) {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := len(f.undo) - 1; i >= 0; i-- {
+		u := f.undo[i]
+		var err error
+		switch {
+		case u.saved != "":
+			err = os.Rename(u.saved, f.path(u.old))
+		case u.old != "":
+			err = os.Rename(f.path(u.new), f.path(u.old))
+			f.unsaved[u.old] = f.unsaved[u.new]
+		default:
+			err = os.Remove(f.path(u.new))
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	for name, unsaved := range f.unsaved {
+		if unsaved {
+			if err := os.Truncate(f.path(name), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+type frailFile struct {
+	diskFile
+	f    *frail
+	name string
+}
+
+func (ff *frailFile) Write(p []byte) (int, error) {
+	if err := ff.f.step("write"); err != nil {
+		return 0, err
+	}
+	return ff.diskFile.Write(p)
+}
+
+func (ff *frailFile) Sync() error {
+	if err := ff.f.step("sync file"); err != nil {
+		return err
+	}
+	ff.f.mu.Lock()
+	ff.f.unsaved[ff.name] = false
+	ff.f.mu.Unlock()
+	return ff.diskFile.Sync()
+}
+
+// life sends some mail through a queue on a disk that stops at a step, opens the
+// queue again on a good disk and checks the promises. It returns the number of
+// steps that were made.
+func life(t *testing.T, stopAt int, forget bool) int {
+	var f *frail
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, t.TempDir())
+		b.reopen(func(d disk) disk {
+			f = &frail{disk: d, dir: filepath.Join(b.dir, "Queue"), stopAt: stopAt, unsaved: map[string]bool{}}
+			return f
+		})
+		b.local.dedupe()
+		down := true
+		b.remote.setDecide(func(it *Item, rcpt int) envelope.Status {
+			switch it.Envelope.Recipients[rcpt].Address.Local {
+			case "no":
+				return refused("no such user")
+			case "later":
+				if down {
+					return deferred("later")
+				}
+			}
+			return envelope.Status{Action: envelope.ActionRelayed, Text: "relayed via mx"}
+		})
+		b.q.OnFinish(b.local.sync, b.local.forget)
+		b.run()
+		accepted := map[string]bool{}
+		send := func(name string, to ...string) {
+			e := b.env("joe@company.com", to...)
+			_, err := b.submit(e, "Subject: "+name+"\r\n\r\nbody of "+name+"\r\n")
+			accepted[name] = err == nil
+		}
+		send("one", "ann@company.com", "bob@company.com")
+		send("two", "ann@company.com", "yes@far.net", "later@far.net")
+		send("three", "ann@company.com", "no@far.net")
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		send("four", "ann@company.com")
+		down = false
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		b.stop()
+		if forget {
+			f.lose(t)
+		}
+
+		// The machine comes back.
+		b.reopen(nil)
+		b.q.OnFinish(b.local.sync, b.local.forget)
+		b.run()
+		time.Sleep(20 * time.Minute)
+		synctest.Wait()
+		b.halt()
+
+		count := func(s *sink, rcpt, name string) (n int) {
+			for _, m := range s.messages(rcpt) {
+				if strings.HasPrefix(m, "Subject: "+name+"\r\n") {
+					n++
+					if m != "Subject: "+name+"\r\n\r\nbody of "+name+"\r\n" {
+						t.Errorf("%s got half of %s: %q", rcpt, name, m)
+					}
+				}
+			}
+			return n
+		}
+		for name, ok := range accepted {
+			if n := count(b.local, "ann@company.com", name); n > 1 || ok && n != 1 {
+				t.Errorf("ann has %s %d times, accepted %v", name, n, ok)
+			}
+		}
+		if n := count(b.local, "bob@company.com", "one"); n > 1 || accepted["one"] && n != 1 {
+			t.Errorf("bob has one %d times", n)
+		}
+		for _, rcpt := range []string{"yes@far.net", "later@far.net"} {
+			if n := count(b.remote, rcpt, "two"); accepted["two"] && n < 1 {
+				t.Errorf("%s was not sent", rcpt)
+			}
+		}
+		if accepted["three"] {
+			reports := 0
+			for _, m := range b.local.messages("joe@company.com") {
+				if strings.Contains(m, "Failed to deliver to 'no@far.net'") {
+					reports++
+				}
+			}
+			if reports < 1 {
+				t.Error("joe was not told of the failure")
+			}
+		}
+		if left := b.files(); left != "" || b.q.Len() != 0 {
+			t.Errorf("left: %s, %d messages", left, b.q.Len())
+		}
+	})
+	return f.steps
+}
+
+// dedupe makes the sink behave as a mailbox store does: it knows what it has by
+// the queue ID until the queue says that the file is gone.
+func (s *sink) dedupe() { s.seen = map[string]bool{} }
+
+func (s *sink) forget(ids []envelope.QueueID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.seen {
+		for _, id := range ids {
+			if strings.HasSuffix(key, " "+id.String()) {
+				delete(s.seen, key)
+			}
+		}
+	}
+}
+
+func TestCrashAtEveryStepLosesAndDoublesNothing(t *testing.T) {
+	steps := life(t, 0, false)
+	if steps < 30 {
+		t.Fatalf("only %d steps: the test does not reach the removal", steps)
+	}
+	for _, forget := range []bool{false, true} {
+		for n := 1; n <= steps; n++ {
+			t.Run(fmt.Sprintf("step=%d,forget=%v", n, forget), func(t *testing.T) { life(t, n, forget) })
+			if t.Failed() {
+				return
+			}
+		}
+	}
+}
+
+func TestFullDiskIsNoSpaceAndLeavesNothing(t *testing.T) {
+	for _, step := range []string{"create", "write", "sync file", "rename", "sync names"} {
+		t.Run(step, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := open(t, t.TempDir())
+				full := false
+				b.reopen(func(d disk) disk {
+					return &frail{disk: d, dir: filepath.Join(b.dir, "Queue"), unsaved: map[string]bool{}, fail: func(s string) error {
+						if full && s == step {
+							return &os.PathError{Op: s, Path: "x", Err: syscall.ENOSPC}
+						}
+						return nil
+					}}
+				})
+				b.run()
+				full = true
+				if _, err := b.submit(b.env("joe@company.com", "ann@company.com"), testMessage); !fault.Is(err, fault.NoSpace) {
+					t.Errorf("%v, want no space", err)
+				}
+				if f := b.files(); f != "" {
+					t.Errorf("left: %s", f)
+				}
+				full = false
+				b.mustSubmit(b.env("joe@company.com", "ann@company.com"), testMessage)
+				synctest.Wait()
+				b.halt()
+				if n := len(b.local.messages("ann@company.com")); n != 1 {
+					t.Errorf("%d messages after there is space again", n)
+				}
+			})
+		})
+	}
+}
+
+// A report that finds the disk full is made when there is space again, and the
+// message stays until then.
+func TestReportWaitsForSpace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, t.TempDir())
+		full := false
+		b.reopen(func(d disk) disk {
+			return &frail{disk: d, dir: filepath.Join(b.dir, "Queue"), unsaved: map[string]bool{}, fail: func(s string) error {
+				if full && s == "write" {
+					return syscall.ENOSPC
+				}
+				return nil
+			}}
+		})
+		b.remote.decide = func(*Item, int) envelope.Status {
+			full = true
+			return refused("no such user")
+		}
+		b.run()
+		id := b.mustSubmit(b.env("joe@company.com", "bob@far.net"), testMessage)
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if f := b.files(); f != id.String()+".msg" {
+			t.Errorf("while the disk is full: %s", f)
+		}
+		full = false
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		b.halt()
+		if n := len(b.local.messages("joe@company.com")); n != 1 {
+			t.Errorf("%d reports", n)
+		}
+		if f := b.files(); f != "" {
+			t.Errorf("left: %s", f)
+		}
+	})
+}
+
+func TestRemovalIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, t.TempDir())
+		broken := true
+		b.reopen(func(d disk) disk {
+			return &frail{disk: d, dir: filepath.Join(b.dir, "Queue"), unsaved: map[string]bool{}, fail: func(s string) error {
+				if broken && s == "remove" {
+					return syscall.EIO
+				}
+				return nil
+			}}
+		})
+		b.run()
+		b.mustSubmit(b.env("joe@company.com", "ann@company.com"), testMessage)
+		time.Sleep(time.Minute)
+		broken = false
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		b.halt()
+		if f := b.files(); f != "" {
+			t.Errorf("left: %s", f)
+		}
+		if n := len(b.local.messages("ann@company.com")); n != 1 {
+			t.Errorf("%d messages", n)
+		}
+	})
+}
