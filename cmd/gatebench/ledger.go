@@ -63,52 +63,75 @@ type verifyCommand struct {
 // Run prints each message of the ledgers that is missing, and each gatebench message that is there
 // more than once. Messages that were not acknowledged may be there, but not twice.
 func (c *verifyCommand) Run(ctx context.Context, out *report) error {
+	f, err := c.compare(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name string
+		n    int
+	}{{"acknowledged", f.total}, {"missing", f.missing}, {"more than once", f.twice}, {"not in the ledger", f.extra + f.missing}} {
+		if err := out.print(f.name, "messages", float64(f.n)); err != nil {
+			return err
+		}
+	}
+	return f.verdict()
+}
+
+// look is Run without a report: it returns how many messages were acknowledged.
+func (c *verifyCommand) look(ctx context.Context) (int, error) {
+	f, err := c.compare(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return f.total, f.verdict()
+}
+
+// found counts what compare saw.
+type found struct{ total, missing, twice, extra int }
+
+func (f found) verdict() error {
+	if f.missing+f.twice > 0 {
+		return errFindings
+	}
+	return nil
+}
+
+func (c *verifyCommand) compare(ctx context.Context) (found, error) {
+	var f found
 	byAccount := map[string][]string{}
-	total := 0
 	for _, path := range c.Ledger {
 		n, err := readLedger(path, byAccount)
 		if err != nil {
-			return err
+			return f, err
 		}
-		total += n
+		f.total += n
 	}
 	accounts := make([]string, 0, len(byAccount))
 	for a := range byAccount {
 		accounts = append(accounts, a)
 	}
 	slices.Sort(accounts)
-	missing, twice, extra := 0, 0, 0
 	for _, a := range accounts {
 		there, err := messageIDs(ctx, c.Addr, a, c.Password)
 		if err != nil {
-			return fmt.Errorf("%s: %w", a, err)
+			return f, fmt.Errorf("%s: %w", a, err)
 		}
 		for _, id := range byAccount[a] {
 			if there[id] == 0 {
-				missing++
+				f.missing++
 				fmt.Fprintf(os.Stderr, "missing: <%s> in %s\n", id, a)
 			}
 		}
 		for id, n := range there {
 			if n > 1 && strings.HasSuffix(id, "@gatebench") {
-				twice++
+				f.twice++
 				fmt.Fprintf(os.Stderr, "%d times: <%s> in %s\n", n, id, a)
 			}
 		}
-		extra += len(there) - len(byAccount[a])
+		f.extra += len(there) - len(byAccount[a])
 	}
-	for _, f := range []struct {
-		name string
-		n    int
-	}{{"acknowledged", total}, {"missing", missing}, {"more than once", twice}, {"not in the ledger", extra + missing}} {
-		if err := out.print(f.name, "messages", float64(f.n)); err != nil {
-			return err
-		}
-	}
-	if missing+twice > 0 {
-		return errFindings
-	}
-	return nil
+	return f, nil
 }
 
 // readLedger adds the Message-IDs of a ledger to those of each account. A last line

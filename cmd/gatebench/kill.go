@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// killCommand kills a Gatepost server under load, again and again, and looks
+// after each restart whether it kept what it acknowledged: every message that
+// was answered with 250 is in its mailbox exactly once, and check is clean.
+type killCommand struct {
+	Server   string        `help:"The gatepost program; built from this module when not given." placeholder:"FILE"`
+	Base     string        `help:"A new base directory; a temporary one when not given." placeholder:"DIR"`
+	Runs     int           `help:"How often the server is killed." default:"50"`
+	Conns    int           `help:"SMTP connections." default:"20"`
+	Accounts int           `help:"Accounts that get mail." default:"20"`
+	Longest  time.Duration `help:"Longest load before a kill." default:"1500ms"`
+	Port     int           `help:"Number that is added to the server's ports." default:"23000"`
+}
+
+const (
+	killDomain   = "kill.test"
+	killPassword = "secret"
+	drainLimit   = 60 * time.Second
+)
+
+func (c *killCommand) Run(ctx context.Context, out *report) error {
+	work, err := os.MkdirTemp("", "gatebench-kill-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	if c.Base == "" {
+		c.Base = filepath.Join(work, "base")
+	}
+	if c.Server == "" {
+		c.Server = filepath.Join(work, "gatepost")
+		build := exec.CommandContext(ctx, "go", "build", "-o", c.Server, "gatepost/cmd/gatepost")
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			return fmt.Errorf("build the server: %w", err)
+		}
+	}
+	if err := c.prepare(ctx, work); err != nil {
+		return err
+	}
+	verify := &verifyCommand{Addr: c.addr(143), Password: killPassword}
+	acknowledged := 0
+	for run := range c.Runs {
+		ledger := filepath.Join(work, "ledger-"+strconv.Itoa(run))
+		if err := c.killUnderLoad(ctx, ledger, out); err != nil {
+			return fmt.Errorf("run %d: %w", run+1, err)
+		}
+		verify.Ledger = append(verify.Ledger, ledger)
+		if run%2 == 1 {
+			if err := c.killAtStart(ctx); err != nil {
+				return fmt.Errorf("run %d: %w", run+1, err)
+			}
+		}
+		n, err := c.restartAndLook(ctx, verify)
+		if err != nil {
+			return fmt.Errorf("run %d: %w", run+1, err)
+		}
+		acknowledged = n
+	}
+	return errors.Join(
+		out.print("kills", "times", float64(c.Runs+c.Runs/2)),
+		out.print("acknowledged, each there exactly once", "messages", float64(acknowledged)))
+}
+
+func (c *killCommand) addr(port int) string {
+	return "127.0.0.1:" + strconv.Itoa(port+c.Port)
+}
+
+// prepare makes the base directory and the accounts.
+func (c *killCommand) prepare(ctx context.Context, work string) error {
+	password := filepath.Join(work, "password")
+	if err := os.WriteFile(password, []byte(killPassword+"\n"), 0o600); err != nil {
+		return err
+	}
+	if _, err := c.gatepost(ctx, "", "init", "--domain", killDomain, "--password-file", password); err != nil {
+		return err
+	}
+	var commands strings.Builder
+	for n := range c.Accounts {
+		fmt.Fprintf(&commands, "CREATEACCOUNT u%03d {Password=%s;}\n", n, killPassword)
+	}
+	_, err := c.gatepost(ctx, commands.String(), "cli")
+	return err
+}
+
+// gatepost runs one command on the base directory and returns what it printed.
+func (c *killCommand) gatepost(ctx context.Context, input string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, c.Server, append([]string{"--base", c.Base}, args...)...)
+	cmd.Stdin = strings.NewReader(input)
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		return string(text), fmt.Errorf("gatepost %s: %w\n%s", args[0], err, text)
+	}
+	return string(text), nil
+}
+
+// start runs the server until it is ready. The process is the caller's to end.
+func (c *killCommand) start(ctx context.Context, wait bool) (*exec.Cmd, error) {
+	cmd := exec.CommandContext(ctx, c.Server, "serve", "--base", c.Base, "--listen", "127.0.0.1", "--port-shift", strconv.Itoa(c.Port))
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	if !wait {
+		return cmd, nil
+	}
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		if lines.Text() == "ready" {
+			go io.Copy(io.Discard, stdout) //nolint:errcheck // ends with the process
+			return cmd, nil
+		}
+	}
+	return nil, errors.Join(errors.New("the server ended before it was ready"), cmd.Wait())
+}
+
+// kill ends the process as a power cut would: without a word.
+func kill(cmd *exec.Cmd) error {
+	if err := cmd.Process.Kill(); err != nil {
+		return err
+	}
+	var exit *exec.ExitError
+	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
+		return err
+	}
+	return nil
+}
+
+func (c *killCommand) killUnderLoad(ctx context.Context, ledger string, out *report) error {
+	cmd, err := c.start(ctx, true)
+	if err != nil {
+		return err
+	}
+	quiet := &report{w: io.Discard, json: out.json, command: out.command}
+	load := &smtpCommand{Addr: c.addr(25), Conns: c.Conns, Size: 4096, From: "sender@bench.test",
+		Rcpt: "u%03d@" + killDomain, Accounts: c.Accounts, Pipelining: true, Repeat: 1, Ledger: ledger}
+	ended := make(chan error, 1)
+	go func() { ended <- load.Run(ctx, quiet) }()
+	select {
+	case err := <-ended:
+		return errors.Join(fmt.Errorf("the load ended before the server was killed: %w", err), kill(cmd))
+	case <-time.After(20*time.Millisecond + rand.N(c.Longest)):
+	}
+	if err := kill(cmd); err != nil {
+		return err
+	}
+	return <-ended
+}
+
+// killAtStart kills a server that has just begun to recover.
+func (c *killCommand) killAtStart(ctx context.Context) error {
+	cmd, err := c.start(ctx, false)
+	if err != nil {
+		return err
+	}
+	time.Sleep(rand.N(250 * time.Millisecond))
+	return kill(cmd)
+}
+
+// restartAndLook lets the server recover and verifies all that it acknowledged
+// so far. It returns how many messages that is.
+func (c *killCommand) restartAndLook(ctx context.Context, verify *verifyCommand) (int, error) {
+	cmd, err := c.start(ctx, true)
+	if err != nil {
+		return 0, err
+	}
+	err = c.drain(ctx)
+	n := 0
+	if err == nil {
+		n, err = verify.look(ctx)
+	}
+	if err == nil {
+		_, err = c.gatepost(ctx, "", "check")
+	}
+	return n, errors.Join(err, stop(cmd))
+}
+
+// drain waits until the queue is empty.
+func (c *killCommand) drain(ctx context.Context) error {
+	deadline := time.Now().Add(drainLimit)
+	for {
+		text, err := c.gatepost(ctx, "", "queue", "list")
+		if err != nil {
+			return err
+		}
+		waiting := strings.Count(text, "\n") - 1
+		if waiting <= 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%d recipients still wait after %s:\n%.2000s", waiting, drainLimit, text)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// stop asks for an orderly stop.
+func stop(cmd *exec.Cmd) error {
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		return err
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("the server did not stop in order: %w", err)
+	}
+	return nil
+}
