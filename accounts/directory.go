@@ -36,7 +36,7 @@ func (s *Store) OwnIP(ip netip.Addr) (domain string, own bool) {
 	st := s.state.Load()
 	ip = ip.Unmap().WithZone("")
 	domain = st.addresses[ip]
-	return domain, domain != "" || st.own[ip] || ip.IsLoopback()
+	return domain, domain != "" || st.own[ip] || isThisHost(ip)
 }
 
 // DomainForIP returns the domain that names without a domain belong to on a
@@ -146,4 +146,11 @@ func (s *Store) OwnsAddress(ctx context.Context, a *Account, addr address.Addres
 		}
 	}
 	return false, nil
+}
+
+// isThisHost reports whether ip always means this machine. Other addresses of
+// 127.0.0.0/8 do not: they may be given to other servers of it.
+func isThisHost(ip netip.Addr) bool {
+	ip = ip.Unmap()
+	return ip.IsUnspecified() || ip == netip.AddrFrom4([4]byte{127, 0, 0, 1}) || ip == netip.IPv6Loopback()
 }

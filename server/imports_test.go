@@ -25,14 +25,15 @@ var arrows = map[string][]string{
 	"queue/envelope":    {"router/address", "server/fault"},
 
 	// heart
-	"accounts/message": {"server/fault"},
-	"accounts/index":   {"server/fault", "server/logs"},
-	"accounts/mailbox": {"accounts/index", "accounts/message", "server/fault", "server/logs"},
+	"accounts/message":             {"server/fault"},
+	"accounts/index":               {"server/fault", "server/logs"},
+	"accounts/mailbox":             {"accounts/index", "accounts/message", "server/fault", "server/logs"},
+	"accounts/mailbox/mailboxtest": {"accounts/mailbox"},
 	"accounts": {"accounts/mailbox", "router/address", "router/names",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"router": {"router/address", "router/names", "server/fault", "server/logs", "server/settings"},
 	"queue": {"queue/envelope", "router", "router/address", "router/names",
-		"server/fault", "server/logs", "server/settings"},
+		"server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"accounts/delivery": {"accounts", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
 		"router", "router/address", "router/names", "server/fault", "server/logs", "server/settings"},
 
@@ -41,17 +42,19 @@ var arrows = map[string][]string{
 	"protocols/internal/listen": {"server/fault", "server/logs", "server/settings"},
 	"protocols/internal/auth": {"accounts", "router", "router/address", "router/names",
 		"server/fault", "server/logs"},
-	"protocols/smtp":  append([]string{"queue", "queue/envelope"}, wire...),
-	"protocols/imap":  append([]string{"accounts/mailbox", "accounts/message"}, wire...),
-	"protocols/pop3":  append([]string{"accounts/mailbox", "accounts/message"}, wire...),
-	"protocols/pwd":   append([]string{"accounts/mailbox", "server/dataformat"}, wire...),
-	"protocols/relay": {"queue", "queue/envelope", "router", "router/address", "server/fault", "server/logs", "server/settings"},
+	"protocols/smtp":      append([]string{"queue", "queue/envelope"}, wire...),
+	"protocols/imap":      append([]string{"accounts/mailbox", "accounts/message", "protocols/imap/wire"}, wire...),
+	"protocols/imap/wire": {"server/fault"},
+	"protocols/pop3":      append([]string{"accounts/mailbox", "accounts/message"}, wire...),
+	"protocols/pwd":       append([]string{"accounts/mailbox", "server/dataformat"}, wire...),
+	"protocols/relay": {"queue", "queue/envelope", "router", "router/address",
+		"server/dataformat", "server/fault", "server/logs", "server/settings"},
 
 	// the whole and its programs
 	"server":         {"*"},
-	"server/demo":    {"server", "server/settings"},
-	"server/control": {"server/fault"},
-	"cmd/gatepost":   {"server", "server/control", "server/demo", "server/fault"},
+	"server/demo":    {"server", "server/control", "server/dataformat"},
+	"server/control": {"server/dataformat"},
+	"cmd/gatepost":   {"server", "server/control", "server/dataformat", "server/demo"},
 	"cmd/gatebench":  {},
 }
 

@@ -1,0 +1,133 @@
+package server
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+	"gatepost/server/settings"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/admin/settings.md")
+
+func open(t *testing.T) *Server {
+	t.Helper()
+	s, err := New(Config{Base: filepath.Join(t.TempDir(), "base"), MainDomain: "corp.test", Listen: []string{"127.0.0.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestSettingsPage(t *testing.T) {
+	s := open(t)
+	var page strings.Builder
+	page.WriteString(`# Settings
+
+Made from the declarations in the code; "go test ./server -update" rewrites it. Each section is a module and its file below
+Settings/ in the base directory. The CLI reads and changes them with GETMODULE, SETMODULE and UPDATEMODULE (Main:
+GETSERVERSETTINGS, Queue: GETQUEUESETTINGS, Logs: GETLOGSETTINGS); a file that was edited by hand holds after SIGHUP. Every
+module also has
+
+`)
+	page.WriteString(settings.Table(settings.Describe(&common{LogLevel: -1})))
+	for _, m := range s.modules {
+		page.WriteString("\n## " + m.name + "\n\nSettings/" + m.file + "\n\n" + settings.Table(m.describe()))
+	}
+	const path = "../docs/admin/settings.md"
+	if *update {
+		if err := os.WriteFile(path, []byte(page.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile(path)
+	if err != nil || !bytes.Equal(have, []byte(page.String())) {
+		t.Errorf("docs/admin/settings.md differs from the declarations (%v); go test ./server -update", err)
+	}
+}
+
+func TestBadSettingsChangeNothing(t *testing.T) {
+	s := open(t)
+	file := s.base.path("Settings", "Queue.settings")
+	for name, d := range map[string]dataformat.Dict{
+		"own setting": {"HopLimit": dataformat.String("many")},
+		"log level":   {"LogLevel": dataformat.String("9")},
+		"listener":    {"Listener": dataformat.Array{dataformat.Dict{"Port": dataformat.String("99999")}}},
+	} {
+		err := s.UpdateModule(t.Context(), "Queue", d)
+		if fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Stat(file); err == nil {
+			t.Errorf("%s: the file was written", name)
+		}
+	}
+	err := s.SetRouterTable(t.Context(), "<a> = b\nnonsense\n")
+	if fault.KindOf(err) != fault.Invalid || !strings.Contains(fault.Text(err), "2") {
+		t.Errorf("a bad table: %v", err)
+	}
+	if table, err := s.RouterTable(t.Context()); err != nil || strings.Contains(table, "nonsense") {
+		t.Errorf("the table is %q, %v", table, err)
+	}
+}
+
+func TestFileEditedByHandHoldsAfterReload(t *testing.T) {
+	s := open(t)
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(s.base.path("Settings", "Main.settings"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("{ DomainName = corp.test; LogLevel = 5; }")
+	if err := s.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.levels.Load().Default; got != 5 {
+		t.Errorf("log level %d after the reload", got)
+	}
+	write("{ DomainName = corp.test; LogLevel = all; }")
+	if err := s.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "LogLevel") {
+		t.Errorf("reload of a bad file: %v", err)
+	}
+	if got := s.levels.Load().Default; got != 5 {
+		t.Errorf("log level %d after the reload of a bad file", got)
+	}
+}
+
+func TestUnknownKeysSurviveAChange(t *testing.T) {
+	s := open(t)
+	given := dataformat.Dict{"Future": dataformat.String("x"), "HopLimit": dataformat.String("20")}
+	if err := s.SetModule(t.Context(), "Queue", given); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.UpdateModule(t.Context(), "Queue", dataformat.Dict{"HopLimit": dataformat.String("default")}); err != nil {
+		t.Fatal(err)
+	}
+	d, err := s.Module(t.Context(), "Queue")
+	if err != nil || d.String("Future") != "x" || len(d) != 1 {
+		t.Errorf("settings %v, %v", d, err)
+	}
+}
+
+func TestSecondServerOnABaseDirectoryIsRefused(t *testing.T) {
+	s := open(t)
+	second, err := New(Config{Base: s.base.dir})
+	if err == nil {
+		second.Close()
+		t.Fatal("a second server opened the base directory")
+	}
+	if !strings.Contains(err.Error(), "another server") {
+		t.Errorf("error: %v", err)
+	}
+}
