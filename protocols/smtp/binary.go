@@ -1,0 +1,297 @@
+package smtp
+
+import (
+	"bytes"
+	"encoding/base64"
+	"mime"
+	"strings"
+)
+
+// binaryFix turns the binary parts of a BINARYMIME message (RFC 3030 section 3)
+// into base64 while the message passes, and says so in their
+// Content-Transfer-Encoding. Everything behind it, the store, IMAP, the next
+// hop, then sees a message of lines. The content stays the same octets; a
+// signature over the encoded form does not survive, as with every conversion of
+// this kind.
+//
+// It walks the MIME structure with bounded memory: one header, one line or one
+// possible delimiter are held, and a stack of boundaries. Text between is passed
+// on in pieces that do not end between CR and LF; what it holds of bare CR or LF
+// is the next one's to judge.
+type binaryFix struct {
+	emit func(text []byte)
+	fail func(err error)
+
+	buf        []byte // input that is not taken yet
+	state      binaryState
+	midLine    bool     // text: the line goes on, so it is no delimiter
+	first      bool     // encode: nothing of the part was taken yet
+	boundaries []string // of the multiparts around, outermost first
+	rest       []byte   // encode: octets that do not fill a line
+	out        []byte   // reused
+}
+
+type binaryState uint8
+
+const (
+	binaryHeader binaryState = iota
+	binaryText               // passed on by lines
+	binaryEncode             // passed on as base64
+)
+
+const (
+	maxBoundaries    = 100
+	maxDelimiterLine = 1000 // RFC 2046 5.1.1 allows 70 and blanks
+	maxHeldLine      = 16 << 10
+	octetsPerLine    = 57 // 76 characters of base64
+)
+
+// write takes the next octets of the message.
+func (b *binaryFix) write(p []byte) {
+	b.buf = append(b.buf, p...)
+	at := 0
+	for {
+		n := b.step(b.buf[at:])
+		if n == 0 {
+			break
+		}
+		at += n
+	}
+	b.buf = b.buf[:copy(b.buf, b.buf[at:])]
+	if b.state == binaryHeader && len(b.buf) > maxHeader {
+		b.fail(errLargeHeader)
+		b.buf = b.buf[:0]
+	}
+}
+
+// step takes something from the front of in, and returns how much; 0 when more
+// has to come first.
+func (b *binaryFix) step(in []byte) int {
+	switch b.state {
+	case binaryHeader:
+		return b.stepHeader(in)
+	case binaryText:
+		return b.stepText(in)
+	}
+	return b.stepEncode(in)
+}
+
+// stepHeader takes a whole header with its empty line, or one that a delimiter
+// cuts short.
+func (b *binaryFix) stepHeader(in []byte) int {
+	for at := 0; ; {
+		lf := bytes.IndexByte(in[at:], '\n')
+		if lf < 0 {
+			return 0
+		}
+		line := in[at : at+lf+1]
+		if len(bytes.TrimRight(line, "\r\n")) == 0 {
+			b.header(in[:at])
+			b.emit(crlf)
+			return at + len(line)
+		}
+		if b.delimiter(line) >= 0 {
+			b.header(in[:at])
+			b.state, b.midLine = binaryText, false
+			if at > 0 {
+				return at
+			}
+			return b.stepText(in)
+		}
+		at += len(line)
+	}
+}
+
+// header passes a header on and decides what follows it.
+func (b *binaryFix) header(header []byte) {
+	var kind, encoding string
+	encodingAt, encodingEnd := -1, -1
+	for at := 0; at < len(header); {
+		field := header[at : at+fieldEnd(header[at:])]
+		name, value, _ := bytes.Cut(field, []byte(":"))
+		switch strings.ToLower(string(bytes.TrimRight(name, " \t"))) {
+		case "content-type":
+			kind = string(value)
+		case "content-transfer-encoding":
+			encoding = strings.ToLower(strings.TrimSpace(string(value)))
+			encodingAt, encodingEnd = at, at+len(field)
+		}
+		at += len(field)
+	}
+	media, params, err := mime.ParseMediaType(strings.Join(strings.Fields(kind), " "))
+	composite := false
+	b.state, b.midLine, b.first = binaryText, false, true
+	switch {
+	case err != nil:
+	case strings.HasPrefix(media, "multipart/") && params["boundary"] != "" && len(b.boundaries) < maxBoundaries:
+		composite = true
+		b.boundaries = append(b.boundaries, params["boundary"])
+	case media == "message/rfc822" || media == "message/global":
+		composite = true
+		b.state = binaryHeader
+	}
+	if encoding != "binary" {
+		b.emit(header)
+		return
+	}
+	now := "Content-Transfer-Encoding: 8bit\r\n" // RFC 2045 6.4: composite parts are not encoded
+	if !composite {
+		now = "Content-Transfer-Encoding: base64\r\n"
+		b.state = binaryEncode
+	}
+	b.out = append(append(append(b.out[:0], header[:encodingAt]...), now...), header[encodingEnd:]...)
+	b.emit(b.out)
+}
+
+// delimiter returns the index of the boundary that a line delimits, or -1.
+func (b *binaryFix) delimiter(line []byte) int {
+	if len(line) < 3 || line[0] != '-' || line[1] != '-' {
+		return -1
+	}
+	text := string(bytes.TrimRight(line[2:], " \t\r\n"))
+	for i := len(b.boundaries) - 1; i >= 0; i-- {
+		if rest, ok := strings.CutPrefix(text, b.boundaries[i]); ok && (rest == "" || rest == "--") {
+			return i
+		}
+	}
+	return -1
+}
+
+// stepText takes a line.
+func (b *binaryFix) stepText(in []byte) int {
+	lf := bytes.IndexByte(in, '\n')
+	if lf < 0 {
+		if len(in) < maxHeldLine {
+			return 0
+		}
+		n := len(in)
+		if in[n-1] == '\r' {
+			n--
+		}
+		b.emit(in[:n])
+		b.midLine = true
+		return n
+	}
+	line := in[:lf+1]
+	if i := b.delimiter(line); i >= 0 && !b.midLine {
+		closing := bytes.HasSuffix(bytes.TrimRight(line, " \t\r\n"), []byte(b.boundaries[i]+"--"))
+		if closing {
+			b.boundaries = b.boundaries[:i]
+		} else {
+			b.boundaries = b.boundaries[:i+1]
+			b.state = binaryHeader
+		}
+	}
+	b.midLine = false
+	b.emit(line)
+	return len(line)
+}
+
+// stepEncode takes octets up to a delimiter. The line end before a delimiter
+// belongs to it (RFC 2046 5.1.1).
+func (b *binaryFix) stepEncode(in []byte) int {
+	if b.first && len(in) > 0 && in[0] == '-' {
+		if line, known := delimiterLine(in); !known {
+			return 0
+		} else if b.delimiter(line) >= 0 {
+			b.state, b.midLine = binaryText, false
+			return b.stepText(in)
+		}
+	}
+	if len(b.boundaries) == 0 {
+		b.encode(in)
+		return len(in)
+	}
+	i := bytes.Index(in, []byte("\r\n--"))
+	if i < 0 {
+		n := max(0, len(in)-3) // the start of a delimiter may be there
+		b.encode(in[:n])
+		return n
+	}
+	if i > 0 {
+		b.encode(in[:i])
+		return i
+	}
+	line, known := delimiterLine(in[2:])
+	if !known {
+		return 0
+	}
+	if b.delimiter(line) < 0 {
+		b.encode(in[:4])
+		return 4
+	}
+	b.endEncode()
+	b.emit(crlf)
+	b.state, b.midLine = binaryText, false
+	return 2
+}
+
+// delimiterLine returns the line that in starts with. It is not known until its
+// end is there, except that it is too long for a delimiter.
+func delimiterLine(in []byte) (line []byte, known bool) {
+	if lf := bytes.IndexByte(in, '\n'); lf >= 0 {
+		return in[:lf+1], true
+	}
+	return nil, len(in) > maxDelimiterLine
+}
+
+// encode passes octets on as lines of base64.
+func (b *binaryFix) encode(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	b.first = false
+	b.out = b.out[:0]
+	if len(b.rest) > 0 {
+		n := min(octetsPerLine-len(b.rest), len(p))
+		b.rest, p = append(b.rest, p[:n]...), p[n:]
+		if len(b.rest) < octetsPerLine {
+			return
+		}
+		b.out = append(base64.StdEncoding.AppendEncode(b.out, b.rest), crlf...)
+		b.rest = b.rest[:0]
+	}
+	for len(p) >= octetsPerLine {
+		b.out = append(base64.StdEncoding.AppendEncode(b.out, p[:octetsPerLine]), crlf...)
+		p = p[octetsPerLine:]
+	}
+	b.rest = append(b.rest, p...)
+	if len(b.out) > 0 {
+		b.emit(b.out)
+	}
+}
+
+// endEncode passes the last, short line on without its end.
+func (b *binaryFix) endEncode() {
+	if len(b.rest) > 0 {
+		b.emit(base64.StdEncoding.AppendEncode(b.out[:0], b.rest))
+		b.rest = b.rest[:0]
+	}
+}
+
+// close takes what is left at the end of the message, and ends its last line.
+func (b *binaryFix) close() {
+	switch b.state {
+	case binaryHeader:
+		b.header(withLineEnd(b.buf))
+	case binaryText:
+		if len(b.buf) > 0 || b.midLine {
+			b.emit(withLineEnd(b.buf))
+		}
+	case binaryEncode:
+		b.encode(b.buf)
+		if len(b.rest) > 0 {
+			b.endEncode()
+			b.emit(crlf)
+		}
+	}
+	b.buf = nil
+}
+
+// withLineEnd adds what a line lacks at its end.
+func withLineEnd(text []byte) []byte {
+	if bytes.HasSuffix(text, crlf) {
+		return text
+	}
+	return append(bytes.TrimSuffix(text, crlf[:1]), crlf...)
+}

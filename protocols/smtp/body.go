@@ -1,0 +1,234 @@
+package smtp
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"time"
+
+	"gatepost/queue/envelope"
+	"gatepost/server/logs"
+)
+
+// body is the message of one transaction on its way into the queue. After a
+// failure it takes the rest of the message and drops it, so that the client
+// gets its answer where it expects one.
+type body struct {
+	sub     submission // nil once the message is given up
+	id      envelope.QueueID
+	limit   int64 // of the message as the client sends it; below 0: none
+	size    int64 // taken so far
+	header  *headerFix
+	binary  *binaryFix // of a BINARYMIME message
+	repair  bool
+	bare    bool   // given up because of a bare CR or LF
+	trap    bool   // a recipient is a spamtrap: the message is dropped
+	scratch []byte // for repaired text
+	err     error
+}
+
+// startBody opens the queue file and writes the trace field.
+func (s *session) startBody() (*body, error) {
+	tx := s.tx
+	b := &body{limit: s.sizeLimit(), repair: s.cfg.BareLineEnds == "Repair", trap: tx.trap()}
+	tx.env.Submitted = time.Now()
+	sub, err := s.srv.begin(s.ctx, tx.env)
+	if err != nil {
+		return nil, err
+	}
+	b.sub, b.id = sub, sub.ID()
+	if b.trap {
+		b.giveUp() // its number was all that is needed
+		return b, nil
+	}
+	if s.account != nil || s.submission {
+		b.header = &headerFix{session: s, id: b.id}
+	}
+	if tx.env.Body == envelope.BodyBinaryMIME {
+		b.binary = &binaryFix{emit: b.line, fail: b.fail}
+		tx.env.Body = envelope.Body8BitMIME
+	}
+	b.put(s.appendReceived(nil, b.id, time.Now()))
+	return b, nil
+}
+
+// sizeLimit is the limit of the message that is being sent, below 0 for none.
+func (s *session) sizeLimit() int64 {
+	limit := int64(s.cfg.MaxMessageSize)
+	if s.account != nil {
+		if own := int64(s.account.Settings().MaxMailOutSize); own >= 0 && (limit < 0 || own < limit) {
+			limit = own
+		}
+	}
+	return limit
+}
+
+// write takes the next text of the message. Nothing in it is stuffed. Unless
+// the message is BINARYMIME, it does not end between CR and LF.
+func (b *body) write(text []byte) {
+	b.size += int64(len(text))
+	if b.limit >= 0 && b.size > b.limit {
+		b.fail(errTooLarge)
+	}
+	switch {
+	case b.sub == nil || len(text) == 0:
+	case b.binary != nil:
+		b.binary.write(text)
+	default:
+		b.line(text)
+	}
+}
+
+// line takes text that does not end between CR and LF.
+func (b *body) line(text []byte) {
+	if b.sub == nil {
+		return
+	}
+	if (b.repair || b.binary != nil) && hasBare(text) {
+		if !b.repair {
+			b.refuseBare()
+			return
+		}
+		b.scratch = appendRepaired(b.scratch[:0], text)
+		text = b.scratch
+	}
+	if b.header != nil {
+		out, done, err := b.header.write(text)
+		if err != nil {
+			b.fail(err)
+			return
+		}
+		if done {
+			b.header = nil
+		}
+		text = out
+	}
+	b.put(text)
+}
+
+// refuseBare gives up a message because of a bare CR or LF.
+func (b *body) refuseBare() {
+	b.bare = true
+	b.giveUp()
+}
+
+// put writes to the queue file.
+func (b *body) put(text []byte) {
+	if b.sub == nil || len(text) == 0 {
+		return
+	}
+	if _, err := b.sub.Write(text); err != nil {
+		b.fail(err)
+	}
+}
+
+// fail keeps the first failure and gives the message up.
+func (b *body) fail(err error) {
+	if b.err == nil {
+		b.err = err
+	}
+	b.giveUp()
+}
+
+func (b *body) giveUp() {
+	if b.sub != nil {
+		b.sub.Abort()
+		b.sub = nil
+	}
+}
+
+// hopeless tells that so much more than the limit has come that it is not
+// worth reading the rest: the connection is closed after the answer.
+func (b *body) hopeless() bool {
+	return b.limit >= 0 && b.size > 2*b.limit+maxHeader
+}
+
+// close writes what was held back at the end of the message.
+func (b *body) close() {
+	if b.sub != nil && b.binary != nil {
+		b.binary.close()
+	}
+	if b.sub != nil && b.header != nil {
+		out, err := b.header.close()
+		if err != nil {
+			b.fail(err)
+		}
+		b.put(out)
+	}
+}
+
+// hasBare tells whether text holds a bare CR or LF.
+func hasBare(text []byte) bool {
+	n := bytes.Count(text, crlf)
+	return bytes.Count(text, crlf[:1]) != n || bytes.Count(text, crlf[1:]) != n
+}
+
+// commit ends the message and the transaction, and answers.
+func (s *session) commit(b *body) {
+	b.close()
+	env := s.tx.env
+	trapped := s.tx.trapped
+	s.tx = nil
+	if b.bare {
+		s.refuseMessage(env, replyBareData)
+		return
+	}
+	if b.err == nil && b.trap {
+		s.springTrap(b, env, trapped)
+		return
+	}
+	if b.err == nil {
+		b.err = b.sub.Commit(s.ctx)
+		b.sub = nil
+	}
+	if b.err != nil {
+		b.giveUp()
+		s.refuseMessage(env, replyTo(b.err), slog.Any(logs.AttrError, b.err))
+		return
+	}
+	s.logReceived(b, env)
+	s.accepted(b.id)
+}
+
+func (s *session) accepted(id envelope.QueueID) {
+	s.reply(reply{code: 250, text: id.String() + " message accepted for delivery"})
+}
+
+// refuseMessage answers the end of a message that is not accepted.
+func (s *session) refuseMessage(env *envelope.Envelope, r reply, attrs ...slog.Attr) {
+	level := logs.LevelProblem
+	if r.code < 500 {
+		level = logs.LevelFailure
+	}
+	attrs = append(attrs, slog.String(logs.AttrReturnPath, env.ReturnPath.String()), slog.Int(logs.AttrStatus, r.code))
+	s.log.LogAttrs(s.ctx, level, "message refused: "+r.text, attrs...)
+	s.reply(r)
+}
+
+// springTrap answers a message with a spamtrap among its recipients: nobody
+// gets it (spec/router.md section 7).
+func (s *session) springTrap(b *body, env *envelope.Envelope, trapped []string) {
+	s.log.LogAttrs(s.ctx, logs.LevelMajor, "spamtrap: message dropped", slog.Any(logs.AttrQueueID, b.id),
+		slog.Any(logs.AttrRecipient, trapped), slog.String(logs.AttrReturnPath, env.ReturnPath.String()),
+		slog.String(logs.AttrPeer, s.remote.String()))
+	if s.cfg.Spamtrap == "Refuse" {
+		s.reply(refusal(550, 5, 7, 1, "message refused"))
+		return
+	}
+	s.accepted(b.id)
+}
+
+func (s *session) logReceived(b *body, env *envelope.Envelope) {
+	if !s.log.Enabled(context.Background(), logs.LevelMajor) {
+		return
+	}
+	text := "received"
+	if s.tls != nil {
+		text += " encrypted"
+	}
+	if s.account != nil {
+		text += "(" + s.account.Address() + ")"
+	}
+	s.log.LogAttrs(s.ctx, logs.LevelMajor, text, slog.Any(logs.AttrQueueID, b.id), slog.Int64(logs.AttrSize, b.size),
+		slog.String(logs.AttrReturnPath, env.ReturnPath.String()), slog.Int("rcpts", len(env.Recipients)))
+}

@@ -1,0 +1,222 @@
+package smtp
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"gatepost/queue/envelope"
+)
+
+// data is DATA.
+func (s *session) data(arg string) {
+	switch {
+	case arg != "":
+		s.reply(replyNoArgument)
+		return
+	case !s.inTransaction():
+		return
+	case s.tx.body != nil:
+		s.reply(replyDataAndBdat)
+		return
+	case s.tx.env.Body == envelope.BodyBinaryMIME:
+		s.reply(refusal(503, 5, 5, 1, "a BINARYMIME message is sent by BDAT"))
+		return
+	case len(s.tx.env.Recipients) == 0 && !s.tx.trap():
+		s.reply(replyNoRecipients)
+		return
+	}
+	b, err := s.startBody()
+	if err != nil {
+		env := s.tx.env
+		s.tx = nil
+		s.refuseMessage(env, replyTo(err))
+		return
+	}
+	s.reply(reply{code: 354, text: `Enter mail, end with "." on a line by itself`})
+	s.readData(b)
+}
+
+// readData takes the message to its end.
+func (s *session) readData(b *body) {
+	s.in.enlarge()
+	s.in.timeout = s.cfg.DataTimeout.Duration()
+	defer func() {
+		s.in.timeout = s.cfg.CommandTimeout.Duration()
+		s.in.shrink()
+	}()
+	var scan dotScanner
+	for {
+		text, used, end := scan.next(s.in.window())
+		if end {
+			s.in.take(used)
+			s.commit(b)
+			return
+		}
+		if used == 0 {
+			if err := s.in.fill(); err != nil {
+				b.giveUp()
+				s.tx = nil
+				s.lost(err)
+				return
+			}
+			continue
+		}
+		if scan.bare && !b.repair {
+			b.refuseBare()
+		}
+		b.write(text)
+		s.in.take(used)
+		if b.hopeless() {
+			s.hangUp(b)
+			return
+		}
+	}
+}
+
+// hangUp answers a message that is far beyond its limit and closes.
+func (s *session) hangUp(b *body) {
+	env := s.tx.env
+	s.tx = nil
+	s.refuseMessage(env, replyTo(b.err))
+	s.closing = true
+}
+
+// bdat is BDAT (RFC 3030). The octets of a chunk follow its command whatever
+// the answer is, so they are always taken.
+func (s *session) bdat(arg string) {
+	size, last, ok := parseBdat(arg)
+	if !ok {
+		// Where the next command starts cannot be known.
+		s.reply(refusal(501, 5, 5, 4, "BDAT size [LAST] is expected"))
+		s.closing = true
+		return
+	}
+	s.in.enlarge()
+	s.in.timeout = s.cfg.DataTimeout.Duration()
+	defer func() {
+		s.in.timeout = s.cfg.CommandTimeout.Duration()
+		s.in.shrink()
+	}()
+	refused, ok := s.startBdat(size)
+	if !ok {
+		if s.skip(size) {
+			s.reply(refused)
+		}
+		return
+	}
+	b := s.tx.body
+	if !s.readChunk(b, size) {
+		return
+	}
+	switch {
+	case last:
+		s.finishLines(b)
+		s.commit(b)
+	case b.bare || b.err != nil:
+		s.commit(b) // which answers why not
+	default:
+		s.reply(reply{code: 250, text: strconv.FormatInt(size, 10) + " octets received"})
+	}
+}
+
+func parseBdat(arg string) (size int64, last, ok bool) {
+	words := strings.Fields(arg)
+	if len(words) == 0 || len(words) > 2 || len(words) == 2 && !strings.EqualFold(words[1], "LAST") {
+		return 0, false, false
+	}
+	n, err := strconv.ParseUint(words[0], 10, 63)
+	return int64(n), len(words) == 2, err == nil
+}
+
+// startBdat decides whether the chunk belongs to a message, and opens the queue
+// file at the first one.
+func (s *session) startBdat(size int64) (reply, bool) {
+	switch {
+	case s.tx == nil:
+		return replyNoMail, false
+	case s.tx.body != nil:
+		return reply{}, true
+	case len(s.tx.env.Recipients) == 0 && !s.tx.trap():
+		return replyNoRecipients, false
+	}
+	b, err := s.startBody()
+	if err != nil {
+		s.tx = nil
+		return replyTo(err), false
+	}
+	s.tx.body = b
+	return reply{}, true
+}
+
+// readChunk takes a chunk into the message. It reports false when the session
+// is at its end.
+func (s *session) readChunk(b *body, size int64) bool {
+	lines := &s.tx.lines
+	return s.chunk(size, func(piece []byte) bool {
+		if b.binary != nil {
+			b.write(piece)
+		} else {
+			held, text := lines.next(piece)
+			if lines.bare && !b.repair {
+				b.refuseBare()
+			}
+			b.write(held)
+			b.write(text)
+		}
+		if b.hopeless() {
+			s.hangUp(b)
+			return false
+		}
+		return true
+	})
+}
+
+// finishLines ends the last line of the message, if the client did not.
+func (s *session) finishLines(b *body) {
+	if b.binary != nil {
+		return // it ends its lines itself
+	}
+	missing := s.tx.lines.finish()
+	if s.tx.lines.bare && !b.repair {
+		b.refuseBare()
+	}
+	b.write(missing)
+}
+
+// skip takes a chunk and drops it, unless it is so large that the connection
+// is better closed.
+func (s *session) skip(size int64) bool {
+	limit := int64(s.cfg.MaxMessageSize)
+	if limit >= 0 && limit < math.MaxInt64/4 && size > 2*limit+maxHeader {
+		s.reply(replyTo(errTooLarge))
+		s.closing = true
+		return false
+	}
+	return s.chunk(size, func([]byte) bool { return true })
+}
+
+// chunk takes size octets of the input, in pieces.
+func (s *session) chunk(size int64, take func(piece []byte) bool) bool {
+	for size > 0 {
+		piece := s.in.window()
+		if len(piece) == 0 {
+			if err := s.in.fill(); err != nil {
+				s.tx.abort()
+				s.tx = nil
+				s.lost(err)
+				return false
+			}
+			continue
+		}
+		if int64(len(piece)) > size {
+			piece = piece[:size]
+		}
+		if !take(piece) {
+			return false
+		}
+		s.in.take(len(piece))
+		size -= int64(len(piece))
+	}
+	return true
+}

@@ -1,0 +1,86 @@
+package smtp
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+
+	"gatepost/server/logs"
+)
+
+// greet sends the 220. Strangers on port 25 wait for it: programs that do not
+// know the protocol talk at once, and give themselves away (spec/smtp.md 3). It
+// reports false when the session is over.
+func (s *session) greet() bool {
+	if delay := s.cfg.DelayPrompt.Duration(); delay > 0 && !s.client && !s.submission {
+		s.in.timeout = delay
+		err := s.in.fill()
+		s.in.timeout = s.cfg.CommandTimeout.Duration()
+		switch {
+		case err == nil:
+			s.in.drop()
+			s.log.LogAttrs(s.ctx, logs.LevelProblem, "client talked before the greeting")
+			s.reply(refusal(554, 5, 7, 1, s.name+" wait for the greeting before you talk"))
+			return false
+		case s.ctx.Err() != nil || !errors.Is(err, os.ErrDeadlineExceeded):
+			s.lost(err)
+			return false
+		}
+	}
+	s.reply(reply{code: 220, text: s.name + " " + s.cfg.Prompt})
+	return true
+}
+
+// maxHelo is the longest name in HELO (RFC 5321 4.5.3.1.2).
+const maxHelo = 255
+
+// hello is HELO and EHLO. A name that is missing or has no dot earns a remark,
+// not a refusal.
+func (s *session) hello(arg string, extended bool) {
+	name, _, _ := strings.Cut(arg, " ")
+	if len(name) > maxHelo {
+		s.reply(refusal(501, 5, 5, 4, "domain name is too long"))
+		return
+	}
+	s.tx.abort() // RFC 5321 4.1.4: EHLO is a RSET too
+	s.tx = nil
+	s.helo, s.greeted, s.esmtp = cleanName(name), true, extended
+	r := reply{code: 250, text: s.name + " is pleased to meet you"}
+	if !strings.Contains(s.helo, ".") && !strings.HasPrefix(s.helo, "[") {
+		r.text = s.name + " domain name should be qualified"
+	}
+	if !extended {
+		s.reply(r)
+		return
+	}
+	s.replyLines(r, s.keywords()...)
+}
+
+// cleanName takes out of a HELO name what has no place in a host name or a
+// literal, so that it can stand in a trace field.
+func cleanName(name string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.ContainsRune("-._:[]", c):
+			return c
+		}
+		return -1
+	}, name)
+}
+
+// keywords is what EHLO offers in this state, in an order that is kept.
+func (s *session) keywords() []string {
+	list := []string{"DSN", "SIZE"}
+	if limit := s.sizeLimit(); limit >= 0 {
+		list[1] += " " + strconv.FormatInt(limit, 10)
+	}
+	if s.mayStartTLS() {
+		list = append(list, "STARTTLS")
+	}
+	if mechanisms := s.mechanisms(); len(mechanisms) > 0 {
+		list = append(list, "AUTH "+strings.Join(mechanisms, " "))
+	}
+	return append(list, "8BITMIME", "SMTPUTF8", "BINARYMIME", "CHUNKING", "ENHANCEDSTATUSCODES",
+		"LIMITS RCPTMAX="+strconv.Itoa(s.recipientsLimit()), "HELP", "PIPELINING", "EHLO")
+}

@@ -1,0 +1,249 @@
+package smtp
+
+import (
+	"strings"
+
+	"gatepost/queue/envelope"
+	"gatepost/router"
+	"gatepost/router/address"
+	"gatepost/server/fault"
+)
+
+// transaction is what MAIL began.
+type transaction struct {
+	env     *envelope.Envelope
+	trapped []string // recipients that are spamtraps
+	body    *body    // once BDAT began
+	lines   lineScanner
+}
+
+// trap tells whether a recipient is a spamtrap, so that nobody gets the message.
+func (t *transaction) trap() bool { return len(t.trapped) > 0 }
+
+// abort drops what has been received. A nil transaction has nothing.
+func (t *transaction) abort() {
+	if t != nil && t.body != nil {
+		t.body.giveUp()
+	}
+}
+
+// inTransaction answers a command that is out of its place.
+func (s *session) inTransaction() bool {
+	switch {
+	case !s.greeted:
+		s.reply(replyNoHello)
+	case s.tx == nil:
+		s.reply(replyNoMail)
+	default:
+		return true
+	}
+	return false
+}
+
+var (
+	replyMailSyntax = reply{501, envelope.Code{5, 1, 7}, "MAIL FROM:<address> is expected"}
+	replyRcptSyntax = reply{501, envelope.Code{5, 1, 3}, "RCPT TO:<address> is expected"}
+	replyNeedsUTF8  = reply{553, envelope.Code{5, 6, 7}, "the address needs SMTPUTF8"}
+	errTooLarge     = fault.New("smtp.receive", fault.TooLarge, "message is too large")
+)
+
+// afterColon returns what follows FROM: or TO:.
+func afterColon(arg, word string) (string, bool) {
+	if len(arg) < len(word) || !strings.EqualFold(arg[:len(word)], word) {
+		return "", false
+	}
+	rest := strings.TrimLeft(arg[len(word):], " \t")
+	if !strings.HasPrefix(rest, ":") {
+		return "", false
+	}
+	return rest[1:], true
+}
+
+// mail is MAIL.
+func (s *session) mail(arg string) {
+	switch {
+	case !s.greeted:
+		s.reply(replyNoHello)
+		return
+	case s.tx != nil:
+		s.reply(replyNested)
+		return
+	}
+	path, ok := afterColon(arg, "FROM")
+	if !ok {
+		s.reply(replyMailSyntax)
+		return
+	}
+	from, rest, err := address.ParsePath(path)
+	if err != nil {
+		s.reply(refusal(501, 5, 1, 7, fault.Text(err)))
+		return
+	}
+	params, bad := parseMailParams(rest)
+	if bad == nil && rest != "" && !s.esmtp {
+		bad = &replyNeedsEHLO
+	}
+	if bad != nil {
+		s.reply(*bad)
+		return
+	}
+	if r := s.judgeSender(from, params); r != nil {
+		s.replyAbout(shown(from), *r)
+		return
+	}
+	s.tx = &transaction{env: &envelope.Envelope{
+		Source:     s.source(),
+		ReturnPath: from,
+		ID:         params.id,
+		Return:     params.ret,
+		Body:       params.body,
+		SMTPUTF8:   params.smtpUTF8,
+	}}
+	s.replyAbout(shown(from), reply{code: 250, text: "sender accepted"})
+}
+
+// shown is an address as replies have it.
+func shown(a address.Address) string {
+	if a.IsNull() {
+		return "<>"
+	}
+	return a.String()
+}
+
+// source says for the queue where the message comes from.
+func (s *session) source() envelope.Source {
+	src := envelope.Source{Tag: "SMTP", IP: s.remote, Domain: s.name, LocalIP: s.local, Trusted: s.trusted()}
+	if s.account != nil {
+		src.Account = s.account.Address()
+	}
+	return src
+}
+
+// judgeSender decides whether the client may send with a return-path. A refusal
+// is a reply whose text follows the address.
+func (s *session) judgeSender(from address.Address, p mailParams) *reply {
+	if r := s.judgeClient(); r != nil {
+		return r
+	}
+	if limit := s.sizeLimit(); limit >= 0 && p.size > limit {
+		return answer(errTooLarge)
+	}
+	if from.IsNull() {
+		return nil
+	}
+	if from.NeedsUTF8() && !p.smtpUTF8 {
+		return &replyNeedsUTF8
+	}
+	if s.account != nil {
+		return s.judgeOwner(from)
+	}
+	return s.verifyReturnPath(from)
+}
+
+func answer(err error) *reply {
+	r := replyTo(err)
+	return &r
+}
+
+// judgeClient decides whether the client may send now at all.
+func (s *session) judgeClient() *reply {
+	if s.account == nil {
+		if s.submission && !(s.client && bool(s.cfg.ClientSubmission)) {
+			r := replies[fault.AuthRequired]
+			if s.mayStartTLS() && !s.mayAuth() {
+				r.text = "authentication required, and STARTTLS before it"
+			}
+			return &r
+		}
+		return nil
+	}
+	// The account may have changed since it logged in.
+	acc, err := s.srv.accounts.Account(s.ctx, s.account.Domain, s.account.Name)
+	switch {
+	case err == nil:
+		s.account = acc
+	case !fault.KindOf(err).Temporary():
+		s.account = nil
+		r := replies[fault.AuthRequired]
+		return &r
+	default:
+		return answer(err)
+	}
+	if !s.srv.flows.take(acc.ID, acc.Settings().MailOutFlow) {
+		return answer(fault.New("smtp.mail", fault.RateLimited, ""))
+	}
+	return nil
+}
+
+// judgeOwner holds an account to its own addresses where mail is submitted.
+func (s *session) judgeOwner(from address.Address) *reply {
+	if !s.submission || !bool(s.account.Settings().SenderAddressRequired) {
+		return nil
+	}
+	own, err := s.srv.accounts.OwnsAddress(s.ctx, s.account, from)
+	switch {
+	case err != nil:
+		return answer(err)
+	case !own:
+		r := refusal(550, 5, 7, 1, "is not an address of "+s.account.Address())
+		return &r
+	}
+	return nil
+}
+
+// verifyReturnPath tells what can be told of a return-path without DNS
+// (spec/smtp.md section 4).
+func (s *session) verifyReturnPath(from address.Address) *reply {
+	noDomain := refusal(550, 5, 1, 7, "the return-path needs a domain")
+	if from.Domain == "" {
+		return &noDomain
+	}
+	if ip, ok := from.Literal(); ok && s.stranger() && ip != s.remote {
+		r := refusal(550, 5, 1, 8, "the literal is not your address")
+		return &r
+	}
+	if r := s.forcedAuth(from); r != nil {
+		return r
+	}
+	if !concerns(s.cfg.VerifyReturnPath, s.client) {
+		return nil
+	}
+	route, err := s.srv.router.Route(s.ctx, router.Mail, from)
+	if err != nil {
+		if r := replyTo(err); r.code < 500 {
+			return &r
+		}
+		r := refusal(550, 5, 1, 8, "return-path refused: "+fault.Text(err))
+		return &r
+	}
+	if route.Module == router.SYSTEM && route.Queue != router.Null {
+		r := refusal(550, 5, 1, 8, "return-path refused")
+		return &r
+	}
+	return nil
+}
+
+// forcedAuth refuses a return-path in a domain of ours whose users have to log in.
+func (s *session) forcedAuth(from address.Address) *reply {
+	domain, ours := s.srv.accounts.DomainName(from.Domain)
+	if !ours {
+		return nil
+	}
+	set, err := s.srv.accounts.DomainEffectiveSettings(domain)
+	if err != nil {
+		return answer(err)
+	}
+	if concerns(set.String("ForceSMTPAUTH"), s.client) {
+		r := refusal(530, 5, 7, 0, "authentication required for this return-path")
+		return &r
+	}
+	return nil
+}
+
+// recipientsLimit is how many recipients a message of this client may have.
+func (s *session) recipientsLimit() int {
+	if s.stranger() {
+		return min(s.cfg.StrangersRecipients, s.cfg.RecipientsLimit)
+	}
+	return s.cfg.RecipientsLimit
+}

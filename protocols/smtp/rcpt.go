@@ -1,0 +1,181 @@
+package smtp
+
+import (
+	"log/slog"
+	"strings"
+
+	"gatepost/queue/envelope"
+	"gatepost/router"
+	"gatepost/router/address"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+)
+
+// The tails of the replies to RCPT, by why the recipient is accepted. The words
+// for a local recipient read oddly and are matched by tools.
+const (
+	tailLocal  = "will leave the Internet"
+	tailUser   = "will relay mail for an authenticated user"
+	tailClient = "accepting mail from a client address"
+	tailMarked = "will relay mail for this address"
+)
+
+// rcpt is RCPT.
+func (s *session) rcpt(arg string) {
+	if !s.inTransaction() {
+		return
+	}
+	if s.tx.body != nil {
+		s.reply(replyDataAndBdat)
+		return
+	}
+	path, ok := afterColon(arg, "TO")
+	if !ok {
+		s.reply(replyRcptSyntax)
+		return
+	}
+	to, rest, err := address.ParsePath(path)
+	if err == nil && to.IsNull() {
+		err = fault.New("smtp.rcpt", fault.Invalid, "a recipient cannot be <>")
+	}
+	if err != nil {
+		s.reply(refusal(501, 5, 1, 3, fault.Text(err)))
+		return
+	}
+	rcpt := envelope.Recipient{Address: to, Notify: envelope.NotifyDefault, State: envelope.Waiting}
+	bad := parseRcptParams(rest, &rcpt)
+	if bad == nil && rest != "" && !s.esmtp {
+		bad = &replyNeedsEHLO
+	}
+	if bad != nil {
+		s.reply(*bad)
+		return
+	}
+	s.answerRcpt(rcpt)
+}
+
+// answerRcpt decides and answers.
+func (s *session) answerRcpt(rcpt envelope.Recipient) {
+	about := shown(rcpt.Address)
+	if r := s.limitRecipients(rcpt.Address); r != nil {
+		s.replyAbout(about, *r)
+		return
+	}
+	route, err := s.srv.router.Route(s.ctx, router.Mail, rcpt.Address)
+	if err == nil {
+		err = router.MayRelay(route, s.tx.env.Source.Trusted)
+	}
+	if err == nil && route.All {
+		err = s.mayWriteToAll(route)
+	}
+	if err != nil {
+		s.refuseRcpt(about, err)
+		return
+	}
+	s.take(rcpt, route)
+	s.replyAbout(about, reply{code: 250, text: s.tail(route)})
+}
+
+// limitRecipients refuses a recipient before anything is asked about it.
+func (s *session) limitRecipients(to address.Address) *reply {
+	n := len(s.tx.env.Recipients) + len(s.tx.trapped)
+	switch {
+	case to.NeedsUTF8() && !s.tx.env.SMTPUTF8:
+		return &replyNeedsUTF8
+	case n >= s.recipientsLimit():
+		return answer(fault.New("smtp.rcpt", fault.TooMany, ""))
+	case n >= 1 && s.tx.env.ReturnPath.IsNull() && s.stranger():
+		return answer(fault.New("smtp.rcpt", fault.TooMany, "the null return-path takes one recipient"))
+	}
+	return nil
+}
+
+// refuseRcpt answers a recipient that is not accepted. What a trusted client
+// does not know about its addressees is no abuse and does not count.
+func (s *session) refuseRcpt(about string, err error) {
+	r := replyTo(err)
+	kind := fault.KindOf(err)
+	if kind == fault.Loop {
+		r.code = 550
+	}
+	s.log.LogAttrs(s.ctx, logs.LevelProblem, "recipient refused", slog.String(logs.AttrRecipient, about), slog.Any(logs.AttrError, err))
+	if !s.stranger() {
+		s.send(about, r)
+		return
+	}
+	switch kind {
+	case fault.NotFound:
+		s.unknown++
+	case fault.RelayDenied:
+		s.relaying++
+	}
+	s.replyAbout(about, r)
+}
+
+// take adds an accepted recipient. One that is there already is not added again.
+func (s *session) take(rcpt envelope.Recipient, route router.Route) {
+	env := s.tx.env
+	if route.Module == router.SYSTEM && route.Queue == router.Spamtrap {
+		s.spring(rcpt.Address)
+		return
+	}
+	for i := range env.Recipients {
+		if env.Recipients[i].Address == rcpt.Address {
+			return
+		}
+	}
+	env.Recipients = append(env.Recipients, rcpt)
+}
+
+// spring notes a spamtrap among the recipients. The client learns nothing.
+// For our own users the trap closes on nobody: it is their mistake, or their
+// stolen password, and the log has it.
+func (s *session) spring(to address.Address) {
+	attrs := []slog.Attr{slog.String(logs.AttrRecipient, to.String()), slog.String(logs.AttrPeer, s.remote.String())}
+	if s.account != nil {
+		attrs = append(attrs, slog.String(logs.AttrAccount, s.account.Address()))
+	}
+	s.log.LogAttrs(s.ctx, logs.LevelMajor, "spamtrap addressed", attrs...)
+	if s.account == nil {
+		s.tx.trapped = append(s.tx.trapped, to.String())
+		return
+	}
+	// The queue drops what leads to the trap; others get the message.
+	s.tx.env.Recipients = append(s.tx.env.Recipients, envelope.Recipient{Address: to, State: envelope.Waiting})
+}
+
+func (s *session) tail(route router.Route) string {
+	switch {
+	case route.Local():
+		return tailLocal
+	case s.account != nil && s.account.Enabled("Relay"):
+		return tailUser
+	case s.client:
+		return tailClient
+	}
+	return tailMarked
+}
+
+// mayWriteToAll tells whether the sender may write to all accounts of a domain.
+// Delivery asks the same; here a stranger is told before he sends anything.
+func (s *session) mayWriteToAll(route router.Route) error {
+	_, domain, _ := strings.Cut(route.Queue, "@")
+	set, err := s.srv.accounts.DomainEffectiveSettings(domain)
+	if err != nil {
+		return err
+	}
+	allowed := false
+	switch strings.ToLower(set.String("MailToAllAction")) {
+	case "anybody", "everybody":
+		allowed = true
+	case "nobody", "disabled":
+	case "authenticated users":
+		allowed = s.account != nil
+	default: // Authenticated Domain Users
+		allowed = s.account != nil && strings.EqualFold(s.account.Domain, domain)
+	}
+	if !allowed {
+		return fault.New("smtp.rcpt", fault.Denied, "you may not write to all accounts")
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"gatepost/accounts"
+	"gatepost/protocols/internal/auth"
+	"gatepost/protocols/internal/listen"
+	"gatepost/queue"
+	"gatepost/queue/envelope"
+	"gatepost/router"
+	"gatepost/server/settings"
+)
+
+// product names this server in trace fields and texts.
+const product = "Gatepost"
+
+// tag is the log tag of incoming SMTP.
+const tag = "SMTPI"
+
+const (
+	maxRecipients = 10000
+	minTimeout    = 10 * time.Second
+	maxDelay      = 2 * time.Minute
+)
+
+// The ports where mail is submitted: authentication is required there.
+const (
+	portSubmission  = 587
+	portSubmissions = 465
+)
+
+// Server receives mail. One Server serves all listeners of the module.
+type Server struct {
+	cfg      *settings.Live[Settings]
+	begin    func(ctx context.Context, env *envelope.Envelope) (submission, error)
+	router   *router.Router
+	accounts *accounts.Store
+	auth     *auth.Authenticator
+	tls      func() *tls.Config
+	log      *slog.Logger
+	version  string // of the build, or empty
+
+	count    listen.Count
+	sessions atomic.Uint64 // numbers given to sessions
+	flows    flows
+}
+
+// submission is what the receiver needs of a queue.Submission.
+type submission interface {
+	ID() envelope.QueueID
+	Write(p []byte) (int, error)
+	Commit(ctx context.Context) error
+	Abort()
+}
+
+// New returns a Server. tls is asked at each use; while it returns nil,
+// STARTTLS is not offered.
+func New(cfg *settings.Live[Settings], q *queue.Queue, r *router.Router, acc *accounts.Store, tls func() *tls.Config, log *slog.Logger) *Server {
+	s := &Server{cfg: cfg, router: r, accounts: acc, auth: auth.New(acc, r, log), tls: tls, log: log}
+	s.begin = func(ctx context.Context, env *envelope.Envelope) (submission, error) {
+		sub, err := q.Begin(ctx, env)
+		if err != nil {
+			return nil, err
+		}
+		return sub, nil
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && strings.HasPrefix(info.Main.Version, "v") {
+		s.version = strings.TrimPrefix(info.Main.Version, "v")
+	}
+	return s
+}
+
+// Serve runs the sessions of one listener until ctx is done. Listeners on 587
+// and 465 are for submission.
+func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener) error {
+	return listen.Serve(ctx, ln, listen.Options{
+		Listener:    l,
+		MaxSessions: func() int { return s.cfg.Get().Channels },
+		Count:       &s.count,
+		ClientIP:    s.accounts.ClientIP,
+		Log:         s.log.With(slog.String("tag", tag)),
+		TLS:         s.tls(),
+		Refuse:      s.refuse,
+	}, func(ctx context.Context, c net.Conn) { s.run(ctx, c, l) })
+}
+
+// refuse is the word to one connection too many.
+func (s *Server) refuse(c net.Conn) {
+	_, local := listen.Addrs(c)
+	// The connection is closed whether or not the client still reads this.
+	_, _ = c.Write([]byte("421 4.7.0 " + s.accounts.DomainForIP(local) + " too many connections, try again later\r\n"))
+}

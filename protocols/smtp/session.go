@@ -1,0 +1,204 @@
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"gatepost/accounts"
+	"gatepost/protocols/internal/listen"
+	"gatepost/server/logs"
+	"gatepost/server/settings"
+)
+
+// session is one client's conversation. Its goroutine owns it.
+type session struct {
+	srv      *Server
+	cfg      *Settings // as at the start of the session
+	ctx      context.Context
+	conn     net.Conn
+	in       *reader
+	out      []byte // replies that are not written yet
+	log      *slog.Logger
+	listener settings.Listener
+
+	remote, local netip.Addr
+	name          string // of this server, as the client sees it
+	client        bool   // a Client IP
+	submission    bool   // a port where authentication is required
+	tls           *tls.ConnectionState
+
+	helo    string // as the client gave it, clean
+	greeted bool   // HELO or EHLO was said
+	esmtp   bool   // it was EHLO
+	account *accounts.Account
+	tx      *transaction // between MAIL and the end of the message
+
+	errors, unknown, relaying int // counted against the limits
+	closing                   bool
+}
+
+// run is one session, from the connection to its end.
+func (s *Server) run(ctx context.Context, c net.Conn, l settings.Listener) {
+	t := session{srv: s, cfg: s.cfg.Get(), ctx: ctx, conn: c, listener: l}
+	t.remote, t.local = listen.Addrs(c)
+	t.name = s.accounts.DomainForIP(t.local)
+	t.client = s.accounts.ClientIP(t.remote)
+	t.submission = l.Port == portSubmission || l.Port == portSubmissions
+	t.log = logs.Session(s.log, tag, s.sessions.Add(1), "["+t.remote.String()+"]")
+	if e, ok := c.(*tls.Conn); ok {
+		state := e.ConnectionState()
+		t.tls = &state
+	}
+	t.in = newReader(c, t.flush)
+	t.in.timeout = t.cfg.CommandTimeout.Duration()
+	t.log.LogAttrs(ctx, logs.LevelLowLevel, "got connection on "+c.LocalAddr().String())
+	defer t.end()
+	if t.greet() {
+		t.converse()
+	}
+}
+
+// end drops what is under way and writes what is owed.
+func (s *session) end() {
+	s.tx.abort()
+	// The client may be gone, and then nobody misses these replies.
+	_ = s.flush()
+	s.in.release()
+	s.log.LogAttrs(s.ctx, logs.LevelLowLevel, "releasing stream")
+}
+
+// converse reads and answers commands.
+func (s *session) converse() {
+	for !s.closing {
+		if s.ctx.Err() != nil {
+			s.lost(os.ErrDeadlineExceeded)
+			return
+		}
+		line, err := s.in.line()
+		switch {
+		case err == nil:
+			s.command(line)
+		case errors.Is(err, errLineTooLong):
+			s.reply(replyLineTooLong)
+		case errors.Is(err, errBareLine):
+			s.reply(replyBareCommand)
+		default:
+			s.lost(err)
+			return
+		}
+		s.limitErrors()
+	}
+}
+
+// lost ends a session whose client does not answer, went away, or has to.
+func (s *session) lost(err error) {
+	s.closing = true
+	switch {
+	case s.ctx.Err() != nil:
+		s.reply(reply{421, [3]int{4, 3, 2}, s.name + " service is going down, closing connection"})
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.reply(reply{421, [3]int{4, 4, 2}, s.name + " timeout, closing connection"})
+	case errors.Is(err, errEndless):
+		s.reply(replyLineTooLong)
+	case errors.Is(err, io.EOF):
+		s.log.LogAttrs(s.ctx, logs.LevelLowLevel, "connection closed by peer")
+	default:
+		s.log.LogAttrs(s.ctx, logs.LevelProblem, "connection lost", slog.Any(logs.AttrError, err))
+	}
+}
+
+// limitErrors closes a session with too many errors.
+func (s *session) limitErrors() {
+	over := func(n, limit int) bool { return limit > 0 && n >= limit }
+	switch {
+	case s.closing:
+	case over(s.errors, s.cfg.ErrorsLimit):
+		s.close421("too many errors")
+	case over(s.unknown, s.cfg.UnknownLimit):
+		s.close421("too many unknown recipients")
+	case over(s.relaying, s.cfg.RelayingLimit):
+		s.close421("too many relaying attempts")
+	}
+}
+
+func (s *session) close421(why string) {
+	s.closing = true
+	s.log.LogAttrs(s.ctx, logs.LevelProblem, "session closed: "+why)
+	s.reply(reply{421, [3]int{4, 7, 0}, s.name + " " + why + ", closing connection"})
+}
+
+// reply sends a reply. Permanent refusals count as errors.
+func (s *session) reply(r reply) { s.replyAbout("", r) }
+
+// replyAbout sends a reply whose text begins with what it is about.
+func (s *session) replyAbout(about string, r reply) {
+	s.send(about, r)
+	if r.code >= 500 {
+		s.errors++
+	}
+}
+
+// send sends a reply that is not counted.
+func (s *session) send(about string, r reply) {
+	start := len(s.out)
+	s.out = r.append(s.out, about, true)
+	s.logReply(s.out[start:])
+}
+
+// replyLines sends a reply of several lines. The first is r's, the others are
+// its continuation.
+func (s *session) replyLines(r reply, more ...string) {
+	for i, line := range append([]string{r.text}, more...) {
+		start := len(s.out)
+		s.out = reply{code: r.code, text: line}.append(s.out, "", i == len(more))
+		s.logReply(s.out[start:])
+	}
+}
+
+func (s *session) logReply(line []byte) {
+	if s.log.Enabled(s.ctx, logs.LevelLowLevel) {
+		s.log.LogAttrs(s.ctx, logs.LevelLowLevel, "rsp: "+string(line[:len(line)-len(crlf)]))
+	}
+}
+
+// flush writes the replies that have gathered.
+func (s *session) flush() error {
+	if len(s.out) == 0 {
+		return nil
+	}
+	if err := s.conn.SetWriteDeadline(time.Now().Add(s.cfg.CommandTimeout.Duration())); err != nil {
+		return err
+	}
+	_, err := s.conn.Write(s.out)
+	if s.out = s.out[:0]; cap(s.out) > maxKeptReplies {
+		s.out = nil
+	}
+	if err != nil {
+		return fmt.Errorf("write replies: %w", err)
+	}
+	return nil
+}
+
+// maxKeptReplies is how large a reply buffer stays with its session.
+const maxKeptReplies = 8 << 10
+
+// peer is the session for a login.
+func (s *session) peer() accounts.Peer {
+	return accounts.Peer{IP: s.remote, LocalIP: s.local, TLS: s.tls != nil, Service: "SMTP"}
+}
+
+// trusted tells whether the client may relay.
+func (s *session) trusted() bool {
+	return s.client || s.account != nil && s.account.Enabled("Relay")
+}
+
+// stranger tells whether nobody vouches for the client.
+func (s *session) stranger() bool { return !s.client && s.account == nil }

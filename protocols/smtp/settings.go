@@ -1,0 +1,91 @@
+package smtp
+
+import (
+	"errors"
+	"net/netip"
+
+	"gatepost/server/settings"
+)
+
+// Settings of receiving.
+type Settings struct {
+	settings.Kept
+	Prompt              string          `key:"Prompt" default:"ESMTP Gatepost is glad to see you!" level:"basic" since:"0.1" help:"text after the server's name in the greeting"`
+	DiscloseVersion     settings.Flag   `key:"DiscloseVersion" default:"NO" level:"advanced" since:"0.1" help:"the version is told in HELP and in Received fields"`
+	Channels            int             `key:"Channels" default:"500" level:"basic" since:"0.1" help:"connections at a time on all listeners; 0 for no limit"`
+	DelayPrompt         settings.Period `key:"DelayPrompt" default:"5s" level:"basic" since:"0.1" help:"how long the greeting is held back for strangers on port 25; clients that do not wait are refused"`
+	MaxMessageSize      settings.Size   `key:"MaxMessageSize" default:"50M" unit:"bytes" level:"basic" since:"0.1" help:"largest message that is accepted"`
+	RecipientsLimit     int             `key:"RecipientsLimit" default:"200" level:"basic" since:"0.1" help:"recipients of one message"`
+	StrangersRecipients int             `key:"NonClientRecipientsLimit" default:"50" level:"basic" since:"0.1" help:"recipients of one message from a stranger"`
+	ErrorsLimit         int             `key:"DisconnectAfterErrors" default:"10" level:"advanced" since:"0.1" help:"refused commands in a session before it is closed; 0 for no limit"`
+	UnknownLimit        int             `key:"UnknownRecipientsLimit" default:"10" level:"advanced" since:"0.1" help:"unknown recipients from a stranger before the session is closed; 0 for no limit"`
+	RelayingLimit       int             `key:"RefusedRelayingLimit" default:"5" level:"advanced" since:"0.1" help:"refused relaying attempts of a stranger before the session is closed; 0 for no limit"`
+	CommandTimeout      settings.Period `key:"CommandTimeout" default:"5m" level:"expert" since:"0.1" help:"how long a client may wait between commands"`
+	DataTimeout         settings.Period `key:"DataTimeout" default:"10m" level:"expert" since:"0.1" help:"how long a client may pause while it sends a message"`
+	VerifyReturnPath    string          `key:"VerifyReturnPath" default:"non-clients" values:"nobody|non-clients|everybody" level:"basic" since:"0.1" help:"whose return-paths must be addresses that exist, as far as can be told"`
+	AdvertiseAUTH       string          `key:"AdvertiseAUTH" default:"everybody" values:"everybody|clients|non-clients|nobody" level:"advanced" since:"0.1" help:"who is offered authentication on port 25"`
+	ClientSubmission    settings.Flag   `key:"SubmissionFromClients" default:"NO" level:"advanced" since:"0.1" help:"ports 587 and 465 take mail from Client IPs without authentication"`
+	ForeignFrom         string          `key:"ForeignFrom" default:"Sender" values:"Sender|Refuse" level:"advanced" since:"0.1" help:"a submitted message with somebody else's address in From gets a Sender field, or is refused"`
+	BareLineEnds        string          `key:"BareLineEnds" default:"Refuse" values:"Refuse|Repair" level:"expert" since:"0.1" help:"a message with a bare CR or LF is refused, or stored with CR LF in its place"`
+	Spamtrap            string          `key:"SpamtrapAnswer" default:"Accept" values:"Accept|Refuse" level:"advanced" since:"0.1" help:"the answer to a message for a spamtrap, which is dropped in any case"`
+}
+
+// Validate checks the values together.
+func (s *Settings) Validate() error {
+	switch {
+	case s.Channels < 0 || s.ErrorsLimit < 0 || s.UnknownLimit < 0 || s.RelayingLimit < 0:
+		return errors.New("Channels, DisconnectAfterErrors, UnknownRecipientsLimit, RefusedRelayingLimit: a negative number")
+	case s.RecipientsLimit < 1 || s.StrangersRecipients < 1 || s.RecipientsLimit > maxRecipients:
+		return errors.New("RecipientsLimit, NonClientRecipientsLimit: 1 to 10000 recipients are possible")
+	case s.CommandTimeout.Duration() < minTimeout || s.DataTimeout.Duration() < minTimeout:
+		return errors.New("CommandTimeout, DataTimeout: at least 10s")
+	case s.DelayPrompt.Duration() > maxDelay:
+		return errors.New("DelayPrompt: at most 2m, servers do not wait longer")
+	case !printable(s.Prompt) || len(s.Prompt) > 400:
+		return errors.New("Prompt: up to 400 printable ASCII characters")
+	}
+	return nil
+}
+
+// advertised tells whether a client is offered authentication on port 25.
+func (s *Settings) advertised(client bool) bool {
+	switch s.AdvertiseAUTH {
+	case "clients":
+		return client
+	case "non-clients":
+		return !client
+	case "nobody":
+		return false
+	}
+	return true
+}
+
+// concerns reads a setting "for whom".
+func concerns(whom string, client bool) bool {
+	switch whom {
+	case "everybody":
+		return true
+	case "clients":
+		return client
+	case "non-clients":
+		return !client
+	}
+	return false
+}
+
+func printable(s string) bool {
+	for _, c := range []byte(s) {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// literal is an address as it stands in brackets: 192.0.2.1, IPv6:2001:db8::1.
+func literal(ip netip.Addr) string {
+	if ip.Is6() {
+		return "IPv6:" + ip.String()
+	}
+	return ip.String()
+}
