@@ -1,35 +1,56 @@
-// Package imap serves mailboxes to mail clients: IMAP4rev1 and IMAP4rev2.
 package imap
 
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"log/slog"
 	"net"
+	"sync/atomic"
 
 	"gatepost/accounts"
+	"gatepost/protocols/internal/auth"
+	"gatepost/protocols/internal/listen"
 	"gatepost/router"
-	"gatepost/server/fault"
+	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
 
 // Server serves IMAP on any number of listeners.
 type Server struct {
-	cfg    *settings.Live[Settings]
-	acc    *accounts.Store
-	router *router.Router
-	tls    func() *tls.Config
-	log    *slog.Logger
+	cfg      *settings.Live[Settings]
+	acc      *accounts.Store
+	auth     *auth.Authenticator
+	tls      func() *tls.Config
+	log      *slog.Logger
+	count    listen.Count
+	sessions atomic.Uint64 // numbers them
 }
 
 // New returns a Server. tlsConfig returns the configuration of the moment, or nil
 // as long as there is no certificate; then STARTTLS is not offered.
 func New(cfg *settings.Live[Settings], acc *accounts.Store, r *router.Router, tlsConfig func() *tls.Config, log *slog.Logger) *Server {
-	return &Server{cfg: cfg, acc: acc, router: r, tls: tlsConfig, log: log}
+	return &Server{cfg: cfg, acc: acc, auth: auth.New(acc, r, log), tls: tlsConfig, log: log}
 }
 
 // Serve accepts connections until ctx is done, and returns when the last
-// session has ended.
+// session has ended. Sessions say BYE when ctx is done.
 func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener) error {
-	return fault.New("imap.Serve", fault.Unsupported, "")
+	o := listen.Options{
+		Listener:    l,
+		MaxSessions: func() int { return s.cfg.Get().Channels },
+		Count:       &s.count,
+		ClientIP:    s.acc.ClientIP,
+		Log:         logs.Component(s.log, "IMAP"),
+		Refuse: func(c net.Conn) {
+			// The peer is turned away; whether it reads why is its affair.
+			_, _ = io.WriteString(c, "* BYE [UNAVAILABLE] Too many connections, try again later\r\n")
+		},
+	}
+	if l.TLS == settings.TLSImplicit {
+		o.TLS = s.tls()
+	}
+	return listen.Serve(ctx, ln, o, func(ctx context.Context, c net.Conn) {
+		newSession(s, ctx, c, l.TLS == settings.TLSStart).run()
+	})
 }

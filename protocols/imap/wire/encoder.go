@@ -85,6 +85,13 @@ func (e *Encoder) CRLF() *Encoder {
 	return e
 }
 
+// Spill writes out what waits if that is a lot; for responses of any length.
+func (e *Encoder) Spill() {
+	if len(e.buf) >= flushAt {
+		e.Flush()
+	}
+}
+
 // Flush writes out what waits and returns the error that has stuck.
 func (e *Encoder) Flush() error {
 	if len(e.buf) > 0 && e.err == nil {
@@ -187,4 +194,20 @@ func AppendLiteral(dst []byte, n int64) []byte {
 	dst = append(dst, '{')
 	dst = strconv.AppendInt(dst, n, 10)
 	return append(dst, "}\r\n"...)
+}
+
+// AppendNumber appends a number.
+func AppendNumber(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10) }
+
+// AppendAString appends an atom if s can be one, else a string.
+func AppendAString(dst, s []byte) []byte {
+	for _, c := range s {
+		if classes[c]&atomChar == 0 {
+			return AppendString(dst, s, false)
+		}
+	}
+	if len(s) == 0 {
+		return append(dst, `""`...)
+	}
+	return append(dst, s...)
 }

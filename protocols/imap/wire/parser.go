@@ -122,21 +122,24 @@ const (
 	astringChar             // ASTRING-CHAR
 	listChar                // list-char
 	tagChar                 // of a tag
+	itemChar                // of the name of a FETCH item or section
 	digitChar
 )
 
 var classes = func() (t [256]uint8) {
 	for c := byte('!'); c < 0x7f; c++ {
-		set := uint8(atomChar | astringChar | listChar | tagChar)
+		set := uint8(atomChar | astringChar | listChar | tagChar | itemChar)
 		switch c {
 		case '(', ')', '{', '"', '\\':
 			set = 0
 		case '%', '*':
 			set = listChar
 		case ']':
-			set = astringChar | listChar | tagChar
+			set = astringChar | listChar | tagChar // a resp-special, no ATOM-CHAR
 		case '+':
 			set &^= tagChar
+		case '[', '<', '>':
+			set &^= itemChar
 		}
 		if c >= '0' && c <= '9' {
 			set |= digitChar
@@ -171,8 +174,13 @@ func (p *Parser) Atom() []byte {
 }
 
 // Keyword reads an atom and turns it into upper case.
-func (p *Parser) Keyword() []byte {
-	a := p.Atom()
+func (p *Parser) Keyword() []byte { return upper(p.Atom()) }
+
+// Item reads the name of a FETCH item or of a section, up to a bracket, in upper case. It may be
+// empty.
+func (p *Parser) Item() []byte { return upper(p.run(itemChar)) }
+
+func upper(a []byte) []byte {
 	for i, c := range a {
 		if c >= 'a' && c <= 'z' {
 			a[i] = c - ('a' - 'A')
@@ -320,4 +328,51 @@ func (p *Parser) Flag() string {
 		return `\` + string(p.Atom())
 	}
 	return string(p.Atom())
+}
+
+// Rest returns what is still to be read, for the log: no more than max bytes.
+func (p *Parser) Rest(max int) string {
+	rest := p.b[p.pos:]
+	if len(rest) > max {
+		return string(rest[:max]) + "..."
+	}
+	return string(rest)
+}
+
+// Nil reads NIL.
+func (p *Parser) Nil() {
+	if a := p.Atom(); !equalFold(a, "nil") {
+		p.Fail("NIL expected")
+	}
+}
+
+// Text reads a string or NIL, which is empty.
+func (p *Parser) Text() string {
+	if c := p.Peek(); c == '"' || c == '{' {
+		return string(p.String())
+	}
+	p.Nil()
+	return ""
+}
+
+// Base64 reads the rest of the command up to a space: a SASL response.
+func (p *Parser) Base64() []byte {
+	if p.err != nil {
+		return nil
+	}
+	start := p.pos
+	for p.pos < len(p.b) && p.b[p.pos] > ' ' {
+		p.pos++
+	}
+	return p.b[start:p.pos]
+}
+
+// Announcement reads the announcement of a literal that is not part of the command
+// because it is streamed.
+func (p *Parser) Announcement() {
+	p.Skip('~')
+	p.Expect('{')
+	p.Number64()
+	p.Skip('+')
+	p.Expect('}')
 }

@@ -1,0 +1,41 @@
+package imap
+
+import "strconv"
+
+// capabilities returns the list of what the client may use now (RFC 9051
+// section 6.1.1). What is not finished is not in it. Golden files keep
+// the list of each state.
+func (s *session) capabilities() []byte {
+	b := make([]byte, 0, 400)
+	if s.account == nil {
+		return s.strangersCapabilities(b)
+	}
+	b = append(b, "IMAP4rev1 IMAP4rev2 LITERAL+ IDLE NAMESPACE ENABLE ID UIDPLUS UNSELECT CHILDREN ESEARCH SEARCHRES WITHIN MOVE"...)
+	if limit := s.srv.cfg.Get().MaxMessageSize; limit >= 0 {
+		b = append(b, " APPENDLIMIT="...) // RFC 7889
+		b = strconv.AppendInt(b, int64(limit), 10)
+	}
+	return append(b, " SPECIAL-USE CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE UTF8=ACCEPT"...)
+}
+
+// strangersCapabilities are those before the login. IDLE and ENABLE are no use yet, but
+// Python's imaplib asks only once, and here.
+func (s *session) strangersCapabilities(b []byte) []byte {
+	b = append(b, "IMAP4rev1 IMAP4rev2 SASL-IR LITERAL+ ID ENABLE IDLE"...)
+	if s.tlsOffered() {
+		b = append(b, " STARTTLS"...)
+	}
+	plain := s.srv.auth.PlainAllowed(s.peer)
+	for _, m := range s.srv.auth.Mechanisms(s.peer, plain, s.link.tlsState()) {
+		b = append(b, " AUTH="...)
+		b = append(b, m...)
+	}
+	if !plain {
+		b = append(b, " LOGINDISABLED"...)
+	}
+	return b
+}
+
+func (s *session) tlsOffered() bool {
+	return s.startTLS && !s.peer.TLS && s.srv.tls() != nil
+}

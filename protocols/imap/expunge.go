@@ -1,0 +1,33 @@
+package imap
+
+import (
+	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/protocols/imap/wire"
+)
+
+// expunge is EXPUNGE and UID EXPUNGE (RFC 4315 section 2.1). The EXPUNGE responses come
+// from the update before the tagged OK.
+func (s *session) expunge(c *call, p *wire.Parser) error {
+	var uids *imap.UIDSet
+	if c.uid {
+		p.Space()
+		set := s.parseSet(p)
+		if err := p.End(); err != nil {
+			return err
+		}
+		seqs, err := s.resolve(set, true)
+		if err != nil {
+			return err
+		}
+		uids = new(imap.UIDSet)
+		for _, r := range seqs {
+			uids.AddRange(s.box.UID(int(r.Low)), s.box.UID(int(r.High)))
+		}
+	}
+	if err := p.End(); err != nil {
+		return err
+	}
+	_, err := s.box.Expunge(s.ctx, uids)
+	return err
+}

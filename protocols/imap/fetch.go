@@ -1,0 +1,193 @@
+package imap
+
+import (
+	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/accounts/mailbox"
+	"gatepost/accounts/message"
+	"gatepost/protocols/imap/wire"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+)
+
+// seenBatch is for how many messages at a time FETCH sets \Seen: each batch is one
+// commit, and what a client that vanishes has not got stays unread for the most part.
+const seenBatch = 100
+
+// fetch is FETCH (RFC 9051 section 6.4.5).
+func (s *session) fetch(c *call, p *wire.Parser) error {
+	p.Space()
+	set := s.parseSet(p)
+	p.Space()
+	plan := parseFetch(p, c.uid)
+	if err := p.End(); err != nil {
+		return err
+	}
+	seqs, err := s.resolve(set, c.uid)
+	if err != nil {
+		return err
+	}
+	if plan.marksSeen && !s.box.Info().ReadOnly {
+		return s.fetchAndMark(plan, seqs)
+	}
+	return s.fetchRanges(plan, seqs, nil)
+}
+
+// fetchAndMark is fetchRanges with \Seen set. The flags of messages that change by it are
+// answered too.
+func (s *session) fetchAndMark(plan *fetchPlan, seqs []wire.Range) error {
+	var failed error
+	for len(seqs) > 0 {
+		var batch []wire.Range
+		batch, seqs = firstMessages(seqs, seenBatch)
+		res, err := s.box.SetFlags(s.ctx, s.unseen(batch), mailbox.Add, []imap.Flag{imap.FlagSeen}, mailbox.NoCondition)
+		if err != nil {
+			// The client wants to read; that nobody will know of it is the lesser evil.
+			s.log.Log(s.ctx, logs.LevelFailure, "cannot set \\Seen", logs.AttrError, err)
+		}
+		if err := s.fetchRanges(plan, batch, res.Changed); err != nil {
+			failed = err
+		}
+		if s.broken() {
+			return failed
+		}
+	}
+	return failed
+}
+
+// firstMessages cuts the first n messages off a set of ranges.
+func firstMessages(seqs []wire.Range, n uint32) (first, rest []wire.Range) {
+	for i, r := range seqs {
+		size := r.High - r.Low + 1
+		if size < n {
+			n -= size
+			continue
+		}
+		first = append(first, seqs[:i]...)
+		first = append(first, wire.Range{Low: r.Low, High: r.Low + n - 1})
+		if size > n {
+			rest = append(rest, wire.Range{Low: r.Low + n, High: r.High})
+		}
+		return first, append(rest, seqs[i+1:]...)
+	}
+	return seqs, nil
+}
+
+func (s *session) unseen(seqs []wire.Range) []imap.UID {
+	var uids []imap.UID
+	for _, r := range seqs {
+		for seq := r.Low; seq <= r.High; seq++ {
+			if st, ok := s.box.StateAt(int(seq)); ok && st.Flags&mailbox.Seen == 0 {
+				uids = append(uids, st.UID)
+			}
+		}
+	}
+	return uids
+}
+
+// fetchRanges answers for messages; changed are those whose flags have just
+// changed. A message that cannot be read is left out, and the error returned.
+func (s *session) fetchRanges(plan *fetchPlan, seqs []wire.Range, changed []imap.UID) error {
+	var failed error
+	for _, r := range seqs {
+		for seq := r.Low; seq <= r.High; seq++ {
+			st, ok := s.box.StateAt(int(seq))
+			if !ok {
+				continue
+			}
+			st.Recent = st.Recent && !s.rev2
+			flags := false
+			if len(changed) > 0 && changed[0] == st.UID {
+				flags, changed = !plan.hasFlags, changed[1:]
+			}
+			m := fetched{seq: int(seq), state: st, flags: flags}
+			if err := s.fetchOne(plan, &m); err != nil {
+				s.log.Log(s.ctx, logs.LevelFailure, "cannot read a message", "uid", st.UID, logs.AttrError, err)
+				failed = err
+			}
+			if s.out.Err() != nil {
+				return s.out.Err()
+			}
+			if s.ctx.Err() != nil {
+				return fault.Wrap("imap.Fetch", fault.Canceled, s.ctx.Err())
+			}
+		}
+	}
+	return failed
+}
+
+// fetched is a message that is being answered for.
+type fetched struct {
+	seq   int
+	state mailbox.State
+	flags bool // FLAGS is answered though it was not asked for
+	// What follows is there as far as the plan needs it.
+	content *mailbox.Content
+	body    mailbox.Body
+}
+
+// fetchOne writes the FETCH response of a message. All that may fail comes first, so that
+// no response is left half written; only a file that cannot be read to its end
+// ends the connection.
+func (s *session) fetchOne(plan *fetchPlan, m *fetched) (err error) {
+	if plan.needs&needContent != 0 {
+		if m.content, err = s.box.Content(s.ctx, m.state.UID); err != nil {
+			return err
+		}
+	}
+	if plan.needs&needBody != 0 {
+		if m.body, err = s.box.OpenBody(m.state.UID); err != nil {
+			return err
+		}
+		defer m.body.Close()
+	}
+	for i := range plan.items {
+		if err := s.checkItem(&plan.items[i], m); err != nil {
+			return err
+		}
+	}
+	s.out.Raw("* ").Number(uint64(m.seq)).Raw(" FETCH (")
+	for i := range plan.items {
+		if i > 0 {
+			s.out.Byte(' ')
+		}
+		s.putItem(&plan.items[i], m)
+	}
+	if m.flags {
+		s.out.Byte(' ')
+		s.putItem(&fetchItem{kind: fetchFlags}, m)
+	}
+	s.out.Byte(')').CRLF()
+	return nil
+}
+
+func (s *session) putItem(item *fetchItem, m *fetched) {
+	switch item.kind {
+	case fetchUID:
+		s.out.Raw("UID ").Number(uint64(m.state.UID))
+	case fetchFlags:
+		s.out.Raw("FLAGS (")
+		st, ok := s.box.StateAt(m.seq) // \Seen may have been set since
+		if ok {
+			m.state.Flags, m.state.Keywords = st.Flags, st.Keywords
+		}
+		s.out.Set(s.box.AppendFlags(s.out.Buf(), m.state))
+		s.out.Byte(')')
+	case fetchInternalDate:
+		msg, _ := s.box.Message(m.state.UID)
+		s.out.Raw("INTERNALDATE ").Set(wire.AppendDateTime(s.out.Buf(), msg.InternalDate))
+	case fetchSize:
+		msg, _ := s.box.Message(m.state.UID)
+		s.out.Raw("RFC822.SIZE ").Number(uint64(msg.Size))
+	case fetchEnvelope:
+		s.out.Raw("ENVELOPE ").Bytes(m.content.Summary.Envelope)
+	case fetchBody:
+		s.out.Raw("BODY ").Set(message.AppendBodyStructure(s.out.Buf(), m.content.Summary.Root, false))
+	case fetchBodyStructure:
+		s.out.Raw("BODYSTRUCTURE ").Set(message.AppendBodyStructure(s.out.Buf(), m.content.Summary.Root, true))
+	case fetchSection:
+		s.putSection(item, m)
+	case fetchBinary, fetchBinarySize:
+		s.putBinary(item, m)
+	}
+}

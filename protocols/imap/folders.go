@@ -1,0 +1,119 @@
+package imap
+
+import (
+	"strings"
+
+	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/accounts/mailbox"
+	"gatepost/protocols/imap/wire"
+	"gatepost/server/fault"
+)
+
+// specialUses are the attributes of RFC 6154 that a mailbox can have. \All and
+// \Flagged are for views of other mailboxes, which there are none of.
+var specialUses = []imap.MailboxAttr{
+	imap.MailboxAttrArchive, imap.MailboxAttrDrafts, imap.MailboxAttrJunk, imap.MailboxAttrSent, imap.MailboxAttrTrash,
+}
+
+// create is CREATE, with the USE of RFC 6154 section 3. A slash at the end of the
+// name asks for a directory without messages of its own.
+func (s *session) create(c *call, p *wire.Parser) error {
+	p.Space()
+	name, bad := s.boxName(p)
+	var uses []string
+	if p.SkipSpace() {
+		p.List(func() {
+			if string(p.Keyword()) != "USE" {
+				p.Fail("unknown parameter")
+				return
+			}
+			p.Space()
+			p.List(func() { uses = append(uses, p.Flag()) })
+		})
+	}
+	if err := p.End(); err != nil {
+		return err
+	}
+	if bad != nil {
+		return withCode(bad, fault.NoMailbox, "CANNOT")
+	}
+	use, err := specialUse(uses)
+	if err != nil {
+		return err
+	}
+	_, err = s.mail.CreateMailbox(s.ctx, name, mailbox.CreateOptions{SpecialUse: use})
+	return err
+}
+
+func specialUse(uses []string) (imap.MailboxAttr, error) {
+	if len(uses) == 0 {
+		return "", nil
+	}
+	for _, known := range specialUses {
+		if len(uses) == 1 && strings.EqualFold(uses[0], string(known)) {
+			return known, nil
+		}
+	}
+	return "", withCode(no(fault.Unsupported, "A mailbox can have one of the uses %v", specialUses), fault.Unsupported, "USEATTR")
+}
+
+// delete is DELETE. When the client has selected the mailbox itself, it is closed
+// rather than answered with BYE.
+func (s *session) delete(c *call, p *wire.Parser) error {
+	p.Space()
+	name, bad := s.boxName(p)
+	if err := p.End(); err != nil {
+		return err
+	}
+	if bad != nil {
+		return bad
+	}
+	own := false
+	if s.box != nil {
+		info, err := s.mail.Status(s.ctx, name)
+		own = err == nil && info.ID == s.box.Info().ID
+	}
+	if err := s.mail.DeleteMailbox(s.ctx, name); err != nil {
+		return withCode(err, fault.Denied, "CANNOT")
+	}
+	if own {
+		s.leave()
+		s.out.Raw("* OK [CLOSED] The mailbox that was selected is deleted").CRLF()
+	}
+	return nil
+}
+
+func (s *session) rename(c *call, p *wire.Parser) error {
+	p.Space()
+	from, bad := s.boxName(p)
+	p.Space()
+	to, badTo := s.boxName(p)
+	if err := p.End(); err != nil {
+		return err
+	}
+	if bad != nil {
+		return bad
+	}
+	if badTo != nil {
+		return withCode(badTo, fault.NoMailbox, "CANNOT")
+	}
+	return s.mail.RenameMailbox(s.ctx, from, to)
+}
+
+func (s *session) subscribe(c *call, p *wire.Parser) error   { return s.setSubscribed(p, true) }
+func (s *session) unsubscribe(c *call, p *wire.Parser) error { return s.setSubscribed(p, false) }
+
+// setSubscribed does not ask whether the mailbox exists: clients subscribe to a new name
+// before they rename (RFC 9051 section 6.3.7).
+func (s *session) setSubscribed(p *wire.Parser, on bool) error {
+	p.Space()
+	name, bad := s.boxName(p)
+	if err := p.End(); err != nil {
+		return err
+	}
+	if bad != nil {
+		return bad
+	}
+	return s.mail.Subscribe(s.ctx, name, on)
+}

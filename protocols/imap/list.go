@@ -1,0 +1,199 @@
+package imap
+
+import (
+	"slices"
+	"strings"
+
+	"gatepost/accounts/mailbox"
+	"gatepost/protocols/imap/wire"
+	"gatepost/server/fault"
+)
+
+func (s *session) list(c *call, p *wire.Parser) error {
+	a := s.parseList(p, false)
+	if err := p.End(); err != nil {
+		return err
+	}
+	if len(a.patterns) == 1 && a.patterns[0] == "" && !a.undefined {
+		// RFC 9051 section 6.3.9: the hierarchy delimiter is asked for.
+		s.out.Raw(`* LIST (\Noselect) "/" ""`).CRLF()
+		return nil
+	}
+	return s.listNames(a)
+}
+
+// lsub is LSUB (RFC 3501 section 6.3.9).
+func (s *session) lsub(c *call, p *wire.Parser) error {
+	a := s.parseList(p, true)
+	if err := p.End(); err != nil {
+		return err
+	}
+	return s.listNames(a)
+}
+
+// listed is one name that LIST may show.
+type listed struct {
+	mailbox.Info
+	// missing: only the subscription list, or a name below it, knows the name.
+	missing     bool
+	hasChildren bool // that the client may see
+	// below: a subscribed name lies below this one; hidden: and none of the
+	// patterns shows it.
+	below, hidden bool
+}
+
+// listNames writes the names that fit.
+func (s *session) listNames(a *listArgs) error {
+	if a.undefined {
+		return nil
+	}
+	names, err := s.names(a.subscribed)
+	if err != nil {
+		return err
+	}
+	var m matcher
+	fits := func(name string) bool {
+		for _, pattern := range a.patterns {
+			if m.match(a.reference+pattern, name) {
+				return true
+			}
+		}
+		return false
+	}
+	if a.recursive || a.lsub {
+		names = markAbove(names, fits)
+	}
+	for i := range names {
+		n := &names[i]
+		if s.ctx.Err() != nil {
+			return fault.Wrap("imap.List", fault.Canceled, s.ctx.Err())
+		}
+		chosen := (!a.subscribed || n.Subscribed) && (!a.specialUse || n.SpecialUse != "")
+		above := (a.recursive || a.lsub) && n.hidden
+		if !chosen && !above || !fits(n.Name) {
+			continue
+		}
+		if a.lsub {
+			s.putLsub(n, !chosen)
+			continue
+		}
+		s.putListed(n, a)
+		if len(a.status) > 0 && n.Selectable {
+			s.putStatus(n.Name, &n.Info, a.status)
+		}
+	}
+	if m.spent() {
+		return no(fault.TooMany, "The patterns are too expensive")
+	}
+	return nil
+}
+
+// names returns the names of the account that the client may see; with subscriptions also
+// subscribed names that do not exist.
+func (s *session) names(subscriptions bool) ([]listed, error) {
+	infos, err := s.mail.List(s.ctx)
+	if err != nil {
+		return nil, err
+	}
+	nonMail := bool(s.account.Settings().IMAPSeesNonMail)
+	names := make([]listed, 0, len(infos)+8)
+	known := make(map[string]int, len(infos))
+	for _, info := range infos {
+		if !nonMail && info.Class != "" && info.Class != "IPF.Note" {
+			known[info.Name] = -1
+			continue
+		}
+		known[info.Name] = len(names)
+		names = append(names, listed{Info: info})
+		for up := parentName(info.Name); up != ""; up = parentName(up) {
+			if i, ok := known[up]; ok && i >= 0 {
+				names[i].hasChildren = true
+			}
+		}
+	}
+	if !subscriptions {
+		return names, nil
+	}
+	subscribed, err := s.mail.Subscriptions(s.ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range subscribed {
+		if _, exists := known[name]; !exists {
+			names = append(names, listed{Info: mailbox.Info{Name: name, Subscribed: true}, missing: true})
+		}
+	}
+	return names, nil
+}
+
+// markAbove marks the names that lie above subscribed ones (RFC 5258 section 3.5),
+// and adds those of them that do not exist.
+func markAbove(names []listed, fits func(string) bool) []listed {
+	at := make(map[string]int, len(names))
+	for i := range names {
+		at[names[i].Name] = i
+	}
+	for i := 0; i < len(names); i++ {
+		if !names[i].Subscribed {
+			continue
+		}
+		name := names[i].Name
+		hidden := !fits(name)
+		for up := parentName(name); up != ""; up = parentName(up) {
+			j, exists := at[up]
+			if !exists {
+				j = len(names)
+				at[up] = j
+				names = append(names, listed{Info: mailbox.Info{Name: up}, missing: true})
+			}
+			names[j].below = true
+			names[j].hidden = names[j].hidden || hidden
+		}
+	}
+	return names
+}
+
+func parentName(name string) string {
+	return name[:max(0, strings.LastIndexByte(name, '/'))]
+}
+
+// putListed writes a LIST response.
+func (s *session) putListed(n *listed, a *listArgs) {
+	s.out.Raw("* LIST (")
+	attrs := make([]string, 0, 5)
+	switch {
+	case n.missing:
+		attrs = append(attrs, `\NonExistent`)
+	case !n.Selectable:
+		attrs = append(attrs, `\Noselect`)
+	}
+	switch {
+	case n.hasChildren:
+		attrs = append(attrs, `\HasChildren`)
+	case !n.missing:
+		attrs = append(attrs, `\HasNoChildren`)
+	}
+	if a.showSubscribed && n.Subscribed {
+		attrs = append(attrs, `\Subscribed`)
+	}
+	if n.SpecialUse != "" {
+		attrs = append(attrs, string(n.SpecialUse))
+	}
+	slices.Sort(attrs)
+	s.out.Raw(strings.Join(attrs, " ")).Raw(`) "/" `)
+	s.putName(n.Name)
+	if a.recursive && n.below {
+		s.out.Raw(` ("CHILDINFO" ("SUBSCRIBED"))`)
+	}
+	s.out.CRLF()
+}
+
+func (s *session) putLsub(n *listed, above bool) {
+	s.out.Raw("* LSUB (")
+	if above {
+		s.out.Raw(`\Noselect`)
+	}
+	s.out.Raw(`) "/" `)
+	s.putName(n.Name)
+	s.out.CRLF()
+}

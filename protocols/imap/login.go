@@ -1,0 +1,154 @@
+package imap
+
+import (
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+
+	"gatepost/accounts"
+	"gatepost/protocols/imap/wire"
+	"gatepost/protocols/internal/listen"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+)
+
+// maxLogins is how many logins may fail in one session.
+const maxLogins = 10
+
+// starttls turns the connection to TLS (RFC 9051 section 6.2.1).
+func (s *session) starttls(c *call, p *wire.Parser) error {
+	if err := p.End(); err != nil {
+		return err
+	}
+	if s.peer.TLS {
+		return wire.Bad("TLS is active already")
+	}
+	if !s.tlsOffered() {
+		return no(fault.Unavailable, "STARTTLS is not available here")
+	}
+	c.text = "Begin TLS negotiation now"
+	s.answer(c, nil)
+	if err := s.out.Flush(); err != nil {
+		return err
+	}
+	t := tls.Server(s.link.Conn, s.srv.tls())
+	s.link.Conn = t
+	// What came behind the command came in the clear: somebody else may have put it there.
+	s.in.Reset(s.link)
+	if err := listen.Handshake(t); err != nil {
+		s.log.Log(s.ctx, logs.LevelProblem, "TLS handshake failed", logs.AttrError, err)
+		s.link.failed = err
+		return err
+	}
+	s.peer.TLS = true
+	s.call.answered = true
+	return nil
+}
+
+// login is LOGIN: name and password in clear text.
+func (s *session) login(c *call, p *wire.Parser) error {
+	p.Space()
+	name := string(p.AString())
+	p.Space()
+	password := string(p.AString())
+	if err := p.End(); err != nil {
+		return err
+	}
+	if !s.srv.auth.PlainAllowed(s.peer) {
+		return no(fault.TLSRequired, "Passwords are not accepted without TLS")
+	}
+	acc, err := s.srv.auth.Plain(s.ctx, s.peer, name, password)
+	if err != nil {
+		return s.loginFailed("LOGIN", name, err)
+	}
+	s.enter(c, acc, "LOGIN")
+	return nil
+}
+
+// authenticate is AUTHENTICATE (RFC 9051 section 6.2.2), with an initial response
+// (RFC 4959).
+func (s *session) authenticate(c *call, p *wire.Parser) error {
+	p.Space()
+	mechanism := string(p.Keyword())
+	var response []byte
+	if p.SkipSpace() {
+		text := p.Base64()
+		if err := p.End(); err != nil {
+			return err
+		}
+		var err error
+		if response, err = decodeResponse(text); err != nil {
+			return err
+		}
+		if response == nil {
+			response = []byte{}
+		}
+	}
+	if err := p.End(); err != nil {
+		return err
+	}
+	exchange, err := s.srv.auth.Start(s.ctx, mechanism, s.peer, s.link.tlsState(), s.srv.acc.MainDomain())
+	if err != nil {
+		return err
+	}
+	for {
+		challenge, done, err := exchange.Next(response)
+		if err != nil {
+			return s.loginFailed(mechanism, "", err)
+		}
+		if done {
+			s.enter(c, exchange.Account(), mechanism)
+			return nil
+		}
+		s.out.Set(base64.StdEncoding.AppendEncode(s.out.Raw("+ ").Buf(), challenge))
+		if err := s.out.CRLF().Flush(); err != nil {
+			return err
+		}
+		line, err := s.in.ReadLine(strangerLimits.Line)
+		if err != nil {
+			return err
+		}
+		if string(line) == "*" {
+			return wire.Bad("the exchange was canceled")
+		}
+		if response, err = decodeResponse(line); err != nil {
+			return err
+		}
+	}
+}
+
+// decodeResponse decodes a client's response. "=" is an empty initial response.
+func decodeResponse(text []byte) ([]byte, error) {
+	if string(text) == "=" {
+		return []byte{}, nil
+	}
+	raw, err := base64.StdEncoding.AppendDecode([]byte{}, text)
+	if err != nil {
+		return nil, wire.Bad("the response is not base64")
+	}
+	return raw, nil
+}
+
+// loginFailed counts failures. One that is the client's own mistake is BAD.
+func (s *session) loginFailed(mechanism, name string, err error) error {
+	var f *fault.Error
+	if errors.As(err, &f) && f.Kind == fault.Invalid {
+		return wire.Bad("%s", fault.Text(err))
+	}
+	s.log.Log(s.ctx, logs.LevelMajor, "login failed", "mechanism", mechanism, logs.AttrAccount, name, logs.AttrError, err)
+	if s.logins++; s.logins >= maxLogins {
+		s.answer(&s.call, err)
+		s.call.answered = true
+		s.bye("too many failed logins", "Too many failed logins")
+	}
+	return withCode(err, fault.Denied, "AUTHORIZATIONFAILED")
+}
+
+// enter makes the session that of an account.
+func (s *session) enter(c *call, acc *accounts.Account, mechanism string) {
+	s.account, s.mail = acc, acc.Mail()
+	s.in.SetLimits(userLimits)
+	s.log.Log(s.ctx, logs.LevelMajor, "login", logs.AttrAccount, acc.Address(), "mechanism", mechanism, "tls", s.peer.TLS)
+	c.code = "CAPABILITY " + string(s.capabilities())
+	c.text = "Logged in"
+}

@@ -1,0 +1,232 @@
+package imap
+
+import (
+	"slices"
+
+	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/accounts/mailbox"
+	"gatepost/protocols/imap/wire"
+	"gatepost/server/fault"
+)
+
+// search is SEARCH (RFC 9051 section 6.4.4) with the result options of RFC 4731 and
+// RFC 5182.
+func (s *session) search(c *call, p *wire.Parser) error {
+	g := s.parseSearch(p)
+	if err := p.End(); err != nil {
+		return err
+	}
+	if g.badCharset {
+		if g.save {
+			s.saved = nil // RFC 5182 section 2.1: after NO the result is empty
+		}
+		return charsetError()
+	}
+	if err := g.prepare(s, &g.root); err != nil {
+		return err
+	}
+	found, err := s.findMessages(g)
+	if err != nil {
+		if g.save {
+			s.saved = nil
+		}
+		return err
+	}
+	if g.save {
+		s.saveResult(g, found)
+	}
+	if c.uid {
+		for i, seq := range found {
+			found[i] = uint32(s.box.UID(int(seq)))
+		}
+	}
+	if g.extended {
+		s.putESearch(g, c, found)
+	} else {
+		s.putSearch(found)
+	}
+	return nil
+}
+
+// findMessages returns the sequence numbers of the messages that fit.
+func (s *session) findMessages(g *searchProgram) ([]uint32, error) {
+	found := make([]uint32, 0, 64)
+	x := newCandidate(s, g)
+	defer x.release()
+	for seq := 1; seq <= s.box.Len(); seq++ {
+		if s.ctx.Err() != nil {
+			return nil, fault.Wrap("imap.Search", fault.Canceled, s.ctx.Err())
+		}
+		st, ok := s.box.StateAt(seq)
+		if !ok {
+			continue
+		}
+		x.next(seq, st)
+		if x.fits(&g.root) {
+			found = append(found, uint32(seq))
+		}
+		if x.err != nil && !fault.Is(x.err, fault.NoMessage) {
+			return nil, x.err
+		}
+	}
+	return found, nil
+}
+
+// prepare resolves the sets of the program, and puts keys that must all fit into the order
+// of their price.
+func (g *searchProgram) prepare(s *session, k *searchKey) error {
+	for i := range k.kids {
+		if err := g.prepare(s, &k.kids[i]); err != nil {
+			return err
+		}
+	}
+	switch k.op {
+	case opSet:
+		// Unlike in other commands, numbers that are not there just don't fit.
+		if max := uint32(s.box.Len()); !k.uid && !k.set.saved && max > 0 {
+			k.seqs = k.set.numbers.Resolve(max)
+			return nil
+		}
+		var err error
+		k.seqs, err = s.resolve(k.set, true)
+		return err
+	case opAnd, opOr:
+		slices.SortStableFunc(k.kids, func(a, b searchKey) int { return int(a.price()) - int(b.price()) })
+	}
+	return nil
+}
+
+// price is the operation of a key that reads most.
+func (k *searchKey) price() searchOp {
+	price := k.op
+	if price == opNot || price == opAnd || price == opOr {
+		price = opAll
+	}
+	for i := range k.kids {
+		price = max(price, k.kids[i].price())
+	}
+	return price
+}
+
+// saveResult keeps what $ will stand for (RFC 5182 section 2.4): with MIN or MAX and
+// without ALL and COUNT only these.
+func (s *session) saveResult(g *searchProgram, found []uint32) {
+	s.saved = make([]imap.UID, 0, len(found))
+	if (g.min || g.max) && !g.all && !g.count {
+		switch n := len(found); {
+		case n == 0:
+		case n == 1 || !g.max:
+			found = found[:1]
+		case !g.min:
+			found = found[n-1:]
+		default:
+			found = []uint32{found[0], found[n-1]}
+		}
+	}
+	for _, seq := range found {
+		s.saved = append(s.saved, s.box.UID(int(seq)))
+	}
+}
+
+func (s *session) putSearch(found []uint32) {
+	s.out.Raw("* SEARCH")
+	for _, n := range found {
+		s.out.Byte(' ').Number(uint64(n)).Spill()
+	}
+	s.out.CRLF()
+}
+
+// putESearch writes an ESEARCH response; SAVE alone asks for none.
+func (s *session) putESearch(g *searchProgram, c *call, found []uint32) {
+	if g.save && !g.min && !g.max && !g.all && !g.count {
+		return
+	}
+	s.out.Raw("* ESEARCH (TAG ").String(c.tag).Byte(')')
+	if c.uid {
+		s.out.Raw(" UID")
+	}
+	if n := len(found); n > 0 {
+		if g.min {
+			s.out.Raw(" MIN ").Number(uint64(found[0]))
+		}
+		if g.max {
+			s.out.Raw(" MAX ").Number(uint64(found[n-1]))
+		}
+		if g.all {
+			s.out.Raw(" ALL ").Set(wire.AppendSet(s.out.Buf(), found))
+		}
+	}
+	if g.count {
+		s.out.Raw(" COUNT ").Number(uint64(len(found)))
+	}
+	s.out.CRLF()
+}
+
+// fits reports whether a message fits a key. After an error the result means nothing.
+func (x *candidate) fits(k *searchKey) bool {
+	if x.err != nil {
+		return false
+	}
+	switch k.op {
+	case opAll:
+		return true
+	case opNone:
+		return false
+	case opSet:
+		return wire.NumSet(k.seqs).Contains(uint32(x.seq))
+	case opFlags:
+		return x.state.Flags&k.flags == k.flags
+	case opKeyword:
+		return x.hasKeyword(k.keyword)
+	case opRecent:
+		return x.state.Recent && !x.s.rev2
+	case opLarger:
+		return x.message().Size > k.size
+	case opSmaller:
+		return x.message().Size < k.size
+	case opBefore:
+		return k.later(x.message().InternalDate)
+	case opSince:
+		return !k.later(x.message().InternalDate)
+	case opSentBefore:
+		date := x.sent()
+		return !date.IsZero() && k.later(date)
+	case opSentSince:
+		date := x.sent()
+		return !date.IsZero() && !k.later(date)
+	case opNot:
+		return !x.fits(&k.kids[0])
+	case opAnd:
+		for i := range k.kids {
+			if !x.fits(&k.kids[i]) {
+				return false
+			}
+		}
+		return true
+	case opOr:
+		return x.fits(&k.kids[0]) || x.fits(&k.kids[1])
+	case opHeader:
+		return x.headerHas(k)
+	default:
+		return x.textHas(k)
+	}
+}
+
+// hasKeyword compares without regard to case, as the store keeps keywords.
+func (x *candidate) hasKeyword(name string) bool {
+	for i, n := range x.keywords {
+		if equalFold(n, name) {
+			return x.state.Keywords&(1<<i) != 0
+		}
+	}
+	return false
+}
+
+func (x *candidate) message() mailbox.Message {
+	if !x.hasMessage {
+		x.msg, _ = x.s.box.Message(x.state.UID)
+		x.hasMessage = true
+	}
+	return x.msg
+}

@@ -1,0 +1,291 @@
+package imap
+
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"gatepost/accounts/mailbox"
+	"gatepost/accounts/message"
+	"gatepost/protocols/imap/wire"
+	"gatepost/server/fault"
+)
+
+// The limits of one SEARCH. Texts that are searched for in bodies are found in one
+// reading of each message, whatever their number.
+const (
+	maxKeys  = 2000
+	maxTexts = 64
+)
+
+// searchOp is what a search key asks.
+type searchOp uint8
+
+// The operations, cheapest first: of the keys that all have to fit, those that read less
+// of the message are asked first.
+const (
+	opAll searchOp = iota
+	opNone
+	opSet     // sequence numbers or UIDs
+	opFlags   // has all the system flags
+	opKeyword // has the keyword
+	opRecent
+	opLarger
+	opSmaller
+	opBefore // internal date
+	opSince
+	opNot
+	opAnd
+	opOr
+	opSentBefore
+	opSentSince
+	opHeader
+	opText
+)
+
+// searchKey is one key of a search program.
+type searchKey struct {
+	op      searchOp
+	uid     bool // opSet: UIDs
+	set     messageSet
+	seqs    []wire.Range // opSet, resolved
+	flags   mailbox.Flags
+	keyword string
+	size    int64
+	date    time.Time // a day, or an instant if exact
+	exact   bool
+	field   string // opHeader
+	cached  bool   // opHeader: the field is in the summary
+	text    string // opHeader, folded
+	number  int    // opText: number of the text in the program
+	header  bool   // opText: the header is searched too
+	kids    []searchKey
+}
+
+// searchProgram is a parsed SEARCH.
+type searchProgram struct {
+	extended             bool // the answer is ESEARCH
+	min, max, all, count bool
+	save                 bool
+	root                 searchKey
+	texts                []string // folded, of the opText keys
+	keys                 int
+	now                  time.Time
+	badCharset           bool
+}
+
+// parseSearch reads SEARCH behind its name (RFC 9051 section 6.4.4).
+func (s *session) parseSearch(p *wire.Parser) *searchProgram {
+	g := &searchProgram{now: time.Now(), extended: s.rev2}
+	p.Space()
+	word := ""
+	if isLetter(p.Peek()) {
+		word = string(p.Keyword())
+	}
+	if word == "RETURN" {
+		p.Space()
+		g.parseReturn(p)
+		p.Space()
+		word = ""
+		if isLetter(p.Peek()) {
+			word = string(p.Keyword())
+		}
+	} else {
+		g.all = true
+	}
+	if word == "CHARSET" {
+		p.Space()
+		charset := strings.ToUpper(string(p.AString()))
+		switch {
+		case s.utf8:
+			p.Fail("no CHARSET after UTF8=ACCEPT") // RFC 6855 section 3
+		case charset != "UTF-8" && charset != "US-ASCII":
+			g.badCharset = true
+		}
+		p.Space()
+		word = ""
+		if isLetter(p.Peek()) {
+			word = string(p.Keyword())
+		}
+	}
+	g.root = searchKey{op: opAnd}
+	for {
+		g.root.kids = append(g.root.kids, g.parseKey(s, p, word))
+		word = ""
+		if !p.SkipSpace() {
+			break
+		}
+	}
+	return g
+}
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+
+// parseReturn reads the result options (RFC 4731, RFC 5182).
+func (g *searchProgram) parseReturn(p *wire.Parser) {
+	g.extended = true
+	p.List(func() {
+		switch option := p.Keyword(); string(option) {
+		case "MIN":
+			g.min = true
+		case "MAX":
+			g.max = true
+		case "ALL":
+			g.all = true
+		case "COUNT":
+			g.count = true
+		case "SAVE":
+			g.save = true
+		default:
+			p.Fail("unknown result option %s", option)
+		}
+	})
+	if !g.min && !g.max && !g.count && !g.save {
+		g.all = true
+	}
+}
+
+// parseKey reads a key; word is its name if that was read already.
+func (g *searchProgram) parseKey(s *session, p *wire.Parser, word string) searchKey {
+	p.Enter()
+	defer p.Leave()
+	if g.keys++; g.keys > maxKeys {
+		p.Fail("more than %d search keys", maxKeys)
+	}
+	if word == "" && p.OK() {
+		switch c := p.Peek(); {
+		case c == '(':
+			all := searchKey{op: opAnd}
+			p.List(func() { all.kids = append(all.kids, g.parseKey(s, p, "")) })
+			if len(all.kids) == 0 {
+				p.Fail("a search key expected")
+			}
+			return all
+		case !isLetter(c):
+			return searchKey{op: opSet, set: s.parseSet(p)}
+		}
+		word = string(p.Keyword())
+	}
+	if !p.OK() {
+		return searchKey{op: opNone}
+	}
+	if negated, ok := strings.CutPrefix(word, "UN"); ok {
+		if key, ok := simpleKeys[negated]; ok && key.op == opFlags {
+			return not(key)
+		}
+	}
+	if key, ok := simpleKeys[word]; ok {
+		return key
+	}
+	if !argumentKeys[word] {
+		p.Fail("unknown search key %s", word)
+		return searchKey{op: opNone}
+	}
+	p.Space()
+	return g.parseArgument(s, p, word)
+}
+
+// argumentKeys are the keys with an argument.
+var argumentKeys = map[string]bool{
+	"FROM": true, "TO": true, "CC": true, "BCC": true, "SUBJECT": true, "HEADER": true, "BODY": true, "TEXT": true,
+	"LARGER": true, "SMALLER": true, "KEYWORD": true, "UNKEYWORD": true, "UID": true, "NOT": true, "OR": true,
+	"BEFORE": true, "SINCE": true, "ON": true, "SENTBEFORE": true, "SENTSINCE": true, "SENTON": true,
+	"YOUNGER": true, "OLDER": true,
+}
+
+func not(k searchKey) searchKey { return searchKey{op: opNot, kids: []searchKey{k}} }
+
+// simpleKeys are the keys without an argument.
+var simpleKeys = map[string]searchKey{
+	"ALL":      {op: opAll},
+	"ANSWERED": {op: opFlags, flags: mailbox.Answered},
+	"DELETED":  {op: opFlags, flags: mailbox.Deleted},
+	"DRAFT":    {op: opFlags, flags: mailbox.Draft},
+	"FLAGGED":  {op: opFlags, flags: mailbox.Flagged},
+	"SEEN":     {op: opFlags, flags: mailbox.Seen},
+	"RECENT":   {op: opRecent},
+	"OLD":      not(searchKey{op: opRecent}),
+	"NEW":      {op: opAnd, kids: []searchKey{{op: opRecent}, not(searchKey{op: opFlags, flags: mailbox.Seen})}},
+}
+
+// parseArgument reads the argument of a key that has one.
+func (g *searchProgram) parseArgument(s *session, p *wire.Parser, word string) searchKey {
+	switch word {
+	case "FROM", "TO", "CC", "BCC", "SUBJECT":
+		return g.headerKey(p, word)
+	case "HEADER":
+		name := string(p.AString())
+		p.Space()
+		return g.headerKey(p, name)
+	case "BODY", "TEXT":
+		g.texts = append(g.texts, g.searchText(p))
+		if len(g.texts) > maxTexts {
+			p.Fail("more than %d texts", maxTexts)
+		}
+		return searchKey{op: opText, number: len(g.texts) - 1, header: word == "TEXT"}
+	case "LARGER":
+		return searchKey{op: opLarger, size: p.Number64()}
+	case "SMALLER":
+		return searchKey{op: opSmaller, size: p.Number64()}
+	case "KEYWORD":
+		return searchKey{op: opKeyword, keyword: p.Flag()}
+	case "UNKEYWORD":
+		return not(searchKey{op: opKeyword, keyword: p.Flag()})
+	case "UID":
+		return searchKey{op: opSet, uid: true, set: s.parseSet(p)}
+	case "NOT":
+		return not(g.parseKey(s, p, ""))
+	case "OR":
+		a := g.parseKey(s, p, "")
+		p.Space()
+		return searchKey{op: opOr, kids: []searchKey{a, g.parseKey(s, p, "")}}
+	}
+	return g.parseTime(p, word)
+}
+
+// parseTime reads the argument of a key about dates.
+func (g *searchProgram) parseTime(p *wire.Parser, word string) searchKey {
+	switch word {
+	case "BEFORE":
+		return searchKey{op: opBefore, date: p.Date()}
+	case "SINCE":
+		return searchKey{op: opSince, date: p.Date()}
+	case "ON":
+		return onDay(opSince, opBefore, p.Date())
+	case "SENTBEFORE":
+		return searchKey{op: opSentBefore, date: p.Date()}
+	case "SENTSINCE":
+		return searchKey{op: opSentSince, date: p.Date()}
+	case "SENTON":
+		return onDay(opSentSince, opSentBefore, p.Date())
+	}
+	op := opSince // YOUNGER and OLDER, RFC 5032
+	if word == "OLDER" {
+		op = opBefore
+	}
+	return searchKey{op: op, exact: true, date: g.now.Add(-time.Duration(p.NzNumber()) * time.Second)}
+}
+
+func onDay(since, before searchOp, day time.Time) searchKey {
+	return searchKey{op: opAnd, kids: []searchKey{{op: since, date: day}, {op: before, date: day.AddDate(0, 0, 1)}}}
+}
+
+func (g *searchProgram) headerKey(p *wire.Parser, name string) searchKey {
+	return searchKey{op: opHeader, field: name, cached: message.Cached([]string{name}), text: g.searchText(p)}
+}
+
+// searchText reads a text to search for, and folds it. Without a CHARSET it may be
+// UTF-8 all the same.
+func (g *searchProgram) searchText(p *wire.Parser) string {
+	raw := p.AString()
+	if !utf8.Valid(raw) {
+		g.badCharset = true
+	}
+	return string(fold(nil, raw))
+}
+
+// charsetError is told where a text is in a charset that is not understood.
+func charsetError() error {
+	err := no(fault.Unsupported, "Texts are searched for in UTF-8")
+	return withCode(err, fault.Unsupported, "BADCHARSET (US-ASCII UTF-8)")
+}

@@ -1,0 +1,166 @@
+package imap
+
+import (
+	"bytes"
+	"io"
+
+	"gatepost/accounts/message"
+	"gatepost/protocols/imap/wire"
+	"gatepost/server/fault"
+)
+
+// span finds the bytes of a section in the message with its prefix.
+func (sec *section) span(m *fetched) (message.Span, bool) {
+	size := m.body.Size()
+	if len(sec.path) == 0 && sec.part == message.Whole {
+		return message.Span{End: size}, true
+	}
+	prefix := int64(len(m.content.Prefix))
+	sp, ok := m.content.Summary.Section(sec.path, sec.part)
+	if !ok {
+		return sp, false
+	}
+	sp.Start += prefix
+	sp.End += prefix
+	if len(sec.path) == 0 && sec.part == message.Header {
+		sp.Start = 0 // the prefix is the beginning of the header
+	}
+	return message.Span{Start: min(sp.Start, size), End: min(sp.End, size)}, true
+}
+
+// cut applies a partial fetch to a length.
+func (sec *section) cut(n int64) (from, count int64) {
+	if !sec.partial {
+		return 0, n
+	}
+	from = min(sec.from, n)
+	return from, min(sec.count, n-from)
+}
+
+// putSection writes BODY[...] and its like. A section that is not there is NIL.
+func (s *session) putSection(item *fetchItem, m *fetched) {
+	s.out.Raw(item.label).Byte(' ')
+	sec := &item.section
+	if len(sec.fields) > 0 {
+		s.putFields(sec, m)
+		return
+	}
+	sp, ok := sec.span(m)
+	if !ok {
+		s.out.Raw("NIL")
+		return
+	}
+	from, n := sec.cut(sp.Size())
+	s.out.Set(wire.AppendLiteral(s.out.Buf(), n))
+	s.out.CopyAt(m.body, sp.Start+from, n)
+}
+
+// putFields writes HEADER.FIELDS and HEADER.FIELDS.NOT.
+func (s *session) putFields(sec *section, m *fetched) {
+	var fields []byte
+	if len(sec.path) == 0 && !sec.not && message.Cached(sec.fields) {
+		fields = message.AppendHeaderFields(s.scratch[:0], m.content.Prefix, sec.fields, false)
+		fields = bytes.TrimSuffix(fields, []byte("\r\n"))
+		fields = message.AppendHeaderFields(fields, m.content.Summary.Headers, sec.fields, false)
+	} else {
+		sp, ok := sec.span(m)
+		if !ok {
+			s.out.Raw("NIL")
+			return
+		}
+		header := make([]byte, min(sp.Size(), message.MaxHeader))
+		n, err := m.body.ReadAt(header, sp.Start)
+		if err != nil && err != io.EOF {
+			s.out.Fail(err)
+			return
+		}
+		fields = message.AppendHeaderFields(s.scratch[:0], header[:n], sec.fields, sec.not)
+	}
+	if cap(fields) <= maxScratch {
+		s.scratch = fields
+	}
+	from, n := sec.cut(int64(len(fields)))
+	s.out.Set(wire.AppendLiteral(s.out.Buf(), n))
+	s.out.Bytes(fields[from : from+n])
+}
+
+// maxScratch is the size of a scratch buffer that is worth keeping during a command.
+const maxScratch = 64 << 10
+
+// decoded returns the part that BINARY[...] names, freed from its
+// Content-Transfer-Encoding (RFC 9051 section 6.4.5.1). BINARY[] is the message as it is.
+func (sec *section) decoded(m *fetched) (io.Reader, bool) {
+	sp, ok := sec.span(m)
+	if !ok {
+		return nil, false
+	}
+	r := io.NewSectionReader(m.body, sp.Start, sp.Size())
+	part, ok := m.content.Summary.Part(sec.path)
+	if !ok || len(sec.path) == 0 || len(part.Children) > 0 {
+		return r, ok
+	}
+	return message.Decode(r, part.Encoding), true
+}
+
+// checkItem refuses what FETCH BINARY cannot decode, before any of the response is
+// written.
+func (s *session) checkItem(item *fetchItem, m *fetched) error {
+	if item.kind != fetchBinary && item.kind != fetchBinarySize || len(item.section.path) == 0 {
+		return nil
+	}
+	part, ok := m.content.Summary.Part(item.section.path)
+	if !ok || len(part.Children) > 0 || message.KnownEncoding(part.Encoding) {
+		return nil
+	}
+	err := no(fault.Unsupported, "The encoding of a part is unknown")
+	return withCode(err, fault.Unsupported, "UNKNOWN-CTE")
+}
+
+// putBinary writes BINARY[...] and BINARY.SIZE[...]. The length goes first, so the part is
+// decoded twice rather than kept in memory.
+func (s *session) putBinary(item *fetchItem, m *fetched) {
+	s.out.Raw(item.label).Byte(' ')
+	sec := &item.section
+	r, ok := sec.decoded(m)
+	if !ok {
+		if item.kind == fetchBinarySize {
+			s.out.Byte('0')
+		} else {
+			s.out.Raw("NIL")
+		}
+		return
+	}
+	var c counter
+	if _, err := io.Copy(&c, r); err != nil {
+		s.out.Fail(err)
+		return
+	}
+	if item.kind == fetchBinarySize {
+		s.out.Number(uint64(c.n))
+		return
+	}
+	from, n := sec.cut(c.n)
+	if c.nul {
+		s.out.Byte('~')
+	}
+	s.out.Set(wire.AppendLiteral(s.out.Buf(), n))
+	r, _ = sec.decoded(m)
+	if _, err := io.CopyN(io.Discard, r, from); err != nil {
+		s.out.Fail(err)
+		return
+	}
+	s.out.CopyN(r, n)
+}
+
+// counter counts bytes, and tells whether there is a NUL among them: then the literal has
+// to be a literal8.
+type counter struct {
+	n   int64
+	nul bool
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	c.nul = c.nul || bytes.IndexByte(p, 0) >= 0
+	return len(p), nil
+}

@@ -1,0 +1,91 @@
+package imap
+
+import (
+	"gatepost/protocols/imap/wire"
+)
+
+func (s *session) selectBox(c *call, p *wire.Parser) error { return s.open(c, p, false) }
+func (s *session) examine(c *call, p *wire.Parser) error   { return s.open(c, p, true) }
+
+// open is SELECT and EXAMINE (RFC 9051 sections 6.3.2 and 6.3.3). Whether it
+// succeeds or not, the mailbox that was selected before is not any more.
+func (s *session) open(c *call, p *wire.Parser, readOnly bool) error {
+	p.Space()
+	name, bad := s.boxName(p)
+	if p.SkipSpace() {
+		p.List(func() { p.Fail("unknown parameter %s", p.Atom()) }) // RFC 4466 section 2.1
+	}
+	if err := p.End(); err != nil {
+		return err
+	}
+	if s.box != nil {
+		s.leave()
+		s.out.Raw("* OK [CLOSED] The mailbox that was selected is closed").CRLF()
+	}
+	if bad != nil {
+		return bad
+	}
+	box, err := s.mail.Open(s.ctx, name, readOnly)
+	if err != nil {
+		return err
+	}
+	s.box = box
+	s.describe(name)
+	c.code = "READ-WRITE"
+	if readOnly {
+		c.code = "READ-ONLY"
+	}
+	return nil
+}
+
+// describe writes what a client has to know of a mailbox it has selected.
+func (s *session) describe(name string) {
+	s.putFlagLists()
+	info := s.box.Info()
+	s.recent = s.box.Recent()
+	s.out.Raw("* ").Number(uint64(info.Exists)).Raw(" EXISTS").CRLF()
+	if !s.rev2 {
+		s.out.Raw("* ").Number(uint64(s.recent)).Raw(" RECENT").CRLF()
+		if info.FirstUnseen > 0 {
+			s.out.Raw("* OK [UNSEEN ").Number(uint64(info.FirstUnseen)).Raw("] First unread message").CRLF()
+		}
+	}
+	s.out.Raw("* OK [UIDVALIDITY ").Number(uint64(info.UIDValidity)).Raw("] UIDs are valid").CRLF()
+	s.out.Raw("* OK [UIDNEXT ").Number(uint64(info.UIDNext)).Raw("] Next UID").CRLF()
+	if s.rev2 {
+		s.out.Raw(`* LIST () "/" `)
+		s.putName(name)
+		s.out.CRLF()
+	}
+}
+
+// leave closes the selected mailbox.
+func (s *session) leave() {
+	s.box.Close()
+	s.box = nil
+	s.saved = nil
+}
+
+// close is CLOSE: it removes the messages with \Deleted without telling (RFC
+// 9051 section 6.4.1). When that fails the mailbox stays selected, so that nobody
+// believes they are gone.
+func (s *session) close(c *call, p *wire.Parser) error {
+	if err := p.End(); err != nil {
+		return err
+	}
+	if !s.box.Info().ReadOnly {
+		if _, err := s.box.Expunge(s.ctx, nil); err != nil {
+			return err
+		}
+	}
+	s.leave()
+	return nil
+}
+
+func (s *session) unselect(c *call, p *wire.Parser) error {
+	if err := p.End(); err != nil {
+		return err
+	}
+	s.leave()
+	return nil
+}

@@ -1,0 +1,207 @@
+package imap
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/accounts"
+	"gatepost/accounts/mailbox"
+	"gatepost/protocols/imap/wire"
+	"gatepost/protocols/internal/listen"
+	"gatepost/server/logs"
+)
+
+// The limits of a command before and after the login. A stranger's command
+// may have the 32 KB of a legal ID (RFC 2971 section 3.3) or of a SASL response.
+var (
+	strangerLimits = wire.Limits{Line: 40 << 10, Literals: 40 << 10, Drain: 1 << 20}
+	userLimits     = wire.Limits{Line: 64 << 10, Literals: 256 << 10, Drain: 1 << 30}
+)
+
+// maxErrors is how many malformed commands a stranger may send in a row. Whoever
+// speaks another protocol, such as HTTP, is cut off here.
+const maxErrors = 10
+
+// state is what a session may do (RFC 9051 section 3), as a bit.
+type state uint8
+
+const (
+	stranger state = 1 << iota // not authenticated
+	user                       // authenticated
+	selected
+	anytime  = stranger | user | selected
+	loggedIn = user | selected
+)
+
+// session is one client's conversation. It belongs to one goroutine.
+type session struct {
+	srv      *Server
+	ctx      context.Context // made at accept; done when the server stops
+	link     *link
+	peer     accounts.Peer
+	startTLS bool // STARTTLS is offered on this listener
+	log      *slog.Logger
+	in       *wire.Reader
+	out      *wire.Encoder
+	parser   wire.Parser
+	call     call
+
+	account *accounts.Account
+	mail    *mailbox.Account
+	box     *mailbox.Mailbox // selected, or nil
+	recent  int              // RECENT as the client knows it
+	saved   []imap.UID       // the result that $ stands for (RFC 5182)
+	rev2    bool             // IMAP4rev2 is enabled
+	utf8    bool             // UTF8=ACCEPT is enabled
+	errors  int              // malformed commands in a row
+	logins  int              // failed ones
+	scratch []byte           // for use within a command
+	ending  string           // why the session ends, once that is decided
+	lingers bool             // it ends while the client still sends
+	began   time.Time
+}
+
+// call is the command that is being carried out.
+type call struct {
+	command *command
+	tag     string
+	uid     bool // the UID form
+	// body is the message that APPEND is about to read.
+	body *wire.Literal
+	// code and text go into the tagged OK: [code] text. Without a text it
+	// says that the command is completed.
+	code, text string
+	// answered: the handler has written the tagged response itself.
+	answered bool
+}
+
+func newSession(srv *Server, ctx context.Context, c net.Conn, startTLS bool) *session {
+	remote, local := listen.Addrs(c)
+	l := &link{Conn: c}
+	n := srv.sessions.Add(1)
+	s := &session{
+		srv: srv, ctx: ctx, link: l, startTLS: startTLS, began: time.Now(),
+		log: logs.Session(srv.log, "IMAP", n, "["+remote.String()+"]"),
+		in:  wire.NewReader(l, strangerLimits), out: wire.NewEncoder(l),
+	}
+	s.peer = accounts.Peer{IP: remote, LocalIP: local, TLS: l.tlsState() != nil, Service: "IMAP"}
+	return s
+}
+
+func (s *session) state() state {
+	switch {
+	case s.account == nil:
+		return stranger
+	case s.box == nil:
+		return user
+	}
+	return selected
+}
+
+// run carries out the client's commands until one of both ends the session.
+func (s *session) run() {
+	defer s.end()
+	s.out.Raw("* OK [CAPABILITY ").Bytes(s.capabilities()).Raw("] Gatepost IMAP server ready").CRLF()
+	for s.ending == "" {
+		if err := s.next(); err != nil {
+			s.fail(err)
+		}
+	}
+	if s.out.Flush() == nil && s.lingers {
+		s.link.linger()
+	}
+}
+
+// next waits for a command and carries it out. An error ends the session.
+func (s *session) next() error {
+	if !s.in.Buffered() {
+		if err := s.out.Flush(); err != nil {
+			return err
+		}
+		s.out.Release()
+		s.link.patience = s.srv.cfg.Get().IdleTimeout.Duration()
+		if s.account == nil {
+			s.link.patience = s.srv.cfg.Get().LoginTimeout.Duration()
+		}
+	}
+	if err := s.in.Wait(); err != nil {
+		return err
+	}
+	if s.ctx.Err() != nil {
+		return s.ctx.Err()
+	}
+	s.link.patience = commandTimeout
+	s.call, s.scratch = call{}, nil
+	line, body, err := s.in.Next(s.gate, false)
+	if err != nil && line == nil {
+		return err
+	}
+	s.call.body = body
+	if err = s.dispatch(line, err); err != nil {
+		return err
+	}
+	return s.out.Err()
+}
+
+// gate decides about the literals of a command (wire.Gate).
+func (s *session) gate(head []byte, l wire.Literal) (wire.Verdict, error) {
+	if s.account != nil && streams(head) {
+		return wire.Stream, nil
+	}
+	if err := s.in.CheckSize(l); err != nil {
+		return 0, err
+	}
+	if l.Sync {
+		return wire.Take, s.goOn("Go on")
+	}
+	return wire.Take, nil
+}
+
+// goOn asks the client to go on.
+func (s *session) goOn(text string) error {
+	return s.out.Raw("+ ").Raw(text).CRLF().Flush()
+}
+
+// fail ends the session because of an error of the connection, or because the server stops.
+func (s *session) fail(err error) {
+	switch {
+	case s.ctx.Err() != nil:
+		s.bye("server stops", "Server is shutting down")
+	case errors.Is(err, os.ErrDeadlineExceeded) && s.out.Err() == nil:
+		s.bye("silent for too long", "Autologout, the session was silent for too long")
+	case errors.Is(err, wire.ErrFlood):
+		s.bye("flood", "Too much input for a refused command")
+		s.lingers = true
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		s.ending = "connection closed by client"
+	default:
+		s.ending = "connection lost: " + err.Error()
+	}
+}
+
+// bye ends the session after the responses that wait.
+func (s *session) bye(why, text string) {
+	s.ending = why
+	s.out.Raw("* BYE ").Raw(text).CRLF()
+}
+
+// end frees what the session holds. It also runs when the session has panicked.
+func (s *session) end() {
+	if s.box != nil {
+		s.box.Close()
+		s.box = nil
+	}
+	if s.account != nil {
+		s.log.Log(s.ctx, logs.LevelMajor, "logout", logs.AttrAccount, s.account.Address(),
+			"reason", s.ending, "duration", time.Since(s.began).Round(time.Second).String())
+	} else {
+		s.log.Log(s.ctx, logs.LevelLowLevel, "disconnected", "reason", s.ending)
+	}
+}

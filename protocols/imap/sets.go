@@ -1,0 +1,87 @@
+package imap
+
+import (
+	"slices"
+
+	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/protocols/imap/wire"
+)
+
+// messageSet names messages of the view as a client does: by numbers, or by $,
+// the result that its last SEARCH has saved (RFC 5182).
+type messageSet struct {
+	numbers wire.NumSet
+	saved   bool
+}
+
+func (s *session) parseSet(p *wire.Parser) messageSet {
+	if p.Skip('$') {
+		return messageSet{saved: true}
+	}
+	return messageSet{numbers: p.Set()}
+}
+
+// resolve returns the messages of the view that a set names, as ranges of sequence numbers in
+// order. UIDs that are not there are left out. A sequence number that is not there is an error
+// of the client (RFC 9051 section 9, seq-number); only in an empty mailbox it is
+// forgiven, since "1:*" is what clients send without looking.
+func (s *session) resolve(set messageSet, uid bool) ([]wire.Range, error) {
+	n := s.box.Len()
+	if n == 0 {
+		return nil, nil
+	}
+	if set.saved {
+		return s.savedRanges(), nil
+	}
+	if !uid {
+		if high := set.numbers.Max(); uint64(high) > uint64(n) {
+			return nil, wire.Bad("there is no message number %d", high)
+		}
+		return set.numbers.Resolve(uint32(n)), nil
+	}
+	uids := s.box.UIDs()
+	ranges := set.numbers.Resolve(uint32(uids[n-1]))
+	out := ranges[:0]
+	for _, r := range ranges {
+		low, _ := slices.BinarySearch(uids, imap.UID(r.Low))
+		high, found := slices.BinarySearch(uids, imap.UID(r.High))
+		if found {
+			high++
+		}
+		if low < high {
+			out = append(out, wire.Range{Low: uint32(low) + 1, High: uint32(high)})
+		}
+	}
+	return out, nil
+}
+
+// savedRanges returns what is left in the view of the saved result.
+func (s *session) savedRanges() []wire.Range {
+	var out []wire.Range
+	for _, uid := range s.saved {
+		seq, ok := s.box.Seq(uid)
+		switch {
+		case !ok:
+		case len(out) > 0 && out[len(out)-1].High+1 == uint32(seq):
+			out[len(out)-1].High++
+		default:
+			out = append(out, wire.Range{Low: uint32(seq), High: uint32(seq)})
+		}
+	}
+	return out
+}
+
+// uidsOf returns the UIDs of ranges of sequence numbers.
+func (s *session) uidsOf(seqs []wire.Range) []imap.UID {
+	n := 0
+	for _, r := range seqs {
+		n += int(r.High-r.Low) + 1
+	}
+	uids := make([]imap.UID, 0, n)
+	all := s.box.UIDs()
+	for _, r := range seqs {
+		uids = append(uids, all[r.Low-1:r.High]...)
+	}
+	return uids
+}

@@ -1,0 +1,79 @@
+package imap
+
+import (
+	"gatepost/accounts/mailbox"
+	"gatepost/protocols/imap/wire"
+)
+
+// statusItem is a data item of STATUS.
+type statusItem struct {
+	name  string
+	value func(i *mailbox.Info) uint64
+}
+
+// statusItems are the items of RFC 9051 section 6.3.11, RFC 3501 section 6.3.10 and RFC 8438.
+var statusItems = []statusItem{
+	{"MESSAGES", func(i *mailbox.Info) uint64 { return uint64(i.Messages) }},
+	{"RECENT", func(i *mailbox.Info) uint64 { return uint64(i.Recent) }},
+	{"UIDNEXT", func(i *mailbox.Info) uint64 { return uint64(i.UIDNext) }},
+	{"UIDVALIDITY", func(i *mailbox.Info) uint64 { return uint64(i.UIDValidity) }},
+	{"UNSEEN", func(i *mailbox.Info) uint64 { return uint64(i.Unseen) }},
+	{"DELETED", func(i *mailbox.Info) uint64 { return uint64(i.Deleted) }},
+	{"SIZE", func(i *mailbox.Info) uint64 { return uint64(i.Size) }},
+}
+
+func (s *session) status(c *call, p *wire.Parser) error {
+	p.Space()
+	name, bad := s.boxName(p)
+	p.Space()
+	items := parseStatusItems(p)
+	if err := p.End(); err != nil {
+		return err
+	}
+	if bad != nil {
+		return bad
+	}
+	info, err := s.mail.Status(s.ctx, name)
+	if err != nil {
+		return err
+	}
+	s.putStatus(name, &info, items)
+	return nil
+}
+
+// parseStatusItems reads the list of items; each is answered once.
+func parseStatusItems(p *wire.Parser) []*statusItem {
+	var items []*statusItem
+	var seen uint
+	p.List(func() {
+		name := p.Keyword()
+		for i := range statusItems {
+			if string(name) == statusItems[i].name {
+				if seen&(1<<i) == 0 {
+					items = append(items, &statusItems[i])
+				}
+				seen |= 1 << i
+				return
+			}
+		}
+		p.Fail("unknown status item %s", name)
+	})
+	if len(items) == 0 {
+		p.Fail("a list of status items expected")
+	}
+	return items
+}
+
+func (s *session) putStatus(name string, info *mailbox.Info, items []*statusItem) {
+	s.out.Raw("* STATUS ")
+	s.putName(name)
+	for i, item := range items {
+		if i == 0 {
+			s.out.Raw(" (")
+		} else {
+			s.out.Byte(' ')
+		}
+		s.out.Raw(item.name).Byte(' ').Number(item.value(info))
+	}
+	s.out.Byte(')').CRLF()
+}

@@ -1,0 +1,75 @@
+package imap
+
+import (
+	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/accounts/mailbox"
+	"gatepost/protocols/imap/wire"
+)
+
+// storeArgs are the arguments of STORE.
+type storeArgs struct {
+	set    messageSet
+	op     mailbox.Op
+	silent bool
+	flags  []imap.Flag
+}
+
+func (s *session) parseStore(p *wire.Parser) storeArgs {
+	var a storeArgs
+	p.Space()
+	a.set = s.parseSet(p)
+	p.Space()
+	switch {
+	case p.Skip('+'):
+		a.op = mailbox.Add
+	case p.Skip('-'):
+		a.op = mailbox.Remove
+	}
+	switch string(p.Keyword()) {
+	case "FLAGS":
+	case "FLAGS.SILENT":
+		a.silent = true
+	default:
+		p.Fail("FLAGS or FLAGS.SILENT expected")
+	}
+	p.Space()
+	if p.Peek() == '(' {
+		p.List(func() { a.flags = append(a.flags, imap.Flag(p.Flag())) })
+		return a
+	}
+	for more := true; more; more = p.SkipSpace() {
+		a.flags = append(a.flags, imap.Flag(p.Flag()))
+	}
+	return a
+}
+
+// store is STORE (RFC 9051 section 6.4.6). Messages that were expunged elsewhere
+// and not yet told are answered for like the others.
+func (s *session) store(c *call, p *wire.Parser) error {
+	a := s.parseStore(p)
+	if err := p.End(); err != nil {
+		return err
+	}
+	seqs, err := s.resolve(a.set, c.uid)
+	if err != nil {
+		return err
+	}
+	if _, err := s.box.SetFlags(s.ctx, s.uidsOf(seqs), a.op, a.flags, mailbox.NoCondition); err != nil {
+		return err
+	}
+	// Keywords that are new to the mailbox have to be in FLAGS first.
+	if a.silent {
+		return nil
+	}
+	if !s.update(false) {
+		c.answered = true
+		return nil
+	}
+	for _, r := range seqs {
+		for seq := r.Low; seq <= r.High; seq++ {
+			s.putFlags(int(seq), c.uid || s.rev2)
+		}
+	}
+	return nil
+}

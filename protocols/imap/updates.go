@@ -1,0 +1,72 @@
+package imap
+
+import (
+	imap "github.com/emersion/go-imap/v2"
+)
+
+// update tells the client what has changed in the selected mailbox since it was
+// told last, its own changes of the set of messages included. It reports false when the mailbox
+// is gone: then the session has said BYE, since the UIDs of a mailbox of the same name
+// may come back with another meaning.
+func (s *session) update(allowExpunge bool) bool {
+	u := s.box.Sync(allowExpunge)
+	if u.Gone {
+		s.bye("mailbox deleted", "The selected mailbox has been deleted")
+		return false
+	}
+	for _, seq := range u.Expunged {
+		s.out.Raw("* ").Number(uint64(seq)).Raw(" EXPUNGE").CRLF()
+	}
+	if u.Exists >= 0 {
+		s.out.Raw("* ").Number(uint64(u.Exists)).Raw(" EXISTS").CRLF()
+	}
+	if !s.rev2 && (u.Exists >= 0 || u.Recent != s.recent) {
+		s.out.Raw("* ").Number(uint64(u.Recent)).Raw(" RECENT").CRLF()
+	}
+	s.recent = u.Recent
+	if u.NewKeywords {
+		s.putFlagLists()
+	}
+	for _, seq := range u.Flags {
+		s.putFlags(seq, s.rev2)
+	}
+	return true
+}
+
+// putFlagLists writes FLAGS and PERMANENTFLAGS.
+func (s *session) putFlagLists() {
+	all, permanent := s.box.Flags()
+	s.out.Raw("* FLAGS ")
+	s.putFlagList(all)
+	s.out.CRLF()
+	s.out.Raw("* OK [PERMANENTFLAGS ")
+	s.putFlagList(permanent)
+	s.out.Raw("] Flags that can be changed").CRLF()
+}
+
+func (s *session) putFlagList(flags []imap.Flag) {
+	s.out.Byte('(')
+	for i, f := range flags {
+		if i > 0 {
+			s.out.Byte(' ')
+		}
+		s.out.Raw(string(f))
+	}
+	s.out.Byte(')')
+}
+
+// putFlags writes a FETCH response with the flags of a message of the view.
+func (s *session) putFlags(seq int, withUID bool) {
+	st, ok := s.box.StateAt(seq)
+	if !ok {
+		return
+	}
+	s.out.Raw("* ").Number(uint64(seq)).Raw(" FETCH (")
+	if withUID {
+		s.out.Raw("UID ").Number(uint64(st.UID)).Byte(' ')
+	}
+	s.out.Raw("FLAGS (")
+	st.Recent = st.Recent && !s.rev2
+	s.out.Set(s.box.AppendFlags(s.out.Buf(), st))
+	s.out.Raw("))").CRLF()
+}
