@@ -35,7 +35,7 @@ var arrows = map[string][]string{
 	"queue": {"queue/envelope", "router", "router/address", "router/names",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"accounts/delivery": {"accounts", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
-		"router", "router/address", "router/names", "server/fault", "server/logs", "server/settings"},
+		"router", "router/address", "router/names", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 
 	// wires
 	"protocols/transcript":      {},
