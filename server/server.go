@@ -18,6 +18,7 @@ import (
 	"gatepost/protocols/imap"
 	"gatepost/protocols/pwd"
 	"gatepost/protocols/relay"
+	"gatepost/protocols/smtp"
 	"gatepost/queue"
 	"gatepost/router"
 	"gatepost/server/dataformat"
@@ -100,7 +101,8 @@ func New(c Config) (_ *Server, err error) {
 	s.main, s.logging = live[Settings](), live[LogSettings]()
 	s.routing = live[router.Settings]()
 	queueing, local, relaying := live[queue.Settings](), live[delivery.Settings](), live[relay.Settings]()
-	imapSet, pwdSet := live[imap.Settings](), live[pwd.Settings]()
+	smtpIn, imapSet, pwdSet := live[smtp.Settings](), live[imap.Settings](), live[pwd.Settings]()
+	mSMTP := newModule("SMTP", smtpIn, "SMTPI").listening(25, 587).secure(465)
 	mIMAP := newModule("IMAP", imapSet, "IMAP").listening(143).secure(993)
 	mPWD := newModule("PWD", pwdSet, "PWD").listening(106)
 	mRouter := newModule("Router", s.routing, "ROUTER")
@@ -109,7 +111,7 @@ func New(c Config) (_ *Server, err error) {
 	s.modules = []*module{
 		newModule("Main", s.main, "SYSTEM"), newModule("Logs", s.logging), mRouter,
 		newModule("Queue", queueing, "QUEUE", "ENQUEUER", "DEQUEUER"), mLocal, mSending,
-		mIMAP, mPWD,
+		mSMTP, mIMAP, mPWD,
 	}
 	if err = s.stockSettings(); err != nil {
 		return s, err
@@ -156,6 +158,7 @@ func New(c Config) (_ *Server, err error) {
 	}
 	encrypt := tlsConfig(s.cert.Load)
 	tlsNow := func() *tls.Config { return encrypt }
+	mSMTP.serve = smtp.New(smtpIn, s.queue, s.router, s.accounts, tlsNow, s.log).Serve
 	mIMAP.serve = imap.New(imapSet, s.accounts, s.router, tlsNow, s.log).Serve
 	if s.pwd, err = pwd.New(pwdSet, s.accounts, s.router, s, tlsNow, s.log); err != nil {
 		return s, err
