@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
@@ -25,8 +24,6 @@ type request struct {
 	err       error
 	done      chan struct{} // capacity 1
 }
-
-var requests = sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }}
 
 // maxBatch bounds how many requests share a commit, and so how long the first
 // of them waits.
@@ -57,7 +54,10 @@ func (sh *Shard) submit(ctx context.Context, fn func(Tx) error, committed func()
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(op, fault.Canceled, err)
 	}
-	r := requests.Get().(*request)
+	r, ok := sh.requests.Get().(*request)
+	if !ok {
+		r = &request{done: make(chan struct{}, 1)}
+	}
 	r.fn, r.committed, r.freeing, r.err = fn, committed, freeing, nil
 	sh.mu.Lock()
 	if sh.closed {
@@ -78,7 +78,7 @@ func (sh *Shard) submit(ctx context.Context, fn func(Tx) error, committed func()
 	}
 	err := r.err
 	r.fn, r.committed = nil, nil
-	requests.Put(r)
+	sh.requests.Put(r)
 	return err
 }
 

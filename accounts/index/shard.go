@@ -27,6 +27,10 @@ type Shard struct {
 	// grow makes room in the file; see grow.go.
 	grow func(f *os.File, from, to int64) error
 
+	// requests holds requests for their next use. They have channels, which must
+	// not leave the synctest bubble that a shard was opened in: so each shard has its own.
+	requests sync.Pool
+
 	// mu guards the queue. It is never held while the writer works.
 	mu      sync.Mutex
 	waiting []*request
