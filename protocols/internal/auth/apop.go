@@ -15,25 +15,32 @@ import (
 // of the greeting, with its angle brackets, and the password. It needs the
 // password itself. Errors as for Plain.
 func (a *Authenticator) APOP(ctx context.Context, p accounts.Peer, login, token, digest string) (*accounts.Account, error) {
+	acc, _, err := a.APOPMailbox(ctx, p, login, token, digest)
+	return acc, err
+}
+
+// APOPMailbox is APOP with the mailbox that the login name chose, as in
+// Exchange.
+func (a *Authenticator) APOPMailbox(ctx context.Context, p accounts.Peer, login, token, digest string) (*accounts.Account, string, error) {
 	const op = "auth.APOP"
 	who, err := a.resolve(ctx, p, login)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	password, ok, err := a.acc.PlainPassword(ctx, p, who.domain, who.name)
 	if err != nil && fault.KindOf(err).Temporary() {
-		return nil, err
+		return nil, "", err
 	}
 	sum := md5.Sum([]byte(token + password))
 	equal := subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum[:])), []byte(strings.ToLower(digest))) == 1
 	if !equal || !ok || err != nil || !who.known {
 		a.acc.LoginFailed(p, who.domain, who.name)
-		return nil, fault.New(op, fault.BadCredentials, "")
+		return nil, "", fault.New(op, fault.BadCredentials, "")
 	}
 	acc, err := a.acc.Account(ctx, who.domain, who.name)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	a.acc.LoginSucceeded(p, who.domain, who.name)
-	return acc, nil
+	return acc, who.mailbox, nil
 }

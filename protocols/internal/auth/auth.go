@@ -99,30 +99,37 @@ func (a *Authenticator) Mechanisms(p accounts.Peer, plainAllowed bool, state *tl
 // or mechanism. Errors: BadCredentials, whatever the reason, and temporary kinds
 // when nobody can say now. The caller has checked PlainAllowed.
 func (a *Authenticator) Plain(ctx context.Context, p accounts.Peer, login, password string) (*accounts.Account, error) {
+	acc, _, err := a.plain(ctx, p, login, password)
+	return acc, err
+}
+
+// plain is Plain with the mailbox that the login name chose.
+func (a *Authenticator) plain(ctx context.Context, p accounts.Peer, login, password string) (*accounts.Account, string, error) {
 	const op = "auth.Plain"
 	who, err := a.resolve(ctx, p, login)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	acc, err := a.acc.CheckPassword(ctx, p, who.domain, who.name, password)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if !who.known {
-		return nil, fault.New(op, fault.BadCredentials, "")
+		return nil, "", fault.New(op, fault.BadCredentials, "")
 	}
-	return acc, nil
+	return acc, who.mailbox, nil
 }
 
 // identity is where a login name leads.
 type identity struct {
 	domain, name string
-	known        bool // leads to an account; else domain and name are no one's
+	known        bool   // leads to an account; else domain and name are no one's
+	mailbox      string // chosen by the login name, see mailbox.go
 }
 
-// resolve finds the account of a login name. It fails only when the router
-// cannot tell.
-func (a *Authenticator) resolve(ctx context.Context, p accounts.Peer, login string) (identity, error) {
+// resolveAccount finds the account of a login name. It fails only when the
+// router cannot tell.
+func (a *Authenticator) resolveAccount(ctx context.Context, p accounts.Peer, login string) (identity, error) {
 	domain := a.acc.DomainForIP(p.LocalIP)
 	if domain == "" {
 		domain = a.acc.MainDomain()
@@ -140,7 +147,7 @@ func (a *Authenticator) resolve(ctx context.Context, p accounts.Peer, login stri
 	route, err := a.router.Route(ctx, names.Access, addr)
 	if err != nil {
 		if kind := fault.KindOf(err); kind.Temporary() && kind != fault.Disabled {
-			return nobody, fault.Wrap("auth.resolve", fault.Internal, err)
+			return nobody, fault.Wrap("auth.resolveAccount", fault.Internal, err)
 		}
 		return nobody, nil
 	}

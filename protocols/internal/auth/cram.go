@@ -57,7 +57,7 @@ func (e *cramExchange) Next(response []byte) ([]byte, bool, error) {
 		return nil, false, err
 	}
 	e.acc.LoginSucceeded(e.peer, who.domain, who.name)
-	e.account = acc
+	e.account, e.mailbox = acc, who.mailbox
 	return nil, true, nil
 }
 

@@ -23,6 +23,9 @@ type Exchange interface {
 	Next(response []byte) (challenge []byte, done bool, err error)
 	// Account is who logged in; nil before done.
 	Account() *accounts.Account
+	// Mailbox is the mailbox that a POP login chose by its name, as in
+	// mailbox#account@domain; empty otherwise.
+	Mailbox() string
 }
 
 // Start begins an exchange. mech is compared without case. host is our name,
@@ -60,10 +63,12 @@ type exchange struct {
 	ctx     context.Context // the session's; an exchange is a part of it
 	peer    accounts.Peer
 	account *accounts.Account
+	mailbox string
 	steps   int
 }
 
 func (e *exchange) Account() *accounts.Account { return e.account }
+func (e *exchange) Mailbox() string            { return e.mailbox }
 
 func malformed(op, text string) error { return fault.New(op, fault.Invalid, text) }
 
@@ -95,14 +100,14 @@ func (e *plainExchange) Next(response []byte) ([]byte, bool, error) {
 	if len(parts) != 3 || len(parts[1]) == 0 {
 		return nil, false, malformed(op, "malformed PLAIN response")
 	}
-	acc, err := e.Plain(e.ctx, e.peer, string(parts[1]), string(parts[2]))
+	acc, box, err := e.plain(e.ctx, e.peer, string(parts[1]), string(parts[2]))
 	if err != nil {
 		return nil, false, err
 	}
 	if err := e.actAs(string(parts[0]), acc); err != nil {
 		return nil, false, err
 	}
-	e.account = acc
+	e.account, e.mailbox = acc, box
 	return nil, true, nil
 }
 
@@ -124,10 +129,10 @@ func (e *loginExchange) Next(response []byte) ([]byte, bool, error) {
 		e.name, e.steps = string(response), 2
 		return []byte("Password:"), false, nil
 	}
-	acc, err := e.Plain(e.ctx, e.peer, e.name, string(response))
+	acc, box, err := e.plain(e.ctx, e.peer, e.name, string(response))
 	if err != nil {
 		return nil, false, err
 	}
-	e.account = acc
+	e.account, e.mailbox = acc, box
 	return nil, true, nil
 }

@@ -64,7 +64,7 @@ func (e *scramExchange) Next(response []byte) ([]byte, bool, error) {
 	if len(response) != 0 || e.steps > 3 || e.proved == nil {
 		return nil, false, malformed(op, "response after the end of the exchange")
 	}
-	e.account = e.proved
+	e.account, e.mailbox = e.proved, e.who.mailbox
 	return nil, true, nil
 }
 
