@@ -1,0 +1,33 @@
+package pop3
+
+import "strings"
+
+// capa lists what the session can do now (RFC 2449). A test keeps the lists of all states as
+// files.
+func (s *session) capa([]string) error {
+	s.say("+OK capabilities follow")
+	for _, c := range s.capabilities() {
+		s.say(c)
+	}
+	s.say(".")
+	return nil
+}
+
+func (s *session) capabilities() []string {
+	plain := s.auth.PlainAllowed(s.peer)
+	list := []string{"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER"}
+	if plain {
+		list = append(list, "USER")
+	}
+	list = append(list, "SASL "+strings.Join(s.auth.Mechanisms(s.peer, plain, s.tlsState), " "))
+	if s.canStartTLS() {
+		list = append(list, "STLS")
+	}
+	return append(list, "IMPLEMENTATION Gatepost")
+}
+
+// canStartTLS reports whether STLS makes sense: before the login only (RFC 2595
+// section 4).
+func (s *session) canStartTLS() bool {
+	return s.stls && !s.peer.TLS && s.drop == nil && s.tls() != nil
+}

@@ -1,0 +1,97 @@
+package pop3
+
+import (
+	"bytes"
+	"strings"
+
+	"gatepost/server/fault"
+)
+
+// A state of a session, as a bit.
+type state uint8
+
+const (
+	authorization state = 1 << iota
+	transaction
+
+	both = authorization | transaction
+)
+
+// A verb is one command of the protocol.
+type verb struct {
+	states state
+	args   int // most arguments; -1 for the rest of the line as it is
+	run    func(s *session, args []string) error
+}
+
+// verbs are all commands. A command that answers returns nil; an error is answered by the reply
+// table.
+var verbs = map[string]verb{
+	"CAPA": {both, 0, (*session).capa},
+	"NOOP": {transaction, 0, (*session).noop},
+	"QUIT": {both, 0, (*session).quit},
+
+	"STLS": {authorization, 0, (*session).startTLS},
+	"USER": {authorization, -1, (*session).userName},
+	"PASS": {authorization, -1, (*session).password},
+	"APOP": {authorization, -1, (*session).apop},
+	"AUTH": {authorization, 2, (*session).sasl},
+
+	"STAT": {transaction, 0, (*session).stat},
+	"LIST": {transaction, 1, (*session).list},
+	"UIDL": {transaction, 1, (*session).uidl},
+	"RETR": {transaction, 1, (*session).retrieve},
+	"TOP":  {transaction, 2, (*session).top},
+	"DELE": {transaction, 1, (*session).dele},
+	"RSET": {transaction, 0, (*session).rset},
+	"LAST": {transaction, 0, (*session).lastAccessed},
+}
+
+func (s *session) state() state {
+	if s.drop == nil {
+		return authorization
+	}
+	return transaction
+}
+
+// command carries out one line.
+func (s *session) command(line []byte) {
+	if bytes.IndexByte(line, 0) >= 0 {
+		s.refuse(fault.New("pop3", fault.Invalid, "NUL in a command"))
+		return
+	}
+	word, rest, _ := strings.Cut(string(line), " ")
+	word = strings.ToUpper(word)
+	v, ok := verbs[word]
+	if word != "PASS" && word != "USER" {
+		s.user = ""
+	}
+	if !ok {
+		s.refuse(fault.New("pop3", fault.Unsupported, ""))
+		return
+	}
+	var args []string
+	if v.args < 0 {
+		args = []string{rest}
+	} else if args = strings.Fields(rest); len(args) > v.args {
+		s.refuse(fault.Newf("pop3", fault.Invalid, "too many arguments for %s", word))
+		return
+	}
+	switch {
+	case v.states&s.state() != 0:
+	case s.drop == nil:
+		s.refuse(fault.New("pop3", fault.AuthRequired, ""))
+		return
+	default:
+		s.refuse(fault.Newf("pop3", fault.Invalid, "%s is not for a session that has logged in", word))
+		return
+	}
+	if err := v.run(s, args); err != nil && err != errGone {
+		s.refuse(err)
+	}
+}
+
+func (s *session) noop([]string) error {
+	s.say("+OK")
+	return nil
+}

@@ -1,0 +1,317 @@
+package pop3
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gatepost/accounts"
+	"gatepost/accounts/mailbox"
+	"gatepost/accounts/mailbox/mailboxtest"
+	"gatepost/router"
+	"gatepost/server/dataformat"
+	"gatepost/server/settings"
+)
+
+// A fixture is a server with two accounts in company.com: user1 with three messages in INBOX and
+// one in Archive, user2 with none. Both have the password "secret 1".
+type fixture struct {
+	t        testing.TB
+	accounts *accounts.Store
+	server   *Server
+	live     *settings.Live[Settings]
+	log      *syncBuffer
+	tls      *tls.Config
+	plug     *plug
+	stop     func()
+}
+
+// syncBuffer is a log that sessions and the test may use together.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+const (
+	dotted  = "From: a@example.com\r\nSubject: dots\r\n\r\nfirst line\r\n.dot\r\n..two\r\n.\r\nlast line\r\n"
+	empty   = "Subject: no body\r\n\r\n"
+	unended = "Subject: no line end\r\n\r\nabc"
+)
+
+// options change a fixture before it starts.
+type options struct {
+	password string // how it is stored
+	listener settings.Listener
+	config   func(*Settings)
+	noTLS    bool
+}
+
+func newFixture(t testing.TB, o options) *fixture {
+	t.Helper()
+	f := &fixture{t: t, log: &syncBuffer{}, tls: &tls.Config{Certificates: []tls.Certificate{certificate(t)}}}
+	log := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	var ids atomic.Uint64
+	acc, err := accounts.Open(t.TempDir(), accounts.Options{
+		MainDomain: "company.com", Shards: 1, NextID: func() uint64 { return ids.Add(1) }, Log: log,
+	})
+	must(t, err)
+	t.Cleanup(func() { must(t, acc.Close()) })
+	mailboxtest.CheckAtEnd(t, acc.Mail())
+	f.accounts = acc
+
+	rs := &router.Settings{}
+	must(t, settings.Load(rs, nil))
+	r, err := router.New(settings.NewLive(rs), acc, log)
+	must(t, err)
+	if o.password != "" {
+		must(t, acc.SetDomainSettings(t.Context(), "company.com", dataformat.Dict{}))
+		must(t, acc.SetAccountDefaults(t.Context(), "company.com", dataformat.Dict{"PasswordEncryption": dataformat.String(o.password)}))
+	}
+	for _, name := range []string{"user1", "user2"} {
+		must(t, acc.CreateAccount(t.Context(), "company.com", name, dataformat.Dict{"Password": dataformat.String("secret 1")}))
+	}
+	for _, m := range []string{dotted, empty, unended} {
+		f.put("INBOX", m)
+	}
+	_, err = f.mail().CreateMailbox(t.Context(), "Sorted", mailbox.CreateOptions{})
+	must(t, err)
+	f.put("Sorted", "Subject: sorted\r\n\r\nonly one\r\n")
+
+	cfg := &Settings{}
+	must(t, settings.Load(cfg, nil))
+	if o.config != nil {
+		o.config(cfg)
+	}
+	f.live = settings.NewLive(cfg)
+	f.server = New(f.live, acc, r, func() *tls.Config {
+		if o.noTLS {
+			return nil
+		}
+		return f.tls
+	}, log)
+	f.start(o.listener)
+	return f
+}
+
+// start serves until the test ends or stop is called.
+func (f *fixture) start(l settings.Listener) {
+	ctx, cancel := context.WithCancel(context.Background())
+	f.plug = newPlug()
+	done := make(chan error, 1)
+	go func() { done <- f.server.Serve(ctx, f.plug, l) }()
+	f.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			f.t.Error(err)
+		}
+		if n := f.server.count.Crashed(); n > 0 {
+			f.t.Errorf("%d sessions crashed:\n%s", n, f.log)
+		}
+	})
+	f.t.Cleanup(f.stop)
+}
+
+func (f *fixture) account() *accounts.Account {
+	f.t.Helper()
+	a, err := f.accounts.Account(f.t.Context(), "company.com", "user1")
+	must(f.t, err)
+	return a
+}
+
+func (f *fixture) mail() *mailbox.Account { return f.account().Mail() }
+
+func (f *fixture) put(box, text string) {
+	f.t.Helper()
+	_, err := f.mail().Append(f.t.Context(), box, mailbox.AppendMessage{Body: strings.NewReader(text)})
+	must(f.t, err)
+}
+
+// open opens user1's INBOX as an IMAP session would.
+func (f *fixture) open() *mailbox.Mailbox {
+	f.t.Helper()
+	box, err := f.mail().Open(f.t.Context(), "INBOX", false)
+	must(f.t, err)
+	return box
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A plug is a listener that hands out the server ends of pipes, so that sessions run in a
+// synctest bubble.
+type plug struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newPlug() *plug { return &plug{conns: make(chan net.Conn), closed: make(chan struct{})} }
+
+func (p *plug) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *plug) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *plug) Addr() net.Addr { return &net.TCPAddr{} }
+
+// An addressed connection has the addresses of TCP.
+type addressed struct {
+	net.Conn
+	remote, local net.Addr
+}
+
+func (a addressed) RemoteAddr() net.Addr { return a.remote }
+func (a addressed) LocalAddr() net.Addr  { return a.local }
+
+// dialFrom connects from an address.
+func (f *fixture) dialFrom(ip string) func() (net.Conn, error) {
+	return func() (net.Conn, error) {
+		client, server := net.Pipe()
+		a := addressed{server, &net.TCPAddr{IP: net.ParseIP(ip), Port: 40000}, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 110}}
+		select {
+		case f.plug.conns <- a:
+			return client, nil
+		case <-f.plug.closed:
+			return nil, errors.New("the listener is closed")
+		}
+	}
+}
+
+const (
+	loopback = "127.0.0.1"
+	remote   = "198.51.100.7"
+)
+
+var (
+	certOnce sync.Once
+	cert     tls.Certificate
+)
+
+func certificate(t testing.TB) tls.Certificate {
+	certOnce.Do(func() {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		must(t, err)
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(100 * 365 * 24 * time.Hour)}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+		must(t, err)
+		cert = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	})
+	return cert
+}
+
+// A client is a connection for tests that need more than a transcript.
+type client struct {
+	t testing.TB
+	net.Conn
+	buf []byte
+}
+
+func (f *fixture) connect(ip string) *client {
+	f.t.Helper()
+	c, err := f.dialFrom(ip)()
+	must(f.t, err)
+	f.t.Cleanup(func() { c.Close() })
+	return &client{t: f.t, Conn: c}
+}
+
+// login connects and logs user1 in.
+func (f *fixture) login() *client {
+	c := f.connect(loopback)
+	c.want("+OK")
+	c.ask("USER user1", "+OK")
+	c.ask("PASS secret 1", "+OK")
+	return c
+}
+
+// line reads a line without its end.
+func (c *client) line() string {
+	c.t.Helper()
+	must(c.t, c.SetReadDeadline(time.Now().Add(time.Hour)))
+	for {
+		if i := bytes.IndexByte(c.buf, '\n'); i >= 0 {
+			l := string(c.buf[:i])
+			c.buf = c.buf[i+1:]
+			return strings.TrimSuffix(l, "\r")
+		}
+		piece := make([]byte, 4096)
+		n, err := c.Read(piece)
+		c.buf = append(c.buf, piece[:n]...)
+		if err != nil {
+			c.t.Fatalf("read: %v after %q", err, c.buf)
+		}
+	}
+}
+
+// want reads a line that begins so.
+func (c *client) want(prefix string) string {
+	c.t.Helper()
+	l := c.line()
+	if !strings.HasPrefix(l, prefix) {
+		c.t.Fatalf("%q, want %q", l, prefix)
+	}
+	return l
+}
+
+func (c *client) send(text string) {
+	c.t.Helper()
+	_, err := io.WriteString(c, text+"\r\n")
+	must(c.t, err)
+}
+
+func (c *client) ask(command, prefix string) string {
+	c.t.Helper()
+	c.send(command)
+	return c.want(prefix)
+}
+
+// lines reads a multi-line response and undoes the dots.
+func (c *client) lines() []string {
+	c.t.Helper()
+	var all []string
+	for {
+		l := c.line()
+		if l == "." {
+			return all
+		}
+		all = append(all, strings.TrimPrefix(l, "."))
+	}
+}

@@ -1,0 +1,168 @@
+package pop3
+
+import (
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"strconv"
+	"strings"
+
+	"gatepost/accounts"
+	"gatepost/protocols/internal/auth"
+	"gatepost/protocols/internal/listen"
+	"gatepost/server/fault"
+)
+
+// startTLS is STLS (RFC 2595 section 4). What the client has sent behind the
+// command was not protected and might be somebody else's: it ends the session.
+func (s *session) startTLS([]string) error {
+	switch config := s.tls(); {
+	case s.peer.TLS:
+		return fault.New("pop3.STLS", fault.Invalid, "TLS is active already")
+	case !s.canStartTLS():
+		return fault.New("pop3.STLS", fault.Unsupported, "")
+	case s.in.Buffered() > 0:
+		s.over = errors.New("commands behind STLS")
+		return fault.New("pop3.STLS", fault.Invalid, "commands behind STLS")
+	default:
+		s.say("+OK begin TLS")
+		if s.over = s.out.Flush(); s.over != nil {
+			return nil
+		}
+		t := tls.Server(s.conn, config)
+		if s.over = listen.Handshake(t); s.over == nil {
+			s.attach(t)
+		}
+		return nil
+	}
+}
+
+// userName is USER. It is refused where PASS would be, so that the password is
+// not sent.
+func (s *session) userName(args []string) error {
+	s.user = ""
+	name := strings.TrimSpace(args[0])
+	switch {
+	case !s.auth.PlainAllowed(s.peer):
+		return fault.New("pop3.USER", fault.TLSRequired, "")
+	case name == "":
+		return fault.New("pop3.USER", fault.Invalid, "a name is expected")
+	}
+	s.user = name
+	s.say("+OK password, please") // for any name: who exists is nobody's business
+	return nil
+}
+
+// password is PASS. Blanks belong to the password (RFC 1939 section 7).
+func (s *session) password(args []string) error {
+	user := s.user
+	s.user = ""
+	if user == "" {
+		return fault.New("pop3.PASS", fault.Invalid, "USER comes first")
+	}
+	x, err := s.auth.Start(s.ctx, auth.Plain, s.peer, s.tlsState, s.host)
+	if err != nil {
+		return err
+	}
+	if _, _, err := x.Next([]byte("\x00" + user + "\x00" + args[0])); err != nil {
+		return err
+	}
+	return s.loggedIn(x.Account(), x.Mailbox())
+}
+
+// apop is APOP (RFC 1939 section 7). The digest is the last word.
+func (s *session) apop(args []string) error {
+	if s.token == "" {
+		return fault.New("pop3.APOP", fault.Unsupported, "")
+	}
+	arg := strings.TrimSpace(args[0])
+	blank := strings.LastIndexByte(arg, ' ')
+	if blank < 0 {
+		return fault.New("pop3.APOP", fault.Invalid, "a name and a digest are expected")
+	}
+	acc, box, err := s.auth.APOPMailbox(s.ctx, s.peer, strings.TrimSpace(arg[:blank]), s.token, arg[blank+1:])
+	if err != nil {
+		return err
+	}
+	return s.loggedIn(acc, box)
+}
+
+// loggedIn opens the mailbox of somebody who has proved to be the account's owner.
+func (s *session) loggedIn(acc *accounts.Account, box string) error {
+	if err := s.open(acc, box); err != nil {
+		return err
+	}
+	b := append([]byte(nil), "+OK "...)
+	b = strconv.AppendInt(b, int64(s.drop.left), 10)
+	b = append(b, " messages, "...)
+	b = strconv.AppendInt(b, s.drop.octets, 10)
+	s.say(string(append(b, " octets"...)))
+	return nil
+}
+
+// sasl is AUTH (RFC 5034). Without arguments it lists the mechanisms, as servers did
+// before there was CAPA.
+func (s *session) sasl(args []string) error {
+	if len(args) == 0 {
+		s.say("+OK mechanisms follow")
+		for _, m := range s.auth.Mechanisms(s.peer, s.auth.PlainAllowed(s.peer), s.tlsState) {
+			s.say(m)
+		}
+		s.say(".")
+		return nil
+	}
+	x, err := s.auth.Start(s.ctx, args[0], s.peer, s.tlsState, s.host)
+	if err != nil {
+		return err
+	}
+	var response []byte
+	if len(args) == 2 {
+		if response, err = initialResponse(args[1]); err != nil {
+			return err
+		}
+	}
+	for {
+		challenge, done, err := x.Next(response)
+		switch {
+		case err != nil:
+			return err
+		case done:
+			return s.loggedIn(x.Account(), x.Mailbox())
+		}
+		if response, err = s.challenge(challenge); err != nil {
+			return err
+		}
+	}
+}
+
+// initialResponse decodes the response in the command; "=" is an empty one.
+func initialResponse(arg string) ([]byte, error) {
+	if arg == "=" {
+		return []byte{}, nil
+	}
+	return decode(arg)
+}
+
+// challenge sends a challenge and reads the response; "*" gives up (RFC 5034
+// section 4).
+func (s *session) challenge(text []byte) ([]byte, error) {
+	s.say("+ " + base64.StdEncoding.EncodeToString(text))
+	line, err := s.readLine(auth.MaxResponse)
+	switch {
+	case errors.Is(err, errTooLong):
+		return nil, fault.New("pop3.AUTH", fault.Invalid, "response too long")
+	case err != nil:
+		return nil, errGone
+	case string(line) == "*":
+		return nil, fault.New("pop3.AUTH", fault.Invalid, "authentication canceled")
+	}
+	return decode(string(line))
+}
+
+func decode(text string) ([]byte, error) {
+	b, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, fault.New("pop3.AUTH", fault.Invalid, "not base64")
+	}
+	return b, nil
+}

@@ -1,0 +1,282 @@
+package pop3
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"gatepost/accounts"
+	"gatepost/accounts/mailbox"
+	"gatepost/protocols/internal/auth"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+)
+
+// A session is one client. It belongs to its goroutine.
+type session struct {
+	*Server
+	ctx    context.Context // canceled when the server stops
+	log    *slog.Logger
+	peer   accounts.Peer
+	config *Settings // as it was when the session began
+	host   string
+	stls   bool // the listener allows STLS
+
+	conn     net.Conn
+	in       *bufio.Reader
+	out      *bufio.Writer
+	tlsState *tls.ConnectionState // nil outside TLS
+	line     []byte               // the command being read, if it is longer than in's buffer
+
+	token   string // the timestamp of the greeting; empty if APOP is not offered
+	user    string // what USER said, until PASS
+	errors  int    // refused commands
+	over    error  // why the session ends; errQuit after QUIT
+	account *accounts.Account
+	drop    *maildrop // nil before the login
+}
+
+const (
+	// A command has 255 octets at most (RFC 2449 section 4); passwords may be longer than
+	// that allows.
+	longestLine = 2000
+	// The rest of a longer line is skipped up to this length, then the session ends.
+	longestSkipped = 64 << 10
+	// So many refused commands end a session.
+	mostErrors = 20
+	// writeTimeout bounds the wait for a client that does not read.
+	writeTimeout = 5 * time.Minute
+	bufferSize   = 4 << 10
+)
+
+// attach makes c the session's connection.
+func (s *session) attach(c net.Conn) {
+	s.conn = c
+	s.in = bufio.NewReaderSize(c, bufferSize)
+	s.out = bufio.NewWriterSize(deadlineWriter{c}, bufferSize)
+	if t, ok := c.(*tls.Conn); ok {
+		state := t.ConnectionState()
+		s.tlsState, s.peer.TLS = &state, true
+	}
+}
+
+// A deadlineWriter gives the client writeTimeout for each piece.
+type deadlineWriter struct{ net.Conn }
+
+func (w deadlineWriter) Write(p []byte) (int, error) {
+	if err := w.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return 0, err
+	}
+	return w.Conn.Write(p)
+}
+
+var (
+	errQuit    = errors.New("QUIT")
+	errTooLong = errors.New("line too long")
+	// errGone says that the client went in the middle of a command.
+	errGone = errors.New("the client is gone")
+)
+
+// run greets and answers commands until the session is over.
+func (s *session) run() {
+	s.greet()
+	for s.over == nil {
+		line, err := s.readLine(longestLine)
+		switch {
+		case errors.Is(err, errTooLong):
+			s.refuse(fault.New("pop3", fault.Invalid, "line too long"))
+		case err == nil:
+			s.command(line)
+		}
+		if s.over == nil && s.errors >= mostErrors {
+			s.say("-ERR too many errors")
+			s.over = errors.New("too many errors")
+		}
+	}
+	if err := s.out.Flush(); err != nil && s.over == errQuit {
+		s.over = err
+	}
+	s.ended()
+}
+
+func (s *session) greet() {
+	greeting := "+OK " + s.host + " Gatepost POP3 server ready"
+	if s.accounts.Reversible() {
+		s.token = string(auth.Challenge(s.host))
+		greeting += " " + s.token
+	}
+	s.say(greeting)
+}
+
+// readLine returns the next line without its end. Before it waits for the client, it
+// sends what was answered so far: pipelined commands are answered together
+// (RFC 2449 section 6.6). An error other than errTooLong ends the session.
+func (s *session) readLine(longest int) ([]byte, error) {
+	line, err := s.receive(longest)
+	if err != nil && err != errTooLong {
+		s.over = err
+	}
+	return line, err
+}
+
+func (s *session) receive(longest int) ([]byte, error) {
+	if s.in.Buffered() == 0 {
+		if err := s.out.Flush(); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.conn.SetReadDeadline(time.Now().Add(s.config.IdleTimeout.Duration())); err != nil {
+		return nil, err
+	}
+	s.line = s.line[:0]
+	for n := 0; ; {
+		piece, err := s.in.ReadSlice('\n')
+		if err != nil && err != bufio.ErrBufferFull {
+			return nil, err
+		}
+		if n += len(piece); n > longestSkipped {
+			return nil, errors.New("line without end")
+		}
+		if n <= longest+2 {
+			s.line = append(s.line, piece...)
+		}
+		switch {
+		case err != nil:
+			continue
+		case n > longest+2:
+			return nil, errTooLong
+		}
+		return bytes.TrimSuffix(s.line[:len(s.line)-1], []byte("\r")), nil
+	}
+}
+
+// say answers one line. The error of a connection that is gone shows at the next
+// Flush.
+func (s *session) say(text string) {
+	s.out.WriteString(text)
+	s.out.WriteString("\r\n")
+}
+
+// refuse answers a failure and counts it.
+func (s *session) refuse(err error) {
+	s.errors++
+	s.say(reply(err))
+	level := logs.LevelLowLevel
+	switch fault.KindOf(err) {
+	case fault.Internal, fault.Corrupt, fault.NoSpace:
+		level = logs.LevelFailure
+	}
+	s.log.LogAttrs(s.ctx, level, "refused", slog.Any(logs.AttrError, err))
+}
+
+// ended logs how the session ended. A client that goes without QUIT, or says nothing for
+// too long, gets no answer (RFC 1939 section 3).
+func (s *session) ended() {
+	why := s.over.Error()
+	level := logs.LevelLowLevel
+	switch {
+	case s.over == errQuit:
+	case s.ctx.Err() != nil:
+		why = "the server stops"
+	case errors.Is(s.over, io.EOF):
+		why = "the client closed the connection"
+	case errors.Is(s.over, os.ErrDeadlineExceeded):
+		why = "timeout"
+	}
+	attrs := []slog.Attr{slog.String("reason", why)}
+	if s.account != nil {
+		attrs = append(attrs, slog.String(logs.AttrAccount, s.account.Address()))
+	}
+	if d := s.drop; d != nil {
+		attrs = append(attrs, slog.String("mailbox", d.name), slog.Int("retrieved", d.retrieved),
+			slog.Int64(logs.AttrSize, d.sent), slog.Int("deleted", d.removed))
+		if d.removed > 0 {
+			level = logs.LevelMajor // whoever misses mail asks who has removed it
+		}
+	}
+	s.log.LogAttrs(s.ctx, level, "session ended", attrs...)
+}
+
+// end gives back what the session holds.
+func (s *session) end() {
+	if s.drop == nil {
+		return
+	}
+	if bool(s.config.MarkSeen) {
+		if err := s.markSeen(); err != nil {
+			s.log.LogAttrs(s.ctx, logs.LevelFailure, "cannot mark messages as seen",
+				slog.String(logs.AttrAccount, s.account.Address()), slog.Any(logs.AttrError, err))
+		}
+	}
+	s.drop.close()
+}
+
+// open makes the mailbox of a login the session's.
+func (s *session) open(acc *accounts.Account, box string) error {
+	if box == "" {
+		box = "INBOX"
+	}
+	// A read-only view takes \Recent from nobody.
+	view, err := acc.Mail().Open(s.ctx, box, true)
+	if err != nil {
+		return err
+	}
+	s.account, s.drop = acc, newMaildrop(box, view)
+	return nil
+}
+
+// remove deletes the marked messages: the UPDATE state.
+func (s *session) remove() error {
+	uids := s.drop.marked()
+	if len(uids) == 0 {
+		return nil
+	}
+	box, err := s.reopen()
+	if err != nil {
+		return err
+	}
+	defer box.Close()
+	n, err := removeAll(s.ctx, box, uids)
+	s.drop.removed = n
+	return err
+}
+
+// reopen opens the session's mailbox for changes. One that was deleted and made again
+// is another.
+func (s *session) reopen() (*mailbox.Mailbox, error) {
+	box, err := s.account.Mail().Open(s.ctx, s.drop.name, false)
+	if err != nil {
+		return nil, err
+	}
+	if box.Info().UIDValidity != s.drop.validity {
+		box.Close()
+		return nil, fault.New("pop3.reopen", fault.NoMailbox, "the mailbox was replaced")
+	}
+	return box, nil
+}
+
+// markSeen marks what was retrieved.
+func (s *session) markSeen() error {
+	uids := s.drop.seen
+	if len(uids) == 0 {
+		return nil
+	}
+	// The session's context may have ended with the connection; what was read was read.
+	ctx := context.WithoutCancel(s.ctx)
+	box, err := s.account.Mail().Open(ctx, s.drop.name, false)
+	if err != nil {
+		return err
+	}
+	defer box.Close()
+	if box.Info().UIDValidity != s.drop.validity {
+		return nil
+	}
+	return setSeen(ctx, box, uids)
+}
