@@ -25,7 +25,7 @@ func (s *Settings) Validate() error {
 	case s.LogLevel < 0 || s.LogLevel > 5:
 		return errors.New("LogLevel: a number from 0 to 5 is expected")
 	case s.Channels < 0:
-		return errors.New("Channels: a number that is not negative is expected")
+		return errors.New("a number that is not negative is expected for Channels")
 	case s.IdleTimeout.Duration() < 10*time.Minute:
 		return errors.New("IdleTimeout: 10 minutes at least (RFC 1939 section 3)")
 	}

@@ -161,7 +161,7 @@ func (s step) server(op byte) (step, error) {
 	case '*':
 		s.action = skipLines
 		if s.text != "" {
-			err = fmt.Errorf("S* stands alone; what it stops at is the next S: line")
+			err = fmt.Errorf("an S* stands alone; what it stops at is the next S: line")
 		}
 	case '<':
 		s.action = expectFile
