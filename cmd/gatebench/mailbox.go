@@ -12,9 +12,9 @@ type opened struct {
 	load
 }
 
-// run measures a command that has to answer with at least one untagged line for each message,
-// if perMessage is set.
-func (o *opened) run(ctx context.Context, out *report, command string, perMessage bool) error {
+// run measures a command under a name. With perMessage it has to answer with at least one
+// untagged line for each message.
+func (o *opened) run(ctx context.Context, out *report, name, command string, perMessage bool) error {
 	return o.sessions(ctx, o.Conns, "SELECT INBOX", func(cs []*imapConn) error {
 		want := 0
 		if perMessage {
@@ -26,7 +26,7 @@ func (o *opened) run(ctx context.Context, out *report, command string, perMessag
 				return fmt.Errorf("%s has no messages: use fill first", o.user(0))
 			}
 		}
-		return measure(out, command, o.load, func(i, _ int) error {
+		return measure(out, name, o.load, func(i, _ int) error {
 			lines, err := cs[i].do(command, nil)
 			if err == nil && i == 0 && lines < want {
 				err = fmt.Errorf("%s: %d lines for %d messages", command, lines, want)
@@ -39,26 +39,26 @@ func (o *opened) run(ctx context.Context, out *report, command string, perMessag
 type fetchFlags struct{ opened }
 
 func (c *fetchFlags) Run(ctx context.Context, out *report) error {
-	return c.run(ctx, out, "FETCH 1:* (UID FLAGS)", true)
+	return c.run(ctx, out, "FETCH 1:* (UID FLAGS)", "FETCH 1:* (UID FLAGS)", true)
 }
 
 type fetchEnvelope struct{ opened }
 
 func (c *fetchEnvelope) Run(ctx context.Context, out *report) error {
-	return c.run(ctx, out, "FETCH 1:* (ENVELOPE RFC822.SIZE)", true)
+	return c.run(ctx, out, "FETCH 1:* (ENVELOPE RFC822.SIZE)", "FETCH 1:* (ENVELOPE RFC822.SIZE)", true)
 }
 
 type fetchList struct{ opened }
 
 func (c *fetchList) Run(ctx context.Context, out *report) error {
-	return c.run(ctx, out, "UID FETCH 1:* (UID RFC822.SIZE FLAGS BODY.PEEK[HEADER.FIELDS (From To Cc Bcc Subject Date "+
+	return c.run(ctx, out, "FETCH of the header list", "UID FETCH 1:* (UID RFC822.SIZE FLAGS BODY.PEEK[HEADER.FIELDS (From To Cc Bcc Subject Date "+
 		"Message-ID Priority X-Priority References Newsgroups In-Reply-To Content-Type Reply-To Received)])", true)
 }
 
 type fetchBody struct{ opened }
 
 func (c *fetchBody) Run(ctx context.Context, out *report) error {
-	return c.run(ctx, out, "FETCH 1:* (BODY.PEEK[])", true)
+	return c.run(ctx, out, "FETCH 1:* (BODY.PEEK[])", "FETCH 1:* (BODY.PEEK[])", true)
 }
 
 type searchCommand struct {
@@ -67,19 +67,19 @@ type searchCommand struct {
 }
 
 func (c *searchCommand) Run(ctx context.Context, out *report) error {
-	return c.run(ctx, out, "SEARCH "+c.Key, false)
+	return c.run(ctx, out, "SEARCH "+c.Key, "SEARCH "+c.Key, false)
 }
 
 type selectCommand struct{ opened }
 
 func (c *selectCommand) Run(ctx context.Context, out *report) error {
-	return c.run(ctx, out, "SELECT INBOX", false)
+	return c.run(ctx, out, "SELECT INBOX", "SELECT INBOX", false)
 }
 
 type noopCommand struct{ opened }
 
 func (c *noopCommand) Run(ctx context.Context, out *report) error {
-	return c.run(ctx, out, "NOOP", false)
+	return c.run(ctx, out, "NOOP", "NOOP", false)
 }
 
 type storeCommand struct{ opened }
