@@ -16,6 +16,7 @@ import (
 	"gatepost/accounts"
 	"gatepost/accounts/delivery"
 	"gatepost/protocols/imap"
+	"gatepost/protocols/pop3"
 	"gatepost/protocols/pwd"
 	"gatepost/protocols/relay"
 	"gatepost/protocols/smtp"
@@ -101,9 +102,10 @@ func New(c Config) (_ *Server, err error) {
 	s.main, s.logging = live[Settings](), live[LogSettings]()
 	s.routing = live[router.Settings]()
 	queueing, local, relaying := live[queue.Settings](), live[delivery.Settings](), live[relay.Settings]()
-	smtpIn, imapSet, pwdSet := live[smtp.Settings](), live[imap.Settings](), live[pwd.Settings]()
+	smtpIn, imapSet, popSet, pwdSet := live[smtp.Settings](), live[imap.Settings](), live[pop3.Settings](), live[pwd.Settings]()
 	mSMTP := newModule("SMTP", smtpIn, "SMTPI").listening(25, 587).secure(465)
 	mIMAP := newModule("IMAP", imapSet, "IMAP").listening(143).secure(993)
+	mPOP := newModule("POP", popSet, "POP").listening(110).secure(995)
 	mPWD := newModule("PWD", pwdSet, "PWD").listening(106)
 	mRouter := newModule("Router", s.routing, "ROUTER")
 	mLocal := newModule("LOCAL", local, "LOCAL")
@@ -111,7 +113,7 @@ func New(c Config) (_ *Server, err error) {
 	s.modules = []*module{
 		newModule("Main", s.main, "SYSTEM"), newModule("Logs", s.logging), mRouter,
 		newModule("Queue", queueing, "QUEUE", "ENQUEUER", "DEQUEUER"), mLocal, mSending,
-		mSMTP, mIMAP, mPWD,
+		mSMTP, mIMAP, mPOP, mPWD,
 	}
 	if err = s.stockSettings(); err != nil {
 		return s, err
@@ -160,6 +162,7 @@ func New(c Config) (_ *Server, err error) {
 	tlsNow := func() *tls.Config { return encrypt }
 	mSMTP.serve = smtp.New(smtpIn, s.queue, s.router, s.accounts, tlsNow, s.log).Serve
 	mIMAP.serve = imap.New(imapSet, s.accounts, s.router, tlsNow, s.log).Serve
+	mPOP.serve = pop3.New(popSet, s.accounts, s.router, tlsNow, s.log).Serve
 	if s.pwd, err = pwd.New(pwdSet, s.accounts, s.router, s, tlsNow, s.log); err != nil {
 		return s, err
 	}

@@ -333,7 +333,6 @@ func TestSettingsAreDeclaredRight(t *testing.T) {
 		t.Error(err)
 	}
 	for _, change := range []func(*Settings){
-		func(s *Settings) { s.LogLevel = 6 },
 		func(s *Settings) { s.Channels = -1 },
 		func(s *Settings) { s.IdleTimeout = settings.Period(9 * time.Minute) },
 	} {

@@ -7,23 +7,20 @@ import (
 	"gatepost/server/settings"
 )
 
-// Settings are what an administrator can change of the POP module.
+// Settings are what an administrator can change of the POP module. Listeners and
+// the log level are settings of every module, see package server.
 type Settings struct {
 	settings.Kept
-	Listener settings.Listeners `key:"Listener" default:"({Port=110;},{Port=995;TLS=implicit;})" help:"addresses and ports to accept connections on" since:"0.1"`
 	// Channels bounds the sessions of all listeners together.
 	Channels int           `key:"Channels" default:"2000" help:"sessions at a time; 0 for no limit" since:"0.1"`
 	MarkSeen settings.Flag `key:"MarkSeen" default:"NO" level:"advanced" help:"messages that were retrieved are marked as seen for other protocols" since:"0.1"`
 	// IdleTimeout is the autologout timer of RFC 1939 section 3.
 	IdleTimeout settings.Period `key:"IdleTimeout" default:"10m" level:"expert" help:"time between commands after which a session is ended without removing anything; 10m at least" since:"0.1"`
-	LogLevel    int             `key:"LogLevel" default:"3" level:"advanced" help:"last level of log records that is written, 0 to 5" since:"0.1"`
 }
 
 // Validate checks the values that a type alone does not bound.
 func (s *Settings) Validate() error {
 	switch {
-	case s.LogLevel < 0 || s.LogLevel > 5:
-		return errors.New("LogLevel: a number from 0 to 5 is expected")
 	case s.Channels < 0:
 		return errors.New("a number that is not negative is expected for Channels")
 	case s.IdleTimeout.Duration() < 10*time.Minute:
