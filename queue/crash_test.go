@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -180,13 +181,14 @@ func life(t *testing.T, stopAt int, forget bool) int {
 			return f
 		})
 		b.local.dedupe()
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		b.remote.setDecide(func(it *Item, rcpt int) envelope.Status {
 			switch it.Envelope.Recipients[rcpt].Address.Local {
 			case "no":
 				return refused("no such user")
 			case "later":
-				if down {
+				if down.Load() {
 					return deferred("later")
 				}
 			}
@@ -206,7 +208,7 @@ func life(t *testing.T, stopAt int, forget bool) int {
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		send("four", "ann@company.com")
-		down = false
+		down.Store(false)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		b.stop()
@@ -300,24 +302,24 @@ func TestFullDiskIsNoSpaceAndLeavesNothing(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := open(t, t.TempDir())
-				full := false
+				var full atomic.Bool
 				b.reopen(func(d disk) disk {
 					return &frail{disk: d, dir: filepath.Join(b.dir, "Queue"), unsaved: map[string]bool{}, fail: func(s string) error {
-						if full && s == step {
+						if full.Load() && s == step {
 							return &os.PathError{Op: s, Path: "x", Err: syscall.ENOSPC}
 						}
 						return nil
 					}}
 				})
 				b.run()
-				full = true
+				full.Store(true)
 				if _, err := b.submit(b.env("joe@company.com", "ann@company.com"), testMessage); !fault.Is(err, fault.NoSpace) {
 					t.Errorf("%v, want no space", err)
 				}
 				if f := b.files(); f != "" {
 					t.Errorf("left: %s", f)
 				}
-				full = false
+				full.Store(false)
 				b.mustSubmit(b.env("joe@company.com", "ann@company.com"), testMessage)
 				synctest.Wait()
 				b.halt()
@@ -334,17 +336,17 @@ func TestFullDiskIsNoSpaceAndLeavesNothing(t *testing.T) {
 func TestReportWaitsForSpace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, t.TempDir())
-		full := false
+		var full atomic.Bool
 		b.reopen(func(d disk) disk {
 			return &frail{disk: d, dir: filepath.Join(b.dir, "Queue"), unsaved: map[string]bool{}, fail: func(s string) error {
-				if full && s == "write" {
+				if full.Load() && s == "write" {
 					return syscall.ENOSPC
 				}
 				return nil
 			}}
 		})
 		b.remote.decide = func(*Item, int) envelope.Status {
-			full = true
+			full.Store(true)
 			return refused("no such user")
 		}
 		b.run()
@@ -354,7 +356,7 @@ func TestReportWaitsForSpace(t *testing.T) {
 		if f := b.files(); f != id.String()+".msg" {
 			t.Errorf("while the disk is full: %s", f)
 		}
-		full = false
+		full.Store(false)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		b.halt()
@@ -370,10 +372,11 @@ func TestReportWaitsForSpace(t *testing.T) {
 func TestRemovalIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, t.TempDir())
-		broken := true
+		var broken atomic.Bool
+		broken.Store(true)
 		b.reopen(func(d disk) disk {
 			return &frail{disk: d, dir: filepath.Join(b.dir, "Queue"), unsaved: map[string]bool{}, fail: func(s string) error {
-				if broken && s == "remove" {
+				if broken.Load() && s == "remove" {
 					return syscall.EIO
 				}
 				return nil
@@ -382,7 +385,7 @@ func TestRemovalIsTriedAgain(t *testing.T) {
 		b.run()
 		b.mustSubmit(b.env("joe@company.com", "ann@company.com"), testMessage)
 		time.Sleep(time.Minute)
-		broken = false
+		broken.Store(false)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		b.halt()
