@@ -1,0 +1,574 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/accounts"
+	"gatepost/accounts/mailbox"
+	"gatepost/accounts/mailbox/mailboxtest"
+	"gatepost/queue"
+	"gatepost/queue/envelope"
+	"gatepost/router"
+	"gatepost/router/address"
+	"gatepost/server/dataformat"
+	"gatepost/server/settings"
+)
+
+// office is a server without wires: accounts, router, queue and LOCAL.
+type office struct {
+	t     testing.TB
+	acc   *accounts.Store
+	q     *queue.Queue
+	local *Transport
+	set   *settings.Live[Settings]
+	stop  func()
+}
+
+func load[T any](t testing.TB, d dataformat.Dict) *settings.Live[T] {
+	t.Helper()
+	v := new(T)
+	if err := settings.Load(v, d); err != nil {
+		t.Fatal(err)
+	}
+	return settings.NewLive(v)
+}
+
+func newOffice(t testing.TB, dir string) *office {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	queueDir := filepath.Join(dir, "Queue")
+	counter, err := queue.OpenCounter(filepath.Join(dir, "counter"), queueDir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &office{t: t, set: load[Settings](t, nil)}
+	if o.acc, err = accounts.Open(dir, accounts.Options{Log: log, MainDomain: "company.com",
+		NextID: func() uint64 { return uint64(counter.NextID()) }}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := router.New(load[router.Settings](t, nil), o.acc, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.q, err = queue.Open(queueDir, queue.Options{Settings: load[queue.Settings](t, nil), Router: r, Counter: counter,
+		MainDomain: o.acc.MainDomain, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.local = New(o.acc, o.q, o.set, log)
+	o.q.Handle(router.LOCAL, o.local)
+	o.q.OnFinish(o.local.Sync, o.local.Forget)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		o.q.Run(ctx)
+	}()
+	o.stop = sync.OnceFunc(func() {
+		cancel()
+		<-done
+	})
+	t.Cleanup(func() {
+		o.stop()
+		mailboxtest.Check(t, o.acc.Mail())
+		if err := o.acc.Close(); err != nil {
+			t.Error(err)
+		}
+		o.q.Close()
+		counter.Close()
+	})
+	return o
+}
+
+func (o *office) account(name string, set dataformat.Dict) {
+	o.t.Helper()
+	if err := o.acc.CreateAccount(context.Background(), "company.com", name, set); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+func (o *office) box(account, name string) []string {
+	o.t.Helper()
+	acc, err := o.acc.Account(context.Background(), "company.com", account)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	m, err := acc.Mail().Open(context.Background(), name, true)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer m.Close()
+	var out []string
+	for _, uid := range m.UIDs() {
+		body, err := m.OpenBody(uid)
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		text, err := io.ReadAll(io.NewSectionReader(body, 0, body.Size()))
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		body.Close()
+		out = append(out, string(text))
+	}
+	return out
+}
+
+func (o *office) addr(s string) address.Address {
+	a, err := address.Parse(s)
+	if err != nil {
+		o.t.Fatalf("%q: %v", s, err)
+	}
+	return a
+}
+
+func (o *office) send(from, text string, to ...string) envelope.QueueID {
+	o.t.Helper()
+	env := &envelope.Envelope{Source: envelope.Source{Tag: "SMTP", Account: "joe@company.com", Trusted: true}}
+	if from != "" {
+		env.ReturnPath = o.addr(from)
+	}
+	for _, r := range to {
+		env.Recipients = append(env.Recipients, envelope.Recipient{Address: o.addr(r), Notify: envelope.NotifyDefault})
+	}
+	id, err := o.submit(env, text)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return id
+}
+
+func (o *office) submit(env *envelope.Envelope, text string) (envelope.QueueID, error) {
+	s, err := o.q.Begin(context.Background(), env)
+	if err != nil {
+		return 0, err
+	}
+	defer s.Abort()
+	if _, err := io.WriteString(s, text); err != nil {
+		return 0, err
+	}
+	return s.ID(), s.Commit(context.Background())
+}
+
+// settled waits until nothing is active: every message is delivered or delayed.
+// Deliveries end by themselves, so this cannot wait for ever.
+func (o *office) settled() {
+	o.t.Helper()
+	for {
+		busy := false
+		if err := o.q.List(context.Background(), func(e queue.Entry) bool {
+			busy = busy || e.NextTry.IsZero()
+			return true
+		}); err != nil {
+			o.t.Fatal(err)
+		}
+		if !busy {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+// reports waits until an account has n messages and returns them: reports come
+// after the recipients that they are about have left the queue.
+func (o *office) reports(account string, n int) []string {
+	o.t.Helper()
+	for {
+		o.settled()
+		if got := o.box(account, "INBOX"); len(got) >= n {
+			return got
+		}
+		runtime.Gosched()
+	}
+}
+
+func (o *office) list() string {
+	var b strings.Builder
+	o.q.List(context.Background(), func(e queue.Entry) bool {
+		fmt.Fprintf(&b, "%s %s(%s) %s\n", e.Recipient, e.Module, e.Queue, e.LastError)
+		return true
+	})
+	return b.String()
+}
+
+const text = "From: x@far.org\r\nSubject: hello\r\n\r\nbody\r\n"
+
+func equal(t *testing.T, what string, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: got %q\nwant %q", what, got, want)
+	}
+}
+
+func TestMessageGetsItsTraceFields(t *testing.T) {
+	o := newOffice(t, t.TempDir())
+	o.account("ann", nil)
+	o.send("joe@far.org", text, "Ann@Company.COM")
+	o.settled()
+	equal(t, "INBOX", o.box("ann", "INBOX"),
+		"Return-Path: <joe@far.org>\r\nX-Real-To: <Ann@company.com>\r\nDelivered-To: ann@company.com\r\n"+text)
+}
+
+func TestNullReturnPathIsShown(t *testing.T) {
+	o := newOffice(t, t.TempDir())
+	o.account("ann", nil)
+	o.send("", text, "ann@company.com")
+	o.settled()
+	if got := o.box("ann", "INBOX"); len(got) != 1 || !strings.HasPrefix(got[0], "Return-Path: <>\r\n") {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestSeveralNamesOfOneAccountGetOneCopy(t *testing.T) {
+	o := newOffice(t, t.TempDir())
+	o.account("ann", nil)
+	if err := o.acc.SetAccountAliases(context.Background(), "company.com", "ann", []string{"anna"}); err != nil {
+		t.Fatal(err)
+	}
+	o.send("joe@far.org", text, "ann@company.com", "anna@company.com", "ann+news@company.com")
+	o.settled()
+	got := o.box("ann", "INBOX")
+	if len(got) != 1 || strings.Count(got[0], "X-Real-To: ") != 3 || strings.Count(got[0], "Delivered-To: ") != 1 {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestDirectMailboxAddressing(t *testing.T) {
+	o := newOffice(t, t.TempDir())
+	o.account("ann", nil)
+	acc, err := o.acc.Account(context.Background(), "company.com", "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := acc.Mail().CreateMailbox(context.Background(), "Lists/Go", mailbox.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	o.send("joe@far.org", text, "Lists/Go#ann@company.com", "ann@company.com", "missing#ann@company.com")
+	o.settled()
+	if n := len(o.box("ann", "Lists/Go")); n != 1 {
+		t.Errorf("%d in Lists/Go", n)
+	}
+	if n := len(o.box("ann", "INBOX")); n != 2 { // its own, and that of the mailbox that is not there
+		t.Errorf("%d in INBOX", n)
+	}
+	o.set.Set(load[Settings](t, dataformat.Dict{"DirectMailboxAddressing": dataformat.String("NO")}).Get())
+	o.send("joe@far.org", text, "Lists/Go#ann@company.com")
+	o.settled()
+	if n := len(o.box("ann", "Lists/Go")); n != 1 {
+		t.Errorf("%d in Lists/Go although it may not be addressed", n)
+	}
+}
+
+func TestLoopIsFound(t *testing.T) {
+	o := newOffice(t, t.TempDir())
+	o.account("ann", nil)
+	o.account("joe", nil)
+	o.send("joe@company.com", "Received: x\r\ndelivered-to: <ANN@company.com>\r\n"+text, "ann@company.com")
+	o.settled()
+	equal(t, "INBOX", o.box("ann", "INBOX"))
+	if got := o.reports("joe", 1); len(got) != 1 || !strings.Contains(got[0], "mail loop") || !strings.Contains(got[0], "Status: 5.4.6") {
+		t.Errorf("report %q", got)
+	}
+	o.send("joe@company.com", text+"Delivered-To: ann@company.com\r\n", "ann@company.com") // in the body
+	o.settled()
+	if n := len(o.box("ann", "INBOX")); n != 1 {
+		t.Errorf("%d messages", n)
+	}
+}
+
+func TestFullAccountWaitsAndFreedSpaceWakesIt(t *testing.T) {
+	o := newOffice(t, t.TempDir())
+	o.account("ann", dataformat.Dict{"MaxAccountSize": dataformat.String("1K")})
+	o.account("joe", nil)
+	half := text + strings.Repeat("x", 700) + "\r\n"
+	o.send("joe@company.com", half, "ann@company.com")
+	o.settled()
+	o.send("joe@company.com", half, "ann@company.com")
+	o.settled()
+	if got := o.list(); got != "ann@company.com LOCAL(ann@company.com) account is full (quota exceeded)\n" {
+		t.Errorf("list %q", got)
+	}
+	info, _ := o.q.Info(router.LOCAL, "ann@company.com")
+	if wait := time.Until(info.DelayedTill); wait < 29*time.Minute || wait > 30*time.Minute {
+		t.Errorf("delayed for %v", wait)
+	}
+	acc, err := o.acc.Account(context.Background(), "company.com", "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := acc.Mail().Open(context.Background(), "INBOX", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if _, err := m.SetFlags(context.Background(), m.UIDs(), mailbox.Add, []imap.Flag{imap.FlagDeleted}, mailbox.NoCondition); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Expunge(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	o.q.Wake(router.LOCAL, "ann@company.com")
+	o.settled()
+	if got := o.list(); got != "" {
+		t.Errorf("after there is space: %q", got)
+	}
+	if n := len(o.box("ann", "INBOX")); n != 1 {
+		t.Errorf("%d messages", n)
+	}
+}
+
+func TestSuspendMessageLetsSmallerOnesThrough(t *testing.T) {
+	o := newOffice(t, t.TempDir())
+	o.set.Set(load[Settings](t, dataformat.Dict{"Suspend": dataformat.String("Message")}).Get())
+	o.account("ann", dataformat.Dict{"MaxAccountSize": dataformat.String("2K")})
+	o.send("joe@far.org", text+strings.Repeat("x", 1500)+"\r\n", "ann@company.com")
+	o.settled()
+	o.send("joe@far.org", text+strings.Repeat("x", 1500)+"\r\n", "ann@company.com")
+	o.settled()
+	o.send("joe@far.org", text, "ann@company.com")
+	o.settled()
+	if n := len(o.box("ann", "INBOX")); n != 2 {
+		t.Errorf("%d messages; waiting %q", n, o.list())
+	}
+}
+
+func TestMessagesThatNeverFitFail(t *testing.T) {
+	o := newOffice(t, t.TempDir())
+	o.account("ann", dataformat.Dict{"MaxAccountSize": dataformat.String("1K")})
+	o.account("bob", dataformat.Dict{"MaxMessageSize": dataformat.String("1K")})
+	o.account("joe", nil)
+	o.send("joe@company.com", text+strings.Repeat("x", 2000)+"\r\n", "ann@company.com", "bob@company.com")
+	o.settled()
+	if got := o.list(); got != "" {
+		t.Errorf("waiting: %q", got)
+	}
+	all := strings.Join(o.reports("joe", 1), "")
+	for _, want := range []string{
+		"Failed to deliver to '<ann@company.com>'\r\nLOCAL module(account ann) reports:\r\n account is full (quota exceeded)\r\n",
+		"Failed to deliver to '<bob@company.com>'\r\nLOCAL module(account bob) reports:\r\n message is too large for the account\r\n",
+	} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no %q in\n%s", want, all)
+		}
+	}
+}
+
+func TestMailServiceOffWaits(t *testing.T) {
+	o := newOffice(t, t.TempDir())
+	o.account("ann", dataformat.Dict{"AccessModes": dataformat.Array{dataformat.String("IMAP"), dataformat.String("POP")}})
+	o.send("joe@far.org", text, "ann@company.com")
+	o.settled()
+	if got := o.list(); got != "ann@company.com LOCAL(ann@company.com) mail receiving disabled\n" {
+		t.Errorf("list %q", got)
+	}
+}
+
+func TestFlowLimitSuspendsTheQueue(t *testing.T) {
+	o := newOffice(t, t.TempDir())
+	o.account("ann", dataformat.Dict{"MailInpFlow": dataformat.Array{dataformat.String("3"), dataformat.String("1h")}})
+	for range 5 {
+		o.send("joe@far.org", text, "ann@company.com")
+	}
+	o.settled()
+	if n := len(o.box("ann", "INBOX")); n != 3 {
+		t.Errorf("%d messages", n)
+	}
+	if got := o.list(); strings.Count(got, "too many messages") != 2 {
+		t.Errorf("list %q", got)
+	}
+	info, _ := o.q.Info(router.LOCAL, "ann@company.com")
+	if wait := time.Until(info.DelayedTill); wait < 59*time.Minute || wait > time.Hour {
+		t.Errorf("delayed for %v", wait)
+	}
+}
+
+func TestAccountDeletedMeanwhileFails(t *testing.T) {
+	o := newOffice(t, t.TempDir())
+	o.account("joe", nil)
+	o.account("ann", dataformat.Dict{"AccessModes": dataformat.String("None")})
+	o.send("joe@company.com", text, "ann@company.com")
+	o.settled()
+	if err := o.acc.DeleteAccount(context.Background(), "company.com", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	o.q.Wake(router.LOCAL, "ann@company.com")
+	o.settled()
+	if got := o.reports("joe", 1); len(got) != 1 || !strings.Contains(got[0], "unknown user account") {
+		t.Errorf("report %q", got)
+	}
+}
+
+func TestMailToAll(t *testing.T) {
+	o := newOffice(t, t.TempDir())
+	o.account("joe", nil)
+	o.account("ann", nil)
+	o.account("bob", dataformat.Dict{"MailToAll": dataformat.String("NO")})
+	o.send("joe@company.com", text, "all@company.com")
+	o.reports("joe", 1)
+	o.settled()
+	for name, want := range map[string]int{"joe": 1, "ann": 1, "bob": 0, "postmaster": 1} {
+		if n := len(o.box(name, "INBOX")); n != want {
+			t.Errorf("%s has %d messages, want %d", name, n, want)
+		}
+	}
+	env := &envelope.Envelope{Source: envelope.Source{Tag: "SMTP"}, ReturnPath: o.addr("joe@company.com"),
+		Recipients: []envelope.Recipient{{Address: o.addr("all@company.com"), Notify: envelope.NotifyDefault}}}
+	if _, err := o.submit(env, text); err == nil { // the receiver refuses a stranger earlier; this is the last line
+		if got := o.reports("joe", 2); len(got) != 2 || !strings.Contains(got[1], "you may not write to all accounts") {
+			t.Errorf("joe has %q", got)
+		}
+	}
+	if n := len(o.box("ann", "INBOX")); n != 1 {
+		t.Errorf("ann has %d messages", n)
+	}
+}
+
+func TestQueueFilesGoAndBodiesStay(t *testing.T) {
+	dir := t.TempDir()
+	o := newOffice(t, dir)
+	o.account("ann", nil)
+	o.account("bob", nil)
+	o.send("joe@far.org", text, "ann@company.com", "bob@company.com")
+	o.settled()
+	o.stop() // the remover ends its work
+	files, err := os.ReadDir(filepath.Join(dir, "Queue"))
+	if err != nil || len(files) != 0 {
+		t.Errorf("%v, %v", files, err)
+	}
+	if got := o.box("bob", "INBOX"); len(got) != 1 || !strings.HasSuffix(got[0], text) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestDeliveryIsExactlyOnceAfterAKill(t *testing.T) {
+	dir := t.TempDir()
+	o := newOffice(t, dir)
+	o.account("ann", nil)
+	id := o.send("joe@far.org", text, "ann@company.com")
+	o.settled()
+	// The queue file as it was before the removal: what a kill would leave.
+	head := "V 1\nS SMTP [0.0.0.0]\nO L\nP I 24-11-2026 09:00:00 0000 ____ ____ <joe@far.org>\n" +
+		"R W 24-11-2026 09:00:00 0000 ____ _FY_ <ann@company.com>\n\n"
+	it := &queue.Item{ID: id, File: filepath.Join(dir, "again.msg"), Offset: int64(len(head)), Size: int64(len(text)),
+		Envelope:   &envelope.Envelope{Recipients: []envelope.Recipient{{Address: o.addr("ann@company.com")}}},
+		Recipients: []int{0}, Routes: []router.Route{{Module: router.LOCAL, Queue: "ann@company.com", Address: o.addr("ann@company.com")}}}
+	if err := os.WriteFile(it.File, []byte(head+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	acc, err := o.acc.Account(context.Background(), "company.com", "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := o.local.messages.get(it)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range o.local.copies(acc, it) {
+		if err := acc.Mail().Deliver(context.Background(), []mailbox.Delivery{c.delivery(it, acc, sum)})[0]; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := len(o.box("ann", "INBOX")); n != 1 {
+		t.Errorf("%d copies", n)
+	}
+}
+
+func TestSummaryIsReadOncePerMessage(t *testing.T) {
+	s := newSummaries()
+	file := filepath.Join(t.TempDir(), "1.msg")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	it := &queue.Item{ID: 1, File: file, Size: int64(len(text)), Recipients: []int{0},
+		Envelope: &envelope.Envelope{Recipients: make([]envelope.Recipient, 2)}}
+	first, err := s.get(it)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, _ := s.get(it); second != first {
+		t.Error("read twice")
+	}
+	missing := &queue.Item{ID: 2, File: file + "x", Size: it.Size, Recipients: []int{0}, Envelope: it.Envelope}
+	if _, err := s.get(missing); err == nil {
+		t.Error("a missing file has a summary")
+	}
+	if len(s.order) != 1 || len(s.kept) != 1 {
+		t.Errorf("a failure is kept: %v", s.order)
+	}
+	for id := range envelope.QueueID(1000) {
+		next := &queue.Item{ID: id + 10, File: file, Size: int64(len(text)), Recipients: []int{0}, Envelope: it.Envelope}
+		if _, err := s.get(next); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(s.order) > keptSummaries || len(s.kept) > keptSummaries {
+		t.Errorf("%d summaries are kept", len(s.kept))
+	}
+}
+
+func TestSettingsAreDeclaredProperly(t *testing.T) {
+	if err := settings.Check(new(Settings)); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzWatcher(f *testing.F) {
+	f.Add("Delivered-To: a@b\r\n\r\n", 3)
+	f.Fuzz(func(t *testing.T, s string, cut int) {
+		cut = max(1, min(cut, len(s)))
+		var whole, parts watcher
+		whole.watch([]byte(s))
+		for i := 0; i < len(s); i += cut {
+			parts.watch([]byte(s[i:min(i+cut, len(s))]))
+		}
+		if !slices.Equal(whole.found, parts.found) || len(whole.line) > watchedLine || len(whole.found) > watchedFields {
+			t.Fatalf("%q: %q, in pieces %q", s, whole.found, parts.found)
+		}
+	})
+}
+
+// BenchmarkDelivery is Begin to the mailbox, 4 KB messages, 20 sessions, 100 accounts.
+func BenchmarkDelivery(b *testing.B) {
+	dir, err := os.MkdirTemp(os.Getenv("BENCHDIR"), "bench-")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { os.RemoveAll(dir) })
+	o := newOffice(b, dir)
+	for i := range 100 {
+		o.account(fmt.Sprintf("u%d", i), nil)
+	}
+	message := "From: a@b.c\r\nTo: u@company.com\r\nSubject: bench\r\nMessage-ID: <x@y>\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n\r\n" +
+		strings.Repeat(strings.Repeat("x", 70)+"\r\n", 55)
+	b.SetParallelism(10)
+	b.ReportAllocs()
+	b.ResetTimer()
+	var n atomic.Int64
+	start := time.Now()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			o.send("joe@far.org", message, fmt.Sprintf("u%d@company.com", n.Add(1)%100))
+		}
+	})
+	b.ReportMetric(float64(b.N)/time.Since(start).Seconds(), "accepted/s")
+	for o.list() != "" {
+		time.Sleep(20 * time.Millisecond)
+	}
+	b.ReportMetric(float64(b.N)/time.Since(start).Seconds(), "readable/s")
+	b.StopTimer()
+	o.stop()
+}
