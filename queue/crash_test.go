@@ -24,7 +24,8 @@ var errCrash = errors.New("crashed")
 // synced until then is lost: contents of files, new, renamed and removed names.
 type frail struct {
 	disk
-	dir string
+	dir   string
+	named bool // the file system has no files without a name
 
 	mu      sync.Mutex
 	steps   int
@@ -63,11 +64,15 @@ func (f *frail) Create(name string) (diskFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.undo = append(f.undo, undo{new: name})
-	f.unsaved[name] = true
-	return &frailFile{diskFile: df, f: f, name: name}, nil
+	ff := &frailFile{diskFile: df, f: f, unsaved: true}
+	if f.named {
+		ff.name = name
+		f.mu.Lock()
+		f.undo = append(f.undo, undo{new: name})
+		f.unsaved[name] = true
+		f.mu.Unlock()
+	}
+	return ff, nil
 }
 
 func (f *frail) Rename(from, to string) error {
@@ -148,8 +153,9 @@ func (f *frail) lose(t *testing.T) {
 
 type frailFile struct {
 	diskFile
-	f    *frail
-	name string
+	f       *frail
+	name    string // empty: none yet
+	unsaved bool
 }
 
 func (ff *frailFile) Write(p []byte) (int, error) {
@@ -163,21 +169,60 @@ func (ff *frailFile) Sync() error {
 	if err := ff.f.step("sync file"); err != nil {
 		return err
 	}
+	ff.unsaved = false
 	ff.f.mu.Lock()
-	ff.f.unsaved[ff.name] = false
+	if ff.name != "" {
+		ff.f.unsaved[ff.name] = false
+	}
 	ff.f.mu.Unlock()
 	return ff.diskFile.Sync()
+}
+
+func (ff *frailFile) Publish(name string) error {
+	if err := ff.f.step("publish"); err != nil {
+		return err
+	}
+	if err := ff.diskFile.Publish(name); err != nil {
+		return err
+	}
+	ff.f.mu.Lock()
+	defer ff.f.mu.Unlock()
+	if ff.name == "" {
+		ff.f.undo = append(ff.f.undo, undo{new: name})
+	} else if ff.name != name {
+		ff.f.undo = append(ff.f.undo, undo{old: ff.name, new: name})
+		delete(ff.f.unsaved, ff.name)
+	}
+	ff.f.unsaved[name] = ff.unsaved
+	ff.name = name
+	return nil
+}
+
+// Close after the crash leaves the file where it is, as the crash does.
+func (ff *frailFile) Close() error {
+	if err := ff.f.step("close"); errors.Is(err, errCrash) {
+		if nf, ok := ff.diskFile.(*newFile); ok {
+			nf.kept = true
+		}
+		ff.diskFile.Close()
+		return err
+	} else if err != nil {
+		ff.diskFile.Close()
+		return err
+	}
+	return ff.diskFile.Close()
 }
 
 // life sends some mail through a queue on a disk that stops at a step, opens the
 // queue again on a good disk and checks the promises. It returns the number of
 // steps that were made.
-func life(t *testing.T, stopAt int, forget bool) int {
+func life(t *testing.T, stopAt int, forget, named bool) int {
 	var f *frail
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, t.TempDir())
 		b.reopen(func(d disk) disk {
-			f = &frail{disk: d, dir: filepath.Join(b.dir, "Queue"), stopAt: stopAt, unsaved: map[string]bool{}}
+			d.(*directory).named.Store(named)
+			f = &frail{disk: d, dir: filepath.Join(b.dir, "Queue"), named: named, stopAt: stopAt, unsaved: map[string]bool{}}
 			return f
 		})
 		b.local.dedupe()
@@ -283,22 +328,24 @@ func (s *sink) forget(ids []envelope.QueueID) {
 }
 
 func TestCrashAtEveryStepLosesAndDoublesNothing(t *testing.T) {
-	steps := life(t, 0, false)
-	if steps < 30 {
-		t.Fatalf("only %d steps: the test does not reach the removal", steps)
-	}
-	for _, forget := range []bool{false, true} {
-		for n := 1; n <= steps; n++ {
-			t.Run(fmt.Sprintf("step=%d,forget=%v", n, forget), func(t *testing.T) { life(t, n, forget) })
-			if t.Failed() {
-				return
+	for _, named := range []bool{false, true} {
+		steps := life(t, 0, false, named)
+		if steps < 30 {
+			t.Fatalf("only %d steps: the test does not reach the removal", steps)
+		}
+		for _, forget := range []bool{false, true} {
+			for n := 1; n <= steps; n++ {
+				t.Run(fmt.Sprintf("step=%d,forget=%v,named=%v", n, forget, named), func(t *testing.T) { life(t, n, forget, named) })
+				if t.Failed() {
+					return
+				}
 			}
 		}
 	}
 }
 
 func TestFullDiskIsNoSpaceAndLeavesNothing(t *testing.T) {
-	for _, step := range []string{"create", "write", "sync file", "rename", "sync names"} {
+	for _, step := range []string{"create", "write", "sync file", "publish", "sync names"} {
 		t.Run(step, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := open(t, t.TempDir())

@@ -5,7 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync"
+	"sync/atomic"
 
 	"gatepost/queue/envelope"
 )
@@ -20,8 +20,10 @@ const (
 // disk is what the queue does to its directory. Every change goes through it, so
 // that the tests can stop at each step and look at what is left.
 type disk interface {
-	// Create makes a new file.
-	Create(name string) (diskFile, error)
+	// Create makes a new file. On file systems that can do it the file has no
+	// name until Publish and vanishes by itself if the server dies; on others
+	// it has the name temp.
+	Create(temp string) (diskFile, error)
 	Rename(from, to string) error
 	Remove(name string) error
 	// Patch overwrites bytes of a file in place.
@@ -32,9 +34,12 @@ type disk interface {
 
 type diskFile interface {
 	io.Writer
-	io.Closer
 	// Sync makes the content durable.
 	Sync() error
+	// Publish gives the file a name that no other file has. It comes after Sync.
+	Publish(name string) error
+	// Close ends the writing. A file that was not published is removed.
+	Close() error
 }
 
 type patch struct {
@@ -44,8 +49,9 @@ type patch struct {
 
 // directory is the disk as it is.
 type directory struct {
-	path string
-	dir  *os.File
+	path  string
+	dir   *os.File
+	named atomic.Bool // files without a name are not possible here
 }
 
 func openDirectory(path string) (*directory, error) {
@@ -60,14 +66,6 @@ func openDirectory(path string) (*directory, error) {
 }
 
 func (d *directory) file(name string) string { return d.path + string(filepath.Separator) + name }
-
-func (d *directory) Create(name string) (diskFile, error) {
-	f, err := os.OpenFile(d.file(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	return f, nil
-}
 
 func (d *directory) Rename(from, to string) error { return os.Rename(d.file(from), d.file(to)) }
 func (d *directory) Remove(name string) error     { return os.Remove(d.file(name)) }
@@ -87,52 +85,3 @@ func (d *directory) Patch(name string, patches []patch) error {
 }
 
 func fileName(id envelope.QueueID, ext string) string { return id.String() + ext }
-
-// dirSync lets everybody who waits for the directory share one sync. A caller
-// waits for a sync that began after its call; one of those who wait runs it.
-type dirSync struct {
-	sync func() error
-
-	mu      sync.Mutex
-	running bool
-	next    *syncRound // for those who came while one runs
-}
-
-type syncRound struct {
-	lead chan struct{} // tells one who waits to run the round
-	done chan struct{}
-	err  error // valid once done is closed
-}
-
-// Wait returns when the directory is durable as it was at the call.
-func (d *dirSync) Wait() error {
-	d.mu.Lock()
-	if d.next == nil {
-		d.next = &syncRound{lead: make(chan struct{}, 1), done: make(chan struct{})}
-	}
-	r := d.next
-	if d.running {
-		d.mu.Unlock()
-		select {
-		case <-r.done:
-			return r.err
-		case <-r.lead:
-		}
-		d.mu.Lock()
-	}
-	d.running = true
-	d.next = nil
-	d.mu.Unlock()
-
-	r.err = d.sync()
-
-	d.mu.Lock()
-	if d.next != nil {
-		d.next.lead <- struct{}{} // running stays true: the next round has its leader
-	} else {
-		d.running = false
-	}
-	d.mu.Unlock()
-	close(r.done)
-	return r.err
-}

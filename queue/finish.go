@@ -17,9 +17,9 @@ import (
 // steps leaves either the queue file, and LOCAL skips what it has, or records
 // of IDs that nobody asks for.
 const (
-	removeGather = 250 * time.Millisecond // how long finished messages are gathered
-	removeBatch  = 2000                   // or so many
-	removeRetry  = 5 * time.Second        // after a failure
+	removeGather = time.Second     // how long finished messages are gathered
+	removeBatch  = 5000            // or so many
+	removeRetry  = 5 * time.Second // after a failure
 )
 
 // finish hands a message without waiting recipients to the remover. q.mu is held.

@@ -71,11 +71,14 @@ func (q *Queue) upgrade(id envelope.QueueID, h *head) (*head, error) {
 	}
 	w := bufio.NewWriterSize(f, 32<<10)
 	_, err = w.Write(text)
-	err = errors.Join(err, copyCRLF(w, bufio.NewReaderSize(old, 32<<10)), w.Flush(), f.Sync(), f.Close())
+	err = errors.Join(err, copyCRLF(w, bufio.NewReaderSize(old, 32<<10)), w.Flush(), f.Sync())
 	if err == nil {
-		err = q.disk.Rename(tmp, fileName(id, extMsg))
+		err = f.Publish(tmp)
 	}
-	if err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	if err := q.disk.Rename(tmp, fileName(id, extMsg)); err != nil {
 		return nil, errors.Join(err, q.disk.Remove(tmp))
 	}
 	if err := q.names.Wait(); err != nil {

@@ -105,8 +105,9 @@ func (s *Submission) Abort() {
 	if s.closed {
 		return
 	}
-	s.release()
-	s.remove(extTmp)
+	if err := s.release(); err != nil {
+		s.q.logQueue(s.id).Log(context.Background(), logs.LevelFailure, "a file that was given up is still there", logs.AttrError, err)
+	}
 }
 
 // release closes the file and gives the buffer back.
@@ -117,12 +118,6 @@ func (s *Submission) release() error {
 	s.w = nil
 	s.q.receiving.Add(-1)
 	return s.file.Close()
-}
-
-func (s *Submission) remove(ext string) {
-	if err := s.q.disk.Remove(fileName(s.id, ext)); err != nil {
-		s.q.logQueue(s.id).Log(context.Background(), logs.LevelFailure, "a file that was given up is still there", logs.AttrError, err)
-	}
 }
 
 // Commit makes the message durable and puts it into the logical queues of its
@@ -179,21 +174,24 @@ func (s *Submission) judge(ctx context.Context) (*plan, error) {
 // store makes the file durable under its final name. After an error nothing is
 // left of it.
 func (s *Submission) store() error {
+	name := fileName(s.id, extMsg)
+	published := false
 	err := s.w.Flush()
 	if err == nil {
 		err = s.file.Sync()
 	}
-	err = errors.Join(err, s.release())
-	tmp, msg := fileName(s.id, extTmp), fileName(s.id, extMsg)
 	if err == nil {
-		err = s.q.disk.Rename(tmp, msg)
+		err = s.file.Publish(name)
+		published = err == nil
 	}
-	if err != nil {
-		s.remove(extTmp)
-		return err
+	err = errors.Join(err, s.release())
+	if err == nil {
+		err = s.q.names.Wait()
 	}
-	if err = s.q.names.Wait(); err != nil {
-		s.remove(extMsg)
+	if err != nil && published {
+		if gone := s.q.disk.Remove(name); gone != nil {
+			s.q.logQueue(s.id).Log(context.Background(), logs.LevelFailure, "a refused message is still in the queue", logs.AttrError, gone)
+		}
 	}
 	return err
 }
