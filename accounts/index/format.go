@@ -34,7 +34,7 @@ func openFormat(dir string, shards int) (int, error) {
 		return 0, fault.Newf(op, fault.Corrupt, "the index has files but no %q: restore it from a backup", formatName)
 	}
 	if shards == 0 {
-		shards = DefaultShards
+		shards = DefaultShards()
 	}
 	if shards < 1 || shards > maxShards {
 		return 0, fault.Newf(op, fault.Invalid, "an index has 1 to %d shards, not %d", maxShards, shards)

@@ -54,6 +54,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // Bucket is one ordered space of keys.
@@ -93,14 +94,17 @@ type Tx interface {
 
 // Options are for Open.
 type Options struct {
-	// Shards is the number of files of a new store; 0 means DefaultShards. It
+	// Shards is the number of files of a new store; 0 means DefaultShards(). It
 	// is fixed when the store is created.
 	Shards int
 	Log    *slog.Logger
 }
 
-// DefaultShards is the number of shards of a new store.
-const DefaultShards = 4
+// DefaultShards returns the number of shards of a new store. More shards are
+// more processors for the writers, but fewer requests share a commit: on 2
+// processors, 20 writers made 7,000 deliveries a second with one shard, 5,800
+// with two, 2,700 with four and 2,500 with eight.
+func DefaultShards() int { return max(1, min(runtime.NumCPU()/2, 8)) }
 
 // Store is the set of shards below one directory.
 type Store struct {

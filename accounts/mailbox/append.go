@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -108,19 +108,21 @@ type incoming struct {
 // else they are removed.
 func (a *Account) keep(files []incoming, good bool) {
 	for i := range files {
-		if id := files[i].summary.file.id; good {
+		if id := files[i].summary.id; good {
 			a.files.end(id)
 		} else {
-			a.abandon(files[i].summary.file)
+			a.abandon(files[i].summary.file())
 		}
 	}
 }
 
-// abandon removes a file that never got a record.
+// abandon removes a file that was just made and got no record. Its number is
+// still marked, so nobody else has begun to use it.
 func (a *Account) abandon(f fileRef) {
-	if a.files.unwant(f.id) {
-		a.store.upkeep.unlink(a, f)
+	if err := os.Remove(a.path(f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		a.store.upkeep.report("removal of a message file", a.id, err)
 	}
+	a.files.end(f.id)
 }
 
 var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }}
@@ -137,21 +139,16 @@ func (a *Account) receive(name string, m AppendMessage) (in incoming, err error)
 		return in, err
 	}
 	id := a.store.o.NextID()
-	ref, err := a.nextFile(id)
+	var f *os.File
+	ref, err := a.newFile(id, func(path string) (err error) {
+		f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		return err
+	})
 	if err != nil {
 		return in, err
 	}
-	if !a.files.begin(id) {
-		return in, fault.Newf(op, fault.Internal, "number %d was given out twice", id)
-	}
-	in.dir = filepath.Dir(a.path(ref))
-	in.summary = summary{file: ref, email: id, internal: unixOr(m.InternalDate, time.Now())}
-	path := a.path(ref)
-	var f *os.File
-	if f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
-		a.files.end(id)
-		return in, fault.Wrap(op, fault.Internal, err)
-	}
+	in.dir = a.dirPath(ref.dir)
+	in.summary = summary{id: id, dir: ref.dir, email: id, internal: unixOr(m.InternalDate, time.Now())}
 	err = in.fill(f, m.Body)
 	if err := errors.Join(err, f.Close()); err != nil {
 		a.abandon(ref)

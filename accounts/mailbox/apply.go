@@ -105,7 +105,7 @@ func (b *box) takeAll(modSeq uint64) {
 	b.expunges++
 	for _, uid := range b.live {
 		if i, ok := b.find(uid); ok {
-			b.hold(held{uid: uid, modSeq: modSeq, file: b.summaries[i].file, data: b.rec.data})
+			b.hold(held{uid: uid, modSeq: modSeq, file: b.summaries[i].file(), data: b.rec.data})
 		}
 	}
 	b.splitLive(b.live)

@@ -56,28 +56,31 @@ func nextState(b []byte, block uint32) (uid imap.UID, s state, rest []byte, ok b
 
 // summary is what never changes in a message of a mailbox.
 type summary struct {
-	file     fileRef
-	prefix   uint32 // bytes put before the message; they lie in index.Content
-	offset   int64  // where the message begins in the file
+	id       uint64 // of the file
+	email    uint64 // EMAILID (RFC 8474), equal for copies
+	thread   uint64 // THREADID, 0 if there is none
 	size     int64  // of prefix and message: RFC822.SIZE
 	internal int64  // INTERNALDATE in Unix seconds
 	saved    int64  // SAVEDATE in Unix seconds (RFC 8514)
-	email    uint64 // EMAILID (RFC 8474), equal for copies
-	thread   uint64 // THREADID, 0 if there is none
+	dir      uint32 // of the file
+	offset   uint32 // where the message begins in the file
+	prefix   uint32 // bytes put before the message; they lie in index.Content
 	original imap.UID
 }
+
+func (s *summary) file() fileRef { return fileRef{s.id, s.dir} }
 
 // appendSummary appends low bits (1 byte), the length of the fields (1 byte),
 // and the fields as varints. Fields that were added later read as 0.
 func appendSummary(b []byte, uid imap.UID, s *summary) []byte {
 	b = append(b, byte(uid)&(1<<summaryBits-1), 0)
 	start := len(b)
-	for _, v := range [...]uint64{s.file.id, uint64(s.file.dir), uint64(s.prefix), uint64(s.offset), uint64(s.size)} {
+	for _, v := range [...]uint64{s.id, uint64(s.dir), uint64(s.prefix), uint64(s.offset), uint64(s.size)} {
 		b = binary.AppendUvarint(b, v)
 	}
 	b = binary.AppendVarint(b, s.internal)
 	b = binary.AppendVarint(b, s.saved-s.internal)
-	b = binary.AppendVarint(b, int64(s.email-s.file.id))
+	b = binary.AppendVarint(b, int64(s.email-s.id))
 	b = binary.AppendUvarint(b, s.thread)
 	b = binary.AppendUvarint(b, uint64(uid-s.original))
 	b[start-1] = byte(len(b) - start) // at most 10 varints of 10 bytes
@@ -91,11 +94,11 @@ func nextSummary(b []byte, block uint32) (uid imap.UID, s summary, rest []byte, 
 	}
 	uid = imap.UID(block<<summaryBits | uint32(b[0]))
 	d := decoder{b: b[2 : 2+int(b[1])]}
-	s.file = fileRef{id: d.uint64(), dir: d.uint32()}
-	s.prefix, s.offset, s.size = d.uint32(), d.int64(), d.int64()
+	s.id, s.dir = d.uint64(), d.uint32()
+	s.prefix, s.offset, s.size = d.uint32(), d.uint32(), d.int64()
 	s.internal = d.varint()
 	s.saved = s.internal + d.varint()
-	s.email = s.file.id + uint64(d.varint())
+	s.email = s.id + uint64(d.varint())
 	s.thread = d.uint64()
 	s.original = uid - imap.UID(d.uint32())
 	return uid, s, b[2+int(b[1]):], !d.bad

@@ -109,7 +109,7 @@ func (m *Mailbox) scan(ctx context.Context, s summary) (*message.Summary, error)
 		return nil, err
 	}
 	defer f.Close()
-	r := io.NewSectionReader(f, s.offset, s.size-int64(s.prefix))
+	r := io.NewSectionReader(f, int64(s.offset), s.size-int64(s.prefix))
 	sum, err := message.Scan(&canceler{ctx, r}, message.Options{})
 	return sum, fault.Wrap("mailbox.Content", fault.Internal, err)
 }
@@ -145,11 +145,11 @@ func (m *Mailbox) OpenBody(uid imap.UID) (Body, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &body{prefix: prefix, file: f, offset: s.offset, size: s.size}, nil
+	return &body{prefix: prefix, file: f, offset: int64(s.offset), size: s.size}, nil
 }
 
 func (m *Mailbox) openFile(s summary) (*os.File, error) {
-	f, err := os.Open(m.box.account.path(s.file))
+	f, err := os.Open(m.box.account.path(s.file()))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.Wrap("mailbox.OpenBody", fault.NoMessage, err)
 	}

@@ -28,6 +28,11 @@ type boxEdit struct {
 	knowsKeys bool // keywords has been read
 	newKeys   bool // keywords is longer than before
 
+	// sizes are the ones of the block of summaries that recount read last.
+	sizes      [1 << summaryBits]int64
+	sizesBlock uint32
+	sizesRead  bool
+
 	// The blocks that added messages are appended to.
 	states, summaries     []byte
 	stateBlock, summBlock uint32
@@ -216,31 +221,44 @@ func (x *boxEdit) setBlockFlags(block uint32, old []byte, uids []imap.UID, fn fu
 
 // recount keeps the counters right when a message's flags change.
 func (x *boxEdit) recount(uid imap.UID, was, is Flags) error {
-	if (was^is)&(Seen|Deleted) == 0 {
-		return nil
-	}
 	var size int64
 	if (was^is)&Deleted != 0 { // only then is the size of interest
-		s, found, err := x.summary(uid)
-		if err != nil {
+		var err error
+		if size, err = x.size(uid); err != nil {
 			return err
 		}
-		if !found {
-			return corrupt("pair of state and summary of a message")
-		}
-		size = s.size
 	}
 	x.countFlags(was, size, -1)
 	x.countFlags(is, size, 1)
 	return nil
 }
 
-// summary returns the summary of one message.
-func (x *boxEdit) summary(uid imap.UID) (summary, bool, error) {
-	if err := x.flushSummaries(); err != nil {
-		return summary{}, false, err
+// size returns the size of a message.
+func (x *boxEdit) size(uid imap.UID) (int64, error) {
+	block, at := summaryBlock(uid), uint32(uid)&(1<<summaryBits-1)
+	if x.sizesRead && x.sizesBlock == block && x.sizes[at] >= 0 {
+		return x.sizes[at], nil
 	}
-	return readSummary(x.edit.tx, x.edit.account.id, x.rec.data, uid)
+	if err := x.flushSummaries(); err != nil {
+		return 0, err
+	}
+	for i := range x.sizes {
+		x.sizes[i] = -1
+	}
+	x.sizesBlock, x.sizesRead = block, true
+	e := x.edit
+	for b := e.tx.Get(index.Mail, e.key.block(e.account.id, kindSummary, x.rec.data, block)); len(b) > 0; {
+		u, s, rest, ok := nextSummary(b, block)
+		if !ok {
+			return 0, corrupt("block of message summaries")
+		}
+		x.sizes[uint32(u)&(1<<summaryBits-1)] = s.size
+		b = rest
+	}
+	if x.sizes[at] < 0 {
+		return 0, corrupt("pair of state and summary of a message")
+	}
+	return x.sizes[at], nil
 }
 
 func readSummary(tx index.Tx, account uint64, data uint32, uid imap.UID) (summary, bool, error) {

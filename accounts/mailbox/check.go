@@ -108,19 +108,35 @@ func (s *Store) reportOwnerless(ctx context.Context, left map[uint64]bool, repor
 	return nil
 }
 
-// check looks at one account.
+// check looks at one account: at its records together in one snapshot, at the
+// messages of each mailbox in another, so that none is held for long, and then
+// at the files.
 func (a *Account) check(ctx context.Context, report func(Finding)) error {
-	var c *checker
+	c := &checker{account: a, report: report}
 	err := a.shard.View(func(tx index.Tx) error {
 		if _, err := readAccount(tx, a.id); fault.Is(err, fault.NotFound) {
-			report(Finding{Account: a.id, Text: "the account has no mailboxes"})
+			c.found(0, "the account has no mailboxes")
 			return nil
 		}
-		c = &checker{account: a, tx: tx, report: report}
-		return c.run(ctx)
+		c.tx = tx
+		c.checkRecords()
+		return nil
 	})
-	if err != nil || c == nil {
+	if err != nil {
 		return err
+	}
+	for id, name := range c.boxes {
+		if err := ctx.Err(); err != nil {
+			return fault.Wrap("mailbox.Check", fault.Canceled, err)
+		}
+		err := a.shard.View(func(tx index.Tx) error {
+			c.tx, c.name = tx, name
+			c.checkMailbox(id)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
 	}
 	for i := range c.files {
 		if err := ctx.Err(); err != nil {
@@ -130,7 +146,13 @@ func (a *Account) check(ctx context.Context, report func(Finding)) error {
 			return err
 		}
 	}
-	return a.checkStrays(ctx, report)
+	err = a.checkStrays(ctx, report)
+	if fault.Is(err, fault.Corrupt) {
+		// It cannot be told which files are strays.
+		report(Finding{Account: a.id, Text: err.Error()})
+		return nil
+	}
+	return err
 }
 
 // checkedFile is a message file that has to be there.
@@ -153,21 +175,25 @@ func (a *Account) checkFile(ctx context.Context, f *checkedFile, report func(Fin
 	if err := a.shard.Update(ctx, func(index.Tx) error { return nil }, nil); err != nil {
 		return err
 	}
-	return a.shard.View(func(tx index.Tx) error {
+	wrong := false
+	err := a.shard.View(func(tx index.Tx) error {
 		s, found, err := readSummary(tx, a.id, f.data, f.uid)
-		if err != nil || !found || s.file != f.file {
+		if err != nil || !found || s.file() != f.file {
 			return err
 		}
 		var k keyBuffer
-		from := k.delivered(f.file.id, a.id, 0)
-		if v := tx.Get(index.Delivered, from); v != nil && text == fileMissing {
-			return nil // its queue file is still there; a new delivery makes the link again
-		}
+		queued := tx.Get(index.Delivered, k.delivered(f.file.id, a.id, 0)) != nil
+		// A queue file that is still there is delivered again, which makes the
+		// link again.
+		wrong = !queued || text != fileMissing
+		return nil
+	})
+	if err == nil && wrong {
 		if text = a.lookAt(f); text != "" {
 			report(Finding{Account: a.id, Mailbox: f.mailbox, UID: f.uid, Text: text})
 		}
-		return nil
-	})
+	}
+	return err
 }
 
 const fileMissing = "the message file is missing"

@@ -1,22 +1,23 @@
 package mailbox
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/index"
+	"gatepost/server/fault"
 )
 
-// checker looks at the records of one account in one snapshot.
+// checker looks at the records of one account.
 type checker struct {
 	account *Account
-	tx      index.Tx
+	tx      index.Tx // the snapshot of the moment
 	report  func(Finding)
 	rec     accountRecord
-	names   map[uint32]string // of the mailboxes, by number
+	names   map[uint32]string // of mailboxes, by number
+	boxes   map[uint32]string // those that have a record
 	data    map[uint32]string // and by data
 	files   []checkedFile
 	name    string // of the mailbox that is looked at
@@ -26,22 +27,22 @@ func (c *checker) found(uid imap.UID, format string, args ...any) {
 	c.report(Finding{Account: c.account.id, Mailbox: c.name, UID: uid, Text: fmt.Sprintf(format, args...)})
 }
 
-func (c *checker) run(ctx context.Context) (err error) {
+// checkRecords compares the account with the records of its mailboxes.
+func (c *checker) checkRecords() {
+	var err error
 	if c.rec, err = readAccount(c.tx, c.account.id); err != nil {
 		c.found(0, "%v", err)
-		return nil
+		return
 	}
 	c.checkNames()
-	c.data = make(map[uint32]string)
+	c.boxes, c.data = make(map[uint32]string), make(map[uint32]string)
 	var bytes, messages int64
 	for _, id := range mailboxIDs(c.tx, c.account.id) {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		c.name = c.names[id]
 		if c.name == "" {
 			c.found(0, "mailbox %d has no name", id)
 		}
+		delete(c.names, id)
 		rec, err := readMailbox(c.tx, c.account.id, id)
 		if err != nil {
 			c.found(0, "%v", err)
@@ -50,14 +51,15 @@ func (c *checker) run(ctx context.Context) (err error) {
 		if id > c.rec.lastID || rec.data > c.rec.lastID || rec.validity > c.rec.lastValidity {
 			c.found(0, "its numbers are above the account's")
 		}
+		if rec.highest > c.rec.modSeq || rec.recentFrom > rec.next {
+			c.found(0, "its last change %d or recent number %d is from the future", rec.highest, rec.recentFrom)
+		}
 		if other, taken := c.data[rec.data]; taken {
 			c.found(0, "shares its messages with %q", other)
 		}
-		c.data[rec.data] = c.name
-		c.checkMailbox(&rec)
+		c.boxes[id], c.data[rec.data] = c.name, c.name
 		bytes += rec.size
 		messages += int64(rec.messages)
-		delete(c.names, id)
 	}
 	c.name = ""
 	for _, name := range c.names {
@@ -67,7 +69,6 @@ func (c *checker) run(ctx context.Context) (err error) {
 		c.found(0, "the account counts %d messages with %d bytes, its mailboxes %d with %d", c.rec.messages, c.rec.bytes, messages, bytes)
 	}
 	c.checkUnreachable()
-	return nil
 }
 
 // checkNames reads the names and looks whether they fit together.
@@ -109,14 +110,23 @@ func (c *checker) checkNames() {
 }
 
 // checkMailbox compares the record of a mailbox with its messages.
-func (c *checker) checkMailbox(rec *mailboxRecord) {
+func (c *checker) checkMailbox(id uint32) {
+	rec, err := readMailbox(c.tx, c.account.id, id)
+	if fault.Is(err, fault.NoMailbox) {
+		return // deleted since
+	}
+	if err != nil {
+		c.found(0, "%v", err)
+		return
+	}
 	keywords, err := readKeywords(c.tx, c.account.id, rec.data)
 	if err != nil {
 		c.found(0, "%v", err)
 	}
-	states := c.readStates(rec, len(keywords))
+	states := c.readStates(&rec, len(keywords))
 	got := mailboxRecord{data: rec.data, validity: rec.validity, next: rec.next, highest: rec.highest,
-		recentFrom: rec.recentFrom, floor: rec.floor, ranges: c.checkHistory(rec, states)}
+		recentFrom: rec.recentFrom, floor: rec.floor, ranges: c.checkHistory(&rec, states)}
+	content := c.readContent(&rec)
 	i := 0
 	c.eachSummary(rec.data, func(uid imap.UID, s *summary) {
 		for i < len(states) && states[i].uid < uid {
@@ -131,17 +141,29 @@ func (c *checker) checkMailbox(rec *mailboxRecord) {
 		x.count(states[i].state.flags, s.size, 1)
 		got = x.rec
 		i++
-		c.checkSummary(rec, uid, s)
+		c.checkSummary(&rec, uid, s, content)
 	})
 	for ; i < len(states); i++ {
 		c.found(states[i].uid, "it has no summary")
 	}
-	if got != *rec {
-		c.found(0, "it counts %+v and has %+v", *rec, got)
+	for uid := range content {
+		c.found(uid, "there is content of no message")
 	}
-	if rec.highest > c.rec.modSeq || rec.recentFrom > rec.next {
-		c.found(0, "its last change %d or recent number %d is from the future", rec.highest, rec.recentFrom)
+	if got != rec {
+		c.found(0, "it counts %+v and has %+v", rec, got)
 	}
+}
+
+// readContent returns the sizes of the content records.
+func (c *checker) readContent(rec *mailboxRecord) map[imap.UID]int {
+	sizes := make(map[imap.UID]int)
+	var k keyBuffer
+	from := append([]byte(nil), k.dropped(c.account.id, rec.data)...) // these keys begin alike
+	c.tx.Range(index.Content, from, after(from), func(k, v []byte) bool {
+		sizes[imap.UID(lastUint32(k))] = len(v)
+		return true
+	})
+	return sizes
 }
 
 // readStates reads the states and looks whether they rise and fit the record.
@@ -198,15 +220,15 @@ func (c *checker) eachSummary(data uint32, fn func(uid imap.UID, s *summary)) {
 	})
 }
 
-func (c *checker) checkSummary(rec *mailboxRecord, uid imap.UID, s *summary) {
-	if s.size < int64(s.prefix) || s.offset < 0 {
-		c.found(uid, "its size %d or offset %d cannot be", s.size, s.offset)
+func (c *checker) checkSummary(rec *mailboxRecord, uid imap.UID, s *summary, content map[imap.UID]int) {
+	if s.size < int64(s.prefix) {
+		c.found(uid, "its size %d cannot be", s.size)
 	}
-	var k keyBuffer
-	if v := c.tx.Get(index.Content, k.content(c.account.id, rec.data, uid)); int(s.prefix) > len(v) {
+	if int(s.prefix) > content[uid] {
 		c.found(uid, "its prefix is missing")
 	}
-	c.files = append(c.files, checkedFile{c.name, rec.data, uid, s.file, s.offset + s.size - int64(s.prefix)})
+	delete(content, uid)
+	c.files = append(c.files, checkedFile{c.name, rec.data, uid, s.file(), int64(s.offset) + s.size - int64(s.prefix)})
 }
 
 // checkHistory looks whether expunged messages are gone, and returns the number of ranges.
@@ -236,34 +258,31 @@ func (c *checker) checkHistory(rec *mailboxRecord, states []flagged) (ranges uin
 	return ranges
 }
 
-// checkUnreachable looks for records of no mailbox.
+// checkUnreachable looks for records of no mailbox, and goes from data to data.
 func (c *checker) checkUnreachable() {
 	var k keyBuffer
-	known := func(data uint32) bool {
-		if _, ok := c.data[data]; ok {
-			return true
-		}
-		// Upkeep removes what is left of deleted mailboxes.
-		return c.tx.Get(index.Dropped, k.dropped(c.account.id, data)) != nil
-	}
-	account := appendAccount(nil, c.account.id)
-	c.tx.Range(index.Mail, account, after(account), func(k, _ []byte) bool {
-		if kind := k[8]; kind >= kindKeywords {
-			if data := binary.BigEndian.Uint32(k[9:]); !known(data) {
-				c.found(0, "there is a record of kind %d of no mailbox, data %d", kind, data)
+	look := func(b index.Bucket, prefix []byte, what string) {
+		at := len(prefix)
+		for next, end := prefix, after(prefix); next != nil; {
+			var found []byte
+			c.tx.Range(b, next, end, func(k, _ []byte) bool {
+				found = append(found, k[:at+4]...)
+				return false
+			})
+			if found == nil {
+				return
 			}
+			data := lastUint32(found)
+			_, known := c.data[data]
+			// Upkeep removes what is left of deleted mailboxes.
+			if !known && c.tx.Get(index.Dropped, k.dropped(c.account.id, data)) == nil {
+				c.found(0, "there is %s of no mailbox, data %d", what, data)
+			}
+			next = after(found)
 		}
-		return true
-	})
-	c.tx.Range(index.Content, account, after(account), func(k, _ []byte) bool {
-		data, uid := binary.BigEndian.Uint32(k[8:]), imap.UID(lastUint32(k))
-		if !known(data) {
-			c.found(uid, "there is content of no mailbox, data %d", data)
-		} else if _, found, err := readSummary(c.tx, c.account.id, data, uid); c.data[data] != "" && (err != nil || !found) {
-			c.name = c.data[data]
-			c.found(uid, "there is content of no message")
-			c.name = ""
-		}
-		return true
-	})
+	}
+	for _, kind := range []byte{kindKeywords, kindState, kindSummary, kindHistory} {
+		look(index.Mail, append([]byte(nil), k.key(c.account.id, kind)...), fmt.Sprintf("a record of kind %d", kind))
+	}
+	look(index.Content, appendAccount(nil, c.account.id), "content")
 }

@@ -54,7 +54,7 @@ func (m *Mailbox) CopyTo(ctx context.Context, uids []imap.UID, to *Account, dest
 	made := 0
 	defer func() {
 		for i := range list[:made] {
-			if ref := list[i].summary.file; err == nil {
+			if ref := list[i].summary.file(); err == nil {
 				to.files.end(ref.id)
 			} else {
 				to.abandon(ref)
@@ -136,7 +136,7 @@ func (m *Mailbox) gather(uids []imap.UID) ([]copied, error) {
 			if !found || !ok {
 				continue
 			}
-			c := copied{uid: uid, flags: st.flags, keywords: m.box.names(st.keywords), from: s.file, summary: s}
+			c := copied{uid: uid, flags: st.flags, keywords: m.box.names(st.keywords), from: s.file(), summary: s}
 			content := tx.Get(index.Content, k.content(b.account.id, rec.data, uid))
 			if int(s.prefix) > len(content) {
 				return corrupt("content record")
@@ -186,23 +186,18 @@ func (m *Mailbox) linkCopies(to *Account, list []copied) (made int, err error) {
 	for i := range list {
 		c := &list[i]
 		id := to.store.o.NextID()
-		ref, err := to.nextFile(id)
+		from := m.box.account.path(c.from)
+		ref, err := to.newFile(id, func(path string) error {
+			err := os.Link(from, path)
+			if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EMLINK) {
+				err = copyFile(from, path)
+			}
+			return err
+		})
 		if err != nil {
 			return i, err
 		}
-		if !to.files.begin(id) {
-			return i, fault.Newf(op, fault.Internal, "number %d was given out twice", id)
-		}
-		c.summary.file = ref
-		c.summary.original = 0
-		from, path := m.box.account.path(c.from), to.path(ref)
-		err = os.Link(from, path)
-		if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EMLINK) {
-			err = copyFile(from, path)
-		}
-		if err != nil {
-			return i + 1, fault.Wrap(op, fault.Internal, err)
-		}
+		c.summary.id, c.summary.dir, c.summary.original = id, ref.dir, 0
 		dirs[ref.dir] = to.dirPath(ref.dir)
 	}
 	for _, d := range dirs {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -101,42 +102,41 @@ func (a *Account) link(j *delivery) error {
 	if j.in.flags, j.in.keywords, err = splitFlags(j.Flags); err != nil {
 		return err
 	}
-	id := j.QueueID
-	if j.Copy > 0 || !a.files.begin(id) {
-		if id = a.store.o.NextID(); !a.files.begin(id) {
-			return fault.Newf(op, fault.Internal, "number %d was given out twice", id)
-		}
+	if j.Offset < 0 || j.Offset > math.MaxUint32 || j.Size < 0 {
+		return fault.Newf(op, fault.Invalid, "a message cannot be the %d bytes at %d of its file", j.Size, j.Offset)
 	}
-	ref, err := a.nextFile(id)
+	id := j.QueueID
+	if j.Copy > 0 || a.files.busy(id) {
+		id = a.store.o.NextID()
+	}
+	ref, err := a.newFile(id, func(path string) error { return j.makeFile(path) })
 	if err != nil {
-		a.files.end(id)
 		return err
 	}
+	j.in.dir = a.dirPath(ref.dir)
 	j.in.summary = summary{
-		file: ref, email: j.QueueID, offset: j.Offset, size: int64(len(j.Prefix)) + j.Size,
+		id: id, dir: ref.dir, email: j.QueueID, offset: uint32(j.Offset), size: int64(len(j.Prefix)) + j.Size,
 		prefix: uint32(len(j.Prefix)), internal: unixOr(j.InternalDate, time.Now()),
 	}
 	j.in.content = marshalContent(j.Prefix, j.Summary)
-	path := a.path(ref)
-	j.in.dir = filepath.Dir(path)
-	err = os.Link(j.File, path)
+	a.store.links.touch(j.in.dir)
+	return nil
+}
+
+// makeFile links the queue file to path, or copies it where it cannot be linked.
+func (j *delivery) makeFile(path string) error {
+	err := os.Link(j.File, path)
 	switch {
 	case err == nil:
 		j.made = true
-	case errors.Is(err, unix.EXDEV), errors.Is(err, unix.EMLINK):
-		if err := copyFile(j.File, path); err != nil {
-			a.abandon(ref)
-			return fault.Wrap(op, fault.Internal, err)
-		}
-		j.made = true
 	case errors.Is(err, fs.ErrExist):
 		// From the same delivery before a crash, or its record is there.
-	default:
-		a.files.end(id)
-		return fault.Wrap(op, fault.Internal, err)
+		return nil
+	case errors.Is(err, unix.EXDEV), errors.Is(err, unix.EMLINK):
+		err = copyFile(j.File, path)
+		j.made = err == nil
 	}
-	a.store.links.touch(j.in.dir)
-	return nil
+	return err
 }
 
 // copyFile copies a file that cannot be linked. The copy gets its name when it
@@ -191,7 +191,7 @@ func (e *edit) deliver(j *delivery, limits Limits) error {
 	if err != nil {
 		return err
 	}
-	rec := deliveredRecord{file: j.in.summary.file.id, mailbox: x.id, uid: uid}
+	rec := deliveredRecord{file: j.in.summary.id, mailbox: x.id, uid: uid}
 	return e.tx.Put(index.Delivered, e.key.delivered(j.QueueID, e.account.id, j.Copy), rec.marshal())
 }
 
@@ -222,7 +222,7 @@ func (l Limits) suspend() int64 {
 
 // settle ends a delivery's care for its file.
 func (a *Account) settle(j *delivery) {
-	ref := j.in.summary.file
+	ref := j.in.summary.file()
 	switch {
 	case j.earlier != nil && *j.err == nil:
 		*j.err = a.repair(j)
@@ -236,7 +236,7 @@ func (a *Account) settle(j *delivery) {
 // repair answers a delivery that was made before. Its link may have been lost
 // in the crash after which it is repeated; it may also have been deleted since.
 func (a *Account) repair(j *delivery) error {
-	made := j.in.summary.file
+	made := j.in.summary.file()
 	want, found, err := a.findFile(j.earlier)
 	if err != nil || !found || want != made {
 		// The new link is not needed under this name.
@@ -268,14 +268,14 @@ func (a *Account) findFile(rec *deliveredRecord) (ref fileRef, found bool, err e
 			if err != nil {
 				return err
 			}
-			if ok && s.file.id == rec.file {
-				ref, found = s.file, true
+			if ok && s.id == rec.file {
+				ref, found = s.file(), true
 				return nil
 			}
 		}
 		return eachSummary(tx, a.id, func(_ uint32, _ imap.UID, s *summary) bool {
-			if s.file.id == rec.file {
-				ref, found = s.file, true
+			if s.id == rec.file {
+				ref, found = s.file(), true
 			}
 			return !found
 		})

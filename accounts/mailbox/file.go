@@ -135,6 +135,13 @@ func (f *files) unlinked(id uint64) {
 	delete(f.uses, id)
 }
 
+// busy reports whether something is going on with the file.
+func (f *files) busy(id uint64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.uses[id] != nil
+}
+
 // take marks a file as being removed unless something is going on with it.
 func (f *files) take(id uint64) bool {
 	f.mu.Lock()
@@ -161,6 +168,32 @@ func (f *files) giveBack(id uint64) bool {
 	u := f.use(id)
 	u.removing = false
 	return f.settle(id, u)
+}
+
+// newFile makes a message file by way of make, which is called again when the
+// directory turned out to be missing. The file is marked by files.begin, which
+// the caller has to end; after an error nothing is marked.
+func (a *Account) newFile(id uint64, make func(path string) error) (ref fileRef, err error) {
+	const op = "mailbox.add"
+	if !a.files.begin(id) {
+		return ref, fault.Newf(op, fault.Internal, "number %d was given out twice", id)
+	}
+	for try := range 2 {
+		if ref, err = a.nextFile(id); err != nil {
+			break
+		}
+		if err = make(a.path(ref)); !errors.Is(err, fs.ErrNotExist) || try > 0 {
+			break
+		}
+		// The account is gone, or was renamed and its files are elsewhere now.
+		a.mu.Lock()
+		a.dirReady = false
+		a.mu.Unlock()
+	}
+	if err != nil {
+		a.files.end(id)
+	}
+	return ref, fault.Wrap(op, fault.Internal, err)
 }
 
 // nextFile chooses the directory for a new file. When it returns, the

@@ -37,21 +37,21 @@ func (u *upkeep) findDrops() {
 func (u *upkeep) purge(d drop) error {
 	for done := false; !done; {
 		var files []fileRef
+		var gone []doomed
 		err := d.shard.UpdateFreeing(context.Background(), func(tx index.Tx) (err error) {
 			files, done, err = purgeSome(tx, d.account, d.data)
 			return err
-		}, nil)
+		}, func() {
+			for _, f := range files {
+				if d.handle != nil && d.handle.files.unwant(f.id) {
+					gone = append(gone, doomed{d.handle, f})
+				}
+			}
+		})
 		if err != nil {
 			return err
 		}
-		if d.handle == nil {
-			continue
-		}
-		for _, f := range files {
-			if d.handle.files.unwant(f.id) {
-				u.unlinkAll([]doomed{{d.handle, f}})
-			}
-		}
+		u.unlinkAll(gone)
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ func purgeSome(tx index.Tx, account uint64, data uint32) (files []fileRef, done 
 			if !ok {
 				return // damaged: the files are leftovers
 			}
-			files, v = append(files, s.file), rest
+			files, v = append(files, s.file()), rest
 		}
 	})
 	scan(index.Mail, k.numbered(account, kindState, data), nil)

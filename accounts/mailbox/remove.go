@@ -46,7 +46,7 @@ func (x *boxEdit) remove(uids []imap.UID, moved bool, want func(imap.UID, state)
 		if err := e.tx.Delete(index.Content, key); err != nil {
 			return err
 		}
-		out := expunged{uid: g.uid, file: g.summary.file, moved: moved}
+		out := expunged{uid: g.uid, file: g.summary.file(), moved: moved}
 		if shown {
 			out.prefix = append(out.prefix, g.content[:g.summary.prefix]...)
 		}

@@ -79,12 +79,15 @@ func (a *Account) strays(ctx context.Context) ([]stray, error) {
 	}
 	// A file may have got its record since, or have lost it in a commit that was
 	// not announced yet. After all commits so far, what the index does not name
-	// and nobody has touched is a stray.
+	// and nobody has touched is a stray, unless it has been unlinked already.
 	named, err = a.namedFiles(ctx)
 	var found []stray
 	if err == nil {
 		for _, f := range suspects {
-			if _, is := named[f.ref]; (!is || f.tmp) && a.files.untouched(f.id) {
+			if _, is := named[f.ref]; is && !f.tmp || !a.files.untouched(f.id) {
+				continue
+			}
+			if _, err := os.Lstat(f.path); err == nil {
 				found = append(found, f)
 			}
 		}
@@ -105,7 +108,7 @@ func (a *Account) strays(ctx context.Context) ([]stray, error) {
 func (a *Account) namedFiles(ctx context.Context) (map[fileRef]struct{}, error) {
 	named := make(map[fileRef]struct{})
 	visit := func(_ uint32, _ imap.UID, s *summary) bool {
-		named[s.file] = struct{}{}
+		named[s.file()] = struct{}{}
 		return true
 	}
 	err := a.shard.Update(ctx, func(index.Tx) error { return nil }, nil)

@@ -42,8 +42,8 @@ func (m *Mailbox) Sync(allowExpunge bool) Update {
 		return u
 	}
 	last := m.last()
-	u.NewKeywords = len(b.keywords) > m.told
-	m.told = len(b.keywords)
+	u.NewKeywords = len(b.keywords) > len(m.names)
+	m.names = b.keywords
 	if allowExpunge && m.expunges < b.expunges {
 		m.syncExpunges(&u)
 	}

@@ -23,7 +23,7 @@ type Mailbox struct {
 	uids   []imap.UID // shared with the box and other views
 	gen    uint64     // of uids, see box.gen
 	recent []imap.UIDRange
-	told   int // how many keywords the client was told of
+	names  []string // the keywords that the client was told of
 
 	// What follows is also used by the store's writer: box.mu guards it.
 	expunges uint64     // number of the last expunge that the view shows no more
@@ -59,7 +59,7 @@ func (a *Account) Open(ctx context.Context, name string, readOnly bool) (*Mailbo
 	}
 	b.sessions = append(b.sessions, m)
 	m.uids, m.gen = b.live, b.liveGen
-	m.expunges, m.flagSeen, m.told = b.expunges, b.rec.highest, len(b.keywords)
+	m.expunges, m.flagSeen, m.names = b.expunges, b.rec.highest, b.keywords
 	save := m.take()
 	b.mu.Unlock()
 	if save != 0 {
@@ -221,10 +221,7 @@ func (m *Mailbox) StateAt(seq int) (State, bool) {
 // toldMask has the bits of the keywords that the client was told of. Others
 // show up after Sync has announced them.
 func (m *Mailbox) toldMask() uint64 {
-	if m.told >= maxKeywords {
-		return ^uint64(0)
-	}
-	return 1<<m.told - 1
+	return 1<<len(m.names) - 1 // all bits for 64
 }
 
 // Message is what is known of a message without opening it.
@@ -269,21 +266,18 @@ func (m *Mailbox) summary(uid imap.UID) (summary, bool) {
 	return summary{}, false
 }
 
-// KeywordNames returns the keywords of the mailbox by their bit in State.
-// The slice must not be changed.
-func (m *Mailbox) KeywordNames() []string {
-	b := m.box
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.keywords
-}
+// KeywordNames returns the keywords of the mailbox that the client was told of, by
+// their bit in State. The slice must not be changed.
+func (m *Mailbox) KeywordNames() []string { return m.names }
 
 // Flags returns the flags of the mailbox for FLAGS and PERMANENTFLAGS; the
 // latter ends in \* as long as new keywords are possible. The client counts as
 // told of the keywords.
 func (m *Mailbox) Flags() (all, permanent []imap.Flag) {
-	names := m.KeywordNames()
-	m.told = len(names)
+	m.box.mu.RLock()
+	names := m.box.keywords
+	m.box.mu.RUnlock()
+	m.names = names
 	for _, f := range systemFlags {
 		all = append(all, f.name)
 	}
@@ -314,7 +308,7 @@ func (m *Mailbox) AppendFlags(dst []byte, st State) []byte {
 		dst = append(dst, `\Recent `...)
 	}
 	if st.Keywords != 0 {
-		for i, name := range m.KeywordNames() {
+		for i, name := range m.names {
 			if st.Keywords&(1<<i) != 0 {
 				dst = append(dst, name...)
 				dst = append(dst, ' ')

@@ -1,0 +1,76 @@
+// Package mailbox keeps the mailboxes and messages of accounts.
+//
+// # Words
+//
+// An account has names. A name stands for a container of messages (a mailbox
+// that can be selected), for a directory of nested names, or for both. A
+// mailbox has a number that never changes (MAILBOXID) and data, the number
+// under which its messages lie in the index; only renaming INBOX gives data to
+// another mailbox, which moves all messages at once.
+//
+// A message is a file and three records: its state (flags, keywords, ModSeq),
+// its summary (size, dates, file, what never changes), and its content (the
+// prefix, which is header lines that readers see before the message, and what
+// package message found out about it). A view is what one session sees of a
+// mailbox.
+//
+// # Promises
+//
+//   - What returned nil is on the disk: Append, SetFlags, Expunge, Copy, Move, and
+//     the mailbox calls. Deliver's records are; its links are after SyncLinks,
+//     and until then a repeated delivery repairs them.
+//   - UIDs rise and never come back, UIDVALIDITY is unique in its account, ModSeqs
+//     come from one sequence per account and never fall (RFC 9051 2.3.1, RFC 7162).
+//   - Counters and quota change in the commit that changes what they count.
+//   - A delivery is made once, however often it is repeated (Delivery.QueueID, Copy).
+//   - Sequence numbers change in Mailbox.Sync alone (RFC 9051 7.4.1); a message that
+//     is gone can be read by the views that still show it.
+//   - A change is committed, then announced to views and watchers, then answered.
+//
+// # Message files
+//
+// <account>.macnt/Messages/<directory>/<number>, decimal. A file is written
+// once and never changed; its link count is its reference count. Deliver links
+// the queue file and names the link by the queue ID, Append writes a file of
+// its own, Copy links, Move leaves the file where it is. Numbers come from the
+// server-wide counter. Directories are filled one after the other, see file.go.
+//
+// A file comes before its record and goes after it:
+//
+//	step                  after a crash here
+//	file made             a leftover: removed when the account is used, or by Check; a
+//	                      repeated delivery takes it over
+//	record committed      there for good
+//	links synced          (before: a lost link is made again by the repeated delivery)
+//	queue file removed    the record of the delivery is forgotten some time
+//	record removed        a leftover
+//	file unlinked         -
+//
+// # Who owns what
+//
+// The records of an account belong to the writer of its index shard: all
+// changes run there, as an edit, one after the other (package index). An open
+// mailbox is one box, shared by its sessions and changed only by what the
+// writer announces; a Mailbox belongs to its session's goroutine. One upkeep
+// goroutine per store unlinks files, removes the records of deleted mailboxes in
+// small steps, and forgets deliveries.
+//
+// Locks, in the order in which they may be taken: account.making, account.mu or
+// box.mu (never one under the other), then files.mu, viewCache.mu or upkeep.mu.
+// No disk is waited for under any of them but account.making, which makes a
+// directory. Snapshots of the index are short and are not kept across file
+// operations.
+//
+// # On disk, format 1
+//
+// index.Mail has per account: its record, mailbox records, names,
+// subscriptions, keyword lists, blocks of states, blocks of summaries, and ranges
+// of expunged UIDs (key.go, record.go, block.go, history.go). index.Content has
+// prefix and summary of each message, index.Delivered where queued messages
+// went, index.Dropped the data of deleted mailboxes. A field that is added to
+// a record stands at its end and reads as 0 where it is missing; any other
+// change is a new format of package index.
+//
+// RFC 9051 and 3501 (mailboxes, flags, \Recent), 4315 (UIDPLUS), 6851 (MOVE),
+// 7162 (CONDSTORE, QRESYNC), 8474 (OBJECTID), 8514 (SAVEDATE), 3502 (MULTIAPPEND).
+package mailbox
