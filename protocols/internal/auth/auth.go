@@ -89,7 +89,9 @@ func (a *Authenticator) Mechanisms(p accounts.Peer, plainAllowed bool, state *tl
 	if plainAllowed {
 		list = append(list, Plain, Login)
 	}
-	if a.acc.Reversible() {
+	// Clients prefer it to PLAIN and do not fall back: it is offered only where
+	// the domain that the connection belongs to keeps passwords that allow it.
+	if a.acc.HasReversible(a.acc.DomainForIP(p.LocalIP)) {
 		list = append(list, CramMD5)
 	}
 	return list
