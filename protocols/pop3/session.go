@@ -108,7 +108,9 @@ func (s *session) run() {
 
 func (s *session) greet() {
 	greeting := "+OK " + s.host + " Gatepost POP3 server ready"
-	if s.accounts.Reversible() {
+	// curl and others use APOP wherever they see a time stamp and do not fall
+	// back: it is there only where the domain keeps passwords that allow it.
+	if s.accounts.HasReversible(s.accounts.DomainForIP(s.peer.LocalIP)) {
 		s.token = string(auth.Challenge(s.host))
 		greeting += " " + s.token
 	}
