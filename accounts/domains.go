@@ -158,8 +158,9 @@ func replaceValue(old, now string) func(dataformat.Dict) error {
 	}
 }
 
-// RenameDomain gives a secondary domain another name; its objects and aliases go
-// with it. Errors: NoDomain, Denied (the Main Domain), Exists, Invalid.
+// RenameDomain gives a domain another name; its objects and aliases go with it.
+// The name of the Main Domain is the name of the server too. Errors: NoDomain,
+// Exists, Invalid.
 func (s *Store) RenameDomain(ctx context.Context, name, newName string) error {
 	const op = "accounts.RenameDomain"
 	newName, err := checkDomainName(op, newName)
@@ -168,7 +169,7 @@ func (s *Store) RenameDomain(ctx context.Context, name, newName string) error {
 	}
 	s.realms.Lock()
 	defer s.realms.Unlock()
-	d, err := s.secondary(op, name)
+	d, err := s.domain(s.realDomain(name))
 	if err != nil {
 		return err
 	}
@@ -177,19 +178,32 @@ func (s *Store) RenameDomain(ctx context.Context, name, newName string) error {
 	}
 	unlock := s.lockNames(d.name, newName)
 	defer unlock()
-	return s.run(job{renameDomain, accountKey{domain: d.name}, accountKey{domain: newName}})
+	do := renameDomain
+	if d.name == s.MainDomain() {
+		do = renameMain
+	}
+	return s.run(job{do, accountKey{domain: d.name}, accountKey{domain: newName}})
 }
 
-// moveDomain does the steps of a rename; each of them may be repeated.
-func (s *Store) moveDomain(from, to string) error {
+// moveDomain does the steps of a rename; each of them may be repeated. The
+// directory of the Main Domain stays, its name changes in Main.settings.
+func (s *Store) moveDomain(do, from, to string) error {
 	const op = "accounts.RenameDomain"
 	if !safeDomain(from) || !safeDomain(to) {
 		return fault.New(op, fault.Corrupt, "")
 	}
-	dir := filepath.Join(s.base, domainsDirectory)
-	err := moveDir(filepath.Join(dir, from), filepath.Join(dir, to))
-	s.dropDomain(from)
-	s.dropDomain(to)
+	var err error
+	if do == renameMain {
+		err = s.editState(mainFile, func(d dataformat.Dict) error {
+			d[keyDomainName] = dataformat.String(to)
+			return nil
+		})
+	} else {
+		dir := filepath.Join(s.base, domainsDirectory)
+		err = moveDir(filepath.Join(dir, from), filepath.Join(dir, to))
+		s.dropDomain(from)
+		s.dropDomain(to)
+	}
 	if err == nil {
 		err = s.editState(domainAliasesFile, replaceValue(from, to))
 	}

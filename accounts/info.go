@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -131,11 +132,13 @@ func (s *Store) AccountInfo(ctx context.Context, domain, name string) (dataforma
 	if err != nil {
 		return nil, fault.Wrap("accounts.AccountInfo", fault.Internal, err)
 	}
+	// Numbers are strings: scripts look for StorageUsed= and digits.
+	number := func(n int64) dataformat.Value { return dataformat.String(strconv.FormatInt(n, 10)) }
 	out := dataformat.Dict{
-		"AccountID":      dataformat.Number(a.ID),
-		"StorageUsed":    dataformat.Number(usage.Bytes),
-		"MessagesStored": dataformat.Number(usage.Messages),
-		"Mailboxes":      dataformat.Number(usage.Mailboxes),
+		"AccountID":      number(int64(a.ID)),
+		"StorageUsed":    number(usage.Bytes),
+		"MessagesStored": number(usage.Messages),
+		"Mailboxes":      number(usage.Mailboxes),
 	}
 	for k, v := range readInfo(filepath.Join(a.dir, infoFile)) {
 		if reserved(k) && k != keyAccountID && k != keyAdopting {

@@ -136,13 +136,14 @@ func (s *Store) discard(path string) {
 
 // job is a rename in the making.
 type job struct {
-	do       string // renameAccount or renameDomain
+	do       string // renameAccount, renameDomain or renameMain
 	from, to accountKey
 }
 
 const (
 	renameAccount = "RenameAccount"
 	renameDomain  = "RenameDomain"
+	renameMain    = "RenameMainDomain"
 )
 
 // dict is the job as its file keeps it.
@@ -178,8 +179,8 @@ func (s *Store) redo(path string) error {
 	switch j.do {
 	case renameAccount:
 		err = s.moveAccount(j.from, j.to)
-	case renameDomain:
-		err = s.moveDomain(j.from.domain, j.to.domain)
+	case renameDomain, renameMain:
+		err = s.moveDomain(j.do, j.from.domain, j.to.domain)
 	default:
 		err = fault.New(op, fault.Corrupt, "")
 	}

@@ -445,6 +445,35 @@ func TestDomains(t *testing.T) {
 	must(t, s.DeleteDomain(ctx, "old.com", false))
 }
 
+func TestMainDomainIsRenamed(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	must(t, s.SetDomainAliases(ctx, "", []string{"mail.company.com"}))
+	must(t, s.CreateDomain(ctx, "d.com", nil))
+	before, err := s.Account(ctx, "", "postmaster")
+	must(t, err)
+	put(t, before, "hello")
+	wantKind(t, s.RenameDomain(ctx, "company.com", "d.com"), fault.Exists)
+	must(t, s.RenameDomain(ctx, "company.com", "new.com"))
+	for range 2 {
+		if real, ok := s.DomainName("mail.company.com"); s.MainDomain() != "new.com" || real != "new.com" || !ok {
+			t.Errorf("main domain %s, alias of %s", s.MainDomain(), real)
+		}
+		if _, ok := s.DomainName("company.com"); ok {
+			t.Error("the old name is ours")
+		}
+		a, err := s.Account(ctx, "", "postmaster")
+		must(t, err)
+		if a.ID != before.ID || a.Address() != "postmaster@new.com" || messages(t, a) != 1 {
+			t.Errorf("%s, ID %d, was %d", a.Address(), a.ID, before.ID)
+		}
+		rights, err := s.AccountRights(ctx, "new.com", "postmaster")
+		wantList(t, rights, err, "Master")
+		p.close(t, s)
+		s = p.open(t)
+	}
+}
+
 func TestDomainSettingsInherit(t *testing.T) {
 	s := newStore(t)
 	must(t, s.CreateDomain(ctx, "d.com", dict(t, `{MailToUnknown="Rerouted to";}`)))
