@@ -45,7 +45,12 @@ func createDomain(c *call) (dataformat.Value, error) {
 	return nil, c.acc.CreateDomain(c, c.args.word("new"), c.args.dict("settings"))
 }
 
+// renameDomain is for secondary domains: the Main Domain is renamed in the
+// server's settings.
 func renameDomain(c *call) (dataformat.Value, error) {
+	if c.target.domain == c.acc.MainDomain() {
+		return nil, fault.New("pwd.RenameDomain", fault.Denied, "this is the main domain")
+	}
 	if err := c.plainStorage(); err != nil {
 		return nil, err
 	}

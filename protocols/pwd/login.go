@@ -51,11 +51,11 @@ func (s *session) userName(_ context.Context, rest string) (reply, error) {
 	if s.loggedIn() {
 		return bad("already logged in")
 	}
-	name := strings.TrimSpace(rest)
+	name := strings.Trim(strings.TrimSpace(rest), `"`)
 	if name == "" {
 		return bad("a name is expected")
 	}
-	s.user = strings.Trim(name, `"`)
+	s.user = name
 	return replySendPass, nil
 }
 
@@ -82,7 +82,7 @@ func (s *session) apop(ctx context.Context, rest string) (reply, error) {
 	case len(fields) != 2:
 		return bad("a name and a digest are expected")
 	case s.token == "":
-		return failure(fault.New("pwd.APOP", fault.BadCredentials, "")), nil
+		return s.login(nil, fault.New("pwd.APOP", fault.BadCredentials, ""))
 	}
 	a, err := s.server.auth.APOP(ctx, s.peer, strings.Trim(fields[0], `"`), s.token, fields[1])
 	return s.login(a, err)

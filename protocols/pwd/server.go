@@ -85,5 +85,9 @@ func (s *Server) ServeControl(ctx context.Context, c net.Conn) {
 		server: s, conn: c, number: n, control: true, patient: true,
 		log: logs.Session(s.log, "PWD", n, "[control]"),
 	}
+	// This socket has no accept loop of package listen, which would wake the
+	// session up when the server stops.
+	unhook := context.AfterFunc(ctx, func() { c.Close() })
+	defer unhook()
 	ses.run(ctx)
 }

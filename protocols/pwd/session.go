@@ -145,12 +145,22 @@ func (s *session) domain() string {
 	return s.server.acc.MainDomain()
 }
 
-// rights are the present rights of who is logged in.
-func (s *session) rights() (accounts.Rights, error) {
+// rights are the present rights of who is logged in. A session outlives a new
+// name of the Main Domain.
+func (s *session) rights(ctx context.Context) (accounts.Rights, error) {
 	if s.control {
 		return s.server.acc.MasterRights(), nil
 	}
-	return s.server.acc.RightsOf(s.account)
+	r, err := s.server.acc.RightsOf(s.account)
+	if !fault.Is(err, fault.NoDomain) {
+		return r, err
+	}
+	now, mainErr := s.server.acc.Account(ctx, "", s.account.Name)
+	if mainErr != nil || now.ID != s.account.ID {
+		return r, err
+	}
+	s.account = now
+	return s.server.acc.RightsOf(now)
 }
 
 // failed answers an error and logs its cause when it is ours.
