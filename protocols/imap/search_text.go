@@ -134,12 +134,9 @@ func (x *candidate) fieldHas(header []byte, name, text string) bool {
 	for len(header) > 0 {
 		field := firstField(header)
 		header = header[len(field):]
-		colon := bytes.IndexByte(field, ':')
-		if colon < 0 {
-			continue
-		}
 		if name != "" {
-			if !equalFold(bytes.TrimRight(field[:colon], " \t"), name) {
+			colon := bytes.IndexByte(field, ':')
+			if colon < 0 || !equalFold(bytes.TrimRight(field[:colon], " \t"), name) {
 				continue
 			}
 			field = field[colon+1:]

@@ -41,3 +41,13 @@ func announced(line []byte) *Literal {
 	l.Binary = open > 0 && line[open-1] == '~'
 	return &l
 }
+
+// announcedAtEnd is announced for a line of n bytes of which only the tail is
+// known. A count of which the beginning is not in the tail is ErrFlood.
+func announcedAtEnd(tail []byte, n int) (*Literal, error) {
+	l := announced(tail)
+	if l == nil && n > len(tail) && bytes.HasSuffix(trimEnd(tail), []byte("+}")) {
+		return nil, ErrFlood
+	}
+	return l, nil
+}

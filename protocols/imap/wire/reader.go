@@ -286,11 +286,15 @@ func (r *Reader) refuse(from, line int, err error) ([]byte, *Literal, error) {
 	}
 	tooLong := Bad("command line longer than %d bytes", r.limits.Line)
 	head := r.head(from)
-	l := announced(r.buf[line:r.start])
-	if r.buf[r.start-1] != '\n' {
-		if l, err = r.drainLine(r.buf[max(line, r.start-maxAnnouncement):r.start]); err != nil {
-			return head, nil, err
-		}
+	tail := r.buf[max(line, r.start-maxAnnouncement):r.start]
+	var l *Literal
+	if r.buf[r.start-1] == '\n' {
+		l, err = announcedAtEnd(tail, r.start-line)
+	} else {
+		l, err = r.drainLine(tail)
+	}
+	if err != nil {
+		return head, nil, err
 	}
 	return head, nil, r.drain(l, tooLong)
 }
@@ -333,7 +337,7 @@ func (r *Reader) drain(l *Literal, why error) error {
 // literal that it announces.
 func (r *Reader) drainLine(seen []byte) (*Literal, error) {
 	tail := append(make([]byte, 0, 2*maxAnnouncement), seen...)
-	var n int64
+	n := len(seen)
 	for {
 		chunk := r.buf[r.start:r.end]
 		i := bytes.IndexByte(chunk, '\n')
@@ -341,20 +345,16 @@ func (r *Reader) drainLine(seen []byte) (*Literal, error) {
 			chunk = chunk[:i+1]
 		}
 		r.start += len(chunk)
-		n += int64(len(chunk))
+		n += len(chunk)
 		keep := chunk[max(0, len(chunk)-maxAnnouncement):]
 		if over := len(tail) + len(keep) - cap(tail); over > 0 {
 			tail = append(tail[:0], tail[over:]...)
 		}
 		tail = append(tail, keep...)
 		if i >= 0 {
-			l := announced(tail)
-			if l == nil && n > int64(len(tail)) && bytes.HasSuffix(trimEnd(tail), []byte("+}")) {
-				return nil, ErrFlood // a count with too many digits to see where it begins
-			}
-			return l, nil
+			return announcedAtEnd(tail[max(0, len(tail)-maxAnnouncement):], n)
 		}
-		if n > r.limits.Drain {
+		if int64(n) > r.limits.Drain {
 			return nil, ErrFlood
 		}
 		if _, err := r.fill(r.start); err != nil {
