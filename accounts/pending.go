@@ -70,6 +70,65 @@ func (s *Store) recover() error {
 	return nil
 }
 
+// pendingOwners visits the accounts in Pending, which may have messages still or
+// already.
+func (s *Store) pendingOwners(visit func(mailbox.Owner) error) error {
+	dir := filepath.Join(s.base, pendingDirectory)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fault.Wrap("accounts.owners", fault.Internal, err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		switch ext := filepath.Ext(path); ext {
+		case newAccount, oldAccount:
+			id, err := strconv.ParseUint(strings.TrimSuffix(e.Name(), ext), 10, 64)
+			if err != nil {
+				continue // not ours
+			}
+			if err := visit(mailbox.Owner{ID: id, Dir: path, Passing: true}); err != nil {
+				return err
+			}
+		case newDomain, oldDomain:
+			if err := pendingDomainOwners(path, visit); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// pendingDomainOwners visits the accounts of a domain in Pending.
+func pendingDomainOwners(dir string, visit func(mailbox.Owner) error) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // removed meanwhile
+	}
+	if err != nil {
+		return fault.Wrap("accounts.owners", fault.Internal, err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		id, ok := directoryIdentity(path)
+		if !ok || !strings.HasSuffix(e.Name(), accountSuffix) {
+			continue
+		}
+		if err := visit(mailbox.Owner{ID: id.id, Dir: path, Passing: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// directoryIdentity reads the identity of the account in a directory.
+func directoryIdentity(dir string) (identity, bool) {
+	id, ok := readIdentity(readInfo(filepath.Join(dir, accountFile)))
+	if !ok {
+		id, ok = readIdentity(readInfo(filepath.Join(dir, infoFile)))
+	}
+	return id, ok
+}
+
 // sweep removes an entry of Pending. What fails is tried again at the next start.
 func (s *Store) sweep(ctx context.Context, path string) {
 	var err error
@@ -118,10 +177,7 @@ func (s *Store) sweepDomain(ctx context.Context, path string) error {
 			return err
 		}
 		dir := filepath.Join(path, e.Name())
-		id, ok := readIdentity(readInfo(filepath.Join(dir, accountFile)))
-		if !ok {
-			id, _ = readIdentity(readInfo(filepath.Join(dir, infoFile)))
-		}
+		id, _ := directoryIdentity(dir)
 		if err := s.removeAccount(ctx, id.id, dir); err != nil {
 			return err
 		}

@@ -293,5 +293,9 @@ func (s *Store) owners(ctx context.Context, visit func(mailbox.Owner) error) err
 			}
 		}
 	}
+	// Last, since accounts go from the domains to Pending.
+	if err := s.pendingOwners(visit); err != nil {
+		return err
+	}
 	return errors.Join(unread...)
 }

@@ -164,6 +164,14 @@ func (q *Queue) Len() int {
 	return len(q.messages)
 }
 
+// Has reports whether a message is in the queue.
+func (q *Queue) Has(id envelope.QueueID) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_, there := q.messages[id]
+	return there
+}
+
 func (q *Queue) settings() *Settings { return q.o.Settings.Get() }
 
 func (q *Queue) path(id envelope.QueueID, ext string) string {

@@ -147,6 +147,9 @@ func New(c Config) (_ *Server, err error) {
 	toMailboxes := delivery.New(s.accounts, s.queue, local, s.log) // the one loop: all@domain submits again
 	s.queue.Handle(router.LOCAL, toMailboxes)
 	s.queue.OnFinish(toMailboxes.Sync, toMailboxes.Forget)
+	if err = toMailboxes.ForgetBut(context.Background(), s.queue.Has); err != nil {
+		return s, err
+	}
 	s.relay = relay.New(relaying, s.accounts.MainDomain, s.log)
 	s.queue.Handle(router.SMTP, s.relay)
 

@@ -49,6 +49,13 @@ func (t *Transport) Forget(ids []envelope.QueueID) {
 	t.accounts.Mail().Forget(plain)
 }
 
+// ForgetBut makes the store forget messages that are not in the queue: a crash
+// can come between the end of a queue file and Forget. The call comes after
+// the queue was opened and before it runs.
+func (t *Transport) ForgetBut(ctx context.Context, queued func(envelope.QueueID) bool) error {
+	return t.accounts.Mail().ForgetBut(ctx, func(id uint64) bool { return queued(envelope.QueueID(id)) })
+}
+
 // Deliver puts the messages of a batch into the account that the queue is named after.
 func (t *Transport) Deliver(ctx context.Context, b *queue.Batch) {
 	if len(b.Items) > 0 && b.Items[0].Routes[0].All {

@@ -2,7 +2,6 @@ package mailbox
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -333,10 +332,3 @@ func (a *Account) box(id uint32) *box {
 }
 
 func (a *Account) hasBox(id uint32) bool { return a.box(id) != nil }
-
-// allBoxes returns the open mailboxes.
-func (a *Account) allBoxes() []*box {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.Collect(maps.Values(a.boxes))
-}

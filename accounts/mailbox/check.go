@@ -47,6 +47,9 @@ func (s *Store) Check(ctx context.Context, report func(Finding)) error {
 	}
 	visit := func(o Owner) error {
 		delete(indexed, o.ID)
+		if o.Passing {
+			return nil
+		}
 		return s.Account(o).check(ctx, report)
 	}
 	if s.o.Owners == nil {

@@ -173,6 +173,15 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestCheckLeavesAccountsAloneThatAreMadeOrRemoved(t *testing.T) {
+	w := newWorld(t)
+	w.account(1)
+	for _, id := range []uint64{1, 2} {
+		w.owners[id] = Owner{ID: id, Dir: filepath.Join(w.base, "gone"), Passing: true}
+	}
+	w.check()
+}
+
 func firstErr(a, b error) error {
 	if a != nil {
 		return a

@@ -22,6 +22,9 @@ type Owner struct {
 	Dir string
 	// Limits returns the limits of the moment; nil means none.
 	Limits func() Limits
+	// Passing says that the account is being made or removed: it has mailboxes
+	// or it has none. Check does not look at it.
+	Passing bool
 }
 
 // Limits bound what an account may hold.
