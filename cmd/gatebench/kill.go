@@ -43,13 +43,8 @@ func (c *killCommand) Run(ctx context.Context, out *report) error {
 	if c.Base == "" {
 		c.Base = filepath.Join(work, "base")
 	}
-	if c.Server == "" {
-		c.Server = filepath.Join(work, "gatepost")
-		build := exec.CommandContext(ctx, "go", "build", "-o", c.Server, "gatepost/cmd/gatepost")
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			return fmt.Errorf("build the server: %w", err)
-		}
+	if err := c.build(ctx, work); err != nil {
+		return err
 	}
 	if err := c.prepare(ctx, work); err != nil {
 		return err
@@ -80,6 +75,20 @@ func (c *killCommand) Run(ctx context.Context, out *report) error {
 
 func (c *killCommand) addr(port int) string {
 	return "127.0.0.1:" + strconv.Itoa(port+c.Port)
+}
+
+// build compiles the server when none was given.
+func (c *killCommand) build(ctx context.Context, work string) error {
+	if c.Server != "" {
+		return nil
+	}
+	c.Server = filepath.Join(work, "gatepost")
+	build := exec.CommandContext(ctx, "go", "build", "-o", c.Server, "gatepost/cmd/gatepost")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("build the server: %w", err)
+	}
+	return nil
 }
 
 // prepare makes the base directory and the accounts.

@@ -6,6 +6,7 @@
 //	gatebench fetch-flags|fetch-list|fetch-envelope|fetch-body|search|store|select|noop|append|login|idle …
 //	gatebench smtp --ledger FILE        writes down every message that was answered with 250
 //	gatebench kill --runs 50            does both with a server that it kills
+//	gatebench full --dir DIR            fills its disk
 //	gatebench verify --ledger FILE      looks for each of them in its mailbox
 //
 // Each measured figure is one line: its name, its unit, and the smallest, the
@@ -33,6 +34,7 @@ type program struct {
 	SMTP   smtpCommand   `cmd:"" name:"smtp" help:"Send messages; with --readable, until they can be read in IMAP."`
 	Verify verifyCommand `cmd:"" help:"Look for every message of a ledger in its mailbox."`
 	Kill   killCommand   `cmd:"" help:"Kill a Gatepost server under load again and again; look whether it kept its word."`
+	Full   fullCommand   `cmd:"" help:"Fill the disk of a Gatepost server; look whether it says so, recovers and kept its word."`
 	Fill   fillCommand   `cmd:"" help:"Append messages to a mailbox until it has so many."`
 	Append appendCommand `cmd:"" help:"APPEND, one message after the other on each connection."`
 

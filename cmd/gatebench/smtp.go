@@ -27,6 +27,8 @@ type smtpCommand struct {
 	Readable   string `help:"IMAP server: wait until every message is visible there." placeholder:"HOST:PORT"`
 	Password   string `help:"The password of all recipients." default:"secret"`
 	Ledger     string `help:"File that every message answered with 250 is written to." placeholder:"FILE"`
+
+	refusal string // one of the answers other than 250 of a run with a ledger
 }
 
 // An smtpRun is one run of the command.
@@ -61,6 +63,7 @@ func (c *smtpCommand) Run(ctx context.Context, out *report) error {
 		sent := time.Since(start)
 		if c.Ledger != "" {
 			// Why it ended is the business of the test that ended it.
+			c.refusal, _ = r.refusal.Load().(string)
 			if err := r.count(out, err); err != nil {
 				return err
 			}
