@@ -23,6 +23,8 @@ type binaryFix struct {
 	fail func(err error)
 
 	buf        []byte // input that is not taken yet
+	lineAt     int    // header: where in buf a line starts whose end is not there yet
+	looked     int    // header: bytes of that line that were looked at
 	state      binaryState
 	midLine    bool     // text: the line goes on, so it is no delimiter
 	first      bool     // encode: nothing of the part was taken yet
@@ -79,15 +81,19 @@ func (b *binaryFix) step(in []byte) int {
 // stepHeader takes a whole header with its empty line, or one that a delimiter
 // cuts short.
 func (b *binaryFix) stepHeader(in []byte) int {
-	for at := 0; ; {
-		lf := bytes.IndexByte(in[at:], '\n')
+	at, from := b.lineAt, b.lineAt+b.looked
+	b.lineAt, b.looked = 0, 0
+	for ; ; from = at {
+		lf := bytes.IndexByte(in[from:], '\n')
 		if lf < 0 {
+			b.lineAt, b.looked = at, len(in)-at
 			return 0
 		}
+		lf += from - at
 		line := in[at : at+lf+1]
 		if len(bytes.TrimRight(line, "\r\n")) == 0 {
 			b.header(in[:at])
-			b.emit(crlf)
+			b.emit(line)
 			return at + len(line)
 		}
 		if b.delimiter(line) >= 0 {

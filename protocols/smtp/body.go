@@ -30,8 +30,12 @@ type body struct {
 // startBody opens the queue file and writes the trace field.
 func (s *session) startBody() (*body, error) {
 	tx := s.tx
-	b := &body{limit: s.sizeLimit(), repair: s.cfg.BareLineEnds == "Repair", trap: tx.trap()}
+	b := &body{limit: s.sizeLimit(), repair: s.cfg.BareLineEnds == "Repair", trap: tx.trap}
 	tx.env.Submitted = time.Now()
+	if tx.env.Body == envelope.BodyBinaryMIME {
+		b.binary = &binaryFix{emit: b.line, fail: b.fail}
+		tx.env.Body = envelope.Body8BitMIME
+	}
 	sub, err := s.srv.begin(s.ctx, tx.env)
 	if err != nil {
 		return nil, err
@@ -43,10 +47,6 @@ func (s *session) startBody() (*body, error) {
 	}
 	if s.account != nil || s.submission {
 		b.header = &headerFix{session: s, id: b.id}
-	}
-	if tx.env.Body == envelope.BodyBinaryMIME {
-		b.binary = &binaryFix{emit: b.line, fail: b.fail}
-		tx.env.Body = envelope.Body8BitMIME
 	}
 	b.put(s.appendReceived(nil, b.id, time.Now()))
 	return b, nil
@@ -167,14 +167,13 @@ func hasBare(text []byte) bool {
 func (s *session) commit(b *body) {
 	b.close()
 	env := s.tx.env
-	trapped := s.tx.trapped
 	s.tx = nil
 	if b.bare {
 		s.refuseMessage(env, replyBareData)
 		return
 	}
 	if b.err == nil && b.trap {
-		s.springTrap(b, env, trapped)
+		s.springTrap(b, env)
 		return
 	}
 	if b.err == nil {
@@ -207,9 +206,9 @@ func (s *session) refuseMessage(env *envelope.Envelope, r reply, attrs ...slog.A
 
 // springTrap answers a message with a spamtrap among its recipients: nobody
 // gets it (spec/router.md section 7).
-func (s *session) springTrap(b *body, env *envelope.Envelope, trapped []string) {
+func (s *session) springTrap(b *body, env *envelope.Envelope) {
 	s.log.LogAttrs(s.ctx, logs.LevelMajor, "spamtrap: message dropped", slog.Any(logs.AttrQueueID, b.id),
-		slog.Any(logs.AttrRecipient, trapped), slog.String(logs.AttrReturnPath, env.ReturnPath.String()),
+		slog.String(logs.AttrReturnPath, env.ReturnPath.String()),
 		slog.String(logs.AttrPeer, s.remote.String()))
 	if s.cfg.Spamtrap == "Refuse" {
 		s.reply(refusal(550, 5, 7, 1, "message refused"))

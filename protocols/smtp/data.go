@@ -22,7 +22,7 @@ func (s *session) data(arg string) {
 	case s.tx.env.Body == envelope.BodyBinaryMIME:
 		s.reply(refusal(503, 5, 5, 1, "a BINARYMIME message is sent by BDAT"))
 		return
-	case len(s.tx.env.Recipients) == 0 && !s.tx.trap():
+	case len(s.tx.env.Recipients) == 0:
 		s.reply(replyNoRecipients)
 		return
 	}
@@ -137,7 +137,7 @@ func (s *session) startBdat(size int64) (reply, bool) {
 		return replyNoMail, false
 	case s.tx.body != nil:
 		return reply{}, true
-	case len(s.tx.env.Recipients) == 0 && !s.tx.trap():
+	case len(s.tx.env.Recipients) == 0:
 		return replyNoRecipients, false
 	}
 	b, err := s.startBody()

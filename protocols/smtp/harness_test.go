@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +43,7 @@ type site struct {
 	stop     context.CancelFunc
 	serving  sync.WaitGroup
 
+	tls       atomic.Pointer[tls.Config]
 	listeners map[settings.Listener]*pipeListener
 }
 
@@ -76,8 +78,9 @@ type noTransport struct{}
 func (noTransport) Deliver(context.Context, *queue.Batch) {}
 func (noTransport) Policy() queue.Policy                  { return queue.Policy{} }
 
-// newSite makes a site: company.com with the accounts larry (password: secret),
-// moe (reversible password) and curly (no Relay), branch.example with shemp.
+// newSite makes a site: company.com with the accounts larry, moe and curly (who
+// has no Relay), branch.example with shemp. The password is secret. It is kept in
+// clear: the one-way form takes its time, and is the directory's to test.
 func newSite(t testing.TB, change ...func(*Settings)) *site {
 	t.Helper()
 	ctx := context.Background()
@@ -96,12 +99,12 @@ func newSite(t testing.TB, change ...func(*Settings)) *site {
 	s.must(err)
 	s.must(s.accounts.SetClientIPs(ctx, "127.0.0.1\n::1\n10.0.0.0/8"))
 	s.must(s.accounts.CreateDomain(ctx, "branch.example", nil))
-	s.must(s.accounts.CreateAccount(ctx, "company.com", "larry", dataformat.Dict{"Password": dataformat.String("secret")}))
-	s.must(s.accounts.CreateAccount(ctx, "company.com", "moe", dataformat.Dict{
-		"Password": dataformat.String("reversible"), "PasswordEncryption": dataformat.String("A-crpt")}))
-	s.must(s.accounts.CreateAccount(ctx, "company.com", "curly", dataformat.Dict{
-		"Password": dataformat.String("secret"), "AccessModes": dataformat.Array{dataformat.String("Mail"), dataformat.String("Mobile")}}))
-	s.must(s.accounts.CreateAccount(ctx, "branch.example", "shemp", dataformat.Dict{"Password": dataformat.String("secret")}))
+	s.must(s.accounts.CreateAccount(ctx, "company.com", "larry", secret()))
+	s.must(s.accounts.CreateAccount(ctx, "company.com", "moe", secret()))
+	curly := secret()
+	curly["AccessModes"] = dataformat.Array{dataformat.String("Mail"), dataformat.String("Mobile")}
+	s.must(s.accounts.CreateAccount(ctx, "company.com", "curly", curly))
+	s.must(s.accounts.CreateAccount(ctx, "branch.example", "shemp", secret()))
 	s.must(s.accounts.SetAccountAliases(ctx, "company.com", "larry", []string{"lawrence"}))
 	s.must(s.accounts.CreateForwarder(ctx, "company.com", "away", "larry@elsewhere.example"))
 
@@ -123,8 +126,8 @@ func newSite(t testing.TB, change ...func(*Settings)) *site {
 		f(&cfg)
 	}
 	s.settings = settings.NewLive(&cfg)
-	tlsConfig := testTLS(t)
-	s.server = New(s.settings, s.queue, routes, s.accounts, func() *tls.Config { return tlsConfig }, log)
+	s.tls.Store(testTLS(t))
+	s.server = New(s.settings, s.queue, routes, s.accounts, s.tls.Load, log)
 	life, stop := context.WithCancel(ctx)
 	s.stop = stop
 	t.Cleanup(func() {
@@ -276,3 +279,25 @@ func testTLS(t testing.TB) *tls.Config {
 
 // quiet is a logger that drops everything, for benchmarks.
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// dict is a dictionary of one value, in the data format.
+func dict(key, value string) dataformat.Dict {
+	v, err := dataformat.Parse([]byte(value))
+	if err != nil {
+		v = dataformat.String(value)
+	}
+	return dataformat.Dict{key: v}
+}
+
+// sleep lets time pass in a bubble.
+func sleep(d string) {
+	p, err := time.ParseDuration(d)
+	if err != nil {
+		panic(err)
+	}
+	time.Sleep(p)
+}
+
+func secret() dataformat.Dict {
+	return dataformat.Dict{"Password": dataformat.String("secret"), "PasswordEncryption": dataformat.String("clear")}
+}

@@ -31,6 +31,7 @@ type headerFix struct {
 	id      envelope.QueueID
 	buf     []byte
 	seen    int // bytes of buf that are complete lines of the header
+	looked  int // bytes behind them that hold no line end
 }
 
 // write takes text. done means that the header is complete: out is the fixed
@@ -38,10 +39,12 @@ type headerFix struct {
 func (h *headerFix) write(text []byte) (out []byte, done bool, err error) {
 	h.buf = append(h.buf, text...)
 	for {
-		lf := bytes.IndexByte(h.buf[h.seen:], '\n')
+		lf := bytes.IndexByte(h.buf[h.seen+h.looked:], '\n')
 		if lf < 0 {
+			h.looked = len(h.buf) - h.seen
 			break
 		}
+		lf, h.looked = lf+h.looked, 0
 		line := bytes.TrimSuffix(h.buf[h.seen:h.seen+lf], crlf[:1])
 		switch {
 		case len(line) == 0:
@@ -88,6 +91,9 @@ func isFieldName(name []byte) bool {
 // fix returns the header as it is sent on, and rest, which begins with the
 // empty line.
 func (h *headerFix) fix(header, rest []byte) ([]byte, error) {
+	if len(header) > maxHeader {
+		return nil, errLargeHeader
+	}
 	out := make([]byte, 0, len(header)+len(rest)+256)
 	var from, sender []string
 	var date, messageID bool

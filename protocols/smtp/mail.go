@@ -11,14 +11,11 @@ import (
 
 // transaction is what MAIL began.
 type transaction struct {
-	env     *envelope.Envelope
-	trapped []string // recipients that are spamtraps
-	body    *body    // once BDAT began
-	lines   lineScanner
+	env   *envelope.Envelope
+	trap  bool  // a recipient is a spamtrap: nobody gets the message
+	body  *body // once BDAT began
+	lines lineScanner
 }
-
-// trap tells whether a recipient is a spamtrap, so that nobody gets the message.
-func (t *transaction) trap() bool { return len(t.trapped) > 0 }
 
 // abort drops what has been received. A nil transaction has nothing.
 func (t *transaction) abort() {

@@ -78,7 +78,7 @@ func (s *session) answerRcpt(rcpt envelope.Recipient) {
 
 // limitRecipients refuses a recipient before anything is asked about it.
 func (s *session) limitRecipients(to address.Address) *reply {
-	n := len(s.tx.env.Recipients) + len(s.tx.trapped)
+	n := len(s.tx.env.Recipients)
 	switch {
 	case to.NeedsUTF8() && !s.tx.env.SMTPUTF8:
 		return &replyNeedsUTF8
@@ -117,7 +117,6 @@ func (s *session) take(rcpt envelope.Recipient, route router.Route) {
 	env := s.tx.env
 	if route.Module == router.SYSTEM && route.Queue == router.Spamtrap {
 		s.spring(rcpt.Address)
-		return
 	}
 	for i := range env.Recipients {
 		if env.Recipients[i].Address == rcpt.Address {
@@ -129,19 +128,14 @@ func (s *session) take(rcpt envelope.Recipient, route router.Route) {
 
 // spring notes a spamtrap among the recipients. The client learns nothing.
 // For our own users the trap closes on nobody: it is their mistake, or their
-// stolen password, and the log has it.
+// stolen password, and the log has it; the queue drops only that recipient.
 func (s *session) spring(to address.Address) {
 	attrs := []slog.Attr{slog.String(logs.AttrRecipient, to.String()), slog.String(logs.AttrPeer, s.remote.String())}
 	if s.account != nil {
 		attrs = append(attrs, slog.String(logs.AttrAccount, s.account.Address()))
 	}
 	s.log.LogAttrs(s.ctx, logs.LevelMajor, "spamtrap addressed", attrs...)
-	if s.account == nil {
-		s.tx.trapped = append(s.tx.trapped, to.String())
-		return
-	}
-	// The queue drops what leads to the trap; others get the message.
-	s.tx.env.Recipients = append(s.tx.env.Recipients, envelope.Recipient{Address: to, State: envelope.Waiting})
+	s.tx.trap = s.tx.trap || s.account == nil
 }
 
 func (s *session) tail(route router.Route) string {

@@ -3,6 +3,7 @@ package smtp
 import (
 	"bufio"
 	"bytes"
+	"io"
 	"net"
 	"path/filepath"
 	"strings"
@@ -12,7 +13,8 @@ import (
 	"gatepost/protocols/transcript"
 )
 
-func bufioReader(raw []byte) *bufio.Reader { return bufio.NewReader(bytes.NewReader(raw)) }
+func bufioReader(raw []byte) *bufio.Reader    { return bufio.NewReader(bytes.NewReader(raw)) }
+func bufioReaderOf(r io.Reader) *bufio.Reader { return bufio.NewReader(r) }
 
 // TestTranscripts plays every dialogue of testdata. Where it comes from and to
 // which port it goes is in the name: the part after the last dash, such as

@@ -1,0 +1,165 @@
+package smtp
+
+import (
+	"bytes"
+	"encoding/base64"
+	"io"
+	"math/rand/v2"
+	"mime"
+	"mime/multipart"
+	"net/mail"
+	"strings"
+	"testing"
+)
+
+// fixBinary runs binaryFix over a message that comes in pieces.
+func fixBinary(t testing.TB, in []byte, step func() int) []byte {
+	t.Helper()
+	var out []byte
+	cr := false
+	fix := &binaryFix{
+		emit: func(text []byte) {
+			if len(text) == 0 {
+				return
+			}
+			if cr && text[0] == '\n' {
+				t.Fatalf("%q: a text ends between CR and LF", in)
+			}
+			cr = text[len(text)-1] == '\r'
+			out = append(out, text...)
+		},
+		fail: func(err error) { t.Fatal(err) },
+	}
+	for rest := in; len(rest) > 0; {
+		n := min(len(rest), max(1, step()))
+		fix.write(rest[:n])
+		rest = rest[n:]
+	}
+	fix.close()
+	return out
+}
+
+func whole() int { return 1 << 30 }
+
+func TestBinaryPartsBecomeBase64(t *testing.T) {
+	octets := "\x00\x01\r\n--not a boundary\r\n\r\r\n\n--outer-x\r\n" + strings.Repeat("\xff\x00bin\r", 40)
+	in := "MIME-Version: 1.0\r\nContent-Type: multipart/mixed;\r\n boundary=outer\r\nContent-Transfer-Encoding: binary\r\n\r\n" +
+		"preamble\r\n" +
+		"--outer\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nhello\r\n" +
+		"--outer\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: BINARY\r\nContent-ID: <x>\r\n\r\n" + octets + "\r\n" +
+		"--outer\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\nContent-Type: multipart/alternative; boundary=\"in ner\"\r\n\r\n" +
+		"--in ner\r\nContent-Transfer-Encoding: binary\r\n\r\n" + octets + "\r\n--in ner--\r\nepilogue\r\n" +
+		"--outer\r\nContent-Transfer-Encoding: binary\r\n\r\n--outer--\r\n"
+	out := fixBinary(t, []byte(in), whole)
+	if bare(out) || bytes.IndexByte(out, 0) >= 0 {
+		t.Fatalf("not a message of lines: %q", out)
+	}
+	m, err := mail.ReadMessage(bytes.NewReader(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Header.Get("Content-Transfer-Encoding"); got != "8bit" {
+		t.Errorf("encoding of the multipart: %q", got)
+	}
+	parts := readParts(t, m.Header.Get("Content-Type"), m.Body)
+	if len(parts) != 4 {
+		t.Fatalf("%d parts: %q", len(parts), parts)
+	}
+	if parts[0] != "hello" || parts[1] != octets || parts[3] != "" {
+		t.Errorf("parts %q", parts)
+	}
+	inner, err := mail.ReadMessage(strings.NewReader(parts[2]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := readParts(t, inner.Header.Get("Content-Type"), inner.Body); len(got) != 1 || got[0] != octets {
+		t.Errorf("inner parts %q", got)
+	}
+}
+
+// readParts decodes the parts of a multipart.
+func readParts(t testing.TB, contentType string, body io.Reader) []string {
+	t.Helper()
+	_, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parts []string
+	for r := multipart.NewReader(body, params["boundary"]); ; {
+		p, err := r.NextRawPart()
+		if err == io.EOF {
+			return parts
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := io.ReadAll(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.EqualFold(p.Header.Get("Content-Transfer-Encoding"), "base64") {
+			if raw, err = io.ReadAll(base64.NewDecoder(base64.StdEncoding, bytes.NewReader(raw))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		parts = append(parts, string(raw))
+	}
+}
+
+func TestBinaryMessageOfOnePart(t *testing.T) {
+	octets := strings.Repeat("\x00\r\n--x\n", 100)
+	out := fixBinary(t, []byte("Content-Transfer-Encoding: binary\r\n\r\n"+octets), func() int { return 3 })
+	head, body, _ := strings.Cut(string(out), "\r\n\r\n")
+	got, err := io.ReadAll(base64.NewDecoder(base64.StdEncoding, strings.NewReader(body)))
+	if head != "Content-Transfer-Encoding: base64" || err != nil || string(got) != octets {
+		t.Errorf("head %q, body %q, %v", head, got, err)
+	}
+}
+
+// FuzzBinaryFix checks that pieces make no difference, and that a message
+// without binary parts passes unchanged.
+func FuzzBinaryFix(f *testing.F) {
+	f.Add([]byte("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Transfer-Encoding: binary\r\n\r\n\r\n--b\r\n--b--\r\n"), uint64(1))
+	f.Add([]byte("Content-Transfer-Encoding: binary\r\n\r\n\x00"), uint64(2))
+	f.Add([]byte("Content-Type: message/rfc822\r\n\r\nContent-Type: message/rfc822\r\n\r\nx"), uint64(3))
+	f.Add([]byte("Content-Type: multipart/x; boundary=b\r\n\r\n--b\r\n--b\r\nA:\r\n--b--"), uint64(4))
+	f.Fuzz(func(t *testing.T, in []byte, seed uint64) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		want := fixBinary(t, in, whole)
+		got := fixBinary(t, in, func() int { return r.IntN(9) })
+		if !bytes.Equal(got, want) {
+			t.Fatalf("in pieces %q\nwhole     %q", got, want)
+		}
+		if !bytes.Contains(bytes.ToLower(in), []byte("binary")) && !bytes.HasPrefix(got, bytes.TrimRight(in, "\r")) {
+			t.Fatalf("%q was changed to %q", in, got)
+		}
+	})
+}
+
+// BenchmarkBinaryFix looks for inputs that cost more than their length.
+func BenchmarkBinaryFix(b *testing.B) {
+	deep := new(bytes.Buffer)
+	for range 2 * maxBoundaries {
+		deep.WriteString("Content-Type: multipart/mixed; boundary=" + strings.Repeat("b", 60) + "\r\n\r\n--" + strings.Repeat("b", 60) + "\r\n")
+	}
+	for _, c := range []struct{ name, in string }{
+		{"binary part", "Content-Transfer-Encoding: binary\r\n\r\n" + strings.Repeat("\x00\x01\x02\xff", 1<<18)},
+		{"many delimiters", "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + strings.Repeat("--b\r\n", 1<<18)},
+		{"deep, and lines that look like delimiters", deep.String() + "Content-Transfer-Encoding: binary\r\n\r\n" + strings.Repeat("\r\n--bbbbbbbbbbb", 1<<16)},
+		{"a long header line", strings.Repeat("x", 1<<20)},
+		{"nested messages", strings.Repeat("Content-Type: message/rfc822\r\n\r\n", 1<<15)},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.SetBytes(int64(len(c.in)))
+			for b.Loop() {
+				fix := &binaryFix{emit: func([]byte) {}, fail: func(error) {}}
+				for in := []byte(c.in); len(in) > 0; {
+					n := min(len(in), largeBuffer)
+					fix.write(in[:n])
+					in = in[n:]
+				}
+				fix.close()
+			}
+		})
+	}
+}

@@ -1,0 +1,427 @@
+package smtp
+
+import (
+	"encoding/base64"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"gatepost/queue/envelope"
+	"gatepost/server/settings"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+
+// golden compares got with a file of testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; run with -update and look at the difference\n%s", file, got)
+	}
+}
+
+// bubble runs a test with a site in a synctest bubble.
+func bubble(t *testing.T, change func(*Settings), test func(t *testing.T, s *site)) {
+	synctest.Test(t, func(t *testing.T) {
+		if change == nil {
+			change = func(*Settings) {}
+		}
+		test(t, newSite(t, change))
+	})
+}
+
+func TestWhatTheQueueGets(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		c := s.connect(25, "198.51.100.7")
+		c.say("HELO mx.example.net", "250 ")
+		c.mail("<a@example.net>", "Subject: one\r\n\r\n..dotted", "<larry@company.com>")
+		c.say("EHLO [198.51.100.7]", "250-")
+		c.mail("<a@example.net> RET=HDRS ENVID=QQ+2B314 BODY=8BITMIME", "Subject: two\r\nBcc: stays@example.net\r\n\r\nx",
+			"<larry@company.com> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Larry+2BL@company.com", "<moe@company.com> NOTIFY=NEVER")
+		c.say("EHLO evil(name.example", "250-")
+		c.mail("<> SMTPUTF8", "Subject: three", "<larry@company.com>")
+		c.say("HELO", "250 ")
+		c.mail("<a@example.net>", "Subject: four", "<larry@company.com>")
+		c.say("QUIT", "221 ")
+
+		c = s.connect(465, "2001:db8::7")
+		c.say("EHLO laptop.home", "250-")
+		c.say("AUTH PLAIN "+plain("larry", "secret"), "235 ")
+		c.mail("<larry@company.com>", "From: Larry <lawrence@company.com>\r\nTo: x@example.net\r\nBcc: hidden@example.net,\r\n other@example.net\r\nSubject: five\r\n\r\nx",
+			"<x@example.net>", "<hidden@example.net>")
+		c.say("QUIT", "221 ")
+
+		c = s.connect(465, "192.0.2.99")
+		c.say("EHLO [192.0.2.99]", "250-")
+		c.say("AUTH PLAIN "+plain("shemp@branch.example", "secret"), "235 ")
+		c.mail("<shemp@branch.example>", "From: Boss <boss@example.net>\r\nSender: Somebody <else@example.net>\r\nMessage-ID: <1@x>\r\nDate: today\r\n\r\nx", "<x@example.net>")
+		c.mail("<shemp@branch.example>", "no header at all", "<x@example.net>")
+		c.say("QUIT", "221 ")
+
+		var all strings.Builder
+		for _, m := range s.received() {
+			fmt.Fprintf(&all, "==== %s\n%s\n\n%s", m.id, m.head, m.text)
+		}
+		golden(t, "stored.golden", all.String())
+	})
+}
+
+func TestLogFollowsSessionAndMessage(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		c := s.connect(465, "198.51.100.7")
+		c.say("EHLO laptop.home", "250-")
+		c.say("AUTH PLAIN "+plain("larry", "secret"), "235 ")
+		c.mail("<larry@company.com>", "Subject: private words", "<moe@company.com>")
+		c.say("QUIT", "221 ")
+		c.closed()
+		c = s.connect(25, "127.0.0.1")
+		c.say("EHLO [127.0.0.1]", "250-")
+		c.say("AUTH LOGIN", "334 ")
+		c.say(b64("larry"), "334 ")
+		c.say(b64("wrong-password"), "535 ")
+		c.mail("<a@example.net>", "a\nb", "<moe@company.com>")
+		c.say("QUIT", "221 ")
+		c.closed()
+		synctest.Wait()
+		log := s.log.String()
+		for _, want := range []string{
+			"SMTPI-000001([198.51.100.7]) got connection on 192.0.2.25:465\n",
+			"SMTPI-000001([198.51.100.7]) rsp: 220 company.com ESMTP Gatepost is glad to see you!\n",
+			"2 SMTPI-000001([198.51.100.7]) [90007] received encrypted(larry@company.com) size=24 return_path=larry@company.com rcpts=1\n",
+			"SMTPI-000001([198.51.100.7]) rsp: 250 90007 message accepted for delivery\n",
+			"SMTPI-000001([198.51.100.7]) releasing stream\n",
+			"3 SMTPI-000002([127.0.0.1]) message refused: bare CR or LF",
+		} {
+			if !strings.Contains(log, want) {
+				t.Errorf("no %q in\n%s", want, log)
+			}
+		}
+		for _, secret := range []string{plain("larry", "secret"), b64("wrong-password"), "wrong-password", "private words"} {
+			if strings.Contains(strings.ReplaceAll(log, "header: Subject: private words", ""), secret) {
+				t.Errorf("%q is in the log", secret)
+			}
+		}
+	})
+}
+
+func TestSizeLimit(t *testing.T) {
+	small := func(s *Settings) { s.MaxMessageSize = 1 << 20 }
+	bubble(t, small, func(t *testing.T, s *site) {
+		c := s.connect(25, "10.1.2.3")
+		c.say("EHLO mx.example.net", "250-")
+		text := strings.Repeat(strings.Repeat("x", 1022)+"\r\n", 1024)
+		if len(text) != 1<<20 {
+			t.Fatal(len(text))
+		}
+		if got := c.mail("<a@example.net>", strings.TrimSuffix(text, "\r\n"), "<larry@company.com>"); !strings.HasPrefix(got, "250 ") {
+			t.Errorf("a message of exactly the limit: %s", got)
+		}
+		if got := c.mail("<a@example.net>", text, "<larry@company.com>"); got != "552 5.3.4 message is too large" {
+			t.Errorf("two octets more: %s", got)
+		}
+		// Chunks count together.
+		c.say("MAIL FROM:<a@example.net>", "250 ")
+		c.say("RCPT TO:<larry@company.com>", "250 ")
+		c.bdat(text[2:], false, "250 ")
+		c.bdat("Subject: x", false, "552 5.3.4 ")
+		c.bdat("abc", true, "503 5.5.1 ")
+		c.say("NOOP", "250 ")
+		// Far beyond the limit nobody reads on.
+		c.say("MAIL FROM:<a@example.net>", "250 ")
+		c.say("RCPT TO:<larry@company.com>", "250 ")
+		c.say("DATA", "354 ")
+		c.send(strings.Repeat(text, 4))
+		c.expect("552 5.3.4 ")
+		c.closed()
+		c = s.connect(25, "10.1.2.3")
+		c.say("EHLO mx.example.net", "250-")
+		c.say("BDAT 99999999999 LAST", "552 5.3.4 ")
+		c.closed()
+		if left := s.leftovers(); len(left) > 0 {
+			t.Errorf("left: %v", left)
+		}
+	})
+}
+
+func TestAccountsOwnSizeLimit(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		s.must(s.accounts.UpdateAccountSettings(t.Context(), "company.com", "larry", dict("MaxMailOutSize", "1000")))
+		c := s.connect(465, "198.51.100.7")
+		c.say("EHLO laptop.home", "250-")
+		c.say("AUTH PLAIN "+plain("larry", "secret"), "235 ")
+		if got := c.say("EHLO laptop.home", "250-"); !strings.Contains(got, "\n250-SIZE 1000\n") {
+			t.Error(got)
+		}
+		c.say("MAIL FROM:<larry@company.com> SIZE=1001", "552 5.3.4 ")
+		if got := c.mail("<larry@company.com>", strings.Repeat("x", 1001), "<moe@company.com>"); !strings.HasPrefix(got, "552 5.3.4") {
+			t.Error(got)
+		}
+	})
+}
+
+func TestBareLineEndsRepaired(t *testing.T) {
+	repair := func(s *Settings) { s.BareLineEnds = "Repair" }
+	bubble(t, repair, func(t *testing.T, s *site) {
+		c := s.connect(25, "127.0.0.1")
+		c.say("EHLO [127.0.0.1]", "250-")
+		if got := c.mail("<a@example.net>", "Subject: x\n\n.\ny\r.\rz", "<larry@company.com>"); !strings.HasPrefix(got, "250 ") {
+			t.Fatal(got)
+		}
+		c.say("MAIL FROM:<a@example.net>", "250 ")
+		c.say("RCPT TO:<larry@company.com>", "250 ")
+		c.bdat("a\n\r", false, "250 ")
+		c.bdat("\nb\r", true, "250 ")
+		m := s.received()
+		if got := m[0].text; !strings.HasSuffix(got, "\nSubject: x\n\n.\ny\n.\nz\n") {
+			t.Errorf("stored %q", got)
+		}
+		if got := m[1].text; !strings.HasSuffix(got, "+0000\na\n\nb\n") {
+			t.Errorf("stored %q", got)
+		}
+	})
+}
+
+func TestBinaryMIME(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		c := s.connect(465, "198.51.100.7")
+		c.say("EHLO laptop.home", "250-")
+		c.say("AUTH PLAIN "+plain("larry", "secret"), "235 ")
+		c.say("MAIL FROM:<larry@company.com> BODY=BINARYMIME", "250 ")
+		c.say("RCPT TO:<moe@company.com>", "250 ")
+		c.bdat("Bcc: x@y.z\r\nContent-Transfer-Encoding: binary\r\n\r\n\x00\n\r", false, "250 ")
+		c.bdat("\n\rend", true, "250 ")
+		m := s.received()[0]
+		if m.env.Body != envelope.Body8BitMIME {
+			t.Errorf("envelope says %v", m.env.Body)
+		}
+		if want := "\n\n" + b64("\x00\n\r\n\rend") + "\n"; !strings.HasSuffix(m.text, want) || strings.Contains(m.text, "Bcc") ||
+			!strings.Contains(m.text, "\nContent-Transfer-Encoding: base64\n") {
+			t.Errorf("stored %q", m.text)
+		}
+		// Outside of binary parts the rule for line ends holds.
+		c.say("MAIL FROM:<larry@company.com> BODY=BINARYMIME", "250 ")
+		c.say("RCPT TO:<moe@company.com>", "250 ")
+		c.bdat("Subject: a\nb", true, "550 5.6.0 bare CR or LF")
+	})
+}
+
+func TestRecipientLimits(t *testing.T) {
+	few := func(s *Settings) { s.StrangersRecipients, s.RecipientsLimit = 2, 3 }
+	bubble(t, few, func(t *testing.T, s *site) {
+		for from, limit := range map[string]int{"198.51.100.7": 2, "10.0.0.1": 3} {
+			c := s.connect(25, from)
+			if got := c.say("EHLO x.example", "250-"); !strings.Contains(got, fmt.Sprintf("LIMITS RCPTMAX=%d\n", limit)) {
+				t.Error(got)
+			}
+			c.say("MAIL FROM:<a@example.net>", "250 ")
+			for i := range limit {
+				c.say(fmt.Sprintf("RCPT TO:<larry+%d@company.com>", i), "250 ")
+			}
+			c.say("RCPT TO:<moe@company.com>", "452 4.5.3 moe@company.com too many recipients")
+			c.say("RSET", "250 ")
+		}
+	})
+}
+
+func TestUnknownRecipientsCloseASession(t *testing.T) {
+	bubble(t, func(s *Settings) { s.ErrorsLimit = 0 }, func(t *testing.T, s *site) {
+		c := s.connect(25, "198.51.100.7")
+		c.say("EHLO x.example", "250-")
+		c.say("MAIL FROM:<a@example.net>", "250 ")
+		for i := range 9 {
+			c.say(fmt.Sprintf("RCPT TO:<nosuch%d@company.com>", i), "550 5.1.1 ")
+		}
+		c.say("RCPT TO:<nosuch@company.com>", "550 5.1.1 ")
+		c.expect("421 4.7.0 company.com too many unknown recipients")
+		c.closed()
+		// A client of ours with an old address list is no attacker.
+		c = s.connect(25, "127.0.0.1")
+		c.say("EHLO x.example", "250-")
+		c.say("MAIL FROM:<a@example.net>", "250 ")
+		for i := range 20 {
+			c.say(fmt.Sprintf("RCPT TO:<nosuch%d@company.com>", i), "550 5.1.1 ")
+		}
+		c.say("RCPT TO:<larry@company.com>", "250 ")
+	})
+}
+
+func TestMailOutFlow(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		s.must(s.accounts.UpdateAccountSettings(t.Context(), "company.com", "larry", dict("MailOutFlow", "(2, 1m)")))
+		c := s.connect(465, "198.51.100.7")
+		c.say("EHLO laptop.home", "250-")
+		c.say("AUTH PLAIN "+plain("larry", "secret"), "235 ")
+		for range 2 {
+			c.mail("<larry@company.com>", "x", "<moe@company.com>")
+		}
+		c.say("MAIL FROM:<larry@company.com>", "450 4.7.1 ")
+		sleep("1m")
+		c.mail("<larry@company.com>", "x", "<moe@company.com>")
+	})
+}
+
+func TestAccountDeletedDuringItsSession(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		c := s.connect(465, "198.51.100.7")
+		c.say("EHLO laptop.home", "250-")
+		c.say("AUTH PLAIN "+plain("curly", "secret"), "235 ")
+		s.must(s.accounts.DeleteAccount(t.Context(), "company.com", "curly"))
+		c.say("MAIL FROM:<curly@company.com>", "530 5.7.0 ")
+	})
+}
+
+func TestForcedAuthentication(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		s.must(s.accounts.UpdateDomainSettings(t.Context(), "branch.example", dict("ForceSMTPAUTH", "everybody")))
+		c := s.connect(25, "127.0.0.1")
+		c.say("EHLO x.example", "250-")
+		c.say("MAIL FROM:<shemp@branch.example>", "530 5.7.0 ")
+		c.say("MAIL FROM:<larry@company.com>", "250 ")
+	})
+}
+
+func TestForeignFromRefused(t *testing.T) {
+	bubble(t, func(s *Settings) { s.ForeignFrom = "Refuse" }, func(t *testing.T, s *site) {
+		c := s.connect(465, "198.51.100.7")
+		c.say("EHLO laptop.home", "250-")
+		c.say("AUTH PLAIN "+plain("larry", "secret"), "235 ")
+		if got := c.mail("<larry@company.com>", "From: boss@company.com\r\n\r\nx", "<moe@company.com>"); got != "550 5.7.1 From has to be an address of larry@company.com" {
+			t.Error(got)
+		}
+		if got := c.mail("<larry@company.com>", "From: boss@company.com, Larry <larry@company.com>\r\n\r\nx", "<moe@company.com>"); !strings.HasPrefix(got, "250 ") {
+			t.Error(got)
+		}
+		if got := c.mail("<larry@company.com>", "From: larry@company.com\r\n"+strings.Repeat("X: y\r\n", maxHeader/6+1)+"\r\nx", "<moe@company.com>"); !strings.HasPrefix(got, "552 5.3.4 ") {
+			t.Error(got)
+		}
+	})
+}
+
+func TestSpamtrapKeepsTheMessageFromEverybody(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		c := s.connect(25, "198.51.100.7")
+		c.say("EHLO x.example", "250-")
+		if got := c.mail("<a@example.net>", "x", "<larry@company.com>", "<director@company.com>"); !strings.HasSuffix(got, "message accepted for delivery") {
+			t.Error(got)
+		}
+		if got := s.received(); len(got) != 0 {
+			t.Errorf("stored: %v", got)
+		}
+		// One of our users has mistyped; the others get the message.
+		c = s.connect(465, "198.51.100.7")
+		c.say("EHLO x.example", "250-")
+		c.say("AUTH PLAIN "+plain("larry", "secret"), "235 ")
+		c.mail("<larry@company.com>", "x", "<moe@company.com>", "<director@company.com>")
+		if got := s.received(); len(got) != 1 {
+			t.Errorf("stored: %v", got)
+		}
+		if log := s.log.String(); strings.Count(log, "spamtrap addressed") != 2 || !strings.Contains(log, "spamtrap: message dropped") {
+			t.Error(log)
+		}
+	})
+	bubble(t, func(s *Settings) { s.Spamtrap = "Refuse" }, func(t *testing.T, s *site) {
+		c := s.connect(25, "198.51.100.7")
+		c.say("EHLO x.example", "250-")
+		if got := c.mail("<a@example.net>", "x", "<director@company.com>"); !strings.HasPrefix(got, "550 5.7.1 ") {
+			t.Error(got)
+		}
+	})
+}
+
+func TestStopIsAnOrder(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		idle := s.connect(25, "127.0.0.1")
+		secure := s.connect(465, "127.0.0.1")
+		data := s.connect(25, "127.0.0.1")
+		data.say("HELO x.example", "250 ")
+		data.say("MAIL FROM:<a@example.net>", "250 ")
+		data.say("RCPT TO:<larry@company.com>", "250 ")
+		data.say("DATA", "354 ")
+		data.send("Subject: half of it\r\n")
+		synctest.Wait()
+		s.stop()
+		for _, c := range []*client{idle, secure, data} {
+			c.expect("421 4.3.2 company.com service is going down")
+			c.closed()
+		}
+		s.serving.Wait()
+		if left := s.leftovers(); len(left) > 0 {
+			t.Errorf("left: %v", left)
+		}
+	})
+}
+
+func TestLostConnectionLeavesNothing(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		for _, verb := range []string{"DATA\r\nSubject: x\r\n", "BDAT 100\r\nSubject: x\r\n", "BDAT 3\r\nabcMAIL"} {
+			c := s.connect(25, "127.0.0.1")
+			c.say("HELO x.example", "250 ")
+			c.say("MAIL FROM:<a@example.net>", "250 ")
+			c.say("RCPT TO:<larry@company.com>", "250 ")
+			c.send(verb)
+			synctest.Wait()
+			c.conn.Close()
+			synctest.Wait()
+			if left := s.leftovers(); len(left) > 0 {
+				t.Errorf("%q left %v", verb, left)
+			}
+		}
+	})
+}
+
+func TestTLSOnlyWhereItIsOffered(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		synctest.Wait() // for the listeners
+		s.tls.Store(nil)
+		c := s.connect(25, "127.0.0.1")
+		if got := c.say("EHLO x.example", "250-"); strings.Contains(got, "STARTTLS") {
+			t.Error(got)
+		}
+		c.say("STARTTLS", "502 5.5.1 ")
+	})
+}
+
+func TestAdvertiseAUTH(t *testing.T) {
+	for whom, offered := range map[string]bool{"everybody": true, "clients": true, "non-clients": false, "nobody": false} {
+		bubble(t, func(s *Settings) { s.AdvertiseAUTH = whom }, func(t *testing.T, s *site) {
+			c := s.connect(25, "127.0.0.1")
+			if got := c.say("EHLO x.example", "250-"); strings.Contains(got, "\n250-AUTH ") != offered {
+				t.Errorf("%s: %s", whom, got)
+			}
+			if !offered {
+				c.say("AUTH PLAIN "+plain("larry", "secret"), "502 5.5.1 ")
+			}
+			c = s.connect(587, "127.0.0.1")
+			if got := c.say("EHLO x.example", "250-"); !strings.Contains(got, "\n250-AUTH ") {
+				t.Errorf("%s on 587: %s", whom, got)
+			}
+		})
+	}
+}
+
+func TestSettingsAreDeclaredWell(t *testing.T) {
+	if err := settings.Check(&Settings{}); err != nil {
+		t.Error(err)
+	}
+	for key, value := range map[string]string{"DelayPrompt": "3m", "CommandTimeout": "1s", "RecipientsLimit": "0", "Channels": "-5", "Prompt": "a\u00e9"} {
+		if err := settings.Load(&Settings{}, dict(key, value)); err == nil {
+			t.Errorf("%s=%s is accepted", key, value)
+		}
+	}
+}
