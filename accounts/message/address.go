@@ -17,6 +17,7 @@ const (
 // pass. Encoded-words stay as they are. After MaxAddresses it stops.
 type addressParser struct {
 	in     []byte
+	stray  bool // a quote without an end was found: quotes mean nothing any more
 	count  int  // addresses and group starts so far
 	within bool // a group was begun
 	ended  bool // … and its semicolon has been read
@@ -32,7 +33,7 @@ type addressParser struct {
 }
 
 func (p *addressParser) reset(value []byte) {
-	p.in, p.within, p.ended = value, false, false
+	p.in, p.stray, p.within, p.ended = value, false, false, false
 }
 
 // next steps to the next address, group start or group end.
@@ -107,9 +108,12 @@ func (p *addressParser) mailbox() bool {
 			p.text = bytes.TrimRight(p.text[:p.word], " ")
 			p.readDomain()
 		case '"':
+			if p.stray {
+				p.in = p.in[1:]
+				continue
+			}
 			w, rest, ended := cutQuoted(p.in)
-			if !ended {
-				p.in = p.in[1:] // no other quote follows: this one is stray
+			if p.stray = !ended; p.stray {
 				continue
 			}
 			p.in = rest
@@ -195,7 +199,7 @@ func (p *addressParser) inBrackets() {
 
 // readRoute reads "@a,@b:" (RFC 5322 section 4.4). Without the colon it reads nothing.
 func (p *addressParser) readRoute() {
-	end := bytes.IndexAny(p.in, ":>\"")
+	end := bytes.IndexAny(p.in, ":<>\"") // the next bracket bounds the search
 	if end < 0 || p.in[end] != ':' {
 		return
 	}

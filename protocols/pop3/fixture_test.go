@@ -27,8 +27,8 @@ import (
 	"gatepost/server/settings"
 )
 
-// A fixture is a server with two accounts in company.com: user1 with three messages in INBOX and
-// one in Archive, user2 with none. Both have the password "secret 1".
+// A fixture is a server with the account user1 in company.com: three messages in INBOX and
+// one in Sorted, and the password "secret 1".
 type fixture struct {
 	t        testing.TB
 	accounts *accounts.Store
@@ -93,9 +93,7 @@ func newFixture(t testing.TB, o options) *fixture {
 		must(t, acc.SetDomainSettings(t.Context(), "company.com", dataformat.Dict{}))
 		must(t, acc.SetAccountDefaults(t.Context(), "company.com", dataformat.Dict{"PasswordEncryption": dataformat.String(o.password)}))
 	}
-	for _, name := range []string{"user1", "user2"} {
-		must(t, acc.CreateAccount(t.Context(), "company.com", name, dataformat.Dict{"Password": dataformat.String("secret 1")}))
-	}
+	must(t, acc.CreateAccount(t.Context(), "company.com", "user1", dataformat.Dict{"Password": dataformat.String("secret 1")}))
 	for _, m := range []string{dotted, empty, unended} {
 		f.put("INBOX", m)
 	}
