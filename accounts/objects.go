@@ -96,7 +96,15 @@ func (s *Store) initialSettings(op string, d *domain, given dataformat.Dict) (da
 	if err := checkAccountSettings(op, given); err != nil {
 		return nil, err
 	}
-	return s.changed(op, d, visible(template), given)
+	// Only what differs from what the account would inherit is copied.
+	start := dataformat.Dict{}
+	for k, v := range visible(template) {
+		inherited, ok := lookup(k, append(accountLayers(nil, d), builtInAccount()))
+		if !ok || dataformat.Compact(inherited) != dataformat.Compact(v) {
+			start[k] = v
+		}
+	}
+	return s.changed(op, d, start, given)
 }
 
 // withinLimit checks AccountsLimit.

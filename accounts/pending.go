@@ -185,9 +185,21 @@ func (s *Store) sweepDomain(ctx context.Context, path string) error {
 	return os.RemoveAll(path)
 }
 
-// discard sweeps in the background.
+// maxRemovals is how many directories are removed at a time.
+const maxRemovals = 8
+
+// discard sweeps in the background; when many removals are under way, the caller
+// does the work, so that deleting cannot run ahead of removing.
 func (s *Store) discard(path string) {
-	s.removals.Go(func() { s.sweep(s.life, path) })
+	select {
+	case s.removing <- struct{}{}:
+		s.removals.Go(func() {
+			defer func() { <-s.removing }()
+			s.sweep(s.life, path)
+		})
+	default:
+		s.sweep(s.life, path)
+	}
 }
 
 // job is a rename in the making.

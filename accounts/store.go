@@ -18,6 +18,7 @@ import (
 	"gatepost/router/address"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
+	"gatepost/server/logs"
 )
 
 // Options are for Open.
@@ -58,6 +59,7 @@ type Store struct {
 	end      context.CancelFunc
 	work     sync.WaitGroup // the goroutine of info
 	removals sync.WaitGroup // goroutines that remove what was deleted
+	removing chan struct{}  // a place for each of them
 }
 
 // Open opens the directory and the message store of a base directory. At the
@@ -80,7 +82,8 @@ func Open(base string, o Options) (*Store, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{
-		base: base, log: o.Log, nextID: o.NextID, logins: newLogins(),
+		base: base, log: logs.Component(o.Log, "ACCOUNT"), nextID: o.NextID, logins: newLogins(),
+		removing: make(chan struct{}, maxRemovals),
 		domains:  newCache[string, *domain](o.CachedDomains),
 		accounts: newCache[accountKey, *Account](o.CachedAccounts),
 	}

@@ -568,3 +568,15 @@ func messages(t testing.TB, a *Account) uint32 {
 	must(t, err)
 	return i.Messages
 }
+
+func TestTemplateCopiesOnlyWhatDiffersFromTheDefaults(t *testing.T) {
+	s := newStore(t)
+	must(t, s.UpdateAccountDefaults(ctx, "", dict(t, "{MaxMailboxes=5;MaxAccountSize=1G;}")))
+	must(t, s.UpdateAccountTemplate(ctx, "", dict(t, "{MaxMailboxes=5;MaxAccountSize=2G;QuotaAlert=80;city=Omsk;}")))
+	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{RealName=U;}")))
+	d, err := s.AccountSettings(ctx, "", "u")
+	wantDict(t, d, err, "{MaxAccountSize=2G;RealName=U;city=Omsk;}")
+	must(t, s.CreateAccount(ctx, "", "v", dict(t, "{MaxAccountSize=default;}")))
+	d, err = s.AccountSettings(ctx, "", "v")
+	wantDict(t, d, err, "{city=Omsk;}")
+}

@@ -58,13 +58,13 @@ func parseSyntax(text string) ([]param, error) {
 			return nil, fmt.Errorf("syntax %q: an empty element", text)
 		case isKeyword(tok):
 			if len(keywords) > 0 {
-				out = append(out, flag(keywords, optional))
+				out = append(out, keywordAlone(keywords, optional))
 			}
 			keywords = strings.Split(tok, "|")
 			if !closes {
 				continue
 			}
-			out = append(out, flag(keywords, true))
+			out = append(out, keywordAlone(keywords, true))
 		default:
 			p, err := value(tok)
 			if err != nil {
@@ -79,12 +79,12 @@ func parseSyntax(text string) ([]param, error) {
 		keywords, optional = nil, optional && !closes
 	}
 	if len(keywords) > 0 {
-		out = append(out, flag(keywords, optional))
+		out = append(out, keywordAlone(keywords, optional))
 	}
 	return out, nil
 }
 
-func flag(keywords []string, optional bool) param {
+func keywordAlone(keywords []string, optional bool) param {
 	return param{keywords: keywords, name: keywords[0], kind: kindFlag, optional: optional}
 }
 
