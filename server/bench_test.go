@@ -1,0 +1,131 @@
+package server_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gatepost/server"
+	"gatepost/server/control"
+)
+
+// BenchmarkReceive sends messages of 4 KB over 20 SMTP connections to 100
+// accounts, and counts them when the last one has left the queue.
+func BenchmarkReceive(b *testing.B) {
+	dir := b.TempDir()
+	ready := make(chan struct{})
+	s, err := server.New(server.Config{Base: dir, MainDomain: testDomain, Listen: []string{"127.0.0.1"},
+		PortShift: 34000, Messages: writerFunc(func(p []byte) { close(ready) })})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			b.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			b.Error(err)
+		}
+	}()
+	<-ready
+	cli, err := control.Dial(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer cli.Close()
+	for n := range 100 {
+		if a, err := cli.Do(fmt.Sprintf("CREATEACCOUNT u%03d", n)); err != nil || !a.OK() {
+			b.Fatal(a, err)
+		}
+	}
+	b.ResetTimer()
+	start := time.Now()
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if err := sendMany(s.Addr("SMTP", 25), &left); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	b.ReportMetric(float64(b.N)/time.Since(start).Seconds(), "accepted/s")
+	for {
+		if list, err := s.QueueList(b.Context()); err != nil {
+			b.Fatal(err)
+		} else if len(list) == 0 {
+			break
+		}
+	}
+	b.ReportMetric(float64(b.N)/time.Since(start).Seconds(), "delivered/s")
+}
+
+type writerFunc func(p []byte)
+
+func (f writerFunc) Write(p []byte) (int, error) {
+	f(p)
+	return len(p), nil
+}
+
+// sendMany sends on one connection as long as messages are left.
+func sendMany(addr string, left *atomic.Int64) error {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	r := bufio.NewReader(conn)
+	expect := func(code string) error {
+		for {
+			line, err := r.ReadString('\n')
+			if err != nil {
+				return err
+			}
+			if !strings.HasPrefix(line, code) {
+				return fmt.Errorf("%q instead of %s", line, code)
+			}
+			if len(line) > 3 && line[3] == ' ' {
+				return nil
+			}
+		}
+	}
+	say := func(text string, codes ...string) error {
+		if _, err := io.WriteString(conn, text); err != nil {
+			return err
+		}
+		for _, code := range codes {
+			if err := expect(code); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := say("EHLO bench\r\n", "220", "250"); err != nil {
+		return err
+	}
+	body := strings.Repeat(strings.Repeat("x", 70)+"\r\n", 55) + ".\r\n"
+	for n := left.Add(-1); n >= 0; n = left.Add(-1) {
+		message := fmt.Sprintf("From: a@bench.test\r\nTo: u@%s\r\nSubject: message %d\r\nMessage-ID: <%d@bench>\r\n\r\n", testDomain, n, n)
+		rcpt := fmt.Sprintf("MAIL FROM:<a@bench.test>\r\nRCPT TO:<u%03d@%s>\r\nDATA\r\n", n%100, testDomain)
+		if err := say(rcpt, "250", "250", "354"); err != nil {
+			return err
+		}
+		if err := say(message+body, "250"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
