@@ -185,6 +185,7 @@ func (sh *Shard) finish(t *tx, live []*request, freeing bool) ([]*request, bool,
 		}
 		return live, false, err
 	}
+	sh.db.NoFreelistSync = sh.manyFree()
 	err := sh.safeCommit(t.tx)
 	switch {
 	case err == nil:

@@ -407,3 +407,98 @@ func TestUpdateAfterCloseIsUnavailable(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// listsFreePages reports whether the newest meta page of a file names a list
+// of free pages.
+func listsFreePages(t testing.TB, path string) bool {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var txid, list uint64
+	for meta := range 2 {
+		m := b[meta*os.Getpagesize():]
+		if id := binary.NativeEndian.Uint64(m[64:]); id >= txid {
+			txid, list = id, binary.NativeEndian.Uint64(m[48:])
+		}
+	}
+	return list != ^uint64(0)
+}
+
+func TestAStartNeedsNoScanAfterACrashUnlessMuchWasJustRemoved(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "00.db")
+	s := open(t, dir, 1)
+	sh := s.Shard(1)
+	for i := range 20 {
+		if err := put(t, sh, fmt.Sprint(i), "v"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !listsFreePages(t, path) {
+		t.Error("the list is not in the file")
+	}
+	big := func(tx Tx) error { return tx.Put(Mail, []byte("big"), make([]byte, 5000*os.Getpagesize())) }
+	remove := func(tx Tx) error { return tx.Delete(Mail, []byte("big")) }
+	for _, fn := range []func(Tx) error{big, remove} {
+		if err := sh.Update(context.Background(), fn, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := put(t, sh, "x", "v"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if listsFreePages(t, path) {
+		t.Error("a long list is in the file")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !listsFreePages(t, path) {
+		t.Error("the list is not in the file after closing")
+	}
+	s = open(t, dir, 1)
+	if !listsFreePages(t, path) {
+		t.Error("opening has taken the list out of the file")
+	}
+	if get(t, s.Shard(1), "19") != "v" {
+		t.Error("a value is lost")
+	}
+}
+
+func TestADamagedFileIsAnError(t *testing.T) {
+	for name, damage := range map[string]func(b []byte){
+		"no meta page": func(b []byte) { clear(b[:2*os.Getpagesize()]) },
+		"no tree":      func(b []byte) { clear(b[2*os.Getpagesize():]) },
+		"random pages": func(b []byte) {
+			for i := 2 * os.Getpagesize(); i < len(b); i++ {
+				b[i] ^= byte(i)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := open(t, dir, 1)
+			if err := put(t, s.Shard(1), "k", "v"); err != nil {
+				t.Fatal(err)
+			}
+			s.Close()
+			path := filepath.Join(dir, "00.db")
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			damage(b)
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if s, err := Open(dir, Options{}); err == nil {
+				s.Close()
+				t.Error("opened")
+			}
+		})
+	}
+}

@@ -47,9 +47,22 @@ type Shard struct {
 // shards ever hold; it costs address space, no memory.
 const mapSize = 1 << 30 << (^uint(0) >> 63 * 2) // 4 GB, 1 GB where pointers have 32 bits
 
-func openShard(path string, log *slog.Logger) (*Shard, error) {
+// maxFreelist is up to how many free pages are listed in the file with every
+// commit. The list makes a start after a crash fast: without it every page of
+// the file is read. A longer one, after much was removed, would cost each
+// commit too much, and is written when the shard is closed.
+const maxFreelist = 1000
+
+func openShard(path string, log *slog.Logger) (sh *Shard, err error) {
 	const op = "index.Open"
-	sh := &Shard{
+	defer func() {
+		// bbolt panics when it finds pages that cannot be while it looks for free ones.
+		if p := recover(); p != nil {
+			err = fault.Wrap(op, fault.Corrupt, fmt.Errorf("open %s: %v", path, p))
+			sh, err = nil, errors.Join(err, sh.file.Close())
+		}
+	}()
+	sh = &Shard{
 		log:    log.With(slog.String(logs.AttrObject, filepath.Base(path))),
 		commit: (*bolt.Tx).Commit,
 		grow:   allocate,
@@ -74,7 +87,29 @@ func openShard(path string, log *slog.Logger) (*Shard, error) {
 		return nil, fault.Wrap(op, fault.Internal, fmt.Errorf("open %s: %w", path, err))
 	}
 	db.AllocSize = os.Getpagesize() // makeRoom grows the file, with blocks that exist
-	err = db.Update(func(tx *bolt.Tx) error {
+	db.NoFreelistSync = false       // from here on the writer decides, see manyFree
+	if err := createBuckets(db); err != nil {
+		return nil, errors.Join(fault.Wrap(op, fault.Internal, err), db.Close())
+	}
+	sh.db = db
+	go sh.run()
+	return sh, nil
+}
+
+// createBuckets creates the buckets that are missing. A file that has them all
+// is not written to.
+func createBuckets(db *bolt.DB) error {
+	missing := false
+	err := db.View(func(tx *bolt.Tx) error {
+		for _, name := range bucketNames {
+			missing = missing || tx.Bucket([]byte(name)) == nil
+		}
+		return nil
+	})
+	if err != nil || !missing {
+		return err
+	}
+	return db.Update(func(tx *bolt.Tx) error {
 		for _, name := range bucketNames {
 			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 				return err
@@ -82,12 +117,6 @@ func openShard(path string, log *slog.Logger) (*Shard, error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, errors.Join(fault.Wrap(op, fault.Internal, err), db.Close())
-	}
-	sh.db = db
-	go sh.run()
-	return sh, nil
 }
 
 func (sh *Shard) close() error {
@@ -96,7 +125,30 @@ func (sh *Shard) close() error {
 	sh.mu.Unlock()
 	sh.signal()
 	<-sh.done
-	return sh.db.Close()
+	err := sh.saveFreelist()
+	return errors.Join(err, sh.db.Close())
+}
+
+// manyFree reports whether the list of free pages is too long for every commit.
+func (sh *Shard) manyFree() bool {
+	s := sh.db.Stats()
+	return s.FreePageN+s.PendingPageN > maxFreelist
+}
+
+// saveFreelist writes the list of free pages if the last commit has not.
+func (sh *Shard) saveFreelist() error {
+	if sh.broken != nil || !sh.db.NoFreelistSync {
+		return nil
+	}
+	btx, err := sh.db.Begin(true)
+	if err != nil {
+		return err
+	}
+	sh.db.NoFreelistSync = false
+	if err := sh.safeCommit(btx); err != nil && !harmless(err) {
+		return err
+	}
+	return nil // without room for the list the next start takes longer
 }
 
 // signal wakes the writer.

@@ -93,7 +93,7 @@ func (b *box) takeExpunges(x *boxEdit) {
 			continue
 		}
 		out = append(out, g.uid)
-		b.hold(held{uid: g.uid, modSeq: x.edit.changed, file: g.file, data: x.rec.data, prefix: g.prefix})
+		b.hold(&held{uid: g.uid, modSeq: x.edit.changed, file: g.file, data: x.rec.data, prefix: g.prefix})
 	}
 	b.splitLive(out)
 	b.release()
@@ -105,15 +105,19 @@ func (b *box) takeAll(modSeq uint64) {
 	b.expunges++
 	for _, uid := range b.live {
 		if i, ok := b.find(uid); ok {
-			b.hold(held{uid: uid, modSeq: modSeq, file: b.summaries[i].file(), data: b.rec.data})
+			b.hold(&held{uid: uid, modSeq: modSeq, file: b.summaries[i].file(), data: b.rec.data})
 		}
 	}
 	b.splitLive(b.live)
 	b.release()
 }
 
-func (b *box) hold(h held) {
+func (b *box) hold(h *held) {
 	h.number = b.expunges
+	if b.heldByUID == nil {
+		b.heldByUID = make(map[imap.UID]*held)
+	}
+	b.heldByUID[h.uid] = h
 	b.account.files.hold(h.file.id)
 	b.held = append(b.held, h)
 }
@@ -146,8 +150,8 @@ func (b *box) release() {
 		return
 	}
 	places := make([]int, 0, n)
-	for i := range b.held[:n] {
-		h := &b.held[i]
+	for _, h := range b.held[:n] {
+		delete(b.heldByUID, h.uid)
 		if place, ok := b.find(h.uid); ok {
 			places = append(places, place)
 		}
@@ -158,11 +162,11 @@ func (b *box) release() {
 	slices.Sort(places)
 	b.removeAt(places)
 	if n == len(b.held) {
-		b.held = nil
+		b.held, b.heldByUID = nil, nil
 		b.uids, b.gen = b.live, b.liveGen
 		return
 	}
-	b.held = append([]held(nil), b.held[n:]...)
+	b.held = append([]*held(nil), b.held[n:]...)
 	b.uids = withoutPlaces(b.uids, places)
 	b.gen = max(b.gen, b.liveGen) + 1
 }

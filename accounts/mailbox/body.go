@@ -94,10 +94,8 @@ func (m *Mailbox) contentAgain(ctx context.Context, uid imap.UID, s summary) (su
 // where says under which data the content of a message lies, or lay before it
 // went; then kept is its prefix, if that was saved. b.mu is held.
 func (b *box) where(uid imap.UID) (data uint32, kept []byte, gone bool) {
-	for i := range b.held {
-		if b.held[i].uid == uid {
-			return b.held[i].data, b.held[i].prefix, true
-		}
+	if h := b.heldByUID[uid]; h != nil {
+		return h.data, h.prefix, true
 	}
 	return b.rec.data, nil, false
 }

@@ -42,7 +42,8 @@ type box struct {
 	// contents of uids and live: equal numbers mean that one begins with the other.
 	live         []imap.UID
 	gen, liveGen uint64
-	held         []held // in the order of their expunges
+	held         []*held // in the order of their expunges
+	heldByUID    map[imap.UID]*held
 	expunges     uint64 // number of the last expunge
 
 	rec        mailboxRecord

@@ -217,7 +217,8 @@ func (l Limits) suspend() int64 {
 	if l.MaxSize < 0 || l.SuspendPercent == 0 {
 		return l.MaxSize
 	}
-	return l.MaxSize / 100 * int64(l.SuspendPercent)
+	p := int64(l.SuspendPercent)
+	return l.MaxSize/100*p + l.MaxSize%100*p/100
 }
 
 // settle ends a delivery's care for its file.

@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"slices"
+	"sort"
 
 	imap "github.com/emersion/go-imap/v2"
 )
@@ -111,11 +112,12 @@ func (m *Mailbox) syncFlags(u *Update, last imap.UID) {
 		}
 	}
 	for _, uid := range m.extra {
-		if seq, ok := m.Seq(uid); ok && !slices.Contains(u.Flags, seq) {
+		if seq, ok := m.Seq(uid); ok {
 			u.Flags = append(u.Flags, seq)
 		}
 	}
 	slices.Sort(u.Flags)
+	u.Flags = slices.Compact(u.Flags)
 }
 
 // unreported says of a flag change whether the client does not know it yet.
@@ -126,10 +128,9 @@ func (m *Mailbox) unreported(modSeq uint64) bool {
 // highest is HIGHESTMODSEQ as far as the view shows it. b.mu is held.
 func (m *Mailbox) highest() uint64 {
 	b := m.box
-	for i := range b.held {
-		if b.held[i].number > m.expunges {
-			return max(min(b.lastModSeq(), b.held[i].modSeq-1), 1)
-		}
+	first := sort.Search(len(b.held), func(i int) bool { return b.held[i].number > m.expunges })
+	if first < len(b.held) {
+		return max(min(b.lastModSeq(), b.held[first].modSeq-1), 1)
 	}
 	return b.lastModSeq()
 }
