@@ -19,7 +19,7 @@ import (
 // AppendMessage is a message to be stored.
 type AppendMessage struct {
 	// Body yields the message with CRLF line ends. It is read to its end; who
-	// calls bounds it. An error from it is returned as it is.
+	// calls bounds it. An error from it is in the chain of Append's.
 	Body io.Reader
 	// Flags are system flags and keywords; \Recent is ignored.
 	Flags []imap.Flag
@@ -51,7 +51,7 @@ func (a *Account) AppendAll(ctx context.Context, name string, messages func(yiel
 		return nil, noMailbox(err)
 	}
 	var files []incoming
-	defer func() { a.keep(files, err == nil) }()
+	defer func() { a.keep(files, err) }()
 	for m := range messages {
 		var f incoming
 		if f, err = a.receive(name, m); err != nil {
@@ -104,19 +104,25 @@ type incoming struct {
 	dir      string // where the file is; to be synced
 }
 
-// keep settles what becomes of new files: with good they have records now,
-// else they are removed.
-func (a *Account) keep(files []incoming, good bool) {
+// keep settles what becomes of new files, by the outcome of their commit.
+func (a *Account) keep(files []incoming, err error) {
 	for i := range files {
-		if id := files[i].summary.id; good {
-			a.files.end(id)
-		} else {
-			a.abandon(files[i].summary.file())
-		}
+		a.keepFile(files[i].summary.file(), err)
 	}
 }
 
-// abandon removes a file that was just made and got no record. Its number is
+// keepFile ends the making of a file: without an error it has its record now,
+// else it goes. When the index has failed, nobody knows whether the record is
+// on the disk; then the next start decides.
+func (a *Account) keepFile(f fileRef, err error) {
+	if err == nil || fault.Is(err, fault.Unavailable) {
+		a.files.end(f.id)
+		return
+	}
+	a.abandon(f)
+}
+
+// abandon removes a file that was just made and has no record. Its number is
 // still marked, so nobody else has begun to use it.
 func (a *Account) abandon(f fileRef) {
 	if err := os.Remove(a.path(f)); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -54,11 +54,7 @@ func (m *Mailbox) CopyTo(ctx context.Context, uids []imap.UID, to *Account, dest
 	made := 0
 	defer func() {
 		for i := range list[:made] {
-			if ref := list[i].summary.file(); err == nil {
-				to.files.end(ref.id)
-			} else {
-				to.abandon(ref)
-			}
+			to.keepFile(list[i].summary.file(), err)
 		}
 	}()
 	if made, err = m.linkCopies(to, list); err != nil {

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	imap "github.com/emersion/go-imap/v2"
@@ -109,7 +110,11 @@ func (a *Account) link(j *delivery) error {
 	if j.Copy > 0 || a.files.busy(id) {
 		id = a.store.o.NextID()
 	}
-	ref, err := a.newFile(id, func(path string) error { return j.makeFile(path) })
+	ref, err := a.newFile(id, j.makeFile)
+	if errors.Is(err, fs.ErrExist) { // the name is taken by another message
+		id = a.store.o.NextID()
+		ref, err = a.newFile(id, j.makeFile)
+	}
 	if err != nil {
 		return err
 	}
@@ -129,7 +134,7 @@ func (j *delivery) makeFile(path string) error {
 	switch {
 	case err == nil:
 		j.made = true
-	case errors.Is(err, fs.ErrExist):
+	case errors.Is(err, fs.ErrExist) && sameMessage(j.File, path):
 		// From the same delivery before a crash, or its record is there.
 		return nil
 	case errors.Is(err, unix.EXDEV), errors.Is(err, unix.EMLINK):
@@ -137,6 +142,26 @@ func (j *delivery) makeFile(path string) error {
 		j.made = err == nil
 	}
 	return err
+}
+
+// sameMessage reports whether a message file was made from a queue file: it is
+// a link to it, or as long where it had to be copied.
+func sameMessage(queueFile, path string) bool {
+	q, err := os.Stat(queueFile)
+	if err != nil {
+		return false
+	}
+	f, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	return os.SameFile(q, f) || q.Size() == f.Size() && !sameDevice(q, f)
+}
+
+func sameDevice(a, b fs.FileInfo) bool {
+	x, ok := a.Sys().(*syscall.Stat_t)
+	y, ok2 := b.Sys().(*syscall.Stat_t)
+	return ok && ok2 && x.Dev == y.Dev
 }
 
 // copyFile copies a file that cannot be linked. The copy gets its name when it
@@ -227,8 +252,8 @@ func (a *Account) settle(j *delivery) {
 	switch {
 	case j.earlier != nil && *j.err == nil:
 		*j.err = a.repair(j)
-	case *j.err != nil && j.made:
-		a.abandon(ref)
+	case j.made:
+		a.keepFile(ref, *j.err)
 	default:
 		a.files.end(ref.id)
 	}

@@ -204,6 +204,38 @@ func TestCopiesReplaceLinksWhereTheQueueIsOnAnotherFileSystem(t *testing.T) {
 	}
 }
 
+func TestANameThatIsTakenByAnotherMessageIsNotTakenOver(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	w.append(a, "INBOX", 1)
+	d := w.queued(2)
+	w.write(a, fmt.Sprint("0/", d.QueueID)) // as if numbers had been used twice
+	w.deliver(a, d)
+	if got := read(t, w.view(a, "INBOX"), 2); got != string(d.Prefix)+text(2) {
+		t.Errorf("read %q", got)
+	}
+	if err := os.Remove(filepath.Join(a.owner.Load().Dir, messagesDir, "0", fmt.Sprint(d.QueueID))); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAfterAFailureOfTheIndexTheFileStaysForTheNextStart(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	w.append(a, "INBOX", 1)
+	d := w.queued(2)
+	w.crash()
+	wantKind(t, a.Deliver(bg, []Delivery{d})[0], fault.Unavailable)
+	if files := w.files(a); len(files) != 2 {
+		t.Errorf("files %v", files)
+	}
+	w.open()
+	w.deliver(w.account(1), d)
+	if files := w.files(a); len(files) != 2 {
+		t.Errorf("files %v", files)
+	}
+}
+
 func TestAFailedDeliveryLeavesNoFile(t *testing.T) {
 	w := newWorld(t)
 	a := w.account(1)
