@@ -48,7 +48,7 @@ func (s *session) startBody() (*body, error) {
 	if s.account != nil || s.submission {
 		b.header = &headerFix{session: s, id: b.id}
 	}
-	b.put(s.appendReceived(nil, b.id, time.Now()))
+	b.put(s.appendReceived(make([]byte, 0, 512), b.id, time.Now()))
 	return b, nil
 }
 

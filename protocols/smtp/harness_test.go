@@ -85,7 +85,11 @@ func newSite(t testing.TB, change ...func(*Settings)) *site {
 	t.Helper()
 	ctx := context.Background()
 	s := &site{t: t, log: new(lockedBuffer), listeners: map[settings.Listener]*pipeListener{}}
-	log := logs.New(s.log, func() *logs.Levels { return &logs.Levels{Default: 4, Precision: 0} })
+	level := 4
+	if _, ok := t.(*testing.B); ok {
+		level = 1
+	}
+	log := logs.New(s.log, func() *logs.Levels { return &logs.Levels{Default: level, Precision: 0} })
 	base := t.TempDir()
 	s.queueDir = filepath.Join(base, "Queue")
 	if err := os.Mkdir(s.queueDir, 0o700); err != nil {
@@ -98,6 +102,7 @@ func newSite(t testing.TB, change ...func(*Settings)) *site {
 	})
 	s.must(err)
 	s.must(s.accounts.SetClientIPs(ctx, "127.0.0.1\n::1\n10.0.0.0/8"))
+	s.must(s.accounts.UpdateAccountDefaults(ctx, "company.com", dict("PasswordEncryption", "clear")))
 	s.must(s.accounts.CreateDomain(ctx, "branch.example", nil))
 	s.must(s.accounts.CreateAccount(ctx, "company.com", "larry", secret()))
 	s.must(s.accounts.CreateAccount(ctx, "company.com", "moe", secret()))

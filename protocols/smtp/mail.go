@@ -199,13 +199,16 @@ func (s *session) verifyReturnPath(from address.Address) *reply {
 		r := refusal(550, 5, 1, 8, "the literal is not your address")
 		return &r
 	}
-	if r := s.forcedAuth(from); r != nil {
-		return r
+	route, err := s.srv.router.Route(s.ctx, router.Mail, from)
+	if err != nil || route.Address != from || route.Local() {
+		// It is one of our domains, or may be.
+		if r := s.forcedAuth(from); r != nil {
+			return r
+		}
 	}
 	if !concerns(s.cfg.VerifyReturnPath, s.client) {
 		return nil
 	}
-	route, err := s.srv.router.Route(s.ctx, router.Mail, from)
 	if err != nil {
 		if r := replyTo(err); r.code < 500 {
 			return &r

@@ -23,7 +23,7 @@ const rfc5322 = "Mon, 02 Jan 2006 15:04:05 -0700"
 // first; else the address does, with the name that the client claims.
 func (s *session) appendReceived(dst []byte, id envelope.QueueID, now time.Time) []byte {
 	dst = append(dst, "Received: from "...)
-	ip := "[" + literal(s.remote) + "]"
+	ip := s.literal
 	who := ""
 	if s.account != nil {
 		who = "account " + shownAccount(s.account, s.srv.accounts.MainDomain()) + " "
@@ -66,7 +66,7 @@ func shownAccount(a *accounts.Account, main string) string {
 func (s *session) heloVerified() bool {
 	if inside, ok := strings.CutPrefix(s.helo, "["); ok {
 		inside = strings.TrimSuffix(inside, "]")
-		return s.remote.IsValid() && (strings.EqualFold(inside, literal(s.remote)) || inside == s.remote.String())
+		return s.remote.IsValid() && (strings.EqualFold(s.helo, s.literal) || inside == s.remote.String())
 	}
 	return s.remote.IsLoopback() && strings.EqualFold(s.helo, "localhost")
 }

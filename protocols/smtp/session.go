@@ -14,6 +14,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/protocols/internal/listen"
+	"gatepost/router/address"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
@@ -30,6 +31,7 @@ type session struct {
 	listener settings.Listener
 
 	remote, local netip.Addr
+	literal       string // of remote, as it stands in trace fields
 	name          string // of this server, as the client sees it
 	client        bool   // a Client IP
 	submission    bool   // a port where authentication is required
@@ -49,6 +51,7 @@ type session struct {
 func (s *Server) run(ctx context.Context, c net.Conn, l settings.Listener) {
 	t := session{srv: s, cfg: s.cfg.Get(), ctx: ctx, conn: c, listener: l}
 	t.remote, t.local = listen.Addrs(c)
+	t.literal = address.FormatLiteral(t.remote)
 	t.name = s.accounts.DomainForIP(t.local)
 	t.client = s.accounts.ClientIP(t.remote)
 	t.submission = l.Port == portSubmission || l.Port == portSubmissions

@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"errors"
-	"net/netip"
 
 	"gatepost/server/settings"
 )
@@ -80,12 +79,4 @@ func printable(s string) bool {
 		}
 	}
 	return true
-}
-
-// literal is an address as it stands in brackets: 192.0.2.1, IPv6:2001:db8::1.
-func literal(ip netip.Addr) string {
-	if ip.Is6() {
-		return "IPv6:" + ip.String()
-	}
-	return ip.String()
 }
