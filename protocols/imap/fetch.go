@@ -141,12 +141,14 @@ func (s *session) fetchOne(plan *fetchPlan, m *fetched) (err error) {
 		}
 		defer m.body.Close()
 	}
-	for i := range plan.items {
+	for i := 0; plan.binary && i < len(plan.items); i++ {
 		if err := s.checkItem(&plan.items[i], m); err != nil {
 			return err
 		}
 	}
-	s.out.Raw("* ").Number(uint64(m.seq)).Raw(" FETCH (")
+	b := append(s.out.Buf(), "* "...)
+	b = wire.AppendNumber(b, int64(m.seq))
+	s.out.Set(append(b, " FETCH ("...))
 	for i := range plan.items {
 		if i > 0 {
 			s.out.Byte(' ')
@@ -166,13 +168,8 @@ func (s *session) putItem(item *fetchItem, m *fetched) {
 	case fetchUID:
 		s.out.Raw("UID ").Number(uint64(m.state.UID))
 	case fetchFlags:
-		s.out.Raw("FLAGS (")
-		st, ok := s.box.StateAt(m.seq) // \Seen may have been set since
-		if ok {
-			m.state.Flags, m.state.Keywords = st.Flags, st.Keywords
-		}
-		s.out.Set(s.box.AppendFlags(s.out.Buf(), m.state))
-		s.out.Byte(')')
+		b := append(s.out.Buf(), "FLAGS ("...)
+		s.out.Set(append(s.box.AppendFlags(b, m.state), ')'))
 	case fetchInternalDate:
 		msg, _ := s.box.Message(m.state.UID)
 		s.out.Raw("INTERNALDATE ").Set(wire.AppendDateTime(s.out.Buf(), msg.InternalDate))

@@ -84,11 +84,13 @@ type fetchPlan struct {
 	needs     need
 	marksSeen bool
 	hasFlags  bool
+	binary    bool // there are items that have to be decoded
 }
 
 func (f *fetchPlan) add(item fetchItem) {
 	f.items = append(f.items, item)
 	f.needs |= item.needs
+	f.binary = f.binary || item.kind == fetchBinary || item.kind == fetchBinarySize
 	switch item.kind {
 	case fetchFlags:
 		f.hasFlags = true

@@ -21,6 +21,7 @@ import (
 	"gatepost/protocols/transcript"
 	"gatepost/router"
 	"gatepost/server/dataformat"
+	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
 
@@ -59,7 +60,11 @@ func newFixture(t testing.TB) *fixture {
 	f := &fixture{}
 	var ids atomic.Uint64
 	ids.Store(1000)
-	log := slog.New(slog.NewTextHandler(&f.log, &slog.HandlerOptions{Level: slog.Level(-4)}))
+	level := slog.Level(-4)
+	if _, benchmark := t.(*testing.B); benchmark {
+		level = logs.LevelMajor // as it is by default
+	}
+	log := slog.New(slog.NewTextHandler(&f.log, &slog.HandlerOptions{Level: level}))
 	acc, err := accounts.Open(t.TempDir(), accounts.Options{
 		MainDomain: "company.com", Shards: 1, NextID: func() uint64 { return ids.Add(1) }, Log: log,
 	})

@@ -1,6 +1,8 @@
 package imap
 
 import (
+	"math"
+
 	"gatepost/accounts/mailbox"
 	"gatepost/protocols/imap/wire"
 )
@@ -8,18 +10,20 @@ import (
 // statusItem is a data item of STATUS.
 type statusItem struct {
 	name  string
-	value func(i *mailbox.Info) uint64
+	value func(s *session, i *mailbox.Info) uint64
 }
 
-// statusItems are the items of RFC 9051 section 6.3.11, RFC 3501 section 6.3.10 and RFC 8438.
+// statusItems are the items of RFC 9051 section 6.3.11, RFC 3501 section 6.3.10, RFC 8438 and
+// RFC 7889.
 var statusItems = []statusItem{
-	{"MESSAGES", func(i *mailbox.Info) uint64 { return uint64(i.Messages) }},
-	{"RECENT", func(i *mailbox.Info) uint64 { return uint64(i.Recent) }},
-	{"UIDNEXT", func(i *mailbox.Info) uint64 { return uint64(i.UIDNext) }},
-	{"UIDVALIDITY", func(i *mailbox.Info) uint64 { return uint64(i.UIDValidity) }},
-	{"UNSEEN", func(i *mailbox.Info) uint64 { return uint64(i.Unseen) }},
-	{"DELETED", func(i *mailbox.Info) uint64 { return uint64(i.Deleted) }},
-	{"SIZE", func(i *mailbox.Info) uint64 { return uint64(i.Size) }},
+	{"MESSAGES", func(_ *session, i *mailbox.Info) uint64 { return uint64(i.Messages) }},
+	{"RECENT", func(_ *session, i *mailbox.Info) uint64 { return uint64(i.Recent) }},
+	{"UIDNEXT", func(_ *session, i *mailbox.Info) uint64 { return uint64(i.UIDNext) }},
+	{"UIDVALIDITY", func(_ *session, i *mailbox.Info) uint64 { return uint64(i.UIDValidity) }},
+	{"UNSEEN", func(_ *session, i *mailbox.Info) uint64 { return uint64(i.Unseen) }},
+	{"DELETED", func(_ *session, i *mailbox.Info) uint64 { return uint64(i.Deleted) }},
+	{"SIZE", func(_ *session, i *mailbox.Info) uint64 { return uint64(i.Size) }},
+	{"APPENDLIMIT", func(s *session, _ *mailbox.Info) uint64 { return s.appendLimit() }},
 }
 
 func (s *session) status(c *call, p *wire.Parser) error {
@@ -73,7 +77,16 @@ func (s *session) putStatus(name string, info *mailbox.Info, items []*statusItem
 		} else {
 			s.out.Byte(' ')
 		}
-		s.out.Raw(item.name).Byte(' ').Number(item.value(info))
+		s.out.Raw(item.name).Byte(' ').Number(item.value(s, info))
 	}
 	s.out.Byte(')').CRLF()
+}
+
+// appendLimit is the size of the largest message for APPEND; without a limit, the greatest number
+// that clients can read.
+func (s *session) appendLimit() uint64 {
+	if limit := s.srv.cfg.Get().MaxMessageSize; limit >= 0 {
+		return uint64(limit)
+	}
+	return math.MaxUint32
 }

@@ -1,0 +1,340 @@
+package imap
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gatepost/server/fault"
+	"gatepost/server/settings"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func TestEveryFailureHasAReply(t *testing.T) {
+	for _, kind := range fault.Kinds() {
+		r, ok := refusals[kind]
+		if !ok || r.code == "" || r.text == "" || sentence(r.text) != r.text {
+			t.Errorf("%v: %+v", kind, r)
+		}
+	}
+	if len(refusals) != len(fault.Kinds()) {
+		t.Errorf("%d replies for %d kinds", len(refusals), len(fault.Kinds()))
+	}
+}
+
+// farConn is a connection from elsewhere.
+type farConn struct{ net.Conn }
+
+func (farConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1000} }
+func (farConn) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 2), Port: 143} }
+
+// client is the test's end of a connection.
+type client struct {
+	net.Conn
+	t  testing.TB
+	in *bufio.Reader
+}
+
+func newClient(t testing.TB, c net.Conn) *client {
+	t.Cleanup(func() { c.Close() })
+	return &client{Conn: c, t: t, in: bufio.NewReader(c)}
+}
+
+func (c *client) send(text string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *client) line() string {
+	c.t.Helper()
+	l, err := c.in.ReadString('\n')
+	if err != nil {
+		c.t.Fatalf("%v after %q", err, l)
+	}
+	return strings.TrimSuffix(l, "\r\n")
+}
+
+// until reads to a line that begins with prefix, and returns it.
+func (c *client) until(prefix string) string {
+	c.t.Helper()
+	for {
+		if l := c.line(); strings.HasPrefix(l, prefix) {
+			return l
+		}
+	}
+}
+
+func (c *client) closed() {
+	c.t.Helper()
+	if l, err := c.in.ReadString('\n'); err == nil || l != "" {
+		c.t.Errorf("%q %v where the end is expected", l, err)
+	}
+}
+
+// connect returns a client of a started server.
+func (f *fixture) connect(t testing.TB) *client {
+	t.Helper()
+	c, err := f.dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	return newClient(t, c)
+}
+
+// pipe runs a session over a pipe, from elsewhere if far.
+func (f *fixture) pipe(t testing.TB, ctx context.Context, far bool) (*client, chan struct{}) {
+	t.Helper()
+	a, b := net.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer b.Close()
+		var c net.Conn = b
+		if far {
+			c = farConn{b}
+		}
+		newSession(f.srv, ctx, c, true).run()
+	}()
+	return newClient(t, a), done
+}
+
+func TestCapabilitiesOfEachState(t *testing.T) {
+	f := newFixture(t)
+	var out strings.Builder
+	greeting := func(name string, c *client) {
+		l := c.line()
+		list, _, ok := strings.Cut(strings.TrimPrefix(l, "* OK [CAPABILITY "), "]")
+		if !ok {
+			t.Fatal(l)
+		}
+		fmt.Fprintf(&out, "%s: %s\n", name, list)
+	}
+	far, _ := f.pipe(t, t.Context(), true)
+	greeting("plain, from elsewhere", far)
+	f.listen(t, settings.TLSImplicit)
+	raw, err := f.dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure := newClient(t, tls.Client(raw, &tls.Config{InsecureSkipVerify: true}))
+	greeting("TLS", secure)
+	secure.send("a LOGIN user1 secret1\r\n")
+	l := secure.line()
+	list, _, _ := strings.Cut(strings.TrimPrefix(l, "a OK [CAPABILITY "), "]")
+	fmt.Fprintf(&out, "logged in: %s\n", list)
+	secure.send("b SELECT INBOX\r\nc CAPABILITY\r\n")
+	secure.until("b OK")
+	fmt.Fprintf(&out, "selected: %s\n", strings.TrimPrefix(secure.line(), "* CAPABILITY "))
+	golden(t, "testdata/capability.golden", out.String())
+
+	far.send("a LOGIN user1 secret1\r\n")
+	if l := far.line(); l != "a NO [PRIVACYREQUIRED] Passwords are not accepted without TLS" {
+		t.Error(l)
+	}
+	far.send("a AUTHENTICATE PLAIN\r\n")
+	if l := far.line(); !strings.HasPrefix(l, "a NO [PRIVACYREQUIRED]") {
+		t.Error(l)
+	}
+}
+
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil || string(want) != got {
+		t.Errorf("%s (%v) differs from\n%s", path, err, got)
+	}
+}
+
+func TestSessionsSayByeWhenTheServerStops(t *testing.T) {
+	f := start(t)
+	const bye = "* BYE Server is shutting down"
+	waiting := f.connect(t)
+	waiting.line()
+	idle := f.connect(t)
+	idle.send("a LOGIN user1 secret1\r\nb SELECT INBOX\r\nc IDLE\r\n")
+	idle.until("+ idling")
+	storing := f.connect(t)
+	storing.send("a LOGIN user1 secret1\r\nb APPEND INBOX {100}\r\n")
+	storing.until("+ Ready")
+	storing.send("half")
+	f.stop()
+	for _, c := range []*client{waiting, idle, storing} {
+		if l := c.line(); l != bye {
+			t.Error(l)
+		}
+		c.closed()
+	}
+	if err := <-f.done; err != nil {
+		t.Error(err)
+	}
+	f.done <- nil
+}
+
+func TestSilentSessionsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		quiet, done := f.pipe(t, t.Context(), false)
+		quiet.line()
+		began := time.Now()
+		if l := quiet.line(); !strings.HasPrefix(l, "* BYE Autologout") || time.Since(began) != 3*time.Minute {
+			t.Errorf("%q after %v", l, time.Since(began))
+		}
+		<-done
+
+		user, done := f.pipe(t, t.Context(), true)
+		f.logIn(user)
+		began = time.Now()
+		if l := user.line(); !strings.HasPrefix(l, "* BYE Autologout") || time.Since(began) != 30*time.Minute {
+			t.Errorf("%q after %v", l, time.Since(began))
+		}
+		<-done
+	})
+}
+
+// logIn logs user1 in over a pipe, through TLS.
+func (f *fixture) logIn(c *client) {
+	c.line()
+	c.send("a STARTTLS\r\n")
+	c.line()
+	secure := tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true})
+	c.Conn, c.in = secure, bufio.NewReader(secure)
+	c.send("a LOGIN user1 secret1\r\n")
+	c.until("a OK")
+}
+
+func TestIdleHasNoTimeLimitAndNoKeepAlives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		c, done := f.pipe(t, t.Context(), true)
+		f.logIn(c)
+		c.send("b IDLE\r\n")
+		c.line()
+		time.Sleep(26 * time.Hour)
+		c.send("DONE\r\n")
+		if l := c.line(); l != "b OK IDLE completed" {
+			t.Error(l)
+		}
+		c.send("c LOGOUT\r\n")
+		c.until("c OK")
+		c.Close()
+		<-done
+	})
+}
+
+func TestAReaderThatDoesNotReadIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		c, done := f.pipe(t, t.Context(), true)
+		f.logIn(c)
+		began := time.Now()
+		c.send("b LIST \"\" *\r\n")
+		<-done
+		if d := time.Since(began); d != writeTimeout {
+			t.Errorf("cut off after %v", d)
+		}
+	})
+}
+
+// TestClientsMayVanishAtAnyMoment cuts a dialogue off at each byte.
+func TestClientsMayVanishAtAnyMoment(t *testing.T) {
+	f := start(t)
+	dialogue := "a LOGIN user1 {7+}\r\nsecret1\r\nb SELECT INBOX\r\nc APPEND INBOX (\\Seen $x) {10+}\r\n12345678\r\n\r\n" +
+		"d UID FETCH 1:* (FLAGS BODY[])\r\ne UID STORE 1:* FLAGS (\\Deleted)\r\nf IDLE\r\nDONE\r\ng UID MOVE 1 Trash\r\nh EXPUNGE\r\ni LOGOUT\r\n"
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	for n := 0; n <= len(dialogue); n += step {
+		c := f.connect(t)
+		c.send(dialogue[:n])
+		if n%2 == 0 {
+			c.line()
+		}
+		c.Close()
+	}
+	f.stop()
+	if err := <-f.done; err != nil {
+		t.Error(err)
+	}
+	f.done <- nil
+}
+
+func TestLogsHoldNoSecretsAndNoForgedLines(t *testing.T) {
+	f := start(t)
+	c := f.connect(t)
+	c.send("a LOGIN user1 wrong-secret\r\nb LOGIN user1 {7+}\r\nsecret1\r\nc SELECT {6+}\r\na\nb\rcd\r\nd LOGOUT\r\n")
+	c.until("d OK")
+	d := f.connect(t)
+	d.send("a AUTHENTICATE PLAIN AHVzZXIxAHNlY3JldDE=\r\nd LOGOUT\r\n")
+	d.until("d OK")
+	f.stop()
+	<-f.done
+	f.done <- nil
+	log := f.log.String()
+	for _, secret := range []string{"wrong-secret", "secret1", "AHVzZXIxAHNlY3JldDE="} {
+		if strings.Contains(log, secret) {
+			t.Errorf("the log has %q:\n%s", secret, log)
+		}
+	}
+	for _, want := range []string{"msg=login ", "msg=logout ", `msg="login failed"`, "account=user1@company.com", "mechanism=PLAIN"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log lacks %q:\n%s", want, log)
+		}
+	}
+}
+
+func TestTooManyFailedLoginsEndTheSession(t *testing.T) {
+	f := start(t)
+	c := f.connect(t)
+	for i := range maxLogins {
+		c.send(fmt.Sprintf("a%d LOGIN nobody x\r\n", i))
+	}
+	c.until("* BYE Too many failed logins")
+	c.closed()
+}
+
+func TestLargeMessagesAreNotHeldInMemory(t *testing.T) {
+	f := start(t)
+	c := f.connect(t)
+	const size = 30 << 20
+	c.send("a LOGIN user1 secret1\r\n")
+	c.until("a OK")
+	c.send(fmt.Sprintf("b APPEND INBOX {%d+}\r\n", size))
+	line := []byte(strings.Repeat("x", 62) + "\r\n")
+	chunk := []byte(strings.Repeat(string(line), 1024))
+	for range size / len(chunk) {
+		if _, err := c.Write(chunk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.send("\r\nc SELECT INBOX\r\nd FETCH 1 BODY.PEEK[]\r\n")
+	c.until("b OK")
+	c.until("* 1 FETCH")
+	if _, err := io.CopyN(io.Discard, c.in, size); err != nil {
+		t.Fatal(err)
+	}
+	if l := c.line(); l != ")" {
+		t.Error(l)
+	}
+	c.until("d OK")
+}
