@@ -151,7 +151,7 @@ func (q *Queue) accept(id envelope.QueueID, h *head, p *plan) {
 	m.learn(h)
 	q.mu.Lock()
 	q.messages[id] = m
-	total := len(q.messages)
+	total := len(q.messages) - q.leaving
 	if p == nil {
 		q.enter(m, enqueuer, "", nil, time.Time{}, "")
 	}
@@ -323,5 +323,10 @@ func (q *Queue) forgetMessage(m *message) {
 	m.outcomes = nil
 	m.waiting = 0
 	q.cool(m)
-	delete(q.messages, m.id)
+	if q.messages[m.id] == m {
+		delete(q.messages, m.id)
+		if m.finished {
+			q.leaving--
+		}
+	}
 }

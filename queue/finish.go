@@ -28,6 +28,7 @@ func (q *Queue) finish(m *message) {
 		return
 	}
 	m.finished = true
+	q.leaving++
 	q.cool(m)
 	q.finished = append(q.finished, m)
 	if len(q.finished) == 1 || len(q.finished) == removeBatch {
@@ -93,6 +94,7 @@ func (q *Queue) removeFinished(ctx context.Context) bool {
 	for _, id := range gone {
 		delete(q.messages, id)
 	}
+	q.leaving -= len(gone)
 	left := batch[:0]
 	for _, m := range batch {
 		if q.messages[m.id] == m {

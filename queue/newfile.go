@@ -74,6 +74,9 @@ func (f *newFile) Publish(name string) error {
 		err = unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(f.fd), unix.AT_FDCWD, to, unix.AT_SYMLINK_FOLLOW)
 	}
 	if err != nil {
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPERM) {
+			f.d.named.Store(true) // no /proc here: the next files have names from the start
+		}
 		return &os.LinkError{Op: "link", Old: f.d.path, New: to, Err: err}
 	}
 	f.name, f.kept = name, true

@@ -47,7 +47,8 @@ type Queue struct {
 
 	schedule // what mu guards
 
-	finished        []*message // guarded by mu
+	finished        []*message // for the remover; guarded by mu
+	leaving         int        // finished and still in messages; guarded by mu
 	removeWake      chan struct{}
 	syncDelivered   func(ctx context.Context) error
 	forgetDelivered func(ids []envelope.QueueID)
@@ -157,11 +158,12 @@ func (q *Queue) Close() error {
 	return nil
 }
 
-// Len is the number of messages in the queue.
+// Len is the number of messages in the queue. Finished ones whose file is still
+// to be removed don't count.
 func (q *Queue) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.messages)
+	return len(q.messages) - q.leaving
 }
 
 // Has reports whether a message is in the queue.
