@@ -21,7 +21,7 @@ type Settings struct {
 	WithoutHost     string          `key:"WithoutSmartHost" default:"Wait" values:"Wait|Return" level:"advanced" since:"0.1" help:"what happens to mail for elsewhere while no smart host is set"`
 	HELOName        string          `key:"HELOName" level:"advanced" since:"0.1" help:"name in EHLO; empty for the Main Domain"`
 	Channels        int             `key:"Channels" default:"50" level:"advanced" since:"0.1" help:"outgoing connections; 0 stops sending"`
-	ChannelsPerHost int             `key:"ChannelsPerHost" default:"5" level:"advanced" since:"0.1" help:"connections for one queue"`
+	ChannelsPerHost int             `key:"ChannelsPerHost" default:"20" level:"advanced" since:"0.1" help:"connections for one queue"`
 	Backlog         int             `key:"NewChannelIfLonger" default:"10" unit:"messages" level:"advanced" since:"0.1" help:"messages that have to wait for each connection before another is opened"`
 	First           queue.Delays    `key:"RetryFirst" default:"1m, 5m, 15m" level:"advanced" since:"0.1" help:"intervals after the first attempts"`
 	Every           settings.Period `key:"RetryEvery" default:"30m" level:"basic" since:"0.1" help:"retry interval after the first attempts"`
