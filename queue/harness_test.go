@@ -184,7 +184,6 @@ type bench struct {
 	remote *sink
 	set    *settings.Live[Settings]
 	ctr    *Counter
-	log    strings.Builder
 	stop   func()
 }
 

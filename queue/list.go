@@ -86,6 +86,7 @@ type Entry struct {
 	Recipient  address.Address
 	Module     router.Module
 	Queue      string
+	Active     bool      // it is being delivered
 	NextTry    time.Time // zero: now, or as soon as its turn comes
 	LastError  string
 }
@@ -146,9 +147,12 @@ func (q *Queue) entriesOf(id envelope.QueueID) ([]Entry, error) {
 	q.mu.Lock()
 	for e := m.entries; e != nil; e = e.next {
 		l := e.queue
-		x := Entry{Module: l.module.name, Queue: l.name, NextTry: e.due, LastError: e.lastErr}
-		if l.until.After(x.NextTry) {
-			x.NextTry = l.until
+		x := Entry{Module: l.module.name, Queue: l.name, Active: e.place == active, LastError: e.lastErr}
+		if !x.Active {
+			x.NextTry = e.due
+			if l.until.After(x.NextTry) {
+				x.NextTry = l.until
+			}
 		}
 		if x.LastError == "" {
 			x.LastError = l.lastErr

@@ -28,10 +28,10 @@ type Settings struct {
 // Validate checks the values together.
 func (s *Settings) Validate() error {
 	if s.HopLimit < 10 || s.HopLimit > 100 {
-		return errors.New("HopLimit: 10 to 100 is allowed")
+		return errors.New("the HopLimit has to be from 10 to 100")
 	}
 	if s.Processors < 0 || s.Reporters < 1 {
-		return errors.New("EnqueuerProcessors and DequeuerProcessors: at least one is needed")
+		return errors.New("at least one of DequeuerProcessors is needed, and no negative number of EnqueuerProcessors")
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ type Settings struct {
 // Validate checks the values together.
 func (s *Settings) Validate() error {
 	if s.Processors < 0 {
-		return errors.New("Processors: 0 or more is allowed")
+		return errors.New("a negative number of Processors")
 	}
 	return nil
 }

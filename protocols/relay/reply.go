@@ -83,8 +83,6 @@ func readLine(r *bufio.Reader) (string, error) {
 
 func (r reply) positive() bool { return r.code >= 200 && r.code < 400 }
 
-func (r reply) temporary() bool { return r.code >= 400 && r.code < 500 }
-
 // String is the reply as reports show it: the code once, all texts.
 func (r reply) String() string {
 	code := string([]byte{byte('0' + r.code/100), byte('0' + r.code/10%10), byte('0' + r.code%10)})

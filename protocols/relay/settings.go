@@ -34,7 +34,7 @@ type Settings struct {
 // Validate checks the values together.
 func (s *Settings) Validate() error {
 	if s.Channels < 0 || s.ChannelsPerHost < 1 || s.Backlog < 1 {
-		return errors.New("Channels, ChannelsPerHost, NewChannelIfLonger: a number is out of range")
+		return errors.New("the numbers Channels, ChannelsPerHost and NewChannelIfLonger must be positive")
 	}
 	return nil
 }
