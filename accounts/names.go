@@ -79,8 +79,3 @@ func (st *serverState) domainDir(domain string) string {
 	}
 	return filepath.Join(domainsDirectory, domain)
 }
-
-// accountDir is the directory of an account below the base directory.
-func (st *serverState) accountDir(k accountKey) string {
-	return filepath.Join(st.domainDir(k.domain), k.name+accountSuffix)
-}

@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -52,7 +53,7 @@ func (s *Services) SetValue(v dataformat.Value) error {
 	}
 	a, ok := v.(dataformat.Array)
 	if !ok {
-		return fmt.Errorf("All, None or an array of services is expected")
+		return errors.New("one of All, None or an array of services is expected")
 	}
 	var list []string
 	for i, e := range a {

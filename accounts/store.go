@@ -122,9 +122,15 @@ func (s *Store) prepare(mainDomain string) (fresh bool, err error) {
 	if s.keys, err = openKeys(filepath.Join(s.base, settingsDirectory, keyFile)); err != nil {
 		return false, fault.Wrap(op, fault.Internal, err)
 	}
+	_, err = os.Stat(filepath.Join(s.base, mainDirectory, settingsDirectory, accessFile))
+	fresh = errors.Is(err, os.ErrNotExist)
 	err = s.edit(filepath.Join(s.base, settingsDirectory, mainFile), func(d dataformat.Dict) error {
 		if d.String(keyDomainName) != "" {
 			return errUnchanged
+		}
+		if !fresh {
+			// Another name than before would take every account's address away.
+			return fault.Newf(op, fault.Corrupt, "%s/%s has lost %s, the name of the Main Domain: put it back", settingsDirectory, mainFile, keyDomainName)
 		}
 		name := mainDomain
 		if name == "" {
@@ -137,11 +143,7 @@ func (s *Store) prepare(mainDomain string) (fresh bool, err error) {
 		d[keyDomainName] = dataformat.String(n)
 		return nil
 	})
-	if err != nil {
-		return false, err
-	}
-	_, err = os.Stat(filepath.Join(s.base, mainDirectory, settingsDirectory, accessFile))
-	return errors.Is(err, os.ErrNotExist), nil
+	return fresh, err
 }
 
 // createPostmaster makes the account that a new base directory starts with. The

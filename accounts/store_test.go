@@ -528,6 +528,19 @@ func TestEditedFilesHoldAfterReload(t *testing.T) {
 	}
 }
 
+func TestLostNameOfTheMainDomainIsNotMadeUp(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	p.close(t, s)
+	main := filepath.Join(p.base, settingsDirectory, mainFile)
+	must(t, dataformat.WriteFile(main, dataformat.Dict{}, dataformat.StyleOld))
+	_, err := Open(p.base, Options{MainDomain: "other.com", NextID: func() uint64 { return p.ids.Add(1) }})
+	wantKind(t, err, fault.Corrupt)
+	if !strings.Contains(fault.Text(err), "has lost DomainName") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestDamagedAccountSaysSo(t *testing.T) {
 	s := newStore(t)
 	must(t, s.CreateAccount(ctx, "", "u", nil))

@@ -100,7 +100,7 @@ func (s *Server) UpdateServerSettings(ctx context.Context, update dataformat.Dic
 	update = settings.Merge(update, nil)
 	if v := update["DomainName"]; v != nil {
 		name, ok := dataformat.Text(v)
-		if !ok {
+		if !ok || settings.IsDefault(v) {
 			return fault.New("server.UpdateServerSettings", fault.Invalid, "DomainName: a domain name is expected")
 		}
 		if err := s.accounts.RenameDomain(ctx, s.accounts.MainDomain(), name); err != nil {

@@ -13,7 +13,7 @@ import (
 
 var serverCommands = []command{
 	{"LISTMODULES", "", "Settings", func(c *call) (dataformat.Value, error) { return arrayOf(c.admin.Modules(c)) }},
-	{"GETMODULE", "module", "Settings", func(c *call) (dataformat.Value, error) { return dictOf(c.admin.Module(c, c.args.word("module"))) }},
+	{"GETMODULE", "module", "Settings", getModule},
 	{"SETMODULE", "module {settings}", "Settings", func(c *call) (dataformat.Value, error) { return c.changeModule(c.admin.SetModule) }},
 	{"UPDATEMODULE", "module {settings}", "Settings", func(c *call) (dataformat.Value, error) { return c.changeModule(c.admin.UpdateModule) }},
 	{"GETSERVERSETTINGS", "", "Settings", func(c *call) (dataformat.Value, error) { return dictOf(c.admin.ServerSettings(c)) }},
@@ -31,8 +31,35 @@ var serverCommands = []command{
 	{"ROUTE", "address [operation=MAIL|ACCESS|SIGNAL]", "Settings Users", routeAddress},
 }
 
+// module returns the name of the module that is meant. Only those that are
+// listed can be read and changed by name: Main.settings has commands of its own.
+func (c *call) module() (string, error) {
+	list, err := c.admin.Modules(c)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range list {
+		if strings.EqualFold(name, c.args.word("module")) {
+			return name, nil
+		}
+	}
+	return "", fault.New("pwd.Module", fault.NotFound, "unknown module")
+}
+
+func getModule(c *call) (dataformat.Value, error) {
+	name, err := c.module()
+	if err != nil {
+		return nil, err
+	}
+	return dictOf(c.admin.Module(c, name))
+}
+
 func (c *call) changeModule(set func(context.Context, string, dataformat.Dict) error) (dataformat.Value, error) {
-	return nil, set(c, c.args.word("module"), c.args.dict("settings"))
+	name, err := c.module()
+	if err != nil {
+		return nil, err
+	}
+	return nil, set(c, name, c.args.dict("settings"))
 }
 
 // changeText passes a text of several lines to a setter.

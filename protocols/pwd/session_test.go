@@ -23,7 +23,6 @@ import (
 	"gatepost/protocols/transcript"
 	"gatepost/router"
 	"gatepost/server/dataformat"
-	"gatepost/server/fault"
 	"gatepost/server/settings"
 )
 
@@ -535,11 +534,7 @@ func (a *fakeAdmin) SetRouterSettings(ctx context.Context, d dataformat.Dict) er
 }
 func (a *fakeAdmin) Modules(context.Context) ([]string, error) { return []string{"Queue", "SMTP"}, nil }
 func (a *fakeAdmin) Module(_ context.Context, name string) (dataformat.Dict, error) {
-	d, ok := a.modules[name]
-	if !ok && name == "NoSuch" {
-		return nil, fault.New("admin.Module", fault.NotFound, "unknown module")
-	}
-	return d, nil
+	return a.modules[name], nil
 }
 func (a *fakeAdmin) SetModule(_ context.Context, name string, d dataformat.Dict) error {
 	a.modules[name] = d

@@ -1,10 +1,6 @@
 package pwd
 
-import (
-	"errors"
-
-	"gatepost/server/settings"
-)
+import "gatepost/server/settings"
 
 // Settings of the PWD module. Listeners and the log level are those that every
 // module has.
@@ -17,10 +13,10 @@ type Settings struct {
 // Validate checks the values together.
 func (s *Settings) Validate() error {
 	if s.MaxSessions < 1 {
-		return errors.New("MaxInputChannels: at least one session is needed")
+		return settings.BadValue("MaxInputChannels", "at least one session is needed")
 	}
 	if s.Timeout == 0 {
-		return errors.New("Timeout: 0 would close every session at once")
+		return settings.BadValue("Timeout", "0 would close every session at once")
 	}
 	return nil
 }

@@ -62,14 +62,14 @@ type Listener struct {
 func (l *Listener) Validate() error {
 	if l.Address != "" {
 		if _, err := netip.ParseAddr(l.Address); err != nil {
-			return fmt.Errorf("Address: %q is not an IP address", l.Address)
+			return BadValue("Address", "%q is not an IP address", l.Address)
 		}
 	}
 	if l.Port < 1 || l.Port > 65535 {
-		return fmt.Errorf("Port: %d is not a port number", l.Port)
+		return BadValue("Port", "%d is not a port number", l.Port)
 	}
 	if l.PerIP < 0 {
-		return errors.New("PerIP: a negative number of connections")
+		return BadValue("PerIP", "a negative number of connections")
 	}
 	return nil
 }

@@ -34,6 +34,7 @@
 package settings
 
 import (
+	"fmt"
 	"sync/atomic"
 
 	"gatepost/server/dataformat"
@@ -62,6 +63,11 @@ type keeper interface {
 
 // Validator is a settings struct that checks its values together once they are loaded.
 type Validator interface{ Validate() error }
+
+// BadValue is what Validate returns for a value that a setting cannot have.
+func BadValue(key, format string, args ...any) error {
+	return fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...))
+}
 
 // Live is the current snapshot of a part's settings. A snapshot is never
 // changed once it is set; readers keep the one they got for as long as they need
