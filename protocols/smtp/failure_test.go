@@ -177,7 +177,7 @@ func TestLargeMessageCostsNoMemory(t *testing.T) {
 			c.say("RCPT TO:<larry@company.com>", "250 ")
 			text := []byte("Subject: large\r\n\r\n" + strings.Repeat(line, 1024))
 			if bdat {
-				c.send(fmt.Sprintf("BDAT %d LAST\r\n", int64(len(text))*(size>>20)))
+				<-c.send(fmt.Sprintf("BDAT %d LAST\r\n", int64(len(text))*(size>>20)))
 			} else {
 				c.say("DATA", "354 ")
 			}

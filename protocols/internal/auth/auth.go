@@ -133,9 +133,6 @@ type identity struct {
 // router cannot tell.
 func (a *Authenticator) resolveAccount(ctx context.Context, p accounts.Peer, login string) (identity, error) {
 	domain := a.acc.DomainForIP(p.LocalIP)
-	if domain == "" {
-		domain = a.acc.MainDomain()
-	}
 	// No object name starts with a question mark: this one is unknown to the
 	// directory in every domain, and stays the same for the same login.
 	nobody := identity{domain: domain, name: "?" + login}
