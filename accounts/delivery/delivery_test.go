@@ -7,13 +7,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	imap "github.com/emersion/go-imap/v2"
@@ -171,37 +171,9 @@ func (o *office) submit(env *envelope.Envelope, text string) (envelope.QueueID, 
 	return s.ID(), s.Commit(context.Background())
 }
 
-// settled waits until nothing is active: every message is delivered or delayed.
-// Deliveries end by themselves, so this cannot wait for ever.
-func (o *office) settled() {
-	o.t.Helper()
-	for {
-		busy := false
-		if err := o.q.List(context.Background(), func(e queue.Entry) bool {
-			busy = busy || e.NextTry.IsZero()
-			return true
-		}); err != nil {
-			o.t.Fatal(err)
-		}
-		if !busy {
-			return
-		}
-		runtime.Gosched()
-	}
-}
-
-// reports waits until an account has n messages and returns them: reports come
-// after the recipients that they are about have left the queue.
-func (o *office) reports(account string, n int) []string {
-	o.t.Helper()
-	for {
-		o.settled()
-		if got := o.box(account, "INBOX"); len(got) >= n {
-			return got
-		}
-		runtime.Gosched()
-	}
-}
+// settled waits until every message is delivered or delayed, and every report
+// about them too.
+func (o *office) settled() { synctest.Wait() }
 
 func (o *office) list() string {
 	var b strings.Builder
@@ -222,276 +194,304 @@ func equal(t *testing.T, what string, got []string, want ...string) {
 }
 
 func TestMessageGetsItsTraceFields(t *testing.T) {
-	o := newOffice(t, t.TempDir())
-	o.account("ann", nil)
-	o.send("joe@far.org", text, "Ann@Company.COM")
-	o.settled()
-	equal(t, "INBOX", o.box("ann", "INBOX"),
-		"Return-Path: <joe@far.org>\r\nX-Real-To: <Ann@company.com>\r\nDelivered-To: ann@company.com\r\n"+text)
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		o.account("ann", nil)
+		o.send("joe@far.org", text, "Ann@Company.COM")
+		o.settled()
+		equal(t, "INBOX", o.box("ann", "INBOX"),
+			"Return-Path: <joe@far.org>\r\nX-Real-To: <Ann@company.com>\r\nDelivered-To: ann@company.com\r\n"+text)
+	})
 }
 
 func TestNullReturnPathIsShown(t *testing.T) {
-	o := newOffice(t, t.TempDir())
-	o.account("ann", nil)
-	o.send("", text, "ann@company.com")
-	o.settled()
-	if got := o.box("ann", "INBOX"); len(got) != 1 || !strings.HasPrefix(got[0], "Return-Path: <>\r\n") {
-		t.Errorf("%q", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		o.account("ann", nil)
+		o.send("", text, "ann@company.com")
+		o.settled()
+		if got := o.box("ann", "INBOX"); len(got) != 1 || !strings.HasPrefix(got[0], "Return-Path: <>\r\n") {
+			t.Errorf("%q", got)
+		}
+	})
 }
 
 func TestSeveralNamesOfOneAccountGetOneCopy(t *testing.T) {
-	o := newOffice(t, t.TempDir())
-	o.account("ann", nil)
-	if err := o.acc.SetAccountAliases(context.Background(), "company.com", "ann", []string{"anna"}); err != nil {
-		t.Fatal(err)
-	}
-	o.send("joe@far.org", text, "ann@company.com", "anna@company.com", "ann+news@company.com")
-	o.settled()
-	got := o.box("ann", "INBOX")
-	if len(got) != 1 || strings.Count(got[0], "X-Real-To: ") != 3 || strings.Count(got[0], "Delivered-To: ") != 1 {
-		t.Errorf("%q", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		o.account("ann", nil)
+		if err := o.acc.SetAccountAliases(context.Background(), "company.com", "ann", []string{"anna"}); err != nil {
+			t.Fatal(err)
+		}
+		o.send("joe@far.org", text, "ann@company.com", "anna@company.com", "ann+news@company.com")
+		o.settled()
+		got := o.box("ann", "INBOX")
+		if len(got) != 1 || strings.Count(got[0], "X-Real-To: ") != 3 || strings.Count(got[0], "Delivered-To: ") != 1 {
+			t.Errorf("%q", got)
+		}
+	})
 }
 
 func TestDirectMailboxAddressing(t *testing.T) {
-	o := newOffice(t, t.TempDir())
-	o.account("ann", nil)
-	acc, err := o.acc.Account(context.Background(), "company.com", "ann")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := acc.Mail().CreateMailbox(context.Background(), "Lists/Go", mailbox.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	o.send("joe@far.org", text, "Lists/Go#ann@company.com", "ann@company.com", "missing#ann@company.com")
-	o.settled()
-	if n := len(o.box("ann", "Lists/Go")); n != 1 {
-		t.Errorf("%d in Lists/Go", n)
-	}
-	if n := len(o.box("ann", "INBOX")); n != 2 { // its own, and that of the mailbox that is not there
-		t.Errorf("%d in INBOX", n)
-	}
-	o.set.Set(load[Settings](t, dataformat.Dict{"DirectMailboxAddressing": dataformat.String("NO")}).Get())
-	o.send("joe@far.org", text, "Lists/Go#ann@company.com")
-	o.settled()
-	if n := len(o.box("ann", "Lists/Go")); n != 1 {
-		t.Errorf("%d in Lists/Go although it may not be addressed", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		o.account("ann", nil)
+		acc, err := o.acc.Account(context.Background(), "company.com", "ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := acc.Mail().CreateMailbox(context.Background(), "Lists/Go", mailbox.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		o.send("joe@far.org", text, "Lists/Go#ann@company.com", "ann@company.com", "missing#ann@company.com")
+		o.settled()
+		if n := len(o.box("ann", "Lists/Go")); n != 1 {
+			t.Errorf("%d in Lists/Go", n)
+		}
+		if n := len(o.box("ann", "INBOX")); n != 2 { // its own, and that of the mailbox that is not there
+			t.Errorf("%d in INBOX", n)
+		}
+		o.set.Set(load[Settings](t, dataformat.Dict{"DirectMailboxAddressing": dataformat.String("NO")}).Get())
+		o.send("joe@far.org", text, "Lists/Go#ann@company.com")
+		o.settled()
+		if n := len(o.box("ann", "Lists/Go")); n != 1 {
+			t.Errorf("%d in Lists/Go although it may not be addressed", n)
+		}
+	})
 }
 
 func TestLoopIsFound(t *testing.T) {
-	o := newOffice(t, t.TempDir())
-	o.account("ann", nil)
-	o.account("joe", nil)
-	o.send("joe@company.com", "Received: x\r\ndelivered-to: <ANN@company.com>\r\n"+text, "ann@company.com")
-	o.settled()
-	equal(t, "INBOX", o.box("ann", "INBOX"))
-	if got := o.reports("joe", 1); len(got) != 1 || !strings.Contains(got[0], "mail loop") || !strings.Contains(got[0], "Status: 5.4.6") {
-		t.Errorf("report %q", got)
-	}
-	o.send("joe@company.com", text+"Delivered-To: ann@company.com\r\n", "ann@company.com") // in the body
-	o.settled()
-	if n := len(o.box("ann", "INBOX")); n != 1 {
-		t.Errorf("%d messages", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		o.account("ann", nil)
+		o.account("joe", nil)
+		o.send("joe@company.com", "Received: x\r\ndelivered-to: <ANN@company.com>\r\n"+text, "ann@company.com")
+		o.settled()
+		equal(t, "INBOX", o.box("ann", "INBOX"))
+		if got := o.box("joe", "INBOX"); len(got) != 1 || !strings.Contains(got[0], "mail loop") || !strings.Contains(got[0], "Status: 5.4.6") {
+			t.Errorf("report %q", got)
+		}
+		o.send("joe@company.com", text+"Delivered-To: ann@company.com\r\n", "ann@company.com") // in the body
+		o.settled()
+		if n := len(o.box("ann", "INBOX")); n != 1 {
+			t.Errorf("%d messages", n)
+		}
+	})
 }
 
 func TestFullAccountWaitsAndFreedSpaceWakesIt(t *testing.T) {
-	o := newOffice(t, t.TempDir())
-	o.account("ann", dataformat.Dict{"MaxAccountSize": dataformat.String("1K")})
-	o.account("joe", nil)
-	half := text + strings.Repeat("x", 700) + "\r\n"
-	o.send("joe@company.com", half, "ann@company.com")
-	o.settled()
-	o.send("joe@company.com", half, "ann@company.com")
-	o.settled()
-	if got := o.list(); got != "ann@company.com LOCAL(ann@company.com) account is full (quota exceeded)\n" {
-		t.Errorf("list %q", got)
-	}
-	info, _ := o.q.Info(router.LOCAL, "ann@company.com")
-	if wait := time.Until(info.DelayedTill); wait < 29*time.Minute || wait > 30*time.Minute {
-		t.Errorf("delayed for %v", wait)
-	}
-	acc, err := o.acc.Account(context.Background(), "company.com", "ann")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := acc.Mail().Open(context.Background(), "INBOX", false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	if _, err := m.SetFlags(context.Background(), m.UIDs(), mailbox.Add, []imap.Flag{imap.FlagDeleted}, mailbox.NoCondition); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := m.Expunge(context.Background(), nil); err != nil {
-		t.Fatal(err)
-	}
-	o.q.Wake(router.LOCAL, "ann@company.com")
-	o.settled()
-	if got := o.list(); got != "" {
-		t.Errorf("after there is space: %q", got)
-	}
-	if n := len(o.box("ann", "INBOX")); n != 1 {
-		t.Errorf("%d messages", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		o.account("ann", dataformat.Dict{"MaxAccountSize": dataformat.String("1K")})
+		o.account("joe", nil)
+		half := text + strings.Repeat("x", 700) + "\r\n"
+		o.send("joe@company.com", half, "ann@company.com")
+		o.settled()
+		o.send("joe@company.com", half, "ann@company.com")
+		o.settled()
+		if got := o.list(); got != "ann@company.com LOCAL(ann@company.com) account is full (quota exceeded)\n" {
+			t.Errorf("list %q", got)
+		}
+		info, _ := o.q.Info(router.LOCAL, "ann@company.com")
+		if wait := time.Until(info.DelayedTill); wait < 29*time.Minute || wait > 30*time.Minute {
+			t.Errorf("delayed for %v", wait)
+		}
+		acc, err := o.acc.Account(context.Background(), "company.com", "ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := acc.Mail().Open(context.Background(), "INBOX", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		if _, err := m.SetFlags(context.Background(), m.UIDs(), mailbox.Add, []imap.Flag{imap.FlagDeleted}, mailbox.NoCondition); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.Expunge(context.Background(), nil); err != nil {
+			t.Fatal(err)
+		}
+		o.q.Wake(router.LOCAL, "ann@company.com")
+		o.settled()
+		if got := o.list(); got != "" {
+			t.Errorf("after there is space: %q", got)
+		}
+		if n := len(o.box("ann", "INBOX")); n != 1 {
+			t.Errorf("%d messages", n)
+		}
+	})
 }
 
 func TestSuspendMessageLetsSmallerOnesThrough(t *testing.T) {
-	o := newOffice(t, t.TempDir())
-	o.set.Set(load[Settings](t, dataformat.Dict{"Suspend": dataformat.String("Message")}).Get())
-	o.account("ann", dataformat.Dict{"MaxAccountSize": dataformat.String("2K")})
-	o.send("joe@far.org", text+strings.Repeat("x", 1500)+"\r\n", "ann@company.com")
-	o.settled()
-	o.send("joe@far.org", text+strings.Repeat("x", 1500)+"\r\n", "ann@company.com")
-	o.settled()
-	o.send("joe@far.org", text, "ann@company.com")
-	o.settled()
-	if n := len(o.box("ann", "INBOX")); n != 2 {
-		t.Errorf("%d messages; waiting %q", n, o.list())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		o.set.Set(load[Settings](t, dataformat.Dict{"Suspend": dataformat.String("Message")}).Get())
+		o.account("ann", dataformat.Dict{"MaxAccountSize": dataformat.String("2K")})
+		o.send("joe@far.org", text+strings.Repeat("x", 1500)+"\r\n", "ann@company.com")
+		o.settled()
+		o.send("joe@far.org", text+strings.Repeat("x", 1500)+"\r\n", "ann@company.com")
+		o.settled()
+		o.send("joe@far.org", text, "ann@company.com")
+		o.settled()
+		if n := len(o.box("ann", "INBOX")); n != 2 {
+			t.Errorf("%d messages; waiting %q", n, o.list())
+		}
+	})
 }
 
 func TestMessagesThatNeverFitFail(t *testing.T) {
-	o := newOffice(t, t.TempDir())
-	o.account("ann", dataformat.Dict{"MaxAccountSize": dataformat.String("1K")})
-	o.account("bob", dataformat.Dict{"MaxMessageSize": dataformat.String("1K")})
-	o.account("joe", nil)
-	o.send("joe@company.com", text+strings.Repeat("x", 2000)+"\r\n", "ann@company.com", "bob@company.com")
-	o.settled()
-	if got := o.list(); got != "" {
-		t.Errorf("waiting: %q", got)
-	}
-	all := strings.Join(o.reports("joe", 1), "")
-	for _, want := range []string{
-		"Failed to deliver to '<ann@company.com>'\r\nLOCAL module(account ann) reports:\r\n account is full (quota exceeded)\r\n",
-		"Failed to deliver to '<bob@company.com>'\r\nLOCAL module(account bob) reports:\r\n message is too large for the account\r\n",
-	} {
-		if !strings.Contains(all, want) {
-			t.Errorf("no %q in\n%s", want, all)
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		o.account("ann", dataformat.Dict{"MaxAccountSize": dataformat.String("1K")})
+		o.account("bob", dataformat.Dict{"MaxMessageSize": dataformat.String("1K")})
+		o.account("joe", nil)
+		o.send("joe@company.com", text+strings.Repeat("x", 2000)+"\r\n", "ann@company.com", "bob@company.com")
+		o.settled()
+		if got := o.list(); got != "" {
+			t.Errorf("waiting: %q", got)
 		}
-	}
+		all := strings.Join(o.box("joe", "INBOX"), "")
+		for _, want := range []string{
+			"Failed to deliver to '<ann@company.com>'\r\nLOCAL module(account ann) reports:\r\n account is full (quota exceeded)\r\n",
+			"Failed to deliver to '<bob@company.com>'\r\nLOCAL module(account bob) reports:\r\n message is too large for the account\r\n",
+		} {
+			if !strings.Contains(all, want) {
+				t.Errorf("no %q in\n%s", want, all)
+			}
+		}
+	})
 }
 
 func TestMailServiceOffWaits(t *testing.T) {
-	o := newOffice(t, t.TempDir())
-	o.account("ann", dataformat.Dict{"AccessModes": dataformat.Array{dataformat.String("IMAP"), dataformat.String("POP")}})
-	o.send("joe@far.org", text, "ann@company.com")
-	o.settled()
-	if got := o.list(); got != "ann@company.com LOCAL(ann@company.com) mail receiving disabled\n" {
-		t.Errorf("list %q", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		o.account("ann", dataformat.Dict{"AccessModes": dataformat.Array{dataformat.String("IMAP"), dataformat.String("POP")}})
+		o.send("joe@far.org", text, "ann@company.com")
+		o.settled()
+		if got := o.list(); got != "ann@company.com LOCAL(ann@company.com) mail receiving disabled\n" {
+			t.Errorf("list %q", got)
+		}
+	})
 }
 
 func TestFlowLimitSuspendsTheQueue(t *testing.T) {
-	o := newOffice(t, t.TempDir())
-	o.account("ann", dataformat.Dict{"MailInpFlow": dataformat.Array{dataformat.String("3"), dataformat.String("1h")}})
-	for range 5 {
-		o.send("joe@far.org", text, "ann@company.com")
-	}
-	o.settled()
-	if n := len(o.box("ann", "INBOX")); n != 3 {
-		t.Errorf("%d messages", n)
-	}
-	if got := o.list(); strings.Count(got, "too many messages") != 2 {
-		t.Errorf("list %q", got)
-	}
-	info, _ := o.q.Info(router.LOCAL, "ann@company.com")
-	if wait := time.Until(info.DelayedTill); wait < 59*time.Minute || wait > time.Hour {
-		t.Errorf("delayed for %v", wait)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		o.account("ann", dataformat.Dict{"MailInpFlow": dataformat.Array{dataformat.String("3"), dataformat.String("1h")}})
+		for range 5 {
+			o.send("joe@far.org", text, "ann@company.com")
+		}
+		o.settled()
+		if n := len(o.box("ann", "INBOX")); n != 3 {
+			t.Errorf("%d messages", n)
+		}
+		if got := o.list(); strings.Count(got, "too many messages") != 2 {
+			t.Errorf("list %q", got)
+		}
+		info, _ := o.q.Info(router.LOCAL, "ann@company.com")
+		if wait := time.Until(info.DelayedTill); wait < 59*time.Minute || wait > time.Hour {
+			t.Errorf("delayed for %v", wait)
+		}
+	})
 }
 
 func TestAccountDeletedMeanwhileFails(t *testing.T) {
-	o := newOffice(t, t.TempDir())
-	o.account("joe", nil)
-	o.account("ann", dataformat.Dict{"AccessModes": dataformat.String("None")})
-	o.send("joe@company.com", text, "ann@company.com")
-	o.settled()
-	if err := o.acc.DeleteAccount(context.Background(), "company.com", "ann"); err != nil {
-		t.Fatal(err)
-	}
-	o.q.Wake(router.LOCAL, "ann@company.com")
-	o.settled()
-	if got := o.reports("joe", 1); len(got) != 1 || !strings.Contains(got[0], "unknown user account") {
-		t.Errorf("report %q", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		o.account("joe", nil)
+		o.account("ann", dataformat.Dict{"AccessModes": dataformat.String("None")})
+		o.send("joe@company.com", text, "ann@company.com")
+		o.settled()
+		if err := o.acc.DeleteAccount(context.Background(), "company.com", "ann"); err != nil {
+			t.Fatal(err)
+		}
+		o.q.Wake(router.LOCAL, "ann@company.com")
+		o.settled()
+		if got := o.box("joe", "INBOX"); len(got) != 1 || !strings.Contains(got[0], "unknown user account") {
+			t.Errorf("report %q", got)
+		}
+	})
 }
 
 func TestMailToAll(t *testing.T) {
-	o := newOffice(t, t.TempDir())
-	o.account("joe", nil)
-	o.account("ann", nil)
-	o.account("bob", dataformat.Dict{"MailToAll": dataformat.String("NO")})
-	o.send("joe@company.com", text, "all@company.com")
-	o.reports("joe", 1)
-	o.settled()
-	for name, want := range map[string]int{"joe": 1, "ann": 1, "bob": 0, "postmaster": 1} {
-		if n := len(o.box(name, "INBOX")); n != want {
-			t.Errorf("%s has %d messages, want %d", name, n, want)
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		o.account("joe", nil)
+		o.account("ann", nil)
+		o.account("bob", dataformat.Dict{"MailToAll": dataformat.String("NO")})
+		o.send("joe@company.com", text, "all@company.com")
+		o.settled()
+		for name, want := range map[string]int{"joe": 1, "ann": 1, "bob": 0, "postmaster": 1} {
+			if n := len(o.box(name, "INBOX")); n != want {
+				t.Errorf("%s has %d messages, want %d", name, n, want)
+			}
 		}
-	}
-	env := &envelope.Envelope{Source: envelope.Source{Tag: "SMTP"}, ReturnPath: o.addr("joe@company.com"),
-		Recipients: []envelope.Recipient{{Address: o.addr("all@company.com"), Notify: envelope.NotifyDefault}}}
-	if _, err := o.submit(env, text); err == nil { // the receiver refuses a stranger earlier; this is the last line
-		if got := o.reports("joe", 2); len(got) != 2 || !strings.Contains(got[1], "you may not write to all accounts") {
-			t.Errorf("joe has %q", got)
+		env := &envelope.Envelope{Source: envelope.Source{Tag: "SMTP"}, ReturnPath: o.addr("joe@company.com"),
+			Recipients: []envelope.Recipient{{Address: o.addr("all@company.com"), Notify: envelope.NotifyDefault}}}
+		if _, err := o.submit(env, text); err == nil { // the receiver refuses a stranger earlier; this is the last line
+			o.settled()
+			if got := o.box("joe", "INBOX"); len(got) != 2 || !strings.Contains(got[1], "you may not write to all accounts") {
+				t.Errorf("joe has %q", got)
+			}
 		}
-	}
-	if n := len(o.box("ann", "INBOX")); n != 1 {
-		t.Errorf("ann has %d messages", n)
-	}
+		if n := len(o.box("ann", "INBOX")); n != 1 {
+			t.Errorf("ann has %d messages", n)
+		}
+	})
 }
 
 func TestQueueFilesGoAndBodiesStay(t *testing.T) {
-	dir := t.TempDir()
-	o := newOffice(t, dir)
-	o.account("ann", nil)
-	o.account("bob", nil)
-	o.send("joe@far.org", text, "ann@company.com", "bob@company.com")
-	o.settled()
-	o.stop() // the remover ends its work
-	files, err := os.ReadDir(filepath.Join(dir, "Queue"))
-	if err != nil || len(files) != 0 {
-		t.Errorf("%v, %v", files, err)
-	}
-	if got := o.box("bob", "INBOX"); len(got) != 1 || !strings.HasSuffix(got[0], text) {
-		t.Errorf("%q", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		o := newOffice(t, dir)
+		o.account("ann", nil)
+		o.account("bob", nil)
+		o.send("joe@far.org", text, "ann@company.com", "bob@company.com")
+		o.settled()
+		o.stop() // the remover ends its work
+		files, err := os.ReadDir(filepath.Join(dir, "Queue"))
+		if err != nil || len(files) != 0 {
+			t.Errorf("%v, %v", files, err)
+		}
+		if got := o.box("bob", "INBOX"); len(got) != 1 || !strings.HasSuffix(got[0], text) {
+			t.Errorf("%q", got)
+		}
+	})
 }
 
 func TestDeliveryIsExactlyOnceAfterAKill(t *testing.T) {
-	dir := t.TempDir()
-	o := newOffice(t, dir)
-	o.account("ann", nil)
-	id := o.send("joe@far.org", text, "ann@company.com")
-	o.settled()
-	// The queue file as it was before the removal: what a kill would leave.
-	head := "V 1\nS SMTP [0.0.0.0]\nO L\nP I 24-11-2026 09:00:00 0000 ____ ____ <joe@far.org>\n" +
-		"R W 24-11-2026 09:00:00 0000 ____ _FY_ <ann@company.com>\n\n"
-	it := &queue.Item{ID: id, File: filepath.Join(dir, "again.msg"), Offset: int64(len(head)), Size: int64(len(text)),
-		Envelope:   &envelope.Envelope{Recipients: []envelope.Recipient{{Address: o.addr("ann@company.com")}}},
-		Recipients: []int{0}, Routes: []router.Route{{Module: router.LOCAL, Queue: "ann@company.com", Address: o.addr("ann@company.com")}}}
-	if err := os.WriteFile(it.File, []byte(head+text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	acc, err := o.acc.Account(context.Background(), "company.com", "ann")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum, err := o.local.messages.get(it)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range o.local.copies(acc, it) {
-		if err := acc.Mail().Deliver(context.Background(), []mailbox.Delivery{c.delivery(it, acc, sum)})[0]; err != nil {
-			t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		o := newOffice(t, dir)
+		o.account("ann", nil)
+		id := o.send("joe@far.org", text, "ann@company.com")
+		o.settled()
+		// The queue file as it was before the removal: what a kill would leave.
+		head := "V 1\nS SMTP [0.0.0.0]\nO L\nP I 24-11-2026 09:00:00 0000 ____ ____ <joe@far.org>\n" +
+			"R W 24-11-2026 09:00:00 0000 ____ _FY_ <ann@company.com>\n\n"
+		it := &queue.Item{ID: id, File: filepath.Join(dir, "again.msg"), Offset: int64(len(head)), Size: int64(len(text)),
+			Envelope:   &envelope.Envelope{Recipients: []envelope.Recipient{{Address: o.addr("ann@company.com")}}},
+			Recipients: []int{0}, Routes: []router.Route{{Module: router.LOCAL, Queue: "ann@company.com", Address: o.addr("ann@company.com")}}}
+		if err := os.WriteFile(it.File, []byte(head+text), 0o600); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if n := len(o.box("ann", "INBOX")); n != 1 {
-		t.Errorf("%d copies", n)
-	}
+		acc, err := o.acc.Account(context.Background(), "company.com", "ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, err := o.local.messages.get(it)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range o.local.copies(acc, it) {
+			if err := acc.Mail().Deliver(context.Background(), []mailbox.Delivery{c.delivery(it, acc, sum)})[0]; err != nil {
+				t.Error(err)
+			}
+		}
+		if n := len(o.box("ann", "INBOX")); n != 1 {
+			t.Errorf("%d copies", n)
+		}
+	})
 }
 
 func TestSummaryIsReadOncePerMessage(t *testing.T) {
