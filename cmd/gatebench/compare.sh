@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Measures Gatepost and Postfix + Dovecot one after the other on this machine, in turns, and prints both.
+#
+#	cmd/gatebench/compare.sh [ROUNDS]
+#
+# Needs root and Debian's postfix, dovecot-imapd, dovecot-lmtpd. Everything is on loopback and in temporary directories.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+rounds=${1:-3}
+dir=$(mktemp -d /var/tmp/gatebench.XXXXXX)
+chmod 755 "$dir"
+go build -o "$dir" ./cmd/gatepost ./cmd/gatebench
+bench=$dir/gatebench
+
+cleanup() {
+	cmd/gatebench/peer.sh stop "$dir/peer" || true
+	[ -n "${server:-}" ] && kill "$server" && wait "$server" || true
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+
+cmd/gatebench/peer.sh start "$dir/peer" 2525 >/dev/null 2>&1
+echo secret >"$dir/password"
+"$dir/gatepost" init --base "$dir/base" --domain bench.test --password-file "$dir/password" >/dev/null
+{
+	for n in $(seq -w 0 99); do echo "CREATEACCOUNT u0$n {Password=secret;}"; done
+	echo "CREATEACCOUNT big {Password=secret;}"
+} | "$dir/gatepost" cli --base "$dir/base"
+coproc SERVE { exec "$dir/gatepost" serve --base "$dir/base" --listen 127.0.0.1 --port-shift 20000; }
+server=$SERVE_PID
+read -r -u "${SERVE[0]}" ready && [ "$ready" = ready ]
+"$bench" fill --addr 127.0.0.1:2526 --users big --messages 5000
+"$bench" fill --addr 127.0.0.1:20143 --users big@bench.test --messages 5000
+
+peer() { echo "  Postfix+Dovecot: $("$bench" "$@" | tr '\n' ';')"; }
+ours() { echo "  Gatepost:        $("$bench" "$@" | tr '\n' ';')"; }
+
+for round in $(seq "$rounds"); do
+	echo "round $round"
+	peer smtp --addr 127.0.0.1:2525 --readable 127.0.0.1:2526 --messages 3000
+	ours smtp --addr 127.0.0.1:20025 --readable 127.0.0.1:20143 --messages 10000
+	for what in fetch-flags fetch-envelope fetch-list fetch-body select noop store login append "search SUBJECT\ gatebench"; do
+		eval "set -- $what"
+		peer "$@" --addr 127.0.0.1:2526 --users big
+		ours "$@" --addr 127.0.0.1:20143 --users big@bench.test
+	done
+done
+echo "idle connections"
+peer idle --addr 127.0.0.1:2526 --users 'u%03d' --accounts 100 --conns 200 --notify 0 --pid "$(cat "$dir/peer/dovecot/run/master.pid")"
+ours idle --addr 127.0.0.1:20143 --users 'u%03d@bench.test' --accounts 100 --conns 1000 --notify 0 --pid "$server"
