@@ -53,7 +53,7 @@ func (s *Server) SetRouterSettings(ctx context.Context, d dataformat.Dict) error
 func (s *Server) Modules(context.Context) ([]string, error) {
 	list := make([]string, 0, len(s.modules))
 	for _, m := range s.modules {
-		if m.name != "Main" {
+		if m != s.mainModule {
 			list = append(list, m.name)
 		}
 	}
@@ -66,6 +66,10 @@ func (s *Server) Module(_ context.Context, name string) (dataformat.Dict, error)
 	if err != nil {
 		return nil, err
 	}
+	return s.explicit(m)
+}
+
+func (s *Server) explicit(m *module) (dataformat.Dict, error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	return readSettings(s.base.path("Settings", m.file))
@@ -90,8 +94,8 @@ func (s *Server) edit(ctx context.Context, name string, edit func(dataformat.Dic
 }
 
 // ServerSettings are those of Main.settings.
-func (s *Server) ServerSettings(ctx context.Context) (dataformat.Dict, error) {
-	return s.Module(ctx, "Main")
+func (s *Server) ServerSettings(context.Context) (dataformat.Dict, error) {
+	return s.explicit(s.mainModule)
 }
 
 // UpdateServerSettings merges an update into Main.settings. The name of the
@@ -103,7 +107,7 @@ func (s *Server) UpdateServerSettings(ctx context.Context, update dataformat.Dic
 		if !ok || settings.IsDefault(v) {
 			return fault.New("server.UpdateServerSettings", fault.Invalid, "DomainName: a domain name is expected")
 		}
-		if err := s.accounts.RenameDomain(ctx, s.accounts.MainDomain(), name); err != nil {
+		if err := s.renameMainDomain(ctx, name); err != nil {
 			return err
 		}
 		delete(update, "DomainName")
@@ -111,7 +115,14 @@ func (s *Server) UpdateServerSettings(ctx context.Context, update dataformat.Dic
 	if len(update) == 0 {
 		return nil
 	}
-	return s.UpdateModule(ctx, "Main", update)
+	return s.change(ctx, s.mainModule, func(old dataformat.Dict) dataformat.Dict { return settings.Merge(old, update) })
+}
+
+// renameMainDomain holds off changes of Main.settings, in which the name stands.
+func (s *Server) renameMainDomain(ctx context.Context, name string) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	return s.accounts.RenameDomain(ctx, s.accounts.MainDomain(), name)
 }
 
 // QueueSettings are the settings of the queue.

@@ -22,11 +22,6 @@ type base struct {
 	lock *os.File
 }
 
-const (
-	formatFile    = "Settings/Format.settings"
-	formatVersion = 1
-)
-
 // openBase locks the directory, making it when there is none.
 func openBase(dir string) (*base, error) {
 	dir, err := filepath.Abs(dir)

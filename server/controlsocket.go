@@ -7,10 +7,14 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"time"
 
 	"gatepost/server/control"
 	"gatepost/server/logs"
 )
+
+// acceptRetry is the pause after a failure to accept.
+const acceptRetry = time.Second
 
 // serveControl opens control.sock for the owner of the base directory. The
 // directory is locked by this process, so that a socket found there was left
@@ -30,11 +34,20 @@ func (s *Server) serveControl() error {
 		defer stop()
 		for {
 			conn, err := ln.Accept()
-			if err != nil {
-				if ctx.Err() == nil {
-					s.log.Log(ctx, logs.LevelFailure, "control socket closed", logs.AttrError, err)
+			if ctx.Err() != nil {
+				if err == nil {
+					conn.Close()
 				}
 				return
+			}
+			if err != nil {
+				// Out of descriptors, most likely: this door must not stay shut.
+				s.log.Log(ctx, logs.LevelFailure, "the control socket does not accept, trying again", logs.AttrError, err)
+				select {
+				case <-ctx.Done():
+				case <-time.After(acceptRetry):
+				}
+				continue
 			}
 			s.listeners.wg.Go(func() { s.controlSession(ctx, conn) })
 		}

@@ -22,17 +22,11 @@ import (
 type listeners struct {
 	shift  int      // added to every port
 	listen []string // addresses that take the place of an empty Address
-	ignore func() bool
 	log    *slog.Logger
 
 	ctx     context.Context // of all sessions, from Run
-	running map[string]*running
+	running map[string]net.Listener
 	wg      sync.WaitGroup
-}
-
-type running struct {
-	cancel context.CancelFunc
-	done   chan struct{}
 }
 
 // wanted is one socket to have.
@@ -67,7 +61,7 @@ func (w wanted) key() string {
 }
 
 // reconcile closes what is not wanted any more and opens what is new. Sessions
-// of a closed listener end. Ports that cannot be bound are reported together;
+// of a closed listener go on. Ports that cannot be bound are reported together;
 // the others are served all the same.
 func (l *listeners) reconcile(ctx context.Context, modules []*module) error {
 	if l.ctx == nil {
@@ -77,15 +71,12 @@ func (l *listeners) reconcile(ctx context.Context, modules []*module) error {
 	for _, w := range l.wanted(modules) {
 		want[w.key()] = w
 	}
-	for key, r := range l.running {
+	for key, ln := range l.running {
 		if _, keep := want[key]; !keep {
-			r.cancel()
-			select {
-			case <-r.done:
-			case <-ctx.Done():
-				return fault.Wrap("server.Reconcile", fault.Canceled, ctx.Err())
-			}
 			delete(l.running, key)
+			if err := ln.Close(); err != nil {
+				l.log.Log(ctx, logs.LevelProblem, "listener not closed in order", logs.AttrError, err)
+			}
 		}
 	}
 	var faults []error
@@ -93,32 +84,29 @@ func (l *listeners) reconcile(ctx context.Context, modules []*module) error {
 		if _, ok := l.running[key]; ok {
 			continue
 		}
-		r, err := l.start(w)
+		ln, err := l.start(w)
 		if err != nil {
 			faults = append(faults, err)
 			l.log.Log(ctx, logs.LevelFailure, "listener not started", logs.AttrError, err)
 			continue
 		}
-		l.running[key] = r
+		l.running[key] = ln
 	}
 	return joinFaults(faults)
 }
 
-func (l *listeners) start(w wanted) (*running, error) {
+func (l *listeners) start(w wanted) (net.Listener, error) {
 	ln, err := (&net.ListenConfig{}).Listen(l.ctx, "tcp", w.address)
 	if err != nil {
 		return nil, bindFault(w, err)
 	}
-	ctx, cancel := context.WithCancel(l.ctx)
-	r := &running{cancel: cancel, done: make(chan struct{})}
 	l.wg.Go(func() {
-		defer close(r.done)
-		if err := w.module.serve(ctx, ln, w.listener); err != nil && ctx.Err() == nil {
-			l.log.Log(ctx, logs.LevelFailure, "listener ended", "module", w.module.name, "address", w.address, logs.AttrError, err)
+		if err := w.module.serve(l.ctx, ln, w.listener); err != nil && l.ctx.Err() == nil {
+			l.log.Log(l.ctx, logs.LevelFailure, "listener ended", "module", w.module.name, "address", w.address, logs.AttrError, err)
 		}
 	})
 	l.log.Log(l.ctx, logs.LevelMajor, "listening", "module", w.module.name, "address", w.address, "tls", w.listener.TLS.String())
-	return r, nil
+	return ln, nil
 }
 
 // bindFault names port, reason and remedy.

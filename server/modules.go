@@ -90,9 +90,13 @@ func (m *module) check(d dataformat.Dict) (func(), error) {
 	}, nil
 }
 
+// mainModule is the module of Main.settings. Commands reach it as the server's
+// settings and not by name: a replacement would take DomainName away.
+const mainModule = "Main"
+
 func (s *Server) module(name string) (*module, error) {
 	for _, m := range s.modules {
-		if strings.EqualFold(m.name, name) {
+		if m.name != mainModule && strings.EqualFold(m.name, name) {
 			return m, nil
 		}
 	}

@@ -30,8 +30,12 @@ import (
 // Version is the version of this server.
 const Version = "0.1"
 
-// stopLimit bounds an orderly stop.
-const stopLimit = 10 * time.Second
+// An orderly stop ends within ten seconds: Run takes at most stopLimit of them,
+// Close the rest.
+const (
+	stopLimit  = 7 * time.Second
+	closeLimit = 3 * time.Second
+)
 
 // Config is what the command line says; all else is in the settings files.
 type Config struct {
@@ -71,9 +75,10 @@ type Server struct {
 	relay    *relay.Transport
 	pwd      *pwd.Server
 
-	modules   []*module
-	listeners listeners
-	changing  sync.Mutex // serialises changes of settings
+	modules    []*module
+	mainModule *module // of Main.settings
+	listeners  listeners
+	changing   sync.Mutex // serialises changes of settings
 
 	stop     chan struct{} // closed by Shutdown
 	stopOnce sync.Once
@@ -103,15 +108,16 @@ func New(c Config) (_ *Server, err error) {
 	s.routing = live[router.Settings]()
 	queueing, local, relaying := live[queue.Settings](), live[delivery.Settings](), live[relay.Settings]()
 	smtpIn, imapSet, popSet, pwdSet := live[smtp.Settings](), live[imap.Settings](), live[pop3.Settings](), live[pwd.Settings]()
-	mSMTP := newModule("SMTP", smtpIn, "SMTPI").listening(25, 587).secure(465)
-	mIMAP := newModule("IMAP", imapSet, "IMAP").listening(143).secure(993)
-	mPOP := newModule("POP", popSet, "POP").listening(110).secure(995)
-	mPWD := newModule("PWD", pwdSet, "PWD").listening(106)
+	mSMTP := newModule("SMTP", smtpIn, "SMTPI").listening(20, 25, 587).secure(20, 465)
+	mIMAP := newModule("IMAP", imapSet, "IMAP").listening(100, 143).secure(100, 993)
+	mPOP := newModule("POP", popSet, "POP").listening(50, 110).secure(50, 995)
+	mPWD := newModule("PWD", pwdSet, "PWD").listening(20, 106)
 	mRouter := newModule("Router", s.routing, "ROUTER")
 	mLocal := newModule("LOCAL", local, "LOCAL")
 	mSending := newModule("SMTPSending", relaying, "SMTP")
+	s.mainModule = newModule(mainModule, s.main, "SYSTEM")
 	s.modules = []*module{
-		newModule("Main", s.main, "SYSTEM"), newModule("Logs", s.logging), mRouter,
+		s.mainModule, newModule("Logs", s.logging), mRouter,
 		newModule("Queue", queueing, "QUEUE", "ENQUEUER", "DEQUEUER"), mLocal, mSending,
 		mSMTP, mIMAP, mPOP, mPWD,
 	}
@@ -170,23 +176,26 @@ func New(c Config) (_ *Server, err error) {
 		return s, err
 	}
 	mPWD.serve = s.pwd.Serve
-	s.listeners = listeners{shift: c.PortShift, listen: c.Listen, log: s.log, running: map[string]*running{}}
+	s.listeners = listeners{shift: c.PortShift, listen: c.Listen, log: s.log, running: map[string]net.Listener{}}
 	return s, nil
 }
 
 // live returns a Live to be loaded before anybody reads it.
 func live[T any]() *settings.Live[T] { return settings.NewLive(new(T)) }
 
-func (m *module) listening(ports ...int) *module {
+// listening adds stock listeners with STARTTLS, each with a limit of
+// connections from one address that is not a Client IP.
+func (m *module) listening(perIP int, ports ...int) *module {
 	for _, p := range ports {
-		m.stock = append(m.stock, settings.Listener{Port: p, TLS: settings.TLSStart})
+		m.stock = append(m.stock, settings.Listener{Port: p, TLS: settings.TLSStart, PerIP: perIP})
 	}
 	return m
 }
 
-func (m *module) secure(ports ...int) *module {
+// secure adds stock listeners with TLS from the first byte.
+func (m *module) secure(perIP int, ports ...int) *module {
 	for _, p := range ports {
-		m.stock = append(m.stock, settings.Listener{Port: p, TLS: settings.TLSImplicit})
+		m.stock = append(m.stock, settings.Listener{Port: p, TLS: settings.TLSImplicit, PerIP: perIP})
 	}
 	return m
 }
@@ -327,8 +336,20 @@ func (s *Server) Addr(module string, port int) string {
 }
 
 // Close closes the stores, after Run has returned or instead of it, and gives
-// the base directory free.
+// the base directory free. Where that takes too long it gives up: the end of
+// the process does the rest, and nothing that was acknowledged is lost.
 func (s *Server) Close() error {
+	closed := make(chan error, 1)
+	go func() { closed <- s.close() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(closeLimit):
+		return fmt.Errorf("closing took longer than %s and was cut short; nothing that was acknowledged is lost", closeLimit)
+	}
+}
+
+func (s *Server) close() error {
 	var errs []error
 	if s.queue != nil {
 		errs = append(errs, s.queue.Close())

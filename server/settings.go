@@ -71,8 +71,9 @@ func readSettings(path string) (dataformat.Dict, error) {
 	return nil, fault.Newf("server.ReadSettings", fault.Invalid, "%s holds no dictionary", filepath.Base(path))
 }
 
-// change replaces the settings of one module: checked as a whole, written, then
-// in force. Nothing has changed when it returns an error.
+// change replaces the settings of one module: checked as a whole, put in force,
+// and written when all of it works. Nothing has changed when it returns an
+// error: not even a port that could not be bound.
 func (s *Server) change(ctx context.Context, m *module, edit func(old dataformat.Dict) dataformat.Dict) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -86,12 +87,28 @@ func (s *Server) change(ctx context.Context, m *module, edit func(old dataformat
 	if err != nil {
 		return err
 	}
-	if err := dataformat.WriteFile(path, d, dataformat.StylePretty); err != nil {
-		return fault.Wrap("server.Change", fault.Internal, err)
+	err = s.force(ctx, apply)
+	if err == nil {
+		if err = dataformat.WriteFile(path, d, dataformat.StylePretty); err == nil {
+			s.log.Log(ctx, logs.LevelMajor, "settings changed", "module", m.name)
+			return nil
+		}
+		err = fault.Wrap("server.Change", fault.Internal, err)
 	}
+	apply, back := m.check(old)
+	if back == nil {
+		back = s.force(ctx, apply)
+	}
+	if back != nil {
+		s.log.Log(ctx, logs.LevelFailure, "the old settings are not in force again", "module", m.name, logs.AttrError, back)
+	}
+	return err
+}
+
+// force puts checked settings in force, listeners included.
+func (s *Server) force(ctx context.Context, apply func()) error {
 	apply()
 	s.setLevels()
-	s.log.Log(ctx, logs.LevelMajor, "settings changed", "module", m.name)
 	return s.listeners.reconcile(ctx, s.modules)
 }
 

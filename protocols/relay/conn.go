@@ -36,7 +36,8 @@ func (h hop) address() string {
 // one goroutine.
 type conn struct {
 	hop   hop
-	net   net.Conn
+	raw   net.Conn // never changes: the stop may touch it at any time
+	net   net.Conn // raw, or TLS on it
 	r     *bufio.Reader
 	w     *bufio.Writer
 	ext   extensions
@@ -56,7 +57,7 @@ func (c *conn) obey(ctx context.Context) (release func()) {
 	stop := context.AfterFunc(ctx, func() {
 		end := time.Now().Add(stopGrace)
 		c.ends.Store(end.UnixNano())
-		c.net.SetDeadline(end)
+		c.raw.SetDeadline(end)
 	})
 	return func() { stop() }
 }
@@ -132,7 +133,7 @@ func (d *dialer) open(ctx context.Context, h hop) (c *conn, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c = &conn{hop: h, net: raw, limits: d.limits}
+	c = &conn{hop: h, raw: raw, net: raw, limits: d.limits}
 	release := c.obey(ctx)
 	defer func() {
 		release()

@@ -84,7 +84,8 @@ type Options struct {
 // each in its own goroutine. The connection is closed when handle returns; it
 // is a *tls.Conn, handshake done, if the listener's mode is TLSImplicit. Serve
 // closes ln, and returns nil after a stop or the error that ended the
-// listener.
+// listener. When its owner closes ln, no more connections are accepted and
+// sessions go on until ctx is done.
 func Serve(ctx context.Context, ln net.Listener, o Options, handle func(ctx context.Context, c net.Conn)) error {
 	if o.Listener.TLS == settings.TLSImplicit && o.TLS == nil {
 		ln.Close()
@@ -99,8 +100,12 @@ func Serve(ctx context.Context, ln net.Listener, o Options, handle func(ctx cont
 	unhook := context.AfterFunc(ctx, func() { ln.Close() })
 	defer unhook()
 	err := s.accept(ln)
+	if ctx.Err() == nil && errors.Is(err, net.ErrClosed) {
+		err = nil // its owner has closed it; sessions go on until ctx ends
+	} else {
+		cancel()
+	}
 	ln.Close()
-	cancel()
 	s.wg.Wait()
 	if ctx.Err() != nil {
 		return nil
