@@ -15,7 +15,8 @@ import (
 // directories), then it unlinks the queue files and makes that durable, then it
 // tells that the queue IDs will not come back. A crash between two of these
 // steps leaves either the queue file, and LOCAL skips what it has, or records
-// of IDs that nobody asks for.
+// of IDs that nobody asks for. While others of a message wait, it marks what
+// LOCAL has delivered, after the same sync.
 const (
 	removeGather = time.Second     // how long finished messages are gathered
 	removeBatch  = 5000            // or so many
@@ -32,10 +33,14 @@ func (q *Queue) finish(m *message) {
 	q.cool(m)
 	q.finished = append(q.finished, m)
 	if len(q.finished) == 1 || len(q.finished) == removeBatch {
-		select {
-		case q.removeWake <- struct{}{}:
-		default:
-		}
+		q.wakeRemover()
+	}
+}
+
+func (q *Queue) wakeRemover() {
+	select {
+	case q.removeWake <- struct{}{}:
+	default:
 	}
 }
 
@@ -85,11 +90,12 @@ func (q *Queue) removeFinished(ctx context.Context) bool {
 	q.mu.Lock()
 	batch := q.finished
 	q.finished = nil
+	marks := q.takeMarks()
 	q.mu.Unlock()
-	if len(batch) == 0 {
+	if len(batch)+len(marks) == 0 {
 		return true
 	}
-	gone, err := q.removeFiles(ctx, batch)
+	gone, err := q.removeFiles(ctx, batch, marks)
 	q.mu.Lock()
 	for _, id := range gone {
 		delete(q.messages, id)
@@ -109,11 +115,14 @@ func (q *Queue) removeFinished(ctx context.Context) bool {
 	return err == nil
 }
 
-func (q *Queue) removeFiles(ctx context.Context, batch []*message) (gone []envelope.QueueID, err error) {
+func (q *Queue) removeFiles(ctx context.Context, batch []*message, marks []lateMark) (gone []envelope.QueueID, err error) {
 	if q.syncDelivered != nil {
 		if err := q.syncDelivered(ctx); err != nil {
-			return nil, err
+			return nil, err // marks that are not made cost a delivery that LOCAL knows it has
 		}
+	}
+	for _, l := range marks {
+		q.write(l.msg.id, l.layout, l.outs)
 	}
 	for _, m := range batch {
 		switch e := q.disk.Remove(fileName(m.id, extMsg)); {

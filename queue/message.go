@@ -141,8 +141,15 @@ func (q *Queue) readHead(id envelope.QueueID) (*head, error) {
 
 // mark overwrites the states of recipients in the queue file. It is not synced:
 // after a power failure a recipient may be tried again, and LOCAL knows by the
-// queue ID what it has.
-func (q *Queue) mark(id envelope.QueueID, layout *envelope.Layout, outs []outcome) {
+// queue ID what it has. What LOCAL has delivered is marked later, see markLater.
+func (q *Queue) mark(m *message, layout *envelope.Layout, outs []outcome) {
+	now, later := splitLocal(outs)
+	q.markLater(m, layout, later)
+	q.write(m.id, layout, now)
+}
+
+// write is mark for results that are durable.
+func (q *Queue) write(id envelope.QueueID, layout *envelope.Layout, outs []outcome) {
 	var patches []patch
 	for _, o := range outs {
 		if o.rcpt >= len(layout.Recipients) {

@@ -49,6 +49,7 @@ type Queue struct {
 
 	finished        []*message // for the remover; guarded by mu
 	leaving         int        // finished and still in messages; guarded by mu
+	unmarked        []lateMark // for the remover; guarded by mu
 	removeWake      chan struct{}
 	syncDelivered   func(ctx context.Context) error
 	forgetDelivered func(ids []envelope.QueueID)

@@ -156,6 +156,7 @@ func TestRecoverySkipsRecipientsThatAreDone(t *testing.T) {
 		b.remote.decide = func(it *Item, _ int) envelope.Status { return hostDown("down") }
 		b.run()
 		b.mustSubmit(b.env("joe@far.org", "ann@company.com", "bob@far.net"), testMessage)
+		time.Sleep(2 * removeGather) // what LOCAL has is marked after a sync
 		synctest.Wait()
 		data, _ := os.ReadFile(filepath.Join(b.dir, "Queue", "1.msg"))
 		if !strings.Contains(string(data), "R D ") || !strings.Contains(string(data), "R W ") {

@@ -164,7 +164,7 @@ func (q *Queue) sendReports(m *message, h *head, outs []outcome) (left []outcome
 			left = append(left, about...)
 			continue
 		}
-		q.mark(m.id, &h.layout, about)
+		q.mark(m, &h.layout, about)
 	}
 	return left, failure
 }

@@ -53,7 +53,7 @@ func (q *Queue) settle(s settlement) {
 	unmarked := q.conclude(m, fates, now)
 	q.mu.Unlock()
 	if len(unmarked) > 0 {
-		q.mark(m.id, &it.head.layout, unmarked)
+		q.mark(m, &it.head.layout, unmarked)
 	}
 }
 

@@ -1,0 +1,44 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gatepost/server/dataformat"
+)
+
+// The power fails while one recipient waits: the link of the other, which was
+// not synced yet, is lost, and what was written to the queue file is not.
+func TestLinkThatAPowerFailureTookIsMadeAgain(t *testing.T) {
+	dir := t.TempDir()
+	links := filepath.Join(dir, "Accounts/ann.macnt/Messages/*/*")
+	t.Run("before", func(t *testing.T) {
+		o := newOffice(t, dir)
+		o.q.OnFinish(func(context.Context) error { return errors.New("no sync until the power fails") }, o.local.Forget)
+		o.account("ann", nil)
+		o.account("bob", dataformat.Dict{"MaxAccountSize": dataformat.String("2K")})
+		o.send("joe@far.org", text+strings.Repeat("x", 1500)+"\r\n", "bob@company.com")
+		o.settled()
+		o.send("joe@far.org", text+strings.Repeat("y", 1000)+"\r\n", "ann@company.com", "bob@company.com")
+		o.settled()
+		equal(t, "waiting recipients", strings.Fields(o.list())[:1], "bob@company.com")
+	})
+	lost, err := filepath.Glob(links)
+	if err != nil || len(lost) != 1 {
+		t.Fatal(lost, err)
+	}
+	for _, f := range lost {
+		if err := os.Remove(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := newOffice(t, dir)
+	o.settled()
+	if got := o.box("ann", "INBOX"); len(got) != 1 || !strings.Contains(got[0], "yyyy") {
+		t.Errorf("ann has %q", got)
+	}
+}
