@@ -40,9 +40,10 @@ func (l *links) touch(dir string) {
 const fewDirs = 8
 
 // SyncLinks makes every link durable that Deliver has made so far. The queue
-// calls it before it removes files that were delivered. After a failure it
+// calls it before it removes files that were delivered. After a failed sync it
 // fails until the server is started again: a second sync could report success
-// for what the first has lost.
+// for what the first has lost. What fails before, such as the opening of a
+// directory while the process has no descriptors left, may be tried again.
 func (s *Store) SyncLinks(ctx context.Context) error {
 	const op = "mailbox.SyncLinks"
 	l := &s.links
@@ -58,48 +59,63 @@ func (s *Store) SyncLinks(ctx context.Context) error {
 	touched := l.touched
 	l.touched = nil
 	l.mu.Unlock()
-	l.broken = l.sync(touched)
-	return fault.Wrap(op, fault.Unavailable, l.broken)
+	dirs, err := l.open(touched)
+	if err != nil {
+		for dir := range touched {
+			l.touch(dir)
+		}
+		return fault.Wrap(op, fault.Unavailable, errors.Join(err, dirs.close()))
+	}
+	if l.broken = dirs.sync(); l.broken != nil {
+		return fault.Wrap(op, fault.Unavailable, errors.Join(l.broken, dirs.close()))
+	}
+	return fault.Wrap(op, fault.Unavailable, dirs.close())
 }
 
-// sync syncs directories, grouped by the file system that they are on.
-func (l *links) sync(touched map[string]struct{}) (err error) {
-	devices := make(map[uint64][]*os.File)
-	defer func() {
-		for _, dirs := range devices {
-			for _, d := range dirs {
-				err = errors.Join(err, d.Close())
-			}
-		}
-	}()
+// openDirs are directories to be synced, by the file system that they are on.
+type openDirs map[uint64][]*os.File
+
+// open opens directories. Of a file system with many of them one more than
+// fewDirs is enough: then it is synced as a whole. Nothing is synced here.
+func (l *links) open(touched map[string]struct{}) (openDirs, error) {
+	dirs := make(openDirs)
 	for name := range touched {
 		d, err := os.Open(name)
-		if errors.Is(err, fs.ErrNotExist) {
+		whole := errors.Is(err, fs.ErrNotExist)
+		if whole {
 			// The account was renamed or removed since: where the directory is
 			// now is not known, so all is synced.
-			if err := syncFileSystem(l.base); err != nil {
-				return err
-			}
-			continue
+			d, err = os.Open(l.base)
 		}
 		if err != nil {
-			return err
+			return dirs, err
 		}
-		var st unix.Stat_t
-		if err := unix.Fstat(int(d.Fd()), &st); err != nil {
-			return errors.Join(err, d.Close())
-		}
-		dev := uint64(st.Dev)
-		if devices[dev] = append(devices[dev], d); len(devices[dev]) > fewDirs+1 {
-			// One of them is enough to name the file system.
-			last := len(devices[dev]) - 1
-			if err := devices[dev][last].Close(); err != nil {
-				return err
-			}
-			devices[dev] = devices[dev][:last]
+		if err := dirs.add(d, whole); err != nil {
+			return dirs, err
 		}
 	}
-	for _, dirs := range devices {
+	return dirs, nil
+}
+
+// add takes over an open directory; whole asks for its whole file system.
+func (o openDirs) add(d *os.File, whole bool) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(d.Fd()), &st); err != nil {
+		return errors.Join(err, d.Close())
+	}
+	dev := uint64(st.Dev)
+	if len(o[dev]) > fewDirs {
+		return d.Close()
+	}
+	o[dev] = append(o[dev], d)
+	for whole && len(o[dev]) <= fewDirs {
+		o[dev] = append(o[dev], nil) // counts as one of many
+	}
+	return nil
+}
+
+func (o openDirs) sync() error {
+	for _, dirs := range o {
 		if len(dirs) > fewDirs {
 			if err := unix.Syncfs(int(dirs[0].Fd())); err != nil {
 				return err
@@ -115,10 +131,13 @@ func (l *links) sync(touched map[string]struct{}) (err error) {
 	return nil
 }
 
-func syncFileSystem(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
+func (o openDirs) close() (err error) {
+	for _, dirs := range o {
+		for _, d := range dirs {
+			if d != nil {
+				err = errors.Join(err, d.Close())
+			}
+		}
 	}
-	return errors.Join(unix.Syncfs(int(d.Fd())), d.Close())
+	return err
 }
