@@ -69,6 +69,9 @@ type searchProgram struct {
 	save                 bool
 	root                 searchKey
 	texts                []string // folded, of the opText keys
+	inHeader             uint64   // those that are looked for in the header too, as bits
+	longest              int      // length of the longest
+	ascii                bool     // they are all ASCII
 	keys                 int
 	now                  time.Time
 	badCharset           bool
@@ -76,7 +79,7 @@ type searchProgram struct {
 
 // parseSearch reads SEARCH behind its name (RFC 9051 section 6.4.4).
 func (s *session) parseSearch(p *wire.Parser) *searchProgram {
-	g := &searchProgram{now: time.Now(), extended: s.rev2}
+	g := &searchProgram{now: time.Now(), extended: s.rev2, ascii: true}
 	p.Space()
 	word := ""
 	if isLetter(p.Peek()) {
@@ -218,11 +221,7 @@ func (g *searchProgram) parseArgument(s *session, p *wire.Parser, word string) s
 		p.Space()
 		return g.headerKey(p, name)
 	case "BODY", "TEXT":
-		g.texts = append(g.texts, g.searchText(p))
-		if len(g.texts) > maxTexts {
-			p.Fail("more than %d texts", maxTexts)
-		}
-		return searchKey{op: opText, number: len(g.texts) - 1, header: word == "TEXT"}
+		return g.textKey(p, word == "TEXT")
 	case "LARGER":
 		return searchKey{op: opLarger, size: p.Number64()}
 	case "SMALLER":
@@ -268,6 +267,30 @@ func (g *searchProgram) parseTime(p *wire.Parser, word string) searchKey {
 
 func onDay(since, before searchOp, day time.Time) searchKey {
 	return searchKey{op: opAnd, kids: []searchKey{{op: since, date: day}, {op: before, date: day.AddDate(0, 0, 1)}}}
+}
+
+func (g *searchProgram) textKey(p *wire.Parser, header bool) searchKey {
+	text, number := g.searchText(p), len(g.texts)
+	if number == maxTexts {
+		p.Fail("more than %d texts", maxTexts)
+		return searchKey{op: opNone}
+	}
+	g.texts = append(g.texts, text)
+	g.longest = max(g.longest, len(text))
+	g.ascii = g.ascii && isASCII(text)
+	if header {
+		g.inHeader |= 1 << number
+	}
+	return searchKey{op: opText, number: number, header: header}
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 func (g *searchProgram) headerKey(p *wire.Parser, name string) searchKey {

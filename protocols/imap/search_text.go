@@ -2,6 +2,7 @@ package imap
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 	"sync"
 	"time"
@@ -32,6 +33,7 @@ type candidate struct {
 	inHeader, inBody uint64
 
 	window *[windowSize]byte
+	folded []byte
 	spare  []byte // for header fields
 }
 
@@ -184,21 +186,25 @@ func (x *candidate) scan() {
 	if !x.needContent() || !x.needBody() {
 		return
 	}
-	for i, text := range x.program.texts {
+	g := x.program
+	for i, text := range g.texts {
 		if text == "" {
 			x.inHeader |= 1 << i
 			x.inBody |= 1 << i
-		} else if x.fieldHas(x.wholeHeader(), "", text) {
+		} else if g.inHeader&(1<<i) != 0 && x.fieldHas(x.wholeHeader(), "", text) {
 			x.inHeader |= 1 << i
 		}
 	}
 	x.scanPart(x.content.Summary.Root, true)
 }
 
+// foundAll reports whether nothing is left to look for in the body.
+func (x *candidate) foundAll() bool { return x.inBody == 1<<len(x.program.texts)-1 }
+
 // scanPart looks through the text of a part and of the parts in it. Text is what a person
 // reads: text parts in UTF-8, and the headers of inner parts and messages.
 func (x *candidate) scanPart(p *message.Part, root bool) {
-	if x.err != nil || x.inBody == 1<<len(x.program.texts)-1 {
+	if x.err != nil || x.foundAll() {
 		return
 	}
 	if !root {
@@ -211,10 +217,31 @@ func (x *candidate) scanPart(p *message.Part, root bool) {
 		}
 	case p.Message != nil:
 		x.scanPart(p.Message.Root, false)
+	case p.Type == "text" && x.program.ascii && plainEncoding(p.Encoding) && likeASCII(p.Param("charset")):
+		x.scanASCII(x.section(p.Body))
 	case p.Type == "text":
 		r := message.Decode(x.section(p.Body), p.Encoding)
 		x.scanText(message.ToUTF8(r, p.Param("charset")))
 	}
+}
+
+// plainEncoding reports whether a Content-Transfer-Encoding leaves the text as it is.
+func plainEncoding(encoding string) bool {
+	switch encoding {
+	case "", "7bit", "8bit", "binary":
+		return true
+	}
+	return false
+}
+
+// likeASCII reports whether the bytes of ASCII letters stand for nothing else in a charset.
+func likeASCII(charset string) bool {
+	for _, prefix := range [...]string{"utf-8", "us-ascii", "iso-8859-", "windows-125", "koi8-"} {
+		if len(charset) >= len(prefix) && equalFold(charset[:len(prefix)], prefix) {
+			return true
+		}
+	}
+	return charset == ""
 }
 
 // section reads a span of the message.
@@ -236,43 +263,70 @@ func (x *candidate) scanHeader(sp message.Span) {
 	}
 }
 
-// scanText looks for the texts in a stream of UTF-8, window by window. A window begins with
-// as much of the one before as a text that crosses over may have.
-func (x *candidate) scanText(r io.Reader) {
+// scanASCII looks for texts of ASCII letters in a text that needs no conversion.
+func (x *candidate) scanASCII(r *io.SectionReader) {
+	window := x.borrow()
+	longest := x.program.longest
+	for at, kept := int64(0), 0; ; {
+		n, err := r.ReadAt(window[kept:], at)
+		at += int64(n)
+		foldASCII(window[kept : kept+n])
+		x.search(window[:kept+n])
+		if err != nil && err != io.EOF {
+			x.err = err
+		}
+		if err != nil || x.foundAll() {
+			return
+		}
+		kept = copy(window, window[kept+n-min(longest-1, kept+n):kept+n])
+	}
+}
+
+// search notes which texts are in a folded piece of the body.
+func (x *candidate) search(folded []byte) {
+	for i, text := range x.program.texts {
+		if x.inBody&(1<<i) == 0 && bytes.Contains(folded, []byte(text)) {
+			x.inBody |= 1 << i
+		}
+	}
+}
+
+// borrow returns a window that has room for the longest text twice.
+func (x *candidate) borrow() []byte {
+	if 2*x.program.longest > windowSize {
+		return make([]byte, 2*x.program.longest)
+	}
 	if x.window == nil {
 		x.window = windows.Get().(*[windowSize]byte)
 	}
-	longest := 0
-	for _, text := range x.program.texts {
-		longest = max(longest, len(text))
-	}
-	var folded []byte // of what was read so far, its end
-	rest := 0         // bytes in the window that are an unfinished letter
+	return x.window[:]
+}
+
+// scanText looks for the texts in a stream of UTF-8, window by window. What is searched begins with
+// as much of what came before as a text that crosses over may have.
+func (x *candidate) scanText(r io.Reader) {
+	window := x.borrow()
+	folded := x.folded[:0]
+	defer func() { x.folded = folded }()
+	rest := 0 // bytes in the window that are an unfinished letter
 	for x.err == nil {
-		n, err := r.Read(x.window[rest:])
-		chunk := x.window[:rest+n]
+		n, err := r.Read(window[rest:])
+		chunk := window[:rest+n]
 		whole := len(chunk)
 		if err == nil {
 			whole = wholeLetters(chunk)
 		}
 		folded = fold(folded, chunk[:whole])
-		for i, text := range x.program.texts {
-			if x.inBody&(1<<i) == 0 && bytes.Contains(folded, []byte(text)) {
-				x.inBody |= 1 << i
-			}
-		}
-		if x.inBody == 1<<len(x.program.texts)-1 {
-			return
-		}
-		rest = copy(x.window[:], chunk[whole:])
-		if keep := longest - 1; len(folded) > keep {
-			folded = folded[:copy(folded, folded[len(folded)-keep:])]
-		}
-		if err == io.EOF {
+		x.search(folded)
+		if err == io.EOF || x.foundAll() {
 			return
 		}
 		if err != nil {
 			x.err = err
+		}
+		rest = copy(window, chunk[whole:])
+		if keep := x.program.longest - 1; len(folded) > keep {
+			folded = folded[:copy(folded, folded[len(folded)-keep:])]
 		}
 	}
 }
@@ -288,6 +342,23 @@ func wholeLetters(b []byte) int {
 		}
 	}
 	return len(b)
+}
+
+// foldASCII turns the ASCII letters of b into lower case, eight bytes at a time.
+func foldASCII(b []byte) {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for ; len(b) >= 8; b = b[8:] {
+		w := binary.LittleEndian.Uint64(b)
+		low := w &^ high
+		// The high bit of each byte says: at least 'A', and above 'Z'.
+		letter := (low + ones*(0x80-'A')) &^ (low + ones*(0x80-'Z'-1)) &^ w & high
+		binary.LittleEndian.PutUint64(b, w|letter>>2)
+	}
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c | 0x20
+		}
+	}
 }
 
 // fold appends a text in the form in which texts are compared: without regard to case

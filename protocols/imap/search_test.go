@@ -1,0 +1,145 @@
+package imap
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"gatepost/accounts/mailbox"
+)
+
+func TestFoldingOfASCII(t *testing.T) {
+	var all []byte
+	for i := range 256 {
+		all = append(all, byte(i))
+	}
+	for shift := range 9 {
+		in := append(bytes.Repeat([]byte{'Z'}, shift), all...)
+		want := bytes.Map(func(r rune) rune { return r }, nil)
+		for _, c := range in {
+			if c >= 'A' && c <= 'Z' {
+				c |= 0x20
+			}
+			want = append(want, c)
+		}
+		if foldASCII(in); !bytes.Equal(in, want) {
+			t.Errorf("shift %d: %q", shift, in)
+		}
+	}
+}
+
+func TestFolding(t *testing.T) {
+	for _, pair := range [][2]string{
+		{"GRÜẞE", "grüße"}, {"ΣΊΣΥΦΟΣ", "σίσυφος"}, {"Straße", "STRAßE"}, {"Kelvin\u212a", "kelvink"}, {"ПРИВЕТ", "привет"},
+	} {
+		if a, b := fold(nil, []byte(pair[0])), fold(nil, []byte(pair[1])); !bytes.Equal(a, b) {
+			t.Errorf("%q and %q", a, b)
+		}
+	}
+}
+
+// TestTextsAreFoundAcrossWindows puts a text at the borders of what is searched at a time.
+func TestTextsAreFoundAcrossWindows(t *testing.T) {
+	for _, text := range []string{"needle", "näädel", strings.Repeat("long", 9000)} {
+		x := &candidate{program: &searchProgram{texts: []string{text}, longest: len(text), ascii: isASCII(text)}}
+		for _, at := range []int{0, 1, windowSize - 7, windowSize - 3, windowSize - 1, windowSize, 2*windowSize - 5, 100_000} {
+			hay := strings.Repeat("e", at) + text + "eee"
+			for _, r := range []io.Reader{strings.NewReader(hay), iotest.HalfReader(strings.NewReader(hay)), iotest.DataErrReader(strings.NewReader(hay))} {
+				x.inBody = 0
+				if x.scanText(r); x.inBody != 1 || x.err != nil {
+					t.Errorf("%.9q at %d is not found (%v)", text, at, x.err)
+				}
+			}
+			if !x.program.ascii {
+				continue
+			}
+			x.inBody = 0
+			if x.scanASCII(io.NewSectionReader(strings.NewReader(hay), 0, int64(len(hay)))); x.inBody != 1 || x.err != nil {
+				t.Errorf("%.9q at %d is not found as ASCII (%v)", text, at, x.err)
+			}
+		}
+		x.inBody = 0
+		x.scanText(strings.NewReader(strings.Repeat(text[:len(text)-1]+"-", 30)))
+		x.scanASCII(io.NewSectionReader(strings.NewReader(strings.Repeat(text[:len(text)-1]+"-", 30)), 0, 1<<30))
+		if x.inBody != 0 {
+			t.Errorf("%.9q is found where it is not", text)
+		}
+		x.release()
+	}
+}
+
+// TestSearchHasBounds sends programs that are too much.
+func TestSearchHasBounds(t *testing.T) {
+	f := start(t)
+	f.fill(t, 1, 100)
+	c := f.connect(t)
+	c.send("a LOGIN user1 secret1\r\nb SELECT INBOX\r\n")
+	c.until("b OK")
+	for _, program := range []string{
+		strings.Repeat("OR SEEN ", 5000) + "SEEN", strings.Repeat("NOT ", 10000) + "SEEN", strings.Repeat("SEEN ", 3000) + "SEEN",
+		strings.Repeat("BODY x ", 100) + "SEEN", strings.Repeat("(", 20000),
+	} {
+		c.send("c SEARCH " + program + "\r\n")
+		if l := c.until("c "); !strings.HasPrefix(l, "c BAD ") {
+			t.Errorf("%.20q: %s", program, l)
+		}
+	}
+	c.send("d SEARCH " + strings.Repeat("OR UNSEEN ", 150) + "SEEN\r\n")
+	if l := c.until("d "); l != "d OK SEARCH completed" {
+		t.Error(l)
+	}
+	c.send("e SEARCH BODY " + strings.Repeat("aaaaaaaaab", 6000) + "\r\n")
+	if l := c.until("e "); l != "e OK SEARCH completed" {
+		t.Error(l)
+	}
+}
+
+// FuzzSearchText searches any bytes as the body of any message.
+func FuzzSearchText(f *testing.F) {
+	f.Add([]byte("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-16\r\n\r\nx\r\n--b--\r\n"), "x")
+	f.Add([]byte("Subject: =?utf-8?b?4oKs?=\r\nContent-Transfer-Encoding: base64\r\n\r\n4oKs"), "€")
+	x := newFixture(f)
+	acc, err := x.acc.Account(context.Background(), "", "user1")
+	if err != nil {
+		f.Fatal(err)
+	}
+	n := 0
+	f.Fuzz(func(t *testing.T, msg []byte, text string) {
+		if len(msg) == 0 || len(text) > 1000 {
+			return
+		}
+		n++
+		box := fmt.Sprintf("box%d", n)
+		if _, err := acc.Mail().CreateMailbox(t.Context(), box, mailbox.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := acc.Mail().Append(t.Context(), box, mailbox.AppendMessage{Body: bytes.NewReader(msg)}); err != nil {
+			t.Fatal(err)
+		}
+		s := &session{srv: x.srv, ctx: t.Context(), account: acc, mail: acc.Mail()}
+		if s.box, err = s.mail.Open(t.Context(), box, true); err != nil {
+			t.Fatal(err)
+		}
+		defer acc.Mail().DeleteMailbox(t.Context(), box)
+		defer s.box.Close()
+		folded := string(fold(nil, []byte(text)))
+		g := &searchProgram{texts: []string{folded}, longest: len(folded), inHeader: 1}
+		k := searchKey{op: opText, header: true}
+		found := map[bool]bool{}
+		for _, ascii := range []bool{false, isASCII(folded)} {
+			g.ascii, g.root = ascii, k
+			seqs, err := s.findMessages(g)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[ascii] = len(seqs) == 1
+		}
+		if isASCII(folded) && found[true] && !found[false] {
+			t.Errorf("%q is found as ASCII only in %q", text, msg)
+		}
+	})
+}
