@@ -105,7 +105,8 @@ func BenchmarkCommands(b *testing.B) {
 	}
 }
 
-// BenchmarkFetchFlags10000 measures the answer to FETCH 1:* FLAGS alone, without a network.
+// BenchmarkFetchFlags10000 measures the answer to FETCH 1:* FLAGS alone, without a
+// network.
 func BenchmarkFetchFlags10000(b *testing.B) {
 	f := newFixture(b)
 	f.fill(b, 10_000, 100)
@@ -130,9 +131,9 @@ func BenchmarkFetchFlags10000(b *testing.B) {
 	}
 }
 
-// BenchmarkIdleConnections measures what an idle connection costs the server that is logged in and has
-// INBOX selected. The clients' ends are in the same process: their sockets have no memory of
-// the heap beyond the net.Conn, which is counted in.
+// BenchmarkIdleConnections measures what an idle connection costs the server that is
+// logged in and has INBOX selected. The clients' ends are in the same process: their
+// sockets have no memory of the heap beyond the net.Conn, which is counted in.
 func BenchmarkIdleConnections(b *testing.B) {
 	for _, mode := range []string{"waiting", "IDLE"} {
 		b.Run(mode, func(b *testing.B) {

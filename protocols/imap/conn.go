@@ -84,8 +84,8 @@ func (l *link) tlsState() *tls.ConnectionState {
 }
 
 // linger reads and drops for a moment what the client still sends after we have ended the
-// session in the middle of its input. Closing at once would make the system answer the input with a
-// reset, which takes our last words from the client before it reads them.
+// session in the middle of its input. Closing at once would make the system answer the
+// input with a reset, which takes our last words from the client before it reads them.
 func (l *link) linger() {
 	if c, ok := l.Conn.(interface{ CloseWrite() error }); !ok || c.CloseWrite() != nil {
 		return

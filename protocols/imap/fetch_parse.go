@@ -228,7 +228,8 @@ func (sec *section) parse(p *wire.Parser, texts bool) string {
 	return spec
 }
 
-// parseFields reads the list of header fields, and returns it as it stands in the response.
+// parseFields reads the list of header fields, and returns it as it stands in the
+// response.
 func (sec *section) parseFields(p *wire.Parser) string {
 	p.Space()
 	label := []byte{'('}

@@ -27,8 +27,8 @@ func sent(t testing.TB, path string) string {
 }
 
 // FuzzSession sends any bytes to a session that is logged in and has selected a mailbox
-// with messages. It must not panic or hang, and must leave a sound store. What a session covers
-// varies a little from run to run, so fuzz with -fuzzminimizetime 1x.
+// with messages. It must not panic or hang, and must leave a sound store. What a session
+// covers varies a little from run to run, so fuzz with -fuzzminimizetime 1x.
 func FuzzSession(f *testing.F) {
 	paths, err := filepath.Glob("testdata/*.txtar")
 	if err != nil {

@@ -26,7 +26,8 @@ import (
 )
 
 // fixture is a server with the accounts user1 and user2 of company.com, whose passwords
-// are secret1 and secret2.
+// are secret1 and secret2, and small and barred with the password secret: one is full
+// soon, and the other may not use IMAP.
 type fixture struct {
 	srv  *Server
 	acc  *accounts.Store
@@ -54,7 +55,8 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// newFixture makes a server that listens nowhere yet. The store is checked when the test ends.
+// newFixture makes a server that listens nowhere yet. The store is checked when the test
+// ends.
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	f := &fixture{}
@@ -82,6 +84,15 @@ func newFixture(t testing.TB) *fixture {
 		err := acc.CreateAccount(context.Background(), "", "user"+n, dataformat.Dict{
 			"PasswordEncryption": dataformat.String("clear"), "Password": dataformat.String("secret" + n)})
 		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, given := range map[string]dataformat.Dict{
+		"small":  {"MaxAccountSize": dataformat.String("1K")},
+		"barred": {"AccessModes": dataformat.Array{dataformat.String("Mail"), dataformat.String("POP")}},
+	} {
+		given["PasswordEncryption"], given["Password"] = dataformat.String("clear"), dataformat.String("secret")
+		if err := acc.CreateAccount(context.Background(), "", name, given); err != nil {
 			t.Fatal(err)
 		}
 	}

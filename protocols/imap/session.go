@@ -169,7 +169,8 @@ func (s *session) goOn(text string) error {
 	return s.out.Raw("+ ").Raw(text).CRLF().Flush()
 }
 
-// fail ends the session because of an error of the connection, or because the server stops.
+// fail ends the session because of an error of the connection, or because the server
+// stops.
 func (s *session) fail(err error) {
 	switch {
 	case s.ctx.Err() != nil:

@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gatepost/accounts/mailbox"
+	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
 )
@@ -337,4 +339,44 @@ func TestLargeMessagesAreNotHeldInMemory(t *testing.T) {
 		t.Error(l)
 	}
 	c.until("d OK")
+}
+
+func TestMailboxesThatHoldNoMailAreHidden(t *testing.T) {
+	f := start(t)
+	acc, err := f.acc.Account(t.Context(), "", "user1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := acc.Mail().CreateMailbox(t.Context(), "Top/Calendar", mailbox.CreateOptions{Class: "IPF.Appointment"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := acc.Mail().Subscribe(t.Context(), "Top/Calendar", true); err != nil {
+		t.Fatal(err)
+	}
+	for _, sees := range []bool{false, true} {
+		if err := f.acc.UpdateAccountSettings(t.Context(), "", "user1", dataformat.Dict{"IMAPSeesNonMail": settings.Flag(sees).DataValue()}); err != nil {
+			t.Fatal(err)
+		}
+		c := f.connect(t)
+		c.send("a LOGIN user1 secret1\r\nb LIST \"\" Top*\r\n")
+		c.until("a OK")
+		want := `* LIST (\HasNoChildren \Noselect) "/" "Top"`
+		if sees {
+			want = `* LIST (\HasChildren \Noselect) "/" "Top"`
+		}
+		if l := c.line(); l != want {
+			t.Error(l)
+		}
+		if l := c.line(); (l == `* LIST (\HasNoChildren) "/" "Top/Calendar"`) != sees {
+			t.Error(l)
+		}
+		if sees {
+			c.until("b OK")
+		}
+		c.send("c LSUB \"\" Top*\r\nd STATUS Top/Calendar (MESSAGES)\r\n")
+		if l := c.line(); (l == `* LSUB () "/" "Top/Calendar"`) != sees {
+			t.Error(l)
+		}
+		c.until("d OK")
+	}
 }

@@ -22,9 +22,9 @@ func (s *session) parseSet(p *wire.Parser) messageSet {
 	return messageSet{numbers: p.Set()}
 }
 
-// resolve returns the messages of the view that a set names, as ranges of sequence numbers in
-// order. UIDs that are not there are left out. A sequence number that is not there is an error
-// of the client (RFC 9051 section 9, seq-number); only in an empty mailbox it is
+// resolve returns the messages of the view that a set names, as ranges of sequence numbers
+// in order. UIDs that are not there are left out. A sequence number that is not there is
+// an error of the client (RFC 9051 section 9, seq-number); only in an empty mailbox it is
 // forgiven, since "1:*" is what clients send without looking.
 func (s *session) resolve(set messageSet, uid bool) ([]wire.Range, error) {
 	n := s.box.Len()

@@ -13,8 +13,8 @@ type statusItem struct {
 	value func(s *session, i *mailbox.Info) uint64
 }
 
-// statusItems are the items of RFC 9051 section 6.3.11, RFC 3501 section 6.3.10, RFC 8438 and
-// RFC 7889.
+// statusItems are the items of RFC 9051 section 6.3.11, RFC 3501 section 6.3.10, RFC 8438
+// and RFC 7889.
 var statusItems = []statusItem{
 	{"MESSAGES", func(_ *session, i *mailbox.Info) uint64 { return uint64(i.Messages) }},
 	{"RECENT", func(_ *session, i *mailbox.Info) uint64 { return uint64(i.Recent) }},
@@ -82,8 +82,8 @@ func (s *session) putStatus(name string, info *mailbox.Info, items []*statusItem
 	s.out.Byte(')').CRLF()
 }
 
-// appendLimit is the size of the largest message for APPEND; without a limit, the greatest number
-// that clients can read.
+// appendLimit is the size of the largest message for APPEND; without a limit, the greatest
+// number that clients can read.
 func (s *session) appendLimit() uint64 {
 	if limit := s.srv.cfg.Get().MaxMessageSize; limit >= 0 {
 		return uint64(limit)

@@ -4,10 +4,10 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 )
 
-// update tells the client what has changed in the selected mailbox since it was
-// told last, its own changes of the set of messages included. It reports false when the mailbox
-// is gone: then the session has said BYE, since the UIDs of a mailbox of the same name
-// may come back with another meaning.
+// update tells the client what has changed in the selected mailbox since it was told last,
+// its own changes of the set of messages included. It reports false when the mailbox is
+// gone: then the session has said BYE, since the UIDs of a mailbox of the same name may
+// come back with another meaning.
 func (s *session) update(allowExpunge bool) bool {
 	u := s.box.Sync(allowExpunge)
 	if u.Gone {

@@ -106,8 +106,8 @@ func equalFold(b []byte, s string) bool {
 	return true
 }
 
-// AppendDateTime appends a date-time in its quotes: " 1-Feb-1994 21:52:25 -0800".
-// Years beyond four digits can't be written; they become 9999, and years before 0 become 0.
+// AppendDateTime appends a date-time in its quotes: " 1-Feb-1994 21:52:25 -0800". Years
+// beyond four digits can't be written; they become 9999, and years before 0 become 0.
 func AppendDateTime(dst []byte, t time.Time) []byte {
 	if y := t.Year(); y > 9999 {
 		t = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
