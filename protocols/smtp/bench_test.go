@@ -25,7 +25,6 @@ func (discard) Abort()                       {}
 // answer it.
 func benchmarkSession(b *testing.B, size int, messages func(w *bufio.Writer, text []byte, r *bufio.Reader) error) {
 	s := newSite(b, func(s *Settings) { s.MaxMessageSize = -1 })
-	s.server.log = quiet()
 	s.server.begin = func(context.Context, *envelope.Envelope) (submission, error) { return discard{}, nil }
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -47,7 +47,6 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte("EHLO x\r\nAUTH PLAIN " + plain("larry", "secret") + "\r\nMAIL FROM:<larry@company.com> BODY=BINARYMIME\r\nRCPT TO:<moe>\r\nBDAT 3\r\na:bBDAT 4 LAST\r\n\r\n\r\n"))
 	f.Add([]byte("EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<moe>\r\nBDAT 3\r\n..\rBDAT 1 LAST\r\n\n"))
 	s := newSite(f, func(s *Settings) { s.ErrorsLimit = 0 })
-	s.server.log = quiet()
 	local, remote := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 25), Port: 25}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		s.server.begin = func(context.Context, *envelope.Envelope) (submission, error) { return &checked{t: t}, nil }
