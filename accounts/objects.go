@@ -152,12 +152,28 @@ func (s *Store) makeAccount(ctx context.Context, k accountKey, dir string, expli
 	return err
 }
 
+// postmaster is the account of the Main Domain that always is: it holds the right
+// Master, and mail for the role names of all domains ends there (RFC 5321 4.5.1).
+const postmaster = "postmaster"
+
+// staysPut refuses to take the Main Domain's postmaster away.
+func (s *Store) staysPut(op string, k accountKey) error {
+	if k.name == postmaster && k.domain == s.MainDomain() {
+		return fault.New(op, fault.Denied, "the postmaster of the main domain stays")
+	}
+	return nil
+}
+
 // DeleteAccount removes an account with its mailboxes, aliases and rights. It is
-// gone when the call returns; the disk space follows. Errors: NoDomain, NotFound.
+// gone when the call returns; the disk space follows. Errors: NoDomain, NotFound,
+// Denied for the Main Domain's postmaster.
 func (s *Store) DeleteAccount(ctx context.Context, domain, name string) error {
 	const op = "accounts.DeleteAccount"
 	a, err := s.Account(ctx, domain, name)
 	if err != nil {
+		return err
+	}
+	if err := s.staysPut(op, accountKey{a.Domain, a.Name}); err != nil {
 		return err
 	}
 	unlock := s.lockNames(a.Domain)
@@ -187,7 +203,8 @@ func (s *Store) DeleteAccount(ctx context.Context, domain, name string) error {
 
 // RenameAccount gives an account another name, in the same domain or in another
 // one. Its mailboxes and aliases go with it; its rights stay behind when it
-// leaves the domain. Errors: NoDomain, NotFound, Exists, Invalid.
+// leaves the domain. Errors: NoDomain, NotFound, Exists, Invalid, Denied for the
+// Main Domain's postmaster.
 func (s *Store) RenameAccount(ctx context.Context, domain, name, newDomain, newName string) error {
 	const op = "accounts.RenameAccount"
 	newName, err := checkName(op, newName)
@@ -206,6 +223,9 @@ func (s *Store) RenameAccount(ctx context.Context, domain, name, newDomain, newN
 		return err
 	}
 	if err := s.free(op, d, to.name); err != nil {
+		return err
+	}
+	if err := s.staysPut(op, from); err != nil {
 		return err
 	}
 	if from.domain != to.domain {

@@ -42,11 +42,7 @@ func (s *Store) MasterRights() Rights {
 
 // RightsOf returns the present rights of an account.
 func (s *Store) RightsOf(a *Account) (Rights, error) {
-	d, err := s.domain(a.Domain)
-	if err != nil {
-		return Rights{}, err
-	}
-	return Rights{domain: a.Domain, server: a.Domain == s.MainDomain(), codes: d.rights[a.Name], store: s}, nil
+	return s.RightsOfName(a.Domain, a.Name)
 }
 
 // Server reports whether the account has a server right. Master includes all.
@@ -76,6 +72,38 @@ func (r Rights) Administers(domain string) bool {
 // CanCreateAccounts or the name of a setting.
 func (r Rights) Domain(domain, code string) bool {
 	return r.Server(RightUsers) || r.Administers(domain) && slices.Contains(r.codes, code)
+}
+
+// Covers reports whether the account holds whatever another one holds. Who does
+// not cover an account must not get hold of it: neither of its password nor of
+// its name.
+func (r Rights) Covers(other Rights) bool {
+	admin := slices.Contains(other.codes, RightDomain)
+	for _, c := range other.codes {
+		switch {
+		case slices.Contains(serverRights, c):
+			if other.server && !r.Server(c) {
+				return false
+			}
+		case c == RightDomain:
+			if !r.Administers(other.domain) {
+				return false
+			}
+		case admin && !r.Domain(other.domain, c):
+			return false
+		}
+	}
+	return true
+}
+
+// RightsOfName returns the rights that go with a name of a domain, whether or not
+// there is such an account now. Errors: NoDomain.
+func (s *Store) RightsOfName(domain, name string) (Rights, error) {
+	d, err := s.domain(s.realDomain(domain))
+	if err != nil {
+		return Rights{}, err
+	}
+	return Rights{domain: d.name, server: d.name == s.MainDomain(), codes: d.rights[fold(name)], store: s}, nil
 }
 
 // basicSettings are what the right BasicSettings covers.

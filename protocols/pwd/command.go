@@ -96,7 +96,7 @@ func (s *session) execute(ctx context.Context, verb, rest string) reply {
 	if err != nil {
 		return failure(err)
 	}
-	c := &call{Context: ctx, Server: s.server, session: s, verb: verb, args: a}
+	c := &call{Context: ctx, Server: s.server, session: s, verb: cmd.verb, args: a}
 	if c.rights, err = s.rights(ctx); err != nil {
 		return s.failed(err)
 	}
@@ -108,6 +108,9 @@ func (s *session) execute(ctx context.Context, verb, rest string) reply {
 	}
 	if !cmd.right.allows(c.rights, s.account, c.target) {
 		return failure(errDenied())
+	}
+	if err := c.guard(); err != nil {
+		return s.failed(err)
 	}
 	v, err := cmd.run(c)
 	s.logCommand(c, v != nil, err)

@@ -67,5 +67,25 @@ func (r right) allows(have accounts.Rights, self *accounts.Account, t target) bo
 	return slices.ContainsFunc(r.codes, func(c string) bool { return have.Domain(t.domain, c) })
 }
 
+// guarded reports whether a command changes the object that it is about, or tries
+// its password.
+func guarded(verb string) bool {
+	return !strings.HasPrefix(verb, "GET") && !strings.HasPrefix(verb, "LIST")
+}
+
+// guard refuses commands on accounts that hold rights which the asker lacks: who
+// could give such an account another password, or its name to another account,
+// would have its rights.
+func (c *call) guard() error {
+	if c.target.name == "" || !guarded(c.verb) {
+		return nil
+	}
+	theirs, err := c.acc.RightsOfName(c.target.domain, c.target.name)
+	if err == nil && !c.rights.Covers(theirs) {
+		err = errDenied()
+	}
+	return err
+}
+
 // errDenied is the answer to a command that its asker has no right to.
 func errDenied() error { return fault.New("pwd.Right", fault.Denied, "access denied") }

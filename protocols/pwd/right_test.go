@@ -1,0 +1,76 @@
+package pwd
+
+import (
+	"testing"
+
+	"gatepost/server/dataformat"
+)
+
+// limited makes administrators of the Main Domain who hold less than postmaster.
+func limited(t *testing.T, s *site) {
+	t.Helper()
+	for name, rights := range map[string][]string{
+		"users": {"UserAccounts"},
+		"admin": {"Domain", "BasicSettings", "CanCreateAccounts", "CanCreateAliases", "CanImpersonate", "WebUserSettings"},
+		"less":  {"Domain", "BasicSettings"},
+		"plain": nil,
+	} {
+		must(t, s.acc.CreateAccount(ctx, "", name, dataformat.Dict{"Password": dataformat.String("pw")}))
+		must(t, s.acc.SetAccountRights(ctx, "", name, rights))
+	}
+	must(t, s.acc.SetAccountAliases(ctx, "", "postmaster", []string{"boss"}))
+}
+
+func TestNobodyTakesOverAnAccountWithMoreRights(t *testing.T) {
+	s := newSite(t, false)
+	limited(t, s)
+	const denied = "500 access denied"
+	takeOver := func(c *client, victim string) {
+		t.Helper()
+		for _, line := range []string{
+			"SetAccountPassword " + victim + " TO pw2", "SetAccountPassword " + victim + " PASSWORD pw2 CHECK",
+			"VerifyAccountPassword " + victim + " PASSWORD secret",
+			"UpdateAccountSettings " + victim + " {Password=pw2;}", "UpdateAccount " + victim + " {Password=pw2;}",
+			"SetAccountSettings " + victim + " {Password=pw2;}", "RenameAccount " + victim + " INTO gone",
+			"DeleteAccount " + victim, "SetAccountAliases " + victim + " (x)", "SetAccountRights " + victim + " ()",
+			"SetAccountType " + victim + " MultiMailbox", "SetAccountPrefs " + victim + " {}",
+			"UpdateAccountPrefs " + victim + " {Language=French;}", "DeleteMailbox " + victim + " MAILBOX Trash",
+		} {
+			c.expect(line, denied)
+		}
+	}
+	for _, who := range []string{"users", "admin"} {
+		c := s.login(t, who, "pw")
+		for _, victim := range []string{"postmaster", "POSTMASTER@c.com", "postmaster%c.com", "boss"} {
+			if victim == "boss" { // an alias, which names of objects are not resolved from
+				c.expect("SetAccountPassword boss TO pw2", denied)
+				continue
+			}
+			takeOver(c, victim)
+		}
+	}
+	takeOver(s.login(t, "admin", "pw"), "users")
+	c := s.login(t, "less", "pw")
+	c.expect("SetAccountPassword admin TO pw2", denied)
+	c.expect("SetAccountPassword plain TO pw2", "200 OK")
+	c.expect("SetAccountPassword less TO pw2", "200 OK")
+	c = s.login(t, "users", "pw")
+	c.expect("SetAccountPassword admin TO pw3", "200 OK")
+	c.expect("DeleteAccount plain", "200 OK")
+	s.login(t, "postmaster", "secret")
+}
+
+func TestPostmasterStays(t *testing.T) {
+	s := newSite(t, false)
+	limited(t, s)
+	c := s.login(t, "postmaster", "secret")
+	for _, line := range []string{"DeleteAccount postmaster", "RenameAccount postmaster INTO chief"} {
+		c.expect(line, "500 the postmaster of the main domain stays")
+	}
+	c.expect("SetAccountPassword users TO pw2", "200 OK")
+	c.expect("RenameAccount users INTO users2", "200 OK")
+	c.expect("DeleteAccount users2", "200 OK")
+	c = newClient(t, s.control(t))
+	c.line()
+	c.expect("DeleteAccount postmaster", "500 the postmaster of the main domain stays")
+}
