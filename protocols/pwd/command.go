@@ -97,7 +97,7 @@ func (s *session) execute(ctx context.Context, verb, rest string) reply {
 		return failure(err)
 	}
 	c := &call{Context: ctx, Server: s.server, session: s, verb: cmd.verb, args: a}
-	if c.rights, err = s.rights(ctx); err != nil {
+	if c.rights, err = s.rights(); err != nil {
 		return s.failed(err)
 	}
 	if c.target, err = c.resolve(); err != nil && !cmd.right.any && !c.rights.Server(accounts.RightUsers) && !fault.Is(err, fault.Invalid) {

@@ -1,6 +1,7 @@
 package pwd
 
 import (
+	"io"
 	"testing"
 
 	"gatepost/server/dataformat"
@@ -73,4 +74,22 @@ func TestPostmasterStays(t *testing.T) {
 	c = newClient(t, s.control(t))
 	c.line()
 	c.expect("DeleteAccount postmaster", "500 the postmaster of the main domain stays")
+}
+
+func TestSessionOfADeletedAccountIsNotTheNewOnes(t *testing.T) {
+	s := newSite(t, false)
+	limited(t, s)
+	for _, line := range []string{"NOOP", "GetAccountSettings *", "NEWPASS mine", "ListAccounts"} {
+		c := s.login(t, "plain", "pw")
+		must(t, s.acc.DeleteAccount(ctx, "", "plain"))
+		must(t, s.acc.CreateAccount(ctx, "", "plain", dataformat.Dict{"Password": dataformat.String("pw")}))
+		must(t, s.acc.SetAccountRights(ctx, "", "plain", []string{"Master"}))
+		c.expect(line, "501 account does not exist any more")
+		if _, err := c.r.ReadByte(); err != io.EOF {
+			t.Errorf("%s: the session goes on: %v", line, err)
+		}
+	}
+	c := s.login(t, "plain", "pw")
+	must(t, s.acc.DeleteAccount(ctx, "", "plain"))
+	c.expect("NOOP", "501 account does not exist any more")
 }

@@ -97,6 +97,13 @@ func (s *session) step(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
+	ours, err := s.current(ctx)
+	switch {
+	case err != nil:
+		return s.answer(s.failed(err))
+	case !ours:
+		return errors.Join(s.answer(reply{code: 501, text: "account does not exist any more"}), errQuit)
+	}
 	verb, rest := splitVerb(line)
 	var r reply
 	if own, ok := sessionCommands[verb]; ok {
@@ -145,22 +152,35 @@ func (s *session) domain() string {
 	return s.server.acc.MainDomain()
 }
 
-// rights are the present rights of who is logged in. A session outlives a new
-// name of the Main Domain.
-func (s *session) rights(ctx context.Context) (accounts.Rights, error) {
+// rights are the present rights of who is logged in.
+func (s *session) rights() (accounts.Rights, error) {
 	if s.control {
 		return s.server.acc.MasterRights(), nil
 	}
-	r, err := s.server.acc.RightsOf(s.account)
-	if !fault.Is(err, fault.NoDomain) {
-		return r, err
+	return s.server.acc.RightsOf(s.account)
+}
+
+// current reads the account of the session again before a command. A session
+// belongs to the account, not to its name: false when the account is gone and
+// when another one has its name now. It outlives a new name of the Main Domain.
+func (s *session) current(ctx context.Context) (bool, error) {
+	if s.account == nil {
+		return true, nil
 	}
-	now, mainErr := s.server.acc.Account(ctx, "", s.account.Name)
-	if mainErr != nil || now.ID != s.account.ID {
-		return r, err
+	now, err := s.server.acc.Account(ctx, s.account.Domain, s.account.Name)
+	if fault.Is(err, fault.NoDomain) {
+		now, err = s.server.acc.Account(ctx, "", s.account.Name)
+	}
+	switch {
+	case fault.Is(err, fault.NotFound), fault.Is(err, fault.NoDomain):
+		return false, nil
+	case err != nil:
+		return false, err
+	case now.ID != s.account.ID:
+		return false, nil
 	}
 	s.account = now
-	return s.server.acc.RightsOf(now)
+	return true, nil
 }
 
 // failed answers an error and logs its cause when it is ours.
