@@ -94,11 +94,36 @@ func setAccountType(c *call) (dataformat.Value, error) {
 }
 
 func getAccountSettings(c *call) (dataformat.Value, error) {
-	return dictOf(c.acc.AccountSettings(c, c.target.domain, c.target.name))
+	return c.withoutSecrets(c.acc.AccountSettings(c, c.target.domain, c.target.name))
 }
 
 func getAccountEffectiveSettings(c *call) (dataformat.Value, error) {
-	return dictOf(c.acc.AccountEffectiveSettings(c, c.target.domain, c.target.name))
+	return c.withoutSecrets(c.acc.AccountEffectiveSettings(c, c.target.domain, c.target.name))
+}
+
+const keyPassword = "Password"
+
+// seesPasswords reports whether the asker may read the stored form of the
+// target's password, from which it can be guessed, if it is not the password
+// itself.
+func (c *call) seesPasswords() (bool, error) {
+	if !c.rights.Server(accounts.RightUsers) {
+		return false, nil
+	}
+	theirs, err := c.acc.RightsOfName(c.target.domain, c.target.name)
+	return err == nil && c.rights.Covers(theirs), err
+}
+
+// withoutSecrets answers settings, with the password only for those who may see it.
+func (c *call) withoutSecrets(d dataformat.Dict, err error) (dataformat.Value, error) {
+	if err != nil {
+		return nil, err
+	}
+	sees, err := c.seesPasswords()
+	if !sees {
+		delete(d, keyPassword)
+	}
+	return dictOf(d, err)
 }
 
 func getAccountOneSetting(c *call) (dataformat.Value, error) {
@@ -106,7 +131,13 @@ func getAccountOneSetting(c *call) (dataformat.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v := a.Setting(c.args.word("key")); v != nil {
+	key := c.args.word("key")
+	if key == keyPassword {
+		if sees, err := c.seesPasswords(); !sees {
+			return dataformat.Null{}, err
+		}
+	}
+	if v := a.Setting(key); v != nil {
 		return v, nil
 	}
 	return dataformat.Null{}, nil

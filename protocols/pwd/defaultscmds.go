@@ -20,7 +20,9 @@ var defaultsCommands = []command{
 	{"GETACCOUNTDEFAULTS", "[domain]", "D", func(c *call) (dataformat.Value, error) { return dictOf(c.acc.AccountDefaults(c.target.domain)) }},
 	{"UPDATEACCOUNTDEFAULTS", "[domain] {settings}", "D", func(c *call) (dataformat.Value, error) { return c.changeAllowed(c.acc.UpdateAccountDefaults) }},
 	{"SETACCOUNTDEFAULTS", "[domain] {settings}", "Users", func(c *call) (dataformat.Value, error) { return c.changeIn(c.acc.SetAccountDefaults) }},
-	{"GETACCOUNTTEMPLATE", "[domain]", "D", func(c *call) (dataformat.Value, error) { return dictOf(c.acc.AccountTemplate(c.target.domain)) }},
+	{"GETACCOUNTTEMPLATE", "[domain]", "D", func(c *call) (dataformat.Value, error) {
+		return c.withoutSecrets(c.acc.AccountTemplate(c.target.domain))
+	}},
 	{"UPDATEACCOUNTTEMPLATE", "[domain] {settings}", "D", func(c *call) (dataformat.Value, error) { return c.changeAllowed(c.acc.UpdateAccountTemplate) }},
 	{"SETACCOUNTTEMPLATE", "[domain] {settings}", "Users", func(c *call) (dataformat.Value, error) { return c.changeIn(c.acc.SetAccountTemplate) }},
 	{"GETACCOUNTDEFAULTPREFS", "[domain]", "D", func(c *call) (dataformat.Value, error) { return dictOf(c.acc.AccountDefaultPrefs(c.target.domain)) }},

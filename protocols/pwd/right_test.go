@@ -2,6 +2,7 @@ package pwd
 
 import (
 	"io"
+	"strings"
 	"testing"
 
 	"gatepost/server/dataformat"
@@ -92,4 +93,32 @@ func TestSessionOfADeletedAccountIsNotTheNewOnes(t *testing.T) {
 	c := s.login(t, "plain", "pw")
 	must(t, s.acc.DeleteAccount(ctx, "", "plain"))
 	c.expect("NOOP", "501 account does not exist any more")
+}
+
+func TestStoredPasswordsAreForThoseWhoMaySetThem(t *testing.T) {
+	s := newSite(t, false)
+	limited(t, s)
+	must(t, s.acc.UpdateAccountSettings(ctx, "", "plain", dataformat.Dict{"Password": dataformat.String("{CLEAR}swordfish")}))
+	for _, c := range []struct {
+		who, password, account string
+		sees                   bool
+	}{
+		{"postmaster", "secret", "plain", true}, {"users", "pw", "plain", true}, {"users", "pw", "admin", true},
+		{"users", "pw", "postmaster", false}, {"admin", "pw", "plain", false}, {"less", "pw", "less", false},
+		{"plain", "swordfish", "*", false},
+	} {
+		session := s.login(t, c.who, c.password)
+		for _, verb := range []string{"GetAccountSettings", "GetAccountEffectiveSettings", "GetAccount"} {
+			if got := session.say(verb + " " + c.account); (strings.Contains(got, "{Password=") || strings.Contains(got, ";Password=")) != c.sees || !strings.HasPrefix(got, "201 {") {
+				t.Errorf("%s of %s by %s: %s", verb, c.account, c.who, got)
+			}
+		}
+		if got := session.say("GetAccountOneSetting " + c.account + " Password"); (got != "201 #NULL#") != c.sees {
+			t.Errorf("one setting of %s by %s: %s", c.account, c.who, got)
+		}
+	}
+	control := newClient(t, s.control(t))
+	control.line()
+	control.expect("INLINE", "200 OK")
+	control.expect("GetAccountSettings plain", `201 {Password="{CLEAR}swordfish";}`)
 }
