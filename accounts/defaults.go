@@ -174,8 +174,8 @@ func changeNested(op, key string, given dataformat.Dict, replace bool) func(data
 	return func(e dataformat.Dict) error {
 		given := visible(given)
 		if key == keyAccountDefaults {
-			if _, ok := given[keyPassword]; ok {
-				return fault.New(op, fault.Invalid, "Password: accounts do not inherit passwords")
+			if err := noPassword(op, given); err != nil {
+				return err
 			}
 			if err := checkAccountSettings(op, given); err != nil {
 				return err
@@ -192,6 +192,23 @@ func changeNested(op, key string, given dataformat.Dict, replace bool) func(data
 	}
 }
 
+// noPassword refuses a Password that more than one account would have, among
+// defaults, in a class of service and in a template.
+func noPassword(op string, given dataformat.Dict) error {
+	dicts := []dataformat.Dict{given}
+	for _, class := range nested(given, keyServiceClasses) {
+		if d, ok := class.(dataformat.Dict); ok {
+			dicts = append(dicts, d)
+		}
+	}
+	for _, d := range dicts {
+		if _, ok := d[keyPassword]; ok {
+			return fault.New(op, fault.Invalid, "Password: accounts do not inherit passwords")
+		}
+	}
+	return nil
+}
+
 // AccountTemplate returns the template of a domain's new accounts. Errors: NoDomain.
 func (s *Store) AccountTemplate(domain string) (dataformat.Dict, error) {
 	d, err := s.domain(s.realDomain(domain))
@@ -199,6 +216,7 @@ func (s *Store) AccountTemplate(domain string) (dataformat.Dict, error) {
 		return nil, err
 	}
 	t, err := readDict(d.file(templateFile))
+	delete(t, keyPassword) // a file that was edited by hand
 	return t, fault.Wrap("accounts.AccountTemplate", fault.Corrupt, err)
 }
 
@@ -214,6 +232,9 @@ func (s *Store) SetAccountTemplate(ctx context.Context, domain string, given dat
 
 func (s *Store) changeTemplate(op, domain string, given dataformat.Dict, replace bool) error {
 	given = visible(given)
+	if err := noPassword(op, given); err != nil {
+		return err
+	}
 	if err := checkAccountSettings(op, given); err != nil {
 		return err
 	}

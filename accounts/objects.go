@@ -97,8 +97,11 @@ func (s *Store) initialSettings(op string, d *domain, given dataformat.Dict) (da
 		return nil, err
 	}
 	// Only what differs from what the account would inherit is copied.
+	// A password that somebody wrote into the file is not.
 	start := dataformat.Dict{}
-	for k, v := range visible(template) {
+	template = visible(template)
+	delete(template, keyPassword)
+	for k, v := range template {
 		inherited, ok := lookup(k, append(accountLayers(nil, d), builtInAccount()))
 		if !ok || dataformat.Compact(inherited) != dataformat.Compact(v) {
 			start[k] = v

@@ -593,3 +593,25 @@ func TestTemplateCopiesOnlyWhatDiffersFromTheDefaults(t *testing.T) {
 	d, err = s.AccountSettings(ctx, "", "v")
 	wantDict(t, d, err, "{city=Omsk;}")
 }
+
+func TestPasswordsAreNotCopiedToManyAccounts(t *testing.T) {
+	s := newStore(t)
+	for _, given := range []string{"{Password=x;}", "{ServiceClasses={gold={Password=x;};};}"} {
+		wantKind(t, s.UpdateAccountTemplate(ctx, "", dict(t, given)), fault.Invalid)
+		wantKind(t, s.SetAccountTemplate(ctx, "", dict(t, given)), fault.Invalid)
+		wantKind(t, s.UpdateAccountDefaults(ctx, "", dict(t, given)), fault.Invalid)
+		wantKind(t, s.SetServerAccountDefaults(ctx, dict(t, given)), fault.Invalid)
+	}
+	// One that is in the file already is neither shown nor copied.
+	d, err := s.domain("company.com")
+	must(t, err)
+	must(t, dataformat.WriteFile(d.file(templateFile), dict(t, "{Password=x;MaxWebSize=1M;}"), dataformat.StyleOld))
+	template, err := s.AccountTemplate("")
+	must(t, err)
+	must(t, s.CreateAccount(ctx, "", "u", nil))
+	a, err := s.Account(ctx, "", "u")
+	must(t, err)
+	if a.HasPassword() || template.String("Password") != "" || template.String("MaxWebSize") != "1M" {
+		t.Errorf("password %v, template %v", a.HasPassword(), template)
+	}
+}
