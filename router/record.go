@@ -167,7 +167,7 @@ func compileDomain(s string) (pattern, error) {
 	if s == "" {
 		return pattern{}, errors.New("no domain")
 	}
-	if strings.IndexAny(s, "*(") < 0 {
+	if !strings.ContainsAny(s, "*(") {
 		domain, err := address.NormalizeDomain(s)
 		return pattern{items: []item{{literal: domain}}, prefix: domain}, err
 	}
