@@ -35,7 +35,9 @@ func (w *walk) object(domain string) (Route, bool, error) {
 		if err != nil {
 			return Route{}, false, &fault.Error{Op: "router.Route", Kind: fault.Corrupt, Text: "the forwarder has a bad address", Err: err}
 		}
-		w.direct = false
+		// Whoever may write forwarders of a domain may not thereby open programs
+		// to strangers: that takes a record of the table.
+		w.direct = true
 		return Route{}, false, w.rewrite(to, 0, "forwarder", true)
 	}
 	return w.unknown(domain, name)
@@ -126,7 +128,8 @@ func (w *walk) unknown(domain, name string) (Route, bool, error) {
 		}
 		// The migration recipe: mail for names that did not move yet goes
 		// on to the old server, whoever sent it.
-		w.direct = !rt.domain.fixed()
+		// Programs are not opened that way, see the forwarder.
+		w.direct = true
 		return Route{}, false, w.rewrite(to, 0, "unknown name", !leadsOn(w.at.Local))
 	}
 	return Route{}, false, notFound

@@ -79,7 +79,8 @@ type Route struct {
 	// Unknown says that nobody has this name, and that the domain wants mail for
 	// it accepted and reported as failed.
 	Unknown bool
-	// Direct says that the sender himself named the program of PIPE.
+	// Direct says that no record of the table named the program of PIPE, but the
+	// sender himself or an object of a domain.
 	Direct bool
 }
 
@@ -93,7 +94,7 @@ func (r Route) Local() bool { return r.Module != SMTP && r.Module != SIP }
 
 // MayRelay says whether a message may take a route; trusted says whether it
 // came from a source that may relay. Others may only reach what is local or
-// carries the relay mark, no program that they named themselves, and no bounce
+// carries the relay mark, no program that the table did not name, and no bounce
 // of a name that does not exist (it would hit a forged return-path). Errors:
 // fault.RelayDenied, fault.NotFound.
 func MayRelay(r Route, trusted bool) error {

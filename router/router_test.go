@@ -386,3 +386,31 @@ func BenchmarkRoute(b *testing.B) {
 		})
 	}
 }
+
+// Only the table opens a program to strangers: objects and settings of a domain
+// are written by its own administrators.
+func TestDomainsDoNotOpenPrograms(t *testing.T) {
+	f := newFake()
+	f.objects["tool@client.dom"] = names.Object{Kind: names.Forwarder, Name: "tool", Target: `"rm -r x"@pipe`}
+	f.objects["tool2@client.dom"] = names.Object{Kind: names.Forwarder, Name: "tool2", Target: "tool%client.dom@localhost"}
+	f.objects["robot2@client.dom"] = names.Object{Kind: names.Forwarder, Name: "robot2", Target: "robot@company.com"}
+	f.policies["client.dom"] = names.Policy{Action: names.Reroute, Address: `"run *"@pipe`}
+	r := newRouter(t, f, "<robot> = \"robot -q\"@pipe\n<in> = tool@client.dom\nold.com = client.dom")
+	for in, open := range map[string]bool{
+		"tool@client.dom": false, "tool@client.alias": false, "tool2@client.dom": false, "nobody@client.dom": false,
+		"in@company.com": false, "tool@old.com": false, "nobody@old.com": false,
+		"robot@company.com": true, "robot2@client.dom": true,
+	} {
+		route, err := r.Route(t.Context(), Mail, parse(t, in))
+		if err != nil || route.Module != PIPE {
+			t.Errorf("%s: %v, %v", in, route, err)
+			continue
+		}
+		if err := MayRelay(route, false); (err == nil) != open {
+			t.Errorf("%s from a stranger: %v", in, err)
+		}
+		if err := MayRelay(route, true); err != nil {
+			t.Errorf("%s from a trusted source: %v", in, err)
+		}
+	}
+}

@@ -33,7 +33,7 @@ type walk struct {
 	at       address.Address
 	from     address.Address // before the last rewrite; zero before the first
 	relay    bool            // the relay mark
-	direct   bool            // the domain part was chosen by the sender
+	direct   bool            // the domain part was not written in the table
 	rewrites int
 	// nobodys is a telephone number that was looked up and belongs to nobody.
 	nobodys string
