@@ -27,7 +27,7 @@ func (s *session) fetch(c *call, p *wire.Parser) error {
 	if err != nil {
 		return err
 	}
-	if plan.marksSeen && !s.box.Info().ReadOnly {
+	if plan.marksSeen && !s.info.ReadOnly {
 		return s.fetchAndMark(plan, seqs)
 	}
 	return s.fetchRanges(plan, seqs, nil)

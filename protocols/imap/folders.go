@@ -72,7 +72,7 @@ func (s *session) delete(c *call, p *wire.Parser) error {
 	own := false
 	if s.box != nil {
 		info, err := s.mail.Status(s.ctx, name)
-		own = err == nil && info.ID == s.box.Info().ID
+		own = err == nil && info.ID == s.info.ID
 	}
 	if err := s.mail.DeleteMailbox(s.ctx, name); err != nil {
 		return withCode(err, fault.Denied, "CANNOT")

@@ -29,7 +29,7 @@ func (s *session) open(c *call, p *wire.Parser, readOnly bool) error {
 	if err != nil {
 		return err
 	}
-	s.box = box
+	s.box, s.info = box, box.Info()
 	s.describe(name)
 	c.code = "READ-WRITE"
 	if readOnly {
@@ -41,7 +41,7 @@ func (s *session) open(c *call, p *wire.Parser, readOnly bool) error {
 // describe writes what a client has to know of a mailbox it has selected.
 func (s *session) describe(name string) {
 	s.putFlagLists()
-	info := s.box.Info()
+	info := s.info
 	s.recent = s.box.Recent()
 	s.out.Raw("* ").Number(uint64(info.Exists)).Raw(" EXISTS").CRLF()
 	if !s.rev2 {
@@ -73,7 +73,7 @@ func (s *session) close(c *call, p *wire.Parser) error {
 	if err := p.End(); err != nil {
 		return err
 	}
-	if !s.box.Info().ReadOnly {
+	if !s.info.ReadOnly {
 		if _, err := s.box.Expunge(s.ctx, nil); err != nil {
 			return err
 		}

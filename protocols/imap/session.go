@@ -56,6 +56,7 @@ type session struct {
 	account *accounts.Account
 	mail    *mailbox.Account
 	box     *mailbox.Mailbox // selected, or nil
+	info    mailbox.ViewInfo // of box when it was selected
 	recent  int              // RECENT as the client knows it
 	saved   []imap.UID       // the result that $ stands for (RFC 5182)
 	rev2    bool             // IMAP4rev2 is enabled
