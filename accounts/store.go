@@ -27,6 +27,9 @@ type Options struct {
 	// NextID returns numbers that this server has never used and never will
 	// again. It is needed.
 	NextID func() uint64
+	// Raise, if set, is called with the highest number of a message in the store,
+	// before the first NextID, which then returns higher ones only.
+	Raise func(used uint64) error
 	// MainDomain names the Main Domain of a base directory that has none yet;
 	// empty means the name of this machine.
 	MainDomain string
@@ -95,7 +98,7 @@ func Open(base string, o Options) (*Store, error) {
 	if err := s.load(); err != nil {
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}
-	s.mail, err = mailbox.Open(base, mailbox.Options{NextID: o.NextID, Shards: o.Shards, Owners: s.owners, Log: o.Log})
+	s.mail, err = mailbox.Open(base, mailbox.Options{NextID: o.NextID, Raise: o.Raise, Shards: o.Shards, Owners: s.owners, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}

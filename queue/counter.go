@@ -76,6 +76,22 @@ func OpenCounter(file, queueDir string, floor envelope.QueueID) (*Counter, error
 	return c, nil
 }
 
+// Raise makes the next IDs higher than one that has been used: the file of the
+// counter may be lost or come from an old backup.
+func (c *Counter) Raise(used envelope.QueueID) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next := uint64(used) + 1
+	if c.next.Load() >= next {
+		return nil
+	}
+	if err := c.write(next + counterBlock); err != nil {
+		return fault.Wrap("queue.Counter", fault.Internal, err)
+	}
+	c.next.Store(next)
+	return nil
+}
+
 // NextID returns an ID that was never returned before.
 func (c *Counter) NextID() envelope.QueueID {
 	n := c.next.Add(1) - 1

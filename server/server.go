@@ -21,6 +21,7 @@ import (
 	"gatepost/protocols/relay"
 	"gatepost/protocols/smtp"
 	"gatepost/queue"
+	"gatepost/queue/envelope"
 	"gatepost/router"
 	"gatepost/server/dataformat"
 	"gatepost/server/logs"
@@ -137,6 +138,7 @@ func New(c Config) (_ *Server, err error) {
 	s.accounts, err = accounts.Open(s.base.dir, accounts.Options{
 		Log: s.log, MainDomain: c.MainDomain,
 		NextID: func() uint64 { return uint64(s.counter.NextID()) },
+		Raise:  func(used uint64) error { return s.counter.Raise(envelope.QueueID(used)) },
 	})
 	if err != nil {
 		return s, err

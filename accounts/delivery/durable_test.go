@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -40,5 +41,35 @@ func TestLinkThatAPowerFailureTookIsMadeAgain(t *testing.T) {
 	o.settled()
 	if got := o.box("ann", "INBOX"); len(got) != 1 || !strings.Contains(got[0], "yyyy") {
 		t.Errorf("ann has %q", got)
+	}
+}
+
+func TestLostCounterCostsNoMail(t *testing.T) {
+	dir := t.TempDir()
+	t.Run("before", func(t *testing.T) {
+		o := newOffice(t, dir)
+		o.account("ann", nil)
+		o.send("joe@far.org", strings.Replace(text, "hello", "old mail", 1), "ann@company.com")
+		o.settled()
+		for o.q.Len() > 0 {
+			runtime.Gosched()
+		}
+	})
+	if err := os.Remove(filepath.Join(dir, "counter")); err != nil {
+		t.Fatal(err)
+	}
+	o := newOffice(t, dir)
+	for range 20 {
+		o.send("joe@far.org", strings.Replace(text, "hello", "new mail", 1), "ann@company.com")
+	}
+	o.settled()
+	got := o.box("ann", "INBOX")
+	if len(got) != 21 {
+		t.Errorf("there are %d messages", len(got))
+	}
+	for i, got := range got {
+		if strings.Contains(got, "new mail") != (i > 0) {
+			t.Errorf("message %d is %q", i, got)
+		}
 	}
 }

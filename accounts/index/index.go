@@ -70,12 +70,14 @@ const (
 	Delivered
 	// Dropped holds what is no longer reachable and waits to be removed.
 	Dropped
+	// Server holds what concerns no account but the whole store.
+	Server
 
 	bucketCount
 )
 
 // bucketNames are the names in the files.
-var bucketNames = [bucketCount]string{Mail: "mail", Content: "content", Delivered: "delivered", Dropped: "dropped"}
+var bucketNames = [bucketCount]string{Mail: "mail", Content: "content", Delivered: "delivered", Dropped: "dropped", Server: "server"}
 
 // Tx reads and, inside Update, writes one shard. Byte slices that it returns
 // are valid until the function that got the Tx returns and must not be changed.

@@ -88,6 +88,7 @@ func (x *boxEdit) add(flags Flags, keywords uint64, s summary, content []byte) (
 		}
 	}
 	x.rec.next++
+	e.reach = max(e.reach, s.id)
 	x.count(st.flags, s.size, 1)
 	x.added = append(x.added, added{uid, st, s})
 	return uid, nil

@@ -37,8 +37,8 @@ func (f Finding) String() string {
 }
 
 // Check compares the index with itself and with the message files and reports
-// what does not fit. Files that a crash has left are removed and are no
-// finding. It works beside a running server: each account is looked at in one
+// what does not fit. It changes nothing. Files that a crash has left and that
+// are to be removed when the account is used are no finding. It works beside a running server: each account is looked at in one
 // snapshot, and what concerns files is looked at again before it is reported.
 func (s *Store) Check(ctx context.Context, report func(Finding)) error {
 	indexed, err := s.indexedAccounts(ctx)
@@ -214,13 +214,11 @@ func (a *Account) lookAt(f *checkedFile) string {
 	return ""
 }
 
-// checkStrays removes leftovers and reports other files without a record.
+// checkStrays reports files without a record, except those that are to be removed.
 func (a *Account) checkStrays(ctx context.Context, report func(Finding)) error {
 	strays, err := a.strays(ctx)
 	for _, f := range strays {
-		if f.id < a.store.firstID {
-			err = errors.Join(err, a.store.upkeep.removeLeftover(a, f))
-		} else {
+		if !a.store.left(f.id) {
 			report(Finding{Account: a.id, Text: "no message has the file " + f.path})
 		}
 		a.files.unlinked(f.id)

@@ -23,7 +23,8 @@ type edit struct {
 	changed uint64 // the edit's ModSeq, 0 until it is taken
 	now     time.Time
 	boxes   []*boxEdit
-	removed bool // the account is: nothing is to be written
+	removed bool   // the account is: nothing is to be written
+	reach   uint64 // the highest number of a file that was added
 }
 
 // update runs fn in the account's shard, commits, and announces what has
@@ -187,6 +188,9 @@ func (e *edit) flush() error {
 		if err := x.flush(); err != nil {
 			return err
 		}
+	}
+	if err := extendReach(e.tx, e.reach); err != nil {
+		return err
 	}
 	if !e.dirty {
 		return nil

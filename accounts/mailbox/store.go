@@ -44,6 +44,10 @@ type Options struct {
 	// again (the server-wide counter that also numbers queue files). It is
 	// needed.
 	NextID func() uint64
+	// Raise, if set, is called before the first NextID, which then returns
+	// only numbers above the given one: that of a message in the store. The
+	// file of the counter may be lost or old.
+	Raise func(used uint64) error
 	// Shards is the number of index files of a new store; 0 means the default.
 	Shards int
 	// Owners visits every account; Check needs it to find what belongs to
@@ -62,6 +66,7 @@ type Store struct {
 	// firstID is the first number of this run: files with lower numbers were
 	// made before.
 	firstID uint64
+	crashed crashedRun
 	marker  string // the file that says that the store was not closed
 
 	links  links
@@ -88,28 +93,15 @@ func Open(base string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{base: base, o: o, log: o.Log, index: ix, firstID: o.NextID(),
+	s := &Store{base: base, o: o, log: o.Log, index: ix,
 		marker: filepath.Join(dir, "open"), accounts: make(map[uint64]weak.Pointer[Account])}
-	unclean, err := s.mark()
+	unclean, err := s.begin()
 	if err != nil {
 		return nil, errors.Join(fault.Wrap(op, fault.Internal, err), ix.Close())
 	}
 	s.links.base = base
 	s.upkeep.start(s, unclean)
 	return s, nil
-}
-
-// mark notes that the store is open and reports whether it was when the last
-// process ended.
-func (s *Store) mark() (unclean bool, err error) {
-	f, err := os.OpenFile(s.marker, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return true, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return false, f.Close()
 }
 
 // Close ends the store: it saves what was put off, removes the files that

@@ -19,7 +19,12 @@ import (
 
 // A stray is a message file that no record names. Files come before their
 // records and go after them, so a crash leaves some; those are leftovers and
-// have numbers from before the start. A younger one is a fault.
+// have numbers of the run that crashed. Any other one is a fault, and is left to
+// the administrator: an index that was restored does not name younger mail.
+
+// leftoversDir is where leftovers of an account go that the index may be too
+// old to name.
+const leftoversDir = "Leftovers"
 
 // stray is a name in a message directory.
 type stray struct {
@@ -33,7 +38,11 @@ type stray struct {
 func (u *upkeep) sweep(a *Account) error {
 	strays, err := a.strays(context.Background())
 	for _, f := range strays {
-		if f.id < u.store.firstID {
+		switch {
+		case !u.store.left(f.id):
+		case u.store.beyond(a.shard, f.id) && !f.tmp:
+			err = errors.Join(err, u.setAside(a, f))
+		default:
 			err = errors.Join(err, u.removeLeftover(a, f))
 		}
 		a.files.unlinked(f.id)
@@ -48,6 +57,18 @@ func (u *upkeep) removeLeftover(a *Account, f stray) error {
 		return err
 	}
 	return nil
+}
+
+// setAside moves a leftover out of the way. Nothing was promised about it if the
+// index is the one of the run that crashed; if not, it is mail.
+func (u *upkeep) setAside(a *Account, f stray) error {
+	dir := filepath.Join(a.owner.Load().Dir, leftoversDir)
+	u.log.Log(context.Background(), logs.LevelMajor, "set aside a file that has no record",
+		slog.Uint64(logs.AttrAccount, a.id), slog.String("file", f.path), slog.String("to", dir))
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return os.Rename(f.path, filepath.Join(dir, filepath.Base(f.path)))
 }
 
 // strays finds the files that no record names. They are marked as being

@@ -1,0 +1,111 @@
+package mailbox
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// restored is a world whose index was put back to how it was before its second
+// message came.
+func restored(t *testing.T, end func(w *world)) (w *world, young string) {
+	w = newWorld(t)
+	a := w.account(1)
+	w.append(a, "INBOX", 1)
+	w.close()
+	backup := t.TempDir()
+	if err := os.CopyFS(backup, os.DirFS(filepath.Join(w.base, "Index"))); err != nil {
+		t.Fatal(err)
+	}
+	w.open()
+	a = w.account(1)
+	w.append(a, "INBOX", 2)
+	young = w.files(a)[1]
+	end(w)
+	index := filepath.Join(w.base, "Index")
+	list, err := filepath.Glob(filepath.Join(index, "*.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range list {
+		b, err := os.ReadFile(filepath.Join(backup, filepath.Base(f)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(f, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.open()
+	return w, young
+}
+
+func TestCheckReportsMailThatARestoredIndexDoesNotNameAndKeepsIt(t *testing.T) {
+	w, young := restored(t, (*world).close)
+	a := w.account(1)
+	var got []string
+	if err := w.store.Check(bg, func(f Finding) { got = append(got, f.String()) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1 || !strings.Contains(got[0], "no message has the file") {
+		t.Errorf("found %q", got)
+	}
+	if _, err := os.Stat(filepath.Join(a.owner.Load().Dir, messagesDir, young)); err != nil {
+		t.Error(err)
+	}
+	w.close()
+}
+
+func TestMailThatARestoredIndexDoesNotNameOutlivesTheSweepAfterACrash(t *testing.T) {
+	w, young := restored(t, (*world).crash)
+	a := w.account(1)
+	w.settleSweeps()
+	b, err := os.ReadFile(filepath.Join(a.owner.Load().Dir, leftoversDir, filepath.Base(young)))
+	if err != nil || string(b) != text(2) {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
+func TestSweepLeavesFilesOfEarlierRunsAlone(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	w.append(a, "INBOX", 1)
+	old := fmt.Sprint("0/", w.ids.Add(1))
+	w.write(a, old)
+	w.close()
+	w.open()
+	w.append(w.account(1), "INBOX", 2) // the index reaches beyond the file
+	w.crash()
+	w.open()
+	a = w.account(1)
+	w.settleSweeps()
+	if files := strings.Join(w.files(a), " "); !strings.Contains(files, old) {
+		t.Errorf("%s is gone: %s", old, files)
+	}
+	w.close()
+}
+
+func TestNumbersRiseAboveThoseOfTheStoreWhenTheCounterIsLost(t *testing.T) {
+	w := newWorld(t)
+	for n := range 3 {
+		for id := range uint64(2) { // in each shard
+			w.append(w.account(id+1), "INBOX", n)
+		}
+	}
+	used := w.ids.Load()
+	w.close()
+	w.ids.Store(0)
+	raised := uint64(0)
+	s, err := Open(w.base, Options{NextID: func() uint64 { return w.ids.Add(1) }, Owners: w.visit,
+		Raise: func(n uint64) error { raised = n; w.ids.Store(n); return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.store, w.closed = s, false
+	if raised != used {
+		t.Errorf("raised to %d, want %d", raised, used)
+	}
+	w.append(w.account(1), "INBOX", 9)
+}
