@@ -26,6 +26,18 @@ func newCache[K comparable, V any](limit int) *cache[K, V] {
 	return &cache[K, V]{max: limit, entries: map[K]*list.Element{}, order: list.New()}
 }
 
+// find returns the snapshot of k if it is at hand.
+func (c *cache[K, V]) find(k K) (v V, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.entries[k]
+	if ok {
+		c.order.MoveToFront(e)
+		v = e.Value.(*cacheEntry[K, V]).value
+	}
+	return v, ok
+}
+
 // get returns the snapshot of k, which load reads when it is not at hand.
 func (c *cache[K, V]) get(k K, load func() (V, error)) (V, error) {
 	c.mu.Lock()

@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -24,11 +25,28 @@ func (s *Store) DomainName(name string) (real string, ok bool) {
 	if name == s.MainDomain() {
 		return name, true
 	}
-	if _, err := s.domain(name); err != nil {
+	_, ok = s.domains.find(name)
+	if ok {
+		return name, true
+	}
+	// Most names that mail brings are not ours, and come again: they don't cost
+	// a look at the disk each time.
+	_, foreign := s.foreign.get(name, func() (struct{}, error) {
+		_, err := s.domain(name)
+		if fault.Is(err, fault.NoDomain) {
+			return struct{}{}, nil
+		}
+		ok = err == nil
+		return struct{}{}, errNotForeign
+	})
+	if foreign == nil || !ok {
 		return "", false
 	}
 	return name, true
 }
+
+// errNotForeign keeps a name out of the cache of foreign ones.
+var errNotForeign = errors.New("not a foreign domain")
 
 // OwnIP reports whether an address is one of this machine's, and the domain that
 // it is assigned to, if any.

@@ -79,6 +79,7 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 
 // dropDomain forgets what is known of a domain and of its accounts.
 func (s *Store) dropDomain(name string) {
+	s.foreign.drop(name)
 	s.domains.drop(name)
 	s.accounts.dropIf(func(k accountKey) bool { return k.domain == name })
 }

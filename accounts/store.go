@@ -53,6 +53,7 @@ type Store struct {
 	stateMu  sync.Mutex // held while a server-wide file changes
 	realms   sync.Mutex // held while the set of domains and their aliases changes; before stateMu
 	domains  *cache[string, *domain]
+	foreign  *cache[string, struct{}] // names that are no domain of ours
 	accounts *cache[accountKey, *Account]
 	locks    keyLocks // of domains (see lockNames), of "identify " + path, of files by path
 	logins   *logins
@@ -88,6 +89,7 @@ func Open(base string, o Options) (*Store, error) {
 		base: base, log: logs.Component(o.Log, "ACCOUNT"), nextID: o.NextID, logins: newLogins(),
 		removing: make(chan struct{}, maxRemovals),
 		domains:  newCache[string, *domain](o.CachedDomains),
+		foreign:  newCache[string, struct{}](o.CachedDomains),
 		accounts: newCache[accountKey, *Account](o.CachedAccounts),
 	}
 	s.life, s.end = context.WithCancel(context.Background())
@@ -202,6 +204,7 @@ func (s *Store) load() error {
 		return err
 	}
 	s.state.Store(st)
+	s.foreign.dropIf(func(string) bool { return true })
 	s.domains.dropIf(func(string) bool { return true })
 	s.accounts.dropIf(func(accountKey) bool { return true })
 	return nil
