@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -205,22 +206,34 @@ func (s *Store) SetPassword(ctx context.Context, domain, name, password string, 
 	})
 }
 
-// VerifyPassword reports whether a password is the account's, without a login: it
-// is not counted and no service has to be enabled. Errors: NoDomain, NotFound,
-// BadCredentials, Busy.
+// VerifyPassword reports whether a password is the account's, without a login: no
+// service has to be enabled. Wrong ones count in FailedLoginFlow as failed logins
+// do. Errors: NoDomain, NotFound, BadCredentials, also when too many were wrong,
+// Busy.
 func (s *Store) VerifyPassword(ctx context.Context, domain, name, password string) error {
 	const op = "accounts.VerifyPassword"
 	a, err := s.Account(ctx, domain, name)
 	if err != nil {
 		return err
 	}
-	ok, err := s.verify(ctx, a.password != nil, a, password)
+	place, blocked, err := s.logins.begin(ctx, accountKey{a.Domain, a.Name}, a.settings.FailedLoginFlow, netip.Addr{}, true)
 	if err != nil {
 		return err
 	}
-	if !ok {
+	if blocked != "" {
+		s.logins.pretend(ctx)
 		return badCredentials(op)
 	}
+	ok, err := s.verify(ctx, a.password != nil, a, password)
+	switch {
+	case err != nil:
+		s.logins.end(place, unknown)
+		return err
+	case !ok:
+		s.logins.end(place, failure)
+		return badCredentials(op)
+	}
+	s.logins.end(place, unknown) // a verification is no login: the count stays
 	return nil
 }
 

@@ -23,7 +23,7 @@ func TestAccountInfoMayBeDeleted(t *testing.T) {
 	if again.ID != a.ID || messages(t, again) != 1 {
 		t.Errorf("ID %d, was %d", again.ID, a.ID)
 	}
-	s.LoginSucceeded(stranger, "", "u")
+	loginSucceeded(t, s, stranger, "", "u")
 	s.info.flush(s)
 	info, err := readDict(filepath.Join(a.Dir(), infoFile))
 	must(t, err)

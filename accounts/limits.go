@@ -41,9 +41,10 @@ type logins struct {
 
 	verified *cache[uint64, verifiedPassword] // by account ID
 
-	mu    sync.Mutex // guards the counts in the windows
-	names *cache[accountKey, *window]
-	peers *cache[netip.Prefix, *window]
+	mu      sync.Mutex // guards the counts in the windows, and settled
+	names   *cache[accountKey, *window]
+	peers   *cache[netip.Prefix, *window]
+	settled chan struct{} // closed, and made anew, when a try has ended
 }
 
 type verifiedPassword struct {
@@ -51,10 +52,34 @@ type verifiedPassword struct {
 	until time.Time
 }
 
-// window counts events since its start.
+// window counts failures since its start, and tries that have not ended: those
+// count as failures until they do, so that parallel guesses get no further than
+// guesses one by one.
 type window struct {
 	start time.Time
 	count int
+	tries int
+}
+
+// full reports whether the failures, and with tries those under way too, are as
+// many as may be.
+func (w *window) full(flow settings.Rate, now time.Time, tries bool) bool {
+	n := 0
+	if now.Sub(w.start) <= flow.Period.Duration() {
+		n = w.count
+	}
+	if tries {
+		n += w.tries
+	}
+	return !flow.Unlimited() && n >= flow.Count
+}
+
+// fail counts one failure.
+func (w *window) fail(flow settings.Rate, now time.Time) {
+	if now.Sub(w.start) > flow.Period.Duration() {
+		w.start, w.count = now, 0
+	}
+	w.count++
 }
 
 func newLogins() *logins {
@@ -64,6 +89,7 @@ func newLogins() *logins {
 		verified: newCache[uint64, verifiedPassword](maxVerified),
 		names:    newCache[accountKey, *window](maxFailingNames),
 		peers:    newCache[netip.Prefix, *window](maxFailingPeers),
+		settled:  make(chan struct{}),
 	}
 	// No password has this key; comparing one with it costs as much as with any.
 	l.dummy = argonHash{time: argonTime, memory: argonMemory, lanes: argonLanes, salt: random(argonSalt), key: random(argonKeyLen)}
@@ -152,53 +178,124 @@ func network(ip netip.Addr) netip.Prefix {
 	return p
 }
 
-// failed counts a failed login for a name and, unless it is exempt, a peer.
-func (l *logins) failed(k accountKey, flow settings.Rate, ip netip.Addr, exempt bool) {
+// try is the place that a login holds in the windows while it is tried.
+type try struct {
+	key        accountKey
+	flow       settings.Rate
+	name, peer *window // peer is nil where failures of the peer are not counted
+}
+
+// windowOf returns the window of k.
+func windowOf[K comparable](table *cache[K, *window], k K, now time.Time) *window {
+	w, _ := table.get(k, func() (*window, error) { return &window{start: now}, nil }) // never fails
+	return w
+}
+
+// begin takes a place for a login. It waits while only logins under way stand in
+// its way, as many at a time as hash lets wait. blocked says by whose failures it
+// is blocked: "account", "address" or "". Errors: Busy, Canceled.
+func (l *logins) begin(ctx context.Context, k accountKey, flow settings.Rate, ip netip.Addr, exempt bool) (t *try, blocked string, err error) {
+	const op = "accounts.CheckPassword"
+	for waits := false; ; waits = true {
+		t, blocked, settled := l.place(k, flow, ip, exempt)
+		if t != nil || blocked != "" {
+			if waits {
+				l.waiting.Add(-1)
+			}
+			return t, blocked, nil
+		}
+		if !waits && l.waiting.Add(1) > maxHashWaiters {
+			l.waiting.Add(-1)
+			return nil, "", fault.New(op, fault.Busy, "too many logins at a time")
+		}
+		select {
+		case <-settled:
+		case <-ctx.Done():
+			l.waiting.Add(-1)
+			return nil, "", fault.Wrap(op, fault.Canceled, ctx.Err())
+		}
+	}
+}
+
+// place takes a place at once, or returns what to wait for.
+func (l *logins) place(k accountKey, flow settings.Rate, ip netip.Addr, exempt bool) (t *try, blocked string, settled <-chan struct{}) {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	count(l.names, k, flow, now)
+	t = &try{key: k, flow: flow, name: windowOf(l.names, k, now)}
 	if !exempt {
-		count(l.peers, network(ip), peerFlow, now)
+		t.peer = windowOf(l.peers, network(ip), now)
 	}
+	switch {
+	case t.name.full(flow, now, false):
+		return nil, "account", nil
+	case t.peer != nil && t.peer.full(peerFlow, now, false):
+		return nil, "address", nil
+	case t.name.full(flow, now, true), t.peer != nil && t.peer.full(peerFlow, now, true):
+		return nil, "", l.settled
+	}
+	t.name.tries++
+	if t.peer != nil {
+		t.peer.tries++
+	}
+	return t, "", nil
 }
 
-// count adds one to the window of k.
-func count[K comparable](table *cache[K, *window], k K, flow settings.Rate, now time.Time) {
-	w, err := table.get(k, func() (*window, error) { return &window{start: now}, nil })
-	if err != nil {
-		return
+// end gives the place back. A success starts the account's count anew. The
+// peer's count goes on: one account of its own must not let a guesser try others
+// without end.
+func (l *logins) end(t *try, o outcome) {
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.name.tries--
+	if t.peer != nil {
+		t.peer.tries--
 	}
-	if now.Sub(w.start) > flow.Period.Duration() {
-		*w = window{start: now}
+	switch o {
+	case success:
+		t.name.count = 0
+		if w, ok := l.names.peek(t.key); ok && w == t.name && w.tries == 0 {
+			l.names.drop(t.key) // the table is for names that fail
+		}
+	case failure:
+		t.name.fail(t.flow, now)
+		if t.peer != nil {
+			t.peer.fail(peerFlow, now)
+		}
 	}
-	w.count++
+	close(l.settled)
+	l.settled = make(chan struct{})
 }
 
-// over reports whether the window of k is full.
-func over[K comparable](table *cache[K, *window], k K, flow settings.Rate, now time.Time) bool {
-	w, ok := table.peek(k)
-	return ok && !flow.Unlimited() && w.count >= flow.Count && now.Sub(w.start) <= flow.Period.Duration()
-}
+// outcome is how a try ended.
+type outcome uint8
 
-// blocked reports why a login must not be tried: "account", "address" or "".
+const (
+	unknown outcome = iota // nobody can say; nothing is counted
+	success
+	failure
+)
+
+// blocked reports by whose failures a login is blocked: "account", "address" or "".
 func (l *logins) blocked(k accountKey, flow settings.Rate, ip netip.Addr, exempt bool) string {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case over(l.names, k, flow, now):
+	if w, ok := l.names.peek(k); ok && w.full(flow, now, false) {
 		return "account"
-	case !exempt && over(l.peers, network(ip), peerFlow, now):
+	}
+	if w, ok := l.peers.peek(network(ip)); !exempt && ok && w.full(peerFlow, now, false) {
 		return "address"
 	}
 	return ""
 }
 
-// succeeded starts the account's count anew. The peer's count goes on: one
-// account of its own must not let a guesser try others without end.
+// succeeded starts the account's count anew without a try.
 func (l *logins) succeeded(k accountKey) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.names.drop(k)
+	if w, ok := l.names.peek(k); ok {
+		w.count = 0
+	}
 }

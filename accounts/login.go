@@ -45,11 +45,21 @@ func (s *Store) CheckPassword(ctx context.Context, p Peer, domain, name, passwor
 	a := t.account
 	usable := t.refusal == "" && !(bool(a.settings.RequireAPOP) && !p.TLS)
 	if usable && s.logins.remembers(a, password) {
-		s.succeeded(t)
+		s.logins.succeeded(t.key)
+		s.noteLogin(t)
 		return a, nil
+	}
+	if err := s.reserve(ctx, &t); err != nil {
+		return nil, err
+	}
+	if t.blocked != "" {
+		s.logins.pretend(ctx)
+		s.logFailure(t, "blocked by failed logins of the "+t.blocked)
+		return nil, badCredentials(op)
 	}
 	ok, err := s.verify(ctx, usable, a, password)
 	if err != nil {
+		s.logins.end(t.try, unknown)
 		return nil, err
 	}
 	if !ok {
@@ -59,6 +69,12 @@ func (s *Store) CheckPassword(ctx context.Context, p Peer, domain, name, passwor
 	s.logins.remember(a, password)
 	s.succeeded(t)
 	return a, nil
+}
+
+// reserve takes a place for the try, or finds that it is blocked now.
+func (s *Store) reserve(ctx context.Context, t *attempt) (err error) {
+	t.try, t.blocked, err = s.logins.begin(ctx, t.key, t.flow, t.peer.IP, t.exempt)
+	return err
 }
 
 // verify compares the password with the account's. Every failure costs exactly
@@ -94,6 +110,7 @@ type attempt struct {
 	exempt  bool   // the peer's failures are not counted
 	blocked string // by whose failures: "account", "address", or ""
 	refusal string // why the account cannot log in whatever the password, or ""
+	try     *try   // its place in the counts, once it has one
 }
 
 // attempt looks at everything but the password.
@@ -148,8 +165,8 @@ func (s *Store) defaultFlow(domain string) settings.Rate {
 
 // SCRAM returns the credentials for a SCRAM-SHA-256 login. A name that does not
 // exist or cannot log in gets credentials that look real, are the same each time
-// and match no password. Whoever runs the exchange reports its outcome with
-// LoginSucceeded or LoginFailed.
+// and match no password. Whoever runs the exchange looks at the
+// response between BeginLogin and the end of that login.
 func (s *Store) SCRAM(ctx context.Context, p Peer, domain, name string) (ScramCredentials, error) {
 	t, err := s.attempt(ctx, p, domain, name)
 	if err != nil {
@@ -200,8 +217,8 @@ func (a *Account) derived(p revealer, salt []byte) (ScramCredentials, error) {
 // PlainPassword returns the password itself, for mechanisms that need it
 // (CRAM-MD5, APOP). It reports false when the account does not exist, cannot log
 // in, or keeps its password one-way; the caller then goes through the motions
-// with a password that matches nothing, and reports the outcome with
-// LoginSucceeded or LoginFailed.
+// with a password that matches nothing, between BeginLogin and the end of that
+// login.
 func (s *Store) PlainPassword(ctx context.Context, p Peer, domain, name string) (string, bool, error) {
 	t, err := s.attempt(ctx, p, domain, name)
 	if err != nil || t.refusal != "" || t.blocked != "" {
@@ -218,22 +235,48 @@ func (s *Store) PlainPassword(ctx context.Context, p Peer, domain, name string) 
 	return plain, true, nil
 }
 
-// LoginSucceeded counts a login by a mechanism that the caller ran.
-func (s *Store) LoginSucceeded(p Peer, domain, name string) {
-	if t, err := s.attempt(s.life, p, domain, name); err == nil {
-		s.succeeded(t)
-	}
+// Login is one try to log in by a mechanism that the caller runs. It counts as a
+// failed one until it has ended; the caller ends it, once.
+type Login struct {
+	store *Store
+	attempt
 }
 
-// LoginFailed counts a failed login by a mechanism that the caller ran.
-func (s *Store) LoginFailed(p Peer, domain, name string) {
-	if t, err := s.attempt(s.life, p, domain, name); err == nil {
-		s.failed(t, "wrong response")
+// BeginLogin takes a place for a login before its response is looked at. Errors:
+// BadCredentials when the account or the peer has failed too often, also since
+// the mechanism began; Busy, Canceled.
+func (s *Store) BeginLogin(ctx context.Context, p Peer, domain, name string) (*Login, error) {
+	const op = "accounts.BeginLogin"
+	t, err := s.attempt(ctx, p, domain, name)
+	if err != nil {
+		return nil, err
 	}
+	if err := s.reserve(ctx, &t); err != nil {
+		return nil, err
+	}
+	if t.blocked != "" {
+		s.logFailure(t, "blocked by failed logins of the "+t.blocked)
+		return nil, badCredentials(op)
+	}
+	return &Login{s, t}, nil
 }
+
+// Succeeded ends a login that was right.
+func (l *Login) Succeeded() { l.store.succeeded(l.attempt) }
+
+// Failed ends a login that was wrong.
+func (l *Login) Failed() { l.store.failed(l.attempt, "wrong response") }
+
+// Abandoned ends a login of which nobody can say whether it was right.
+func (l *Login) Abandoned() { l.store.logins.end(l.try, unknown) }
 
 func (s *Store) succeeded(t attempt) {
-	s.logins.succeeded(t.key)
+	s.logins.end(t.try, success)
+	s.noteLogin(t)
+}
+
+// noteLogin keeps and logs a login.
+func (s *Store) noteLogin(t attempt) {
 	if t.account == nil {
 		return
 	}
@@ -247,7 +290,7 @@ func (s *Store) succeeded(t attempt) {
 }
 
 func (s *Store) failed(t attempt, reason string) {
-	s.logins.failed(t.key, t.flow, t.peer.IP, t.exempt)
+	s.logins.end(t.try, failure)
 	if t.refusal != "" {
 		reason = t.refusal
 	}

@@ -2,7 +2,9 @@ package accounts
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +22,20 @@ func from(ip string) Peer {
 	p := stranger
 	p.IP = netip.MustParseAddr(ip)
 	return p
+}
+
+func loginFailed(t *testing.T, s *Store, p Peer, domain, name string) {
+	t.Helper()
+	l, err := s.BeginLogin(ctx, p, domain, name)
+	must(t, err)
+	l.Failed()
+}
+
+func loginSucceeded(t *testing.T, s *Store, p Peer, domain, name string) {
+	t.Helper()
+	l, err := s.BeginLogin(ctx, p, domain, name)
+	must(t, err)
+	l.Succeeded()
 }
 
 func TestEveryFailureHasOneAnswerAndCostsOneHash(t *testing.T) {
@@ -121,21 +137,77 @@ func TestFailedLoginFlowBlocksTheAccount(t *testing.T) {
 		}
 		// A good login starts the count anew.
 		for range 2 {
-			s.LoginFailed(stranger, "", "u")
+			loginFailed(t, s, stranger, "", "u")
 		}
-		s.LoginSucceeded(stranger, "", "u")
-		s.LoginFailed(stranger, "", "u")
+		loginSucceeded(t, s, stranger, "", "u")
+		loginFailed(t, s, stranger, "", "u")
 		if _, err := s.CheckPassword(ctx, stranger, "", "u", "right"); err != nil {
 			t.Errorf("after a good login: %v", err)
 		}
 	})
 }
 
+func TestParallelGuessesGetNoFurtherThanOthers(t *testing.T) {
+	s := newStore(t)
+	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;FailedLoginFlow=(3,10m);}")))
+	before := s.logins.hashes.Load()
+	var wg sync.WaitGroup
+	for i := range 40 {
+		wg.Go(func() {
+			_, err := s.CheckPassword(ctx, from("198.51.100."+strconv.Itoa(i+1)), "", "u", "wrong")
+			wantKind(t, err, fault.BadCredentials)
+		})
+	}
+	wg.Wait()
+	if n := s.logins.hashes.Load() - before; n != 3 {
+		t.Errorf("%d of 40 parallel guesses were looked at, want 3", n)
+	}
+}
+
+func TestParallelLoginsWithTheRightPasswordAllSucceed(t *testing.T) {
+	s := newStore(t)
+	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;FailedLoginFlow=(2,10m);}")))
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			_, err := s.CheckPassword(ctx, stranger, "", "u", "right")
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Exchanges that began before the account was blocked end as blocked.
+func TestExchangeThatIsUnderWayIsBlockedToo(t *testing.T) {
+	s := newStore(t)
+	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;FailedLoginFlow=(2,10m);}")))
+	_, err := s.SCRAM(ctx, stranger, "", "u")
+	must(t, err)
+	loginFailed(t, s, stranger, "", "u")
+	loginFailed(t, s, stranger, "", "u")
+	_, err = s.BeginLogin(ctx, stranger, "", "u")
+	wantKind(t, err, fault.BadCredentials)
+}
+
+func TestVerificationsCountAsLogins(t *testing.T) {
+	s := newStore(t)
+	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;FailedLoginFlow=(3,10m);}")))
+	for range 3 {
+		must(t, s.VerifyPassword(ctx, "", "u", "right"))
+		wantKind(t, s.VerifyPassword(ctx, "", "u", "wrong"), fault.BadCredentials)
+	}
+	wantKind(t, s.VerifyPassword(ctx, "", "u", "right"), fault.BadCredentials)
+	_, err := s.CheckPassword(ctx, stranger, "", "u", "right")
+	wantKind(t, err, fault.BadCredentials)
+}
+
 func TestUnknownNamesAreBlockedLikeOthers(t *testing.T) {
 	s := newStore(t)
 	must(t, s.UpdateServerAccountDefaults(ctx, dict(t, "{FailedLoginFlow=(2,1m);}")))
 	for range 2 {
-		s.LoginFailed(stranger, "", "nobody")
+		loginFailed(t, s, stranger, "", "nobody")
 	}
 	before := s.logins.hashes.Load()
 	_, err := s.CheckPassword(ctx, from("192.0.2.9"), "", "nobody", "x")
@@ -153,7 +225,7 @@ func TestManyFailuresBlockTheAddress(t *testing.T) {
 		must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;}")))
 		fail := func(p Peer) {
 			for i := range 20 {
-				s.LoginFailed(p, "", "name"+string(rune('a'+i)))
+				loginFailed(t, s, p, "", "name"+string(rune('a'+i)))
 			}
 		}
 		try := func(p Peer) error {
@@ -183,7 +255,9 @@ func TestFailureTablesAreBounded(t *testing.T) {
 	l.names.max, l.peers.max, l.verified.max = 100, 100, 100
 	for i := range 1000 {
 		ip := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
-		l.failed(accountKey{"d", ip.String()}, peerFlow, ip, false)
+		place, _, err := l.begin(ctx, accountKey{"d", ip.String()}, peerFlow, ip, false)
+		must(t, err)
+		l.end(place, failure)
 		l.remember(&Account{ID: uint64(i)}, "x")
 	}
 	if n := len(l.names.entries); n != 100 {

@@ -27,20 +27,26 @@ func (a *Authenticator) APOPMailbox(ctx context.Context, p accounts.Peer, login,
 	if err != nil {
 		return nil, "", err
 	}
+	try, err := a.acc.BeginLogin(ctx, p, who.domain, who.name)
+	if err != nil {
+		return nil, "", err
+	}
 	password, ok, err := a.acc.PlainPassword(ctx, p, who.domain, who.name)
 	if err != nil && fault.KindOf(err).Temporary() {
+		try.Abandoned()
 		return nil, "", err
 	}
 	sum := md5.Sum([]byte(token + password))
 	equal := subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum[:])), []byte(strings.ToLower(digest))) == 1
 	if !equal || !ok || err != nil || !who.known {
-		a.acc.LoginFailed(p, who.domain, who.name)
+		try.Failed()
 		return nil, "", fault.New(op, fault.BadCredentials, "")
 	}
 	acc, err := a.acc.Account(ctx, who.domain, who.name)
 	if err != nil {
+		try.Abandoned()
 		return nil, "", err
 	}
-	a.acc.LoginSucceeded(p, who.domain, who.name)
+	try.Succeeded()
 	return acc, who.mailbox, nil
 }

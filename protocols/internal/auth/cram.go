@@ -41,22 +41,28 @@ func (e *cramExchange) Next(response []byte) ([]byte, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
+	try, err := e.acc.BeginLogin(e.ctx, e.peer, who.domain, who.name)
+	if err != nil {
+		return nil, false, err
+	}
 	password, ok, err := e.acc.PlainPassword(e.ctx, e.peer, who.domain, who.name)
 	if err != nil && !fault.Is(err, fault.BadCredentials) && fault.KindOf(err).Temporary() {
+		try.Abandoned()
 		return nil, false, err
 	}
 	mac := hmac.New(md5.New, []byte(password))
 	mac.Write(e.challenge)
 	equal := hmac.Equal(mac.Sum(nil), digest)
 	if !equal || !ok || err != nil || !who.known {
-		e.acc.LoginFailed(e.peer, who.domain, who.name)
+		try.Failed()
 		return nil, false, fault.New(op, fault.BadCredentials, "")
 	}
 	acc, err := e.acc.Account(e.ctx, who.domain, who.name)
 	if err != nil {
+		try.Abandoned()
 		return nil, false, err
 	}
-	e.acc.LoginSucceeded(e.peer, who.domain, who.name)
+	try.Succeeded()
 	e.account, e.mailbox = acc, who.mailbox
 	return nil, true, nil
 }

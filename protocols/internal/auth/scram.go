@@ -44,6 +44,11 @@ func (e *scramExchange) Next(response []byte) ([]byte, bool, error) {
 		}
 		return []byte(challenge), false, nil
 	case 2:
+		// Many exchanges may have begun before the account was blocked.
+		try, err := e.acc.BeginLogin(e.ctx, e.peer, e.who.domain, e.who.name)
+		if err != nil {
+			return nil, false, err
+		}
 		challenge, err := e.conv.Step(string(response))
 		if err != nil || !e.conv.Valid() || !e.who.known {
 			if err != nil {
@@ -52,10 +57,10 @@ func (e *scramExchange) Next(response []byte) ([]byte, bool, error) {
 				e.log.LogAttrs(e.ctx, logs.LevelLowLevel, "SCRAM exchange failed",
 					slog.String(logs.AttrPeer, e.peer.IP.String()), slog.String(logs.AttrError, reason(err)))
 			}
-			e.acc.LoginFailed(e.peer, e.who.domain, e.who.name)
+			try.Failed()
 			return nil, false, fault.New(op, fault.BadCredentials, "")
 		}
-		if err := e.succeed(); err != nil {
+		if err := e.succeed(try); err != nil {
 			return nil, false, err
 		}
 		return []byte(challenge), false, nil
@@ -101,12 +106,13 @@ func (e *scramExchange) credentials(name string) (scram.StoredCredentials, error
 	}, err
 }
 
-func (e *scramExchange) succeed() error {
+func (e *scramExchange) succeed(try *accounts.Login) error {
 	acc, err := e.acc.Account(e.ctx, e.who.domain, e.who.name)
 	if err != nil {
+		try.Abandoned()
 		return err
 	}
-	e.acc.LoginSucceeded(e.peer, e.who.domain, e.who.name)
+	try.Succeeded()
 	if err := e.actAs(e.conv.AuthzID(), acc); err != nil {
 		return err
 	}
