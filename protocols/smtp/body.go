@@ -21,7 +21,7 @@ type body struct {
 	header  *headerFix
 	binary  *binaryFix // of a BINARYMIME message
 	repair  bool
-	bare    bool   // given up because of a bare CR or LF
+	refused *reply // why it was given up, if for an octet that no message may hold
 	trap    bool   // a recipient is a spamtrap: the message is dropped
 	scratch []byte // for repaired text
 	err     error
@@ -70,6 +70,9 @@ func (b *body) write(text []byte) {
 	if b.limit >= 0 && b.size > b.limit {
 		b.fail(errTooLarge)
 	}
+	if b.binary == nil && hasNUL(text) {
+		b.refuse(&replyNULData)
+	}
 	switch {
 	case b.sub == nil || len(text) == 0:
 	case b.binary != nil:
@@ -86,11 +89,15 @@ func (b *body) line(text []byte) {
 	}
 	if (b.repair || b.binary != nil) && hasBare(text) {
 		if !b.repair {
-			b.refuseBare()
+			b.refuse(&replyBareData)
 			return
 		}
 		b.scratch = appendRepaired(b.scratch[:0], text)
 		text = b.scratch
+	}
+	if b.binary != nil && hasNUL(text) {
+		b.refuse(&replyNULData) // its binary parts are base64 by now
+		return
 	}
 	if b.header != nil {
 		out, done, err := b.header.write(text)
@@ -106,9 +113,11 @@ func (b *body) line(text []byte) {
 	b.put(text)
 }
 
-// refuseBare gives up a message because of a bare CR or LF.
-func (b *body) refuseBare() {
-	b.bare = true
+// refuse gives up a message because of an octet in it, and keeps the first reason.
+func (b *body) refuse(why *reply) {
+	if b.refused == nil {
+		b.refused = why
+	}
 	b.giveUp()
 }
 
@@ -163,13 +172,15 @@ func hasBare(text []byte) bool {
 	return bytes.Count(text, crlf[:1]) != n || bytes.Count(text, crlf[1:]) != n
 }
 
+func hasNUL(text []byte) bool { return bytes.IndexByte(text, 0) >= 0 }
+
 // commit ends the message and the transaction, and answers.
 func (s *session) commit(b *body) {
 	b.close()
 	env := s.tx.env
 	s.tx = nil
-	if b.bare {
-		s.refuseMessage(env, replyBareData)
+	if b.refused != nil {
+		s.refuseMessage(env, *b.refused)
 		return
 	}
 	if b.err == nil && b.trap {

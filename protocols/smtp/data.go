@@ -63,7 +63,7 @@ func (s *session) readData(b *body) {
 			continue
 		}
 		if scan.bare && !b.repair {
-			b.refuseBare()
+			b.refuse(&replyBareData)
 		}
 		b.write(text)
 		s.in.take(used)
@@ -113,7 +113,7 @@ func (s *session) bdat(arg string) {
 	case last:
 		s.finishLines(b)
 		s.commit(b)
-	case b.bare || b.err != nil:
+	case b.refused != nil || b.err != nil:
 		s.commit(b) // which answers why not
 	default:
 		s.reply(reply{code: 250, text: strconv.FormatInt(size, 10) + " octets received"})
@@ -159,7 +159,7 @@ func (s *session) readChunk(b *body, size int64) bool {
 		} else {
 			held, text := lines.next(piece)
 			if lines.bare && !b.repair {
-				b.refuseBare()
+				b.refuse(&replyBareData)
 			}
 			b.write(held)
 			b.write(text)
@@ -179,7 +179,7 @@ func (s *session) finishLines(b *body) {
 	}
 	missing := s.tx.lines.finish()
 	if s.tx.lines.bare && !b.repair {
-		b.refuseBare()
+		b.refuse(&replyBareData)
 	}
 	b.write(missing)
 }

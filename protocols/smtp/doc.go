@@ -25,6 +25,8 @@
 // (RFC 5321 2.3.8, 4.1.1.4): in a command it is a syntax error, in a message it
 // makes the whole message refused (550 5.6.0) once its real end was read, or, by
 // a setting, it is stored as CR LF. What is stored never holds a bare CR or LF.
+// A message with NUL is refused the same way, whatever the setting (RFC 5322
+// 4.1, RFC 3501 4.3.1: no reader could be given it).
 // BDAT obeys the same rule, with BODY=BINARYMIME too: binary parts are turned
 // into base64 here (binary.go), so that neither the store nor any reader or next
 // hop has to know them.

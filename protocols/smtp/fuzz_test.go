@@ -29,6 +29,9 @@ func (c *checked) Commit(context.Context) error {
 	if bare(c.text) {
 		c.t.Errorf("accepted with a bare CR or LF: %q", c.text)
 	}
+	if bytes.IndexByte(c.text, 0) >= 0 {
+		c.t.Errorf("accepted with NUL: %q", c.text)
+	}
 	if !bytes.HasPrefix(c.text, []byte("Received: from ")) || !bytes.HasSuffix(c.text, crlf) {
 		c.t.Errorf("accepted: %q", c.text)
 	}

@@ -72,6 +72,7 @@ var (
 	replyLineTooLong    = reply{500, envelope.Code{5, 5, 2}, "line too long"}
 	replyBareCommand    = reply{500, envelope.Code{5, 5, 2}, "commands end in CR LF and hold no other CR, LF or NUL"}
 	replyBareData       = reply{550, envelope.Code{5, 6, 0}, "bare CR or LF"}
+	replyNULData        = reply{550, envelope.Code{5, 6, 0}, "NUL in the message"}
 	replyNoHello        = reply{503, envelope.Code{5, 5, 1}, "say EHLO or HELO first"}
 	replyNoMail         = reply{503, envelope.Code{5, 5, 1}, "MAIL first"}
 	replyNested         = reply{503, envelope.Code{5, 5, 1}, "a message is being sent already; RSET drops it"}

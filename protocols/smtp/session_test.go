@@ -221,6 +221,38 @@ func TestBinaryMIME(t *testing.T) {
 	})
 }
 
+// TestNULIsRefused: no reader of the store can be given NUL, so nothing that
+// takes a message lets it in.
+func TestNULIsRefused(t *testing.T) {
+	const want = "550 5.6.0 NUL in the message"
+	for _, ends := range []string{"Refuse", "Repair"} {
+		bubble(t, func(s *Settings) { s.BareLineEnds, s.ErrorsLimit = ends, 0 }, func(t *testing.T, s *site) {
+			c := s.connect(25, "127.0.0.1")
+			c.say("EHLO x.example", "250-")
+			for _, text := range []string{"Subject: a\x00b\r\n\r\nx", "Subject: x\r\n\r\na\x00", "\x00"} {
+				if got := c.mail("<a@example.net>", text, "<larry@company.com>"); got != want {
+					t.Errorf("DATA %q: %s", text, got)
+				}
+				c.say("MAIL FROM:<a@example.net>", "250 ")
+				c.say("RCPT TO:<larry@company.com>", "250 ")
+				c.bdat(text, false, want)
+				c.bdat("", true, "503 5.5.1 MAIL first")
+			}
+			// A spamtrap does not show itself by another answer.
+			if got := c.mail("<a@example.net>", "\x00", "<director@company.com>"); got != want {
+				t.Errorf("spamtrap: %s", got)
+			}
+			// In BINARYMIME it may be where the part says so, and nowhere else.
+			c.say("MAIL FROM:<a@example.net> BODY=BINARYMIME", "250 ")
+			c.say("RCPT TO:<larry@company.com>", "250 ")
+			c.bdat("Subject: x\r\n\r\na\x00\r\n", true, want)
+			if got := s.received(); len(got) > 0 {
+				t.Errorf("stored: %v", got)
+			}
+		})
+	}
+}
+
 func TestRecipientLimits(t *testing.T) {
 	few := func(s *Settings) { s.StrangersRecipients, s.RecipientsLimit = 2, 3 }
 	bubble(t, few, func(t *testing.T, s *site) {
