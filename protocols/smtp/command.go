@@ -39,14 +39,15 @@ var notMail = map[string]bool{
 // command carries out one line.
 func (s *session) command(line []byte) {
 	verb, arg := splitCommand(line)
-	if s.log.Enabled(s.ctx, logs.LevelAll) {
-		shown := string(line)
-		if verb == "AUTH" {
-			shown = "AUTH ..." // an initial response holds a password
-		}
-		s.log.LogAttrs(s.ctx, logs.LevelAll, "cmd: "+shown)
-	}
 	run, ok := commands[verb]
+	if strings.HasPrefix(verb, "AUTH") {
+		s.secrets = true
+	} else if ok {
+		s.secrets = false
+	}
+	if s.log.Enabled(s.ctx, logs.LevelAll) {
+		s.log.LogAttrs(s.ctx, logs.LevelAll, "cmd: "+s.shownCommand(verb, ok, line))
+	}
 	switch {
 	case len(line) > maxCommand && verb != "AUTH":
 		s.reply(replyLineTooLong)
@@ -59,6 +60,24 @@ func (s *session) command(line []byte) {
 	default:
 		s.reply(replyUnknownCommand)
 	}
+}
+
+// maxShownVerb is how much of a word that is no command the log gets.
+const maxShownVerb = 20
+
+// shownCommand is a command as the log may have it. An initial response of AUTH
+// holds a password. A client that does not wait for the answer to AUTH sends its
+// responses even when it is refused, and they arrive here as unknown commands.
+func (s *session) shownCommand(verb string, known bool, line []byte) string {
+	switch {
+	case strings.HasPrefix(verb, "AUTH"):
+		return "AUTH ..."
+	case known:
+		return string(line)
+	case s.secrets || len(verb) > maxShownVerb:
+		return "..."
+	}
+	return verb
 }
 
 // splitCommand returns the verb in upper case and what follows it. People type

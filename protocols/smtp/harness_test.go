@@ -84,7 +84,7 @@ func newSite(t testing.TB, change ...func(*Settings)) *site {
 	t.Helper()
 	ctx := context.Background()
 	s := &site{t: t, log: new(lockedBuffer), listeners: map[settings.Listener]*pipeListener{}}
-	level := 4
+	level := 5
 	if _, ok := t.(*testing.T); !ok {
 		level = 1
 	}

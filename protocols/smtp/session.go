@@ -45,6 +45,7 @@ type session struct {
 
 	errors, unknown, relaying int // counted against the limits
 	closing                   bool
+	secrets                   bool // AUTH was the last command: unknown ones may be its responses
 }
 
 // run is one session, from the connection to its end.

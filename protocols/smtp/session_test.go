@@ -120,6 +120,44 @@ func TestLogFollowsSessionAndMessage(t *testing.T) {
 	})
 }
 
+// TestLogHasNoCredentials has a client send its responses although AUTH was
+// refused, and mistype the command.
+func TestLogHasNoCredentials(t *testing.T) {
+	off := func(s *Settings) { s.AdvertiseAUTH, s.ErrorsLimit = "nobody", 0 }
+	bubble(t, off, func(t *testing.T, s *site) {
+		c := s.connect(25, "127.0.0.1")
+		response := plain("larry", "secret")
+		c.send("AUTH LOGIN\r\n" + b64("larry") + "\r\n" + b64("secret") + "\r\n")
+		c.expect("503 ")
+		c.expect("500 ")
+		c.expect("500 ")
+		c.say("EHLO x.example", "250-")
+		for _, line := range []string{"AUTH PLAIN", "AUTH=PLAIN", "auth: PLAIN"} {
+			c.say(line, "50")
+			c.say(response, "500 ")
+			c.say("PASS secret", "500 ")
+		}
+		c.say("NOOP", "250 ")
+		c.say("AUHT PLAIN "+response, "500 ")
+		c.say("LOGIN larry secret", "500 ")
+		c.say(strings.Repeat(response, 3), "500 ")
+		c.say("QUIT", "221 ")
+		c.closed()
+		synctest.Wait()
+		log := s.log.String()
+		for _, want := range []string{"cmd: NOOP\n", "cmd: AUHT\n", "cmd: LOGIN\n", "cmd: AUTH ...\n", "cmd: ...\n"} {
+			if !strings.Contains(log, want) {
+				t.Errorf("no %q in\n%s", want, log)
+			}
+		}
+		for _, hidden := range []string{response, b64("larry"), b64("secret"), "secret"} {
+			if strings.Contains(strings.ToLower(log), strings.ToLower(hidden)) {
+				t.Errorf("%q is in the log\n%s", hidden, log)
+			}
+		}
+	})
+}
+
 func TestSizeLimit(t *testing.T) {
 	small := func(s *Settings) { s.MaxMessageSize = 1 << 20 }
 	bubble(t, small, func(t *testing.T, s *site) {
