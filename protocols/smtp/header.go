@@ -22,9 +22,12 @@ const (
 
 var errLargeHeader = fault.New("smtp.header", fault.TooLarge, "the message header is too large")
 
-// headerFix completes the header of a submission (RFC 6409 section 8): Date and
-// Message-ID that are missing are added, Bcc is removed, and a From that is not
-// the account's gets a Sender. It holds the header until it is complete; the
+var errTwoFroms = fault.New("smtp.header", fault.Rejected, "more than one From field")
+
+// headerFix completes the header of a submission (RFC 6409 section 8): Date,
+// Message-ID and From that are missing are added, Bcc is removed, and a From
+// with an address that is not the account's gets a Sender. Two From fields are
+// refused: readers differ in which of them they show. It holds the header until it is complete; the
 // body never passes through it.
 type headerFix struct {
 	session *session
@@ -97,7 +100,6 @@ func (h *headerFix) fix(header, rest []byte) ([]byte, error) {
 	out := make([]byte, 0, len(header)+len(rest)+256)
 	var from, sender []string
 	var date, messageID bool
-	senderAt, senderEnd := -1, -1 // of the last Sender in out
 	for len(header) > 0 {
 		field := header[:fieldEnd(header)]
 		header = header[len(field):]
@@ -113,7 +115,6 @@ func (h *headerFix) fix(header, rest []byte) ([]byte, error) {
 			from = append(from, string(value))
 		case "sender":
 			sender = append(sender, string(value))
-			senderAt, senderEnd = len(out), len(out)+len(field)
 		}
 		out = append(out, field...)
 	}
@@ -125,7 +126,13 @@ func (h *headerFix) fix(header, rest []byte) ([]byte, error) {
 		out = append(append(append(out, "Message-ID: <smtp-"...), h.id.String()...), '@')
 		out = append(append(out, s.name...), ">\r\n"...)
 	}
-	if s.account != nil && len(from) > 0 {
+	switch {
+	case len(from) > 1:
+		return nil, errTwoFroms
+	case s.account == nil:
+	case len(from) == 0:
+		out = h.appendOwn(out, "From")
+	default:
 		foreign, err := h.foreign(from)
 		if err == nil && foreign && s.cfg.ForeignFrom == "Refuse" {
 			err = fault.New("smtp.header", fault.Denied, "From has to be an address of "+s.account.Address())
@@ -134,7 +141,7 @@ func (h *headerFix) fix(header, rest []byte) ([]byte, error) {
 			return nil, err
 		}
 		if foreign {
-			out, err = h.setSender(out, sender, senderAt, senderEnd)
+			out, err = h.setSender(out, sender)
 			if err != nil {
 				return nil, err
 			}
@@ -158,33 +165,53 @@ func fieldEnd(header []byte) int {
 	}
 }
 
-// setSender makes Sender name the account, in the place of another one.
-func (h *headerFix) setSender(out []byte, sender []string, at, end int) ([]byte, error) {
+// appendWithout appends the fields of a header except those of a name, which is
+// given in lower case.
+func appendWithout(dst, header []byte, name string) []byte {
+	for len(header) > 0 {
+		field := header[:fieldEnd(header)]
+		header = header[len(field):]
+		key, _, _ := bytes.Cut(field, []byte(":"))
+		if strings.ToLower(string(bytes.TrimRight(key, " \t"))) != name {
+			dst = append(dst, field...)
+		}
+	}
+	return dst
+}
+
+// setSender makes Sender name the account, in the place of any other.
+func (h *headerFix) setSender(out []byte, sender []string) ([]byte, error) {
 	if len(sender) == 1 {
 		foreign, err := h.foreign(sender)
 		if err != nil || !foreign {
 			return out, err
 		}
 	}
-	if at >= 0 {
-		out = append(out[:at], out[end:]...)
+	if len(sender) > 0 {
+		out = appendWithout(make([]byte, 0, len(out)+256), out, "sender")
 	}
-	a := h.session.account
-	own := address.Address{Local: a.Name, Domain: a.Domain}
-	out = append(append(append(out, "Sender: <"...), own.String()...), ">\r\n"...)
-	return out, nil
+	return h.appendOwn(out, "Sender"), nil
 }
 
-// foreign tells whether none of the addresses in the fields is the account's.
+// appendOwn appends a field with the account's address.
+func (h *headerFix) appendOwn(out []byte, name string) []byte {
+	a := h.session.account
+	own := address.Address{Local: a.Name, Domain: a.Domain}
+	return append(append(append(append(out, name...), ": <"...), own.String()...), ">\r\n"...)
+}
+
+// foreign tells whether any of the addresses in the fields may be somebody
+// else's: a reader shows all of them. What cannot be read, and a field without
+// an address, is nobody's.
 func (h *headerFix) foreign(fields []string) (bool, error) {
 	looked := 0
 	for _, field := range fields {
 		if len(field) > maxFromField {
-			continue
+			return true, nil
 		}
 		list, err := mail.ParseAddressList(strings.Join(strings.Fields(field), " "))
-		if err != nil {
-			continue // nobody's
+		if err != nil || len(list) == 0 {
+			return true, nil
 		}
 		for _, entry := range list {
 			if looked++; looked > maxFromAddresses {
@@ -192,13 +219,13 @@ func (h *headerFix) foreign(fields []string) (bool, error) {
 			}
 			a, err := address.Parse(entry.Address)
 			if err != nil {
-				continue
+				return true, nil
 			}
 			own, err := h.session.srv.accounts.OwnsAddress(h.session.ctx, h.session.account, a)
-			if err != nil || own {
-				return false, err
+			if err != nil || !own {
+				return true, err
 			}
 		}
 	}
-	return true, nil
+	return false, nil
 }

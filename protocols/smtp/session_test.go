@@ -367,18 +367,52 @@ func TestForcedAuthentication(t *testing.T) {
 }
 
 func TestForeignFromRefused(t *testing.T) {
-	bubble(t, func(s *Settings) { s.ForeignFrom = "Refuse" }, func(t *testing.T, s *site) {
+	bubble(t, func(s *Settings) { s.ForeignFrom, s.ErrorsLimit = "Refuse", 0 }, func(t *testing.T, s *site) {
 		c := s.connect(465, "198.51.100.7")
 		c.say("EHLO laptop.home", "250-")
 		c.say("AUTH PLAIN "+plain("larry", "secret"), "235 ")
 		if got := c.mail("<larry@company.com>", "From: boss@company.com\r\n\r\nx", "<moe@company.com>"); got != "550 5.7.1 From has to be an address of larry@company.com" {
 			t.Error(got)
 		}
-		if got := c.mail("<larry@company.com>", "From: boss@company.com, Larry <larry@company.com>\r\n\r\nx", "<moe@company.com>"); !strings.HasPrefix(got, "250 ") {
-			t.Error(got)
+		for from, want := range map[string]string{
+			"boss@company.com, Larry <larry@company.com>": "550 5.7.1 From has to be",
+			"Larry <larry@company.com>, boss@company.com": "550 5.7.1 From has to be",
+			"us: larry@company.com, boss@company.com;":    "550 5.7.1 From has to be",
+			"us:;":                               "550 5.7.1 From has to be",
+			"Larry <larry@company.com>, <broken": "550 5.7.1 From has to be",
+			"":                                   "550 5.7.1 From has to be",
+			"x@nosuch.example\r\nFrom: larry@company.com":     "550 5.7.1 more than one From",
+			"larry@company.com\r\nFROM : larry@company.com":   "550 5.7.1 more than one From",
+			"Larry <larry@company.com>, lawrence@company.com": "250 ",
+		} {
+			if got := c.mail("<larry@company.com>", "From: "+from+"\r\n\r\nx", "<moe@company.com>"); !strings.HasPrefix(got, want) {
+				t.Errorf("From: %q: %s", from, got)
+			}
 		}
 		if got := c.mail("<larry@company.com>", "From: larry@company.com\r\n"+strings.Repeat("X: y\r\n", maxHeader/6+1)+"\r\nx", "<moe@company.com>"); !strings.HasPrefix(got, "552 5.3.4 ") {
 			t.Error(got)
+		}
+	})
+}
+
+// TestSenderTellsWhoWrote: every From with somebody else in it, and all Sender
+// fields that claim something else.
+func TestSenderTellsWhoWrote(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		c := s.connect(465, "198.51.100.7")
+		c.say("EHLO laptop.home", "250-")
+		c.say("AUTH PLAIN "+plain("larry", "secret"), "235 ")
+		for _, test := range []struct{ header, want string }{
+			{"From: larry@company.com, boss@company.com\r\n", "From: larry@company.com, boss@company.com\nSender: <larry@company.com>\n"},
+			{"Sender: a@x.example\r\nFrom: boss@company.com\r\nSENDER: b@x.example,\r\n c@x.example\r\n", "From: boss@company.com\nSender: <larry@company.com>\n"},
+			{"From: boss@company.com\r\nSender: lawrence@company.com\r\n", "From: boss@company.com\nSender: lawrence@company.com\n"},
+			{"Subject: nobody's\r\n", "Subject: nobody's\nFrom: <larry@company.com>\n"},
+		} {
+			c.mail("<larry@company.com>", "Date: today\r\nMessage-ID: <1@x>\r\n"+test.header+"\r\nx", "<moe@company.com>")
+			all := s.received()
+			if got := all[len(all)-1].text; !strings.HasSuffix(got, "\nMessage-ID: <1@x>\n"+test.want+"\nx\n") {
+				t.Errorf("%q was stored as %q", test.header, got)
+			}
 		}
 	})
 }
