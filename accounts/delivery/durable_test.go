@@ -5,9 +5,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"gatepost/server/dataformat"
 )
@@ -17,7 +18,7 @@ import (
 func TestLinkThatAPowerFailureTookIsMadeAgain(t *testing.T) {
 	dir := t.TempDir()
 	links := filepath.Join(dir, "Accounts/ann.macnt/Messages/*/*")
-	t.Run("before", func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, dir)
 		o.q.OnFinish(func(context.Context) error { return errors.New("no sync until the power fails") }, o.local.Forget)
 		o.account("ann", nil)
@@ -37,39 +38,44 @@ func TestLinkThatAPowerFailureTookIsMadeAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	o := newOffice(t, dir)
-	o.settled()
-	if got := o.box("ann", "INBOX"); len(got) != 1 || !strings.Contains(got[0], "yyyy") {
-		t.Errorf("ann has %q", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, dir)
+		o.settled()
+		if got := o.box("ann", "INBOX"); len(got) != 1 || !strings.Contains(got[0], "yyyy") {
+			t.Errorf("ann has %q", got)
+		}
+	})
 }
 
 func TestLostCounterCostsNoMail(t *testing.T) {
 	dir := t.TempDir()
-	t.Run("before", func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, dir)
 		o.account("ann", nil)
 		o.send("joe@far.org", strings.Replace(text, "hello", "old mail", 1), "ann@company.com")
 		o.settled()
-		for o.q.Len() > 0 {
-			runtime.Gosched()
+		time.Sleep(3 * time.Second) // the queue file is removed
+		if n := o.q.Len(); n > 0 {
+			t.Errorf("%d messages are in the queue", n)
 		}
 	})
 	if err := os.Remove(filepath.Join(dir, "counter")); err != nil {
 		t.Fatal(err)
 	}
-	o := newOffice(t, dir)
-	for range 20 {
-		o.send("joe@far.org", strings.Replace(text, "hello", "new mail", 1), "ann@company.com")
-	}
-	o.settled()
-	got := o.box("ann", "INBOX")
-	if len(got) != 21 {
-		t.Errorf("there are %d messages", len(got))
-	}
-	for i, got := range got {
-		if strings.Contains(got, "new mail") != (i > 0) {
-			t.Errorf("message %d is %q", i, got)
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, dir)
+		for range 20 {
+			o.send("joe@far.org", strings.Replace(text, "hello", "new mail", 1), "ann@company.com")
 		}
-	}
+		o.settled()
+		got := o.box("ann", "INBOX")
+		if len(got) != 21 {
+			t.Errorf("there are %d messages", len(got))
+		}
+		for i, got := range got {
+			if strings.Contains(got, "new mail") != (i > 0) {
+				t.Errorf("message %d is %q", i, got)
+			}
+		}
+	})
 }
