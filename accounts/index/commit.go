@@ -261,9 +261,22 @@ func (sh *Shard) safeCommit(btx *bolt.Tx) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = sh.panicked("an index commit", p)
+			sh.undo(btx)
 		}
 	}()
 	return sh.commit(btx)
+}
+
+// undo ends a transaction whose commit has panicked: while it is open, the
+// file cannot be closed.
+func (sh *Shard) undo(btx *bolt.Tx) {
+	defer func() {
+		if p := recover(); p != nil {
+			sh.stuck = true
+			_ = sh.panicked("the rollback after an index commit", p) // logged; the commit's error is returned
+		}
+	}()
+	sh.rollback(btx)
 }
 
 func (sh *Shard) panicked(where string, p any) error {

@@ -40,6 +40,7 @@ type Shard struct {
 
 	// What follows belongs to the writer.
 	broken error // a sync has failed: nothing is written any more
+	stuck  bool  // its last transaction cannot be ended, so the file cannot be closed
 }
 
 // mapSize is how much of a file is mapped from the start. Reading transactions
@@ -125,6 +126,9 @@ func (sh *Shard) close() error {
 	sh.mu.Unlock()
 	sh.signal()
 	<-sh.done
+	if sh.stuck {
+		return fault.Wrap("index.Close", fault.Unavailable, sh.broken) // the end of the process closes it
+	}
 	err := sh.saveFreelist()
 	return errors.Join(err, sh.db.Close())
 }
