@@ -185,7 +185,13 @@ func (a *Account) checkFile(ctx context.Context, f *checkedFile, report func(Fin
 			return err
 		}
 		var k keyBuffer
-		queued := tx.Get(index.Delivered, k.delivered(f.file.id, a.id, 0)) != nil
+		queued := false // by the queue ID, which is no copy's file number
+		from := append([]byte(nil), k.delivered(s.email, a.id, 0)...)
+		tx.Range(index.Delivered, from, after(from[:16]), func(_, v []byte) bool {
+			var rec deliveredRecord
+			queued = rec.unmarshal(v) == nil && rec.file == f.file.id
+			return !queued
+		})
 		// A queue file that is still there is delivered again, which makes the
 		// link again.
 		wrong = !queued || text != fileMissing

@@ -356,3 +356,16 @@ func (f *failing) Read(p []byte) (int, error) {
 	}
 	return f.r.Read(p)
 }
+
+func TestCheckKnowsThatTheLostLinkOfACopyIsMadeAgain(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	d := w.queued(1)
+	d.Copy, d.Mailbox = 2, "Trash"
+	w.deliver(a, d)
+	w.loseFiles(a)
+	w.check() // the queue file is there
+	w.deliver(a, d)
+	m := w.view(a, "Trash")
+	read(t, m, m.UID(1))
+}
