@@ -108,8 +108,10 @@ func (c *Counter) NextID() envelope.QueueID {
 	return envelope.QueueID(n)
 }
 
-// reserve moves the mark so that it stands a block above n. c.mu is held.
+// reserve moves the mark so that it stands a block above the next ID, if n, or
+// the next, is near it. c.mu is held.
 func (c *Counter) reserve(n uint64) {
+	n = max(n, c.next.Load())
 	if n+counterBlock/2 < c.mark.Load() {
 		return // somebody else did it
 	}
@@ -120,11 +122,36 @@ func (c *Counter) reserve(n uint64) {
 	c.err.Store(nil)
 }
 
-// Err returns the failure to reserve IDs, if the last attempt failed. IDs stay
-// unique while the server runs, but might repeat after a crash: the queue
-// accepts nothing then.
+// Err returns why no IDs can be reserved, after another attempt if the last one
+// failed. IDs stay unique while the server runs, but might repeat after a crash:
+// the queue accepts nothing then.
 func (c *Counter) Err() error {
-	if e := c.err.Load(); e != nil && c.next.Load() >= c.mark.Load() {
+	if c.err.Load() == nil || c.next.Load() < c.mark.Load() {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reserve(0)
+	return c.failure()
+}
+
+// reserved returns an error for an ID that was given out although it could not
+// be reserved: another goroutine took the last one of the block.
+func (c *Counter) reserved(id envelope.QueueID) error {
+	if uint64(id) < c.mark.Load() {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reserve(uint64(id))
+	if uint64(id) < c.mark.Load() {
+		return nil
+	}
+	return c.failure()
+}
+
+func (c *Counter) failure() error {
+	if e := c.err.Load(); e != nil {
 		return fault.Wrap("queue.Counter", fault.Unavailable, *e)
 	}
 	return nil

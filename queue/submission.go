@@ -53,6 +53,9 @@ func (q *Queue) begin(env *envelope.Envelope) (*Submission, error) {
 	}
 	env.Submitted = env.Submitted.UTC().Truncate(time.Second)
 	s := &Submission{q: q, id: q.o.Counter.NextID()}
+	if err := q.o.Counter.reserved(s.id); err != nil {
+		return nil, fault.Wrap(op, fault.Internal, err)
+	}
 	s.scan.echo = q.logQueueTag.Enabled(context.Background(), logs.LevelLowLevel)
 	text, layout, err := envelope.AppendHead(make([]byte, 0, 256+96*len(env.Recipients)), env)
 	if err != nil {
