@@ -24,6 +24,7 @@ type plan struct {
 	placed  []placed
 	results []result // final, or to be asked again later
 	err     error    // the first error of the router
+	absent  error    // the first module that is not there
 }
 
 // placed is a recipient with its route.
@@ -66,10 +67,14 @@ func (q *Queue) planOne(ctx context.Context, p *plan, env *envelope.Envelope, i 
 			Action: envelope.ActionDelivered, Code: envelope.Code{2, 0, 0}, Text: "discarded"}})
 	case q.modules[r.Module] == nil:
 		err := fault.Newf("queue.Commit", fault.Unsupported, "module %s is not available", r.Module)
-		if p.err == nil {
-			p.err = err
+		if p.absent == nil {
+			p.absent = err
 		}
-		p.results = append(p.results, result{rcpt: i, status: routeStatus(err)})
+		// The module may come with other settings or another start: what was
+		// accepted waits for it, and its sender hears of the delay.
+		st := routeStatus(err)
+		st.Action, st.Code = envelope.ActionDelayed, envelope.Code{4, 3, 5}
+		p.results = append(p.results, result{rcpt: i, status: st})
 	default:
 		p.placed = append(p.placed, placed{i, r})
 	}
@@ -78,7 +83,11 @@ func (q *Queue) planOne(ctx context.Context, p *plan, env *envelope.Envelope, i 
 // refusal returns the router's error when it leaves nobody to deliver to. Then
 // the sender hears of it in the answer and no report is needed.
 func (p *plan) refusal() error {
-	if p.err == nil || len(p.placed) > 0 {
+	err := p.err
+	if err == nil {
+		err = p.absent
+	}
+	if err == nil || len(p.placed) > 0 {
 		return nil
 	}
 	for _, r := range p.results {
@@ -86,7 +95,7 @@ func (p *plan) refusal() error {
 			return nil
 		}
 	}
-	return p.err
+	return err
 }
 
 // routeStatus turns an error of the router into a delivery status.
@@ -270,8 +279,8 @@ func (q *Queue) enqueueItem(ctx context.Context, it *Item) {
 		e.queue.bytes += m.size
 	}
 	q.mu.Unlock()
-	if fresh && m.waiting == 0 && !finishedStates(h.env) {
-		q.unreadable(e, fault.New("queue.Run", fault.Corrupt, "no recipient waits and none is done"))
+	if fresh && !knownStates(h.env) {
+		q.unreadable(e, fault.New("queue.Run", fault.Corrupt, "a recipient has a state that is not known"))
 		return
 	}
 	p := q.plan(ctx, h.env, nil)
@@ -281,12 +290,13 @@ func (q *Queue) enqueueItem(ctx context.Context, it *Item) {
 	q.mu.Unlock()
 }
 
-// finishedStates reports whether the states of all recipients are ones we know:
-// a file of another server may have letters that mean something else.
-func finishedStates(env *envelope.Envelope) bool {
+// knownStates reports whether the states of all recipients are ones we know: a
+// file of another server may have letters that mean something else, and a
+// recipient who is neither done nor waiting would be lost.
+func knownStates(env *envelope.Envelope) bool {
 	for i := range env.Recipients {
 		switch env.Recipients[i].State {
-		case envelope.Delivered, envelope.Failed, envelope.Expired:
+		case 0, envelope.Waiting, envelope.Delivered, envelope.Failed, envelope.Expired:
 		default:
 			return false
 		}
