@@ -82,7 +82,7 @@ var (
 	replyLargeHeader    = reply{552, envelope.Code{5, 3, 4}, "the message header is too large"}
 )
 
-// text5xx builds a reply for a syntax or policy of one place.
+// refusal builds a reply that belongs to one place.
 func refusal(code int, class, subject, detail int, text string) reply {
 	return reply{code, envelope.Code{class, subject, detail}, text}
 }
