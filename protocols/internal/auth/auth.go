@@ -89,12 +89,17 @@ func (a *Authenticator) Mechanisms(p accounts.Peer, plainAllowed bool, state *tl
 	if plainAllowed {
 		list = append(list, Plain, Login)
 	}
-	// Clients prefer it to PLAIN and do not fall back: it is offered only where
-	// the domain that the connection belongs to keeps passwords that allow it.
-	if a.acc.HasReversible(a.acc.DomainForIP(p.LocalIP)) {
+	if a.cramOffered(p) {
 		list = append(list, CramMD5)
 	}
 	return list
+}
+
+// cramOffered tells whether CRAM-MD5 is for the peer. Clients prefer it to PLAIN
+// and do not fall back: it is there only where the domain that the connection
+// belongs to keeps passwords that allow it.
+func (a *Authenticator) cramOffered(p accounts.Peer) bool {
+	return a.acc.HasReversible(a.acc.DomainForIP(p.LocalIP))
 }
 
 // Plain checks a login name and a password, as given by a plain login command
@@ -133,9 +138,7 @@ type identity struct {
 // router cannot tell.
 func (a *Authenticator) resolveAccount(ctx context.Context, p accounts.Peer, login string) (identity, error) {
 	domain := a.acc.DomainForIP(p.LocalIP)
-	// No object name starts with a question mark: this one is unknown to the
-	// directory in every domain, and stays the same for the same login.
-	nobody := identity{domain: domain, name: "?" + login}
+	nobody := identity{domain: domain, name: unknownMark + login}
 	if !strings.ContainsAny(login, "@%") {
 		login += "@" + domain
 	}
@@ -148,11 +151,39 @@ func (a *Authenticator) resolveAccount(ctx context.Context, p accounts.Peer, log
 		if kind := fault.KindOf(err); kind.Temporary() && kind != fault.Disabled {
 			return nobody, fault.Wrap("auth.resolveAccount", fault.Internal, err)
 		}
-		return nobody, nil
+		return a.nobodyAt(ctx, addr), nil
 	}
 	at := strings.LastIndexByte(route.Queue, '@')
 	if route.Module != router.LOCAL || route.Mailbox != "" || route.All || at < 1 {
-		return nobody, nil
+		return a.nobodyAt(ctx, addr), nil
 	}
 	return identity{domain: route.Queue[at+1:], name: route.Queue[:at], known: true}, nil
+}
+
+// unknownMark begins the names of nobody. No object name starts with it: such a
+// name is unknown to the directory in every domain.
+const unknownMark = "?"
+
+// nobodyAt is who a login name is that leads to no account: whatever the router
+// made of it last. Two ways to write one name lead to one nobody as they would
+// lead to one account, so that what depends on the identity, such as a salt,
+// does not tell them apart.
+func (a *Authenticator) nobodyAt(ctx context.Context, addr address.Address) identity {
+	// The error is the one that led here, and what counts is how far it went.
+	if steps, _, _ := a.router.Explain(ctx, names.Access, addr); len(steps) > 0 {
+		if last, err := address.Parse(steps[len(steps)-1].To); err == nil {
+			addr = last
+		}
+	}
+	domain := addr.Domain
+	if real, ok := a.acc.DomainName(domain); ok || domain == "" {
+		domain = real
+	}
+	name := strings.ToLower(addr.Local)
+	// Details are not part of an account's name. Mailboxes are not either, but no
+	// name with one is a login here.
+	if i := strings.IndexByte(name, '+'); i > 0 && !strings.Contains(name, "#") {
+		name = name[:i]
+	}
+	return identity{domain: domain, name: unknownMark + name}
 }

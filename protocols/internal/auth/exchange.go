@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"strings"
 
 	"gatepost/accounts"
 	"gatepost/server/fault"
+	"gatepost/server/logs"
 )
 
 // Exchange is one run of a mechanism. It belongs to one session.
@@ -16,8 +18,8 @@ type Exchange interface {
 	// next challenge. The first call passes the initial response: nil if there
 	// was none, empty but not nil for "=". A last challenge is returned with
 	// done still false; the client's empty answer to it ends the exchange.
-	// Errors: BadCredentials, Denied for an authorization identity that is
-	// another account's, Invalid for a response that breaks the mechanism's
+	// Errors: BadCredentials, also for an authorization identity that is another
+	// account's, Invalid for a response that breaks the mechanism's
 	// syntax, and temporary kinds. After an error or done the
 	// exchange is over.
 	Next(response []byte) (challenge []byte, done bool, err error)
@@ -49,7 +51,7 @@ func (a *Authenticator) Start(ctx context.Context, mech string, p accounts.Peer,
 		}
 		return &loginExchange{exchange: run}, nil
 	case CramMD5:
-		if !a.acc.Reversible() {
+		if !a.cramOffered(p) {
 			break
 		}
 		return &cramExchange{exchange: run, host: host}, nil
@@ -83,7 +85,10 @@ func (e *exchange) actAs(authzid string, acc *accounts.Account) error {
 		return err
 	}
 	if !who.known || who.name != acc.Name || who.domain != acc.Domain {
-		return fault.New("auth.actAs", fault.Denied, "may not act for another account")
+		// A guesser must not learn from the answer that the password was right.
+		e.log.LogAttrs(e.ctx, logs.LevelProblem, "login for another account refused", slog.String(logs.AttrAccount, acc.Address()),
+			slog.String(logs.AttrPeer, e.peer.IP.String()))
+		return fault.New("auth.actAs", fault.BadCredentials, "")
 	}
 	return nil
 }
