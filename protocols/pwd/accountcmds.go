@@ -70,7 +70,11 @@ func renameAccount(c *call) (dataformat.Value, error) {
 	to := target{domain: c.target.domain}
 	if domain != "" {
 		var err error
-		if to, err = c.domain(domain); err != nil {
+		to, err = c.domain(domain)
+		if err != nil && !c.rights.Server(accounts.RightUsers) {
+			err = errDenied() // as in a domain that exists and is somebody else's
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
