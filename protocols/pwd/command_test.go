@@ -210,11 +210,22 @@ func TestMailboxFilter(t *testing.T) {
 	}{
 		{"*", "INBOX", true}, {"*", "a/b", true}, {"%", "a/b", false}, {"%", "a", true}, {"a/%", "a/b", true},
 		{"a*c", "abbc", true}, {"a*c", "abbd", false}, {"", "", true}, {"", "a", false}, {"*/x", "a/b/x", true},
-		{strings.Repeat("*a", 500) + "b", strings.Repeat("a", 2000), false},
+		{"%*%", "a/b", true}, {"%%", "a/b", false}, {"%/%", "a/b", true}, {"%/%", "a/b/c", false}, {"a%", "a", true}, {"*", "", true},
+		{strings.Repeat("%a", 100), strings.Repeat("xa", 100), true}, {strings.Repeat("a", 64) + "*", strings.Repeat("a", 64), true},
+		{strings.Repeat("a", 63) + "%b", strings.Repeat("a", 63) + "b", true}, {strings.Repeat("a", 63) + "%b", strings.Repeat("a", 63) + "x/b", false},
+		{strings.Repeat("*a", 499) + "b", strings.Repeat("a", 2000), false},
 	} {
-		if got := match(c.pattern, c.name); got != c.want {
+		f, err := compileFilter(c.pattern)
+		if err != nil {
+			t.Errorf("%.20q: %v", c.pattern, err)
+			continue
+		}
+		if got := f.fits(c.name); got != c.want {
 			t.Errorf("match(%.20q, %.20q) = %v", c.pattern, c.name, got)
 		}
+	}
+	if _, err := compileFilter(strings.Repeat("*a", maxFilter/2) + "b"); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a long pattern: %v", err)
 	}
 }
 

@@ -54,9 +54,16 @@ func listMailboxes(c *call) (dataformat.Value, error) {
 	if !c.args.has("filter") {
 		filter = "*"
 	}
+	match, err := compileFilter(filter)
+	if err != nil {
+		return nil, err
+	}
 	out := dataformat.Dict{}
 	for _, box := range list {
-		if !match(filter, box.Name) {
+		if err := c.Err(); err != nil {
+			return nil, fault.Wrap("pwd.ListMailboxes", fault.Canceled, err)
+		}
+		if !match.fits(box.Name) {
 			continue
 		}
 		switch info := mailboxInfo(box); {
@@ -82,39 +89,6 @@ func mailboxInfo(box mailbox.Info) dataformat.Dict {
 		d["Class"] = dataformat.String(box.Class)
 	}
 	return d
-}
-
-// match reports whether a name fits a pattern, where * stands for any text and %
-// for one without a slash. It keeps all places of the pattern that the name may
-// be at: its time is bounded by their product.
-func match(pattern, name string) bool {
-	at := make([]bool, len(pattern)+1)
-	at[0] = true
-	skip := func() {
-		for i := range pattern {
-			if at[i] && (pattern[i] == '*' || pattern[i] == '%') {
-				at[i+1] = true
-			}
-		}
-	}
-	for n := range len(name) {
-		skip()
-		next := make([]bool, len(at))
-		for i := range len(pattern) {
-			if !at[i] {
-				continue
-			}
-			switch p := pattern[i]; {
-			case p == '*', p == '%' && name[n] != '/':
-				next[i] = true
-			case p == name[n]:
-				next[i+1] = true
-			}
-		}
-		at = next
-	}
-	skip()
-	return at[len(pattern)]
 }
 
 func createMailbox(c *call) (dataformat.Value, error) {
