@@ -130,6 +130,25 @@ func (s *Store) AccountRights(ctx context.Context, domain, name string) ([]strin
 	return slices.Clone(d.rights[a.Name]), nil
 }
 
+// domainRights are the codes of an administrator of a domain, besides the names
+// of settings.
+var domainRights = []string{
+	RightDomain, rightOtherDomains, "BasicSettings", "WebUserSettings", "RulesAllowed", "SignalRulesAllowed",
+	"CanCreateAccounts", "CanCreateSpecialAccounts", "CanCreateAliases", "CanCreateTelnums", "CanCreateGroups",
+	"CanCreateForwarders", "CanCreateNamedTasks", "CanCreateLists", "CanAccessLists", "CanModifyRPOP", "CanModifyRSIP",
+	"CanModifySkins", "CanModifyPBXApps", "CanCreateWebUserSessions", "CanImpersonate", "CanCreditAccounts", "CentralDirectory",
+}
+
+// isRight reports whether a word is the code of a right.
+func isRight(code string) bool {
+	if slices.Contains(serverRights, code) || slices.Contains(domainRights, code) {
+		return true
+	}
+	_, account := builtInAccount()[code]
+	_, domain := builtInDomain()[code]
+	return account || domain
+}
+
 // SetAccountRights replaces the rights of an account. Server rights are for
 // accounts of the Main Domain. Errors: NoDomain, NotFound, Invalid.
 func (s *Store) SetAccountRights(ctx context.Context, domain, name string, codes []string) error {
@@ -140,6 +159,11 @@ func (s *Store) SetAccountRights(ctx context.Context, domain, name string, codes
 	}
 	if a.Domain != s.MainDomain() && slices.ContainsFunc(codes, func(c string) bool { return slices.Contains(serverRights, c) }) {
 		return fault.New(op, fault.Invalid, "server rights can be given only to accounts of the main domain")
+	}
+	for _, c := range codes {
+		if !isRight(c) {
+			return fault.Newf(op, fault.Invalid, "%q is not a right", c)
+		}
 	}
 	unlock := s.shareNames(a.Domain)
 	defer unlock()

@@ -7,24 +7,24 @@ import (
 )
 
 var defaultsCommands = []command{
-	{"GETDOMAINDEFAULTS", "", "Users", func(c *call) (dataformat.Value, error) { return c.acc.DomainDefaults(), nil }},
-	{"UPDATEDOMAINDEFAULTS", "{settings}", "Users", func(c *call) (dataformat.Value, error) { return c.change(c.acc.UpdateDomainDefaults) }},
-	{"SETDOMAINDEFAULTS", "{settings}", "Users", func(c *call) (dataformat.Value, error) { return c.change(c.acc.SetDomainDefaults) }},
-	{"GETSERVERACCOUNTDEFAULTS", "", "Users", func(c *call) (dataformat.Value, error) { return c.acc.ServerAccountDefaults(), nil }},
-	{"UPDATESERVERACCOUNTDEFAULTS", "{settings}", "Users", func(c *call) (dataformat.Value, error) { return c.change(c.acc.UpdateServerAccountDefaults) }},
-	{"SETSERVERACCOUNTDEFAULTS", "{settings}", "Users", func(c *call) (dataformat.Value, error) { return c.change(c.acc.SetServerAccountDefaults) }},
-	{"GETSERVERACCOUNTPREFS", "", "Users", func(c *call) (dataformat.Value, error) { return c.acc.ServerAccountPrefs(), nil }},
-	{"UPDATESERVERACCOUNTPREFS", "{settings}", "Users", func(c *call) (dataformat.Value, error) { return c.change(c.acc.UpdateServerAccountPrefs) }},
-	{"SETSERVERACCOUNTPREFS", "{settings}", "Users", func(c *call) (dataformat.Value, error) { return c.change(c.acc.SetServerAccountPrefs) }},
+	{"GETDOMAINDEFAULTS", "", "UserAccounts", func(c *call) (dataformat.Value, error) { return c.acc.DomainDefaults(), nil }},
+	{"UPDATEDOMAINDEFAULTS", "{settings}", "UserAccounts", func(c *call) (dataformat.Value, error) { return c.change(c.acc.UpdateDomainDefaults) }},
+	{"SETDOMAINDEFAULTS", "{settings}", "UserAccounts", func(c *call) (dataformat.Value, error) { return c.change(c.acc.SetDomainDefaults) }},
+	{"GETSERVERACCOUNTDEFAULTS", "", "UserAccounts", func(c *call) (dataformat.Value, error) { return c.acc.ServerAccountDefaults(), nil }},
+	{"UPDATESERVERACCOUNTDEFAULTS", "{settings}", "UserAccounts", func(c *call) (dataformat.Value, error) { return c.change(c.acc.UpdateServerAccountDefaults) }},
+	{"SETSERVERACCOUNTDEFAULTS", "{settings}", "UserAccounts", func(c *call) (dataformat.Value, error) { return c.change(c.acc.SetServerAccountDefaults) }},
+	{"GETSERVERACCOUNTPREFS", "", "UserAccounts", func(c *call) (dataformat.Value, error) { return c.acc.ServerAccountPrefs(), nil }},
+	{"UPDATESERVERACCOUNTPREFS", "{settings}", "UserAccounts", func(c *call) (dataformat.Value, error) { return c.change(c.acc.UpdateServerAccountPrefs) }},
+	{"SETSERVERACCOUNTPREFS", "{settings}", "UserAccounts", func(c *call) (dataformat.Value, error) { return c.change(c.acc.SetServerAccountPrefs) }},
 
 	{"GETACCOUNTDEFAULTS", "[domain]", "D", func(c *call) (dataformat.Value, error) { return dictOf(c.acc.AccountDefaults(c.target.domain)) }},
 	{"UPDATEACCOUNTDEFAULTS", "[domain] {settings}", "D", func(c *call) (dataformat.Value, error) { return c.changeAllowed(c.acc.UpdateAccountDefaults) }},
-	{"SETACCOUNTDEFAULTS", "[domain] {settings}", "Users", func(c *call) (dataformat.Value, error) { return c.changeIn(c.acc.SetAccountDefaults) }},
+	{"SETACCOUNTDEFAULTS", "[domain] {settings}", "UserAccounts", func(c *call) (dataformat.Value, error) { return c.changeIn(c.acc.SetAccountDefaults) }},
 	{"GETACCOUNTTEMPLATE", "[domain]", "D", func(c *call) (dataformat.Value, error) {
 		return c.withoutSecrets(c.acc.AccountTemplate(c.target.domain))
 	}},
 	{"UPDATEACCOUNTTEMPLATE", "[domain] {settings}", "D", func(c *call) (dataformat.Value, error) { return c.changeAllowed(c.acc.UpdateAccountTemplate) }},
-	{"SETACCOUNTTEMPLATE", "[domain] {settings}", "Users", func(c *call) (dataformat.Value, error) { return c.changeIn(c.acc.SetAccountTemplate) }},
+	{"SETACCOUNTTEMPLATE", "[domain] {settings}", "UserAccounts", func(c *call) (dataformat.Value, error) { return c.changeIn(c.acc.SetAccountTemplate) }},
 	{"GETACCOUNTDEFAULTPREFS", "[domain]", "D", func(c *call) (dataformat.Value, error) { return dictOf(c.acc.AccountDefaultPrefs(c.target.domain)) }},
 	{"UPDATEACCOUNTDEFAULTPREFS", "[domain] {settings}", "D:WebUserSettings", func(c *call) (dataformat.Value, error) { return c.changeIn(c.acc.UpdateAccountDefaultPrefs) }},
 	{"SETACCOUNTDEFAULTPREFS", "[domain] {settings}", "D:WebUserSettings", func(c *call) (dataformat.Value, error) { return c.changeIn(c.acc.SetAccountDefaultPrefs) }},

@@ -26,8 +26,8 @@ missing; (x) is an array, {x} a dictionary, <x> any object, #x a number. acct ma
 a domain is in the domain of who is logged in.
 
 Rights: any is everybody who is logged in; own is the account that the command is about; D is an administrator of its
-domain, D:Name one with the right Name; the others are server rights. Any one of them is enough; Users stands for every D,
-Master for all.
+domain, D:Name one with the right Name; the others are server rights. Any one of them is enough; UserAccounts
+stands for every D, Master for all. SETACCOUNTRIGHTS takes these words.
 
 | command | parameters | right |
 |---|---|---|

@@ -12,12 +12,13 @@ import (
 // A right is what a command needs, written as in the table of commands:
 //
 //	any            everybody who is logged in
-//	Users          a server right: Master, Settings, Users, Monitor, Directory
+//	UserAccounts   a server right: Master, Settings, UserAccounts, Monitor, Directory
 //	D              any administrator of the target's domain
 //	D:Name         an administrator of the target's domain with the right Name
 //	own            the account that the command is about
 //
-// Several of them are alternatives. The server right Users stands for every D.
+// Several of them are alternatives. The server right UserAccounts
+// stands for every D.
 type right struct {
 	any, own, domain bool
 	server           []string
@@ -25,7 +26,7 @@ type right struct {
 }
 
 var serverRights = map[string]string{
-	"Master": accounts.RightMaster, "Settings": accounts.RightSettings, "Users": accounts.RightUsers,
+	"Master": accounts.RightMaster, "Settings": accounts.RightSettings, "UserAccounts": accounts.RightUsers,
 	"Monitor": accounts.RightMonitor, "Directory": accounts.RightDirectory,
 }
 

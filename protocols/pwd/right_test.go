@@ -122,3 +122,14 @@ func TestStoredPasswordsAreForThoseWhoMaySetThem(t *testing.T) {
 	control.expect("INLINE", "200 OK")
 	control.expect("GetAccountSettings plain", `201 {Password="{CLEAR}swordfish";}`)
 }
+
+func TestRightsThatDoNotExistAreRefused(t *testing.T) {
+	s := newSite(t, false)
+	limited(t, s)
+	c := s.login(t, "postmaster", "secret")
+	c.expect("SetAccountRights plain (Users)", `500 "Users" is not a right`)
+	c.expect("SetAccountRights plain (Domain,CanFly)", `500 "CanFly" is not a right`)
+	c.expect("SetAccountRights plain (Domain,CanImpersonate,MaxAccountSize,MailToUnknown)", "200 OK")
+	c.expect("SetAccountRights plain (UserAccounts,Monitor)", "200 OK")
+	c.expect("GetAccountRights plain", "201 (UserAccounts,Monitor)")
+}

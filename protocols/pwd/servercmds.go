@@ -28,7 +28,7 @@ var serverCommands = []command{
 	{"SETROUTERTABLE", "<table>", "Settings", func(c *call) (dataformat.Value, error) { return c.changeText("table", c.admin.SetRouterTable) }},
 	{"GETCLIENTIPS", "", "Settings", func(c *call) (dataformat.Value, error) { return dataformat.String(c.acc.ClientIPs().String()), nil }},
 	{"SETCLIENTIPS", "<list>", "Settings", func(c *call) (dataformat.Value, error) { return c.changeText("list", c.acc.SetClientIPs) }},
-	{"ROUTE", "address [operation=MAIL|ACCESS|SIGNAL]", "Settings Users", routeAddress},
+	{"ROUTE", "address [operation=MAIL|ACCESS|SIGNAL]", "Settings UserAccounts", routeAddress},
 }
 
 // module returns the name of the module that is meant. Only those that are
