@@ -153,12 +153,10 @@ func (m *mailParams) setReturn(value string) bool {
 // parseRcptParams reads the parameters of RCPT into a recipient.
 func parseRcptParams(rest string, to *envelope.Recipient) *reply {
 	return eachParam(rest, func(p param) *reply {
-		ok := p.valued
+		var ok bool
 		switch p.key {
 		case "NOTIFY":
-			var n envelope.Notify
-			n, ok = parseNotify(p.value)
-			to.Notify = n
+			to.Notify, ok = parseNotify(p.value)
 		case "ORCPT":
 			to.Original, ok = parseOriginal(p.value)
 		default:

@@ -79,7 +79,6 @@ var (
 	replyNoRecipients   = reply{554, envelope.Code{5, 5, 1}, "no valid recipients"}
 	replyNoArgument     = reply{501, envelope.Code{5, 5, 4}, "the command takes no parameters"}
 	replyDataAndBdat    = reply{503, envelope.Code{5, 5, 1}, "the message is being sent by BDAT"}
-	replyLargeHeader    = reply{552, envelope.Code{5, 3, 4}, "the message header is too large"}
 )
 
 // refusal builds a reply that belongs to one place.

@@ -33,15 +33,15 @@ type Settings struct {
 func (s *Settings) Validate() error {
 	switch {
 	case s.Channels < 0 || s.ErrorsLimit < 0 || s.UnknownLimit < 0 || s.RelayingLimit < 0:
-		return errors.New("Channels, DisconnectAfterErrors, UnknownRecipientsLimit, RefusedRelayingLimit: a negative number")
+		return errors.New("a negative number in Channels, DisconnectAfterErrors, UnknownRecipientsLimit or RefusedRelayingLimit")
 	case s.RecipientsLimit < 1 || s.StrangersRecipients < 1 || s.RecipientsLimit > maxRecipients:
-		return errors.New("RecipientsLimit, NonClientRecipientsLimit: 1 to 10000 recipients are possible")
+		return errors.New("not 1 to 10000 in RecipientsLimit or NonClientRecipientsLimit")
 	case s.CommandTimeout.Duration() < minTimeout || s.DataTimeout.Duration() < minTimeout:
-		return errors.New("CommandTimeout, DataTimeout: at least 10s")
+		return errors.New("less than 10s in CommandTimeout or DataTimeout")
 	case s.DelayPrompt.Duration() > maxDelay:
-		return errors.New("DelayPrompt: at most 2m, servers do not wait longer")
+		return errors.New("more than 2m in DelayPrompt: other servers do not wait longer")
 	case !printable(s.Prompt) || len(s.Prompt) > 400:
-		return errors.New("Prompt: up to 400 printable ASCII characters")
+		return errors.New("not up to 400 printable ASCII characters in Prompt")
 	}
 	return nil
 }
