@@ -74,6 +74,13 @@ func (r Rights) Domain(domain, code string) bool {
 	return r.Server(RightUsers) || r.Administers(domain) && slices.Contains(r.codes, code)
 }
 
+// Any reports whether the account has any right over others.
+func (r Rights) Any() bool {
+	return slices.Contains(r.codes, RightDomain) || r.server && slices.ContainsFunc(r.codes, func(c string) bool {
+		return slices.Contains(serverRights, c)
+	})
+}
+
 // Covers reports whether the account holds whatever another one holds. Who does
 // not cover an account must not get hold of it: neither of its password nor of
 // its name.

@@ -133,3 +133,20 @@ func TestRightsThatDoNotExistAreRefused(t *testing.T) {
 	c.expect("SetAccountRights plain (UserAccounts,Monitor)", "200 OK")
 	c.expect("GetAccountRights plain", "201 (UserAccounts,Monitor)")
 }
+
+func TestOnlyAdministratorsSendLongLines(t *testing.T) {
+	s := newSite(t, false)
+	limited(t, s)
+	for who, long := range map[string]bool{"users": true, "less": true, "plain": false} {
+		c := s.login(t, who, "pw")
+		text := strings.Repeat("x", maxLineUser)
+		want := "500 line is too long"
+		if long {
+			want = "201 " + text
+		}
+		if got := c.say("ECHO " + text); got != want {
+			t.Errorf("%s: %.40q", who, got)
+		}
+		c.expect("NOOP", "200 OK")
+	}
+}

@@ -19,7 +19,8 @@ import (
 // Limits of a session.
 const (
 	maxLineBefore = 4 << 10  // before login, with its end
-	maxLine       = 10 << 20 // after login
+	maxLineUser   = 64 << 10 // after login
+	maxLine       = 10 << 20 // of an administrator
 	maxFailures   = 10       // failed logins; then the connection is closed
 	maxConfused   = 100      // lines in a row that are no command
 	writeTimeout  = 2 * time.Minute
@@ -237,10 +238,7 @@ func (s *session) readLine() (string, error) {
 	if err := s.conn.SetReadDeadline(s.deadline()); err != nil {
 		return "", err
 	}
-	limit := maxLineBefore
-	if s.loggedIn() {
-		limit = maxLine
-	}
+	limit := s.maxLine()
 	var long []byte // what did not fit into the reader's buffer
 	for {
 		part, err := s.in.ReadSlice('\n')
@@ -258,6 +256,18 @@ func (s *session) readLine() (string, error) {
 			return trimEnd(long), nil
 		}
 	}
+}
+
+// maxLine is the longest line that the session may send: only administrators
+// have use for long ones, which cost memory.
+func (s *session) maxLine() int {
+	if !s.loggedIn() {
+		return maxLineBefore
+	}
+	if have, err := s.rights(); err == nil && have.Any() {
+		return maxLine
+	}
+	return maxLineUser
 }
 
 // dropLine reads the rest of a line that is too long. Before login the session
