@@ -187,8 +187,15 @@ func outcomesOf(outs []outcome, kind reportKind) []outcome {
 }
 
 // sendReport makes and submits one report. Nobody to send it to is no failure.
-func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about []outcome) error {
-	to := q.reportRecipients(h.env, kind)
+func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about []outcome) (err error) {
+	to, counted := q.reportRecipients(h.env, kind)
+	if counted {
+		defer func() {
+			if err != nil { // it is made again
+				q.strangers.giveBack(h.env.ReturnPath.String())
+			}
+		}()
+	}
 	if len(to) == 0 {
 		return nil
 	}
@@ -232,24 +239,27 @@ func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about 
 
 // reportRecipients says who hears of results: the return-path and, of failures,
 // the address of the setting. Reports about reports are never made, and mail
-// without a return-path only tells the administrator.
-func (q *Queue) reportRecipients(env *envelope.Envelope, kind reportKind) []address.Address {
+// without a return-path only tells the administrator. counted says that the
+// report was taken from what one stranger may get.
+func (q *Queue) reportRecipients(env *envelope.Envelope, kind reportKind) (to []address.Address, counted bool) {
 	if env.Source.Tag == tagDSN {
-		return nil
+		return nil, false
 	}
 	set := q.settings()
-	var to []address.Address
-	if !env.ReturnPath.IsNull() && (env.Source.Trusted || q.strangers.take(env.ReturnPath.String(), set.ReportsFlow, time.Now())) {
-		to = append(to, env.ReturnPath)
+	if !env.ReturnPath.IsNull() {
+		counted = !env.Source.Trusted && q.strangers.take(env.ReturnPath.String(), set.ReportsFlow, time.Now())
+		if counted || env.Source.Trusted {
+			to = append(to, env.ReturnPath)
+		}
 	}
 	if kind != failureReport || set.FailureCopy == "" {
-		return to
+		return to, counted
 	}
 	reply, err := address.Parse(set.FailureCopy)
 	if err != nil || slices.Contains(to, reply) {
-		return to
+		return to, counted
 	}
-	return append(to, reply)
+	return append(to, reply), counted
 }
 
 // flows counts reports to strangers: mail with a forged return-path must not
@@ -288,6 +298,15 @@ func (f *flows) take(addr string, limit settings.Rate, now time.Time) bool {
 	}
 	w.count++
 	return w.count <= limit.Count
+}
+
+// giveBack undoes a take of a report that was not made.
+func (f *flows) giveBack(addr string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if w := f.since[addr]; w != nil && w.count > 0 {
+		w.count--
+	}
 }
 
 // expire forgets the periods that are over, and all when none is.
