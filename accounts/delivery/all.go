@@ -36,6 +36,15 @@ func (t *Transport) submitToAll(ctx context.Context, it *queue.Item) envelope.St
 	if !mayWriteToAll(set.String("MailToAllAction"), &it.Envelope.Source, domain) {
 		return envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 7, 2}, Text: "you may not write to all accounts"}
 	}
+	sum, err := t.messages.get(it)
+	if err != nil {
+		return failed(err)
+	}
+	for _, before := range sum.deliveredTo {
+		if strings.EqualFold(before, it.Routes[0].Queue) {
+			return envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 4, 6}, Text: "mail loop: the message was sent to all accounts before"}
+		}
+	}
 	env, err := t.envelopeToAll(ctx, it.Envelope, domain, set)
 	if err != nil {
 		return failed(err)
@@ -99,7 +108,8 @@ func wantsAll(acc *accounts.Account) bool {
 	return bool(acc.Settings().MailToAll) && acc.Enabled("Mail")
 }
 
-// resubmit copies the message into a new submission.
+// resubmit copies the message into a new submission. A forwarder may lead it
+// back here: the Delivered-To field tells (RFC 9228).
 func (t *Transport) resubmit(ctx context.Context, it *queue.Item, env *envelope.Envelope) error {
 	f, err := os.Open(it.File)
 	if err != nil {
@@ -111,6 +121,9 @@ func (t *Transport) resubmit(ctx context.Context, it *queue.Item, env *envelope.
 		return err
 	}
 	defer sub.Abort()
+	if _, err := io.WriteString(sub, "Delivered-To: "+it.Routes[0].Queue+"\r\n"); err != nil {
+		return err
+	}
 	if _, err := io.Copy(sub, io.NewSectionReader(f, it.Offset, it.Size)); err != nil {
 		return err
 	}
