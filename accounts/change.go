@@ -142,6 +142,7 @@ func (s *Store) changeAccount(ctx context.Context, op, domain, name string, give
 		given[keyPassword] = dataformat.String("default")
 		if stored, ok := after[keyPassword]; ok {
 			given[keyPassword] = stored
+			s.acceptPassword(ctx, a, after.String(keyPassword))
 		}
 	}
 	return s.editAccount(op, a, func(d dataformat.Dict) dataformat.Dict {
@@ -162,7 +163,7 @@ func (s *Store) editAccount(op string, a *Account, change func(dataformat.Dict) 
 		return err
 	}
 	err = s.editWhole(filepath.Join(now.dir, accountFile), change)
-	s.accounts.drop(k)
+	s.forget(k)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fault.New(op, fault.NotFound, "unknown user account")
 	}
@@ -197,6 +198,7 @@ func (s *Store) SetPassword(ctx context.Context, domain, name, password string, 
 			return fault.Wrap(op, fault.Internal, err)
 		}
 	}
+	s.acceptPassword(ctx, a, stored)
 	return s.editAccount(op, a, func(d dataformat.Dict) dataformat.Dict {
 		delete(d, keyPassword)
 		if stored != "" {

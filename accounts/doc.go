@@ -61,6 +61,12 @@
 // in this order: realms (the set of domains), the name spaces of domains by name,
 // stateMu (server-wide files), one file. Passwords are hashed before any of them.
 //
+// # Sessions
+//
+// A session watches its account (Watch) and is told when its login would not be
+// let in any more: after a change of the password, of the account's place or of what it
+// may use, see watch.go.
+//
 // # Passwords and logins
 //
 // A new password is stored as a SCRAM-SHA-256 verifier (RFC 5802, RFC 7677) and an

@@ -81,7 +81,7 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 func (s *Store) dropDomain(name string) {
 	s.foreign.drop(name)
 	s.domains.drop(name)
-	s.accounts.dropIf(func(k accountKey) bool { return k.domain == name })
+	s.forgetIf(func(k accountKey) bool { return k.domain == name })
 }
 
 // secondary returns a domain that is not the Main Domain.
@@ -124,6 +124,7 @@ func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error
 	}
 	gone := s.pending(s.nextID(), oldDomain)
 	if err == nil {
+		s.watches.endAll(func(k accountKey) bool { return k.domain == d.name }, nil, endDeleted)
 		err = moveDir(d.dir, gone)
 	}
 	if err != nil {
@@ -182,6 +183,8 @@ func (s *Store) RenameDomain(ctx context.Context, name, newName string) error {
 	do := renameDomain
 	if d.name == s.MainDomain() {
 		do = renameMain
+	} else {
+		s.watches.endAll(func(k accountKey) bool { return k.domain == d.name }, nil, endRenamed)
 	}
 	return s.run(job{do, accountKey{domain: d.name}, accountKey{domain: newName}})
 }

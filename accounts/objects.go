@@ -82,7 +82,7 @@ func (s *Store) CreateAccount(ctx context.Context, domain, name string, given da
 	if err := s.makeAccount(ctx, k, filepath.Join(d.dir, name+accountSuffix), explicit); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
-	s.accounts.drop(k)
+	s.forget(k)
 	return nil
 }
 
@@ -195,11 +195,13 @@ func (s *Store) DeleteAccount(ctx context.Context, domain, name string) error {
 	if err := s.setRights(d, a.Name, nil); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
+	// Its sessions end first, so that none of them meets a directory that is not there.
+	s.watches.endAll(func(w accountKey) bool { return w == k }, nil, endDeleted)
 	gone := s.pending(a.ID, oldAccount)
 	if err := moveDir(a.dir, gone); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
-	s.accounts.drop(k)
+	s.forget(k)
 	s.discard(gone)
 	return nil
 }
@@ -236,6 +238,7 @@ func (s *Store) RenameAccount(ctx context.Context, domain, name, newDomain, newN
 			return err
 		}
 	}
+	s.watches.endAll(func(k accountKey) bool { return k == from }, nil, endRenamed)
 	return s.run(job{renameAccount, from, to})
 }
 
@@ -267,7 +270,7 @@ func (s *Store) moveAccount(from, to accountKey) error {
 		return err
 	}
 	dir := filepath.Join(target.dir, to.name+accountSuffix)
-	defer s.accounts.dropIf(func(k accountKey) bool { return k == from || k == to })
+	defer s.forgetIf(func(k accountKey) bool { return k == from || k == to })
 	if err := moveDir(filepath.Join(source.dir, from.name+accountSuffix), dir); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}

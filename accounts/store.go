@@ -57,11 +57,12 @@ type Store struct {
 	accounts *cache[accountKey, *Account]
 	locks    keyLocks // of domains (see lockNames), of "identify " + path, of files by path
 	logins   *logins
+	watches  *watches
 	info     infoWriter
 
 	life     context.Context // ends with Close
 	end      context.CancelFunc
-	work     sync.WaitGroup // the goroutine of info
+	work     sync.WaitGroup // the goroutines of info and watches
 	removals sync.WaitGroup // goroutines that remove what was deleted
 	removing chan struct{}  // a place for each of them
 }
@@ -86,7 +87,7 @@ func Open(base string, o Options) (*Store, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{
-		base: base, log: logs.Component(o.Log, "ACCOUNT"), nextID: o.NextID, logins: newLogins(),
+		base: base, log: logs.Component(o.Log, "ACCOUNT"), nextID: o.NextID, logins: newLogins(), watches: newWatches(),
 		removing: make(chan struct{}, maxRemovals),
 		domains:  newCache[string, *domain](o.CachedDomains),
 		foreign:  newCache[string, struct{}](o.CachedDomains),
@@ -113,6 +114,7 @@ func Open(base string, o Options) (*Store, error) {
 		}
 	}
 	s.info.start(s)
+	s.work.Go(s.watchSessions)
 	return s, nil
 }
 
@@ -206,7 +208,7 @@ func (s *Store) load() error {
 	s.state.Store(st)
 	s.foreign.dropIf(func(string) bool { return true })
 	s.domains.dropIf(func(string) bool { return true })
-	s.accounts.dropIf(func(accountKey) bool { return true })
+	s.forgetIf(func(accountKey) bool { return true })
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"gatepost/protocols/imap/wire"
+	"gatepost/protocols/internal/listen"
 	"gatepost/server/logs"
 )
 
@@ -96,6 +97,10 @@ func (s *session) dispatch(line []byte, refused error) error {
 		return err
 	}
 	if err != nil && s.broken() {
+		return err
+	}
+	if _, ended := listen.Ended(s.ctx); err != nil && ended {
+		// The command may have failed because the account is gone: BYE says it.
 		return err
 	}
 	if isBad(err) {

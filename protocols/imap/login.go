@@ -148,6 +148,7 @@ func (s *session) loginFailed(mechanism, name string, err error) error {
 func (s *session) enter(c *call, acc *accounts.Account, mechanism string) {
 	s.account, s.mail = acc, acc.Mail()
 	s.in.SetLimits(userLimits)
+	s.watch = s.srv.acc.Watch(acc, s.peer, func(reason string) { listen.End(s.ctx, reason) })
 	s.log.Log(s.ctx, logs.LevelMajor, "login", logs.AttrAccount, acc.Address(), "mechanism", mechanism, "tls", s.peer.TLS)
 	c.code = "CAPABILITY " + string(s.capabilities())
 	c.text = "Logged in"

@@ -54,6 +54,7 @@ type session struct {
 	call     call
 
 	account *accounts.Account
+	watch   *accounts.Watch // ends the session with its account; nil before the login
 	mail    *mailbox.Account
 	box     *mailbox.Mailbox // selected, or nil
 	info    mailbox.ViewInfo // of box when it was selected
@@ -173,7 +174,10 @@ func (s *session) goOn(text string) error {
 // fail ends the session because of an error of the connection, or because the server
 // stops.
 func (s *session) fail(err error) {
+	reason, ended := listen.Ended(s.ctx)
 	switch {
+	case ended:
+		s.bye(reason, sentence(reason))
 	case s.ctx.Err() != nil:
 		s.bye("server stops", "Server is shutting down")
 	case errors.Is(err, os.ErrDeadlineExceeded) && s.out.Err() == nil:
@@ -196,6 +200,7 @@ func (s *session) bye(why, text string) {
 
 // end frees what the session holds. It also runs when the session has panicked.
 func (s *session) end() {
+	s.watch.Stop()
 	if s.box != nil {
 		s.box.Close()
 		s.box = nil

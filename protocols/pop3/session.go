@@ -15,6 +15,7 @@ import (
 	"gatepost/accounts"
 	"gatepost/accounts/mailbox"
 	"gatepost/protocols/internal/auth"
+	"gatepost/protocols/internal/listen"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
@@ -40,7 +41,8 @@ type session struct {
 	errors  int    // refused commands
 	over    error  // why the session ends; errQuit after QUIT
 	account *accounts.Account
-	drop    *maildrop // nil before the login
+	drop    *maildrop       // nil before the login
+	watch   *accounts.Watch // ends the session with its account; nil before the login
 }
 
 const (
@@ -89,6 +91,9 @@ func (s *session) run() {
 	s.greet()
 	for s.over == nil {
 		line, err := s.readLine(longestLine)
+		if s.ended() {
+			break
+		}
 		switch {
 		case errors.Is(err, errTooLong):
 			s.refuse(fault.New("pop3", fault.Invalid, "line too long"))
@@ -103,7 +108,18 @@ func (s *session) run() {
 	if err := s.out.Flush(); err != nil && s.over == errQuit {
 		s.over = err
 	}
-	s.ended()
+	s.logEnd()
+}
+
+// ended says why the session was ended for its account's sake, if it was. Commands that
+// wait are not carried out any more: a QUIT among them would remove messages.
+func (s *session) ended() bool {
+	reason, ended := listen.Ended(s.ctx)
+	if ended {
+		s.say("-ERR [AUTH] " + reason)
+		s.over = errors.New(reason)
+	}
+	return ended
 }
 
 func (s *session) greet() {
@@ -178,14 +194,15 @@ func (s *session) refuse(err error) {
 	s.log.LogAttrs(s.ctx, level, "refused", slog.Any(logs.AttrError, err))
 }
 
-// ended logs how the session ended. A client that goes without QUIT, or says nothing for
+// logEnd logs how the session ended. A client that goes without QUIT, or says nothing for
 // too long, gets no answer (RFC 1939 section 3).
-func (s *session) ended() {
+func (s *session) logEnd() {
 	why := s.over.Error()
+	_, ended := listen.Ended(s.ctx)
 	level := logs.LevelLowLevel
 	switch {
 	case s.over == errQuit:
-	case s.ctx.Err() != nil:
+	case s.ctx.Err() != nil && !ended:
 		why = "the server stops"
 	case errors.Is(s.over, io.EOF):
 		why = "the client closed the connection"
@@ -208,6 +225,7 @@ func (s *session) ended() {
 
 // end gives back what the session holds.
 func (s *session) end() {
+	s.watch.Stop()
 	if s.drop == nil {
 		return
 	}
@@ -231,6 +249,7 @@ func (s *session) open(acc *accounts.Account, box string) error {
 		return err
 	}
 	s.account, s.drop = acc, newMaildrop(box, view)
+	s.watch = s.accounts.Watch(acc, s.peer, func(reason string) { listen.End(s.ctx, reason) })
 	return nil
 }
 

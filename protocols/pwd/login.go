@@ -70,7 +70,7 @@ func (s *session) password(ctx context.Context, rest string) (reply, error) {
 		return failure(fault.New("pwd.Pass", fault.TLSRequired, "")), nil
 	}
 	a, err := s.server.auth.Plain(ctx, s.peer, user, strings.TrimPrefix(rest, " "))
-	return s.login(a, err)
+	return s.login(ctx, a, err)
 }
 
 // apop is the login by a digest of the greeting's token and the password.
@@ -82,10 +82,10 @@ func (s *session) apop(ctx context.Context, rest string) (reply, error) {
 	case len(fields) != 2:
 		return bad("a name and a digest are expected")
 	case s.token == "":
-		return s.login(nil, fault.New("pwd.APOP", fault.BadCredentials, ""))
+		return s.login(ctx, nil, fault.New("pwd.APOP", fault.BadCredentials, ""))
 	}
 	a, err := s.server.auth.APOP(ctx, s.peer, strings.Trim(fields[0], `"`), s.token, fields[1])
-	return s.login(a, err)
+	return s.login(ctx, a, err)
 }
 
 // authenticate runs a SASL exchange: challenges are 300 lines in base64, the
@@ -99,7 +99,7 @@ func (s *session) authenticate(ctx context.Context, rest string) (reply, error) 
 		return bad("a mechanism is expected")
 	case strings.EqualFold(fields[0], "WEBUSER"):
 		// Sessions of the web interface that could vouch for a user do not exist.
-		return s.login(nil, fault.New("pwd.Auth", fault.BadCredentials, ""))
+		return s.login(ctx, nil, fault.New("pwd.Auth", fault.BadCredentials, ""))
 	case len(fields) > 2:
 		return bad("unexpected parameter")
 	}
@@ -123,7 +123,7 @@ func (s *session) authenticate(ctx context.Context, rest string) (reply, error) 
 	if errors.As(err, &broken) {
 		return reply{}, broken.err
 	}
-	return s.login(a, err)
+	return s.login(ctx, a, err)
 }
 
 // brokenExchange is the end of the connection in the middle of an exchange.
@@ -175,9 +175,11 @@ func decode(s string) ([]byte, error) {
 }
 
 // login answers the outcome of a login.
-func (s *session) login(a *accounts.Account, err error) (reply, error) {
+func (s *session) login(ctx context.Context, a *accounts.Account, err error) (reply, error) {
 	if err == nil {
 		s.account, s.user, s.failures = a, "", 0
+		s.watch.Stop()
+		s.watch = s.server.acc.Watch(a, s.peer, func(reason string) { listen.End(ctx, reason) })
 		return replyLogin, nil
 	}
 	if s.failures++; s.failures >= maxFailures {

@@ -12,6 +12,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/protocols/internal/auth"
+	"gatepost/protocols/internal/listen"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
@@ -40,6 +41,7 @@ type session struct {
 	control  bool // the control socket: all rights, no login
 
 	account  *accounts.Account // who is logged in; nil before, and on the control socket
+	watch    *accounts.Watch   // ends the session with its account; nil like account
 	token    string            // of the greeting, for APOP
 	user     string            // of USER, for PASS
 	inline   bool
@@ -58,10 +60,15 @@ func (s *session) run(ctx context.Context) {
 	s.started = time.Now()
 	s.log.Log(ctx, logs.LevelLowLevel, "connected")
 	err := s.greet()
-	for err == nil {
+	defer func() { s.watch.Stop() }()
+	for err == nil && ctx.Err() == nil {
 		err = s.step(ctx)
 	}
+	reason, ended := listen.Ended(ctx)
 	switch {
+	case ended:
+		err = s.answer(reply{code: 501, text: reason})
+		s.log.Log(ctx, logs.LevelLowLevel, "ended", "reason", reason, logs.AttrError, err)
 	case ctx.Err() != nil:
 		err = s.answer(reply{code: 501, text: "server is shutting down"})
 		s.log.Log(ctx, logs.LevelLowLevel, "stopped", logs.AttrError, err)
@@ -105,6 +112,8 @@ func (s *session) step(ctx context.Context) error {
 	case !ours:
 		return errors.Join(s.answer(reply{code: 501, text: "account does not exist any more"}), errQuit)
 	}
+	// A session stays when it changes its own password.
+	ctx = accounts.WithSession(ctx, s.watch)
 	verb, rest := splitVerb(line)
 	var r reply
 	if own, ok := sessionCommands[verb]; ok {

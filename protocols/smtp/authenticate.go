@@ -52,7 +52,8 @@ func (s *session) startTLS(arg string) {
 	}
 	state := c.ConnectionState()
 	s.conn, s.in.conn, s.tls = c, c, &state
-	s.helo, s.greeted, s.esmtp, s.account = "", false, false, nil // RFC 3207 4.2
+	s.watch.Stop()
+	s.helo, s.greeted, s.esmtp, s.account, s.watch = "", false, false, nil, nil // RFC 3207 4.2
 }
 
 // mayAuth tells whether AUTH is offered at all: inside TLS and on the same
@@ -130,6 +131,7 @@ func (s *session) exchange(e auth.Exchange, response []byte) {
 		}
 		if done {
 			s.account = e.Account()
+			s.watch = s.srv.accounts.Watch(s.account, s.peer(), func(reason string) { listen.End(s.ctx, reason) })
 			s.reply(reply{code: 235, text: s.account.Address() + " authenticated"})
 			return
 		}

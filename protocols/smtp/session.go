@@ -41,7 +41,8 @@ type session struct {
 	greeted bool   // HELO or EHLO was said
 	esmtp   bool   // it was EHLO
 	account *accounts.Account
-	tx      *transaction // between MAIL and the end of the message
+	watch   *accounts.Watch // ends the session with its account; nil without one
+	tx      *transaction    // between MAIL and the end of the message
 
 	errors, unknown, relaying int // counted against the limits
 	closing                   bool
@@ -72,6 +73,7 @@ func (s *Server) run(ctx context.Context, c net.Conn, l settings.Listener) {
 
 // end drops what is under way and writes what is owed.
 func (s *session) end() {
+	s.watch.Stop()
 	s.tx.abort()
 	// The client may be gone, and then nobody misses these replies.
 	_ = s.flush()
@@ -108,7 +110,10 @@ func (s *session) converse() {
 // lost ends a session whose client does not answer, went away, or has to.
 func (s *session) lost(err error) {
 	s.closing = true
+	reason, ended := listen.Ended(s.ctx)
 	switch {
+	case ended:
+		s.reply(reply{421, [3]int{4, 7, 0}, s.name + " " + reason + ", closing connection"})
 	case s.ctx.Err() != nil:
 		s.reply(reply{421, [3]int{4, 3, 2}, s.name + " service is going down, closing connection"})
 	case errors.Is(err, os.ErrDeadlineExceeded):

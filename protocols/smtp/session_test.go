@@ -352,7 +352,19 @@ func TestAccountDeletedDuringItsSession(t *testing.T) {
 		c.say("EHLO laptop.home", "250-")
 		c.say("AUTH PLAIN "+plain("curly", "secret"), "235 ")
 		s.must(s.accounts.DeleteAccount(t.Context(), "company.com", "curly"))
-		c.say("MAIL FROM:<curly@company.com>", "530 5.7.0 ")
+		c.expect("421 4.7.0 company.com the account has been deleted")
+		c.closed()
+	})
+}
+
+func TestPasswordChangedDuringItsSession(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		c := s.connect(465, "198.51.100.7")
+		c.say("EHLO laptop.home", "250-")
+		c.say("AUTH PLAIN "+plain("larry", "secret"), "235 ")
+		s.must(s.accounts.SetPassword(t.Context(), "company.com", "larry", "other", false))
+		c.expect("421 4.7.0 company.com the password has been changed")
+		c.closed()
 	})
 }
 

@@ -24,6 +24,9 @@
 // fails asks ctx.Err, says 421 or BYE, and returns. A TLS close alert still
 // goes out.
 //
+// End is the same order to one session, with a reason: that of a session whose account
+// is gone, for example. Whoever writes the last words asks Ended for it.
+//
 // # Limits
 //
 // The limit per IP belongs to the listener; IPv6 addresses count by their /64,
@@ -266,7 +269,9 @@ func (s *server) session(raw net.Conn, remote netip.Addr) {
 	}()
 	c, order := stoppable(raw)
 	defer c.Close()
-	unhook := context.AfterFunc(s.ctx, order.stop)
+	ctx, cancel := context.WithCancelCause(s.ctx)
+	defer cancel(nil)
+	unhook := context.AfterFunc(ctx, order.stop)
 	defer unhook()
 	if s.Listener.TLS == settings.TLSImplicit {
 		t := tls.Server(c, s.TLS)
@@ -277,7 +282,7 @@ func (s *server) session(raw net.Conn, remote netip.Addr) {
 		defer t.Close()
 		c = t
 	}
-	s.handle(s.ctx, c)
+	s.handle(context.WithValue(ctx, endKey{}, cancel), c)
 }
 
 // Handshake does the server side of a TLS handshake within HandshakeTimeout

@@ -1,0 +1,294 @@
+package accounts
+
+import (
+	"context"
+	"sync"
+
+	"gatepost/server/fault"
+)
+
+// Sessions outlive what their login has checked: the password, the service, the
+// account itself. Each of them watches its account while it is logged in, and is
+// told when it has to end. There is an entry per session and nothing else; one
+// goroutine compares the entries with the directory after every change.
+
+// The reasons why sessions end, as their clients read them.
+const (
+	endPassword = "the password has been changed"
+	endDeleted  = "the account has been deleted"
+	endRenamed  = "the account has been renamed"
+	endGone     = "the account does not exist any more"
+	endKilled   = "closed by the administrator"
+)
+
+// Watch is one session's entry.
+type Watch struct {
+	store *Store
+	peer  Peer
+	end   func(reason string)
+
+	// Guarded by watches.mu.
+	key      accountKey
+	number   uint64 // counts entries
+	id       uint64
+	main     bool   // the account is in the Main Domain, which may get another name
+	password string // its stored form, as it was at the login
+	accepted string // the stored form of a password that this session sets
+}
+
+// watches are the entries of all sessions.
+type watches struct {
+	mu      sync.Mutex
+	entries map[accountKey]map[*Watch]struct{}
+	changed map[accountKey]struct{} // watched accounts that may have changed
+	wake    chan struct{}           // holds one
+	made    uint64
+}
+
+func newWatches() *watches {
+	return &watches{
+		entries: map[accountKey]map[*Watch]struct{}{}, changed: map[accountKey]struct{}{}, wake: make(chan struct{}, 1),
+	}
+}
+
+// Watch has end called once when a session that has logged in to the account as
+// peer has to end: the account is deleted or renamed, its password changes, its
+// domain is suspended, the service is taken away, or KillSessions asks for it. What
+// happened since the snapshot was made counts. end must not wait for anything, nor
+// call the Watch. The session calls Stop when it ends.
+func (s *Store) Watch(a *Account, p Peer, end func(reason string)) *Watch {
+	w := &Watch{
+		store: s, peer: p, end: end, key: accountKey{a.Domain, a.Name}, id: a.ID,
+		main: a.Domain == s.MainDomain(), password: a.settings.Password,
+	}
+	s.watches.mu.Lock()
+	s.watches.made++
+	w.number = s.watches.made
+	s.watches.add(w)
+	s.watches.mu.Unlock()
+	s.judge(w.key)
+	return w
+}
+
+// Stop ends the watch. A nil Watch has nothing to stop.
+func (w *Watch) Stop() {
+	if w == nil {
+		return
+	}
+	l := w.store.watches
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.remove(w)
+}
+
+func (l *watches) add(w *Watch) {
+	set := l.entries[w.key]
+	if set == nil {
+		set = map[*Watch]struct{}{}
+		l.entries[w.key] = set
+	}
+	set[w] = struct{}{}
+}
+
+func (l *watches) remove(w *Watch) {
+	delete(l.entries[w.key], w)
+	if len(l.entries[w.key]) == 0 {
+		delete(l.entries, w.key)
+		delete(l.changed, w.key)
+	}
+}
+
+// endAll ends the sessions of the accounts that match, but not one.
+func (l *watches) endAll(match func(accountKey) bool, but *Watch, reason string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for k, set := range l.entries {
+		if !match(k) {
+			continue
+		}
+		for w := range set {
+			if w != but {
+				l.remove(w)
+				w.end(reason)
+			}
+		}
+	}
+}
+
+// mark has the accounts that match compared with the directory.
+func (l *watches) mark(match func(accountKey) bool) {
+	l.mu.Lock()
+	for k := range l.entries {
+		if match(k) {
+			l.changed[k] = struct{}{}
+		}
+	}
+	some := len(l.changed) > 0
+	l.mu.Unlock()
+	if some {
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// next takes an account that is marked.
+func (l *watches) next() (accountKey, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for k := range l.changed {
+		delete(l.changed, k)
+		return k, true
+	}
+	return accountKey{}, false
+}
+
+// watchSessions compares what is marked until the store is closed.
+func (s *Store) watchSessions() {
+	for {
+		select {
+		case <-s.watches.wake:
+		case <-s.life.Done():
+			return
+		}
+		for k, ok := s.watches.next(); ok && s.life.Err() == nil; k, ok = s.watches.next() {
+			s.judge(k)
+		}
+	}
+}
+
+// judge ends the sessions of an account that its login would not let in any more.
+// When the account cannot be read, they stay.
+func (s *Store) judge(k accountKey) {
+	l := s.watches
+	l.mu.Lock()
+	newest := l.made
+	l.mu.Unlock()
+	now, err := s.account(k)
+	gone := fault.Is(err, fault.NotFound) || fault.Is(err, fault.NoDomain)
+	if err != nil && !gone {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for w := range l.entries[k] {
+		if w.number > newest {
+			continue // its login may have seen more than now has; it is judged by itself
+		}
+		var reason string
+		switch {
+		case now != nil && now.ID == w.id:
+			reason = w.objection(now)
+		case s.follow(w):
+			continue
+		default:
+			reason = endGone
+		}
+		if reason != "" {
+			l.remove(w)
+			w.end(reason)
+		}
+	}
+}
+
+// follow keeps the watch of an account whose domain is the Main Domain under a new
+// name; the caller holds the lock.
+func (s *Store) follow(w *Watch) bool {
+	k := accountKey{s.MainDomain(), w.key.name}
+	if !w.main || k == w.key {
+		return false
+	}
+	now, err := s.account(k)
+	if err != nil || now.ID != w.id || w.objection(now) != "" {
+		return false
+	}
+	s.watches.remove(w)
+	w.key = k
+	s.watches.add(w)
+	return true
+}
+
+// objection is why the session could not log in now, or "".
+func (w *Watch) objection(now *Account) string {
+	if p := now.settings.Password; p != w.password && (w.accepted == "" || p != w.accepted) {
+		return endPassword
+	}
+	return w.store.refusal(now, w.peer)
+}
+
+type sessionKey struct{}
+
+// WithSession returns a context for the commands of a session: it stays when it
+// changes its own password, and when it kills the other sessions of its account.
+// A nil Watch changes nothing.
+func WithSession(ctx context.Context, w *Watch) context.Context {
+	if w == nil {
+		return ctx
+	}
+	return context.WithValue(ctx, sessionKey{}, w)
+}
+
+func sessionOf(ctx context.Context) *Watch {
+	w, _ := ctx.Value(sessionKey{}).(*Watch)
+	return w
+}
+
+// acceptPassword tells the session that acts, if it is one of the account, that it
+// is about to store a password.
+func (s *Store) acceptPassword(ctx context.Context, a *Account, stored string) {
+	w := sessionOf(ctx)
+	if w == nil || w.id != a.ID {
+		return
+	}
+	s.watches.mu.Lock()
+	defer s.watches.mu.Unlock()
+	if w.accepted != "" && a.settings.Password == w.accepted {
+		w.password = w.accepted
+	}
+	w.accepted = stored
+}
+
+// KillSessions ends the sessions of an account, except the one that asks
+// (WithSession). Errors: NoDomain, NotFound.
+func (s *Store) KillSessions(ctx context.Context, domain, name string) error {
+	a, err := s.Account(ctx, domain, name)
+	if err != nil {
+		return err
+	}
+	k := accountKey{a.Domain, a.Name}
+	s.watches.endAll(func(w accountKey) bool { return w == k }, sessionOf(ctx), endKilled)
+	return nil
+}
+
+// Current returns the present snapshot of the account that an older one is of, and
+// not of another account that has got its name. An account of the Main Domain is
+// found under the domain's new name. Errors: NotFound, NoDomain, Corrupt.
+func (s *Store) Current(ctx context.Context, a *Account) (*Account, error) {
+	now, err := s.Account(ctx, a.Domain, a.Name)
+	if err == nil && now.ID == a.ID {
+		return now, nil
+	}
+	if err != nil && !fault.Is(err, fault.NoDomain) {
+		return nil, err
+	}
+	if err != nil {
+		if now, mainErr := s.Account(ctx, "", a.Name); mainErr == nil && now.ID == a.ID {
+			return now, nil
+		}
+		return nil, err
+	}
+	return nil, fault.New("accounts.Current", fault.NotFound, "unknown user account")
+}
+
+// forget drops the snapshot of an account that has changed.
+func (s *Store) forget(k accountKey) {
+	s.accounts.drop(k)
+	s.watches.mark(func(w accountKey) bool { return w == k })
+}
+
+// forgetIf drops the snapshots of the accounts that match.
+func (s *Store) forgetIf(match func(accountKey) bool) {
+	s.accounts.dropIf(match)
+	s.watches.mark(match)
+}
