@@ -155,7 +155,7 @@ func (s *session) judgeClient() *reply {
 		return nil
 	}
 	// The account may have changed since it logged in.
-	acc, err := s.srv.accounts.Account(s.ctx, s.account.Domain, s.account.Name)
+	acc, err := s.srv.accounts.Current(s.ctx, s.account)
 	switch {
 	case err == nil:
 		s.account = acc
