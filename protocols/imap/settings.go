@@ -23,11 +23,11 @@ type Settings struct {
 func (s *Settings) Validate() error {
 	switch {
 	case s.Channels < 0:
-		return errors.New("Channels: a number that is not negative is expected")
+		return errors.New("a number of Channels that is not negative is expected")
 	case s.LoginTimeout == 0:
-		return errors.New("LoginTimeout: 0 would close every session at once")
+		return errors.New("a LoginTimeout of 0 would close every session at once")
 	case s.IdleTimeout == 0:
-		return errors.New("IdleTimeout: 0 would close every session at once")
+		return errors.New("an IdleTimeout of 0 would close every session at once")
 	}
 	return nil
 }
