@@ -541,3 +541,18 @@ func TestSettingsAreDeclaredWell(t *testing.T) {
 		}
 	}
 }
+
+func TestOneConnectionTooMany(t *testing.T) {
+	bubble(t, func(s *Settings) { s.Channels = 1 }, func(t *testing.T, s *site) {
+		first := s.connect(587, "127.0.0.1")
+		conn, err := s.dial(port25, "127.0.0.1")
+		s.must(err)
+		second := &client{t, conn, bufioReaderOf(conn)}
+		second.expect("421 4.7.0 company.com too many connections, try again later")
+		second.closed()
+		first.say("QUIT", "221 ")
+		first.closed()
+		synctest.Wait()
+		s.connect(25, "127.0.0.1").say("QUIT", "221 ")
+	})
+}
