@@ -2,6 +2,7 @@ package queue
 
 import (
 	"os"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,10 +16,11 @@ func TestReportThatIsMadeAgainCountsOnceForAStranger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, t.TempDir())
 		b.set = testSettings(t, dataformat.Dict{"ReportsToStrangers": dataformat.Array{dataformat.Number(5), dataformat.String("1h")}})
-		full := true
+		var full atomic.Bool
+		full.Store(true)
 		b.reopen(func(d disk) disk {
 			return &frail{disk: d, dir: b.q.dir, unsaved: map[string]bool{}, fail: func(step string) error {
-				if full && step == "create" {
+				if full.Load() && step == "create" {
 					return os.ErrPermission
 				}
 				return nil
@@ -32,15 +34,15 @@ func TestReportThatIsMadeAgainCountsOnceForAStranger(t *testing.T) {
 		})
 		env := b.env("joe@far.org", "ann@company.com")
 		env.Source.Trusted = false
-		full = false
+		full.Store(false)
 		if _, err := b.submit(env, testMessage); err != nil {
 			t.Fatal(err)
 		}
-		full = true
+		full.Store(true)
 		b.run()
 		time.Sleep(30*time.Minute + time.Second)
 		synctest.Wait()
-		full = false
+		full.Store(false)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		b.halt()
