@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatepost/queue/envelope"
+	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
 
@@ -188,7 +189,7 @@ func (s *session) commit(b *body) {
 		return
 	}
 	if b.err == nil {
-		b.err = b.sub.Commit(s.ctx)
+		b.err = s.commitCounted(b.sub)
 		b.sub = nil
 	}
 	if b.err != nil {
@@ -198,6 +199,23 @@ func (s *session) commit(b *body) {
 	}
 	s.logReceived(b, env)
 	s.accepted(b.id)
+}
+
+// commitCounted commits a message if the account's MailOutFlow has room for it.
+// Sessions of one account that began messages at once meet the limit here.
+func (s *session) commitCounted(sub submission) error {
+	if s.account == nil {
+		return sub.Commit(s.ctx)
+	}
+	if !s.srv.flows.take(s.account.ID, s.account.Settings().MailOutFlow) {
+		sub.Abort()
+		return fault.New("smtp.commit", fault.RateLimited, "")
+	}
+	err := sub.Commit(s.ctx)
+	if err != nil {
+		s.srv.flows.giveBack(s.account.ID)
+	}
+	return err
 }
 
 func (s *session) accepted(id envelope.QueueID) {

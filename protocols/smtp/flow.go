@@ -24,6 +24,20 @@ type flow struct {
 
 const sweepFlows = time.Minute
 
+// full tells that the limit is reached, so that a message need not begin.
+func (f *flows) full(account uint64, limit settings.Rate) bool {
+	if limit.Unlimited() {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	entry := f.since[account]
+	if !time.Now().Before(entry.until) {
+		entry.count = 0
+	}
+	return entry.count >= limit.Count
+}
+
 // take counts one message, unless it is above the limit.
 func (f *flows) take(account uint64, limit settings.Rate) bool {
 	if limit.Unlimited() {
@@ -47,7 +61,20 @@ func (f *flows) take(account uint64, limit settings.Rate) bool {
 	if !now.Before(entry.until) {
 		entry = flow{until: now.Add(limit.Period.Duration())}
 	}
+	if entry.count >= limit.Count {
+		return false
+	}
 	entry.count++
 	f.since[account] = entry
-	return entry.count <= limit.Count
+	return true
+}
+
+// giveBack takes back what take counted, for a message that was not accepted.
+func (f *flows) giveBack(account uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if entry := f.since[account]; entry.count > 0 {
+		entry.count--
+		f.since[account] = entry
+	}
 }

@@ -166,7 +166,7 @@ func (s *session) judgeClient() *reply {
 	default:
 		return answer(err)
 	}
-	if !s.srv.flows.take(acc.ID, acc.Settings().MailOutFlow) {
+	if s.srv.flows.full(acc.ID, acc.Settings().MailOutFlow) {
 		return answer(fault.New("smtp.mail", fault.RateLimited, ""))
 	}
 	return nil

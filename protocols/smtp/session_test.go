@@ -1,16 +1,19 @@
 package smtp
 
 import (
+	"context"
 	"encoding/base64"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
 	"gatepost/queue/envelope"
+	"gatepost/server/fault"
 	"gatepost/server/settings"
 )
 
@@ -343,6 +346,45 @@ func TestMailOutFlow(t *testing.T) {
 		c.say("MAIL FROM:<larry@company.com>", "450 4.7.1 ")
 		sleep("1m")
 		c.mail("<larry@company.com>", "x", "<moe@company.com>")
+	})
+}
+
+// TestMailOutFlowCountsAcceptedMessages: what was refused or given up costs
+// nothing, and sessions at the same time share the limit.
+func TestMailOutFlowCountsAcceptedMessages(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		s.must(s.accounts.UpdateAccountSettings(t.Context(), "company.com", "larry", dict("MailOutFlow", "(1, 1m)")))
+		login := func() *client {
+			c := s.connect(465, "198.51.100.7")
+			c.say("EHLO laptop.home", "250-")
+			c.say("AUTH PLAIN "+plain("larry", "secret"), "235 ")
+			return c
+		}
+		c, other := login(), login()
+		c.say("MAIL FROM:<moe@company.com>", "550 5.7.1 ")
+		c.say("MAIL FROM:<larry@company.com>", "250 ")
+		c.say("RSET", "250 ")
+		if got := c.mail("<larry@company.com>", "a\nb", "<moe@company.com>"); !strings.HasPrefix(got, "550 5.6.0") {
+			t.Error(got)
+		}
+		begin := s.server.begin
+		s.server.begin = func(context.Context, *envelope.Envelope) (submission, error) {
+			return &broken{commit: fault.New("queue", fault.NoSpace, ""), aborted: new(atomic.Int32), bytes: new(atomic.Int64)}, nil
+		}
+		if got := c.mail("<larry@company.com>", "x", "<moe@company.com>"); !strings.HasPrefix(got, "452 ") {
+			t.Error(got)
+		}
+		s.server.begin = begin
+		other.say("MAIL FROM:<larry@company.com>", "250 ")
+		other.say("RCPT TO:<moe@company.com>", "250 ")
+		if got := c.mail("<larry@company.com>", "x", "<moe@company.com>"); !strings.HasPrefix(got, "250 ") {
+			t.Error(got)
+		}
+		other.bdat("x", true, "450 4.7.1 ")
+		c.say("MAIL FROM:<larry@company.com>", "450 4.7.1 ")
+		if got, left := s.received(), s.leftovers(); len(got) != 1 || len(left) > 0 {
+			t.Errorf("%d stored, left %v", len(got), left)
+		}
 	})
 }
 
