@@ -111,7 +111,6 @@ func (b *binaryFix) stepHeader(in []byte) int {
 // header passes a header on and decides what follows it.
 func (b *binaryFix) header(header []byte) {
 	var kind, encoding string
-	encodingAt, encodingEnd := -1, -1
 	for at := 0; at < len(header); {
 		field := header[at : at+fieldEnd(header[at:])]
 		name, value, _ := bytes.Cut(field, []byte(":"))
@@ -120,7 +119,6 @@ func (b *binaryFix) header(header []byte) {
 			kind = string(value)
 		case "content-transfer-encoding":
 			encoding = strings.ToLower(strings.TrimSpace(string(value)))
-			encodingAt, encodingEnd = at, at+len(field)
 		}
 		at += len(field)
 	}
@@ -145,7 +143,9 @@ func (b *binaryFix) header(header []byte) {
 		now = "Content-Transfer-Encoding: base64\r\n"
 		b.state = binaryEncode
 	}
-	b.out = append(append(append(b.out[:0], header[:encodingAt]...), now...), header[encodingEnd:]...)
+	// A header with several names one encoding after this: readers differ in
+	// which of them they obey.
+	b.out = append(appendWithout(b.out[:0], header, "content-transfer-encoding"), now...)
 	b.emit(b.out)
 }
 

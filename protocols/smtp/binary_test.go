@@ -106,6 +106,15 @@ func readParts(t testing.TB, contentType string, body io.Reader) []string {
 	}
 }
 
+func TestBinaryPartHasOneEncoding(t *testing.T) {
+	in := "Content-Transfer-Encoding: 8bit\r\nSubject: x\r\ncontent-transfer-encoding : quoted-printable\r\n" +
+		"Content-Transfer-Encoding:\r\n binary\r\nTo: y\r\n\r\n\x00"
+	want := "Subject: x\r\nTo: y\r\nContent-Transfer-Encoding: base64\r\n\r\nAA==\r\n"
+	if got := string(fixBinary(t, []byte(in), whole)); got != want {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestBinaryMessageOfOnePart(t *testing.T) {
 	octets := strings.Repeat("\x00\r\n--x\n", 100)
 	out := fixBinary(t, []byte("Content-Transfer-Encoding: binary\r\n\r\n"+octets), func() int { return 3 })
