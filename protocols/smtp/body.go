@@ -19,6 +19,7 @@ type body struct {
 	id      envelope.QueueID
 	limit   int64 // of the message as the client sends it; below 0: none
 	size    int64 // taken so far
+	began   time.Time
 	header  *headerFix
 	binary  *binaryFix // of a BINARYMIME message
 	repair  bool
@@ -32,7 +33,8 @@ type body struct {
 func (s *session) startBody() (*body, error) {
 	tx := s.tx
 	b := &body{limit: s.sizeLimit(), repair: s.cfg.BareLineEnds == "Repair", trap: tx.trap}
-	tx.env.Submitted = time.Now()
+	b.began = time.Now()
+	tx.env.Submitted = b.began
 	if tx.env.Body == envelope.BodyBinaryMIME {
 		b.binary = &binaryFix{emit: b.line, fail: b.fail}
 		tx.env.Body = envelope.Body8BitMIME

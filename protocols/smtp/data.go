@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"gatepost/queue/envelope"
 )
@@ -39,12 +40,8 @@ func (s *session) data(arg string) {
 
 // readData takes the message to its end.
 func (s *session) readData(b *body) {
-	s.in.enlarge()
-	s.in.timeout = s.cfg.DataTimeout.Duration()
-	defer func() {
-		s.in.timeout = s.cfg.CommandTimeout.Duration()
-		s.in.shrink()
-	}()
+	s.in.startMessage(s.cfg.DataTimeout.Duration(), b.began, 0)
+	defer s.in.endMessage(s.cfg.CommandTimeout.Duration())
 	var scan dotScanner
 	for {
 		text, used, end := scan.next(s.in.window())
@@ -92,20 +89,17 @@ func (s *session) bdat(arg string) {
 		s.closing = true
 		return
 	}
-	s.in.enlarge()
-	s.in.timeout = s.cfg.DataTimeout.Duration()
-	defer func() {
-		s.in.timeout = s.cfg.CommandTimeout.Duration()
-		s.in.shrink()
-	}()
+	defer s.in.endMessage(s.cfg.CommandTimeout.Duration())
 	refused, ok := s.startBdat(size)
 	if !ok {
+		s.in.startMessage(s.cfg.DataTimeout.Duration(), time.Now(), 0)
 		if s.skip(size) {
 			s.reply(refused)
 		}
 		return
 	}
 	b := s.tx.body
+	s.in.startMessage(s.cfg.DataTimeout.Duration(), b.began, b.size)
 	if !s.readChunk(b, size) {
 		return
 	}

@@ -22,6 +22,8 @@ const (
 
 	smallBuffer = 16 << 10 // holds maxLine; commands
 	largeBuffer = 64 << 10 // messages
+	minRate     = 100      // octets in a second, of a message that takes long
+	longMessage = 6        // timeouts after which minRate holds
 	smallRest   = 512      // is moved to the front, so that a read has the whole buffer
 )
 
@@ -43,6 +45,8 @@ type reader struct {
 	conn    net.Conn
 	flush   func() error
 	timeout time.Duration // of each read
+	began   time.Time     // of the message that is read; zero among commands
+	got     int64         // octets read since
 
 	buf   *[]byte
 	large bool
@@ -72,6 +76,33 @@ func (r *reader) take(n int) { r.r += n }
 // drop removes the whole window.
 func (r *reader) drop() { r.r = r.w }
 
+// startMessage has the next reads wait as for a message that began earlier and
+// has got octets already.
+func (r *reader) startMessage(timeout time.Duration, began time.Time, got int64) {
+	r.enlarge()
+	r.timeout, r.began, r.got = timeout, began, got
+}
+
+// endMessage has the next reads wait as for commands.
+func (r *reader) endMessage(timeout time.Duration) {
+	r.timeout, r.began = timeout, time.Time{}
+	r.shrink()
+}
+
+// deadline is the end of the next read. A message that takes longer than
+// longMessage timeouts has to come at minRate: a client that sends a byte now and then does not keep a session
+// and a queue file for ever.
+func (r *reader) deadline() time.Time {
+	end := time.Now().Add(r.timeout)
+	if r.began.IsZero() {
+		return end
+	}
+	if slow := r.began.Add(longMessage*r.timeout + time.Duration(r.got/minRate)*time.Second); slow.Before(end) {
+		return slow
+	}
+	return end
+}
+
 // fill reads more behind the window. The caller has left room.
 func (r *reader) fill() error {
 	if err := r.flush(); err != nil {
@@ -81,11 +112,12 @@ func (r *reader) fill() error {
 		r.w = copy(*r.buf, r.window())
 		r.r = 0
 	}
-	if err := r.conn.SetReadDeadline(time.Now().Add(r.timeout)); err != nil {
+	if err := r.conn.SetReadDeadline(r.deadline()); err != nil {
 		return err
 	}
 	n, err := r.conn.Read((*r.buf)[r.w:])
 	r.w += n
+	r.got += int64(n)
 	if n > 0 {
 		return nil
 	}

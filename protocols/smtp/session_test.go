@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"gatepost/queue/envelope"
 	"gatepost/server/fault"
@@ -498,6 +499,54 @@ func TestSpamtrapKeepsTheMessageFromEverybody(t *testing.T) {
 		c.say("EHLO x.example", "250-")
 		if got := c.mail("<a@example.net>", "x", "<director@company.com>"); !strings.HasPrefix(got, "550 5.7.1 ") {
 			t.Error(got)
+		}
+	})
+}
+
+// TestMessageHasToComeAtARate: neither in DATA nor in BDAT does a client keep a
+// queue file open by a byte now and then.
+func TestMessageHasToComeAtARate(t *testing.T) {
+	bubble(t, func(s *Settings) { s.DataTimeout = settings.Period(time.Minute) }, func(t *testing.T, s *site) {
+		drip := func(c *client, text string, pause time.Duration, pieces int) time.Duration {
+			began := time.Now()
+			for range pieces {
+				if _, err := c.conn.Write([]byte(text)); err != nil {
+					break
+				}
+				time.Sleep(pause)
+			}
+			return time.Since(began)
+		}
+		for _, verb := range []string{"DATA", "BDAT 1000 LAST"} {
+			for _, text := range []string{"x", strings.Repeat("x", 3000)} {
+				c := s.connect(25, "127.0.0.1")
+				c.say("HELO x.example", "250 ")
+				c.say("MAIL FROM:<a@example.net>", "250 ")
+				c.say("RCPT TO:<larry@company.com>", "250 ")
+				if verb == "DATA" {
+					c.say("DATA", "354 ")
+				} else {
+					<-c.send(strings.Replace(verb, "1000", fmt.Sprint(30*len(text)), 1) + "\r\n")
+				}
+				answer := make(chan string, 1)
+				go func() { answer <- c.reply() }()
+				if len(text) == 1 {
+					took := drip(c, text, 25*time.Second, 30)
+					if got := <-answer; !strings.HasPrefix(got, "421 4.4.2 ") || took > 7*time.Minute {
+						t.Errorf("%s: %s after %v", verb, got, took)
+					}
+					c.conn.Close()
+					continue
+				}
+				drip(c, text, 25*time.Second, 30)
+				if verb == "DATA" {
+					<-c.send("\r\n.\r\n")
+				}
+				if got := <-answer; !strings.HasPrefix(got, "250 ") {
+					t.Errorf("%s, 120 octets a second: %s", verb, got)
+				}
+				c.conn.Close()
+			}
 		}
 	})
 }
