@@ -18,7 +18,7 @@ var ctx = context.Background()
 
 var peer = accounts.Peer{IP: netip.MustParseAddr("127.0.0.1"), TLS: true, Service: "IMAP"}
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
