@@ -24,8 +24,7 @@ var errCrash = errors.New("crashed")
 // synced until then is lost: contents of files, new, renamed and removed names.
 type frail struct {
 	disk
-	dir   string
-	named bool // the file system has no files without a name
+	dir string
 
 	mu      sync.Mutex
 	steps   int
@@ -64,15 +63,11 @@ func (f *frail) Create(name string) (diskFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	ff := &frailFile{diskFile: df, f: f, unsaved: true}
-	if f.named {
-		ff.name = name
-		f.mu.Lock()
-		f.undo = append(f.undo, undo{new: name})
-		f.unsaved[name] = true
-		f.mu.Unlock()
-	}
-	return ff, nil
+	f.mu.Lock()
+	f.undo = append(f.undo, undo{new: name})
+	f.unsaved[name] = true
+	f.mu.Unlock()
+	return &frailFile{diskFile: df, f: f, name: name, unsaved: true}, nil
 }
 
 func (f *frail) Rename(from, to string) error {
@@ -187,9 +182,7 @@ func (ff *frailFile) Publish(name string) error {
 	}
 	ff.f.mu.Lock()
 	defer ff.f.mu.Unlock()
-	if ff.name == "" {
-		ff.f.undo = append(ff.f.undo, undo{new: name})
-	} else if ff.name != name {
+	if ff.name != name {
 		ff.f.undo = append(ff.f.undo, undo{old: ff.name, new: name})
 		delete(ff.f.unsaved, ff.name)
 	}
@@ -216,13 +209,12 @@ func (ff *frailFile) Close() error {
 // life sends some mail through a queue on a disk that stops at a step, opens the
 // queue again on a good disk and checks the promises. It returns the number of
 // steps that were made.
-func life(t *testing.T, stopAt int, forget, named bool) int {
+func life(t *testing.T, stopAt int, forget bool) int {
 	var f *frail
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, t.TempDir())
 		b.reopen(func(d disk) disk {
-			d.(*directory).named.Store(named)
-			f = &frail{disk: d, dir: filepath.Join(b.dir, "Queue"), named: named, stopAt: stopAt, unsaved: map[string]bool{}}
+			f = &frail{disk: d, dir: filepath.Join(b.dir, "Queue"), stopAt: stopAt, unsaved: map[string]bool{}}
 			return f
 		})
 		b.local.dedupe()
@@ -328,17 +320,15 @@ func (s *sink) forget(ids []envelope.QueueID) {
 }
 
 func TestCrashAtEveryStepLosesAndDoublesNothing(t *testing.T) {
-	for _, named := range []bool{false, true} {
-		steps := life(t, 0, false, named)
-		if steps < 30 {
-			t.Fatalf("only %d steps: the test does not reach the removal", steps)
-		}
-		for _, forget := range []bool{false, true} {
-			for n := 1; n <= steps; n++ {
-				t.Run(fmt.Sprintf("step=%d,forget=%v,named=%v", n, forget, named), func(t *testing.T) { life(t, n, forget, named) })
-				if t.Failed() {
-					return
-				}
+	steps := life(t, 0, false)
+	if steps < 30 {
+		t.Fatalf("only %d steps: the test does not reach the removal", steps)
+	}
+	for _, forget := range []bool{false, true} {
+		for n := 1; n <= steps; n++ {
+			t.Run(fmt.Sprintf("step=%d,forget=%v", n, forget), func(t *testing.T) { life(t, n, forget) })
+			if t.Failed() {
+				return
 			}
 		}
 	}

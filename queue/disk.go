@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 
 	"gatepost/queue/envelope"
 )
@@ -49,9 +48,8 @@ type patch struct {
 
 // directory is the disk as it is.
 type directory struct {
-	path  string
-	dir   *os.File
-	named atomic.Bool // files without a name are not possible here
+	path string
+	dir  *os.File
 }
 
 func openDirectory(path string) (*directory, error) {

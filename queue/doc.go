@@ -4,7 +4,7 @@
 // # A message's life
 //
 //	state      N.tmp  N.msg  in memory             after a crash
-//	arriving   maybe  no     a Submission          N.tmp is removed at the start: nobody was promised anything
+//	arriving   yes    no     a Submission          N.tmp is removed at the start: nobody was promised anything
 //	promised   no     yes    waits in its queues   the enqueuer reads it again; recipients with state W are tried
 //	attempted  no     yes    an Item of a Batch    the same; LOCAL skips what the account has (by queue ID)
 //	settled    no     yes    results in the file   recipients with state D, F or X are skipped
@@ -12,11 +12,10 @@
 //	gone       no     no     no                    nothing; the accounts may forget the queue ID
 //	damaged    no     no     no                    N.bad, for the administrator; a log record says why
 //
-// A file that is arriving has no name at all (O_TMPFILE), so that it vanishes by
-// itself and the directory changes once per message; where the file system cannot do
-// that it is N.tmp. It gets the name N.msg after its content is durable. That name, made
-// durable by a sync of the directory, is the promise: Submission.Commit returns nil
-// after it and never before. Everything before it may be refused and leaves nothing.
+// A file that is arriving is N.tmp. It gets the name N.msg after its content is
+// durable. That name, made durable by a sync of the directory, is the promise:
+// Submission.Commit returns nil after it and never before. Everything before it
+// may be refused and leaves nothing.
 // After it a message can be delivered twice to another server and once to an
 // account (RFC 5321 section 6.1), and is never lost.
 //

@@ -45,26 +45,23 @@ func TestAcceptedMessageIsDeliveredAndItsFileRemoved(t *testing.T) {
 }
 
 func TestAbortLeavesNothing(t *testing.T) {
-	for _, named := range []bool{false, true} {
-		b := open(t, t.TempDir())
-		b.q.disk.(*directory).named.Store(named)
-		s, err := b.q.Begin(context.Background(), b.env("joe@far.org", "ann@company.com"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if f := b.files(); named && f != "1.tmp" || !named && f != "" {
-			t.Errorf("while receiving: %q", f)
-		}
-		s.Abort()
-		if f := b.files(); f != "" {
-			t.Errorf("left: %s", f)
-		}
-		if _, err := s.Write([]byte("x")); err == nil {
-			t.Error("Write after Abort")
-		}
-		if err := s.Commit(context.Background()); err == nil {
-			t.Error("Commit after Abort")
-		}
+	b := open(t, t.TempDir())
+	s, err := b.q.Begin(context.Background(), b.env("joe@far.org", "ann@company.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := b.files(); f != "1.tmp" {
+		t.Errorf("while receiving: %q", f)
+	}
+	s.Abort()
+	if f := b.files(); f != "" {
+		t.Errorf("left: %s", f)
+	}
+	if _, err := s.Write([]byte("x")); err == nil {
+		t.Error("Write after Abort")
+	}
+	if err := s.Commit(context.Background()); err == nil {
+		t.Error("Commit after Abort")
 	}
 }
 
@@ -121,7 +118,6 @@ func TestQueueLimitIsBusy(t *testing.T) {
 func TestRestartTakesUpWhatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, t.TempDir())
-		b.q.disk.(*directory).named.Store(true)
 		b.mustSubmit(b.env("joe@far.org", "ann@company.com"), testMessage)
 		s, err := b.q.Begin(context.Background(), b.env("joe@far.org", "ann@company.com"))
 		if err != nil {

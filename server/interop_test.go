@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -119,11 +120,14 @@ func start(t *testing.T, before ...string) *running {
 	return r
 }
 
+// freeShift finds a shift at which all ports are free. It begins anywhere, so
+// that two test processes do not find the same one.
 func freeShift(t *testing.T) int {
 	t.Helper()
-	for shift := 30000; shift < 60000; shift += 700 {
+	for range 50 {
+		shift := 20000 + mathrand.IntN(40000)
 		free := true
-		for _, port := range []int{25, 106, 110, 143, 465, 587, 993, 995} {
+		for _, port := range []int{25, 106, 107, 110, 143, 465, 587, 993, 995} {
 			ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+shift)))
 			if err != nil {
 				free = false

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -116,5 +115,5 @@ func joinFaults(errs []error) error {
 	for i, err := range errs {
 		texts[i] = fault.Text(err)
 	}
-	return &fault.Error{Op: "server", Kind: fault.KindOf(errs[0]), Text: strings.Join(texts, "; "), Err: errors.Join(errs...)}
+	return &fault.Error{Op: "server", Kind: fault.KindOf(errs[0]), Text: strings.Join(texts, "; ")}
 }
