@@ -371,6 +371,10 @@ func TestInteropNeomutt(t *testing.T) {
 	subject, text := r.deliver(t)
 	dir := t.TempDir()
 	saved := filepath.Join(dir, "saved")
+	// neomutt asks for this directory before anything else.
+	if err := os.Mkdir(filepath.Join(dir, "Mail"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	// The commands are typed into neomutt: save the message and leave.
 	run(t, nil, []string{"HOME=" + dir, "TERM=xterm"}, "script", "-qec", strings.Join([]string{
 		"neomutt", "-n", "-F", "/dev/null",
