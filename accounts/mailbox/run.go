@@ -13,7 +13,8 @@ import (
 
 // A run is the time from Open to Close. The file Index/open is there during a
 // run and holds its first number; when a start finds it, the run before it
-// crashed, and left files without records.
+// crashed, and left files without records. Runs that crash one after the other
+// count as one.
 //
 // Which files these are is told with care, because the index may be older than
 // the files: one that was restored from a backup does not name younger mail,
@@ -74,8 +75,13 @@ func (s *Store) begin() (unclean bool, err error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return false, err
 	}
+	first := s.firstID
+	if s.crashed.first > 0 {
+		// What the crashed run left may not be swept yet when this one crashes too.
+		first = min(first, s.crashed.first)
+	}
 	next := s.marker + ".new"
-	if err := os.WriteFile(next, strconv.AppendUint(nil, s.firstID, 10), 0o600); err != nil {
+	if err := os.WriteFile(next, strconv.AppendUint(nil, first, 10), 0o600); err != nil {
 		return false, err
 	}
 	return unclean, os.Rename(next, s.marker)

@@ -109,3 +109,21 @@ func TestNumbersRiseAboveThoseOfTheStoreWhenTheCounterIsLost(t *testing.T) {
 	}
 	w.append(w.account(1), "INBOX", 9)
 }
+
+func TestSweepTakesWhatTwoCrashesInARowHaveLeft(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	left := fmt.Sprint("0/", w.ids.Add(1))
+	w.write(a, left)
+	w.append(a, "INBOX", 1) // the index reaches beyond the file
+	w.crash()
+	w.open()
+	w.crash() // before anything was swept
+	w.open()
+	a = w.account(1)
+	w.settleSweeps()
+	if files := strings.Join(w.files(a), " "); strings.Contains(files, left) {
+		t.Errorf("%s is still there: %s", left, files)
+	}
+	w.close()
+}
