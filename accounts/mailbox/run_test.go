@@ -127,3 +127,23 @@ func TestSweepTakesWhatTwoCrashesInARowHaveLeft(t *testing.T) {
 	}
 	w.close()
 }
+
+func TestStopBeforeTheSweepLeavesItToTheNextRun(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	left := fmt.Sprint("0/", w.ids.Add(1))
+	w.write(a, left)
+	w.append(a, "INBOX", 1) // the index reaches beyond the file
+	w.crash()
+	w.open()
+	w.store.upkeep.pause()
+	w.store.upkeep.meet(w.account(1))
+	w.close()
+	w.open()
+	a = w.account(1)
+	w.settleSweeps()
+	if files := strings.Join(w.files(a), " "); strings.Contains(files, left) {
+		t.Errorf("%s is still there: %s", left, files)
+	}
+	w.close()
+}

@@ -111,7 +111,8 @@ func (s *Store) Close() error {
 	if err2 := s.index.Close(); err == nil {
 		err = err2
 	}
-	if err == nil {
+	// Leftovers that were not removed yet are for the next run, which has to know.
+	if err == nil && len(s.upkeep.sweeps) == 0 {
 		err = os.Remove(s.marker)
 	}
 	return fault.Wrap("mailbox.Close", fault.Internal, err)
