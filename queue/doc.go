@@ -17,8 +17,9 @@
 // Submission.Commit returns nil after it and never before. Everything before it
 // may be refused and leaves nothing.
 // After it a message can be delivered twice to another server and once to an
-// account (RFC 5321 section 6.1), and is never lost. Mail to all@domain is the
-// exception: its copies are messages of their own, made again after a crash.
+// account (RFC 5321 section 6.1), and is never lost. Mail to all@domain is no
+// exception: the accounts are put into the envelope when it arrives, so that all
+// their copies are one message with one queue ID in every state (expand.go).
 //
 // What moves a message on:
 //

@@ -52,7 +52,15 @@ func (q *Queue) plan(ctx context.Context, env *envelope.Envelope, rcpts []int) *
 }
 
 func (q *Queue) planOne(ctx context.Context, p *plan, env *envelope.Envelope, i int) {
+	if env.Recipients[i].Expanded {
+		p.results = append(p.results, result{rcpt: i, status: envelope.Status{
+			Action: envelope.ActionExpanded, Code: envelope.Code{2, 0, 0}, Text: textExpanded}})
+		return
+	}
 	r, err := q.o.Router.Route(ctx, names.Mail, env.Recipients[i].Address)
+	if err == nil && r.All {
+		err = errNotToAll // or it would have been expanded
+	}
 	switch {
 	case err != nil:
 		if p.err == nil {
@@ -91,7 +99,7 @@ func (p *plan) refusal() error {
 		return nil
 	}
 	for _, r := range p.results {
-		if r.status.Action == envelope.ActionDelivered {
+		if r.status.Action == envelope.ActionDelivered || r.status.Action == envelope.ActionExpanded {
 			return nil
 		}
 	}

@@ -45,6 +45,8 @@ func (r *table) Route(_ context.Context, _ names.Operation, a address.Address) (
 			return router.Route{}, fault.New("table", fault.NotFound, "unknown user account")
 		case a.Local == "bounced":
 			return router.Route{Module: router.LOCAL, Queue: "bounced@company.com", Unknown: true}, nil
+		case a.Local == "all":
+			return router.Route{Module: router.LOCAL, Queue: "all@company.com", Address: a, All: true}, nil
 		case a.Local == "nobody":
 			return router.Route{Module: router.SYSTEM, Queue: "NULL"}, nil
 		}
@@ -225,7 +227,7 @@ func (b *bench) reopen(wrap func(disk) disk) {
 	}
 	b.q = newQueue(queueDir, on, Options{
 		Settings: b.set, Router: b.routes, Counter: b.ctr, MainDomain: func() string { return "company.com" },
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		AllAccounts: b.allAccounts, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	b.q.Handle(router.LOCAL, b.local)
 	b.q.Handle(router.SMTP, b.remote)
@@ -233,6 +235,14 @@ func (b *bench) reopen(wrap func(disk) disk) {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() { d.dir.Close() })
+}
+
+// allAccounts lets all but "stranger@..." write to ann and bob.
+func (b *bench) allAccounts(_ context.Context, src *envelope.Source, domain string) ([]address.Address, error) {
+	if strings.HasPrefix(src.Account, "stranger@") {
+		return nil, errNotToAll
+	}
+	return []address.Address{b.addr("ann@" + domain), b.addr("bob@" + domain)}, nil
 }
 
 // run starts the queue until halt.

@@ -1,11 +1,17 @@
 package queue
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // headerScanner looks at the header of a message while it passes: it counts the
-// Received fields, and keeps the start of the fields that the log echoes.
+// Received fields, looks for signs of a loop, and keeps the start of the fields
+// that the log echoes.
 type headerScanner struct {
 	received int
+	all      []string // addresses all@domain that the message goes to
+	looped   bool     // a Delivered-To field names one of them
 	done     bool
 	echo     bool     // keep fields for the log
 	fields   []string // kept so far
@@ -15,7 +21,7 @@ type headerScanner struct {
 }
 
 const (
-	maxEchoLine   = 200
+	maxEchoLine   = 300 // also holds a Delivered-To field with the longest domain
 	maxEchoFields = 40
 )
 
@@ -55,11 +61,27 @@ func (h *headerScanner) endLine() {
 		if hasFold(line, "Received:") {
 			h.received++
 		}
+		if len(h.all) > 0 && hasFold(line, deliveredTo) {
+			h.looped = h.looped || h.namesAll(line[len(deliveredTo):])
+		}
 		h.last = h.echo && len(h.fields) < maxEchoFields && isEchoed(line)
 		if h.last {
 			h.fields = append(h.fields, string(line))
 		}
 	}
+}
+
+const deliveredTo = "Delivered-To:"
+
+// namesAll reports whether the value of a field is an address that the message goes to.
+func (h *headerScanner) namesAll(value []byte) bool {
+	addr := string(bytes.Trim(bytes.TrimSpace(value), "<>"))
+	for _, a := range h.all {
+		if strings.EqualFold(a, addr) {
+			return true
+		}
+	}
+	return false
 }
 
 func isEchoed(line []byte) bool {

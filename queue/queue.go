@@ -29,7 +29,11 @@ type Options struct {
 	Counter  *Counter
 	// MainDomain names this server in reports.
 	MainDomain func() string
-	Log        *slog.Logger
+	// AllAccounts returns who gets mail to all@domain. Errors: fault.Denied when
+	// this source may not write to all; others refuse the message for now. nil
+	// denies it to everybody.
+	AllAccounts func(ctx context.Context, src *envelope.Source, domain string) ([]address.Address, error)
+	Log         *slog.Logger
 }
 
 // maxHot bounds the messages whose envelope is kept in memory between their

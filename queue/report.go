@@ -213,7 +213,7 @@ func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about 
 	for _, a := range to {
 		env.Recipients = append(env.Recipients, envelope.Recipient{Address: a, State: envelope.Waiting})
 	}
-	s, err := q.begin(env)
+	s, err := q.begin(context.Background(), env)
 	if err != nil {
 		return err
 	}

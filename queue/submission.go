@@ -36,11 +36,11 @@ func (q *Queue) Begin(ctx context.Context, env *envelope.Envelope) (*Submission,
 	if limit := q.settings().QueueLimit; limit >= 0 && q.Len()+int(q.receiving.Load()) >= limit {
 		return nil, fault.New("queue.Begin", fault.Busy, "the queue is full, try again later")
 	}
-	return q.begin(env)
+	return q.begin(ctx, env)
 }
 
 // begin is Begin without the limit, for the queue's own reports.
-func (q *Queue) begin(env *envelope.Envelope) (*Submission, error) {
+func (q *Queue) begin(ctx context.Context, env *envelope.Envelope) (*Submission, error) {
 	const op = "queue.Begin"
 	if len(env.Recipients) == 0 {
 		return nil, fault.New(op, fault.Invalid, "no recipients")
@@ -52,6 +52,10 @@ func (q *Queue) begin(env *envelope.Envelope) (*Submission, error) {
 		env.Submitted = time.Now()
 	}
 	env.Submitted = env.Submitted.UTC().Truncate(time.Second)
+	env, all, err := q.expand(ctx, env)
+	if err != nil {
+		return nil, fault.Wrap(op, fault.Internal, err)
+	}
 	s := &Submission{q: q, id: q.o.Counter.NextID()}
 	if err := q.o.Counter.reserved(s.id); err != nil {
 		return nil, fault.Wrap(op, fault.Internal, err)
@@ -68,11 +72,23 @@ func (q *Queue) begin(env *envelope.Envelope) (*Submission, error) {
 	q.receiving.Add(1)
 	s.w = writers.Get().(*bufio.Writer)
 	s.w.Reset(s.file)
-	if _, err := s.w.Write(text); err != nil {
+	if _, err := s.w.Write(append(text, s.sentToAll(all)...)); err != nil {
 		s.Abort()
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}
 	return s, nil
+}
+
+// sentToAll returns the trace fields of a message to all accounts. A forwarder
+// among them may lead it back here from another server: then the field tells
+// (RFC 9228), see judge.
+func (s *Submission) sentToAll(queues []string) (fields []byte) {
+	for _, name := range queues {
+		fields = append(append(append(fields, "Delivered-To: "...), name...), "\r\n"...)
+	}
+	s.scan.all = queues
+	s.size = int64(len(fields))
+	return fields
 }
 
 // ID is the number of the message, for its Received field.
@@ -158,6 +174,9 @@ func (s *Submission) judge(ctx context.Context) (*plan, error) {
 	if s.scan.received > set.HopLimit {
 		s.q.logEnqueuer.Log(ctx, logs.LevelProblem, "refused: too many Received fields", slog.Uint64(logs.AttrQueueID, uint64(s.id)))
 		return nil, fault.New("queue.Commit", fault.Loop, "too many hops, this message is looping")
+	}
+	if s.scan.looped {
+		return nil, fault.New("queue.Commit", fault.Loop, "mail loop: the message was sent to all accounts before")
 	}
 	// RFC 5321 4.5.3.2.6 gives us ten minutes for the answer to the final dot; a
 	// client that gives up before it sends the message again.

@@ -147,12 +147,13 @@ func New(c Config) (_ *Server, err error) {
 		return s, err
 	}
 	s.queue, err = queue.Open(s.base.path("Queue"), queue.Options{
-		Settings: queueing, Router: s.router, Counter: s.counter, MainDomain: s.accounts.MainDomain, Log: s.log,
+		Settings: queueing, Router: s.router, Counter: s.counter, MainDomain: s.accounts.MainDomain,
+		AllAccounts: delivery.AllAccounts(s.accounts), Log: s.log,
 	})
 	if err != nil {
 		return s, err
 	}
-	toMailboxes := delivery.New(s.accounts, s.queue, local, s.log) // the one loop: all@domain submits again
+	toMailboxes := delivery.New(s.accounts, local, s.log)
 	s.queue.Handle(router.LOCAL, toMailboxes)
 	s.queue.OnFinish(toMailboxes.Sync, toMailboxes.Forget)
 	if err = toMailboxes.ForgetBut(context.Background(), s.queue.Has); err != nil {

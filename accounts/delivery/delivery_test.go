@@ -73,11 +73,11 @@ func newOffice(t testing.TB, dir string) *office {
 		t.Fatal(err)
 	}
 	o.q, err = queue.Open(queueDir, queue.Options{Settings: load[queue.Settings](t, nil), Router: r, Counter: counter,
-		MainDomain: o.acc.MainDomain, Log: log})
+		MainDomain: o.acc.MainDomain, AllAccounts: AllAccounts(o.acc), Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.local = New(o.acc, o.q, o.set, log)
+	o.local = New(o.acc, o.set, log)
 	o.q.Handle(router.LOCAL, o.local)
 	o.q.OnFinish(o.local.Sync, o.local.Forget)
 	ctx, cancel := context.WithCancel(context.Background())

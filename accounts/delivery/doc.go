@@ -15,6 +15,9 @@
 // the store links the queue file and commits a record (mailbox.Account.Deliver).
 // The body is never copied.
 //
+// Mail to all@domain does not come this way: the queue asks AllAccounts when such
+// a message arrives, and its accounts are recipients like others.
+//
 // # What is added
 //
 // A prefix in the record, which every reader of the message sees before it:

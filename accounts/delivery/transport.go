@@ -16,25 +16,18 @@ import (
 	"gatepost/server/settings"
 )
 
-// Submitter takes messages that delivery makes: copies of mail to all@domain.
-// The queue implements it.
-type Submitter interface {
-	Begin(ctx context.Context, env *envelope.Envelope) (*queue.Submission, error)
-}
-
 // Transport delivers LOCAL queues. It implements queue.Transport.
 type Transport struct {
-	accounts  *accounts.Store
-	submitter Submitter
-	settings  *settings.Live[Settings]
-	log       *slog.Logger
-	messages  *summaries
-	flows     flows
+	accounts *accounts.Store
+	settings *settings.Live[Settings]
+	log      *slog.Logger
+	messages *summaries
+	flows    flows
 }
 
 // New returns the transport of the LOCAL module.
-func New(acc *accounts.Store, sub Submitter, cfg *settings.Live[Settings], log *slog.Logger) *Transport {
-	return &Transport{accounts: acc, submitter: sub, settings: cfg, log: logs.Component(log, "LOCAL"), messages: newSummaries()}
+func New(acc *accounts.Store, cfg *settings.Live[Settings], log *slog.Logger) *Transport {
+	return &Transport{accounts: acc, settings: cfg, log: logs.Component(log, "LOCAL"), messages: newSummaries()}
 }
 
 // Sync makes durable what was delivered so far, before the queue removes its files.
@@ -58,12 +51,6 @@ func (t *Transport) ForgetBut(ctx context.Context, queued func(envelope.QueueID)
 
 // Deliver puts the messages of a batch into the account that the queue is named after.
 func (t *Transport) Deliver(ctx context.Context, b *queue.Batch) {
-	if len(b.Items) > 0 && b.Items[0].Routes[0].All {
-		for _, it := range b.Items {
-			t.distribute(ctx, it)
-		}
-		return
-	}
 	name, domain, _ := cutLast(b.Queue, '@')
 	acc, err := t.accounts.Account(ctx, domain, name)
 	if err != nil {

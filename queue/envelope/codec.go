@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"gatepost/router/address"
 	"gatepost/server/fault"
 )
 
@@ -22,7 +21,7 @@ import (
 //	E QQ314159 HDRS                              ENVID in xtext or -, RET or -
 //	B 8BITMIME SMTPUTF8                          BODY, SMTPUTF8
 //	P I 26-04-2019 15:57:14 0000 ____ ____ <a>   return-path
-//	R W 26-04-2019 15:57:14 0000 ____ _FY_ <b>   recipient, one line each
+//	R W 26-04-2019 15:57:14 0000 ____ _FY_ <b>   recipient, one line each; E___: expanded into others
 //	N rfc822;b@dom                               ORCPT of the R line before it
 //
 // P and R have fixed columns, so that a state letter and the counter after the
@@ -39,6 +38,7 @@ const (
 	stateColumn  = 2
 	dateColumn   = 4
 	warnedColumn = 24
+	expandColumn = 29
 	notifyColumn = 34
 	addrColumn   = 39
 	timeLayout   = "02-01-2006 15:04:05"
@@ -76,6 +76,9 @@ func FormatWarned(n int) string {
 func AppendHead(dst []byte, e *Envelope) ([]byte, Layout, error) {
 	w := headWriter{buf: dst, start: len(dst)}
 	w.head(e)
+	if len(w.buf)-w.start > MaxHead {
+		w.bad = "so many recipients"
+	}
 	if w.bad != "" {
 		return dst, Layout{}, fault.Newf("envelope.AppendHead", fault.Invalid, "%s cannot be stored in an envelope", w.bad)
 	}
@@ -118,7 +121,7 @@ func (w *headWriter) head(e *Envelope) {
 		state = 'E'
 	}
 	w.layout.ReturnPath = int64(len(w.buf) - w.start)
-	w.path('P', state, e.Submitted, 0, NotifyNever, e.ReturnPath)
+	w.path('P', state, e.Submitted, &Recipient{Address: e.ReturnPath})
 	w.layout.Recipients = make([]int64, len(e.Recipients))
 	for i := range e.Recipients {
 		r := &e.Recipients[i]
@@ -127,7 +130,7 @@ func (w *headWriter) head(e *Envelope) {
 		if state == 0 {
 			state = Waiting
 		}
-		w.path('R', byte(state), e.Submitted, r.Warned, r.Notify, r.Address)
+		w.path('R', byte(state), e.Submitted, r)
 		w.original(r.Original)
 	}
 	w.raw("\n")
@@ -174,21 +177,23 @@ func (w *headWriter) source(s *Source) {
 	}
 }
 
-func (w *headWriter) path(letter, state byte, t time.Time, warned int, n Notify, a address.Address) {
+func (w *headWriter) path(letter, state byte, t time.Time, r *Recipient) {
 	w.buf = append(w.buf, letter, ' ', state, ' ')
 	if y := t.UTC().Year(); y < 0 || y > 9999 {
 		t = time.Time{}
 	}
 	w.buf = t.UTC().AppendFormat(w.buf, timeLayout)
 	w.raw(" ")
-	w.raw(FormatWarned(warned))
-	w.raw(" ____ ")
-	w.flag(n, NotifySuccess, 'S')
-	w.flag(n, NotifyFailure, 'F')
-	w.flag(n, NotifyDelay, 'Y')
+	w.raw(FormatWarned(r.Warned))
+	w.raw(" ")
+	w.flag(r.Expanded, 'E')
+	w.raw("___ ")
+	w.flag(r.Notify&NotifySuccess != 0, 'S')
+	w.flag(r.Notify&NotifyFailure != 0, 'F')
+	w.flag(r.Notify&NotifyDelay != 0, 'Y')
 	w.raw("_ <")
-	if !a.IsNull() {
-		w.text("the address", a.String())
+	if !r.Address.IsNull() {
+		w.text("the address", r.Address.String())
 	}
 	w.raw(">\n")
 }
@@ -209,8 +214,8 @@ func (w *headWriter) original(orcpt string) {
 	w.raw("\n")
 }
 
-func (w *headWriter) flag(n, bit Notify, letter byte) {
-	if n&bit == 0 {
+func (w *headWriter) flag(set bool, letter byte) {
+	if !set {
 		letter = '_'
 	}
 	w.buf = append(w.buf, letter)

@@ -106,6 +106,7 @@ func TestHeadSurvivesEveryField(t *testing.T) {
 			Recipients: []Recipient{
 				{Address: mustParse(t, "joe%far.org@[192.0.2.1]"), Notify: NotifySuccess | NotifyDelay, State: Delivered, Warned: 17},
 				{Address: mustParse(t, "box#john@company.com"), Notify: NotifyDefault, State: Waiting, Original: "rfc822;x+y=z@old.org"},
+				{Address: mustParse(t, "all@company.com"), Notify: NotifySuccess, State: Waiting, Expanded: true},
 			},
 		},
 		"only the local address": {Source: Source{Tag: "SMTP", LocalIP: netip.MustParseAddr("192.0.2.1")}, Submitted: at,
@@ -128,6 +129,17 @@ func TestHeadSurvivesEveryField(t *testing.T) {
 				t.Errorf("layout written %+v, read %+v", layout, read)
 			}
 		})
+	}
+}
+
+// What an older server meant by the column is not known: its recipients get the message.
+func TestNoRecipientOfAnOlderServerIsExpanded(t *testing.T) {
+	const head = "P I 26-04-2019 15:57:14 0000 ____ ____ <user1@test.test>\nR W 26-04-2019 15:57:14 0000 E___ _FY_ <user3@test.test>\n\n"
+	for text, want := range map[string]bool{head: false, "V 1\n" + head: true} {
+		env, _, err := ReadHead(bufio.NewReader(strings.NewReader(text)))
+		if err != nil || env.Recipients[0].Expanded != want {
+			t.Errorf("%v, %+v\n%s", err, env, text)
+		}
 	}
 }
 

@@ -63,7 +63,7 @@ const (
 
 // Source tells where a message came from.
 type Source struct {
-	// Tag is the submit tag: SMTP, RULE, DSN, PIPE, ALLF ...
+	// Tag is the submit tag: SMTP, RULE, DSN, PIPE ...
 	Tag string
 	// IP is the peer, or the zero Addr for the server itself.
 	IP netip.Addr
@@ -114,6 +114,9 @@ type Recipient struct {
 	State    State
 	// Warned counts the delay reports sent so far.
 	Warned int
+	// Expanded says that the address stands for others, all of which are
+	// recipients of the same message: nothing is to be delivered to it.
+	Expanded bool
 }
 
 // Action is the Action field of a delivery report (RFC 3464 section 2.3.3).

@@ -47,6 +47,11 @@ func ReadHead(r *bufio.Reader) (*Envelope, Layout, error) {
 	if !p.path || len(p.env.Recipients) == 0 {
 		return nil, Layout{}, corrupt("the envelope is incomplete")
 	}
+	if p.layout.Version == 0 { // what older servers mean by this column is not known
+		for i := range p.env.Recipients {
+			p.env.Recipients[i].Expanded = false
+		}
+	}
 	p.layout.Message = p.at
 	return p.env, p.layout, nil
 }
@@ -134,7 +139,7 @@ func (p *headReader) line(start int64, letter byte, line string) error {
 		}
 		p.layout.Recipients = append(p.layout.Recipients, start)
 		p.env.Recipients = append(p.env.Recipients, Recipient{
-			Address: f.addr, Notify: f.notify, State: State(f.state), Warned: f.warned,
+			Address: f.addr, Notify: f.notify, State: State(f.state), Warned: f.warned, Expanded: f.expanded,
 		})
 	case 'N':
 		return p.original(line[2:])
@@ -236,11 +241,12 @@ func (p *headReader) original(s string) error {
 
 // pathLine is a P or R line.
 type pathLine struct {
-	state  byte
-	time   time.Time
-	warned int
-	notify Notify
-	addr   address.Address
+	state    byte
+	time     time.Time
+	warned   int
+	expanded bool
+	notify   Notify
+	addr     address.Address
 }
 
 func parsePath(line string) (pathLine, error) {
@@ -259,6 +265,7 @@ func parsePath(line string) (pathLine, error) {
 	if f.warned, err = strconv.Atoi(line[warnedColumn : warnedColumn+4]); err != nil || f.warned < 0 {
 		return f, corrupt("a path line has no counter")
 	}
+	f.expanded = line[expandColumn] == 'E'
 	flags := line[notifyColumn : notifyColumn+4]
 	for i, n := range []Notify{NotifySuccess, NotifyFailure, NotifyDelay} {
 		if flags[i] != '_' {

@@ -1,0 +1,73 @@
+package queue
+
+import (
+	"context"
+	"slices"
+
+	"gatepost/queue/envelope"
+	"gatepost/router/address"
+	"gatepost/router/names"
+	"gatepost/server/fault"
+)
+
+// Mail to all@domain is expanded when it arrives: Begin puts the addresses of
+// the accounts into the envelope before the file is written. So all copies are
+// one message with one queue ID, and an account that has it after a crash knows
+// it again. The recipient all@domain stays in the envelope, marked as expanded:
+// its delivery is that its addressees are there.
+
+// textExpanded is what the sender is told who asked for success.
+const textExpanded = "sent to all accounts"
+
+// expand returns the envelope with the addressees of all@domain, and the queues
+// of these addresses; it is the same envelope if there are none. The addressees
+// get no reports: the sender would have one for every account.
+func (q *Queue) expand(ctx context.Context, env *envelope.Envelope) (*envelope.Envelope, []string, error) {
+	var all []string
+	var known map[address.Address]struct{}
+	for i := 0; i < len(env.Recipients); i++ { // a forwarder among the addressees may lead to another domain's all@
+		to := env.Recipients[i].Address
+		route, err := q.o.Router.Route(ctx, names.Mail, to)
+		if err != nil || !route.All {
+			continue // whoever routes the message tells
+		}
+		if known == nil {
+			own := *env
+			own.Recipients = slices.Clone(env.Recipients)
+			env, known = &own, make(map[address.Address]struct{}, len(own.Recipients))
+			for _, r := range own.Recipients {
+				known[r.Address] = struct{}{}
+			}
+		}
+		if !slices.Contains(all, route.Queue) {
+			list, err := q.allAccounts(ctx, env, route.Queue)
+			if fault.Is(err, fault.Denied) {
+				continue // as plan says to the sender
+			}
+			if err != nil {
+				return nil, nil, err
+			}
+			all = append(all, route.Queue)
+			for _, a := range list {
+				if _, there := known[a]; !there {
+					known[a] = struct{}{}
+					env.Recipients = append(env.Recipients, envelope.Recipient{Address: a, State: envelope.Waiting})
+				}
+			}
+		}
+		env.Recipients[i].Expanded = true
+	}
+	return env, all, nil
+}
+
+// allAccounts asks who gets mail to all@domain, the name of a queue.
+func (q *Queue) allAccounts(ctx context.Context, env *envelope.Envelope, queue string) ([]address.Address, error) {
+	if q.o.AllAccounts == nil {
+		return nil, errNotToAll
+	}
+	return q.o.AllAccounts(ctx, &env.Source, queue[len("all@"):])
+}
+
+// errNotToAll is about an address that led to all@domain only after the message
+// had arrived, or whose sender may not write to all.
+var errNotToAll = fault.New("queue.Begin", fault.Denied, "you may not write to all accounts")
