@@ -13,6 +13,7 @@ import (
 	"gatepost/protocols/internal/auth"
 	"gatepost/protocols/internal/listen"
 	"gatepost/server/fault"
+	"gatepost/server/logs"
 )
 
 // sessionCommands work on the session itself, most of them before login too.
@@ -177,6 +178,14 @@ func decode(s string) ([]byte, error) {
 // login answers the outcome of a login.
 func (s *session) login(ctx context.Context, a *accounts.Account, err error) (reply, error) {
 	if err == nil {
+		have, err := s.server.acc.RightsOf(a)
+		if err != nil {
+			return s.failed(err), nil
+		}
+		if !s.server.places.take(a.ID, share(s.server.cfg.Get().MaxSessions, have.Any())) {
+			s.log.Log(ctx, logs.LevelProblem, "login refused: too many sessions", logs.AttrAccount, a.Address())
+			return replyTooMany, nil
+		}
 		s.account, s.user, s.failures = a, "", 0
 		s.watch.Stop()
 		s.watch = s.server.acc.Watch(a, s.peer, func(reason string) { listen.End(ctx, reason) })

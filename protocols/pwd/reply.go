@@ -22,6 +22,10 @@ var (
 	replySendPass = reply{code: 300, text: "please send the PASS"}
 )
 
+// replyTooMany answers a login that is right when the account has all the sessions
+// that it may have. With any other code than this some clients try for ever.
+var replyTooMany = reply{code: 515, text: "too many sessions of this account, close some of them first"}
+
 // withData answers a command with an object.
 func withData(v dataformat.Value) reply { return reply{code: 201, data: v} }
 

@@ -28,6 +28,7 @@ type Server struct {
 	log      *slog.Logger
 	commands map[string]*compiled
 	count    listen.Count
+	places   places
 	sessions atomic.Uint64 // numbers them
 }
 

@@ -60,7 +60,7 @@ func (s *session) run(ctx context.Context) {
 	s.started = time.Now()
 	s.log.Log(ctx, logs.LevelLowLevel, "connected")
 	err := s.greet()
-	defer func() { s.watch.Stop() }()
+	defer s.leave()
 	for err == nil && ctx.Err() == nil {
 		err = s.step(ctx)
 	}
@@ -78,6 +78,14 @@ func (s *session) run(ctx context.Context) {
 		s.log.Log(ctx, logs.LevelLowLevel, "timed out")
 	default:
 		s.log.Log(ctx, logs.LevelLowLevel, "closed", logs.AttrError, err)
+	}
+}
+
+// leave gives back what the login has taken.
+func (s *session) leave() {
+	s.watch.Stop()
+	if s.account != nil {
+		s.server.places.give(s.account.ID)
 	}
 }
 

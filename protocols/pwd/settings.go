@@ -6,7 +6,7 @@ import "gatepost/server/settings"
 // module has.
 type Settings struct {
 	settings.Kept
-	MaxSessions int             `key:"MaxInputChannels" default:"50" since:"0.1" help:"sessions at a time"`
+	MaxSessions int             `key:"MaxInputChannels" default:"50" since:"0.1" help:"sessions at a time; one user gets at most a tenth of them (at least two), one administrator four fifths"`
 	Timeout     settings.Period `key:"Timeout" default:"5m" level:"advanced" since:"0.1" help:"silence after which a session is closed; scripts count on 5 minutes"`
 }
 
