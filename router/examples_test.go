@@ -187,6 +187,11 @@ john@other.com -> john@far.org | 4 | other.com = far.org | true
 		t.Errorf("steps are\n%swant\n%s", got.String(), want)
 	}
 
+	steps, route, err = newRouter(t, newFake(), "").Explain(t.Context(), Mail, parse(t, "annie@client.dom"))
+	if err != nil || len(steps) != 1 || steps[0].To != "ann@client.dom" || steps[0].Text != "account alias" || route.Address.Local != "annie" {
+		t.Errorf("an alias: %+v, %v, %v", steps, route, err)
+	}
+
 	steps, _, err = newRouter(t, newFake(), "<a> = b\n<b> = a").Explain(t.Context(), Mail, parse(t, "a"))
 	if !fault.Is(err, fault.Loop) || len(steps) != maxRewrites+1 {
 		t.Errorf("a loop has %d steps and ends in %v", len(steps), err)

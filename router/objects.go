@@ -26,7 +26,10 @@ func (w *walk) object(domain string) (Route, bool, error) {
 		return Route{}, false, err
 	}
 	switch o.Kind {
-	case names.Account, names.Alias:
+	case names.Alias:
+		w.note(address.Address{Local: o.Name, Domain: domain}, 0, "account alias")
+		return w.account(domain, o.Name, w.at, box, detail), true, nil
+	case names.Account:
 		return w.account(domain, o.Name, w.at, box, detail), true, nil
 	case names.List, names.Group:
 		return Route{Module: LIST, Queue: o.Name + "@" + domain, Address: w.qualified(w.at), Detail: detail, Relay: w.relay}, true, nil

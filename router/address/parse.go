@@ -171,7 +171,7 @@ func parseText(s string, depth int) (Address, error) {
 			if rest.Domain == "" {
 				return finish(s[m.bang+1:], domain)
 			}
-			return limit(Address{Local: rest.String(), Domain: domain})
+			return limit(Address{Local: rest.asLocal(), Domain: domain})
 		}
 	case m.percent > 0:
 		if domain, err := NormalizeDomain(s[m.percent+1:]); err == nil {
@@ -182,6 +182,16 @@ func parseText(s string, depth int) (Address, error) {
 		return Address{}, invalid("address without a local part")
 	}
 	return finish(s, "")
+}
+
+// asLocal writes an address as a local part. One that is complex already stays
+// as it is: quotes around quotes would double at every hop.
+func (a Address) asLocal() string {
+	m, err := scan(a.Local)
+	if err == nil && a.Local[0] != '@' && m.colon < 0 && max(m.at, m.percent, m.bang) > 0 {
+		return a.Local + "@" + a.Domain
+	}
+	return a.String()
 }
 
 // parseSourceRoute reads @zzzz:user@domain and @zzzz,@yyyy:user@domain.
