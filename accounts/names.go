@@ -56,6 +56,13 @@ func checkDomainName(op, name string) (string, error) {
 	return n, nil
 }
 
+// CheckDomainName says whether a domain may have the name: fault.Invalid when it
+// may not.
+func CheckDomainName(name string) error {
+	_, err := checkDomainName("accounts.CheckDomainName", name)
+	return err
+}
+
 // safeDomain reports whether a name can be the name of a domain directory: no
 // name that goes up in the tree, is hidden, or is a literal.
 func safeDomain(n string) bool {

@@ -32,6 +32,7 @@ func (s *Server) serveControl() error {
 	stop := context.AfterFunc(ctx, func() { ln.Close() })
 	s.listeners.wg.Go(func() {
 		defer stop()
+		defer s.removeControl(path)
 		for {
 			conn, err := ln.Accept()
 			if ctx.Err() != nil {
@@ -53,6 +54,14 @@ func (s *Server) serveControl() error {
 		}
 	})
 	return nil
+}
+
+// removeControl removes the socket at the stop, while the directory is still
+// locked: where it is, a server runs or was killed.
+func (s *Server) removeControl(path string) {
+	if err := os.Remove(path); err != nil {
+		s.log.Log(context.Background(), logs.LevelFailure, "the control socket stays behind", logs.AttrError, err)
+	}
 }
 
 func (s *Server) controlSession(ctx context.Context, conn net.Conn) {

@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"gatepost/accounts"
 	"gatepost/server/control"
+	"gatepost/server/fault"
 )
 
 // Postmaster is the account that owns the server.
@@ -34,6 +36,11 @@ func Init(ctx context.Context, c Config, password string) error {
 	}
 	if len(entries) > 0 {
 		return fmt.Errorf("%s is not empty; give a new or an empty directory", c.Base)
+	}
+	// Before anything is on the disk: what is half done would be in the way of
+	// the next try.
+	if err := accounts.CheckDomainName(c.MainDomain); err != nil {
+		return errors.New(fault.Text(err))
 	}
 	s, err := New(c)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 var errSaidNo = errors.New("said no")
 
 type commands struct {
-	Base string `help:"Base directory." env:"GATEPOST_BASE" placeholder:"DIR" type:"path"`
+	Base string `help:"Base directory." env:"GATEPOST_BASE" placeholder:"DIR"`
 
 	Demo    demoCommand    `cmd:"" help:"Run a throw-away server that proves itself with a message and says what to try."`
 	Init    initCommand    `cmd:"" help:"Create a base directory."`

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"gatepost/protocols/transcript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"gatepost": main})
+}
+
+// TestScript plays testdata/*.txtar: what a person types, and what he sees. Beside the commands of
+// testscript there are
+//
+//	serve [FLAG ...]    starts "gatepost serve" and returns when it says ready
+//	stop                sends SIGTERM and expects exit code 0 in time
+//	crash               sends SIGKILL
+//	dialogue FILE PORT ...
+//	                    plays a transcript (package transcript) against the running server; its
+//	                    connections go to the ports in this order
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireUniqueNames:  true,
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			// The name of a socket has a limit that the work directory may exceed.
+			base, err := os.MkdirTemp("", "gp")
+			if err != nil {
+				return err
+			}
+			shift, err := freeShift()
+			if err != nil {
+				return err
+			}
+			r := &running{tb: env.T().(testing.TB), shift: shift}
+			env.Defer(func() {
+				r.end(syscall.SIGKILL)
+				os.RemoveAll(base)
+			})
+			env.Values[running{}] = r
+			env.Setenv("BASE", base+"/base")
+			env.Setenv("GATEPOST_BASE", base+"/base")
+			env.Setenv("SHIFT", strconv.Itoa(shift))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve":    serve,
+			"stop":     stop,
+			"crash":    crash,
+			"dialogue": dialogue,
+		},
+	})
+}
+
+// running is the server of a script.
+type running struct {
+	tb    testing.TB
+	shift int
+	cmd   *exec.Cmd
+	ended chan error
+}
+
+func of(ts *testscript.TestScript) *running { return ts.Value(running{}).(*running) }
+
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	r := of(ts)
+	if neg || r.cmd != nil {
+		ts.Fatalf("usage: serve [FLAG ...], once")
+	}
+	cmd := exec.Command("gatepost", append([]string{"serve", "--listen", "127.0.0.1", "--port-shift", strconv.Itoa(r.shift)}, args...)...)
+	path, err := exec.LookPath("gatepost")
+	ts.Check(err)
+	cmd.Path = path
+	cmd.Env = append(os.Environ(), "GATEPOST_BASE="+ts.Getenv("GATEPOST_BASE"))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	r.cmd, r.ended = cmd, make(chan error, 1)
+	ready := make(chan bool, 1)
+	go func() {
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			if lines.Text() == "ready" {
+				ready <- true
+			}
+		}
+		close(ready)
+		r.ended <- cmd.Wait()
+	}()
+	select {
+	case ok := <-ready:
+		if !ok {
+			ts.Fatalf("the server ended: %v", <-r.ended)
+		}
+	case <-time.After(time.Minute):
+		ts.Fatalf("the server was not ready in a minute")
+	}
+}
+
+// end sends the signal and waits for the end of the process.
+func (r *running) end(sig syscall.Signal) error {
+	if r.cmd == nil {
+		return nil
+	}
+	defer func() { r.cmd = nil }()
+	if err := r.cmd.Process.Signal(sig); err != nil {
+		return err
+	}
+	select {
+	case err := <-r.ended:
+		return err
+	case <-time.After(20 * time.Second):
+		return fmt.Errorf("the server runs 20 s after %v", sig)
+	}
+}
+
+func stop(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(of(ts).end(syscall.SIGTERM))
+}
+
+func crash(ts *testscript.TestScript, neg bool, args []string) {
+	if err := of(ts).end(syscall.SIGKILL); err == nil {
+		ts.Fatalf("the server ended by itself")
+	}
+}
+
+func dialogue(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: dialogue FILE PORT ...")
+	}
+	r := of(ts)
+	ports := args[1:]
+	transcript.Play(r.tb, func() (net.Conn, error) {
+		if len(ports) == 0 {
+			return nil, errors.New("the transcript has more connections than dialogue has ports")
+		}
+		port, err := strconv.Atoi(ports[0])
+		if err != nil {
+			return nil, err
+		}
+		ports = ports[1:]
+		return net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+r.shift)))
+	}, ts.MkAbs(args[0]))
+}
+
+// freeShift finds a shift at which all ports are free. It begins anywhere, so
+// that scripts which run side by side do not find the same one.
+func freeShift() (int, error) {
+	for range 50 {
+		shift := 12000 + mathrand.IntN(18000)
+		free := true
+		for _, port := range []int{25, 106, 110, 143, 465, 587, 993, 995} {
+			ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+shift)))
+			if err != nil {
+				free = false
+				break
+			}
+			ln.Close()
+		}
+		if free {
+			return shift, nil
+		}
+	}
+	return 0, fmt.Errorf("no free ports")
+}
