@@ -13,6 +13,9 @@
 //	                         with LF inside and CRLF at its very end
 //	5xx text                 not done
 //
+// Administrators may send lines of megabytes, for lists and files. All long lines
+// share a budget of memory; one for which there is none left is refused (lines.go).
+//
 // There is no line that ends data: a reader parses the object. Verbs and keywords
 // are told apart without regard to case. Clients lean on details (exactly one
 // <...@...> in the greeting, exactly "data follow", no blanks in inline data);

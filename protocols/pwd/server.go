@@ -29,6 +29,7 @@ type Server struct {
 	commands map[string]*compiled
 	count    listen.Count
 	places   places
+	lines    budget
 	sessions atomic.Uint64 // numbers them
 }
 
@@ -39,9 +40,11 @@ func New(cfg *settings.Live[Settings], acc *accounts.Store, r *router.Router, ad
 	if err != nil {
 		return nil, fmt.Errorf("pwd.New: %w", err)
 	}
-	return &Server{
+	s := &Server{
 		cfg: cfg, acc: acc, router: r, auth: auth.New(acc, r, log), admin: admin, tls: tls, log: log, commands: commands,
-	}, nil
+	}
+	s.lines.limit = maxLines
+	return s, nil
 }
 
 // Serve accepts connections until ctx is done and the sessions have ended.

@@ -19,13 +19,10 @@ import (
 
 // Limits of a session.
 const (
-	maxLineBefore = 4 << 10  // before login, with its end
-	maxLineUser   = 64 << 10 // after login
-	maxLine       = 10 << 20 // of an administrator
-	maxFailures   = 10       // failed logins; then the connection is closed
-	maxConfused   = 100      // lines in a row that are no command
-	writeTimeout  = 2 * time.Minute
-	loginTimeout  = 2 * time.Minute // from the greeting to the login
+	maxFailures  = 10  // failed logins; then the connection is closed
+	maxConfused  = 100 // lines in a row that are no command
+	writeTimeout = 2 * time.Minute
+	loginTimeout = 2 * time.Minute // from the greeting to the login
 )
 
 // session is one connection. Its goroutine owns it.
@@ -34,6 +31,7 @@ type session struct {
 	conn     net.Conn
 	in       *bufio.Reader
 	out      []byte // reused for answers
+	held     int64  // of the server's budget for lines
 	number   uint64
 	peer     accounts.Peer
 	log      *slog.Logger
@@ -104,8 +102,11 @@ func (s *session) greet() error {
 
 // step reads one command and answers it.
 func (s *session) step(ctx context.Context) error {
+	defer s.release()
 	line, err := s.readLine()
 	switch {
+	case errors.Is(err, errTooMany):
+		return s.answer(failure(fault.New("pwd.Line", fault.TooMany, "too many long commands at a time, try again later")))
 	case errors.Is(err, errTooLong) && s.loggedIn():
 		return s.answer(reply{code: 500, text: "line is too long"})
 	case errors.Is(err, errTooLong):
@@ -245,66 +246,6 @@ func (s *session) answer(r reply) error {
 		s.out = nil // one long answer must not keep its memory
 	}
 	return err
-}
-
-var errTooLong = errors.New("line is too long")
-
-// readLine reads a line without its end. A line that is too long is read to its
-// end and dropped.
-func (s *session) readLine() (string, error) {
-	if err := s.conn.SetReadDeadline(s.deadline()); err != nil {
-		return "", err
-	}
-	limit := s.maxLine()
-	var long []byte // what did not fit into the reader's buffer
-	for {
-		part, err := s.in.ReadSlice('\n')
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			return "", err
-		}
-		if len(long)+len(part) > limit {
-			return "", s.dropLine(err)
-		}
-		if err == nil && long == nil {
-			return trimEnd(part), nil
-		}
-		long = append(long, part...)
-		if err == nil {
-			return trimEnd(long), nil
-		}
-	}
-}
-
-// maxLine is the longest line that the session may send: only administrators
-// have use for long ones, which cost memory.
-func (s *session) maxLine() int {
-	if !s.loggedIn() {
-		return maxLineBefore
-	}
-	if have, err := s.rights(); err == nil && have.Any() {
-		return maxLine
-	}
-	return maxLineUser
-}
-
-// dropLine reads the rest of a line that is too long. Before login the session
-// ends anyway, and nothing more is read.
-func (s *session) dropLine(err error) error {
-	for s.loggedIn() && errors.Is(err, bufio.ErrBufferFull) {
-		_, err = s.in.ReadSlice('\n')
-	}
-	if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-		return err
-	}
-	return errTooLong
-}
-
-func trimEnd(line []byte) string {
-	line = line[:len(line)-1]
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
-	return string(line)
 }
 
 // deadline is until when the next line has to come.
