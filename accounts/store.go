@@ -58,6 +58,7 @@ type Store struct {
 	locks    keyLocks // of domains (see lockNames), of "identify " + path, of files by path
 	logins   *logins
 	watches  *watches
+	onChange atomic.Pointer[func(match func(domain, name string) bool)]
 	info     infoWriter
 
 	life     context.Context // ends with Close

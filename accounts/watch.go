@@ -281,14 +281,26 @@ func (s *Store) Current(ctx context.Context, a *Account) (*Account, error) {
 	return nil, fault.New("accounts.Current", fault.NotFound, "unknown user account")
 }
 
+// OnChange names what is told of accounts that may have changed: their settings,
+// limits, or what they inherit. match says which. tell may only touch memory.
+func (s *Store) OnChange(tell func(match func(domain, name string) bool)) { s.onChange.Store(&tell) }
+
 // forget drops the snapshot of an account that has changed.
 func (s *Store) forget(k accountKey) {
 	s.accounts.drop(k)
-	s.watches.mark(func(w accountKey) bool { return w == k })
+	s.announce(func(w accountKey) bool { return w == k })
 }
 
 // forgetIf drops the snapshots of the accounts that match.
 func (s *Store) forgetIf(match func(accountKey) bool) {
 	s.accounts.dropIf(match)
+	s.announce(match)
+}
+
+// announce tells sessions and others of accounts that may have changed.
+func (s *Store) announce(match func(accountKey) bool) {
 	s.watches.mark(match)
+	if tell := s.onChange.Load(); tell != nil {
+		(*tell)(func(domain, name string) bool { return match(accountKey{domain, name}) })
+	}
 }

@@ -15,7 +15,9 @@ import (
 )
 
 // Wake clears the delay of a logical queue and of the messages in it, so that
-// they are tried now. It reports whether there is such a queue.
+// they are tried now; what is being delivered and fails is tried once more, as
+// the attempt may have begun before the cause of the call. It reports whether
+// there is such a queue.
 func (q *Queue) Wake(m router.Module, queue string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -43,6 +45,7 @@ func (q *Queue) WakeModule(m router.Module) {
 }
 
 func (q *Queue) wakeQueue(l *logical) {
+	l.woken++
 	l.until = time.Time{}
 	waiting := l.delayed
 	l.delayed = nil

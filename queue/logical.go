@@ -24,6 +24,7 @@ type logical struct {
 	pos     int              // in the due list, -1 when not
 	count   int              // entries
 	bytes   int64            // of their messages
+	woken   int              // counts the calls of Wake
 	back    []*entry         // entries of the batches under way that go back to the front
 	stopped *envelope.Status // what stopped the queue in a batch under way
 }

@@ -365,3 +365,28 @@ func TestSettingsAreDeclaredProperly(t *testing.T) {
 		}
 	}
 }
+
+// Whatever wakes a queue may have come after the failure that is being reported.
+func TestWakeDuringAnAttemptMeansAnother(t *testing.T) {
+	for name, failure := range map[string]envelope.Status{"queue": hostDown("full"), "message": deferred("full")} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := open(t, t.TempDir())
+				b.local.setDecide(func(it *Item, _ int) envelope.Status {
+					if len(b.local.attempts()) > 1 {
+						return envelope.Status{Action: envelope.ActionDelivered}
+					}
+					b.q.Wake(router.LOCAL, "ann@company.com")
+					return failure
+				})
+				b.run()
+				b.mustSubmit(b.env("joe@company.com", "ann@company.com"), testMessage)
+				synctest.Wait()
+				if n := len(b.local.messages("ann@company.com")); n != 1 {
+					t.Errorf("ann has %d messages: %s", n, b.list())
+				}
+				b.halt()
+			})
+		})
+	}
+}

@@ -189,7 +189,7 @@ func (q *Queue) take(run *running, m *module) *Batch {
 }
 
 func (q *Queue) newBatch(l *logical) *Batch {
-	return &Batch{Module: l.module.name, Queue: l.name, owner: q, queue: l, policy: l.module.policy}
+	return &Batch{Module: l.module.name, Queue: l.name, owner: q, queue: l, policy: l.module.policy, woken: l.woken}
 }
 
 // giveBack ends a batch. q.mu is held.

@@ -114,6 +114,7 @@ func (q *Queue) apply(it *Item, s settlement, fates []fate, now time.Time) {
 	var own, whole []int // wait for themselves, with the queue
 	var wait time.Duration
 	var ownErr string
+	woken := l.woken != it.batch.woken // since the attempt began: it is made again
 	for i := range fates {
 		f := &fates[i]
 		m.rcpts[f.rcpt].state = f.state
@@ -125,7 +126,9 @@ func (q *Queue) apply(it *Item, s settlement, fates []fate, now time.Time) {
 			m.waiting--
 		case f.status.Queue:
 			whole = append(whole, f.rcpt)
-			l.stop(now.Add(f.wait), &f.status, it.batch.sweep)
+			if !woken {
+				l.stop(now.Add(f.wait), &f.status, it.batch.sweep)
+			}
 		default:
 			own, ownErr = append(own, f.rcpt), f.status.Summary()
 			if wait == 0 || f.wait < wait {
@@ -136,6 +139,10 @@ func (q *Queue) apply(it *Item, s settlement, fates []fate, now time.Time) {
 	for _, group := range grouped(s.moved) {
 		q.enter(m, group.module, group.queue, group.rcpts, time.Time{}, "")
 	}
+	due := now.Add(wait)
+	if woken {
+		due = time.Time{}
+	}
 	stay := slices.Concat(s.pending, s.untried, whole)
 	switch {
 	case len(stay) > 0:
@@ -144,10 +151,10 @@ func (q *Queue) apply(it *Item, s settlement, fates []fate, now time.Time) {
 			l.back = append(l.back, e)
 		}
 		if len(own) > 0 {
-			q.enter(m, l.module.name, l.name, own, now.Add(wait), ownErr)
+			q.enter(m, l.module.name, l.name, own, due, ownErr)
 		}
 	case len(own) > 0:
-		e.rcpts, e.due, e.lastErr = own, now.Add(wait), ownErr
+		e.rcpts, e.due, e.lastErr = own, due, ownErr
 		l.put(e)
 		q.cool(m)
 	default:

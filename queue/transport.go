@@ -59,6 +59,7 @@ type Batch struct {
 	owner  *Queue
 	queue  *logical
 	policy Policy
+	woken  int  // logical.woken when the batch began
 	sweep  bool // made of messages that were not tried, see Queue.sweep
 }
 

@@ -164,12 +164,15 @@ func (s *Server) QueueInfo(_ context.Context, module, name string) (dataformat.D
 	return d, nil
 }
 
-// ReleaseQueue lets a queue of the SMTP module try now.
+// ReleaseQueue lets a logical queue try now: that of a host, which the SMTP module
+// names by its domain, or of an account, named account@domain.
 func (s *Server) ReleaseQueue(_ context.Context, name string) error {
-	if !s.queue.Wake(router.SMTP, name) {
-		return fault.Newf("server.ReleaseQueue", fault.NotFound, "there is no SMTP queue %s", name)
+	for _, m := range []router.Module{router.SMTP, router.LOCAL} {
+		if s.queue.Wake(m, name) {
+			return nil
+		}
 	}
-	return nil
+	return fault.Newf("server.ReleaseQueue", fault.NotFound, "there is no queue %s", name)
 }
 
 // listLimit bounds what QueueList answers at once.

@@ -153,7 +153,7 @@ func New(c Config) (_ *Server, err error) {
 	if err != nil {
 		return s, err
 	}
-	toMailboxes := delivery.New(s.accounts, local, s.log)
+	toMailboxes := delivery.New(s.accounts, s.queue, local, s.log)
 	s.queue.Handle(router.LOCAL, toMailboxes)
 	s.queue.OnFinish(toMailboxes.Sync, toMailboxes.Forget)
 	if err = toMailboxes.ForgetBut(context.Background(), s.queue.Has); err != nil {

@@ -77,7 +77,7 @@ func newOffice(t testing.TB, dir string) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.local = New(o.acc, o.set, log)
+	o.local = New(o.acc, o.q, o.set, log)
 	o.q.Handle(router.LOCAL, o.local)
 	o.q.OnFinish(o.local.Sync, o.local.Forget)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -134,6 +134,26 @@ func (o *office) box(account, name string) []string {
 		out = append(out, string(text))
 	}
 	return out
+}
+
+// empty expunges the messages in an account's INBOX.
+func (o *office) empty(account string) {
+	o.t.Helper()
+	acc, err := o.acc.Account(context.Background(), "company.com", account)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	m, err := acc.Mail().Open(context.Background(), "INBOX", false)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer m.Close()
+	if _, err := m.SetFlags(context.Background(), m.UIDs(), mailbox.Add, []imap.Flag{imap.FlagDeleted}, mailbox.NoCondition); err != nil {
+		o.t.Fatal(err)
+	}
+	if _, err := m.Expunge(context.Background(), nil); err != nil {
+		o.t.Fatal(err)
+	}
 }
 
 func (o *office) addr(s string) address.Address {
@@ -297,6 +317,28 @@ func TestFullAccountWaitsAndFreedSpaceWakesIt(t *testing.T) {
 		if wait := time.Until(info.DelayedTill); wait < 29*time.Minute || wait > 30*time.Minute {
 			t.Errorf("delayed for %v", wait)
 		}
+		o.empty("ann")
+		o.settled()
+		if got := o.list(); got != "" {
+			t.Errorf("after there is space: %q", got)
+		}
+		if n := len(o.box("ann", "INBOX")); n != 1 {
+			t.Errorf("%d messages", n)
+		}
+	})
+}
+
+func TestMessageThatWaitsAloneIsWokenByFreedSpace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		o.set.Set(load[Settings](t, dataformat.Dict{"Suspend": dataformat.String("Message")}).Get())
+		o.account("ann", dataformat.Dict{"MaxAccountSize": dataformat.String("2K")})
+		for range 2 {
+			o.send("joe@far.org", text+strings.Repeat("x", 1500)+"\r\n", "ann@company.com")
+			o.settled()
+		}
+		o.send("joe@far.org", text, "ann@company.com")
+		o.settled()
 		acc, err := o.acc.Account(context.Background(), "company.com", "ann")
 		if err != nil {
 			t.Fatal(err)
@@ -306,19 +348,104 @@ func TestFullAccountWaitsAndFreedSpaceWakesIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer m.Close()
-		if _, err := m.SetFlags(context.Background(), m.UIDs(), mailbox.Add, []imap.Flag{imap.FlagDeleted}, mailbox.NoCondition); err != nil {
+		if _, err := m.Move(context.Background(), m.UIDs(), "Trash"); err != nil { // frees nothing
 			t.Fatal(err)
 		}
-		if _, err := m.Expunge(context.Background(), nil); err != nil {
+		o.settled()
+		if n := strings.Count(o.list(), "account is full"); n != 1 {
+			t.Errorf("%d wait", n)
+		}
+		if err := acc.Mail().DeleteMailbox(context.Background(), "Trash"); err != nil {
 			t.Fatal(err)
 		}
-		o.q.Wake(router.LOCAL, "ann@company.com")
 		o.settled()
 		if got := o.list(); got != "" {
 			t.Errorf("after there is space: %q", got)
 		}
-		if n := len(o.box("ann", "INBOX")); n != 1 {
-			t.Errorf("%d messages", n)
+	})
+}
+
+func TestChangedSettingsWakeWhatWaits(t *testing.T) {
+	full := dataformat.Dict{"MaxAccountSize": dataformat.String("1K")}
+	off := dataformat.Dict{"AccessModes": dataformat.Array{dataformat.String("IMAP")}}
+	unset := dataformat.Dict{"MaxAccountSize": dataformat.String("default"), "AccessModes": dataformat.String("default")}
+	for name, c := range map[string]struct {
+		account, domain dataformat.Dict
+		change          func(o *office) error
+	}{
+		"quota of the account":   {full, nil, func(o *office) error { return o.acc.UpdateAccountSettings(t.Context(), "company.com", "ann", unset) }},
+		"quota of the domain":    {nil, full, func(o *office) error { return o.acc.UpdateAccountDefaults(t.Context(), "company.com", unset) }},
+		"service of the account": {off, nil, func(o *office) error { return o.acc.UpdateAccountSettings(t.Context(), "company.com", "ann", unset) }},
+		"service of the domain":  {nil, off, func(o *office) error { return o.acc.UpdateAccountDefaults(t.Context(), "company.com", unset) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := newOffice(t, t.TempDir())
+				if err := o.acc.UpdateAccountDefaults(context.Background(), "company.com", c.domain); err != nil {
+					t.Fatal(err)
+				}
+				o.account("ann", c.account)
+				half := text + strings.Repeat("x", 700) + "\r\n"
+				for range 2 {
+					o.send("joe@far.org", half, "ann@company.com")
+					o.settled()
+				}
+				if o.list() == "" {
+					t.Fatal("nothing waits")
+				}
+				if err := c.change(o); err != nil {
+					t.Fatal(err)
+				}
+				o.settled()
+				if got := o.list(); got != "" {
+					t.Errorf("still waiting: %q", got)
+				}
+			})
+		})
+	}
+}
+
+func TestSpaceFreedBeforeTheWatchBeginsIsNotMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		o.account("ann", dataformat.Dict{"MaxAccountSize": dataformat.String("1K")})
+		watch := o.local.waiting.watch
+		o.local.waiting.watch = func(acc *accounts.Account, freed func()) func() {
+			o.empty("ann")
+			return watch(acc, freed)
+		}
+		half := text + strings.Repeat("x", 700) + "\r\n"
+		for range 2 {
+			o.send("joe@far.org", half, "ann@company.com")
+			o.settled()
+		}
+		if got := o.list(); got != "" {
+			t.Errorf("still waiting: %q", got)
+		}
+	})
+}
+
+// Space is freed again and again while the account is being delivered to: no
+// message may wait for the retry.
+func TestSpaceFreedDuringADeliveryIsNotMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		o.account("ann", dataformat.Dict{"MaxAccountSize": dataformat.String("1K")})
+		half := text + strings.Repeat("x", 700) + "\r\n"
+		for range 30 {
+			for range 3 {
+				o.send("joe@far.org", half, "ann@company.com")
+			}
+			for o.list() != "" {
+				if len(o.box("ann", "INBOX")) > 0 {
+					o.empty("ann")
+					continue
+				}
+				o.settled()
+				if len(o.box("ann", "INBOX")) == 0 && o.list() != "" {
+					t.Fatalf("the account is empty and mail waits: %s", o.list())
+				}
+			}
 		}
 	})
 }

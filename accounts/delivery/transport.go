@@ -23,11 +23,15 @@ type Transport struct {
 	log      *slog.Logger
 	messages *summaries
 	flows    flows
+	waiting  waiting
 }
 
-// New returns the transport of the LOCAL module.
-func New(acc *accounts.Store, cfg *settings.Live[Settings], log *slog.Logger) *Transport {
-	return &Transport{accounts: acc, settings: cfg, log: logs.Component(log, "LOCAL"), messages: newSummaries()}
+// New returns the transport of the LOCAL module. waker is the queue that it delivers for.
+func New(acc *accounts.Store, waker Waker, cfg *settings.Live[Settings], log *slog.Logger) *Transport {
+	t := &Transport{accounts: acc, settings: cfg, log: logs.Component(log, "LOCAL"), messages: newSummaries(),
+		waiting: waiting{waker: waker, watch: watchMailboxes}}
+	acc.OnChange(t.waiting.wakeThose)
+	return t
 }
 
 // Sync makes durable what was delivered so far, before the queue removes its files.
@@ -53,6 +57,9 @@ func (t *Transport) ForgetBut(ctx context.Context, queued func(envelope.QueueID)
 func (t *Transport) Deliver(ctx context.Context, b *queue.Batch) {
 	name, domain, _ := cutLast(b.Queue, '@')
 	acc, err := t.accounts.Account(ctx, domain, name)
+	if err == nil && !acc.Enabled("Mail") && t.waiting.add(acc, b.Queue) {
+		acc, err = t.accounts.Account(ctx, domain, name)
+	}
 	if err != nil {
 		reportAll(b.Items, failed(err))
 		return
@@ -61,11 +68,12 @@ func (t *Transport) Deliver(ctx context.Context, b *queue.Batch) {
 		reportAll(b.Items, t.disabled())
 		return
 	}
-	t.deliverTo(ctx, acc, b.Items)
+	t.deliverTo(ctx, acc, b)
 }
 
 // deliverTo delivers what passes the checks in one call of the store.
-func (t *Transport) deliverTo(ctx context.Context, acc *accounts.Account, items []*queue.Item) {
+func (t *Transport) deliverTo(ctx context.Context, acc *accounts.Account, b *queue.Batch) {
+	items := b.Items
 	var copies []messageCopy
 	var deliveries []mailbox.Delivery
 	for i, it := range items {
@@ -89,7 +97,7 @@ func (t *Transport) deliverTo(ctx context.Context, acc *accounts.Account, items 
 	if len(deliveries) == 0 {
 		return
 	}
-	for i, err := range acc.Mail().Deliver(ctx, deliveries) {
+	for i, err := range t.store(ctx, acc, b.Queue, deliveries) {
 		st := delivered
 		if err != nil {
 			if fault.Is(err, fault.Canceled) && ctx.Err() != nil {
@@ -99,6 +107,29 @@ func (t *Transport) deliverTo(ctx context.Context, acc *accounts.Account, items 
 		}
 		copies[i].report(st)
 	}
+}
+
+// store puts messages into the mailboxes. What does not fit is tried once more
+// when the store begins to watch the account for freed space.
+func (t *Transport) store(ctx context.Context, acc *accounts.Account, queue string, all []mailbox.Delivery) []error {
+	errs := acc.Mail().Deliver(ctx, all)
+	var refused []int
+	for i, err := range errs {
+		if fault.Is(err, fault.OverQuota) {
+			refused = append(refused, i)
+		}
+	}
+	if len(refused) == 0 || !t.waiting.add(acc, queue) {
+		return errs
+	}
+	again := make([]mailbox.Delivery, len(refused))
+	for i, at := range refused {
+		again[i] = all[at]
+	}
+	for i, err := range acc.Mail().Deliver(ctx, again) {
+		errs[refused[i]] = err
+	}
+	return errs
 }
 
 var delivered = envelope.Status{Action: envelope.ActionDelivered, Code: envelope.Code{2, 0, 0}, Text: "Delivered to the user mailbox"}

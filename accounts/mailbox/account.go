@@ -29,6 +29,7 @@ type Account struct {
 	// recents are numbers of mailbox records that are not saved yet.
 	recents  map[uint32]imap.UID
 	watchers []*watcher // replaced, never changed
+	freed    []*watcher // those of WatchFreed; replaced, never changed
 
 	dir      uint32 // see nextFile
 	dirFiles uint32
@@ -278,15 +279,20 @@ func (e *edit) subscribe(name string, on bool) error {
 // Watch calls fn after every change in the account until stop is called. fn
 // runs in the store's writer: it must return at once and call nothing here. A
 // call that has begun may still run when stop returns.
-func (a *Account) Watch(fn func()) (stop func()) {
+func (a *Account) Watch(fn func()) (stop func()) { return a.watch(&a.watchers, fn) }
+
+// WatchFreed is Watch for the changes after which the account holds less than before.
+func (a *Account) WatchFreed(fn func()) (stop func()) { return a.watch(&a.freed, fn) }
+
+func (a *Account) watch(list *[]*watcher, fn func()) (stop func()) {
 	w := &watcher{fn}
 	a.mu.Lock()
-	a.watchers = append(slices.Clip(a.watchers), w)
+	*list = append(slices.Clip(*list), w)
 	a.mu.Unlock()
 	return func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.watchers = slices.DeleteFunc(slices.Clone(a.watchers), func(o *watcher) bool { return o == w })
+		*list = slices.DeleteFunc(slices.Clone(*list), func(o *watcher) bool { return o == w })
 	}
 }
 
@@ -317,10 +323,15 @@ func (a *Account) announce(e *edit) {
 		}
 	}
 	a.mu.Lock()
-	watchers := a.watchers
+	watchers, freed := a.watchers, a.freed
 	a.mu.Unlock()
 	for _, w := range watchers {
 		w.fn()
+	}
+	if e.rec.bytes < e.before {
+		for _, w := range freed {
+			w.fn()
+		}
 	}
 }
 

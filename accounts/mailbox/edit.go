@@ -19,6 +19,7 @@ type edit struct {
 	tx      index.Tx
 	key     keyBuffer
 	rec     accountRecord
+	before  int64 // what the account held
 	dirty   bool
 	changed uint64 // the edit's ModSeq, 0 until it is taken
 	now     time.Time
@@ -51,6 +52,7 @@ func (a *Account) submit(ctx context.Context, update updater, fn func(e *edit) e
 		if err := e.rec.unmarshal(v); err != nil {
 			return err
 		}
+		e.before = e.rec.bytes
 		if err := fn(e); err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ type Admin interface {
 	// QueueInfo tells of one logical queue of a module: nTotal, size,
 	// delayedTill, lastError; an empty dictionary if there is none.
 	QueueInfo(ctx context.Context, module, queue string) (dataformat.Dict, error)
-	// ReleaseQueue lets a logical queue of the SMTP module try now.
+	// ReleaseQueue lets a logical queue of the SMTP module or of an account try now.
 	ReleaseQueue(ctx context.Context, queue string) error
 
 	// QueueList tells of every waiting recipient, one dictionary each.
