@@ -17,24 +17,6 @@ import (
 
 // This file reads and changes the settings, passwords and aliases of accounts.
 
-// checkAccountSettings refuses values that the declared settings do not take.
-func checkAccountSettings(op string, given dataformat.Dict) error {
-	return check(op, new(AccountSettings), given)
-}
-
-func check(op string, declared any, given dataformat.Dict) error {
-	values := make(dataformat.Dict, len(given))
-	for k, v := range given {
-		if !settings.IsDefault(v) {
-			values[k] = v
-		}
-	}
-	if err := settings.Load(declared, values); err != nil {
-		return fault.Newf(op, fault.Invalid, "%s", fault.Text(err))
-	}
-	return nil
-}
-
 // changed applies an update to explicit settings; a new Password is stored as
 // the resulting PasswordEncryption asks.
 func (s *Store) changed(op string, d *domain, explicit, update dataformat.Dict) (dataformat.Dict, error) {
@@ -121,8 +103,8 @@ func (s *Store) SetAccountSettings(ctx context.Context, domain, name string, giv
 }
 
 func (s *Store) changeAccount(ctx context.Context, op, domain, name string, given dataformat.Dict, replace bool) error {
-	given = visible(given)
-	if err := checkAccountSettings(op, given); err != nil {
+	given, err := givenAccount(op, given)
+	if err != nil {
 		return err
 	}
 	a, err := s.Account(ctx, domain, name)

@@ -50,11 +50,8 @@ func (s *Store) SetDomainSettings(ctx context.Context, name string, given datafo
 }
 
 func (s *Store) changeDomain(op, name string, given dataformat.Dict, replace bool) error {
-	given = visible(given)
-	if err := check(op, new(DomainSettings), given); err != nil {
-		return err
-	}
-	if _, err := addressesOf(op, given); err != nil {
+	given, err := givenDomain(op, given)
+	if err != nil {
 		return err
 	}
 	s.realms.Lock()
@@ -111,8 +108,8 @@ func (s *Store) SetDomainDefaults(ctx context.Context, given dataformat.Dict) er
 }
 
 func (s *Store) changeDomainDefaults(op string, given dataformat.Dict, replace bool) error {
-	given = visible(given)
-	if err := check(op, new(DomainSettings), given); err != nil {
+	given, err := givenDomain(op, given)
+	if err != nil {
 		return err
 	}
 	return fault.Wrap(op, fault.Internal, s.editState(domainDefaultFile, func(e dataformat.Dict) error {
@@ -168,18 +165,17 @@ func (s *Store) changeInDomain(op, domain, key string, given dataformat.Dict, re
 	return s.editDomain(d, domainFile, changeNested(op, key, given, replace))
 }
 
-// changeNested changes the dictionary under a key. Account settings are checked,
-// and a password is never inherited.
+// changeNested changes the dictionary under a key, account defaults or
+// preferences.
 func changeNested(op, key string, given dataformat.Dict, replace bool) func(dataformat.Dict) error {
+	check := givenPrefs
+	if key == keyAccountDefaults {
+		check = givenDefaults
+	}
 	return func(e dataformat.Dict) error {
-		given := visible(given)
-		if key == keyAccountDefaults {
-			if err := noPassword(op, given); err != nil {
-				return err
-			}
-			if err := checkAccountSettings(op, given); err != nil {
-				return err
-			}
+		given, err := check(op, given)
+		if err != nil {
+			return err
 		}
 		before, _ := e[key].(dataformat.Dict)
 		if replace {
@@ -190,23 +186,6 @@ func changeNested(op, key string, given dataformat.Dict, replace bool) func(data
 		}
 		return nil
 	}
-}
-
-// noPassword refuses a Password that more than one account would have, among
-// defaults, in a class of service and in a template.
-func noPassword(op string, given dataformat.Dict) error {
-	dicts := []dataformat.Dict{given}
-	for _, class := range nested(given, keyServiceClasses) {
-		if d, ok := class.(dataformat.Dict); ok {
-			dicts = append(dicts, d)
-		}
-	}
-	for _, d := range dicts {
-		if _, ok := d[keyPassword]; ok {
-			return fault.New(op, fault.Invalid, "Password: accounts do not inherit passwords")
-		}
-	}
-	return nil
 }
 
 // AccountTemplate returns the template of a domain's new accounts. Errors: NoDomain.
@@ -231,11 +210,8 @@ func (s *Store) SetAccountTemplate(ctx context.Context, domain string, given dat
 }
 
 func (s *Store) changeTemplate(op, domain string, given dataformat.Dict, replace bool) error {
-	given = visible(given)
-	if err := noPassword(op, given); err != nil {
-		return err
-	}
-	if err := checkAccountSettings(op, given); err != nil {
+	given, err := givenDefaults(op, given)
+	if err != nil {
 		return err
 	}
 	d, err := s.domain(s.realDomain(domain))

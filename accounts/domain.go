@@ -87,7 +87,7 @@ func (s *Store) loadDomain(name string) (*domain, error) {
 		return nil, fault.Wrap(op, fault.Corrupt, err)
 	}
 	d.suspended = strings.EqualFold(given.String(keySuspended), "YES")
-	d.defaults, _ = given[keyAccountDefaults].(dataformat.Dict)
+	d.defaults = inheritable(nested(given, keyAccountDefaults))
 	d.explicit = visible(given)
 	delete(d.explicit, keyAccountDefaults)
 	settings.LoadLayers(&d.settings, []dataformat.Dict{d.explicit, st.domainDefaults}, s.badSetting(name, domainFile))

@@ -52,10 +52,11 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 	if err != nil {
 		return err
 	}
-	given = settings.Merge(nil, visible(given))
-	if err := check(op, new(DomainSettings), given); err != nil {
+	given, err = givenDomain(op, given)
+	if err != nil {
 		return err
 	}
+	given = settings.Merge(nil, given)
 	s.realms.Lock()
 	defer s.realms.Unlock()
 	if err := s.freeDomain(op, name); err != nil {

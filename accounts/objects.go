@@ -92,8 +92,8 @@ func (s *Store) initialSettings(op string, d *domain, given dataformat.Dict) (da
 	if err != nil {
 		return nil, fault.Wrap(op, fault.Corrupt, err)
 	}
-	given = visible(given)
-	if err := checkAccountSettings(op, given); err != nil {
+	given, err = givenAccount(op, given)
+	if err != nil {
 		return nil, err
 	}
 	// Only what differs from what the account would inherit is copied.

@@ -60,7 +60,7 @@ func loadState(base string) (*serverState, error) {
 	if err != nil {
 		return nil, err
 	}
-	st.accountDefaults, _ = defaults[keyAccountDefaults].(dataformat.Dict)
+	st.accountDefaults = inheritable(nested(defaults, keyAccountDefaults))
 	st.domainDefaults = visible(defaults)
 	delete(st.domainDefaults, keyAccountDefaults)
 	st.reversible = defaults.String(keyReversible) != "" || reversibleEncryption(st.accountDefaults.String(keyEncryption))

@@ -1,0 +1,92 @@
+package accounts
+
+import (
+	"path/filepath"
+	"testing"
+
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+)
+
+// What account defaults refuse they refuse however they are given.
+func TestNestedSettingsAreCheckedLikeOthers(t *testing.T) {
+	s := newStore(t)
+	must(t, s.CreateDomain(ctx, "d.com", nil))
+	set := func(given string) map[string]error {
+		nested := func() dataformat.Dict { return dataformat.Dict{"AccountDefaults": dict(t, given)} }
+		return map[string]error{
+			"UpdateAccountDefaults":       s.UpdateAccountDefaults(ctx, "d.com", dict(t, given)),
+			"SetAccountDefaults":          s.SetAccountDefaults(ctx, "d.com", dict(t, given)),
+			"UpdateServerAccountDefaults": s.UpdateServerAccountDefaults(ctx, dict(t, given)),
+			"SetServerAccountDefaults":    s.SetServerAccountDefaults(ctx, dict(t, given)),
+			"UpdateDomainSettings":        s.UpdateDomainSettings(ctx, "d.com", nested()),
+			"SetDomainSettings":           s.SetDomainSettings(ctx, "d.com", nested()),
+			"CreateDomain":                s.CreateDomain(ctx, "new.com", nested()),
+			"UpdateDomainDefaults":        s.UpdateDomainDefaults(ctx, nested()),
+			"SetDomainDefaults":           s.SetDomainDefaults(ctx, nested()),
+			"UpdateAccountTemplate":       s.UpdateAccountTemplate(ctx, "d.com", dict(t, given)),
+			"SetAccountTemplate":          s.SetAccountTemplate(ctx, "d.com", dict(t, given)),
+		}
+	}
+	for _, given := range []string{
+		"{Password=x;}", "{ServiceClasses={gold={Password=x;};};}", "{MaxAccountSize=much;}", "{PWDAllowed=(a,b);}",
+		"{ServiceClasses={gold={MaxAccountSize=much;};};}", "{ServiceClasses={gold=x;};}", "{ServiceClasses=x;}",
+		"{WebUserPrefs=x;}",
+	} {
+		for how, err := range set(given) {
+			if !fault.Is(err, fault.Invalid) {
+				t.Errorf("%s takes %s: %v", how, given, err)
+			}
+		}
+	}
+	for _, given := range []string{"{AccountDefaults=x;}", "{AccountDefaults=(a);}", "{WebUserPrefs=x;}"} {
+		wantKind(t, s.UpdateDomainSettings(ctx, "d.com", dict(t, given)), fault.Invalid)
+		wantKind(t, s.CreateDomain(ctx, "new.com", dict(t, given)), fault.Invalid)
+		wantKind(t, s.SetDomainDefaults(ctx, dict(t, given)), fault.Invalid)
+	}
+	for _, given := range []string{"{WebUserPrefs=x;}", "{ServiceClass=(a,b);}"} {
+		wantKind(t, s.CreateAccount(ctx, "d.com", "u", dict(t, given)), fault.Invalid)
+		wantKind(t, s.UpdateAccountSettings(ctx, "", "postmaster", dict(t, given)), fault.Invalid)
+	}
+}
+
+// The server's own keys and the word "default" mean inside what they mean outside.
+func TestNestedSettingsAreKeptLikeOthers(t *testing.T) {
+	s := newStore(t)
+	const given = `{MailToUnknown=Discarded;AccountDefaults={MaxAccountSize=1G;QuotaAlert=default;"#AccountID"=(5,x);ServiceClasses={gold={MaxWebSize=default;MaxMailboxes=3;"#x"=y;};};};}`
+	const want = "{MaxAccountSize=1G;ServiceClasses={gold={MaxMailboxes=3;};};}"
+	must(t, s.CreateDomain(ctx, "d.com", dict(t, given)))
+	d, err := s.AccountDefaults("d.com")
+	wantDict(t, d, err, want)
+	must(t, s.SetDomainSettings(ctx, "d.com", dict(t, "{AccountDefaults=default;}")))
+	d, err = s.AccountDefaults("d.com")
+	wantDict(t, d, err, "{}")
+	must(t, s.UpdateDomainSettings(ctx, "d.com", dict(t, given)))
+	d, err = s.AccountDefaults("d.com")
+	wantDict(t, d, err, want)
+	must(t, s.UpdateDomainDefaults(ctx, dict(t, given)))
+	wantDict(t, s.ServerAccountDefaults(), nil, want)
+	must(t, s.SetAccountDefaults(ctx, "d.com", dict(t, given)["AccountDefaults"].(dataformat.Dict)))
+	d, err = s.AccountDefaults("d.com")
+	wantDict(t, d, err, want)
+}
+
+func TestPasswordsInFilesOfDefaultsAreNotInherited(t *testing.T) {
+	s := newStore(t)
+	d, err := s.domain("company.com")
+	must(t, err)
+	given := dict(t, "{AccountDefaults={Password=x;MaxWebSize=1M;ServiceClass=gold;ServiceClasses={gold={Password=x;MaxMailboxes=3;};};};}")
+	must(t, dataformat.WriteFile(d.file(domainFile), given, dataformat.StyleOld))
+	must(t, dataformat.WriteFile(filepath.Join(s.base, settingsDirectory, domainDefaultFile), given, dataformat.StyleOld))
+	must(t, s.Reload())
+	a, err := s.Account(ctx, "", "postmaster")
+	must(t, err)
+	if a.HasPassword() || a.Settings().Password != "" || a.Settings().MaxMailboxes != 3 || a.Settings().MaxWebSize != 1<<20 {
+		t.Errorf("password %v, settings %+v", a.HasPassword(), a.Settings())
+	}
+	effective, err := s.AccountEffectiveSettings(ctx, "", "postmaster")
+	must(t, err)
+	if _, ok := effective[keyPassword]; ok {
+		t.Error("a password is inherited")
+	}
+}
