@@ -90,7 +90,5 @@ func (f *fixture) clean(t testing.TB) {
 			_ = acc.Mail().DeleteMailbox(ctx, n)
 		}
 	}
-	f.log.mu.Lock()
-	f.log.b.Reset()
-	f.log.mu.Unlock()
+	f.log.Reset()
 }

@@ -1,17 +1,10 @@
 package imap
 
 import (
-	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"log/slog"
-	"math/big"
 	"net"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -32,27 +25,11 @@ type fixture struct {
 	srv  *Server
 	acc  *accounts.Store
 	cfg  *settings.Live[Settings]
-	addr string
-	log  lockedBuffer
+	addr string            // of listen
+	pipe *transcript.Pipes // of pipes
+	log  transcript.Log
 	stop context.CancelFunc
 	done chan error
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // newFixture makes a server that listens nowhere yet. The store is checked when the test
@@ -106,7 +83,8 @@ func newFixture(t testing.TB) *fixture {
 		t.Fatal(err)
 	}
 	f.cfg = settings.NewLive(&s)
-	f.srv = New(f.cfg, acc, r, func() *tls.Config { return testTLS() }, log)
+	config := transcript.ServerTLS(t)
+	f.srv = New(f.cfg, acc, r, func() *tls.Config { return config }, log)
 	return f
 }
 
@@ -124,8 +102,21 @@ func (f *fixture) listen(t testing.TB, mode settings.TLSMode) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.addr = ln.Addr().String()
+	f.serve(t, ln, mode)
+}
+
+// pipes makes a server that is reached over pipes until the test ends, so that time
+// can pass in a bubble.
+func (f *fixture) pipes(t testing.TB, mode settings.TLSMode) {
+	t.Helper()
+	f.pipe = transcript.NewPipes("192.0.2.2:143")
+	f.serve(t, f.pipe, mode)
+}
+
+func (f *fixture) serve(t testing.TB, ln net.Listener, mode settings.TLSMode) {
 	ctx, cancel := context.WithCancel(context.Background())
-	f.addr, f.stop, f.done = ln.Addr().String(), cancel, make(chan error, 1)
+	f.stop, f.done = cancel, make(chan error, 1)
 	go func() { f.done <- f.srv.Serve(ctx, ln, settings.Listener{TLS: mode}) }()
 	t.Cleanup(func() {
 		cancel()
@@ -140,19 +131,6 @@ func (f *fixture) listen(t testing.TB, mode settings.TLSMode) {
 }
 
 func (f *fixture) dial() (net.Conn, error) { return net.Dial("tcp", f.addr) }
-
-var testTLS = sync.OnceValue(func() *tls.Config {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"company.com"}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		panic(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
-})
 
 // TestMain makes dates independent of the machine: the store gives times in local time.
 func TestMain(m *testing.M) {

@@ -1,7 +1,6 @@
 package imap
 
 import (
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 
@@ -31,15 +30,15 @@ func (s *session) starttls(c *call, p *wire.Parser) error {
 	if err := s.out.Flush(); err != nil {
 		return err
 	}
-	t := tls.Server(s.link.Conn, s.srv.tls())
+	t, err := listen.StartTLS(s.ctx, s.link.Conn, s.srv.tls())
+	if err != nil {
+		s.log.Log(s.ctx, logs.LevelProblem, "TLS handshake failed", logs.AttrError, err)
+		s.ending, s.call.answered = "TLS handshake failed", true // without a word in the clear
+		return nil
+	}
 	s.link.Conn = t
 	// What came behind the command came in the clear: somebody else may have put it there.
 	s.in.Reset(s.link)
-	if err := listen.Handshake(t); err != nil {
-		s.log.Log(s.ctx, logs.LevelProblem, "TLS handshake failed", logs.AttrError, err)
-		s.link.failed = err
-		return err
-	}
 	s.peer.TLS = true
 	s.call.answered = true
 	return nil
@@ -146,6 +145,7 @@ func (s *session) loginFailed(mechanism, name string, err error) error {
 
 // enter makes the session that of an account.
 func (s *session) enter(c *call, acc *accounts.Account, mechanism string) {
+	listen.LoggedIn(s.ctx)
 	s.account, s.mail = acc, acc.Mail()
 	s.in.SetLimits(userLimits)
 	s.watch = s.srv.acc.Watch(acc, s.peer, func(reason string) { listen.End(s.ctx, reason) })

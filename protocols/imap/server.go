@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"gatepost/accounts"
 	"gatepost/protocols/internal/auth"
@@ -37,11 +38,12 @@ func New(cfg *settings.Live[Settings], acc *accounts.Store, r *router.Router, tl
 // session has ended. Sessions say BYE when ctx is done.
 func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener) error {
 	o := listen.Options{
-		Listener:    l,
-		MaxSessions: func() int { return s.cfg.Get().Channels },
-		Count:       &s.count,
-		ClientIP:    s.acc.ClientIP,
-		Log:         logs.Component(s.log, "IMAP"),
+		Listener:     l,
+		MaxSessions:  func() int { return s.cfg.Get().Channels },
+		Count:        &s.count,
+		LoginTimeout: func() time.Duration { return s.cfg.Get().LoginTimeout.Duration() },
+		ClientIP:     s.acc.ClientIP,
+		Log:          logs.Component(s.log, "IMAP"),
 		Refuse: func(c net.Conn) {
 			// The peer is turned away; whether it reads why is its affair.
 			_, _ = io.WriteString(c, "* BYE [UNAVAILABLE] Too many connections, try again later\r\n")

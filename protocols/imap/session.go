@@ -128,9 +128,9 @@ func (s *session) next() error {
 			return err
 		}
 		s.out.Release()
-		s.link.patience = s.srv.cfg.Get().IdleTimeout.Duration()
-		if s.account == nil {
-			s.link.patience = s.srv.cfg.Get().LoginTimeout.Duration()
+		s.link.patience = 0 // a stranger has the time of listen.Options.LoginTimeout in all
+		if s.account != nil {
+			s.link.patience = s.srv.cfg.Get().IdleTimeout.Duration()
 		}
 	}
 	if err := s.in.Wait(); err != nil {
@@ -180,6 +180,8 @@ func (s *session) fail(err error) {
 		s.bye(reason, sentence(reason))
 	case s.ctx.Err() != nil:
 		s.bye("server stops", "Server is shutting down")
+	case errors.Is(err, os.ErrDeadlineExceeded) && s.out.Err() == nil && s.account == nil:
+		s.bye("no login in time", "Autologout, no login in time")
 	case errors.Is(err, os.ErrDeadlineExceeded) && s.out.Err() == nil:
 		s.bye("silent for too long", "Autologout, the session was silent for too long")
 	case errors.Is(err, wire.ErrFlood):

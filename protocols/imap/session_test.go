@@ -2,7 +2,6 @@ package imap
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"flag"
 	"fmt"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"gatepost/accounts/mailbox"
+	"gatepost/protocols/internal/listen"
+	"gatepost/protocols/transcript"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -33,12 +34,6 @@ func TestEveryFailureHasAReply(t *testing.T) {
 		t.Errorf("%d replies for %d kinds", len(refusals), len(fault.Kinds()))
 	}
 }
-
-// farConn is a connection from elsewhere.
-type farConn struct{ net.Conn }
-
-func (farConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1000} }
-func (farConn) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 2), Port: 143} }
 
 // client is the test's end of a connection.
 type client struct {
@@ -80,7 +75,7 @@ func (c *client) until(prefix string) string {
 
 func (c *client) closed() {
 	c.t.Helper()
-	if l, err := c.in.ReadString('\n'); err == nil || l != "" {
+	if l, err := c.in.ReadString('\n'); err == nil || l != "" || err == transcript.ErrCut {
 		c.t.Errorf("%q %v where the end is expected", l, err)
 	}
 }
@@ -98,21 +93,14 @@ func (f *fixture) connect(t testing.TB) *client {
 	return newClient(t, c)
 }
 
-// pipe runs a session over a pipe, from elsewhere if far.
-func (f *fixture) pipe(t testing.TB, ctx context.Context, far bool) (*client, chan struct{}) {
+// far returns a client of a server of pipes, from elsewhere.
+func (f *fixture) far(t testing.TB) *client {
 	t.Helper()
-	a, b := net.Pipe()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer b.Close()
-		var c net.Conn = b
-		if far {
-			c = farConn{b}
-		}
-		newSession(f.srv, ctx, c, true).run()
-	}()
-	return newClient(t, a), done
+	c, err := f.pipe.Dial("192.0.2.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newClient(t, c)
 }
 
 func TestCapabilitiesOfEachState(t *testing.T) {
@@ -126,7 +114,8 @@ func TestCapabilitiesOfEachState(t *testing.T) {
 		}
 		fmt.Fprintf(&out, "%s: %s\n", name, list)
 	}
-	far, _ := f.pipe(t, t.Context(), true)
+	f.pipes(t, settings.TLSStart)
+	far := f.far(t)
 	greeting("plain, from elsewhere", far)
 	f.listen(t, settings.TLSImplicit)
 	raw, err := f.dial()
@@ -195,39 +184,97 @@ func TestSessionsSayByeWhenTheServerStops(t *testing.T) {
 func TestSilentSessionsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
-		quiet, done := f.pipe(t, t.Context(), false)
-		quiet.line()
-		began := time.Now()
-		if l := quiet.line(); !strings.HasPrefix(l, "* BYE Autologout") || time.Since(began) != 3*time.Minute {
-			t.Errorf("%q after %v", l, time.Since(began))
-		}
-		<-done
-
-		user, done := f.pipe(t, t.Context(), true)
+		f.pipes(t, settings.TLSStart)
+		user := f.far(t)
 		f.logIn(user)
-		began = time.Now()
+		began := time.Now()
 		if l := user.line(); !strings.HasPrefix(l, "* BYE Autologout") || time.Since(began) != 30*time.Minute {
 			t.Errorf("%q after %v", l, time.Since(began))
 		}
-		<-done
+		user.closed()
 	})
+}
+
+// TestStrangersHaveOneTimeLimit: neither commands nor parts of them nor TLS prolong it.
+func TestStrangersHaveOneTimeLimit(t *testing.T) {
+	for name, talk := range map[string]func(c *client){
+		"silence":  func(*client) {},
+		"commands": func(c *client) { c.send("a NOOP\r\n") },
+		"a line":   func(c *client) { c.send("x") },
+		"a literal": func(c *client) {
+			c.send("a LOGIN user1 {9000}\r\n")
+			c.send("x")
+		},
+		"responses": func(c *client) { c.send("a AUTHENTICATE SCRAM-SHA-256\r\nx\r\n") },
+	} {
+		for _, secure := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t)
+				f.pipes(t, settings.TLSStart)
+				c, began := f.far(t), time.Now()
+				c.line()
+				time.Sleep(time.Minute)
+				if secure {
+					c.startTLS()
+				}
+				go func() {
+					for time.Since(began) < 170*time.Second {
+						talk(c)
+						time.Sleep(20 * time.Second)
+					}
+				}()
+				if l := c.until("* BYE"); l != "* BYE Autologout, no login in time" || time.Since(began) != 3*time.Minute {
+					t.Errorf("%s, TLS %v: %q after %v", name, secure, l, time.Since(began))
+				}
+				c.closed()
+			})
+		}
+	}
+}
+
+// TestTLSEndsInGoodOrder: whoever ends the session and why, the client gets a close alert.
+func TestTLSEndsInGoodOrder(t *testing.T) {
+	for name, end := range map[string]func(f *fixture, c *client){
+		"LOGOUT": func(_ *fixture, c *client) { c.send("b LOGOUT\r\n") },
+		"stop":   func(f *fixture, _ *client) { f.stop() },
+		"kill":   func(f *fixture, _ *client) { f.acc.KillSessions(t.Context(), "", "user1") },
+		"flood":  func(_ *fixture, c *client) { c.send("b NOOP {9000000000+}\r\n") },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFixture(t)
+			f.pipes(t, settings.TLSStart)
+			c := f.far(t)
+			f.logIn(c)
+			go end(f, c)
+			c.until("* BYE")
+			_, err := io.Copy(io.Discard, c.in)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
 }
 
 // logIn logs user1 in over a pipe, through TLS.
 func (f *fixture) logIn(c *client) {
 	c.line()
-	c.send("a STARTTLS\r\n")
-	c.line()
-	secure := tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true})
-	c.Conn, c.in = secure, bufio.NewReader(secure)
+	c.startTLS()
 	c.send("a LOGIN user1 secret1\r\n")
 	c.until("a OK")
+}
+
+func (c *client) startTLS() {
+	c.send("a STARTTLS\r\n")
+	c.line()
+	secure := transcript.TLSClient(c.Conn, &tls.Config{InsecureSkipVerify: true})
+	c.Conn, c.in = secure, bufio.NewReader(secure)
 }
 
 func TestIdleHasNoTimeLimitAndNoKeepAlives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
-		c, done := f.pipe(t, t.Context(), true)
+		f.pipes(t, settings.TLSStart)
+		c := f.far(t)
 		f.logIn(c)
 		c.send("b IDLE\r\n")
 		c.line()
@@ -238,21 +285,26 @@ func TestIdleHasNoTimeLimitAndNoKeepAlives(t *testing.T) {
 		}
 		c.send("c LOGOUT\r\n")
 		c.until("c OK")
-		c.Close()
-		<-done
+		c.closed()
 	})
 }
 
 func TestAReaderThatDoesNotReadIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
-		c, done := f.pipe(t, t.Context(), true)
+		f.pipes(t, settings.TLSStart)
+		c := f.far(t)
 		f.logIn(c)
-		began := time.Now()
 		c.send("b LIST \"\" *\r\n")
-		<-done
-		if d := time.Since(began); d != writeTimeout {
-			t.Errorf("cut off after %v", d)
+		synctest.Wait()
+		time.Sleep(writeTimeout - time.Second)
+		if f.srv.count.Open() != 1 {
+			t.Error("cut off too early")
+		}
+		time.Sleep(time.Second + listen.StopGrace) // for the close alert
+		synctest.Wait()
+		if f.srv.count.Open() != 0 {
+			t.Error("not cut off")
 		}
 	})
 }

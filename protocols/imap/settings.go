@@ -13,7 +13,7 @@ type Settings struct {
 	// Channels bounds the sessions of all listeners together.
 	Channels       int             `key:"Channels" default:"10000" help:"sessions at a time; 0 for no limit" since:"0.1"`
 	MaxMessageSize settings.Size   `key:"MaxMessageSize" default:"100M" unit:"bytes" help:"largest message that a client may store" since:"0.1"`
-	LoginTimeout   settings.Period `key:"LoginTimeout" default:"3m" level:"expert" help:"time that a client may stay silent before it has logged in" since:"0.1"`
+	LoginTimeout   settings.Period `key:"LoginTimeout" default:"3m" level:"expert" help:"time from the connection within which a client has to log in" since:"0.1"`
 	// IdleTimeout is the autologout timer, which RFC 9051 section 5.4 wants to be 30
 	// minutes at least.
 	IdleTimeout settings.Period `key:"IdleTimeout" default:"30m" level:"expert" help:"time between commands after which a session is ended; a client that waits in IDLE is left alone" since:"0.1"`

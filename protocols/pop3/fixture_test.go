@@ -3,15 +3,9 @@ package pop3
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"strings"
 	"sync"
@@ -22,6 +16,7 @@ import (
 	"gatepost/accounts"
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/mailbox/mailboxtest"
+	"gatepost/protocols/transcript"
 	"gatepost/router"
 	"gatepost/server/dataformat"
 	"gatepost/server/settings"
@@ -34,28 +29,10 @@ type fixture struct {
 	accounts *accounts.Store
 	server   *Server
 	live     *settings.Live[Settings]
-	log      *syncBuffer
+	log      *transcript.Log
 	tls      *tls.Config
-	plug     *plug
+	pipes    *transcript.Pipes
 	stop     func()
-}
-
-// syncBuffer is a log that sessions and the test may use together.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 const (
@@ -74,7 +51,7 @@ type options struct {
 
 func newFixture(t testing.TB, o options) *fixture {
 	t.Helper()
-	f := &fixture{t: t, log: &syncBuffer{}, tls: &tls.Config{Certificates: []tls.Certificate{certificate(t)}}}
+	f := &fixture{t: t, log: new(transcript.Log), tls: transcript.ServerTLS(t)}
 	log := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var ids atomic.Uint64
 	acc, err := accounts.Open(t.TempDir(), accounts.Options{
@@ -120,9 +97,9 @@ func newFixture(t testing.TB, o options) *fixture {
 // start serves until the test ends or stop is called.
 func (f *fixture) start(l settings.Listener) {
 	ctx, cancel := context.WithCancel(context.Background())
-	f.plug = newPlug()
+	f.pipes = transcript.NewPipes("192.0.2.1:110")
 	done := make(chan error, 1)
-	go func() { done <- f.server.Serve(ctx, f.plug, l) }()
+	go func() { done <- f.server.Serve(ctx, f.pipes, l) }()
 	f.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -165,76 +142,10 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// A plug is a listener that hands out the server ends of pipes, so that sessions run in a
-// synctest bubble.
-type plug struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newPlug() *plug { return &plug{conns: make(chan net.Conn), closed: make(chan struct{})} }
-
-func (p *plug) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *plug) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return nil
-}
-
-func (p *plug) Addr() net.Addr { return &net.TCPAddr{} }
-
-// An addressed connection has the addresses of TCP.
-type addressed struct {
-	net.Conn
-	remote, local net.Addr
-}
-
-func (a addressed) RemoteAddr() net.Addr { return a.remote }
-func (a addressed) LocalAddr() net.Addr  { return a.local }
-
-// dialFrom connects from an address.
-func (f *fixture) dialFrom(ip string) func() (net.Conn, error) {
-	return func() (net.Conn, error) {
-		client, server := net.Pipe()
-		a := addressed{server, &net.TCPAddr{IP: net.ParseIP(ip), Port: 40000}, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 110}}
-		select {
-		case f.plug.conns <- a:
-			return client, nil
-		case <-f.plug.closed:
-			return nil, errors.New("the listener is closed")
-		}
-	}
-}
-
 const (
 	loopback = "127.0.0.1"
 	remote   = "198.51.100.7"
 )
-
-var (
-	certOnce sync.Once
-	cert     tls.Certificate
-)
-
-func certificate(t testing.TB) tls.Certificate {
-	certOnce.Do(func() {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		must(t, err)
-		template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(100 * 365 * 24 * time.Hour)}
-		der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-		must(t, err)
-		cert = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-	})
-	return cert
-}
 
 // A client is a connection for tests that need more than a transcript.
 type client struct {
@@ -245,7 +156,7 @@ type client struct {
 
 func (f *fixture) connect(ip string) *client {
 	f.t.Helper()
-	c, err := f.dialFrom(ip)()
+	c, err := f.pipes.Dial(ip)
 	must(f.t, err)
 	f.t.Cleanup(func() { c.Close() })
 	return &client{t: f.t, Conn: c}

@@ -26,7 +26,7 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte("USER user1\nPASS secret 1\nDELE 1\nRETR 2\nTOP 3 99999999999\nAUTH\nAUTH PLAIN =\n"))
 	fix := newFixture(f, options{listener: startTLS})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := fix.dialFrom(loopback)()
+		c, err := fix.pipes.Dial(loopback)
 		must(t, err)
 		read := make(chan []byte)
 		go func() {

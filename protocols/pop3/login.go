@@ -29,8 +29,8 @@ func (s *session) startTLS([]string) error {
 		if s.over = s.out.Flush(); s.over != nil {
 			return nil
 		}
-		t := tls.Server(s.conn, config)
-		if s.over = listen.Handshake(t); s.over == nil {
+		var t *tls.Conn
+		if t, s.over = listen.StartTLS(s.ctx, s.conn, config); s.over == nil {
 			s.attach(t)
 		}
 		return nil

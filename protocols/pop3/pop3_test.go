@@ -32,7 +32,7 @@ func playAll(t *testing.T, pattern, from string) {
 		t.Run(path[strings.LastIndexByte(path, '/')+1:], func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture(t, options{listener: startTLS})
-				transcript.Play(t, f.dialFrom(from), path)
+				transcript.Play(t, f.pipes.From(from), path)
 				f.stop()
 			})
 		})
@@ -298,7 +298,7 @@ func TestStopEndsSessions(t *testing.T) {
 	if _, err := c.Read(make([]byte, 100)); err == nil {
 		t.Error("the session goes on")
 	}
-	if _, err := f.dialFrom(loopback)(); err == nil {
+	if _, err := f.pipes.Dial(loopback); err == nil {
 		t.Error("new sessions are taken")
 	}
 }

@@ -41,13 +41,14 @@ func New(cfg *settings.Live[Settings], acc *accounts.Store, r *router.Router, tl
 // ended.
 func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener) error {
 	return listen.Serve(ctx, ln, listen.Options{
-		Listener:    l,
-		MaxSessions: func() int { return s.settings.Get().Channels },
-		Count:       &s.count,
-		ClientIP:    s.accounts.ClientIP,
-		Log:         logs.Component(s.log, tag),
-		TLS:         s.tls(),
-		Refuse:      refuse,
+		Listener:     l,
+		MaxSessions:  func() int { return s.settings.Get().Channels },
+		Count:        &s.count,
+		LoginTimeout: func() time.Duration { return s.settings.Get().LoginTimeout.Duration() },
+		ClientIP:     s.accounts.ClientIP,
+		Log:          logs.Component(s.log, tag),
+		TLS:          s.tls(),
+		Refuse:       refuse,
 	}, func(ctx context.Context, c net.Conn) { s.handle(ctx, c, l.TLS) })
 }
 

@@ -248,6 +248,7 @@ func (s *session) open(acc *accounts.Account, box string) error {
 	if err != nil {
 		return err
 	}
+	listen.LoggedIn(s.ctx)
 	s.account, s.drop = acc, newMaildrop(box, view)
 	s.watch = s.accounts.Watch(acc, s.peer, func(reason string) { listen.End(s.ctx, reason) })
 	return nil

@@ -12,8 +12,9 @@ import (
 type Settings struct {
 	settings.Kept
 	// Channels bounds the sessions of all listeners together.
-	Channels int           `key:"Channels" default:"2000" help:"sessions at a time; 0 for no limit" since:"0.1"`
-	MarkSeen settings.Flag `key:"MarkSeen" default:"NO" level:"advanced" help:"messages that were retrieved are marked as seen for other protocols" since:"0.1"`
+	Channels     int             `key:"Channels" default:"2000" help:"sessions at a time; 0 for no limit" since:"0.1"`
+	MarkSeen     settings.Flag   `key:"MarkSeen" default:"NO" level:"advanced" help:"messages that were retrieved are marked as seen for other protocols" since:"0.1"`
+	LoginTimeout settings.Period `key:"LoginTimeout" default:"3m" level:"expert" help:"time from the connection within which a client has to log in" since:"0.1"`
 	// IdleTimeout is the autologout timer of RFC 1939 section 3.
 	IdleTimeout settings.Period `key:"IdleTimeout" default:"10m" level:"expert" help:"time between commands after which a session is ended without removing anything; 10m at least" since:"0.1"`
 }
@@ -23,6 +24,8 @@ func (s *Settings) Validate() error {
 	switch {
 	case s.Channels < 0:
 		return errors.New("a number that is not negative is expected for Channels")
+	case s.LoginTimeout == 0:
+		return errors.New("a LoginTimeout of 0 would close every session at once")
 	case s.IdleTimeout.Duration() < 10*time.Minute:
 		return errors.New("IdleTimeout: 10 minutes at least (RFC 1939 section 3)")
 	}

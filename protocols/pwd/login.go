@@ -216,8 +216,8 @@ func (s *session) startTLSNow(ctx context.Context, _ string) (reply, error) {
 	if err := s.answer(replyOK); err != nil {
 		return reply{}, err
 	}
-	t := tls.Server(s.conn, config)
-	if err := listen.Handshake(t); err != nil {
+	t, err := listen.StartTLS(ctx, s.conn, config)
+	if err != nil {
 		return reply{}, fmt.Errorf("TLS: %w", err)
 	}
 	s.conn = t

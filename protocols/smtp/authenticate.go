@@ -1,7 +1,6 @@
 package smtp
 
 import (
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"log/slog"
@@ -44,8 +43,8 @@ func (s *session) startTLS(arg string) {
 		s.lost(err)
 		return
 	}
-	c := tls.Server(s.conn, s.srv.tls())
-	if err := listen.Handshake(c); err != nil {
+	c, err := listen.StartTLS(s.ctx, s.conn, s.srv.tls())
+	if err != nil {
 		s.log.LogAttrs(s.ctx, logs.LevelProblem, "TLS handshake failed", slog.Any(logs.AttrError, err))
 		s.closing = true
 		return

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatepost/protocols/transcript"
 )
 
 func TestMain(m *testing.M) {
@@ -86,8 +88,8 @@ func (c *client) say(line, prefix string) string {
 // closed expects the end of the connection.
 func (c *client) closed() {
 	c.t.Helper()
-	if b, err := c.r.ReadByte(); err == nil {
-		c.t.Fatalf("%q after the end", b)
+	if b, err := c.r.ReadByte(); err == nil || err == transcript.ErrCut {
+		c.t.Fatalf("%q, %v where the end is expected", b, err)
 	}
 }
 

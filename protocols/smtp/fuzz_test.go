@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"gatepost/protocols/transcript"
 	"gatepost/queue/envelope"
 	"gatepost/router/address"
 )
@@ -63,7 +64,7 @@ func FuzzSession(f *testing.F) {
 			// The session may end before its input does.
 			_, _ = near.Write(in)
 		}()
-		s.server.run(t.Context(), &halfClosed{addressed: addressed{far, local, remote}, left: len(in)}, port25)
+		s.server.run(t.Context(), &halfClosed{Conn: transcript.Addressed(far, local, remote), left: len(in)}, port25)
 		far.Close()
 		out := <-done
 		near.Close()
@@ -78,7 +79,7 @@ func FuzzSession(f *testing.F) {
 // halfClosed ends its input after left bytes, as a client does that closes its
 // sending side.
 type halfClosed struct {
-	addressed
+	net.Conn
 	left int
 }
 
@@ -86,7 +87,7 @@ func (h *halfClosed) Read(p []byte) (int, error) {
 	if h.left == 0 {
 		return 0, io.EOF
 	}
-	n, err := h.addressed.Read(p)
+	n, err := h.Conn.Read(p)
 	h.left -= n
 	return n, err
 }

@@ -3,15 +3,9 @@ package smtp
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"math/big"
+	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -21,6 +15,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/mailbox"
+	"gatepost/protocols/transcript"
 	"gatepost/queue"
 	"gatepost/queue/envelope"
 	"gatepost/router"
@@ -38,30 +33,19 @@ type site struct {
 	queue    *queue.Queue
 	settings *settings.Live[Settings]
 	queueDir string
-	log      *lockedBuffer
+	log      *siteLog
 	stop     context.CancelFunc
 	serving  sync.WaitGroup
 
 	tls       atomic.Pointer[tls.Config]
-	listeners map[settings.Listener]*pipeListener
+	listeners map[int]*transcript.Pipes // by port
 }
 
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
+// siteLog takes the lines of package logs.
+type siteLog struct{ transcript.Log }
 
-func (b *lockedBuffer) Line(line []byte, _ bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.buf.Write(line)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
+// Line appends one.
+func (l *siteLog) Line(line []byte, _ bool) { _, _ = l.Write(line) }
 
 const table = `
 <director> = spamtrap
@@ -83,7 +67,7 @@ func (noTransport) Policy() queue.Policy                  { return queue.Policy{
 func newSite(t testing.TB, change ...func(*Settings)) *site {
 	t.Helper()
 	ctx := context.Background()
-	s := &site{t: t, log: new(lockedBuffer), listeners: map[settings.Listener]*pipeListener{}}
+	s := &site{t: t, log: new(siteLog), listeners: map[int]*transcript.Pipes{}}
 	level := 5
 	if _, ok := t.(*testing.T); !ok {
 		level = 1
@@ -130,7 +114,7 @@ func newSite(t testing.TB, change ...func(*Settings)) *site {
 		f(&cfg)
 	}
 	s.settings = settings.NewLive(&cfg)
-	s.tls.Store(testTLS(t))
+	s.tls.Store(transcript.ServerTLS(t))
 	s.server = New(s.settings, s.queue, routes, s.accounts, s.tls.Load, log)
 	life, stop := context.WithCancel(ctx)
 	s.stop = stop
@@ -143,8 +127,8 @@ func newSite(t testing.TB, change ...func(*Settings)) *site {
 		s.must(s.accounts.Close())
 	})
 	for _, l := range []settings.Listener{port25, port587, port465} {
-		ln := newPipeListener(l.Port)
-		s.listeners[listenerKey(l)] = ln
+		ln := transcript.NewPipes(fmt.Sprintf("192.0.2.25:%d", l.Port))
+		s.listeners[l.Port] = ln
 		s.serving.Go(func() {
 			if err := s.server.Serve(life, ln, l); err != nil {
 				t.Error(err)
@@ -160,8 +144,6 @@ var (
 	port465 = settings.Listener{Port: 465, TLS: settings.TLSImplicit}
 )
 
-func listenerKey(l settings.Listener) settings.Listener { return settings.Listener{Port: l.Port} }
-
 func (s *site) must(err error) {
 	if err != nil {
 		s.t.Helper()
@@ -171,9 +153,9 @@ func (s *site) must(err error) {
 
 // dial connects to a listener from an address.
 func (s *site) dial(l settings.Listener, from string) (net.Conn, error) {
-	c, err := s.listeners[listenerKey(l)].dial(from)
+	c, err := s.listeners[l.Port].Dial(from)
 	if err == nil && l.TLS == settings.TLSImplicit {
-		return tls.Client(c, &tls.Config{InsecureSkipVerify: true}), nil
+		return transcript.TLSClient(c, &tls.Config{InsecureSkipVerify: true}), nil
 	}
 	return c, err
 }
@@ -219,70 +201,6 @@ func (s *site) leftovers() []string {
 func bare(text []byte) bool {
 	t := bytes.ReplaceAll(text, crlf, nil)
 	return bytes.ContainsAny(t, "\r\n")
-}
-
-// pipeListener accepts net.Pipe connections that show IP addresses.
-type pipeListener struct {
-	addr   net.Addr
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newPipeListener(port int) *pipeListener {
-	return &pipeListener{addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 25), Port: port}, conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
-func (l *pipeListener) Addr() net.Addr { return l.addr }
-
-func (l *pipeListener) dial(from string) (net.Conn, error) {
-	client, server := net.Pipe()
-	remote := net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(from), 40000))
-	select {
-	case l.conns <- &addressed{server, l.addr, remote}:
-		return client, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-type addressed struct {
-	net.Conn
-	local, remote net.Addr
-}
-
-func (a *addressed) LocalAddr() net.Addr  { return a.local }
-func (a *addressed) RemoteAddr() net.Addr { return a.remote }
-
-var testCertificate = sync.OnceValues(func() (tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	// The dates hold in a synctest bubble, where it is the year 2000, too.
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "company.com"},
-		NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<33, 0)}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
-})
-
-func testTLS(t testing.TB) *tls.Config {
-	t.Helper()
-	c, err := testCertificate()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{c}}
 }
 
 // dict is a dictionary of one value, in the data format.

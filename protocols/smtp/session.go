@@ -77,9 +77,6 @@ func (s *session) end() {
 	s.tx.abort()
 	// The client may be gone, and then nobody misses these replies.
 	_ = s.flush()
-	if t, ok := s.conn.(*tls.Conn); ok {
-		_ = t.CloseWrite() // some clients take an end without this word for an attack
-	}
 	s.in.release()
 	s.log.LogAttrs(s.ctx, logs.LevelLowLevel, "releasing stream")
 }

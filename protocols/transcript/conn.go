@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -68,7 +69,7 @@ func (c *conn) upgrade(config *tls.Config, timeout time.Duration) error {
 	if len(c.buf) > 0 {
 		return fmt.Errorf("before TLS the server also sent %q", c.buf)
 	}
-	secure := tls.Client(c.Conn, config)
+	secure := TLSClient(c.Conn, config)
 	if err := c.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return err
 	}
@@ -95,6 +96,24 @@ func (c *conn) send(b []byte, timeout time.Duration) error {
 		return fmt.Errorf("the server does not read: %w", err)
 	}
 	return nil
+}
+
+// ErrCut is how a TLS connection of TLSClient ends when the server has closed it without a
+// close alert. An attacker can do that, too.
+var ErrCut = errors.New("the server closed TLS without a close alert")
+
+// TLSClient is tls.Client, except that the end of the connection reads as io.EOF only after
+// a close alert; package tls alone tells no difference.
+func TLSClient(c net.Conn, config *tls.Config) *tls.Conn { return tls.Client(uncut{c}, config) }
+
+type uncut struct{ net.Conn }
+
+func (u uncut) Read(p []byte) (int, error) {
+	n, err := u.Conn.Read(p)
+	if err == io.EOF {
+		err = ErrCut
+	}
+	return n, err
 }
 
 var errTimeout = errors.New("the server says nothing")

@@ -154,6 +154,8 @@ func (p *player) expectClosed(c *conn) error {
 		switch {
 		case errors.Is(err, errTimeout):
 			return errors.New("the server keeps the connection open")
+		case errors.Is(err, ErrCut):
+			return ErrCut
 		case err != nil:
 			return nil
 		case !c.skip:

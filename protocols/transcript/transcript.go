@@ -2,6 +2,10 @@
 // test at the line where the server says something else. It serves every wire
 // that talks in lines, over net.Pipe in a synctest bubble as well as over TCP.
 //
+// What else the tests of all wires need of a server's surroundings is here too: Pipes, a
+// listener without a network; ServerTLS, a certificate; Log, where sessions write and
+// the test reads.
+//
 // # Format
 //
 // A transcript is a txtar archive. Its comment, the text before the first
@@ -19,7 +23,7 @@
 //	S- abc\x00              expect these bytes
 //	S*                      skip any lines up to the one that the next S: expects
 //	S< name                 expect the lines of the archive's file
-//	S! CLOSED               expect the end of the connection
+//	S! CLOSED               expect the end of the connection, in TLS with a close alert
 //	! WAIT 10m              let time pass
 //
 // With a number after the letter, as in C1: and S2!, a dialogue has several

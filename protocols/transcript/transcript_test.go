@@ -2,13 +2,8 @@ package transcript
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"math/big"
 	"net"
 	"strings"
 	"sync"
@@ -19,7 +14,7 @@ import (
 
 // serve speaks a small protocol for the tests: SAY echoes, LIST answers three
 // lines, SEND echoes lines up to a dot, STARTTLS, QUIT says goodbye.
-func serve(c net.Conn, cert *tls.Certificate) {
+func serve(c net.Conn, config *tls.Config) {
 	defer func() { c.Close() }()
 	in := bufio.NewReader(c)
 	fmt.Fprint(c, "220 mail.example ready\r\n")
@@ -47,10 +42,15 @@ func serve(c net.Conn, cert *tls.Certificate) {
 			sending = true
 		case word == "STARTTLS":
 			fmt.Fprint(c, "go\r\n"+rest)
-			c = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{*cert}})
+			c = tls.Server(c, config)
 			in = bufio.NewReader(c)
 		case word == "QUIT":
 			fmt.Fprint(c, "bye\r\n")
+			return
+		case word == "CUT":
+			if t, ok := c.(*tls.Conn); ok {
+				c = t.NetConn()
+			}
 			return
 		}
 	}
@@ -146,7 +146,7 @@ func TestSendingToAClosedServerIsNoError(t *testing.T) {
 }
 
 func TestStartTLSOverTCP(t *testing.T) {
-	cert := certificate(t)
+	config := ServerTLS(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func TestStartTLSOverTCP(t *testing.T) {
 			if err != nil {
 				return
 			}
-			sessions.Go(func() { serve(c, &cert) })
+			sessions.Go(func() { serve(c, config) })
 		}
 	})
 	defer sessions.Wait()
@@ -169,6 +169,14 @@ func TestStartTLSOverTCP(t *testing.T) {
 	if err := play("x.txtar", []byte(text), dial); err != nil {
 		t.Error(err)
 	}
+	text = "S: 220 <*>\nC: STARTTLS\nS: go\nC! STARTTLS\nC: QUIT\nS: bye\nS! CLOSED\n"
+	if err := play("x.txtar", []byte(text), dial); err != nil {
+		t.Error(err)
+	}
+	text = "S: 220 <*>\nC: STARTTLS\nS: go\nC! STARTTLS\nC: CUT\nS! CLOSED\n"
+	if err := play("x.txtar", []byte(text), dial); err == nil || !strings.Contains(err.Error(), "close alert") {
+		t.Errorf("the end of TLS without a close alert: %v", err)
+	}
 	text = "S: 220 <*>\nC: STARTTLS early\nS: go\nC! STARTTLS\n"
 	if err := play("x.txtar", []byte(text), dial); err == nil {
 		t.Error("text before the handshake was not noticed")
@@ -177,19 +185,6 @@ func TestStartTLSOverTCP(t *testing.T) {
 	if err := play("x.txtar", []byte(text), dial, TLS(&tls.Config{ServerName: "other.example"})); err == nil {
 		t.Error("the given TLS configuration was not used")
 	}
-}
-
-func certificate(t *testing.T) tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 func FuzzParse(f *testing.F) {

@@ -31,78 +31,107 @@ func addr(a net.Addr) netip.Addr {
 // silence, four probes. The idle limits of the sessions are longer.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 2 * time.Minute, Interval: 30 * time.Second, Count: 4}
 
-// stoppable returns raw as a connection that obeys a stop, and its order.
-func stoppable(raw net.Conn) (net.Conn, *order) {
+// bounded returns raw as a connection that obeys the limit of its session's time, and
+// that limit.
+func bounded(raw net.Conn) (net.Conn, *limit) {
 	if t, ok := raw.(*net.TCPConn); ok {
 		// A connection without keep-alive works; an error here shows at the next read.
 		_ = t.SetKeepAliveConfig(keepAlive)
 		c := &tcpConn{TCPConn: t}
-		c.order.conn = t
-		return c, &c.order
+		c.limit.conn = t
+		return c, &c.limit
 	}
 	c := &otherConn{Conn: raw}
-	c.order.conn = raw
-	return c, &c.order
+	c.limit.conn = raw
+	return c, &c.limit
 }
 
 // tcpConn embeds the whole TCPConn, not the interface, so that vectored writes
 // and sendfile still reach it.
 type tcpConn struct {
 	*net.TCPConn
-	order order
+	limit limit
 }
 
-func (c *tcpConn) SetDeadline(t time.Time) error      { return c.order.set(&t, &t) }
-func (c *tcpConn) SetReadDeadline(t time.Time) error  { return c.order.set(&t, nil) }
-func (c *tcpConn) SetWriteDeadline(t time.Time) error { return c.order.set(nil, &t) }
+func (c *tcpConn) SetDeadline(t time.Time) error      { return c.limit.set(&t, &t) }
+func (c *tcpConn) SetReadDeadline(t time.Time) error  { return c.limit.set(&t, nil) }
+func (c *tcpConn) SetWriteDeadline(t time.Time) error { return c.limit.set(nil, &t) }
 
 // otherConn is for connections that are not TCP: pipes in tests.
 type otherConn struct {
 	net.Conn
-	order order
+	limit limit
 }
 
-func (c *otherConn) SetDeadline(t time.Time) error      { return c.order.set(&t, &t) }
-func (c *otherConn) SetReadDeadline(t time.Time) error  { return c.order.set(&t, nil) }
-func (c *otherConn) SetWriteDeadline(t time.Time) error { return c.order.set(nil, &t) }
+func (c *otherConn) SetDeadline(t time.Time) error      { return c.limit.set(&t, &t) }
+func (c *otherConn) SetReadDeadline(t time.Time) error  { return c.limit.set(&t, nil) }
+func (c *otherConn) SetWriteDeadline(t time.Time) error { return c.limit.set(nil, &t) }
 
-// order passes deadlines on to conn, and after stop only those that are
-// earlier than its own.
-type order struct {
+// limit passes the session's deadlines on to conn, except those that are later than
+// its own: that of the login, until it is lifted, and that of a stop.
+type limit struct {
 	conn net.Conn
 
-	mu          sync.Mutex
-	stopped     bool
-	read, write time.Time // the latest deadlines after a stop
+	mu      sync.Mutex
+	stopped bool
+	// No deadline is later than these; zero is no limit. Writes have StopGrace more
+	// than reads, for the last words.
+	read, write time.Time
 }
 
-func (o *order) stop() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+// until sets the end of the time for the login.
+func (l *limit) until(end time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.stopped {
+		l.apply(end, end.Add(StopGrace))
+	}
+}
+
+// lift takes the limit of until away.
+func (l *limit) lift() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.stopped {
+		l.apply(time.Time{}, time.Time{})
+	}
+}
+
+// stop holds for good.
+func (l *limit) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stopped = true
 	now := time.Now()
-	o.stopped, o.read, o.write = true, now, now.Add(StopGrace)
-	// These fail only on a closed connection, where nobody waits.
-	_ = o.conn.SetReadDeadline(o.read)
-	_ = o.conn.SetWriteDeadline(o.write)
+	l.apply(earlier(now, l.read), earlier(now.Add(StopGrace), l.write))
 }
 
-func (o *order) set(read, write *time.Time) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+// apply makes the limits hold for what is under way, too.
+func (l *limit) apply(read, write time.Time) {
+	l.read, l.write = read, write
+	// These fail only on a closed connection, where nobody waits.
+	_ = l.conn.SetReadDeadline(read)
+	_ = l.conn.SetWriteDeadline(write)
+}
+
+func (l *limit) set(read, write *time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if read != nil {
-		if err := o.conn.SetReadDeadline(o.bound(*read, o.read)); err != nil {
+		if err := l.conn.SetReadDeadline(earlier(*read, l.read)); err != nil {
 			return err
 		}
 	}
 	if write != nil {
-		return o.conn.SetWriteDeadline(o.bound(*write, o.write))
+		return l.conn.SetWriteDeadline(earlier(*write, l.write))
 	}
 	return nil
 }
 
-func (o *order) bound(t, latest time.Time) time.Time {
-	if o.stopped && (t.IsZero() || t.After(latest)) {
-		return latest
+// earlier returns the earlier of two deadlines, of which zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
 	}
-	return t
+	return a
 }

@@ -27,6 +27,19 @@
 // End is the same order to one session, with a reason: that of a session whose account
 // is gone, for example. Whoever writes the last words asks Ended for it.
 //
+// # Login
+//
+// A wire whose clients have to log in sets LoginTimeout. That is one span of time from
+// the accept on, whatever the client does meanwhile: TLS handshakes, commands, halves of
+// commands and literals, and the reading of answers all come out of it. When it is over,
+// reads end with os.ErrDeadlineExceeded whatever deadline the session sets, as after a
+// stop. LoggedIn lifts the limit.
+//
+// # TLS
+//
+// StartTLS turns a session's connection to TLS. At the end of every TLS session, Serve
+// sends a close alert, without which a client cannot tell the end from an attacker's cut.
+//
 // # Limits
 //
 // The limit per IP belongs to the listener; IPv6 addresses count by their /64,
@@ -54,7 +67,7 @@ import (
 const (
 	// StopGrace is how long a session may go on writing after a stop.
 	StopGrace = 5 * time.Second
-	// HandshakeTimeout bounds a TLS handshake. Sessions use it for STARTTLS too.
+	// HandshakeTimeout bounds a TLS handshake.
 	HandshakeTimeout = 30 * time.Second
 
 	refuseTimeout = 2 * time.Second
@@ -69,6 +82,9 @@ type Options struct {
 	// MaxSessions is the limit of Count, asked at every connection so that a
 	// changed setting holds at once. Nil or a result below 1 means no limit.
 	MaxSessions func() int
+	// LoginTimeout is how long a client has from its connection to LoggedIn, asked at every
+	// connection. Nil or a result below 1 means no limit.
+	LoginTimeout func() time.Duration
 	// Count is what the listeners of one module share. Nil: a Count of its own.
 	Count *Count
 	// ClientIP tells the addresses for which the limit per IP does not hold.
@@ -267,32 +283,26 @@ func (s *server) session(raw net.Conn, remote netip.Addr) {
 			s.Log.Log(s.ctx, logs.LevelCrash, "session crashed", logs.AttrPeer, remote, logs.AttrError, p, "stack", string(debug.Stack()))
 		}
 	}()
-	c, order := stoppable(raw)
-	defer c.Close()
+	c, bound := bounded(raw)
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	defer cancel(nil)
-	unhook := context.AfterFunc(ctx, order.stop)
+	ses := &session{conn: c, limit: bound, cancel: cancel}
+	defer ses.close()
+	if s.LoginTimeout != nil {
+		if d := s.LoginTimeout(); d > 0 {
+			bound.until(time.Now().Add(d))
+		}
+	}
+	unhook := context.AfterFunc(ctx, bound.stop)
 	defer unhook()
+	ctx = context.WithValue(ctx, sessionKey{}, ses)
 	if s.Listener.TLS == settings.TLSImplicit {
-		t := tls.Server(c, s.TLS)
-		if err := Handshake(t); err != nil {
+		t, err := StartTLS(ctx, c, s.TLS)
+		if err != nil {
 			s.Log.Log(s.ctx, logs.LevelProblem, "TLS handshake failed", logs.AttrPeer, remote, logs.AttrError, err)
 			return
 		}
-		defer t.Close()
 		c = t
 	}
-	s.handle(context.WithValue(ctx, endKey{}, cancel), c)
-}
-
-// Handshake does the server side of a TLS handshake within HandshakeTimeout
-// and leaves the connection without a deadline.
-func Handshake(t *tls.Conn) error {
-	if err := t.SetDeadline(time.Now().Add(HandshakeTimeout)); err != nil {
-		return err
-	}
-	if err := t.Handshake(); err != nil {
-		return err
-	}
-	return t.SetDeadline(time.Time{})
+	s.handle(ctx, c)
 }

@@ -3,15 +3,10 @@ package listen
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/netip"
 	"os"
@@ -22,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gatepost/protocols/transcript"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
@@ -313,23 +309,9 @@ func TestStop(t *testing.T) {
 	})
 }
 
-func certificate(t *testing.T) *tls.Config {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Unix(1<<33, 0)}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
-}
-
 func TestTLSFromTheFirstByte(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := Options{Listener: settings.Listener{TLS: settings.TLSImplicit, PerIP: 1}, TLS: certificate(t), Count: new(Count)}
+		o := Options{Listener: settings.Listener{TLS: settings.TLSImplicit, PerIP: 1}, TLS: transcript.ServerTLS(t), Count: new(Count)}
 		s := start(t, o, func(ctx context.Context, c net.Conn) {
 			if state := c.(*tls.Conn).ConnectionState(); !state.HandshakeComplete {
 				t.Error("the handshake is not done")

@@ -1,0 +1,73 @@
+package listen
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"time"
+)
+
+// session is what Serve keeps of one connection; the context of its handle leads to it.
+type session struct {
+	conn   net.Conn // what close closes: TLS, once that was started
+	limit  *limit
+	cancel context.CancelCauseFunc
+}
+
+type sessionKey struct{}
+
+func sessionOf(ctx context.Context) *session {
+	s, _ := ctx.Value(sessionKey{}).(*session)
+	return s
+}
+
+// close sends a close alert first if the connection is TLS. What fails here fails on a
+// connection that the client has left.
+func (s *session) close() { _ = s.conn.Close() }
+
+// ended is the cause of a context whose session was ended for a reason.
+type ended string
+
+func (e ended) Error() string { return string(e) }
+
+// End orders the session that Serve gave the context to end, as a stop of the
+// server does, and does not wait for it. The first order of the two holds. A context
+// that is not of such a session is left alone.
+func End(ctx context.Context, reason string) {
+	if s := sessionOf(ctx); s != nil {
+		s.cancel(ended(reason))
+	}
+}
+
+// Ended returns the reason of End if that is what the session ends for.
+func Ended(ctx context.Context) (reason string, ok bool) {
+	var e ended
+	ok = errors.As(context.Cause(ctx), &e)
+	return string(e), ok
+}
+
+// LoggedIn lifts the limit of LoginTimeout from the session that Serve gave the context
+// to. Deadlines that the session has set are taken away, too.
+func LoggedIn(ctx context.Context) {
+	if s := sessionOf(ctx); s != nil {
+		s.limit.lift()
+	}
+}
+
+// StartTLS does the server side of a TLS handshake within HandshakeTimeout and returns
+// the connection without a deadline. The goroutine of handle calls it, with its context
+// and the connection that it was given. On failure the session has to end.
+func StartTLS(ctx context.Context, c net.Conn, config *tls.Config) (*tls.Conn, error) {
+	t := tls.Server(c, config)
+	if err := t.SetDeadline(time.Now().Add(HandshakeTimeout)); err != nil {
+		return nil, err
+	}
+	if err := t.Handshake(); err != nil {
+		return nil, err
+	}
+	if s := sessionOf(ctx); s != nil {
+		s.conn = t
+	}
+	return t, t.SetDeadline(time.Time{})
+}
