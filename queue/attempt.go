@@ -193,7 +193,6 @@ func (q *Queue) sweep(ctx context.Context, l *logical, st envelope.Status) {
 // takeAged makes a batch of the entries of a stopped queue that have reached the
 // age for a warning or their end.
 func (q *Queue) takeAged(l *logical, st envelope.Status) *Batch {
-	now := time.Now()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	b := q.newBatch(l)
@@ -203,10 +202,10 @@ func (q *Queue) takeAged(l *logical, st envelope.Status) *Batch {
 		if e == nil || e.place != ready {
 			continue
 		}
-		age := e.msg.age(now)
-		due := retry.expired(age)
+		life := q.lifetime(e.msg)
+		due := retry.expired(life)
 		for _, r := range e.rcpts {
-			due = due || warnings(b.policy.Warn, age) > int(e.msg.rcpts[r].warned)
+			due = due || warnings(b.policy.Warn, life.age) > int(e.msg.rcpts[r].warned)
 		}
 		if due && len(b.Items) < b.policy.BatchSize {
 			e.place = active

@@ -165,7 +165,7 @@ func grouped(all []placed) []group {
 // accept takes a message that is durable into the queue.
 func (q *Queue) accept(id envelope.QueueID, h *head, p *plan) {
 	m := &message{id: id}
-	m.learn(h)
+	q.learn(m, h)
 	q.mu.Lock()
 	q.messages[id] = m
 	total := len(q.messages) - q.leaving
@@ -180,8 +180,9 @@ func (q *Queue) accept(id envelope.QueueID, h *head, p *plan) {
 }
 
 // learn takes over what the head says.
-func (m *message) learn(h *head) {
+func (q *Queue) learn(m *message, h *head) {
 	m.submitted = h.env.Submitted.Unix()
+	m.born = time.Since(q.opened) - max(0, q.ageByClock(m))
 	m.offset, m.size = h.layout.Message, h.size
 	m.newStates(h.env)
 }
@@ -283,7 +284,7 @@ func (q *Queue) enqueueItem(ctx context.Context, it *Item) {
 	q.mu.Lock()
 	fresh := m.rcpts == nil
 	if fresh {
-		m.learn(h)
+		q.learn(m, h)
 		e.queue.bytes += m.size
 	}
 	q.mu.Unlock()

@@ -16,10 +16,11 @@ import (
 // small: a queue may hold hundreds of thousands.
 type message struct {
 	id        envelope.QueueID
-	submitted int64 // seconds of the epoch
-	offset    int64 // of the message in its file
-	size      int64 // of the message
-	hot       *head // the envelope, or nil: it is read from the file when needed
+	submitted int64         // seconds of the epoch
+	born      time.Duration // on the clock of this process, see Queue.lifetime
+	offset    int64         // of the message in its file
+	size      int64         // of the message
+	hot       *head         // the envelope, or nil: it is read from the file when needed
 
 	rcpts   []rcptState // by the index in the envelope; nil until the file was read
 	waiting int         // recipients without a final result
@@ -84,8 +85,21 @@ const (
 	active               // a worker has it
 )
 
-func (m *message) age(now time.Time) time.Duration {
-	return now.Sub(time.Unix(m.submitted, 0))
+// lifetime returns how old a message is. Its file tells that by the clock of the
+// machine, which may be set while it waits: so the age is never more than it was
+// when this process met the message and the time since, which is measured by a
+// clock that nobody sets. That alone counts for a message from the future.
+func (q *Queue) lifetime(m *message) lifetime {
+	up := time.Since(q.opened)
+	age := up - m.born
+	if byClock := q.ageByClock(m); byClock >= 0 {
+		age = min(age, byClock)
+	}
+	return lifetime{age: age, up: up}
+}
+
+func (q *Queue) ageByClock(m *message) time.Duration {
+	return q.clock().Sub(time.Unix(m.submitted, 0))
 }
 
 func (m *message) unlink(e *entry) {

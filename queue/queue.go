@@ -46,6 +46,8 @@ type Queue struct {
 	disk      disk
 	names     dirSync
 	o         Options
+	opened    time.Time        // when this process began; its monotonic clock counts
+	clock     func() time.Time // of the machine; it may be set
 	enqueuers gate
 	receiving atomic.Int64 // submissions under way
 
@@ -82,7 +84,7 @@ func Open(dir string, o Options) (*Queue, error) {
 
 func newQueue(dir string, d disk, o Options) *Queue {
 	q := &Queue{
-		dir: dir, disk: d, o: o,
+		dir: dir, disk: d, o: o, opened: time.Now(), clock: time.Now,
 		removeWake:  make(chan struct{}, 1),
 		logEnqueuer: logs.Component(o.Log, "ENQUEUER"),
 		logDequeuer: logs.Component(o.Log, "DEQUEUER"),

@@ -29,19 +29,34 @@ func (s Schedule) with(st envelope.Status) Schedule {
 	return s
 }
 
+// lifetime is what decides about the end of a message: its age, and for how long
+// this process has run.
+type lifetime struct{ age, up time.Duration }
+
+// trial is how long a process tries before it gives any message up. A machine
+// may start with a clock that is wrong by years; in an hour its clock is set, by
+// the network or by somebody, and the messages are as young as they were. The
+// interval is then that of a message that has just come.
+const trial = time.Hour
+
 // minInterval protects against a schedule without intervals.
 const minInterval = time.Second
 
 // interval returns how long to wait after an attempt at an age. The last
 // attempt is made at the age Expire, not an interval later.
-func (s Schedule) interval(age time.Duration) time.Duration {
-	age = max(0, age) // the clock was set back
+func (s Schedule) interval(l lifetime) time.Duration {
+	age, end := l.age, s.Expire
+	if end > 0 && age >= end {
+		age, end = l.up, s.trial()
+	}
 	wait := s.regular(age)
-	if s.Expire > age {
-		wait = min(wait, s.Expire-age)
+	if end > age {
+		wait = min(wait, end-age)
 	}
 	return max(wait, minInterval)
 }
+
+func (s Schedule) trial() time.Duration { return min(s.Expire, trial) }
 
 func (s Schedule) regular(age time.Duration) time.Duration {
 	var sum time.Duration
@@ -56,8 +71,10 @@ func (s Schedule) regular(age time.Duration) time.Duration {
 	return s.Then
 }
 
-// expired reports whether an attempt that failed at an age is the last.
-func (s Schedule) expired(age time.Duration) bool { return s.Expire > 0 && age >= s.Expire }
+// expired reports whether an attempt that failed is the last.
+func (s Schedule) expired(l lifetime) bool {
+	return s.Expire > 0 && l.age >= s.Expire && l.up >= s.trial()
+}
 
 // warnings returns how many of the warning ages have passed.
 func warnings(warn []time.Duration, age time.Duration) int {

@@ -43,7 +43,7 @@ func (q *Queue) settle(s settlement) {
 
 	fates := make([]fate, 0, len(s.results))
 	for i, r := range s.results {
-		f := decide(it, r, was[i], m.age(now), rejected)
+		f := decide(it, r, was[i], q.lifetime(m), rejected)
 		q.logFate(it, &f)
 		fates = append(fates, f)
 	}
@@ -58,7 +58,7 @@ func (q *Queue) settle(s settlement) {
 }
 
 // decide turns a result into a fate.
-func decide(it *Item, r result, was rcptState, age time.Duration, rejected *rejection) fate {
+func decide(it *Item, r result, was rcptState, l lifetime, rejected *rejection) fate {
 	policy := &it.batch.policy
 	rcpt := &it.Envelope.Recipients[r.rcpt]
 	f := fate{outcome: outcome{rcpt: r.rcpt, module: it.batch.Module, queue: it.batch.Queue, status: r.status}}
@@ -80,14 +80,14 @@ func decide(it *Item, r result, was rcptState, age time.Duration, rejected *reje
 	case rejected != nil:
 		f.status, f.state = rejected.status(), envelope.Expired
 		f.report = rejected.report && rcpt.Notify&envelope.NotifyFailure != 0
-	case retry.expired(age):
+	case retry.expired(l):
 		f.status.Action, f.state = envelope.ActionFailed, envelope.Expired
 		f.status.Code = expiredCode(r.status.Code)
 		f.report = rcpt.Notify&envelope.NotifyFailure != 0
 	default:
 		f.state = envelope.Waiting
-		f.wait = retry.interval(age)
-		if n := warnings(policy.Warn, age); n > int(was.warned) {
+		f.wait = retry.interval(l)
+		if n := warnings(policy.Warn, l.age); n > int(was.warned) {
 			f.warned = n
 			f.report = rcpt.Notify&envelope.NotifyDelay != 0
 		}
