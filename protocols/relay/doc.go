@@ -24,6 +24,11 @@
 //	RCPT 4xx / 5xx                                the recipient waits / fails
 //	DATA or final dot 4xx / 5xx                   the message waits / fails
 //	connection lost after the final dot           the message waits, and may arrive twice
+//	connection lost or 421 otherwise              the queue waits, unless the connection is worn
+//
+// A worn connection has served before; many servers take some messages in each and
+// then end it. A new one takes its place at once. The reply to the final dot counts
+// by the code of its first line even if it breaks a rule (RFC 5321 section 4.2).
 //
 // With PIPELINING, MAIL, all RCPT and DATA are sent at once (RFC 2920). A message
 // with at least one accepted recipient is sent; after a DATA that was accepted

@@ -87,7 +87,7 @@ func TestDialogues(t *testing.T) {
 			s.send(mailText, nil, "a@far.org")
 			s.send(mailText, nil, "b@far.org")
 		}, want: []string{"SMTP(far.org) relayed: relayed via mx.test a@far.org 2.0.0",
-			"SMTP(far.org) delayed: connection closed by mx.test: 421 4.7.0 enough b@far.org 4.4.2"}},
+			"SMTP(far.org) delayed: connection closed by mx.test: 421 4.7.0 not now b@far.org 4.4.2"}},
 		{name: "silence", mail: func(s *station) { s.send(mailText, nil, "a@far.org") },
 			want: []string{"SMTP(far.org) delayed: connection with mx.test is broken: greeting: read pipe: i/o timeout a@far.org 4.4.2"}},
 		{name: "rubbish", mail: func(s *station) { s.send(mailText, nil, "a@far.org") },

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"strings"
+	"unicode"
 
 	"gatepost/queue/envelope"
 )
@@ -11,7 +12,7 @@ import (
 // reply is one reply of the peer (RFC 5321 section 4.2).
 type reply struct {
 	code  int
-	lines []string // texts after the code
+	lines []string // texts after the code, cleaned
 }
 
 // The bounds of a reply.
@@ -22,27 +23,34 @@ const (
 
 var errReply = errors.New("the reply is not one of SMTP")
 
-// readReply reads a reply of one or more lines.
+// readReply reads a reply of one or more lines. With an error it returns what is
+// known: the code of the first line, or 0, and the texts up to there.
 func readReply(r *bufio.Reader) (reply, error) {
 	var rep reply
 	for {
 		line, err := readLine(r)
+		code, text, more, ok := parseReplyLine(line)
+		first := len(rep.lines) == 0
+		if first && code != 0 {
+			rep.code, rep.lines = code, []string{text}
+		}
 		if err != nil {
 			return rep, err
 		}
-		code, text, more, ok := parseReplyLine(line)
-		if !ok || len(rep.lines) > 0 && code != rep.code || len(rep.lines) == maxReplyLines {
+		if !ok || code != rep.code || len(rep.lines) == maxReplyLines {
 			return rep, errReply
 		}
-		rep.code = code
-		rep.lines = append(rep.lines, text)
+		if !first {
+			rep.lines = append(rep.lines, text)
+		}
 		if !more {
 			return rep, nil
 		}
 	}
 }
 
-// parseReplyLine takes a line without its end apart.
+// parseReplyLine takes a line without its end apart. A line that is not ok still
+// has a code if it begins with one.
 func parseReplyLine(line string) (code int, text string, more, ok bool) {
 	if len(line) < 3 {
 		return 0, "", false, false
@@ -59,20 +67,30 @@ func parseReplyLine(line string) (code int, text string, more, ok bool) {
 	if len(line) == 3 {
 		return code, "", false, true
 	}
-	if line[3] != ' ' && line[3] != '-' {
-		return 0, "", false, false
-	}
-	return code, line[4:], line[3] == '-', true
+	ok = line[3] == ' ' || line[3] == '-'
+	return code, cleaned(line[4:]), line[3] == '-', ok
 }
 
-// readLine reads a line and drops its end, CRLF or LF.
+// cleaned makes text of a stranger's server safe to be shown: on a terminal control
+// characters are commands.
+func cleaned(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+}
+
+// readLine reads a line and drops its end, CRLF or LF. With an error it returns
+// what there is of the line.
 func readLine(r *bufio.Reader) (string, error) {
 	line, err := r.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) || err == nil && len(line) > maxReplyLine {
-		return "", errReply
+		return string(line[:min(len(line), maxReplyLine)]), errReply
 	}
 	if err != nil {
-		return "", err
+		return string(line), err
 	}
 	line = line[:len(line)-1]
 	if n := len(line); n > 0 && line[n-1] == '\r' {

@@ -33,7 +33,7 @@ type target struct {
 // broken is a failure of the connection: nothing more can be sent through it.
 type broken struct {
 	err   error
-	begun bool // the message itself was being sent: it may have arrived
+	begun bool // the message itself was being sent: what has no result may have arrived
 }
 
 func (b *broken) Error() string { return b.err.Error() }
@@ -162,6 +162,9 @@ func (t *transaction) pipelined() ([]target, error) {
 		if replies[i], err = t.c.read(t.c.limits.rcpt); err != nil {
 			return nil, &broken{err: err}
 		}
+		if replies[i].code == 421 {
+			return nil, &broken{err: &refusal{"RCPT", replies[i]}}
+		}
 	}
 	data, err := t.c.read(t.c.limits.data)
 	if err != nil {
@@ -196,6 +199,9 @@ func (t *transaction) stepwise() ([]target, error) {
 		if replies[i], err = t.c.command(t.c.limits.rcpt, t.rcpt(i)); err != nil {
 			return nil, &broken{err: err}
 		}
+		if replies[i].code == 421 {
+			return nil, &broken{err: &refusal{"RCPT", replies[i]}}
+		}
 	}
 	again, accepted := t.judgeRecipients(replies)
 	if len(accepted) == 0 {
@@ -212,14 +218,15 @@ func (t *transaction) stepwise() ([]target, error) {
 }
 
 // judgeRecipients reports recipients that were refused. 452 after others were
-// accepted means "too many": the rest follows in another transaction (RFC 5321
-// section 4.5.3.1.10).
+// accepted means "too many", and so does the 552 of RFC 821: the rest follows in
+// another transaction (RFC 5321 section 4.5.3.1.10). Where it was meant for the
+// recipient, such as for a full mailbox, it comes again there and stands.
 func (t *transaction) judgeRecipients(replies []reply) (again []target, accepted []int) {
 	for i, rep := range replies {
 		switch {
 		case rep.code == 250 || rep.code == 251 || rep.code == 252:
 			accepted = append(accepted, i)
-		case rep.code == 452 && len(accepted) > 0:
+		case (rep.code == 452 || rep.code == 552) && len(accepted) > 0:
 			again = append(again, t.rcpts[i])
 			t.rcpts[i].settled = true
 		default:
@@ -277,25 +284,35 @@ func (t *transaction) chunk(accepted []int) error {
 	return t.finalReply(accepted)
 }
 
-// finalReply takes the answer to the whole message.
+// finalReply takes the answer to the whole message. One that breaks off or that
+// breaks a rule counts by its code, as only the code does (RFC 5321 section 4.2):
+// a message that was taken must not be sent again. The connection ends with it.
 func (t *transaction) finalReply(accepted []int) error {
 	final, err := t.c.read(t.c.limits.final)
-	if err != nil {
+	if err != nil && final.code == 0 {
 		return &broken{err: err, begun: true}
 	}
+	t.judgeText(final, accepted)
+	switch {
+	case err != nil:
+		return &broken{err: err, begun: true}
+	case final.code == 421:
+		return &broken{err: &refusal{"DATA", final}}
+	}
+	return nil
+}
+
+// judgeText reports the recipients that were accepted.
+func (t *transaction) judgeText(final reply, accepted []int) {
 	if final.code/100 != 2 {
 		t.settleThese(accepted, final.status("message text rejected by", t.host))
-		if final.code == 421 {
-			return &broken{err: &refusal{"DATA", final}}
-		}
-		return nil
+		return
 	}
 	t.c.clean = true
 	t.settleThese(accepted, envelope.Status{
 		Action: envelope.ActionRelayed, Code: envelope.Code{2, 0, 0}, Text: "relayed via " + t.host,
 		Remote: t.host, Passed: t.c.ext.dsn,
 	})
-	return nil
 }
 
 func (t *transaction) settle(i int, st envelope.Status) {

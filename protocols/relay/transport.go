@@ -147,7 +147,7 @@ type sender struct {
 	host    string
 	c       *conn
 	release func() // of the connection's tie to ctx
-	reused  bool   // the connection comes from an earlier batch and may have died since
+	worn    bool   // the connection has served before: that it ends says nothing about the host
 }
 
 // message sends one message. A status that is returned stops the whole batch:
@@ -174,13 +174,15 @@ func (s *sender) message(j *job) *envelope.Status {
 		rest = rest[len(tr.rcpts):]
 		again, err := tr.run()
 		rest = append(again, rest...)
-		if err != nil {
-			open, st := s.lost(&tr, err)
-			if st != nil {
-				j.rcpts = append(open, rest...)
-				return st
-			}
-			rest = append(open, rest...)
+		if err == nil {
+			s.worn = s.c.used
+			continue
+		}
+		open, st := s.lost(&tr, err)
+		rest = append(open, rest...)
+		if st != nil {
+			j.rcpts = rest
+			return st
 		}
 	}
 	return nil
@@ -191,7 +193,7 @@ func (s *sender) message(j *job) *envelope.Status {
 func (s *sender) lost(tr *transaction, err error) (open []target, stop *envelope.Status) {
 	s.t.log.Log(s.ctx, logs.LevelProblem, "connection broken", logs.AttrNextHop, s.host,
 		logs.AttrQueueID, uint64(tr.item.ID), logs.AttrError, err)
-	reused, stopping := s.reused, s.ctx.Err() != nil
+	worn, stopping := s.worn, s.ctx.Err() != nil
 	s.drop()
 	for _, r := range tr.rcpts {
 		if !r.settled {
@@ -210,7 +212,10 @@ func (s *sender) lost(tr *transaction, err error) (open []target, stop *envelope
 			tr.item.Report(r.rcpt, st)
 		}
 		return nil, nil
-	case reused && len(open) == len(tr.rcpts):
+	case worn:
+		// Many servers take some messages per connection and then end it, by 421
+		// or without a word. A new connection tells whether the host is fine; each
+		// makes a transaction or stops the batch.
 		return open, nil
 	}
 	st := s.brokenStatus()
@@ -229,7 +234,7 @@ func (s *sender) brokenStatus() envelope.Status {
 
 func (s *sender) connect() error {
 	if c := s.t.idle.take(s.hop); c != nil {
-		s.c, s.reused, s.release = c, true, c.obey(s.ctx)
+		s.c, s.worn, s.release = c, true, c.obey(s.ctx)
 		return nil
 	}
 	c, err := s.t.dialer.connect(s.ctx, s.hop)
@@ -238,7 +243,7 @@ func (s *sender) connect() error {
 		return err
 	}
 	s.t.log.Log(s.ctx, logs.LevelLowLevel, "connected", logs.AttrNextHop, s.host, logs.AttrPeer, c.net.RemoteAddr().String())
-	s.c, s.reused, s.release = c, false, c.obey(s.ctx)
+	s.c, s.worn, s.release = c, false, c.obey(s.ctx)
 	return nil
 }
 
@@ -281,7 +286,7 @@ func (s *sender) connectStatus(err error) envelope.Status {
 	case errors.As(err, &op) && op.Op == "dial":
 		st.Text = fmt.Sprintf("cannot connect to %s: %v", s.host, op.Err)
 	default:
-		st.Code, st.Text = envelope.Code{4, 4, 2}, fmt.Sprintf("connection with %s is broken: %v", s.host, err)
+		st.Code, st.Text = envelope.Code{4, 4, 2}, fmt.Sprintf("connection with %s is broken: %s", s.host, cleaned(err.Error()))
 	}
 	return st
 }
