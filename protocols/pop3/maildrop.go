@@ -21,16 +21,16 @@ type maildrop struct {
 	left     int          // messages without those
 	octets   int64        // … and their size
 	last     int          // highest number that was accessed, for LAST
-	seen     []imap.UID   // retrieved, each once
+	seen     map[int]bool // retrieved by RETR, to the last byte
 
 	// What was done, for the log.
-	retrieved, removed int
-	sent               int64
+	removed int
+	sent    int64
 }
 
 func newMaildrop(name string, view *mailbox.Mailbox) *maildrop {
 	d := &maildrop{
-		name: name, validity: view.Info().UIDValidity, view: view, uids: view.UIDs(), deleted: map[int]bool{},
+		name: name, validity: view.Info().UIDValidity, view: view, uids: view.UIDs(), deleted: map[int]bool{}, seen: map[int]bool{},
 	}
 	d.reset()
 	return d
@@ -77,11 +77,11 @@ func (d *maildrop) mark(n int) {
 	d.last = max(d.last, n)
 }
 
-// marked returns the UIDs to remove.
-func (d *maildrop) marked() []imap.UID {
+// of returns the UIDs of the messages in a set of numbers.
+func (d *maildrop) of(numbers map[int]bool) []imap.UID {
 	var uids []imap.UID
 	for n := range d.uids {
-		if d.deleted[n+1] {
+		if numbers[n+1] {
 			uids = append(uids, d.uids[n])
 		}
 	}

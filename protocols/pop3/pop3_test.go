@@ -159,6 +159,57 @@ func TestSeenIsASetting(t *testing.T) {
 	}
 }
 
+// TestSeenIsWhatTheClientHasTaken: a client that goes before it has read the whole answer
+// has not retrieved the message, however small the rest is.
+func TestSeenIsWhatTheClientHasTaken(t *testing.T) {
+	for name, read := range map[string]func(f *fixture, c *client){
+		"nothing":                  func(f *fixture, c *client) { c.send("RETR 2") },
+		"the beginning":            func(f *fixture, c *client) { c.send("RETR 4"); c.want("+OK"); c.line() },
+		"nothing, for too long":    func(f *fixture, c *client) { c.send("RETR 2"); time.Sleep(time.Hour) },
+		"one of several pipelined": func(f *fixture, c *client) { c.send("RETR 2\r\nRETR 4"); c.want("+OK") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t, options{listener: startTLS, config: func(s *Settings) { s.MarkSeen = true }})
+				f.put("INBOX", "Subject: large\r\n\r\n"+strings.Repeat("many lines\r\n", 10000))
+				c := f.login()
+				read(f, c)
+				c.Close()
+				f.stop()
+				box := f.open()
+				defer box.Close()
+				want := 0
+				if name == "one of several pipelined" {
+					want = 1
+				}
+				for _, uid := range box.UIDs() {
+					if st, _ := box.StateAt(int(uid)); st.Flags == mailbox.Seen {
+						want--
+					}
+				}
+				if want != 0 {
+					t.Errorf("%d messages too few are seen", want)
+				}
+			})
+		})
+	}
+}
+
+// TestRetrievingAgainCostsNothing: what a session remembers does not grow.
+func TestRetrievingAgainCostsNothing(t *testing.T) {
+	f := newFixture(t, options{listener: startTLS, config: func(s *Settings) { s.MarkSeen = true }})
+	c := f.login()
+	for range 3 {
+		c.ask("RETR 2", "+OK")
+		c.lines()
+	}
+	c.ask("QUIT", "+OK")
+	f.stop()
+	if !strings.Contains(f.log.String(), "retrieved=1 ") {
+		t.Error(f.log)
+	}
+}
+
 func TestRecentIsLeftToOthers(t *testing.T) {
 	f := newFixture(t, options{listener: startTLS})
 	c := f.login()

@@ -70,10 +70,16 @@ func (s *session) send(n int, lines int64) error {
 		return nil
 	}
 	w.end()
+	if w.err == nil {
+		w.err = s.out.Flush() // what is left in our buffer nobody has retrieved
+	}
+	if w.err != nil {
+		s.over = fmt.Errorf("message %d: %w", d.uids[n-1], w.err)
+		return nil
+	}
 	d.last = max(d.last, n)
 	if whole {
-		d.retrieved++
-		d.seen = append(d.seen, d.uids[n-1])
+		d.seen[n] = true
 	}
 	return nil
 }

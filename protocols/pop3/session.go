@@ -214,7 +214,7 @@ func (s *session) logEnd() {
 		attrs = append(attrs, slog.String(logs.AttrAccount, s.account.Address()))
 	}
 	if d := s.drop; d != nil {
-		attrs = append(attrs, slog.String("mailbox", d.name), slog.Int("retrieved", d.retrieved),
+		attrs = append(attrs, slog.String("mailbox", d.name), slog.Int("retrieved", len(d.seen)),
 			slog.Int64(logs.AttrSize, d.sent), slog.Int("deleted", d.removed))
 		if d.removed > 0 {
 			level = logs.LevelMajor // whoever misses mail asks who has removed it
@@ -256,7 +256,7 @@ func (s *session) open(acc *accounts.Account, box string) error {
 
 // remove deletes the marked messages: the UPDATE state.
 func (s *session) remove() error {
-	uids := s.drop.marked()
+	uids := s.drop.of(s.drop.deleted)
 	if len(uids) == 0 {
 		return nil
 	}
@@ -286,7 +286,7 @@ func (s *session) reopen() (*mailbox.Mailbox, error) {
 
 // markSeen marks what was retrieved.
 func (s *session) markSeen() error {
-	uids := s.drop.seen
+	uids := s.drop.of(s.drop.seen)
 	if len(uids) == 0 {
 		return nil
 	}
