@@ -23,6 +23,7 @@ var accountCommands = []command{
 	{"GETACCOUNTRIGHTS", "acct", "D", getAccountRights},
 	{"SETACCOUNTRIGHTS", "acct (rights)", "UserAccounts", setAccountRights},
 	{"GETACCOUNTINFO", "acct [KEY key] [(keys)]", "D own", getAccountInfo},
+	{"KILLACCOUNTSESSIONS", "acct", "D", killAccountSessions},
 	{"GETACCOUNTLOCATION", "acct", "UserAccounts", getAccountLocation},
 	{"GETACCOUNTPREFS", "acct", "D own", getAccountPrefs},
 	{"GETACCOUNTEFFECTIVEPREFS", "acct", "D own", getAccountEffectivePrefs},
@@ -218,6 +219,12 @@ func getAccountInfo(c *call) (dataformat.Value, error) {
 		}
 	}
 	return info, nil
+}
+
+// killAccountSessions ends the sessions of an account on all wires; the one that
+// asks stays.
+func killAccountSessions(c *call) (dataformat.Value, error) {
+	return nil, c.acc.KillSessions(c, c.target.domain, c.target.name)
 }
 
 func getAccountLocation(c *call) (dataformat.Value, error) {
