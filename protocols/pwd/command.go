@@ -3,6 +3,7 @@ package pwd
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gatepost/accounts"
@@ -31,7 +32,7 @@ type call struct {
 	context.Context
 	*Server
 	session *session
-	verb    string
+	cmd     *compiled
 	args    args
 	target  target
 	rights  accounts.Rights
@@ -96,7 +97,7 @@ func (s *session) execute(ctx context.Context, verb, rest string) reply {
 	if err != nil {
 		return failure(err)
 	}
-	c := &call{Context: ctx, Server: s.server, session: s, verb: cmd.verb, args: a}
+	c := &call{Context: ctx, Server: s.server, session: s, cmd: cmd, args: a}
 	if c.rights, err = s.rights(); err != nil {
 		return s.failed(err)
 	}
@@ -129,15 +130,37 @@ func (c *call) resolve() (target, error) {
 	case c.args.has("acct"):
 		return c.account(c.args.word("acct"))
 	case c.args.has("old"):
-		return c.object(c.args.word("old"))
+		return c.named(c.args.word("old"))
 	case c.args.has("name"):
-		return c.object(c.args.word("name"))
+		return c.named(c.args.word("name"))
 	}
 	domain := c.args.word("domain")
 	if domain == "" {
 		domain = c.session.domain()
 	}
 	return c.domain(domain)
+}
+
+// object is the name of what the command is about, for the log; "" when it is
+// about the server.
+func (c *call) object() string {
+	switch {
+	case c.target.name != "":
+		return c.target.name + "@" + c.target.domain
+	case c.cmd.takes("domain"):
+		return c.target.domain
+	}
+	for _, param := range []string{"new", "module", "queue"} {
+		if c.args.has(param) {
+			return strings.ToLower(c.args.word(param))
+		}
+	}
+	return ""
+}
+
+// takes reports whether a command has a parameter.
+func (c *compiled) takes(name string) bool {
+	return slices.ContainsFunc(c.params, func(p param) bool { return p.name == name })
 }
 
 // domain resolves the name of a domain.
@@ -149,9 +172,9 @@ func (c *call) domain(name string) (target, error) {
 	return target{domain: real}, nil
 }
 
-// object splits the name of an object: name, name@domain, name%domain. Without a
+// named splits the name of an object: name, name@domain, name%domain. Without a
 // domain it is in the domain of who asks.
-func (c *call) object(name string) (target, error) {
+func (c *call) named(name string) (target, error) {
 	local, domain := splitName(name)
 	if domain == "" {
 		domain = c.session.domain()
@@ -169,7 +192,7 @@ func (c *call) account(name string) (target, error) {
 	if self := c.session.account; name == "*" && self != nil {
 		return target{self.Domain, self.Name}, nil
 	}
-	t, err := c.object(name)
+	t, err := c.named(name)
 	if err != nil {
 		return t, err
 	}

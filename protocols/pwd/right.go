@@ -78,7 +78,7 @@ func guarded(verb string) bool {
 // could give such an account another password, or its name to another account,
 // would have its rights.
 func (c *call) guard() error {
-	if c.target.name == "" || !guarded(c.verb) {
+	if c.target.name == "" || !guarded(c.cmd.verb) {
 		return nil
 	}
 	theirs, err := c.acc.RightsOfName(c.target.domain, c.target.name)

@@ -218,14 +218,14 @@ func (s *session) logCommand(c *call, read bool, err error) {
 	if read || err != nil {
 		level = logs.LevelLowLevel
 	}
-	who, object := "control", c.target.domain
+	who := "control"
 	if s.account != nil {
 		who = s.account.Address()
 	}
-	if c.target.name != "" {
-		object = c.target.name + "@" + object
+	attrs := []slog.Attr{slog.String(logs.AttrAccount, who), slog.String("command", c.cmd.verb)}
+	if object := c.object(); object != "" {
+		attrs = append(attrs, slog.String("target", object))
 	}
-	attrs := []slog.Attr{slog.String(logs.AttrAccount, who), slog.String("command", c.verb), slog.String("target", object)}
 	if err != nil {
 		attrs = append(attrs, slog.String(logs.AttrError, fault.KindOf(err).String()))
 	}

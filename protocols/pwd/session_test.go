@@ -458,6 +458,32 @@ func TestNoPasswordReachesTheLog(t *testing.T) {
 	}
 }
 
+func TestLogNamesTheObjectOfACommand(t *testing.T) {
+	s := newSite(t, false)
+	c := s.login(t, "postmaster", "secret")
+	for _, line := range []struct{ command, target string }{
+		{"CreateDomain New.com {MailToUnknown=Discarded;}", "new.com"}, {"CreateAccount u@new.com", "u@new.com"},
+		{"CreateForwarder f TO x@y.com", "f@c.com"}, {"UpdateAccountDefaults {MaxWebSize=1M;}", "c.com"},
+		{"UpdateDomainSettings NEW.com {AccountsLimit=5;}", "new.com"}, {"SetDomainAliases new.com (also.com)", "new.com"},
+		{"RenameDomain also.com INTO newer.com", "new.com"}, {"UpdateModule smtp {x=y;}", "smtp"},
+		{"ReleaseSMTPQueue far.com", "far.com"}, {"UpdateDomainDefaults {AccountsLimit=5;}", ""},
+		{"DeleteAccount u@newer.com", "u@newer.com"}, {"DeleteDomain newer.com", "newer.com"},
+		{"CreateDomain c.com", "c.com"},
+	} {
+		before := len(s.log.String())
+		c.say(line.command)
+		c.expect("NOOP", "200 OK") // the log comes before the next command
+		verb, _ := splitVerb(line.command)
+		want := "command=" + verb
+		if line.target != "" {
+			want += " target=" + line.target
+		}
+		if got := s.log.String()[before:]; !strings.Contains(got, want+"\n") && !strings.Contains(got, want+" error=") {
+			t.Errorf("%s is logged as\n%s", line.command, got)
+		}
+	}
+}
+
 func FuzzSession(f *testing.F) {
 	f.Add([]byte("USER postmaster\nPASS secret\nINLINE\nLISTDOMAINS\nCREATEACCOUNT u {RealName=\"x\";}\nGETACCOUNTINFO u\nQUIT\n"))
 	f.Add([]byte("USER postmaster\r\nPASS secret\r\nLISTACCOUNTS\r\nGETACCOUNTSETTINGS *\r\nECHO {a=(b,[AAAA]);}\r\n"))
