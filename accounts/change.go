@@ -208,17 +208,13 @@ func (s *Store) VerifyPassword(ctx context.Context, domain, name, password strin
 		s.logins.pretend(ctx)
 		return badCredentials(op)
 	}
+	defer s.logins.end(place, unknown) // a verification is no login: the count stays
 	ok, err := s.verify(ctx, a.password != nil, a, password)
-	switch {
-	case err != nil:
-		s.logins.end(place, unknown)
-		return err
-	case !ok:
+	if err == nil && !ok {
 		s.logins.end(place, failure)
-		return badCredentials(op)
+		err = badCredentials(op)
 	}
-	s.logins.end(place, unknown) // a verification is no login: the count stays
-	return nil
+	return err
 }
 
 // RevealPassword returns a password that is stored in a reversible form. Errors:

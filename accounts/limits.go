@@ -183,6 +183,7 @@ type try struct {
 	key        accountKey
 	flow       settings.Rate
 	name, peer *window // peer is nil where failures of the peer are not counted
+	ended      bool    // guarded by logins.mu
 }
 
 // windowOf returns the window of k.
@@ -241,13 +242,17 @@ func (l *logins) place(k accountKey, flow settings.Rate, ip netip.Addr, exempt b
 	return t, "", nil
 }
 
-// end gives the place back. A success starts the account's count anew. The
+// end gives the place back, the first time that it is called. A success starts the account's count anew. The
 // peer's count goes on: one account of its own must not let a guesser try others
 // without end.
 func (l *logins) end(t *try, o outcome) {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if t.ended {
+		return
+	}
+	t.ended = true
 	t.name.tries--
 	if t.peer != nil {
 		t.peer.tries--

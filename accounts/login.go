@@ -57,9 +57,9 @@ func (s *Store) CheckPassword(ctx context.Context, p Peer, domain, name, passwor
 		s.logFailure(t, "blocked by failed logins of the "+t.blocked)
 		return nil, badCredentials(op)
 	}
+	defer s.logins.end(t.try, unknown) // unless it has ended
 	ok, err := s.verify(ctx, usable, a, password)
 	if err != nil {
-		s.logins.end(t.try, unknown)
 		return nil, err
 	}
 	if !ok {
@@ -236,7 +236,8 @@ func (s *Store) PlainPassword(ctx context.Context, p Peer, domain, name string) 
 }
 
 // Login is one try to log in by a mechanism that the caller runs. It counts as a
-// failed one until it has ended; the caller ends it, once.
+// failed one until it has ended; only the first end counts, so that the caller can
+// defer Abandoned.
 type Login struct {
 	store *Store
 	attempt

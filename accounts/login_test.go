@@ -1,7 +1,9 @@
 package accounts
 
 import (
+	"context"
 	"net/netip"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -190,6 +192,76 @@ func TestExchangeThatIsUnderWayIsBlockedToo(t *testing.T) {
 	_, err = s.BeginLogin(ctx, stranger, "", "u")
 	wantKind(t, err, fault.BadCredentials)
 }
+
+// A place in the counts is given back once, however its login ends.
+func TestLoginsThatPanicOrAreCanceledLeaveNoTrace(t *testing.T) {
+	s := newStore(t)
+	must(t, s.SetPassword(ctx, "", "postmaster", "right", false))
+	p := from("192.0.2.1")
+	panics := func(fn func()) {
+		t.Helper()
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		fn()
+	}
+	broken := panicking{}
+	for range 30 {
+		panics(func() {
+			l, err := s.BeginLogin(ctx, p, "", "postmaster")
+			must(t, err)
+			defer l.Abandoned()
+			panic("a bug")
+		})
+		l, err := s.BeginLogin(ctx, p, "", "postmaster")
+		must(t, err)
+		l.Succeeded()
+		l.Abandoned()
+		l.Failed()
+		a, err := s.Account(ctx, "", "postmaster")
+		must(t, err)
+		real := a.password
+		a.password = broken
+		panics(func() { _, _ = s.CheckPassword(ctx, p, "", "postmaster", "wrong") })
+		panics(func() { _ = s.VerifyPassword(ctx, "", "postmaster", "wrong") })
+		a.password = real
+	}
+	// All places for hashing are taken; the client goes while its login waits.
+	for range cap(s.logins.hashing) {
+		s.logins.hashing <- struct{}{}
+	}
+	waiting, cancel := context.WithCancel(ctx)
+	go func() {
+		for s.logins.waiting.Load() == 0 {
+			runtime.Gosched()
+		}
+		cancel()
+	}()
+	_, err := s.CheckPassword(waiting, p, "", "postmaster", "wrong")
+	wantKind(t, err, fault.Canceled)
+	for range cap(s.logins.hashing) {
+		<-s.logins.hashing
+	}
+	if w := s.logins.waiting.Load(); w != 0 || len(s.logins.hashing) != 0 {
+		t.Errorf("%d wait, %d hash", w, len(s.logins.hashing))
+	}
+	for _, w := range []*window{
+		windowOf(s.logins.names, accountKey{"company.com", "postmaster"}, time.Now()),
+		windowOf(s.logins.peers, network(p.IP), time.Now()),
+	} {
+		if w.tries != 0 || w.count != 0 {
+			t.Errorf("%d tries are left, %d failures", w.tries, w.count)
+		}
+	}
+	loginSucceeded(t, s, p, "", "postmaster")
+}
+
+// panicking is the stored form of a password with a bug in it.
+type panicking struct{}
+
+func (panicking) verify(string) (ok, slow bool) { panic("a bug") }
 
 func TestVerificationsCountAsLogins(t *testing.T) {
 	s := newStore(t)

@@ -31,9 +31,9 @@ func (a *Authenticator) APOPMailbox(ctx context.Context, p accounts.Peer, login,
 	if err != nil {
 		return nil, "", err
 	}
+	defer try.Abandoned() // unless it has ended
 	password, ok, err := a.acc.PlainPassword(ctx, p, who.domain, who.name)
 	if err != nil && fault.KindOf(err).Temporary() {
-		try.Abandoned()
 		return nil, "", err
 	}
 	sum := md5.Sum([]byte(token + password))
@@ -44,7 +44,6 @@ func (a *Authenticator) APOPMailbox(ctx context.Context, p accounts.Peer, login,
 	}
 	acc, err := a.acc.Account(ctx, who.domain, who.name)
 	if err != nil {
-		try.Abandoned()
 		return nil, "", err
 	}
 	try.Succeeded()

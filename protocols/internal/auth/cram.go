@@ -45,9 +45,9 @@ func (e *cramExchange) Next(response []byte) ([]byte, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
+	defer try.Abandoned() // unless it has ended
 	password, ok, err := e.acc.PlainPassword(e.ctx, e.peer, who.domain, who.name)
 	if err != nil && !fault.Is(err, fault.BadCredentials) && fault.KindOf(err).Temporary() {
-		try.Abandoned()
 		return nil, false, err
 	}
 	mac := hmac.New(md5.New, []byte(password))
@@ -59,7 +59,6 @@ func (e *cramExchange) Next(response []byte) ([]byte, bool, error) {
 	}
 	acc, err := e.acc.Account(e.ctx, who.domain, who.name)
 	if err != nil {
-		try.Abandoned()
 		return nil, false, err
 	}
 	try.Succeeded()

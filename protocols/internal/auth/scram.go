@@ -49,6 +49,7 @@ func (e *scramExchange) Next(response []byte) ([]byte, bool, error) {
 		if err != nil {
 			return nil, false, err
 		}
+		defer try.Abandoned() // unless it has ended
 		challenge, err := e.conv.Step(string(response))
 		if err != nil || !e.conv.Valid() || !e.who.known {
 			if err != nil {
@@ -109,7 +110,6 @@ func (e *scramExchange) credentials(name string) (scram.StoredCredentials, error
 func (e *scramExchange) succeed(try *accounts.Login) error {
 	acc, err := e.acc.Account(e.ctx, e.who.domain, e.who.name)
 	if err != nil {
-		try.Abandoned()
 		return err
 	}
 	try.Succeeded()
