@@ -78,13 +78,17 @@ func allDigits(s string) bool {
 
 // remote ends the way at another host. The address to send is the local part
 // if that is an address; else the host's name, or the literal, is its domain.
+//
+// A bang path that a sender wrote before the domain of another system is that
+// system's to read (RFC 5321 2.3.11), and stays as it is.
 func (w *walk) remote(queue, host string, port int) Route {
 	a, ok := w.at.Inner()
-	if !ok {
+	switch {
+	case ok && (host != "" || w.written || strings.ContainsAny(w.at.Local, "@%")):
+	case host != "":
+		a = address.Address{Local: w.at.Local, Domain: host}
+	default:
 		a = w.at
-		if host != "" {
-			a.Domain = host
-		}
 	}
 	route := Route{Module: SMTP, Queue: queue, Address: a, Host: host, Port: port, Relay: w.relay}
 	if w.op == Signal {

@@ -40,7 +40,7 @@ func (w *walk) object(domain string) (Route, bool, error) {
 		}
 		// Whoever may write forwarders of a domain may not thereby open programs
 		// to strangers: that takes a record of the table.
-		w.direct = true
+		w.direct, w.written = true, true
 		return Route{}, false, w.rewrite(to, 0, "forwarder", true)
 	}
 	return w.unknown(domain, name)
@@ -125,14 +125,17 @@ func (w *walk) unknown(domain, name string) (Route, bool, error) {
 			w.r.log.LogAttrs(w.ctx, logs.LevelProblem, "bad address for unknown names", slog.String("domain", domain), slog.String("address", policy.Address), slog.Any(logs.AttrError, err))
 			return Route{}, false, notFound
 		}
-		to, ok := rt.apply(w.at, true, []string{w.at.Local})
+		to, ok, err := rt.apply(w.at, true, []string{w.at.Local})
+		if err != nil {
+			return Route{}, false, err
+		}
 		if !ok || w.same(to) {
 			return Route{}, false, notFound
 		}
 		// The migration recipe: mail for names that did not move yet goes
 		// on to the old server, whoever sent it.
 		// Programs are not opened that way, see the forwarder.
-		w.direct = true
+		w.direct, w.written = true, w.written || rt.complex
 		return Route{}, false, w.rewrite(to, 0, "unknown name", !leadsOn(w.at.Local))
 	}
 	return Route{}, false, notFound

@@ -77,6 +77,33 @@ func TestSuffixesAndHosts(t *testing.T) {
 	}
 }
 
+func TestComplexLocalPartsOnTheWayOut(t *testing.T) {
+	r := newRouter(t, newFake(), "d.com = d.com@fw.com\n<x> = joe%d.com@fw.com\n<v-*@company.com> = d.com!*@fw.com")
+	for in, want := range map[string]string{
+		"joe%d.com@far.org": "SMTP(far.org)joe@d.com",
+		"a!b@far.org":       "SMTP(far.org)a!b@far.org", // that system's to read (RFC 5321 2.3.11)
+		"joe@d.com":         "SMTP(fw.com)joe@d.com",
+		"x":                 "SMTP(fw.com)joe@d.com",
+		"v-joe":             "SMTP(fw.com)joe@d.com",
+		"joe%far.org":       "SMTP(far.org)joe@far.org",
+	} {
+		if got := show(r.Route(t.Context(), Mail, parse(t, in))); got != want {
+			t.Errorf("%s is routed to\n\t%s, want\n\t%s", in, got, want)
+		}
+	}
+}
+
+// A record that applies and makes too long an address does not let the mail go
+// where it would go without the record.
+func TestTooLongRewritesAreRefused(t *testing.T) {
+	r := newRouter(t, newFake(), "<long-*@company.com> = "+strings.Repeat("y", 200)+"*@long.com\n*.grow.com = *."+strings.Repeat("x.", 100)+"com\n<*@rec.com> = y*@rec.com")
+	for _, in := range []string{"long-" + strings.Repeat("x", 100), "x@" + strings.Repeat("b.", 40) + "grow.com", "x@rec.com"} {
+		if got := show(r.Route(t.Context(), Mail, parse(t, in))); got != "error: loop" {
+			t.Errorf("%s is routed to %s", in, got)
+		}
+	}
+}
+
 // sameRoute compares results; an address that has to be quoted on the wire may be written plainly.
 func sameRoute(got, want string) bool {
 	return got == want || strings.ReplaceAll(got, `"`, "") == want

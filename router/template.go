@@ -7,6 +7,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"gatepost/router/address"
+	"gatepost/server/fault"
 )
 
 // template is text with places for what groups took.
@@ -57,6 +58,8 @@ type right struct {
 	// below is set for a domain-level record with an @: local then stands
 	// between the old local part and the new domain.
 	below bool
+	// complex says that the local part is written as an address.
+	complex bool
 }
 
 // reader makes templates of the two halves of a right side, counting the
@@ -96,7 +99,8 @@ func compileRight(text string, accountLevel bool, samples []string, same bool) (
 	var err error
 	// Only a plain local part loses its quotes: in any other they belong to
 	// an address that is read later.
-	unquote := accountLevel && lastSeparator(local, "@%!") < 0
+	out.complex = lastSeparator(local, "@%!") >= 0
+	unquote := accountLevel && !out.complex
 	if out.local, err = r.template(local, unquote); err != nil {
 		return out, err
 	}
@@ -184,13 +188,17 @@ func (r *reader) template(s string, unquote bool) (template, error) {
 }
 
 // apply makes the new address. It reports false when what the groups took makes
-// no address.
-func (r *right) apply(old address.Address, accountLevel bool, groups []string) (address.Address, bool) {
+// no address. One that is too long is an error: the record applies, and mail must
+// not go where the address would lead without it.
+func (r *right) apply(old address.Address, accountLevel bool, groups []string) (address.Address, bool, error) {
 	a := address.Address{Local: old.Local, Domain: r.domain.expand(groups)}
+	if len(a.Domain) > address.MaxDomain {
+		return a, false, errTooLong
+	}
 	if !r.domain.fixed() {
 		var err error
 		if a.Domain, err = address.NormalizeDomain(a.Domain); err != nil {
-			return a, false
+			return a, false, nil
 		}
 	}
 	switch {
@@ -199,8 +207,14 @@ func (r *right) apply(old address.Address, accountLevel bool, groups []string) (
 	case r.below:
 		a.Local = address.QuoteLocal(old.Local) + "@" + r.local.expand(groups)
 	}
-	return a, a.Local != "" && len(a.Local) <= address.MaxComplex
+	if a.TooLong() {
+		return a, false, errTooLong
+	}
+	return a, a.Local != "", nil
 }
+
+// errTooLong is about an address that grows with each rewrite, or too much at once.
+var errTooLong = fault.New("router.Route", fault.Loop, "the rewritten address is too long")
 
 // lastSeparator returns the index of the last of some characters outside
 // quotes and braces, or -1.

@@ -34,6 +34,7 @@ type walk struct {
 	from     address.Address // before the last rewrite; zero before the first
 	relay    bool            // the relay mark
 	direct   bool            // the domain part was not written in the table
+	written  bool            // the table or an object of a domain wrote the local part as an address
 	rewrites int
 	// nobodys is a telephone number that was looked up and belongs to nobody.
 	nobodys string
@@ -194,11 +195,14 @@ func (w *walk) table() (hit bool, err error) {
 			w.r.log.LogAttrs(w.ctx, logs.LevelAll, fmt.Sprintf("line %d is for %s only", r.line, r.op), slog.String("address", w.at.String()))
 			continue
 		}
-		to, ok := r.right.apply(w.at, r.accountLevel, groups)
+		to, ok, err := r.right.apply(w.at, r.accountLevel, groups)
+		if err != nil {
+			return false, err
+		}
 		if !ok || w.same(to) || to.Domain == telnum && to.Local == w.nobodys {
 			continue
 		}
-		w.direct = !r.right.domain.fixed()
+		w.direct, w.written = !r.right.domain.fixed(), w.written || r.right.complex
 		return true, w.rewrite(to, r.line, r, r.marks(w.at, groups))
 	}
 	return false, nil
@@ -240,7 +244,7 @@ var loopback4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 // rewriteInner goes on with the address that the local part is. Whatever
 // rewrote it before, its domain was written by whoever wrote the local part.
 func (w *walk) rewriteInner(inner address.Address) error {
-	w.direct = true
+	w.direct, w.written = true, false
 	return w.rewrite(inner, 0, "local part is an address", false)
 }
 

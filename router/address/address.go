@@ -82,6 +82,12 @@ func (a Address) String() string {
 	return QuoteLocal(a.Local) + "@" + a.Domain
 }
 
+// TooLong reports whether a part is longer than an address may have it.
+func (a Address) TooLong() bool {
+	return len(a.Domain) > MaxDomain || len(a.Local) > MaxComplex ||
+		len(a.Local) > MaxLocal && !strings.ContainsAny(a.Local, "@%!")
+}
+
 // NeedsUTF8 reports whether the address can only be sent with SMTPUTF8 (RFC
 // 6531). A domain never needs it, since it is kept in A-labels.
 func (a Address) NeedsUTF8() bool {

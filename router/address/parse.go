@@ -349,7 +349,7 @@ func limit(a Address) (Address, error) {
 	if a.Local == "" {
 		return Address{}, invalid("empty local part")
 	}
-	if len(a.Local) > MaxLocal && (len(a.Local) > MaxComplex || !strings.ContainsAny(a.Local, "@%!")) {
+	if a.TooLong() {
 		return Address{}, invalid("local part is too long")
 	}
 	return a, nil
