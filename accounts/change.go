@@ -43,10 +43,19 @@ func (s *Store) changed(op string, d *domain, explicit, update dataformat.Dict) 
 	return out, nil
 }
 
+// CheckPassword says whether a password can be stored: fault.Invalid when it
+// cannot.
+func CheckPassword(password string) error {
+	if strings.ContainsRune(password, 0) || len(password) > 1024 {
+		return fault.New("accounts.SetPassword", fault.Invalid, "the password is longer than 1024 bytes or has a zero byte")
+	}
+	return nil
+}
+
 // newStored makes the stored form of a new password for explicit settings.
 func (s *Store) newStored(d *domain, explicit dataformat.Dict, password string) (string, error) {
-	if strings.ContainsRune(password, 0) || len(password) > 1024 {
-		return "", fault.New("accounts.SetPassword", fault.Invalid, "the password is too long or has a zero byte")
+	if err := CheckPassword(password); err != nil {
+		return "", err
 	}
 	var effective AccountSettings
 	settings.LoadLayers(&effective, accountLayers(explicit, d), func(string, error) {})

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"gatepost/router/names"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -39,6 +40,9 @@ func (s *Store) Domains(ctx context.Context) ([]string, error) {
 
 // freeDomain refuses a name that is a domain or an alias of one.
 func (s *Store) freeDomain(op, name string) error {
+	if names.ReservedDomain(name) {
+		return fault.Newf(op, fault.Invalid, "the name %s has a meaning of its own for the router", name)
+	}
 	if _, taken := s.DomainName(name); taken {
 		return fault.New(op, fault.Exists, "domain with this name already exists")
 	}

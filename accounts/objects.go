@@ -35,8 +35,12 @@ func (s *Store) lockNames(domains ...string) (unlock func()) {
 // shareNames keeps the objects of a domain where they are while one of them is changed.
 func (s *Store) shareNames(domain string) (unlock func()) { return s.locks.share("names " + domain) }
 
-// free reports whether a name is free in a domain: Exists when it is not.
+// free reports whether a name is free in a domain: Exists when it is not,
+// Invalid when mail to it would never come to an object.
 func (s *Store) free(op string, d *domain, name string) error {
+	if names.Reserved(name) {
+		return fault.Newf(op, fault.Invalid, "the name %s has a meaning of its own for the router", name)
+	}
 	o, err := s.object(d, name)
 	if err != nil {
 		return err

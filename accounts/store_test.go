@@ -326,6 +326,21 @@ func TestNamesAreUniqueInADomain(t *testing.T) {
 	}
 }
 
+func TestNamesOfTheRouterAreRefused(t *testing.T) {
+	s := newStore(t)
+	must(t, s.CreateAccount(ctx, "", "anna", nil))
+	for _, name := range []string{"null", "Error", "spamtrap", "blacklisted", "all"} {
+		wantKind(t, s.CreateAccount(ctx, "", name, nil), fault.Invalid)
+		wantKind(t, s.CreateForwarder(ctx, "", name, "x@y.z"), fault.Invalid)
+		wantKind(t, s.RenameAccount(ctx, "", "anna", "", name), fault.Invalid)
+		wantKind(t, s.SetAccountAliases(ctx, "", "anna", []string{name}), fault.Invalid)
+	}
+	for _, name := range []string{"localhost", "NULL", "telnum", "pipe"} {
+		wantKind(t, s.CreateDomain(ctx, name, nil), fault.Invalid)
+		wantKind(t, s.SetDomainAliases(ctx, "company.com", []string{name}), fault.Invalid)
+	}
+}
+
 func TestRenameKeepsMailAliasesAndRights(t *testing.T) {
 	s := newStore(t)
 	must(t, s.CreateDomain(ctx, "d.com", nil))

@@ -5,15 +5,16 @@ import (
 	"strings"
 
 	"gatepost/router/address"
+	"gatepost/router/names"
 	"gatepost/server/fault"
 )
 
 // suffix takes domains by how they end: the first call of the modules.
 func (w *walk) suffix() (Route, bool, error) {
 	domain := w.at.Domain
-	if domain == pipe {
+	if domain == names.Pipe {
 		return Route{
-			Module: PIPE, Queue: w.at.Local, Address: address.Address{Local: w.at.Local, Domain: pipe},
+			Module: PIPE, Queue: w.at.Local, Address: address.Address{Local: w.at.Local, Domain: names.Pipe},
 			Relay: w.relay, Direct: w.direct,
 		}, true, nil
 	}

@@ -18,8 +18,8 @@ func (w *walk) object(domain string) (Route, bool, error) {
 	}
 	box, name, detail := splitLocal(w.at.Local)
 	name = strings.ToLower(name)
-	if w.op == names.Mail && name == "all" && box == "" && detail == "" {
-		return Route{Module: LOCAL, Queue: "all@" + domain, Address: w.qualified(w.at), Relay: w.relay, All: true}, true, nil
+	if w.op == names.Mail && name == names.All && box == "" && detail == "" {
+		return Route{Module: LOCAL, Queue: names.All + "@" + domain, Address: w.qualified(w.at), Relay: w.relay, All: true}, true, nil
 	}
 	o, err := w.lookUp(domain, name)
 	if err != nil {

@@ -133,7 +133,7 @@ func (c *compiled) suffix() string {
 // realName returns the real name of a domain of ours, and "" for the Main
 // Domain under any of its names.
 func (c *compiled) realName(domain string) (real string, ours bool) {
-	if domain == "" || domain == localhost {
+	if domain == "" || domain == names.Localhost {
 		return "", true
 	}
 	if real, ours = c.dir.DomainName(domain); ours && real == c.main() {

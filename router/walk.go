@@ -16,13 +16,6 @@ import (
 // maxRewrites is the loop guard.
 const maxRewrites = 50
 
-const (
-	localhost   = "localhost"
-	telnum      = "telnum"
-	pipe        = "pipe"
-	blacklisted = "blacklisted"
-)
-
 // walk is one address on its way. It belongs to one call.
 type walk struct {
 	ctx context.Context
@@ -71,7 +64,7 @@ func (w *walk) step() (route Route, done bool, err error) {
 		route, err = w.system(word)
 		return route, true, err
 	}
-	if w.at.Domain == telnum {
+	if w.at.Domain == names.Telnum {
 		if hit, err := w.telnum(); hit || err != nil {
 			return Route{}, false, err
 		}
@@ -82,7 +75,7 @@ func (w *walk) step() (route Route, done bool, err error) {
 	switch {
 	case w.at.Domain == "":
 		return w.object(w.c.main())
-	case w.at.Domain == blacklisted:
+	case w.at.Domain == names.Blacklisted:
 		route, err = w.system(w.at.Domain)
 		return route, true, err
 	}
@@ -101,7 +94,7 @@ func (w *walk) step() (route Route, done bool, err error) {
 	if strings.IndexByte(w.at.Domain, '.') >= 0 {
 		return w.remote(w.at.Domain, "", 0), true, nil
 	}
-	if w.at.Domain == telnum {
+	if w.at.Domain == names.Telnum {
 		return Route{}, false, fault.New("router.Route", fault.NoHost, "nobody has this number")
 	}
 	full, err := address.NormalizeDomain(w.at.Domain + "." + w.c.suffix())
@@ -139,12 +132,12 @@ func (w *walk) special() string {
 	word := w.at.Domain
 	if word == "" {
 		word = w.at.Local
-	} else if word == blacklisted {
+	} else if word == names.Blacklisted {
 		return ""
 	}
-	for _, s := range [...]string{Null, "ERROR", Spamtrap, "BLACKLISTED"} {
+	for _, s := range [...]string{names.Null, names.Error, names.Spamtrap, names.Blacklisted} {
 		if len(s) == len(word) && strings.EqualFold(s, word) {
-			return s
+			return strings.ToUpper(s)
 		}
 	}
 	return ""
@@ -199,7 +192,7 @@ func (w *walk) table() (hit bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if !ok || w.same(to) || to.Domain == telnum && to.Local == w.nobodys {
+		if !ok || w.same(to) || to.Domain == names.Telnum && to.Local == w.nobodys {
 			continue
 		}
 		w.direct, w.written = !r.right.domain.fixed(), w.written || r.right.complex

@@ -3,14 +3,19 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
+
+// lockFile is locked by the server that runs on the directory.
+const lockFile = "ProcessID"
 
 // base is the base directory: where everything is that the server keeps.
 //
@@ -22,22 +27,32 @@ type base struct {
 	lock *os.File
 }
 
-// openBase locks the directory, making it when there is none.
+// subdirectories are made at the first start.
+var subdirectories = []string{"Settings", "Accounts", "Domains", "Queue", "Index", "SystemLogs", "Certificates"}
+
+// openBase locks the directory, making it when there is none. It refuses a
+// directory of something else: a mistyped name would give a server that knows
+// nobody.
 func openBase(dir string) (*base, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
+	if !Exists(dir) {
+		if err := vacant(dir); err != nil {
+			return nil, err
+		}
+	}
 	// Mail is private: nothing below is readable for others.
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the base directory: %w", err)
 	}
-	for _, sub := range []string{"Settings", "Accounts", "Domains", "Queue", "Index", "SystemLogs", "Certificates"} {
+	for _, sub := range subdirectories {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, fmt.Errorf("make the base directory: %w", err)
 		}
 	}
-	path := filepath.Join(dir, "ProcessID")
+	path := filepath.Join(dir, lockFile)
 	lock, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open ProcessID: %w", err)
@@ -57,6 +72,21 @@ func openBase(dir string) (*base, error) {
 		}
 	}
 	return &base{dir: dir, lock: lock}, nil
+}
+
+// vacant refuses a directory that holds anything but what a first start that was
+// cut short has made. A file system of its own has lost+found.
+func vacant(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		if name := e.Name(); name != "lost+found" && name != lockFile && !slices.Contains(subdirectories, name) {
+			return fmt.Errorf("%s is no base directory and is not empty; give a new or an empty directory", dir)
+		}
+	}
+	return nil
 }
 
 func readPID(path string) string {

@@ -1,11 +1,11 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -30,16 +30,9 @@ func Init(ctx context.Context, c Config, password string) error {
 	if Exists(c.Base) {
 		return fmt.Errorf("%s is a base directory already; 'gatepost serve --base %s' runs it", c.Base, c.Base)
 	}
-	entries, err := os.ReadDir(c.Base)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if len(entries) > 0 {
-		return fmt.Errorf("%s is not empty; give a new or an empty directory", c.Base)
-	}
 	// Before anything is on the disk: what is half done would be in the way of
 	// the next try.
-	if err := accounts.CheckDomainName(c.MainDomain); err != nil {
+	if err := cmp.Or(accounts.CheckDomainName(c.MainDomain), accounts.CheckPassword(password)); err != nil {
 		return errors.New(fault.Text(err))
 	}
 	s, err := New(c)
