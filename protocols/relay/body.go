@@ -42,7 +42,7 @@ func (c *conn) copyFile(it *queue.Item, piece func(p []byte) error) error {
 	for {
 		n, err := src.Read(buf)
 		if n > 0 {
-			if err := c.net.SetWriteDeadline(c.deadline(c.limits.block)); err != nil {
+			if err := c.within(c.limits.block, c.net.SetWriteDeadline); err != nil {
 				return err
 			}
 			if err := piece(buf[:n]); err != nil {

@@ -58,7 +58,9 @@ func (t *transaction) rcpt(i int) string {
 	return string(b)
 }
 
-// notifyText is the value of NOTIFY, or empty for the default.
+// notifyText is the value of NOTIFY, or empty for the default: what was
+// NOTIFY=FAILURE,DELAY looks the same in the envelope and is not passed on, other
+// than RFC 3461 section 5.2.1 wants it.
 func notifyText(n envelope.Notify) string {
 	switch n {
 	case envelope.NotifyDefault:

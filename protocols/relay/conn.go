@@ -62,14 +62,24 @@ func (c *conn) obey(ctx context.Context) (release func()) {
 	return func() { stop() }
 }
 
-// deadline is when a step has to be over that may take limit.
-func (c *conn) deadline(limit time.Duration) time.Time {
+// within lets a step take limit, or less if the stop comes first. set is
+// SetReadDeadline or SetWriteDeadline.
+func (c *conn) within(limit time.Duration, set func(time.Time) error) error {
 	t := time.Now().Add(limit)
-	if n := c.ends.Load(); n != 0 && t.UnixNano() > n {
-		return time.Unix(0, n)
+	if err := set(t); err != nil {
+		return err
 	}
-	return t
+	// Looked at after t is set: a stop that came just before has a deadline that t
+	// overwrote; one that comes later overwrites t.
+	if n := c.ends.Load(); n != 0 && t.UnixNano() > n {
+		return set(time.Unix(0, n))
+	}
+	return nil
 }
+
+// abort closes the connection at once. The last word of TLS, which may have to wait
+// for the peer, is not said.
+func (c *conn) abort() { c.raw.Close() }
 
 // extensions is what the peer offered.
 type extensions struct {
@@ -273,7 +283,7 @@ func (c *conn) command(limit time.Duration, line string) (reply, error) {
 
 // send writes commands to the peer.
 func (c *conn) send(limit time.Duration, lines ...string) error {
-	if err := c.net.SetWriteDeadline(c.deadline(limit)); err != nil {
+	if err := c.within(limit, c.net.SetWriteDeadline); err != nil {
 		return err
 	}
 	for _, line := range lines {
@@ -285,7 +295,7 @@ func (c *conn) send(limit time.Duration, lines ...string) error {
 
 // read reads one reply.
 func (c *conn) read(limit time.Duration) (reply, error) {
-	if err := c.net.SetReadDeadline(c.deadline(limit)); err != nil {
+	if err := c.within(limit, c.net.SetReadDeadline); err != nil {
 		return reply{}, err
 	}
 	return readReply(c.r)

@@ -4,8 +4,9 @@
 // # Where to
 //
 // Mail goes to the smart host of the settings. A route that names its host (an
-// address literal, a Router record with ._via) goes to that host directly. There
-// is no MX look-up. Without a smart host the mail waits: the queue is delayed
+// address literal, a Router record with ._via) goes to that host directly, found by
+// its address records and at port 25 if it names no other. MX records are not looked
+// up, also not for a named host without a port. Without a smart host the mail waits: the queue is delayed
 // with the text "no smart host is set", unless the settings say that such mail
 // is returned.
 //
@@ -41,5 +42,6 @@
 // STARTTLS end the connection: they were not protected (RFC 3207 section 6).
 //
 // RFC 5321, 1870 (SIZE), 2920 (PIPELINING), 3207 (STARTTLS), 3461 (DSN), 6152
-// (8BITMIME), 6531 (SMTPUTF8).
+// (8BITMIME), 6531 (SMTPUTF8). 8-bit text goes as it is to a server without 8BITMIME,
+// see docs/standards.md.
 package relay

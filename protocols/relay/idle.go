@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -10,10 +11,11 @@ const idleFor = 2 * time.Second
 
 // idleConns keeps connections between batches.
 type idleConns struct {
-	mu     sync.Mutex
-	conns  map[hop][]*idleConn
-	closed bool
-	ending sync.WaitGroup // timers that were started
+	mu       sync.Mutex
+	conns    map[hop][]*idleConn
+	quitting map[*conn]bool // wait for the reply to QUIT
+	closed   bool
+	ending   sync.WaitGroup // timers that were started
 }
 
 type idleConn struct {
@@ -35,7 +37,7 @@ func (i *idleConns) take(h hop) *conn {
 		if ic.c.usable() {
 			return ic.c
 		}
-		ic.c.net.Close()
+		ic.c.abort()
 	}
 }
 
@@ -65,45 +67,57 @@ func (i *idleConns) put(c *conn) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.closed {
-		c.net.Close()
+		c.abort()
 		return
 	}
 	if i.conns == nil {
-		i.conns = map[hop][]*idleConn{}
+		i.conns, i.quitting = map[hop][]*idleConn{}, map[*conn]bool{}
 	}
 	ic := &idleConn{c: c}
 	i.ending.Add(1)
 	ic.timer = time.AfterFunc(idleFor, func() {
 		defer i.ending.Done()
-		i.forget(ic)
-		c.quit()
+		i.quit(ic)
 	})
 	i.conns[c.hop] = append(i.conns[c.hop], ic)
 }
 
-func (i *idleConns) forget(ic *idleConn) {
+// quit ends an idle connection politely, unless close has come first.
+func (i *idleConns) quit(ic *idleConn) {
+	i.mu.Lock()
+	if i.closed {
+		i.mu.Unlock()
+		ic.c.abort()
+		return
+	}
+	h := ic.c.hop
+	if n := slices.Index(i.conns[h], ic); n >= 0 {
+		i.set(h, slices.Delete(i.conns[h], n, n+1))
+	}
+	i.quitting[ic.c] = true
+	i.mu.Unlock()
+
+	ic.c.quit()
+
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	h := ic.c.hop
-	for n, other := range i.conns[h] {
-		if other == ic {
-			i.set(h, append(i.conns[h][:n], i.conns[h][n+1:]...))
-			return
-		}
-	}
+	delete(i.quitting, ic.c)
 }
 
-// close ends all idle connections and waits for those that are ending.
+// close ends all idle connections at once, those too that wait for the reply to QUIT.
 func (i *idleConns) close() {
 	i.mu.Lock()
 	i.closed = true
 	for _, list := range i.conns {
 		for _, ic := range list {
 			if ic.timer.Stop() {
-				ic.c.net.Close()
+				ic.c.abort()
 				i.ending.Done()
 			}
 		}
+	}
+	for c := range i.quitting {
+		c.abort()
 	}
 	i.conns = nil
 	i.mu.Unlock()

@@ -180,6 +180,21 @@ func TestLiteralIsReachedDirectly(t *testing.T) {
 	})
 }
 
+func TestHostThatARouteNamesIsReachedDirectly(t *testing.T) {
+	for _, set := range []dataformat.Dict{nil, {"SmartHost": dataformat.String("mx.test:587"), "SmartHostTLS": dataformat.String("Implicit")}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStation(t, set)
+			defer s.stop()
+			s.refuse = errors.New("connection refused")
+			s.send(mailText, nil, "a@friend.direct")
+			s.want("SMTP(friend.direct) delayed: cannot connect to friend.direct: connection refused a@friend.direct 4.4.1")
+			if want := []string{"friend.direct:25"}; !slices.Equal(s.dialed, want) {
+				t.Errorf("dialed %v, want %v", s.dialed, want)
+			}
+		})
+	}
+}
+
 func TestIdleConnectionServesTheNextBatchAndEndsAfterTwoSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStation(t, dataformat.Dict{"SmartHost": dataformat.String("mx.test")})
@@ -262,21 +277,4 @@ func TestUnknownCertificateStopsRequiredTLS(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestStopDoesNotWaitForASilentServer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStation(t, dataformat.Dict{"SmartHost": dataformat.String("mx.test")})
-		s.send(mailText, nil, "a@far.org")
-		synctest.Wait()
-		start := time.Now()
-		s.stop()
-		if d := time.Since(start); d > 2*stopGrace {
-			t.Errorf("the stop took %v", d)
-		}
-		if c, err := s.accept(); err == nil {
-			c.Close()
-		}
-		s.want()
-	})
 }

@@ -31,13 +31,17 @@ import (
 	"gatepost/server/settings"
 )
 
-// routes sends everything to the domain's queue; [literals] name their host.
+// routes sends everything to the domain's queue; [literals] and domains in .direct
+// name their host.
 type routes struct{}
 
 func (routes) Route(_ context.Context, _ names.Operation, a address.Address) (router.Route, error) {
 	r := router.Route{Module: router.SMTP, Queue: a.Domain, Address: a}
 	if ip, ok := a.Literal(); ok {
 		r.Host = ip.String()
+	}
+	if strings.HasSuffix(a.Domain, ".direct") {
+		r.Host = a.Domain
 	}
 	if a.Domain == "company.com" {
 		r.Module, r.Queue = router.LOCAL, a.String()
@@ -223,6 +227,7 @@ type server struct {
 	s        *station
 	cert     *tls.Certificate
 	implicit bool // TLS comes first
+	deaf     bool // the text of a message is not read
 
 	mu        sync.Mutex
 	texts     []string
@@ -277,6 +282,10 @@ func (v *server) session(c net.Conn) {
 			c, r = secure, bufio.NewReader(secure)
 		case "DATA":
 			io.WriteString(c, "354 go\r\n")
+			if v.deaf {
+				<-v.s.t.Context().Done()
+				return
+			}
 			var text strings.Builder
 			for {
 				line, err := r.ReadString('\n')

@@ -82,14 +82,14 @@ func (t *Transport) split(b *queue.Batch) ([]hop, map[hop][]job) {
 	return hops, jobs
 }
 
-// hopOf returns where a route leads: to the host that it names, if that needs no
-// MX look-up, else to the smart host.
+// hopOf returns where a route leads: to the host that it names, found by its
+// address records, else to the smart host.
 func hopOf(s *Settings, r router.Route) (hop, bool) {
 	name := strings.TrimSuffix(strings.TrimPrefix(r.Host, "["), "]")
 	if len(name) > 5 && strings.EqualFold(name[:5], "IPv6:") {
 		name = name[5:]
 	}
-	if name != "" && (isIP(name) || r.Port != 0) {
+	if name != "" {
 		return hop{host: Host{Name: name, Port: r.Port}, tls: "If Offered"}, true
 	}
 	if s.SmartHost.IsZero() {
@@ -250,7 +250,7 @@ func (s *sender) connect() error {
 // drop closes the connection at once.
 func (s *sender) drop() {
 	s.release()
-	s.c.net.Close()
+	s.c.abort()
 	s.c = nil
 }
 
@@ -261,7 +261,7 @@ func (s *sender) done() {
 	}
 	s.release()
 	if s.ctx.Err() != nil {
-		s.c.net.Close()
+		s.c.abort()
 		return
 	}
 	s.t.idle.put(s.c)
