@@ -9,7 +9,7 @@ import (
 
 // The stored form, version 1. All numbers are unsigned varints:
 //
-//	version (one byte), size, flags (bit 0 HasMedia, bit 1 a date follows)
+//	the head: version (one byte), size, flags (bit 0 HasMedia, bit 1 a date follows)
 //	[Unix seconds zigzag, zone in minutes east zigzag]
 //	envelope, headers: length and bytes
 //	number of parts, number of parameters
@@ -142,11 +142,8 @@ func putPart(b []byte, p *Part, around int64) []byte {
 // not change later. What Marshal did not write is fault.Corrupt.
 func Unmarshal(b []byte) (*Summary, error) {
 	const op = "message.Unmarshal"
-	if len(b) == 0 {
-		return nil, fault.New(op, fault.Corrupt, "")
-	}
-	if b[0] != summaryVersion {
-		return nil, fault.Newf(op, fault.Corrupt, "summary of version %d", b[0])
+	if err := checkVersion(op, b); err != nil {
+		return nil, err
 	}
 	u := unmarshaler{rest: b[1:]}
 	s := u.summary()
@@ -154,6 +151,31 @@ func Unmarshal(b []byte) (*Summary, error) {
 		return nil, fault.New(op, fault.Corrupt, "")
 	}
 	return s, nil
+}
+
+// UnmarshalHead is Unmarshal for the head alone. It allocates nothing but a Date's zone,
+// and does not notice damage behind the head.
+func UnmarshalHead(b []byte) (Head, error) {
+	const op = "message.UnmarshalHead"
+	if err := checkVersion(op, b); err != nil {
+		return Head{}, err
+	}
+	u := unmarshaler{rest: b[1:]}
+	h := u.head()
+	if u.bad {
+		return Head{}, fault.New(op, fault.Corrupt, "")
+	}
+	return h, nil
+}
+
+func checkVersion(op string, b []byte) error {
+	if len(b) == 0 {
+		return fault.New(op, fault.Corrupt, "")
+	}
+	if b[0] != summaryVersion {
+		return fault.Newf(op, fault.Corrupt, "summary of version %d", b[0])
+	}
+	return nil
 }
 
 // An unmarshaler reads the stored form. After the first thing that is wrong bad is set,
@@ -168,21 +190,26 @@ type unmarshaler struct {
 	bad    bool
 }
 
-func (u *unmarshaler) summary() *Summary {
-	s := &Summary{Size: u.offset()}
-	u.size = s.Size
+func (u *unmarshaler) head() Head {
+	h := Head{Size: u.offset()}
 	flags := u.byte()
-	s.HasMedia = flags&flagMedia != 0
+	h.HasMedia = flags&flagMedia != 0
 	if flags&flagDate != 0 {
 		seconds, east := u.signed(), u.signed()
 		if east < -24*60 || east > 24*60 {
-			u.bad = true
-			return s
+			u.fail()
+			return h
 		}
-		s.Date = time.Unix(seconds, 0).In(zoneAt(east < 0, int(max(east, -east))))
+		h.Date = time.Unix(seconds, 0).In(zoneAt(east < 0, int(max(east, -east))))
 	}
-	s.Envelope = u.bytes()
-	s.Headers = u.bytes()
+	h.Envelope = u.bytes()
+	h.Headers = u.bytes()
+	return h
+}
+
+func (u *unmarshaler) summary() *Summary {
+	s := &Summary{Head: u.head()}
+	u.size = s.Size
 	// Each part takes 16 bytes at least, each parameter 2.
 	u.parts = make([]Part, u.number(16))
 	u.params = make([]Param, u.number(2))

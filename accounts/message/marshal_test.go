@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"runtime"
 	"strings"
 	"testing"
@@ -24,6 +25,35 @@ func TestUnmarshalRefusesWhatMarshalDidNotWrite(t *testing.T) {
 	}
 	if _, err := Unmarshal(append(good, 0)); !fault.Is(err, fault.Corrupt) {
 		t.Errorf("more than was written: %v", err)
+	}
+}
+
+// TestHeadIsReadWithoutTheRest reads the head of what Marshal wrote, also of what was cut
+// off behind it.
+func TestHeadIsReadWithoutTheRest(t *testing.T) {
+	s := scan(t, corpus(t)["forwarded"])
+	stored := s.Marshal()
+	whole := 0
+	for i := range stored {
+		h, err := UnmarshalHead(stored[:i])
+		if err != nil {
+			if !fault.Is(err, fault.Corrupt) {
+				t.Errorf("cut at %d: %v", i, err)
+			}
+			continue
+		}
+		whole++
+		if h.Size != s.Size || h.HasMedia != s.HasMedia || !h.Date.Equal(s.Date) ||
+			!bytes.Equal(h.Envelope, s.Envelope) || !bytes.Equal(h.Headers, s.Headers) {
+			t.Errorf("cut at %d: %+v", i, h)
+		}
+	}
+	if whole == 0 || whole >= len(stored)-len(s.Envelope)-len(s.Headers) {
+		t.Errorf("the head is read from %d of %d beginnings", whole, len(stored))
+	}
+	stored[0]++
+	if _, err := UnmarshalHead(stored); !fault.Is(err, fault.Corrupt) {
+		t.Errorf("another version: %v", err)
 	}
 }
 
@@ -55,11 +85,15 @@ func FuzzUnmarshal(f *testing.F) {
 		if got := after.TotalAlloc - before.TotalAlloc; got > 1<<20+uint64(len(b))*64 {
 			t.Errorf("%d bytes allocated for %d", got, len(b))
 		}
+		head, headErr := UnmarshalHead(b)
 		if err != nil {
-			if !fault.Is(err, fault.Corrupt) {
-				t.Error(err)
+			if !fault.Is(err, fault.Corrupt) || headErr != nil && !fault.Is(headErr, fault.Corrupt) {
+				t.Error(err, headErr)
 			}
 			return
+		}
+		if headErr != nil || !head.Date.Equal(s.Date) || !bytes.Equal(head.Headers, s.Headers) || !bytes.Equal(head.Envelope, s.Envelope) {
+			t.Errorf("another head: %+v %v", head, headErr)
 		}
 		AppendBodyStructure(nil, s.Root, true)
 		u, err := Unmarshal(s.Marshal())

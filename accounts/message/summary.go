@@ -52,16 +52,26 @@ type Embedded struct {
 	Root *Part
 }
 
-// Summary is what Scan finds out about a message. It is not changed once made.
-type Summary struct {
+// Head is what most questions about a message are about. It stands at the beginning
+// of the stored form, so that it can be had without the rest (UnmarshalHead).
+type Head struct {
 	// Size is the number of bytes read.
 	Size int64
+	// HasMedia says that there is a part that a person would call an attachment.
+	HasMedia bool
+	// Date is the first Date field with the zone that it names; zero if it can't be read.
+	Date time.Time
 	// Envelope is the text of the IMAP ENVELOPE item with its parentheses (RFC
 	// 9051 section 7.5.2). Encoded-words and dates stand as in the header.
 	Envelope []byte
 	// Headers holds the CachedFields, raw, in their order and with their folding,
 	// without the empty line.
 	Headers []byte
+}
+
+// Summary is what Scan finds out about a message. It is not changed once made.
+type Summary struct {
+	Head
 	// Root is the MIME tree.
 	Root *Part
 
@@ -69,13 +79,9 @@ type Summary struct {
 	Subject string
 	// MessageID is the first Message-ID field with its angle brackets, or empty.
 	MessageID string
-	// Date is the first Date field with the zone that it names; zero if it can't be read.
-	Date time.Time
 	// Preview is the beginning of the message's text, at most MaxPreview
 	// characters of UTF-8 on one line.
 	Preview string
-	// HasMedia says that there is a part that a person would call an attachment.
-	HasMedia bool
 }
 
 // Section names a piece of a part, as in BODY[1.MIME].
