@@ -6,126 +6,16 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
 
 	imap "github.com/emersion/go-imap/v2"
+	"golang.org/x/sys/unix"
 
-	"gatepost/accounts/index"
-	"gatepost/accounts/message"
 	"gatepost/server/fault"
 )
 
-// Content is what is kept of a message beside its file. The spans of the
-// summary count from the message's first byte: in Body they are len(Prefix)
-// further on.
-type Content struct {
-	Prefix  []byte
-	Summary *message.Summary
-}
-
-// Content returns the summary of a message of the view.
-func (m *Mailbox) Content(ctx context.Context, uid imap.UID) (*Content, error) {
-	s, prefix, stored, err := m.content(ctx, uid)
-	if err != nil {
-		return nil, err
-	}
-	c := &Content{Prefix: prefix}
-	if len(stored) > 0 {
-		if c.Summary, err = message.Unmarshal(stored); err == nil {
-			return c, nil
-		}
-		// A damaged summary is as good as none.
-	}
-	c.Summary, err = m.scan(ctx, s)
-	return c, err
-}
-
-// content returns the summary record of a message and copies of what the
-// index keeps in Content: the prefix and the marshalled summary, which may be
-// missing.
-func (m *Mailbox) content(ctx context.Context, uid imap.UID) (s summary, prefix, stored []byte, err error) {
-	if _, ok := m.Seq(uid); !ok {
-		return s, nil, nil, fault.New("mailbox.Content", fault.NoMessage, "")
-	}
-	b := m.box
-	b.mu.RLock()
-	at, found := b.find(uid)
-	if !found {
-		b.mu.RUnlock()
-		return s, nil, nil, fault.New("mailbox.Content", fault.NoMessage, "")
-	}
-	s = b.summaries[at]
-	data, kept, gone := b.where(uid)
-	b.mu.RUnlock()
-	if gone && (kept != nil || s.prefix == 0) {
-		return s, kept, nil, nil
-	}
-	err = b.account.shard.View(func(tx index.Tx) error {
-		var k keyBuffer
-		v := tx.Get(index.Content, k.content(b.account.id, data, uid))
-		if int(s.prefix) > len(v) {
-			return nil // gone meanwhile
-		}
-		v = append([]byte(nil), v...)
-		prefix, stored = v[:s.prefix:s.prefix], v[s.prefix:]
-		return nil
-	})
-	if err == nil && int(s.prefix) != len(prefix) {
-		return m.contentAgain(ctx, uid, s)
-	}
-	return s, prefix, stored, err
-}
-
-// contentAgain answers for a message that was expunged between the look at the
-// view and the look at the index: once the writer has announced that commit,
-// the view has the prefix, or will never have it.
-func (m *Mailbox) contentAgain(ctx context.Context, uid imap.UID, s summary) (summary, []byte, []byte, error) {
-	b := m.box
-	if err := b.account.shard.Update(ctx, func(index.Tx) error { return nil }, nil); err != nil {
-		return s, nil, nil, err
-	}
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	if _, kept, gone := b.where(uid); gone && len(kept) == int(s.prefix) {
-		return s, kept, nil, nil
-	}
-	return s, nil, nil, fault.New("mailbox.Content", fault.NoMessage, "")
-}
-
-// where says under which data the content of a message lies, or lay before it
-// went; then kept is its prefix, if that was saved. b.mu is held.
-func (b *box) where(uid imap.UID) (data uint32, kept []byte, gone bool) {
-	if h := b.heldByUID[uid]; h != nil {
-		return h.data, h.prefix, true
-	}
-	return b.rec.data, nil, false
-}
-
-// scan makes a summary from the file.
-func (m *Mailbox) scan(ctx context.Context, s summary) (*message.Summary, error) {
-	f, err := m.openFile(s)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	r := io.NewSectionReader(f, int64(s.offset), s.size-int64(s.prefix))
-	sum, err := message.Scan(&canceler{ctx, r}, message.Options{})
-	return sum, fault.Wrap("mailbox.Content", fault.Internal, err)
-}
-
-// canceler ends a read when the context does.
-type canceler struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *canceler) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}
-
-// Body reads a message: the prefix, then the message, as one.
+// Body reads a message: the prefix, then the message, as one. It belongs to one
+// goroutine.
 type Body interface {
 	io.ReaderAt
 	io.Closer
@@ -135,30 +25,125 @@ type Body interface {
 // OpenBody opens a message of the view. It can be read after the message is
 // expunged and after the view is closed, until Close.
 func (m *Mailbox) OpenBody(uid imap.UID) (Body, error) {
-	s, prefix, _, err := m.content(context.Background(), uid)
+	r := m.Reader() // reads one record, which goes with the body
+	s, prefix, _, err := r.find(context.Background(), uid, false)
 	if err != nil {
 		return nil, err
 	}
-	f, err := m.openFile(s)
+	f, err := openFile(m.box.account.path(s.file()))
 	if err != nil {
 		return nil, err
 	}
-	return &body{prefix: prefix, file: f, offset: int64(s.offset), size: s.size}, nil
+	return newBody(f, prefix, s), nil
 }
 
-func (m *Mailbox) openFile(s summary) (*os.File, error) {
-	f, err := os.Open(m.box.account.path(s.file()))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.Wrap("mailbox.OpenBody", fault.NoMessage, err)
+// Open opens a message of the view. It can be read after the message is expunged,
+// until Close or until the Reader is asked for another message.
+func (r *Reader) Open(ctx context.Context, uid imap.UID) (Body, error) {
+	s, prefix, _, err := r.find(ctx, uid, false)
+	if err != nil {
+		return nil, err
 	}
-	return f, fault.Wrap("mailbox.OpenBody", fault.Internal, err)
+	f, err := r.open(s.file())
+	if err != nil {
+		return nil, err
+	}
+	return newBody(f, prefix, s), nil
+}
+
+// open opens a message file by its directory, which is quicker than by its path.
+func (r *Reader) open(ref fileRef) (*file, error) {
+	if r.files == nil || r.dir != ref.dir {
+		if r.files != nil {
+			r.files.Close()
+			r.files = nil
+		}
+		d, err := openFile(r.m.box.account.dirPath(ref.dir))
+		if err != nil {
+			return nil, err
+		}
+		r.files, r.dir = d, ref.dir
+	}
+	f, err := openAt(r.files.fd, strconv.FormatUint(ref.id, 10))
+	if err != nil {
+		return nil, openError(r.m.box.account.path(ref), err)
+	}
+	return f, nil
+}
+
+// A file is open for reading, without what an os.File adds for files that can keep
+// one waiting: that takes as long as opening and reading a message does.
+type file struct {
+	fd int // -1 when closed
+}
+
+func openFile(path string) (*file, error) {
+	f, err := openAt(unix.AT_FDCWD, path)
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	return f, nil
+}
+
+func openAt(dir int, name string) (*file, error) {
+	for {
+		fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		switch err {
+		case nil:
+			return &file{fd}, nil
+		case unix.EINTR:
+			continue
+		}
+		return nil, err
+	}
+}
+
+func openError(path string, err error) error {
+	kind := fault.Internal
+	if errors.Is(err, fs.ErrNotExist) {
+		kind = fault.NoMessage
+	}
+	return fault.Wrap("mailbox.OpenBody", kind, &fs.PathError{Op: "open", Path: path, Err: err})
+}
+
+// ReadAt reads as an os.File does.
+func (f *file) ReadAt(p []byte, off int64) (n int, err error) {
+	if f.fd < 0 {
+		return 0, os.ErrClosed
+	}
+	for n < len(p) {
+		m, err := unix.Pread(f.fd, p[n:], off+int64(n))
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return n, os.NewSyscallError("pread", err)
+		case m == 0:
+			return n, io.EOF
+		default:
+			n += m
+		}
+	}
+	return n, nil
+}
+
+func (f *file) Close() error {
+	if f.fd < 0 {
+		return os.ErrClosed
+	}
+	fd := f.fd
+	f.fd = -1
+	return os.NewSyscallError("close", unix.Close(fd))
 }
 
 type body struct {
 	prefix []byte
-	file   *os.File
+	file   *file
 	offset int64 // of the message in the file
 	size   int64 // of both
+}
+
+func newBody(f *file, prefix []byte, s summary) *body {
+	return &body{prefix: prefix, file: f, offset: int64(s.offset), size: s.size}
 }
 
 func (b *body) Size() int64  { return b.size }

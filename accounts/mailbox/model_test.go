@@ -185,9 +185,7 @@ func TestConcurrentSessionsStayConsistent(t *testing.T) {
 				if len(c.uids) > 0 {
 					uid := c.uids[r.IntN(len(c.uids))]
 					read(t, c.m, uid)
-					if _, err := c.m.Content(bg, uid); err != nil {
-						t.Errorf("content of %d: %v", uid, err)
-					}
+					content(t, c.m, uid)
 				}
 			}
 			c.m.Close()

@@ -240,9 +240,8 @@ func TestWhatIsAppendedIsReadBackAfterReopening(t *testing.T) {
 		if got := read(t, m, 3); got != "Return-Path: <me@example.com>\r\n"+text(3) {
 			t.Errorf("read %q", got)
 		}
-		c, err := m.Content(bg, 3)
-		if err != nil || c.Summary.Subject != "message 3" || string(c.Prefix) != "Return-Path: <me@example.com>\r\n" {
-			t.Errorf("content: %+v, %v", c, err)
+		if subject, prefix := content(t, m, 3); subject != "message 3" || prefix != "Return-Path: <me@example.com>\r\n" {
+			t.Errorf("content of %q with %q", subject, prefix)
 		}
 		info, ok := m.Message(3)
 		if !ok || info.Size != int64(len(read(t, m, 3))) || info.InternalDate.IsZero() || info.OriginalUID != 3 {

@@ -126,8 +126,8 @@ func TestAnExpungedMessageStaysUntilTheLastViewLetsGo(t *testing.T) {
 	if got := read(t, first, 1); got != string(d.Prefix)+text(1) {
 		t.Errorf("read %q", got)
 	}
-	if c, err := first.Content(bg, 1); err != nil || c.Summary.Subject != "message 1" || string(c.Prefix) != string(d.Prefix) {
-		t.Errorf("content %+v, %v", c, err)
+	if subject, prefix := content(t, first, 1); subject != "message 1" || prefix != string(d.Prefix) {
+		t.Errorf("content of %q with %q", subject, prefix)
 	}
 	if r := set(t, first, Add, imap.FlagFlagged, 1, 2); len(r.Changed) != 2 {
 		t.Errorf("STORE changed %v", r.Changed)

@@ -19,6 +19,7 @@
 //	store.go       STORE                             copy.go        COPY, MOVE
 //	expunge.go     EXPUNGE, CLOSE                    search*.go     SEARCH
 //	idle.go        IDLE                              names.go       mailbox names on the wire
+//	pace.go        what long commands owe to others
 //
 // # Who owns what
 //
@@ -42,11 +43,23 @@
 //     appendix E).
 //   - When the selected mailbox is deleted, the session ends with BYE.
 //
+// # Long commands
+//
+// A SEARCH may have maxKeys keys, of which maxTexts look for a text; more is BAD. Each message is
+// read once and each header field decoded once for all of them, and the time is linear in the
+// size of the messages, whatever their bytes are. How much is searched has no limit, since many
+// years of mail are searched with good reason. Instead, every stride (256 KB or what takes as
+// long) the session lets others run, waits for one of as many turns as there are processors twice, and
+// looks whether the client is still there: a search ends with its connection. So does the decoding
+// of FETCH BINARY. A client that has shut down its sending side is sent an untagged OK, which
+// tells whether it still reads.
+//
 // # Memory
 //
 // A session that waits for its client holds no buffers; see package wire. Its cost is
 // the goroutine's stack, the connection, and the view. Bodies are streamed from
-// their files, messages to be stored are streamed to the store.
+// their files, messages to be stored are streamed to the store. A FETCH or SEARCH under way
+// has up to 100 KB: output, records read ahead, and a window of the text that is searched.
 //
 // RFC 3501, 9051 (IMAP4), 2177 (IDLE), 2342 (NAMESPACE), 2971 (ID), 3348 (CHILDREN), 3691
 // (UNSELECT), 4315 (UIDPLUS), 4731 (ESEARCH), 4959 (SASL-IR), 5032 (WITHIN), 5161

@@ -88,6 +88,10 @@ func (s *session) unseen(seqs []wire.Range) []imap.UID {
 // fetchRanges answers for messages; changed are those whose flags have just
 // changed. A message that cannot be read is left out, and the error returned.
 func (s *session) fetchRanges(plan *fetchPlan, seqs []wire.Range, changed []imap.UID) error {
+	reader := s.box.Reader()
+	defer reader.Close()
+	pace := newPace(s, "")
+	defer pace.end()
 	var failed error
 	for _, r := range seqs {
 		for seq := r.Low; seq <= r.High; seq++ {
@@ -100,8 +104,8 @@ func (s *session) fetchRanges(plan *fetchPlan, seqs []wire.Range, changed []imap
 			if len(changed) > 0 && changed[0] == st.UID {
 				flags, changed = !plan.hasFlags, changed[1:]
 			}
-			m := fetched{seq: int(seq), state: st, flags: flags}
-			if err := s.fetchOne(plan, &m); err != nil {
+			m := fetched{seq: int(seq), state: st, flags: flags, pace: &pace}
+			if err := s.fetchOne(plan, reader, &m); err != nil {
 				s.log.Log(s.ctx, logs.LevelFailure, "cannot read a message", "uid", st.UID, logs.AttrError, err)
 				failed = err
 			}
@@ -121,22 +125,29 @@ type fetched struct {
 	seq   int
 	state mailbox.State
 	flags bool // FLAGS is answered though it was not asked for
+	pace  *pace
 	// What follows is there as far as the plan needs it.
 	content *mailbox.Content
+	summary *message.Summary
 	body    mailbox.Body
 }
 
 // fetchOne writes the FETCH response of a message. All that may fail comes first, so that
 // no response is left half written; only a file that cannot be read to its end
 // ends the connection.
-func (s *session) fetchOne(plan *fetchPlan, m *fetched) (err error) {
-	if plan.needs&needContent != 0 {
-		if m.content, err = s.box.Content(s.ctx, m.state.UID); err != nil {
+func (s *session) fetchOne(plan *fetchPlan, r *mailbox.Reader, m *fetched) (err error) {
+	if plan.needs&(needContent|needSummary) != 0 {
+		if m.content, err = r.Content(s.ctx, m.state.UID); err != nil {
+			return err
+		}
+	}
+	if plan.needs&needSummary != 0 {
+		if m.summary, err = m.content.Summary(s.ctx); err != nil {
 			return err
 		}
 	}
 	if plan.needs&needBody != 0 {
-		if m.body, err = s.box.OpenBody(m.state.UID); err != nil {
+		if m.body, err = r.Open(s.ctx, m.state.UID); err != nil {
 			return err
 		}
 		defer m.body.Close()
@@ -150,6 +161,9 @@ func (s *session) fetchOne(plan *fetchPlan, m *fetched) (err error) {
 	b = wire.AppendNumber(b, int64(m.seq))
 	s.out.Set(append(b, " FETCH ("...))
 	for i := range plan.items {
+		if s.out.Err() != nil {
+			return nil // the caller looks at it
+		}
 		if i > 0 {
 			s.out.Byte(' ')
 		}
@@ -177,11 +191,11 @@ func (s *session) putItem(item *fetchItem, m *fetched) {
 		msg, _ := s.box.Message(m.state.UID)
 		s.out.Raw("RFC822.SIZE ").Number(uint64(msg.Size))
 	case fetchEnvelope:
-		s.out.Raw("ENVELOPE ").Bytes(m.content.Summary.Envelope)
+		s.out.Raw("ENVELOPE ").Bytes(m.content.Envelope)
 	case fetchBody:
-		s.out.Raw("BODY ").Set(message.AppendBodyStructure(s.out.Buf(), m.content.Summary.Root, false))
+		s.out.Raw("BODY ").Set(message.AppendBodyStructure(s.out.Buf(), m.summary.Root, false))
 	case fetchBodyStructure:
-		s.out.Raw("BODYSTRUCTURE ").Set(message.AppendBodyStructure(s.out.Buf(), m.content.Summary.Root, true))
+		s.out.Raw("BODYSTRUCTURE ").Set(message.AppendBodyStructure(s.out.Buf(), m.summary.Root, true))
 	case fetchSection:
 		s.putSection(item, m)
 	case fetchBinary, fetchBinarySize:

@@ -28,6 +28,7 @@ type need uint8
 
 const (
 	needContent need = 1 << iota
+	needSummary      // all of it, and the content
 	needBody
 )
 
@@ -61,11 +62,11 @@ var plainItems = map[string]fetchItem{
 	"INTERNALDATE":  {kind: fetchInternalDate},
 	"RFC822.SIZE":   {kind: fetchSize},
 	"ENVELOPE":      {kind: fetchEnvelope, needs: needContent},
-	"BODYSTRUCTURE": {kind: fetchBodyStructure, needs: needContent},
-	"BODY":          {kind: fetchBody, needs: needContent},
+	"BODYSTRUCTURE": {kind: fetchBodyStructure, needs: needSummary},
+	"BODY":          {kind: fetchBody, needs: needSummary},
 	"RFC822":        {kind: fetchSection, needs: needBody, label: "RFC822"},
-	"RFC822.HEADER": {kind: fetchSection, needs: needContent | needBody, label: "RFC822.HEADER", peek: true, section: section{part: message.Header}},
-	"RFC822.TEXT":   {kind: fetchSection, needs: needContent | needBody, label: "RFC822.TEXT", section: section{part: message.Text}},
+	"RFC822.HEADER": {kind: fetchSection, needs: needSummary | needBody, label: "RFC822.HEADER", peek: true, section: section{part: message.Header}},
+	"RFC822.TEXT":   {kind: fetchSection, needs: needSummary | needBody, label: "RFC822.TEXT", section: section{part: message.Text}},
 }
 
 // fetchMacros stand for several items (RFC 9051 section 6.4.5).
@@ -150,9 +151,9 @@ func (f *fetchPlan) parseSection(p *wire.Parser, name string) {
 	switch {
 	case base == "BODY":
 	case base == "BINARY":
-		item.kind, item.needs = fetchBinary, needBody|needContent
+		item.kind, item.needs = fetchBinary, needSummary|needBody
 	case name == "BINARY.SIZE":
-		item.kind, item.needs = fetchBinarySize, needBody|needContent
+		item.kind, item.needs = fetchBinarySize, needSummary|needBody
 	default:
 		p.Fail("unknown item %s[", name)
 		return
@@ -176,7 +177,7 @@ func (f *fetchPlan) parseSection(p *wire.Parser, name string) {
 	case len(sec.fields) > 0 && !sec.not && len(sec.path) == 0 && message.Cached(sec.fields):
 		item.needs = needContent
 	case len(sec.path) > 0 || sec.part != message.Whole:
-		item.needs = needContent | needBody
+		item.needs = needSummary | needBody
 	}
 	f.add(item)
 }

@@ -5,7 +5,6 @@ import (
 
 	imap "github.com/emersion/go-imap/v2"
 
-	"gatepost/accounts/mailbox"
 	"gatepost/protocols/imap/wire"
 	"gatepost/server/fault"
 )
@@ -55,14 +54,12 @@ func (s *session) findMessages(g *searchProgram) ([]uint32, error) {
 	x := newCandidate(s, g)
 	defer x.release()
 	for seq := 1; seq <= s.box.Len(); seq++ {
-		if s.ctx.Err() != nil {
-			return nil, fault.Wrap("imap.Search", fault.Canceled, s.ctx.Err())
-		}
 		st, ok := s.box.StateAt(seq)
 		if !ok {
 			continue
 		}
 		x.next(seq, st)
+		x.work(messageCost + keyCost*g.keys)
 		if x.fits(&g.root) {
 			found = append(found, uint32(seq))
 		}
@@ -88,9 +85,21 @@ func (g *searchProgram) prepare(s *session, k *searchKey) error {
 			k.seqs = k.set.numbers.Resolve(max)
 			return nil
 		}
-		var err error
-		k.seqs, err = s.resolve(k.set, true)
-		return err
+		if !k.set.saved {
+			var err error
+			k.seqs, err = s.resolve(k.set, true)
+			return err
+		}
+		if g.saved == nil {
+			g.saved = append([]wire.Range{}, s.savedRanges()...)
+		}
+		k.seqs = g.saved
+	case opKeyword:
+		for i, name := range s.box.KeywordNames() {
+			if equalFold(name, k.keyword) { // as the store compares them
+				k.keywords = 1 << i
+			}
+		}
 	case opAnd, opOr:
 		slices.SortStableFunc(k.kids, func(a, b searchKey) int { return int(a.price()) - int(b.price()) })
 	}
@@ -178,7 +187,7 @@ func (x *candidate) fits(k *searchKey) bool {
 	case opFlags:
 		return x.state.Flags&k.flags == k.flags
 	case opKeyword:
-		return x.hasKeyword(k.keyword)
+		return x.state.Keywords&k.keywords != 0
 	case opRecent:
 		return x.state.Recent && !x.s.rev2
 	case opLarger:
@@ -206,27 +215,9 @@ func (x *candidate) fits(k *searchKey) bool {
 		return true
 	case opOr:
 		return x.fits(&k.kids[0]) || x.fits(&k.kids[1])
-	case opHeader:
+	case opField, opHeader:
 		return x.headerHas(k)
 	default:
 		return x.textHas(k)
 	}
-}
-
-// hasKeyword compares without regard to case, as the store keeps keywords.
-func (x *candidate) hasKeyword(name string) bool {
-	for i, n := range x.keywords {
-		if equalFold(n, name) {
-			return x.state.Keywords&(1<<i) != 0
-		}
-	}
-	return false
-}
-
-func (x *candidate) message() mailbox.Message {
-	if !x.hasMessage {
-		x.msg, _ = x.s.box.Message(x.state.UID)
-		x.hasMessage = true
-	}
-	return x.msg
 }

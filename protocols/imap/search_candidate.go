@@ -1,7 +1,6 @@
 package imap
 
 import (
-	"bytes"
 	"io"
 	"sync"
 	"time"
@@ -13,26 +12,37 @@ import (
 // candidate is a message that a search program is asked about. Everything is
 // fetched when a key first wants it.
 type candidate struct {
-	s        *session
-	program  *searchProgram
-	keywords []string
-	seq      int
-	state    mailbox.State
-	err      error
+	s       *session
+	program *searchProgram
+	reader  *mailbox.Reader
+	pace    pace
+	seq     int
+	state   mailbox.State
+	err     error
 
 	hasMessage bool
 	msg        mailbox.Message
 	content    *mailbox.Content
+	summary    *message.Summary
 	body       mailbox.Body
-	header     []byte // whole, read from the file
-	// inHeader and inBody are the texts of the program that were found, as bits.
-	scanned          bool
-	inHeader, inBody uint64
+	// found are the texts of the program that were found so far, as bits; done says where
+	// they were looked for.
+	found uint64
+	done  place
 
 	window *[windowSize]byte
 	folded []byte
 	spare  []byte // for header fields
 }
+
+// place is where texts are looked for, as bits.
+type place uint8
+
+const (
+	inSummary place = 1 << iota // the header fields that the store keeps at hand
+	inHeader                    // the whole header
+	inBody
+)
 
 // windowSize is how much text is searched at a time; the end of one window is the
 // beginning of the next.
@@ -41,12 +51,14 @@ const windowSize = 32 << 10
 var windows = sync.Pool{New: func() any { return new([windowSize]byte) }}
 
 func newCandidate(s *session, g *searchProgram) *candidate {
-	return &candidate{s: s, program: g, keywords: s.box.KeywordNames()}
+	return &candidate{s: s, program: g, reader: s.box.Reader(), pace: newPace(s, "* OK Still searching")}
 }
 
 // release gives back what the search has borrowed.
 func (x *candidate) release() {
 	x.closeBody()
+	x.reader.Close()
+	x.pace.end()
 	if x.window != nil {
 		windows.Put(x.window)
 	}
@@ -64,8 +76,8 @@ func (x *candidate) closeBody() {
 func (x *candidate) next(seq int, st mailbox.State) {
 	x.closeBody()
 	x.seq, x.state, x.err = seq, st, nil
-	x.hasMessage, x.content, x.header = false, nil, nil
-	x.scanned, x.inHeader, x.inBody = false, 0, 0
+	x.hasMessage, x.content, x.summary = false, nil, nil
+	x.found, x.done = 0, 0
 }
 
 // later reports whether the key's day, or instant, is later than t. Of days, time and
@@ -78,18 +90,44 @@ func (k *searchKey) later(t time.Time) bool {
 	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Before(k.date)
 }
 
+func (x *candidate) message() mailbox.Message {
+	if !x.hasMessage {
+		x.msg, _ = x.s.box.Message(x.state.UID)
+		x.hasMessage = true
+	}
+	return x.msg
+}
+
 func (x *candidate) needContent() bool {
 	if x.content == nil && x.err == nil {
-		x.content, x.err = x.s.box.Content(x.s.ctx, x.state.UID)
+		x.content, x.err = x.reader.Content(x.s.ctx, x.state.UID)
+	}
+	return x.err == nil
+}
+
+func (x *candidate) needSummary() bool {
+	if x.summary == nil && x.needContent() {
+		x.summary, x.err = x.content.Summary(x.s.ctx)
 	}
 	return x.err == nil
 }
 
 func (x *candidate) needBody() bool {
 	if x.body == nil && x.err == nil {
-		x.body, x.err = x.s.box.OpenBody(x.state.UID)
+		x.body, x.err = x.reader.Open(x.s.ctx, x.state.UID)
+		x.work(openCost)
 	}
 	return x.err == nil
+}
+
+// openCost is what opening a file costs, in bytes that could be searched meanwhile.
+const openCost = 8 << 10
+
+// work counts n bytes that were searched, and gives up when the command has to.
+func (x *candidate) work(n int) {
+	if err := x.pace.work(n); err != nil && x.err == nil {
+		x.err = err
+	}
 }
 
 // sent is the date of the Date field in the zone that it names.
@@ -97,70 +135,15 @@ func (x *candidate) sent() time.Time {
 	if !x.needContent() {
 		return time.Time{}
 	}
-	return x.content.Summary.Date
+	return x.content.Date
 }
 
-// headerHas reports whether a header field of that name has the folded text in it; an
-// empty text asks whether there is such a field.
-func (x *candidate) headerHas(k *searchKey) bool {
-	if !x.needContent() {
-		return false
+// read reads a span of the message, as far as a header is looked at.
+func (x *candidate) read(sp message.Span) []byte {
+	b := make([]byte, min(sp.Size(), message.MaxHeader))
+	n, err := x.body.ReadAt(b, sp.Start)
+	if err != nil && err != io.EOF {
+		x.err = err
 	}
-	if k.cached {
-		return x.fieldHas(x.content.Prefix, k.field, k.text) || x.fieldHas(x.content.Summary.Headers, k.field, k.text)
-	}
-	return x.fieldHas(x.wholeHeader(), k.field, k.text)
-}
-
-// wholeHeader reads the header with its prefix.
-func (x *candidate) wholeHeader() []byte {
-	if x.header == nil && x.needContent() && x.needBody() {
-		sec := section{part: message.Header}
-		sp, _ := sec.span(&fetched{content: x.content, body: x.body})
-		h := make([]byte, min(sp.Size(), message.MaxHeader))
-		n, err := x.body.ReadAt(h, sp.Start)
-		if err != nil && err != io.EOF {
-			x.err = err
-		}
-		x.header = h[:n]
-	}
-	return x.header
-}
-
-// fieldHas looks through the fields of a header. An empty name is any field, and then its
-// name is searched too.
-func (x *candidate) fieldHas(header []byte, name, text string) bool {
-	for len(header) > 0 {
-		field := firstField(header)
-		header = header[len(field):]
-		if name != "" {
-			colon := bytes.IndexByte(field, ':')
-			if colon < 0 || !equalFold(bytes.TrimRight(field[:colon], " \t"), name) {
-				continue
-			}
-			field = field[colon+1:]
-		}
-		if text == "" {
-			return true
-		}
-		x.spare = fold(x.spare[:0], []byte(message.DecodeHeader(field)))
-		if bytes.Contains(x.spare, []byte(text)) {
-			return true
-		}
-	}
-	return false
-}
-
-// firstField cuts the first field with its continuation lines off a header.
-func firstField(header []byte) []byte {
-	for at := 0; ; {
-		i := bytes.IndexByte(header[at:], '\n')
-		if i < 0 {
-			return header
-		}
-		at += i + 1
-		if at == len(header) || header[at] != ' ' && header[at] != '\t' {
-			return header[:at]
-		}
-	}
+	return b[:n]
 }

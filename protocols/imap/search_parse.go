@@ -11,8 +11,8 @@ import (
 	"gatepost/server/fault"
 )
 
-// The limits of one SEARCH. Texts that are searched for in bodies are found in one
-// reading of each message, whatever their number.
+// The limits of one SEARCH. The texts of BODY, TEXT, HEADER, SUBJECT and their like are all found in
+// one reading of each message.
 const (
 	maxKeys  = 2000
 	maxTexts = 64
@@ -39,27 +39,25 @@ const (
 	opOr
 	opSentBefore
 	opSentSince
-	opHeader
+	opField  // a header field that the summary has
+	opHeader // another one
 	opText
 )
 
 // searchKey is one key of a search program.
 type searchKey struct {
-	op      searchOp
-	uid     bool // opSet: UIDs
-	set     messageSet
-	seqs    []wire.Range // opSet, resolved
-	flags   mailbox.Flags
-	keyword string
-	size    int64
-	date    time.Time // a day, or an instant if exact
-	exact   bool
-	field   string // opHeader
-	cached  bool   // opHeader: the field is in the summary
-	text    string // opHeader, folded
-	number  int    // opText: number of the text in the program
-	header  bool   // opText: the header is searched too
-	kids    []searchKey
+	op       searchOp
+	uid      bool // opSet: UIDs
+	set      messageSet
+	seqs     []wire.Range // opSet, resolved
+	flags    mailbox.Flags
+	keyword  string
+	keywords uint64 // opKeyword, resolved: its bit in State, or 0
+	size     int64
+	date     time.Time // a day, or an instant if exact
+	exact    bool
+	number   int // opField, opHeader, opText: number of the text in the program
+	kids     []searchKey
 }
 
 // searchProgram is a parsed SEARCH.
@@ -68,13 +66,15 @@ type searchProgram struct {
 	min, max, all, count bool
 	save                 bool
 	root                 searchKey
-	texts                []string // folded, of the opText keys
-	inHeader             uint64   // those that are looked for in the header too, as bits
-	longest              int      // length of the longest
-	ascii                bool     // they are all ASCII
-	keys                 int
-	now                  time.Time
-	badCharset           bool
+	texts                []searchText
+	// Which texts are looked for where, as bits.
+	inSummary, inHeader, inBody uint64
+	longest                     int  // length of the longest text of inBody
+	ascii                       bool // the texts of inBody are all ASCII
+	keys                        int
+	saved                       []wire.Range // what $ stands for, once it was asked for
+	now                         time.Time
+	badCharset                  bool
 }
 
 // parseSearch reads SEARCH behind its name (RFC 9051 section 6.4.4).
@@ -269,22 +269,47 @@ func onDay(since, before searchOp, day time.Time) searchKey {
 	return searchKey{op: opAnd, kids: []searchKey{{op: since, date: day}, {op: before, date: day.AddDate(0, 0, 1)}}}
 }
 
+// textKey reads the argument of BODY, or of TEXT, which looks into the header too.
 func (g *searchProgram) textKey(p *wire.Parser, header bool) searchKey {
-	text, number := g.searchText(p), len(g.texts)
-	if number == maxTexts {
-		p.Fail("more than %d texts", maxTexts)
-		return searchKey{op: opNone}
-	}
-	g.texts = append(g.texts, text)
-	g.longest = max(g.longest, len(text))
-	g.ascii = g.ascii && isASCII(text)
+	t := searchText{text: g.searchText(p), place: inBody}
 	if header {
-		g.inHeader |= 1 << number
+		t.place |= inHeader
 	}
-	return searchKey{op: opText, number: number, header: header}
+	return searchKey{op: opText, number: g.add(p, t)}
 }
 
-func isASCII(s string) bool {
+func (g *searchProgram) headerKey(p *wire.Parser, name string) searchKey {
+	t := searchText{field: name, text: g.searchText(p), place: inHeader}
+	op := opHeader
+	if message.Cached([]string{name}) {
+		t.place, op = inSummary, opField
+	}
+	return searchKey{op: op, number: g.add(p, t)}
+}
+
+// add puts a text into the program and returns its number.
+func (g *searchProgram) add(p *wire.Parser, t searchText) int {
+	number := len(g.texts)
+	if number == maxTexts {
+		p.Fail("more than %d texts to search for", maxTexts)
+		return 0
+	}
+	g.texts = append(g.texts, t)
+	if t.place&inSummary != 0 {
+		g.inSummary |= 1 << number
+	}
+	if t.place&inHeader != 0 {
+		g.inHeader |= 1 << number
+	}
+	if t.place&inBody != 0 {
+		g.inBody |= 1 << number
+		g.longest = max(g.longest, len(t.text))
+		g.ascii = g.ascii && isASCII(t.text)
+	}
+	return number
+}
+
+func isASCII(s []byte) bool {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
 			return false
@@ -293,18 +318,14 @@ func isASCII(s string) bool {
 	return true
 }
 
-func (g *searchProgram) headerKey(p *wire.Parser, name string) searchKey {
-	return searchKey{op: opHeader, field: name, cached: message.Cached([]string{name}), text: g.searchText(p)}
-}
-
 // searchText reads a text to search for, and folds it. Without a CHARSET it may be
 // UTF-8 all the same.
-func (g *searchProgram) searchText(p *wire.Parser) string {
+func (g *searchProgram) searchText(p *wire.Parser) []byte {
 	raw := p.AString()
 	if !utf8.Valid(raw) {
 		g.badCharset = true
 	}
-	return string(fold(nil, raw))
+	return fold(nil, raw)
 }
 
 // charsetError is told where a text is in a charset that is not understood.

@@ -3,6 +3,7 @@ package imap
 import (
 	"bytes"
 	"io"
+	"math/bits"
 
 	"gatepost/accounts/message"
 )
@@ -10,35 +11,30 @@ import (
 // textHas answers BODY and TEXT: the first such key of a message looks for all texts of
 // the program, so that a message is read once.
 func (x *candidate) textHas(k *searchKey) bool {
-	if !x.scanned {
-		x.scanned = true
-		x.scan()
+	if x.done&inBody == 0 {
+		x.done |= inBody
+		x.searchBody()
 	}
-	found := x.inBody
-	if k.header {
-		found |= x.inHeader
-	}
-	return found&(1<<k.number) != 0
+	return x.found&(1<<k.number) != 0
 }
 
-func (x *candidate) scan() {
-	if !x.needContent() || !x.needBody() {
-		return
-	}
+func (x *candidate) searchBody() {
 	g := x.program
-	for i, text := range g.texts {
-		if text == "" {
-			x.inHeader |= 1 << i
-			x.inBody |= 1 << i
-		} else if g.inHeader&(1<<i) != 0 && x.fieldHas(x.wholeHeader(), "", text) {
-			x.inHeader |= 1 << i
+	for i := range g.texts {
+		if g.inBody&(1<<i) != 0 && len(g.texts[i].text) == 0 {
+			x.found |= 1 << i
 		}
 	}
-	x.scanPart(x.content.Summary.Root, true)
+	if g.inHeader != 0 {
+		x.searchWholeHeader()
+	}
+	if !x.foundAll() && x.needSummary() && x.needBody() {
+		x.scanPart(x.summary.Root, true)
+	}
 }
 
 // foundAll reports whether nothing is left to look for in the body.
-func (x *candidate) foundAll() bool { return x.inBody == 1<<len(x.program.texts)-1 }
+func (x *candidate) foundAll() bool { return x.program.inBody&^x.found == 0 }
 
 // scanPart looks through the text of a part and of the parts in it. Text is what a person
 // reads: text parts in UTF-8, and the headers of inner parts and messages.
@@ -89,46 +85,50 @@ func (x *candidate) section(sp message.Span) *io.SectionReader {
 	return io.NewSectionReader(x.body, sp.Start+int64(len(x.content.Prefix)), sp.Size())
 }
 
+// scanHeader looks through the header of an inner part.
 func (x *candidate) scanHeader(sp message.Span) {
-	h := make([]byte, min(sp.Size(), message.MaxHeader))
-	n, err := io.ReadFull(x.section(sp), h)
-	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
-		x.err = err
-		return
-	}
-	for i, text := range x.program.texts {
-		if x.inBody&(1<<i) == 0 && x.fieldHas(h[:n], "", text) {
-			x.inBody |= 1 << i
-		}
-	}
+	prefix := int64(len(x.content.Prefix))
+	header := x.read(message.Span{Start: sp.Start + prefix, End: sp.End + prefix})
+	x.searchHeader(header, x.program.inBody)
 }
 
 // scanASCII looks for texts of ASCII letters in a text that needs no conversion.
 func (x *candidate) scanASCII(r *io.SectionReader) {
 	window := x.borrow()
-	longest := x.program.longest
 	for at, kept := int64(0), 0; ; {
 		n, err := r.ReadAt(window[kept:], at)
 		at += int64(n)
 		foldASCII(window[kept : kept+n])
 		x.search(window[:kept+n])
-		if err != nil && err != io.EOF {
+		if err != nil && err != io.EOF && x.err == nil {
 			x.err = err
 		}
-		if err != nil || x.foundAll() {
+		if err != nil || x.err != nil || x.foundAll() {
 			return
 		}
-		kept = copy(window, window[kept+n-min(longest-1, kept+n):kept+n])
+		kept = copy(window, x.tail(window[:kept+n]))
 	}
 }
 
 // search notes which texts are in a folded piece of the body.
 func (x *candidate) search(folded []byte) {
-	for i, text := range x.program.texts {
-		if x.inBody&(1<<i) == 0 && bytes.Contains(folded, []byte(text)) {
-			x.inBody |= 1 << i
+	left := x.program.inBody &^ x.found
+	x.work(len(folded) * (1 + bits.OnesCount64(left)/textsPerByte))
+	for ; left != 0; left &= left - 1 {
+		i := bits.TrailingZeros64(left)
+		if bytes.Contains(folded, x.program.texts[i].text) {
+			x.found |= 1 << i
 		}
 	}
+}
+
+// textsPerByte is how many texts are looked for in the time that it takes to decode the text
+// that they are looked for in.
+const textsPerByte = 8
+
+// tail returns the end of a folded piece, where a text may begin that goes on in the next.
+func (x *candidate) tail(folded []byte) []byte {
+	return folded[max(len(folded)-max(x.program.longest-1, 0), 0):]
 }
 
 // borrow returns a window that has room for the longest text twice.
@@ -143,14 +143,14 @@ func (x *candidate) borrow() []byte {
 }
 
 // scanText looks for the texts in a stream of UTF-8, window by window. What is searched
-// begins with as much of what came before as a text that crosses over may have.
+// begins with as much of what came before as a text that crosses over may have. A reader may give
+// little at a time: the window is filled before it is searched.
 func (x *candidate) scanText(r io.Reader) {
 	window := x.borrow()
 	folded := x.folded[:0]
-	defer func() { x.folded = folded }()
-	rest := 0 // bytes in the window that are an unfinished letter
-	for x.err == nil {
-		n, err := r.Read(window[rest:])
+	defer func() { x.folded = folded[:0] }()
+	for rest := 0; ; { // bytes in the window that are an unfinished letter
+		n, err := io.ReadFull(r, window[rest:])
 		chunk := window[:rest+n]
 		whole := len(chunk)
 		if err == nil {
@@ -158,15 +158,13 @@ func (x *candidate) scanText(r io.Reader) {
 		}
 		folded = fold(folded, chunk[:whole])
 		x.search(folded)
-		if err == io.EOF || x.foundAll() {
-			return
-		}
-		if err != nil {
+		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF && x.err == nil {
 			x.err = err
 		}
-		rest = copy(window, chunk[whole:])
-		if keep := x.program.longest - 1; len(folded) > keep {
-			folded = folded[:copy(folded, folded[len(folded)-keep:])]
+		if err != nil || x.err != nil || x.foundAll() {
+			return
 		}
+		rest = copy(window, chunk[whole:])
+		folded = folded[:copy(folded, x.tail(folded))]
 	}
 }

@@ -45,31 +45,42 @@ func TestFolding(t *testing.T) {
 // TestTextsAreFoundAcrossWindows puts a text at the borders of what is searched at a time.
 func TestTextsAreFoundAcrossWindows(t *testing.T) {
 	for _, text := range []string{"needle", "näädel", strings.Repeat("long", 9000)} {
-		x := &candidate{program: &searchProgram{texts: []string{text}, longest: len(text), ascii: isASCII(text)}}
+		x := &candidate{program: lookFor(text), pace: endless}
 		for _, at := range []int{0, 1, windowSize - 7, windowSize - 3, windowSize - 1, windowSize, 2*windowSize - 5, 100_000} {
 			hay := strings.Repeat("e", at) + text + "eee"
 			for _, r := range []io.Reader{strings.NewReader(hay), iotest.HalfReader(strings.NewReader(hay)), iotest.DataErrReader(strings.NewReader(hay))} {
-				x.inBody = 0
-				if x.scanText(r); x.inBody != 1 || x.err != nil {
+				x.found = 0
+				if x.scanText(r); x.found != 1 || x.err != nil {
 					t.Errorf("%.9q at %d is not found (%v)", text, at, x.err)
 				}
 			}
 			if !x.program.ascii {
 				continue
 			}
-			x.inBody = 0
-			if x.scanASCII(io.NewSectionReader(strings.NewReader(hay), 0, int64(len(hay)))); x.inBody != 1 || x.err != nil {
+			x.found = 0
+			if x.scanASCII(io.NewSectionReader(strings.NewReader(hay), 0, int64(len(hay)))); x.found != 1 || x.err != nil {
 				t.Errorf("%.9q at %d is not found as ASCII (%v)", text, at, x.err)
 			}
 		}
-		x.inBody = 0
+		x.found = 0
 		x.scanText(strings.NewReader(strings.Repeat(text[:len(text)-1]+"-", 30)))
 		x.scanASCII(io.NewSectionReader(strings.NewReader(strings.Repeat(text[:len(text)-1]+"-", 30)), 0, 1<<30))
-		if x.inBody != 0 {
+		if x.found != 0 {
 			t.Errorf("%.9q is found where it is not", text)
 		}
-		x.release()
+		if x.window != nil {
+			windows.Put(x.window)
+		}
 	}
+}
+
+// lookFor returns a program that looks for texts in bodies.
+func lookFor(texts ...string) *searchProgram {
+	g := &searchProgram{ascii: true}
+	for _, text := range texts {
+		g.add(nil, searchText{text: fold(nil, []byte(text)), place: inBody})
+	}
+	return g
 }
 
 // TestSearchHasBounds sends programs that are too much.
@@ -82,6 +93,7 @@ func TestSearchHasBounds(t *testing.T) {
 	for _, program := range []string{
 		strings.Repeat("OR SEEN ", 5000) + "SEEN", strings.Repeat("NOT ", 10000) + "SEEN", strings.Repeat("SEEN ", 3000) + "SEEN",
 		strings.Repeat("BODY x ", 100) + "SEEN", strings.Repeat("(", 20000),
+		strings.Repeat("SUBJECT x ", 65) + "SEEN", strings.Repeat("BODY x HEADER X-A x FROM x ", 22) + "SEEN",
 	} {
 		c.send("c SEARCH " + program + "\r\n")
 		if l := c.until("c "); !strings.HasPrefix(l, "c BAD ") {
@@ -126,12 +138,12 @@ func FuzzSearchText(f *testing.F) {
 		}
 		defer acc.Mail().DeleteMailbox(t.Context(), box)
 		defer s.box.Close()
-		folded := string(fold(nil, []byte(text)))
-		g := &searchProgram{texts: []string{folded}, longest: len(folded), inHeader: 1}
-		k := searchKey{op: opText, header: true}
+		folded := fold(nil, []byte(text))
+		g := &searchProgram{ascii: true}
+		g.root = searchKey{op: opText, number: g.add(nil, searchText{text: folded, place: inBody | inHeader})}
 		found := map[bool]bool{}
 		for _, ascii := range []bool{false, isASCII(folded)} {
-			g.ascii, g.root = ascii, k
+			g.ascii = ascii
 			seqs, err := s.findMessages(g)
 			if err != nil {
 				t.Fatal(err)

@@ -16,7 +16,7 @@ func (sec *section) span(m *fetched) (message.Span, bool) {
 		return message.Span{End: size}, true
 	}
 	prefix := int64(len(m.content.Prefix))
-	sp, ok := m.content.Summary.Section(sec.path, sec.part)
+	sp, ok := m.summary.Section(sec.path, sec.part)
 	if !ok {
 		return sp, false
 	}
@@ -61,7 +61,7 @@ func (s *session) putFields(sec *section, m *fetched) {
 	if len(sec.path) == 0 && !sec.not && message.Cached(sec.fields) {
 		fields = message.AppendHeaderFields(s.scratch[:0], m.content.Prefix, sec.fields, false)
 		fields = bytes.TrimSuffix(fields, []byte("\r\n"))
-		fields = message.AppendHeaderFields(fields, m.content.Summary.Headers, sec.fields, false)
+		fields = message.AppendHeaderFields(fields, m.content.Headers, sec.fields, false)
 	} else {
 		sp, ok := sec.span(m)
 		if !ok {
@@ -95,7 +95,7 @@ func (sec *section) decoded(m *fetched) (io.Reader, bool) {
 		return nil, false
 	}
 	r := io.NewSectionReader(m.body, sp.Start, sp.Size())
-	part, ok := m.content.Summary.Part(sec.path)
+	part, ok := m.summary.Part(sec.path)
 	if !ok || len(sec.path) == 0 || len(part.Children) > 0 {
 		return r, ok
 	}
@@ -108,7 +108,7 @@ func (s *session) checkItem(item *fetchItem, m *fetched) error {
 	if item.kind != fetchBinary && item.kind != fetchBinarySize || len(item.section.path) == 0 {
 		return nil
 	}
-	part, ok := m.content.Summary.Part(item.section.path)
+	part, ok := m.summary.Part(item.section.path)
 	if !ok || len(part.Children) > 0 || message.KnownEncoding(part.Encoding) {
 		return nil
 	}
@@ -131,7 +131,9 @@ func (s *session) putBinary(item *fetchItem, m *fetched) {
 		return
 	}
 	var c counter
-	if _, err := io.Copy(&c, r); err != nil {
+	_, err := io.Copy(&c, m.pace.reader(r))
+	m.pace.end()
+	if err != nil {
 		s.out.Fail(err)
 		return
 	}
@@ -145,7 +147,9 @@ func (s *session) putBinary(item *fetchItem, m *fetched) {
 	}
 	s.out.Set(wire.AppendLiteral(s.out.Buf(), n))
 	r, _ = sec.decoded(m)
-	if _, err := io.CopyN(io.Discard, r, from); err != nil {
+	_, err = io.CopyN(io.Discard, m.pace.reader(r), from)
+	m.pace.end()
+	if err != nil {
 		s.out.Fail(err)
 		return
 	}

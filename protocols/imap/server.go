@@ -26,12 +26,13 @@ type Server struct {
 	log      *slog.Logger
 	count    listen.Count
 	sessions atomic.Uint64 // numbers them
+	turns    chan struct{} // see pace
 }
 
 // New returns a Server. tlsConfig returns the configuration of the moment, or nil
 // as long as there is no certificate; then STARTTLS is not offered.
 func New(cfg *settings.Live[Settings], acc *accounts.Store, r *router.Router, tlsConfig func() *tls.Config, log *slog.Logger) *Server {
-	return &Server{cfg: cfg, acc: acc, auth: auth.New(acc, r, log), tls: tlsConfig, log: log}
+	return &Server{cfg: cfg, acc: acc, auth: auth.New(acc, r, log), tls: tlsConfig, log: log, turns: newTurns()}
 }
 
 // Serve accepts connections until ctx is done, and returns when the last

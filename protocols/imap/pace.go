@@ -1,0 +1,130 @@
+package imap
+
+import (
+	"crypto/tls"
+	"io"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"gatepost/server/fault"
+)
+
+// pace keeps a command that works for long without writing from being a burden: every stride it
+// lets others run, notices that the client is gone or the session has to end, and waits until it
+// is its turn. Short commands never wait. It belongs to the session's goroutine.
+type pace struct {
+	s    *session
+	left int    // work until the next pause
+	turn bool   // it holds one of the server's turns
+	line string // what may be sent at any time, see pause
+}
+
+// stride is how much work is done between two pauses, in bytes that are searched: a millisecond
+// or two. What a key and a message cost at least is put into bytes too.
+const (
+	stride      = 256 << 10
+	messageCost = 256
+	keyCost     = 16
+)
+
+// newTurns makes the turns of a server: so many sessions may do long work at the
+// same time. Others wait in line, a stride of each that is before them.
+func newTurns() chan struct{} { return make(chan struct{}, 2*runtime.GOMAXPROCS(0)) }
+
+// newPace returns the pace of a command. Within a response nothing else may be sent, then
+// line is empty.
+func newPace(s *session, line string) pace { return pace{s: s, left: stride, line: line} }
+
+// work counts n bytes of work. An error ends the command.
+func (p *pace) work(n int) error {
+	if p.left -= n; p.left > 0 {
+		return nil
+	}
+	p.left = stride
+	return p.pause()
+}
+
+// end gives the turn back.
+func (p *pace) end() {
+	if p.turn {
+		p.turn = false
+		<-p.s.srv.turns
+	}
+}
+
+// pause has no turn while it writes. A client that has shut down its sending side may still
+// read, or be gone altogether; what it is sent then comes back as an error, which a later
+// pause sees.
+func (p *pace) pause() error {
+	p.end()
+	runtime.Gosched()
+	ctx := p.s.ctx
+	if ctx.Err() != nil {
+		return fault.Wrap("imap.pause", fault.Canceled, ctx.Err())
+	}
+	switch shut, gone := p.s.link.peer(); {
+	case gone:
+		p.s.link.failed = io.ErrUnexpectedEOF
+		return p.s.link.failed
+	case shut:
+		if p.line != "" {
+			p.s.out.Raw(p.line).CRLF()
+			p.line = ""
+		}
+		if err := p.s.out.Flush(); err != nil {
+			return err
+		}
+	}
+	select {
+	case p.s.srv.turns <- struct{}{}:
+		p.turn = true
+		return nil
+	case <-ctx.Done():
+		return fault.Wrap("imap.pause", fault.Canceled, ctx.Err())
+	}
+}
+
+// reader returns r with its bytes counted as work.
+func (p *pace) reader(r io.Reader) io.Reader { return &pacedReader{r, p} }
+
+type pacedReader struct {
+	r io.Reader
+	p *pace
+}
+
+func (r *pacedReader) Read(b []byte) (int, error) {
+	n, err := r.r.Read(b)
+	if slow := r.p.work(n); slow != nil && (err == nil || err == io.EOF) {
+		err = slow
+	}
+	return n, err
+}
+
+// peer asks the system, without waiting, whether the client has shut down its sending
+// side, and whether the connection is broken. Other connections than TCP tell
+// nothing.
+func (l *link) peer() (shut, gone bool) {
+	conn := l.Conn
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	c, ok := conn.(syscall.Conn)
+	if !ok {
+		return false, false
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false, false
+	}
+	fds := [1]unix.PollFd{{Events: unix.POLLRDHUP}}
+	err = raw.Control(func(fd uintptr) {
+		fds[0].Fd = int32(fd)
+		if _, err := unix.Poll(fds[:], 0); err != nil {
+			fds[0].Revents = 0 // a signal came; the next time will do
+		}
+	})
+	got := fds[0].Revents
+	return got&unix.POLLRDHUP != 0, err != nil || got&(unix.POLLERR|unix.POLLHUP) != 0
+}

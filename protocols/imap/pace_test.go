@@ -1,0 +1,220 @@
+package imap
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"gatepost/accounts/mailbox"
+	"gatepost/protocols/transcript"
+)
+
+// longWork fills user1's INBOX with what takes minutes to search: copies of one long message,
+// in a charset that has to be converted. It returns a SEARCH for many texts that are
+// not there.
+func (f *fixture) longWork(t testing.TB, copies int) (search string) {
+	t.Helper()
+	acc, err := f.acc.Account(t.Context(), "", "user1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "Content-Type: text/plain; charset=iso-8859-15\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" +
+		strings.Repeat("Der schnelle braune Fuchs springt =FCber den faulen Hund.\r\n", 1<<15)
+	if _, err := acc.Mail().Append(t.Context(), "INBOX", mailbox.AppendMessage{Body: strings.NewReader(text)}); err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n < copies; n *= 2 {
+		m, err := acc.Mail().Open(t.Context(), "INBOX", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.Copy(t.Context(), m.UIDs(), "INBOX"); err != nil {
+			t.Fatal(err)
+		}
+		m.Close()
+	}
+	return "SEARCH " + strings.Repeat(`OR BODY "über-all" `, 60) + `BODY "überall"`
+}
+
+// converse runs a session in a goroutine of its own. The client has selected INBOX; ended
+// is closed when the session has ended.
+func (f *fixture) converse(t testing.TB, ctx context.Context, secure bool) (c *client, ended chan struct{}) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	far, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if secure {
+		near = tls.Server(near, transcript.ServerTLS(t))
+		far = tls.Client(far, &tls.Config{InsecureSkipVerify: true})
+	}
+	ended = make(chan struct{})
+	s := newSession(f.srv, ctx, near, false)
+	go func() {
+		defer close(ended)
+		defer near.Close()
+		s.run()
+	}()
+	c = newClient(t, far)
+	c.send("a LOGIN user1 secret1\r\nb SELECT INBOX\r\n")
+	c.until("b OK")
+	return c, ended
+}
+
+func wantEnd(t testing.TB, ended chan struct{}) {
+	t.Helper()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the search goes on")
+	}
+}
+
+// TestASearchEndsWithItsClient closes the connection while a search is under way.
+func TestASearchEndsWithItsClient(t *testing.T) {
+	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			search := f.longWork(t, 512)
+			c, ended := f.converse(t, t.Context(), secure)
+			c.send("c " + search + "\r\n")
+			c.Close()
+			wantEnd(t, ended)
+		})
+	}
+}
+
+// TestADecodingEndsWithItsClient: FETCH BINARY.SIZE decodes much and writes little.
+func TestADecodingEndsWithItsClient(t *testing.T) {
+	f := newFixture(t)
+	f.longWork(t, 1)
+	c, ended := f.converse(t, t.Context(), false)
+	c.send("c FETCH 1 (" + strings.Repeat("BINARY.SIZE[1] ", 999) + "UID)\r\n")
+	c.Close()
+	wantEnd(t, ended)
+}
+
+// TestASearchEndsWithTheServer stops the server while a search is under way.
+func TestASearchEndsWithTheServer(t *testing.T) {
+	f := start(t)
+	search := f.longWork(t, 512)
+	c := f.connect(t)
+	c.send("a LOGIN user1 secret1\r\nb SELECT INBOX\r\nc NOOP\r\n")
+	c.until("c OK")
+	c.send("d " + search + "\r\n")
+	f.stop()
+	ended := make(chan struct{})
+	go func() {
+		err := <-f.done
+		f.done <- err
+		close(ended)
+	}()
+	wantEnd(t, ended)
+}
+
+// TestAClientThatHasSaidAllIsAnswered: one that shuts down its sending side may still read.
+func TestAClientThatHasSaidAllIsAnswered(t *testing.T) {
+	f := newFixture(t)
+	search := f.longWork(t, 2)
+	c, ended := f.converse(t, t.Context(), false)
+	c.send("c " + search + "\r\n")
+	if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if l := c.until("c "); l != "c OK SEARCH completed" {
+		t.Error(l)
+	}
+	if _, err := io.Copy(io.Discard, c.in); err != nil {
+		t.Error(err)
+	}
+	wantEnd(t, ended)
+}
+
+// TestSearchesTakeTurns lets more long searches run than there are turns.
+func TestSearchesTakeTurns(t *testing.T) {
+	f := newFixture(t)
+	search := f.longWork(t, 1)
+	clients := make([]*client, 2*cap(f.srv.turns)+1)
+	for i := range clients {
+		clients[i], _ = f.converse(t, t.Context(), false)
+		clients[i].send("c " + search + "\r\n")
+	}
+	for _, c := range clients {
+		if l := c.until("c "); l != "c OK SEARCH completed" {
+			t.Error(l)
+		}
+	}
+	if n := len(f.srv.turns); n != 0 {
+		t.Errorf("%d turns were not given back", n)
+	}
+}
+
+// TestLittleAtATimeIsSearchedOnce reads a text byte by byte for long texts: what is
+// searched may not be searched again for each of them.
+func TestLittleAtATimeIsSearchedOnce(t *testing.T) {
+	var texts []string
+	for i := range maxTexts {
+		texts = append(texts, strings.Repeat("nadel im heu", 5000)+"-"+string(rune('a'+i)))
+	}
+	x := &candidate{program: lookFor(texts...), pace: endless}
+	began := time.Now()
+	x.scanText(iotest.OneByteReader(strings.NewReader(strings.Repeat("nadel im heu", 50_000))))
+	if d := time.Since(began); d > 20*time.Second || x.err != nil || x.found != 0 {
+		t.Errorf("took %v: %b %v", d, x.found, x.err)
+	}
+}
+
+// TestFieldsAreDecodedOnce looks for one text, then for as many as there may be, in a header
+// of encoded-words.
+func TestFieldsAreDecodedOnce(t *testing.T) {
+	f := newFixture(t)
+	acc, err := f.acc.Account(t.Context(), "", "user1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := "Subject: " + strings.Repeat("=?iso-8859-1?q?gr=FC=DFe?= und\r\n =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\n ", 45) + "\r\n\r\n"
+	if _, err := acc.Mail().Append(t.Context(), "INBOX", mailbox.AppendMessage{Body: strings.NewReader(header)}); err != nil {
+		t.Fatal(err)
+	}
+	s := &session{srv: f.srv, ctx: t.Context(), account: acc, mail: acc.Mail()}
+	if s.box, err = s.mail.Open(t.Context(), "INBOX", true); err != nil {
+		t.Fatal(err)
+	}
+	defer s.box.Close()
+	allocations := func(keys int) float64 {
+		g := &searchProgram{root: searchKey{op: opOr}}
+		for i := range keys {
+			text := searchText{field: "subject", text: []byte{'g', 'r', byte(i)}, place: inSummary}
+			key := searchKey{op: opField, number: g.add(nil, text)}
+			g.root = searchKey{op: opOr, kids: []searchKey{g.root, key}}
+			if i == 0 {
+				g.root = key
+			}
+		}
+		return testing.AllocsPerRun(5, func() {
+			if found, err := s.findMessages(g); err != nil || len(found) != 0 {
+				t.Fatal(found, err)
+			}
+		})
+	}
+	if one, all := allocations(1), allocations(maxTexts); one < 100 || all > 1.1*one {
+		t.Errorf("%v allocations for one text, %v for all", one, all)
+	}
+}
+
+// endless is a pace that never pauses.
+var endless = pace{left: 1 << 40}
