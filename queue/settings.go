@@ -13,7 +13,6 @@ import (
 
 // Settings of the queue.
 type Settings struct {
-	settings.Kept
 	Processors    int             `key:"EnqueuerProcessors" default:"0" level:"advanced" since:"0.1" help:"messages that are routed at once; 0 means one per CPU"`
 	EnqueuerWait  settings.Period `key:"EnqueuerWait" default:"60s" level:"expert" since:"0.1" help:"how long a sender waits for the enqueuer before the message is accepted and enqueued later"`
 	QueueLimit    int             `key:"QueueLimit" default:"-1" unit:"messages" level:"basic" since:"0.1" help:"messages in the queue above which new ones are refused for now; -1 for no limit"`

@@ -1,10 +1,7 @@
 package router
 
-import "gatepost/server/settings"
-
 // Settings of the router, Settings/Router.settings.
 type Settings struct {
-	settings.Kept
 	// Table is the Router Table, lines separated by line ends.
 	Table string `key:"RouterTable" level:"basic" since:"0.1" help:"records that rewrite addresses, one per line, tried from the top"`
 	// NonQualifiedSuffix completes domain names without a dot.

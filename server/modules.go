@@ -13,7 +13,6 @@ import (
 
 // common are the settings that every module has beside its own.
 type common struct {
-	settings.Kept
 	LogLevel int                `key:"LogLevel" default:"-1" level:"basic" since:"0.1" help:"records of this module that are written, 0 to 5; -1 for the server's level"`
 	Listener settings.Listeners `key:"Listener" level:"basic" since:"0.1" help:"addresses and ports that the module accepts connections on"`
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"time"
 
@@ -14,7 +15,6 @@ import (
 // Settings are those of the server as a whole, in Settings/Main.settings,
 // beside the DomainName that the account directory keeps there.
 type Settings struct {
-	settings.Kept
 	LogLevel       int           `key:"LogLevel" default:"3" level:"basic" since:"0.1" help:"records that are written: 0 crashes, 1 failures, 2 major, 3 problems, 4 low-level, 5 all; modules may have their own"`
 	IgnoreBindings settings.Flag `key:"IgnoreListenerErrors" default:"NO" level:"advanced" since:"0.1" help:"start although a listener cannot be bound"`
 }
@@ -24,7 +24,6 @@ func (s *Settings) Validate() error { return checkLevel("LogLevel", s.LogLevel) 
 
 // LogSettings are those of the log files, in Settings/Logs.settings.
 type LogSettings struct {
-	settings.Kept
 	MaxSize   settings.Size   `key:"MaxFileSize" default:"unlimited" unit:"bytes" level:"basic" since:"0.1" help:"a new log file is begun when the current one is larger"`
 	Keep      settings.Period `key:"DeleteOldFilesIn" default:"30d" level:"basic" since:"0.1" help:"log files older than this are removed; never keeps them"`
 	Precision int             `key:"TimePrecision" default:"3" unit:"digits" level:"advanced" since:"0.1" help:"digits of the fraction of a second in a record, 0 to 6"`
@@ -91,6 +90,7 @@ func (s *Server) change(ctx context.Context, m *module, edit func(old dataformat
 	if err == nil {
 		if err = dataformat.WriteFile(path, d, dataformat.StylePretty); err == nil {
 			s.log.Log(ctx, logs.LevelMajor, "settings changed", "module", m.name)
+			s.noteUnknown(m, d)
 			return nil
 		}
 		err = fault.Wrap("server.Change", fault.Internal, err)
@@ -147,5 +147,18 @@ func (s *Server) load(m *module) error {
 		return fault.Newf("server.Load", fault.Invalid, "Settings/%s: %s", m.file, fault.Text(err))
 	}
 	apply()
+	s.noteUnknown(m, d)
 	return nil
+}
+
+// noteUnknown tells of keys that nothing reads: they are kept, and most likely
+// misspelt.
+func (s *Server) noteUnknown(m *module, d dataformat.Dict) {
+	for _, key := range settings.Unknown(d, settings.Describe(m.common.Load()), m.describe()) {
+		if m.name == mainModule && key == "DomainName" {
+			continue // package accounts reads it
+		}
+		s.log.Log(context.Background(), logs.LevelProblem, "unknown setting", "file", "Settings/"+m.file, "key", key)
+		fmt.Fprintf(s.config.Messages, "Settings/%s: there is no setting %s; it is kept and does nothing\n", m.file, key)
+	}
 }

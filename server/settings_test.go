@@ -120,6 +120,21 @@ func TestUnknownKeysSurviveAChange(t *testing.T) {
 	}
 }
 
+func TestMisspeltSettingIsTold(t *testing.T) {
+	s := open(t)
+	var told strings.Builder
+	s.config.Messages = &told
+	if err := s.UpdateModule(t.Context(), "SMTP", dataformat.Dict{"MaxMesageSize": dataformat.String("1K"), "LogLevel": dataformat.String("4")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if want := "Settings/SMTP.settings: there is no setting MaxMesageSize; it is kept and does nothing\n"; told.String() != want+want {
+		t.Errorf("told: %q", told.String())
+	}
+}
+
 func TestSecondServerOnABaseDirectoryIsRefused(t *testing.T) {
 	s := open(t)
 	second, err := New(Config{Base: s.base.dir})

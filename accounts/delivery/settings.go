@@ -10,7 +10,6 @@ import (
 
 // Settings of the LOCAL module.
 type Settings struct {
-	settings.Kept
 	Processors    int             `key:"Processors" default:"40" level:"advanced" since:"0.1" help:"accounts that are delivered to at once; 0 stops local delivery"`
 	FullEvery     settings.Period `key:"AccountFullRetryEvery" default:"30m" level:"basic" since:"0.1" help:"how often delivery to a full account is tried"`
 	FullFor       settings.Period `key:"AccountFullRetryFor" default:"3d" level:"basic" since:"0.1" help:"how long delivery to a full account is tried"`

@@ -9,7 +9,6 @@ import (
 // Settings are what an administrator can change of the IMAP module. Listeners
 // and the log level are settings of every module, see package server.
 type Settings struct {
-	settings.Kept
 	// Channels bounds the sessions of all listeners together.
 	Channels       int             `key:"Channels" default:"10000" help:"sessions at a time; 0 for no limit" since:"0.1"`
 	MaxMessageSize settings.Size   `key:"MaxMessageSize" default:"100M" unit:"bytes" help:"largest message that a client may store" since:"0.1"`

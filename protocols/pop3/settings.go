@@ -10,7 +10,6 @@ import (
 // Settings are what an administrator can change of the POP module. Listeners and
 // the log level are settings of every module, see package server.
 type Settings struct {
-	settings.Kept
 	// Channels bounds the sessions of all listeners together.
 	Channels     int             `key:"Channels" default:"2000" help:"sessions at a time; 0 for no limit" since:"0.1"`
 	MarkSeen     settings.Flag   `key:"MarkSeen" default:"NO" level:"advanced" help:"messages that were retrieved are marked as seen for other protocols" since:"0.1"`

@@ -5,7 +5,6 @@ import "gatepost/server/settings"
 // Settings of the PWD module. Listeners and the log level are those that every
 // module has.
 type Settings struct {
-	settings.Kept
 	MaxSessions int             `key:"MaxInputChannels" default:"50" since:"0.1" help:"sessions at a time; one user gets at most a tenth of them (at least two), one administrator four fifths"`
 	Timeout     settings.Period `key:"Timeout" default:"5m" level:"advanced" since:"0.1" help:"silence after which a session is closed; scripts count on 5 minutes"`
 }

@@ -15,7 +15,6 @@ import (
 
 // Settings of sending.
 type Settings struct {
-	settings.Kept
 	SmartHost       Host            `key:"SmartHost" level:"basic" since:"0.1" help:"host that takes all mail for elsewhere, as host or host:port; empty for none"`
 	SmartHostTLS    string          `key:"SmartHostTLS" default:"If Offered" values:"Never|If Offered|Required|Implicit" level:"basic" since:"0.1" help:"encryption towards the smart host; Required and Implicit verify its certificate"`
 	WithoutHost     string          `key:"WithoutSmartHost" default:"Wait" values:"Wait|Return" level:"advanced" since:"0.1" help:"what happens to mail for elsewhere while no smart host is set"`

@@ -8,7 +8,6 @@ import (
 
 // Settings of receiving.
 type Settings struct {
-	settings.Kept
 	Prompt              string          `key:"Prompt" default:"ESMTP Gatepost is glad to see you!" level:"basic" since:"0.1" help:"text after the server's name in the greeting"`
 	DiscloseVersion     settings.Flag   `key:"DiscloseVersion" default:"NO" level:"advanced" since:"0.1" help:"the version is told in HELP and in Received fields"`
 	Channels            int             `key:"Channels" default:"500" level:"basic" since:"0.1" help:"connections at a time on all listeners; 0 for no limit"`

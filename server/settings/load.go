@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -67,7 +68,7 @@ func parseDefault(s string) (dataformat.Value, error) {
 }
 
 // Load sets dst, a pointer to a settings struct, to its defaults and then to the
-// explicit values of d. Unknown keys are kept for Explicit when dst embeds Kept.
+// explicit values of d. Keys that it does not know are ignored, see Unknown.
 // The error, of kind fault.Invalid, names the key and the reason; dst is then as
 // it was.
 func Load(dst any, d dataformat.Dict) error {
@@ -109,9 +110,6 @@ func fill(dst any, d dataformat.Dict) error {
 		if err := f.assign(v.FieldByIndex(f.index), given); err != nil {
 			return fmt.Errorf("%s: %w", f.Key, err)
 		}
-	}
-	if k, ok := dst.(keeper); ok {
-		k.keep(d)
 	}
 	return nil
 }
@@ -228,9 +226,19 @@ func (f field) value(v reflect.Value) dataformat.Value {
 	return dataformat.String(v.String())
 }
 
+// Unknown returns the keys of d that none of the declared settings has, in order.
+func Unknown(d dataformat.Dict, declared ...[]Setting) []string {
+	unknown := slices.Sorted(maps.Keys(d))
+	for _, list := range declared {
+		for _, s := range list {
+			unknown = slices.DeleteFunc(unknown, func(key string) bool { return key == s.Key })
+		}
+	}
+	return unknown
+}
+
 // Explicit returns what a file has to hold so that Load gives src, a pointer to
-// a settings struct, again: the dictionary that src was loaded from, unknown keys
-// included, with what has been changed since.
+// a settings struct, again: what differs from the defaults.
 func Explicit(src any) dataformat.Dict {
 	v := reflect.ValueOf(src).Elem()
 	fs, err := fields(v.Type())
@@ -238,12 +246,9 @@ func Explicit(src any) dataformat.Dict {
 		return nil
 	}
 	out := dataformat.Dict{}
-	if k, ok := src.(keeper); ok {
-		maps.Copy(out, k.kept())
-	}
 	before := reflect.New(v.Type())
 	if err := fill(before.Interface(), out); err != nil {
-		return nil // src was not loaded from this
+		return nil // a bad declaration, which Check tells
 	}
 	for _, f := range fs {
 		now := f.value(v.FieldByIndex(f.index))
@@ -263,9 +268,6 @@ func Effective(src any) dataformat.Dict {
 		return nil
 	}
 	out := dataformat.Dict{}
-	if k, ok := src.(keeper); ok {
-		maps.Copy(out, k.kept())
-	}
 	for _, f := range fs {
 		out[f.Key] = f.value(v.FieldByIndex(f.index))
 	}

@@ -6,7 +6,6 @@
 // A part has one struct. A field with a "key" tag is one setting:
 //
 //	type Settings struct {
-//		settings.Kept
 //		MaxMessageSize settings.Size `key:"MaxMessageSize" default:"50M" unit:"bytes" level:"basic" since:"0.1" help:"largest message that is accepted"`
 //	}
 //
@@ -20,8 +19,8 @@
 //
 // A settings file is a dictionary of the data format. It holds explicit values
 // only; what it does not name has its default. Keys that this version does not
-// know are kept when the struct embeds Kept, so that a file survives a program
-// that is older than it. A value that cannot be read is an error that names the
+// know do no harm: a file survives a program that is older than it. Unknown finds
+// them, so that a misspelt key is told. A value that cannot be read is an error that names the
 // key and the reason; the part then goes on with what it had.
 //
 // # Values
@@ -47,18 +46,6 @@ type Value interface {
 	SetValue(v dataformat.Value) error
 	// DataValue is what a file gets.
 	DataValue() dataformat.Value
-}
-
-// Kept remembers the dictionary that a struct was loaded from, so that unknown
-// keys are not lost when it is saved. Settings structs embed it.
-type Kept struct{ loaded dataformat.Dict }
-
-func (k *Kept) keep(d dataformat.Dict) { k.loaded = d }
-func (k *Kept) kept() dataformat.Dict  { return k.loaded }
-
-type keeper interface {
-	keep(dataformat.Dict)
-	kept() dataformat.Dict
 }
 
 // Validator is a settings struct that checks its values together once they are loaded.

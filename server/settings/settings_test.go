@@ -3,6 +3,7 @@ package settings
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +13,6 @@ import (
 )
 
 type sample struct {
-	Kept
 	MaxMessageSize Size            `key:"MaxMessageSize" default:"50M" unit:"bytes" help:"largest message"`
 	Timeout        Period          `key:"Timeout" default:"5m" help:"idle time" level:"advanced" since:"0.1"`
 	Flow           Rate            `key:"Flow" default:"(20, 15)" help:"messages in a period"`
@@ -66,14 +66,14 @@ func TestNumbersInEveryFormThatClientsSend(t *testing.T) {
 	}
 }
 
-func TestSaveKeepsUnknownKeysAndWritesOnlyWhatIsExplicit(t *testing.T) {
+func TestExplicitIsWhatDiffersFromTheDefaults(t *testing.T) {
 	var s sample
 	if err := Load(&s, dict(t, `{Future={a=b;};MaxMessageSize=10M;Mode="accepted and bounced";}`)); err != nil {
 		t.Fatal(err)
 	}
 	s.Channels = 7
 	s.Names = []string{"a", "b c"}
-	want := `{Channels=7;Future={a=b;};MaxMessageSize=10M;Mode="accepted and bounced";Names=(a,"b c");}`
+	want := `{Channels=7;MaxMessageSize=10M;Mode="Accepted and Bounced";Names=(a,"b c");}`
 	if got := dataformat.Compact(Explicit(&s)); got != want {
 		t.Errorf("explicit = %s\nwant       %s", got, want)
 	}
@@ -81,8 +81,15 @@ func TestSaveKeepsUnknownKeysAndWritesOnlyWhatIsExplicit(t *testing.T) {
 	if err := Load(&again, Explicit(&s)); err != nil {
 		t.Fatal(err)
 	}
-	if again.Mode != "Accepted and Bounced" || again.Channels != 7 || !reflect.DeepEqual(again.Names, s.Names) {
+	if !reflect.DeepEqual(s, again) {
 		t.Errorf("again: %+v", again)
+	}
+}
+
+func TestUnknownKeysAreFound(t *testing.T) {
+	var a, b sample
+	if got := Unknown(dict(t, `{MaxMesageSize=1;Channels=x;Zeta=();}`), Describe(&a), Describe(&b)); !slices.Equal(got, []string{"MaxMesageSize", "Zeta"}) {
+		t.Errorf("unknown: %q", got)
 	}
 }
 
