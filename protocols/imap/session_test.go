@@ -182,7 +182,7 @@ func TestSessionsSayByeWhenTheServerStops(t *testing.T) {
 }
 
 func TestSilentSessionsEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	transcript.Bubble(t, func(t *testing.T) {
 		f := newFixture(t)
 		f.pipes(t, settings.TLSStart)
 		user := f.far(t)
@@ -208,7 +208,7 @@ func TestStrangersHaveOneTimeLimit(t *testing.T) {
 		"responses": func(c *client) { c.send("a AUTHENTICATE SCRAM-SHA-256\r\nx\r\n") },
 	} {
 		for _, secure := range []bool{false, true} {
-			synctest.Test(t, func(t *testing.T) {
+			transcript.Bubble(t, func(t *testing.T) {
 				f := newFixture(t)
 				f.pipes(t, settings.TLSStart)
 				c, began := f.far(t), time.Now()
@@ -240,7 +240,7 @@ func TestTLSEndsInGoodOrder(t *testing.T) {
 		"kill":   func(f *fixture, _ *client) { f.acc.KillSessions(t.Context(), "", "user1") },
 		"flood":  func(_ *fixture, c *client) { c.send("b NOOP {9000000000+}\r\n") },
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		transcript.Bubble(t, func(t *testing.T) {
 			f := newFixture(t)
 			f.pipes(t, settings.TLSStart)
 			c := f.far(t)
@@ -271,7 +271,7 @@ func (c *client) startTLS() {
 }
 
 func TestIdleHasNoTimeLimitAndNoKeepAlives(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	transcript.Bubble(t, func(t *testing.T) {
 		f := newFixture(t)
 		f.pipes(t, settings.TLSStart)
 		c := f.far(t)
@@ -290,7 +290,7 @@ func TestIdleHasNoTimeLimitAndNoKeepAlives(t *testing.T) {
 }
 
 func TestAReaderThatDoesNotReadIsCutOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	transcript.Bubble(t, func(t *testing.T) {
 		f := newFixture(t)
 		f.pipes(t, settings.TLSStart)
 		c := f.far(t)

@@ -83,28 +83,32 @@ func TestSequenceNumbersStaySafe(t *testing.T) {
 	f := start(t)
 	const sessions, commands = 4, 150
 	var wg sync.WaitGroup
+	var viewers []*viewer
 	for i := range sessions {
 		v := &viewer{client: f.connect(t), name: string(rune('a' + i))}
 		v.line()
 		v.run("LOGIN user1 secret1", true)
 		v.run("SELECT INBOX", true)
+		viewers = append(viewers, v)
 		random := rand.New(rand.NewPCG(1, uint64(i)))
 		wg.Go(func() {
 			for range commands {
 				v.step(random)
 			}
-			v.run("NOOP", false)
-			v.run("FETCH 1:* (UID FLAGS)", true)
-			for i, uid := range v.uids {
-				if uid == 0 || i > 0 && uid <= v.uids[i-1] {
-					t.Errorf("the UIDs of %s are %v", v.name, v.uids)
-					break
-				}
-			}
-			v.run("LOGOUT", false)
 		})
 	}
 	wg.Wait()
+	for _, v := range viewers {
+		v.run("NOOP", false)
+		v.run("FETCH 1:* (UID FLAGS)", true)
+		for i, uid := range v.uids {
+			if uid == 0 || i > 0 && uid <= v.uids[i-1] {
+				t.Errorf("the UIDs of %s are %v", v.name, v.uids)
+				break
+			}
+		}
+		v.run("LOGOUT", false)
+	}
 }
 
 func (v *viewer) step(random *rand.Rand) {

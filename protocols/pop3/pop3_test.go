@@ -30,7 +30,7 @@ func playAll(t *testing.T, pattern, from string) {
 	paths := globs(t, pattern)
 	for _, path := range paths {
 		t.Run(path[strings.LastIndexByte(path, '/')+1:], func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			transcript.Bubble(t, func(t *testing.T) {
 				f := newFixture(t, options{listener: startTLS})
 				transcript.Play(t, f.pipes.From(from), path)
 				f.stop()
@@ -76,7 +76,7 @@ func TestOnlyQuitRemoves(t *testing.T) {
 		"errors":  func(f *fixture, c *client) { io.WriteString(c, strings.Repeat("x\r\n", 30)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			transcript.Bubble(t, func(t *testing.T) {
 				f := newFixture(t, options{listener: startTLS})
 				c := f.login()
 				c.ask("DELE 1", "+OK")
@@ -169,7 +169,7 @@ func TestSeenIsWhatTheClientHasTaken(t *testing.T) {
 		"one of several pipelined": func(f *fixture, c *client) { c.send("RETR 2\r\nRETR 4"); c.want("+OK") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			transcript.Bubble(t, func(t *testing.T) {
 				f := newFixture(t, options{listener: startTLS, config: func(s *Settings) { s.MarkSeen = true }})
 				f.put("INBOX", "Subject: large\r\n\r\n"+strings.Repeat("many lines\r\n", 10000))
 				c := f.login()

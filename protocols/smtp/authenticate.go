@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"time"
 
 	"gatepost/protocols/internal/auth"
 	"gatepost/protocols/internal/listen"
@@ -129,13 +130,13 @@ func (s *session) exchange(e auth.Exchange, response []byte) {
 			return
 		}
 		if done {
-			s.account = e.Account()
+			s.account, s.useful = e.Account(), time.Now()
 			s.watch = s.srv.accounts.Watch(s.account, s.peer(), func(reason string) { listen.End(s.ctx, reason) })
 			s.reply(reply{code: 235, text: s.account.Address() + " authenticated"})
 			return
 		}
 		s.send("", reply{code: 334, text: base64.StdEncoding.EncodeToString(challenge)})
-		line, err := s.in.line()
+		line, err := s.in.line(s.commandEnd())
 		switch {
 		case errors.Is(err, errLineTooLong):
 			s.reply(replyAuthLong)

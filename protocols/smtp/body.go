@@ -181,7 +181,7 @@ func hasNUL(text []byte) bool { return bytes.IndexByte(text, 0) >= 0 }
 func (s *session) commit(b *body) {
 	b.close()
 	env := s.tx.env
-	s.tx = nil
+	s.tx, s.useful = nil, time.Now()
 	if b.refused != nil {
 		s.refuseMessage(env, *b.refused)
 		return

@@ -41,7 +41,7 @@ func (s *session) data(arg string) {
 // readData takes the message to its end.
 func (s *session) readData(b *body) {
 	s.in.startMessage(s.cfg.DataTimeout.Duration(), b.began, 0)
-	defer s.in.endMessage(s.cfg.CommandTimeout.Duration())
+	defer s.in.shrink()
 	var scan dotScanner
 	for {
 		text, used, end := scan.next(s.in.window())
@@ -89,7 +89,7 @@ func (s *session) bdat(arg string) {
 		s.closing = true
 		return
 	}
-	defer s.in.endMessage(s.cfg.CommandTimeout.Duration())
+	defer s.in.shrink()
 	refused, ok := s.startBdat(size)
 	if !ok {
 		s.in.startMessage(s.cfg.DataTimeout.Duration(), time.Now(), 0)

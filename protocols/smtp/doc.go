@@ -48,6 +48,9 @@
 // refused relaying and waiting are all bounded; see Settings and the constants
 // beside their use. A message beyond its size limit is read on to be answered
 // properly, but only up to twice the limit: then the connection is closed.
+// A command has CommandTimeout for all its bytes, a message has to come at a rate, and a
+// session in which no message came to its end for six CommandTimeouts is closed,
+// whatever else it says.
 //
 // # State
 //

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"testing/synctest"
 
 	"gatepost/protocols/transcript"
 	"gatepost/queue/envelope"
@@ -128,7 +127,7 @@ func (c *countingConn) Write(p []byte) (int, error) {
 }
 
 func TestPipelinedGroupIsAnsweredByOneWrite(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	transcript.Bubble(t, func(t *testing.T) {
 		s := newSite(t)
 		near, far := net.Pipe()
 		counting := &countingConn{Conn: far}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"gatepost/server/logs"
 )
@@ -14,9 +15,8 @@ import (
 // reports false when the session is over.
 func (s *session) greet() bool {
 	if delay := s.cfg.DelayPrompt.Duration(); delay > 0 && !s.client && !s.submission {
-		s.in.timeout = delay
+		s.in.end = time.Now().Add(delay)
 		err := s.in.fill()
-		s.in.timeout = s.cfg.CommandTimeout.Duration()
 		switch {
 		case err == nil:
 			s.in.drop()

@@ -44,9 +44,10 @@ var (
 type reader struct {
 	conn    net.Conn
 	flush   func() error
-	timeout time.Duration // of each read
-	began   time.Time     // of the message that is read; zero among commands
-	got     int64         // octets read since
+	end     time.Time     // of the time for a command; zero within a message
+	timeout time.Duration // of each read of a message
+	began   time.Time     // of the message
+	got     int64         // octets of it
 
 	buf   *[]byte
 	large bool
@@ -80,27 +81,29 @@ func (r *reader) drop() { r.r = r.w }
 // has got octets already.
 func (r *reader) startMessage(timeout time.Duration, began time.Time, got int64) {
 	r.enlarge()
-	r.timeout, r.began, r.got = timeout, began, got
+	r.end, r.timeout, r.began, r.got = time.Time{}, timeout, began, got
 }
 
-// endMessage has the next reads wait as for commands.
-func (r *reader) endMessage(timeout time.Duration) {
-	r.timeout, r.began = timeout, time.Time{}
-	r.shrink()
-}
-
-// deadline is the end of the next read. A message that takes longer than
-// longMessage timeouts has to come at minRate: a client that sends a byte now and then does not keep a session
-// and a queue file for ever.
+// deadline is the end of the next read. A command has one for all its bytes.
 func (r *reader) deadline() time.Time {
-	end := time.Now().Add(r.timeout)
-	if r.began.IsZero() {
-		return end
+	if !r.end.IsZero() {
+		return r.end
 	}
-	if slow := r.began.Add(longMessage*r.timeout + time.Duration(r.got/minRate)*time.Second); slow.Before(end) {
-		return slow
+	return earlier(time.Now().Add(r.timeout), r.slowest())
+}
+
+// slowest is until when the next octet of the message has to come. One that takes
+// longer than longMessage timeouts has to come at minRate: a client that sends a byte now
+// and then does not keep a session and a queue file for ever.
+func (r *reader) slowest() time.Time {
+	return r.began.Add(longMessage*r.timeout + time.Duration(r.got/minRate)*time.Second)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
 	}
-	return end
+	return a
 }
 
 // fill reads more behind the window. The caller has left room.
@@ -153,9 +156,10 @@ func (r *reader) shrink() {
 }
 
 // line takes the next line and returns it without CR LF; it is valid until the
-// next call. After errLineTooLong and errBareLine the line has been taken and
-// the session can go on.
-func (r *reader) line() ([]byte, error) {
+// next call. It has to be there before end. After errLineTooLong and errBareLine the
+// line has been taken and the session can go on.
+func (r *reader) line(end time.Time) ([]byte, error) {
+	r.end = end
 	seen := 0 // bytes of the window without LF
 	for {
 		if i := bytes.IndexByte(r.window()[seen:], '\n'); i >= 0 {

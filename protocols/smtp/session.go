@@ -44,14 +44,15 @@ type session struct {
 	watch   *accounts.Watch // ends the session with its account; nil without one
 	tx      *transaction    // between MAIL and the end of the message
 
-	errors, unknown, relaying int // counted against the limits
+	useful                    time.Time // when the session began, its last message came to its end, or it logged in
+	errors, unknown, relaying int       // counted against the limits
 	closing                   bool
 	secrets                   bool // AUTH was the last command: unknown ones may be its responses
 }
 
 // run is one session, from the connection to its end.
 func (s *Server) run(ctx context.Context, c net.Conn, l settings.Listener) {
-	t := session{srv: s, cfg: s.cfg.Get(), ctx: ctx, conn: c, listener: l}
+	t := session{srv: s, cfg: s.cfg.Get(), ctx: ctx, conn: c, listener: l, useful: time.Now()}
 	t.remote, t.local = listen.Addrs(c)
 	t.literal = address.FormatLiteral(t.remote)
 	t.name = s.accounts.DomainForIP(t.local)
@@ -63,7 +64,6 @@ func (s *Server) run(ctx context.Context, c net.Conn, l settings.Listener) {
 		t.tls = &state
 	}
 	t.in = newReader(c, t.flush)
-	t.in.timeout = t.cfg.CommandTimeout.Duration()
 	t.log.LogAttrs(ctx, logs.LevelLowLevel, "got connection on "+c.LocalAddr().String())
 	defer t.end()
 	if t.greet() {
@@ -88,7 +88,7 @@ func (s *session) converse() {
 			s.lost(os.ErrDeadlineExceeded)
 			return
 		}
-		line, err := s.in.line()
+		line, err := s.in.line(s.commandEnd())
 		switch {
 		case err == nil:
 			s.command(line)
@@ -102,6 +102,21 @@ func (s *session) converse() {
 		}
 		s.limitErrors()
 	}
+}
+
+// longIdling is after how many timeouts a session ends in which no message comes to
+// its end, whatever else the client says: NOOP is no reason to keep its place.
+const longIdling = 6
+
+// commandEnd is until when the next command has to be there. Between two chunks of a
+// message it is the message's time that runs.
+func (s *session) commandEnd() time.Time {
+	timeout := s.cfg.CommandTimeout.Duration()
+	end := time.Now().Add(timeout)
+	if s.tx != nil && s.tx.body != nil {
+		return earlier(end, s.in.slowest())
+	}
+	return earlier(end, s.useful.Add(longIdling*timeout))
 }
 
 // lost ends a session whose client does not answer, went away, or has to.

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gatepost/protocols/transcript"
 	"gatepost/queue/envelope"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -42,7 +43,7 @@ func golden(t *testing.T, name, got string) {
 
 // bubble runs a test with a site in a synctest bubble.
 func bubble(t *testing.T, change func(*Settings), test func(t *testing.T, s *site)) {
-	synctest.Test(t, func(t *testing.T) {
+	transcript.Bubble(t, func(t *testing.T) {
 		if change == nil {
 			change = func(*Settings) {}
 		}
@@ -529,7 +530,10 @@ func TestMessageHasToComeAtARate(t *testing.T) {
 					<-c.send(strings.Replace(verb, "1000", fmt.Sprint(30*len(text)), 1) + "\r\n")
 				}
 				answer := make(chan string, 1)
-				go func() { answer <- c.reply() }()
+				go func() {
+					defer close(answer) // a failed reply ends this goroutine
+					answer <- c.reply()
+				}()
 				if len(text) == 1 {
 					took := drip(c, text, 25*time.Second, 30)
 					if got := <-answer; !strings.HasPrefix(got, "421 4.4.2 ") || took > 7*time.Minute {
@@ -549,6 +553,60 @@ func TestMessageHasToComeAtARate(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestSessionHasToBringMail: a client keeps its place neither by a byte of a command now
+// and then nor by commands that lead to no message.
+func TestSessionHasToBringMail(t *testing.T) {
+	for name, test := range map[string]struct {
+		begin string // the client's dialogue, a reply to each line
+		text  string // is sent again and again
+		pause time.Duration
+		stays time.Duration // at the most; 0 for as long as it likes
+	}{
+		"bytes of a command":     {"", "N", time.Minute, 5 * time.Minute},
+		"bytes of a response":    {"EHLO x.example|AUTH LOGIN", "N", time.Minute, 5 * time.Minute},
+		"NOOP":                   {"", "NOOP\r\n", 4 * time.Minute, 30 * time.Minute},
+		"EHLO":                   {"", "EHLO x.example\r\n", 4 * time.Minute, 30 * time.Minute},
+		"messages given up":      {"HELO x.example", "MAIL FROM:<a@example.net>\r\nRCPT TO:<larry@company.com>\r\nRSET\r\n", 4 * time.Minute, 30 * time.Minute},
+		"chunks given up":        {"EHLO x.example", "MAIL FROM:<a@example.net>\r\nRCPT TO:<larry@company.com>\r\nBDAT 1\r\nxRSET\r\n", 4 * time.Minute, 30 * time.Minute},
+		"chunks with their BDAT": {"EHLO x.example|MAIL FROM:<a@example.net>|RCPT TO:<larry@company.com>", "BDAT 1\r\nx", 4 * time.Minute, 60 * time.Minute},
+		"messages":               {"EHLO x.example", "MAIL FROM:<a@example.net>\r\nRCPT TO:<larry@company.com>\r\nBDAT 1 LAST\r\nx", 4 * time.Minute, 0},
+	} {
+		bubble(t, nil, func(t *testing.T, s *site) {
+			c := s.connect(25, "127.0.0.1")
+			for _, line := range strings.FieldsFunc(test.begin, func(r rune) bool { return r == '|' }) {
+				c.say(line, "")
+			}
+			began, last := time.Now(), make(chan string, 1)
+			go func() {
+				var line string
+				for err := error(nil); err == nil; {
+					var l string
+					if l, err = c.r.ReadString('\n'); l != "" {
+						line = l
+					}
+				}
+				last <- line
+			}()
+			gone := false
+			for !gone && time.Since(began) < 2*time.Hour {
+				_, err := c.conn.Write([]byte(test.text))
+				gone = err != nil
+				time.Sleep(test.pause)
+			}
+			took := time.Since(began)
+			c.conn.Close()
+			line := <-last
+			if test.stays == 0 {
+				if gone {
+					t.Errorf("%s: gone after %v: %s", name, took, line)
+				}
+			} else if !gone || took > test.stays+2*test.pause || !strings.HasPrefix(line, "421 4.4.2 ") {
+				t.Errorf("%s: gone %v after %v: %s", name, gone, took, line)
+			}
+		})
+	}
 }
 
 func TestStopIsAnOrder(t *testing.T) {

@@ -18,7 +18,7 @@ type Settings struct {
 	ErrorsLimit         int             `key:"DisconnectAfterErrors" default:"10" level:"advanced" since:"0.1" help:"refused commands in a session before it is closed; 0 for no limit"`
 	UnknownLimit        int             `key:"UnknownRecipientsLimit" default:"10" level:"advanced" since:"0.1" help:"unknown recipients from a stranger before the session is closed; 0 for no limit"`
 	RelayingLimit       int             `key:"RefusedRelayingLimit" default:"5" level:"advanced" since:"0.1" help:"refused relaying attempts of a stranger before the session is closed; 0 for no limit"`
-	CommandTimeout      settings.Period `key:"CommandTimeout" default:"5m" level:"expert" since:"0.1" help:"how long a client may wait between commands"`
+	CommandTimeout      settings.Period `key:"CommandTimeout" default:"5m" level:"expert" since:"0.1" help:"how long a client may wait between commands, and a sixth of the time after which a session ends that brings no message"`
 	DataTimeout         settings.Period `key:"DataTimeout" default:"10m" level:"expert" since:"0.1" help:"how long a client may pause while it sends a message, and a sixth of the time after which it must have sent 100 bytes a second"`
 	VerifyReturnPath    string          `key:"VerifyReturnPath" default:"non-clients" values:"nobody|non-clients|everybody" level:"basic" since:"0.1" help:"whose return-paths must be addresses that exist, as far as can be told"`
 	AdvertiseAUTH       string          `key:"AdvertiseAUTH" default:"everybody" values:"everybody|clients|non-clients|nobody" level:"advanced" since:"0.1" help:"who is offered authentication on port 25"`

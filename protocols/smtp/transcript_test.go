@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"gatepost/protocols/transcript"
 )
@@ -27,7 +26,7 @@ func TestTranscripts(t *testing.T) {
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			transcript.Bubble(t, func(t *testing.T) {
 				where := name[strings.LastIndexByte(name, '-')+1:]
 				l, from := port25, "198.51.100.7"
 				switch {
