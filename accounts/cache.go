@@ -100,6 +100,17 @@ func (c *cache[K, V]) drop(k K) {
 	c.remove(k)
 }
 
+// dropUnless forgets the snapshot of k unless it is one that has followed the change;
+// others that are being read now are not kept.
+func (c *cache[K, V]) dropUnless(k K, follows func(V) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drops++
+	if e, ok := c.entries[k]; ok && !follows(e.Value.(*cacheEntry[K, V]).value) {
+		c.remove(k)
+	}
+}
+
 // remove takes k out; the caller holds the lock.
 func (c *cache[K, V]) remove(k K) {
 	if e, ok := c.entries[k]; ok {

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/netip"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"gatepost/server/dataformat"
@@ -252,7 +251,7 @@ func (s *Store) AccountAliases(ctx context.Context, domain, name string) ([]stri
 	if err != nil {
 		return nil, err
 	}
-	return slices.Clone(d.aliases[a.Name]), nil
+	return d.names.of(a.Name), nil
 }
 
 // SetAccountAliases replaces the aliases of an account. Errors: NoDomain,
@@ -281,7 +280,7 @@ func (s *Store) SetAccountAliases(ctx context.Context, domain, name string, alia
 		return err
 	}
 	for _, alias := range list {
-		if d.names[alias].account == a.Name {
+		if o, ok := d.names.get(alias); ok && o.account == a.Name {
 			continue
 		}
 		if err := s.free(op, d, alias); err != nil {
@@ -293,21 +292,18 @@ func (s *Store) SetAccountAliases(ctx context.Context, domain, name string, alia
 
 // setAliases replaces the aliases of an account; the caller holds the name space.
 func (s *Store) setAliases(d *domain, account string, aliases []string) error {
-	if len(aliases) == 0 && len(d.aliases[account]) == 0 {
-		return nil
-	}
-	return s.editNames(d, func(entries dataformat.Dict) error {
-		for _, alias := range d.aliases[account] {
-			delete(entries, alias)
-		}
-		for _, alias := range aliases {
-			entries[alias] = object{account: account}.dataValue()
-		}
-		return nil
-	})
+	return s.editNames(d, replaced(d.names.of(account), aliases, object{account: account}.dataValue()))
 }
 
-// editNames changes aliases.data of a domain.
-func (s *Store) editNames(d *domain, change func(dataformat.Dict) error) error {
-	return s.editDomain(d, aliasesFile, change)
+// editNames changes aliases and forwarders of a domain; the caller holds the name
+// space. A snapshot of the domain that somebody reads meanwhile may not have the
+// change: only this one stays.
+func (s *Store) editNames(d *domain, update dataformat.Dict) error {
+	const op = "accounts.EditNames"
+	if err := d.makeSettings(); err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	err := d.names.change(update)
+	s.domains.dropUnless(d.name, func(kept *domain) bool { return kept == d && err == nil })
+	return fault.Wrap(op, fault.Internal, err)
 }

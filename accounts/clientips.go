@@ -24,5 +24,5 @@ func (s *Store) SetClientIPs(ctx context.Context, text string) error {
 	if err := dataformat.WriteFile(path, dataformat.String(text), dataformat.StylePretty); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
-	return fault.Wrap(op, fault.Internal, s.load())
+	return fault.Wrap(op, fault.Internal, s.load(s.state.Load().domainAliases))
 }

@@ -82,7 +82,7 @@ func (s *Store) Object(ctx context.Context, domain, name string) (names.Object, 
 }
 
 func (s *Store) object(d *domain, name string) (names.Object, error) {
-	if o, ok := d.names[name]; ok {
+	if o, ok := d.names.get(name); ok {
 		if o.account != "" {
 			return names.Object{Kind: names.Alias, Name: o.account}, nil
 		}

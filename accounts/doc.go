@@ -19,12 +19,12 @@
 // # On disk
 //
 // The file system is the directory: nothing is read at start that grows with the
-// number of domains or accounts. All files are text in the data format of package
+// number of domains or accounts, but for the domain aliases. All files are text in the data format of package
 // dataformat, in the style of one "Key = value;" per line.
 //
 //	Settings/Main.settings            DomainName: the Main Domain
 //	Settings/DomainDefault.settings   domain defaults; AccountDefaults: the server's
-//	Settings/DomainAliases.data       {alias = domain;}
+//	Settings/DomainAliases.data       {alias = domain;}; DomainAliases.changes (table.go)
 //	Settings/DomainIPs.data           {"address" = domain;}, made of the domains' IPAddresses
 //	Settings/WebUserPrefs.settings    preferences of all accounts
 //	Settings/ClientIPs.data           the list of trusted addresses, a string
@@ -34,7 +34,8 @@
 //	  Settings/domain.settings        its settings; AccountDefaults: its accounts'
 //	  Settings/template.settings      what new accounts start with
 //	  Settings/access.settings        {account = (right, right);}
-//	  Settings/aliases.data           {alias = (account); forwarder = ((address));}
+//	  Settings/aliases.data           {alias = (account); forwarder = ((address));};
+//	                                  aliases.changes (table.go)
 //	  <name>.macnt/                   an account
 //	    account.settings              explicit settings
 //	    account.info                  last login; may be deleted at any time
@@ -44,19 +45,21 @@
 // #Suspended, #Reversible. Commands neither show nor change them. Files have no
 // version number: keys that are not known are kept, so that an older or newer
 // server loses nothing; the stored form of a password carries its version in its
-// mark (password.go).
+// mark (password.go), the changes beside a large table in their first line.
 //
 // # Snapshots
 //
 // What was read is kept in bounded caches of immutable snapshots: the server-wide
 // files in one serverState, domains and accounts by name. Whoever changes a file
 // drops the snapshots made of it afterwards; the next reader makes new ones. A
-// file that somebody edits by hand holds after Reload.
+// file that somebody edits by hand holds after Reload. Domain aliases, and the
+// aliases and forwarders of a domain, are tables that follow their changes in memory as
+// on the disk, since one of them may have a hundred thousand names (table.go).
 //
 // # Changes
 //
 // Every change is durable when the call returns. A change of one file is one
-// atomic replacement (Store.edit). What takes more steps survives a crash between
+// atomic replacement (Store.edit), or one line of a large table. What takes more steps survives a crash between
 // any two of them, see pending.go. Locks are held for work on the local disk only,
 // in this order: realms (the set of domains), the name spaces of domains by name,
 // stateMu (server-wide files), one file. Passwords are hashed before any of them.

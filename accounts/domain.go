@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"gatepost/server/dataformat"
@@ -18,7 +17,8 @@ import (
 // neither show nor change them.
 const keySuspended = "#Suspended"
 
-// domain is what the server knows of one domain: an immutable snapshot.
+// domain is what the server knows of one domain: an immutable snapshot, but for the
+// table of its names.
 type domain struct {
 	name      string
 	dir       string          // absolute
@@ -27,8 +27,7 @@ type domain struct {
 	settings  DomainSettings  // effective
 	suspended bool
 	state     *serverState
-	names     map[string]object   // aliases and forwarders by name
-	aliases   map[string][]string // account → its aliases, sorted
+	names     *table[object]      // aliases and forwarders; those of an account are its aliases
 	rights    map[string][]string // account → codes
 }
 
@@ -91,7 +90,7 @@ func (s *Store) loadDomain(name string) (*domain, error) {
 	d.explicit = visible(given)
 	delete(d.explicit, keyAccountDefaults)
 	settings.LoadLayers(&d.settings, []dataformat.Dict{d.explicit, st.domainDefaults}, s.badSetting(name, domainFile))
-	if err := d.readNames(s.badSetting(name, aliasesFile)); err != nil {
+	if d.names, err = loadTable(d.file(aliasesFile), objectReader(s.badSetting(name, aliasesFile)), func(o object) string { return o.account }); err != nil {
 		return nil, fault.Wrap(op, fault.Corrupt, err)
 	}
 	if err := d.readRights(); err != nil {
@@ -103,30 +102,16 @@ func (s *Store) loadDomain(name string) (*domain, error) {
 // file is the path of a file in the domain's Settings directory.
 func (d *domain) file(name string) string { return filepath.Join(d.dir, settingsDirectory, name) }
 
-// readNames reads aliases and forwarders.
-func (d *domain) readNames(bad func(key string, reason error)) error {
-	entries, err := readDict(d.file(aliasesFile))
-	if err != nil {
-		return err
-	}
-	d.names = make(map[string]object, len(entries))
-	d.aliases = map[string][]string{}
-	for name, v := range entries {
+// objectReader reads entries of aliases.data and reports those that are neither
+// aliases nor forwarders.
+func objectReader(bad func(key string, reason error)) func(string, dataformat.Value) (object, bool) {
+	return func(name string, v dataformat.Value) (object, bool) {
 		o, ok := readObject(v)
 		if !ok {
 			bad(name, errors.New("neither an alias nor a forwarder"))
-			continue
 		}
-		name = fold(name)
-		d.names[name] = o
-		if o.account != "" {
-			d.aliases[o.account] = append(d.aliases[o.account], name)
-		}
+		return o, ok
 	}
-	for _, list := range d.aliases {
-		slices.Sort(list)
-	}
-	return nil
 }
 
 // readRights reads who administers what.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -119,11 +118,11 @@ func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error
 		if err != nil {
 			return err
 		}
-		if len(have) > 0 || len(d.names) > 0 {
+		if len(have) > 0 || d.names.len() > 0 {
 			return fault.New(op, fault.NotEmpty, "the domain is not empty")
 		}
 	}
-	err = s.editState(domainAliasesFile, removeValue(d.name))
+	err = s.editDomainAliases(replaced(s.state.Load().domainAliases.of(d.name), nil, nil))
 	if err == nil {
 		err = s.editState(domainIPsFile, removeValue(d.name))
 	}
@@ -214,7 +213,7 @@ func (s *Store) moveDomain(do, from, to string) error {
 		s.dropDomain(to)
 	}
 	if err == nil {
-		err = s.editState(domainAliasesFile, replaceValue(from, to))
+		err = s.editDomainAliases(replaced(nil, s.state.Load().domainAliases.of(from), dataformat.String(to)))
 	}
 	if err == nil {
 		err = s.editState(domainIPsFile, replaceValue(from, to))
@@ -262,14 +261,7 @@ func (s *Store) DomainAliases(name string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []string
-	for alias, real := range s.state.Load().domainAliases {
-		if real == d.name {
-			out = append(out, alias)
-		}
-	}
-	slices.Sort(out)
-	return out, nil
+	return s.state.Load().domainAliases.of(d.name), nil
 }
 
 // SetDomainAliases replaces the other names of a domain. Errors: NoDomain,
@@ -287,25 +279,29 @@ func (s *Store) SetDomainAliases(ctx context.Context, name string, aliases []str
 		if list[i], err = checkDomainName(op, alias); err != nil {
 			return err
 		}
-		if s.state.Load().domainAliases[list[i]] == d.name {
+		if real, ok := s.state.Load().domainAliases.get(list[i]); ok && real == d.name {
 			continue
 		}
 		if err := s.freeDomain(op, list[i]); err != nil {
 			return err
 		}
 	}
-	return fault.Wrap(op, fault.Internal, s.editState(domainAliasesFile, func(e dataformat.Dict) error {
-		maps.DeleteFunc(e, func(alias string, _ dataformat.Value) bool { return e.String(alias) == d.name })
-		for _, alias := range list {
-			e[alias] = dataformat.String(d.name)
-		}
+	have := s.state.Load().domainAliases.of(d.name)
+	return fault.Wrap(op, fault.Internal, s.editDomainAliases(replaced(have, list, dataformat.String(d.name))))
+}
+
+// makeSettings makes the Settings directory of a domain that has none yet.
+func (d *domain) makeSettings() error {
+	err := os.Mkdir(filepath.Join(d.dir, settingsDirectory), 0o700)
+	if errors.Is(err, fs.ErrExist) {
 		return nil
-	}))
+	}
+	return err
 }
 
 // editDomain changes a file of a domain's Settings directory.
 func (s *Store) editDomain(d *domain, file string, change func(dataformat.Dict) error) error {
-	if err := os.Mkdir(filepath.Join(d.dir, settingsDirectory), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := d.makeSettings(); err != nil {
 		return fault.Wrap("accounts.EditDomain", fault.Internal, err)
 	}
 	err := s.edit(d.file(file), change)

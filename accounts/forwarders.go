@@ -20,7 +20,7 @@ func (s *Store) forwarder(op, domain, name string) (*domain, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	o, ok := d.names[fold(name)]
+	o, ok := d.names.get(fold(name))
 	if !ok || o.target == "" {
 		return nil, "", fault.New(op, fault.NotFound, "unknown forwarder")
 	}
@@ -61,7 +61,7 @@ func (s *Store) findForwarders(domain string, match func(target string) bool) ([
 		return nil, err
 	}
 	var out []string
-	for name, o := range d.names {
+	for name, o := range d.names.all() {
 		if o.target != "" && match(o.target) {
 			out = append(out, name)
 		}
@@ -90,10 +90,7 @@ func (s *Store) CreateForwarder(ctx context.Context, domain, name, target string
 	if err := s.free(op, d, name); err != nil {
 		return err
 	}
-	return s.editNames(d, func(e dataformat.Dict) error {
-		e[name] = object{target: target}.dataValue()
-		return nil
-	})
+	return s.editNames(d, dataformat.Dict{name: object{target: target}.dataValue()})
 }
 
 // RenameForwarder gives a forwarder another name in its domain. Errors: NoDomain,
@@ -113,11 +110,7 @@ func (s *Store) RenameForwarder(ctx context.Context, domain, name, newName strin
 	if err := s.free(op, d, newName); err != nil {
 		return err
 	}
-	return s.editNames(d, func(e dataformat.Dict) error {
-		delete(e, fold(name))
-		e[newName] = object{target: target}.dataValue()
-		return nil
-	})
+	return s.editNames(d, dataformat.Dict{fold(name): dataformat.Null{}, newName: object{target: target}.dataValue()})
 }
 
 // DeleteForwarder removes a forwarder. Errors: NoDomain, NotFound.
@@ -129,10 +122,7 @@ func (s *Store) DeleteForwarder(ctx context.Context, domain, name string) error 
 	if err != nil {
 		return err
 	}
-	return s.editNames(d, func(e dataformat.Dict) error {
-		delete(e, fold(name))
-		return nil
-	})
+	return s.editNames(d, dataformat.Dict{fold(name): dataformat.Null{}})
 }
 
 // ListOptions say what ListObjects lists.
@@ -172,7 +162,7 @@ func (s *Store) ListObjects(ctx context.Context, domain string, o ListOptions) (
 	for _, name := range have {
 		add(o.Accounts, name)
 	}
-	for name, entry := range d.names {
+	for name, entry := range d.names.all() {
 		if entry.account != "" {
 			list.Aliases++
 			add(o.Aliases, name)

@@ -253,7 +253,7 @@ func (s *Store) mayEnter(op string, d *domain, from accountKey) error {
 	if err != nil {
 		return err
 	}
-	for _, alias := range source.aliases[from.name] {
+	for _, alias := range source.names.of(from.name) {
 		if err := s.free(op, d, alias); err != nil {
 			return err
 		}
@@ -293,7 +293,7 @@ func (s *Store) moveAccount(from, to accountKey) error {
 	if err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
-	aliases := source.aliases[from.name]
+	aliases := source.names.of(from.name)
 	if len(aliases) > 0 {
 		if err := s.moveAliases(source, target, to.name, aliases); err != nil {
 			return fault.Wrap(op, fault.Internal, err)
@@ -313,21 +313,11 @@ func (s *Store) moveAccount(from, to accountKey) error {
 
 // moveAliases gives aliases to an account in target, first there, then not here.
 func (s *Store) moveAliases(source, target *domain, account string, aliases []string) error {
-	err := s.editNames(target, func(d dataformat.Dict) error {
-		for _, alias := range aliases {
-			d[alias] = object{account: account}.dataValue()
-		}
-		return nil
-	})
+	err := s.editNames(target, replaced(nil, aliases, object{account: account}.dataValue()))
 	if err != nil || source.name == target.name {
 		return err
 	}
-	return s.editNames(source, func(d dataformat.Dict) error {
-		for _, alias := range aliases {
-			delete(d, alias)
-		}
-		return nil
-	})
+	return s.editNames(source, replaced(aliases, nil, nil))
 }
 
 // accountNames lists the accounts of a domain by its real name, sorted.
@@ -371,7 +361,7 @@ func (s *Store) Resolve(ctx context.Context, domain, name string) (*Account, err
 	if derr != nil {
 		return nil, derr
 	}
-	if o, ok := d.names[fold(name)]; ok && o.account != "" {
+	if o, ok := d.names.get(fold(name)); ok && o.account != "" {
 		return s.account(accountKey{d.name, o.account})
 	}
 	return nil, err

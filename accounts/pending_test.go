@@ -121,10 +121,7 @@ func TestCrashWhileAnAccountIsRenamed(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return s.editNames(target, func(d dataformat.Dict) error {
-				d["alias"] = object{account: "v"}.dataValue()
-				return nil
-			})
+			return s.editNames(target, dataformat.Dict{"alias": object{account: "v"}.dataValue()})
 		},
 		func(s *Store) error { return s.moveAccount(from, to) },
 	}
@@ -173,7 +170,7 @@ func TestCrashWhileADomainIsRenamed(t *testing.T) {
 			must(t, moveDir(filepath.Join(s.base, domainsDirectory, "d.com"), filepath.Join(s.base, domainsDirectory, "e.com")))
 		}
 		if stop > 1 {
-			must(t, s.editState(domainAliasesFile, replaceValue("d.com", "e.com")))
+			must(t, s.editDomainAliases(replaced(nil, s.state.Load().domainAliases.of("d.com"), dataformat.String("e.com"))))
 		}
 		s = p.restart(t, s)
 		list, err := s.Domains(ctx)

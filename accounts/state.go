@@ -35,7 +35,7 @@ const (
 // serverState is what the directory knows server-wide: an immutable snapshot.
 type serverState struct {
 	mainDomain      string
-	domainAliases   map[string]string     // alias → real name
+	domainAliases   *table[string]        // alias → real name
 	addresses       map[netip.Addr]string // local address → the domain it is assigned to
 	own             map[netip.Addr]bool   // addresses of this machine
 	clientIPs       settings.IPList
@@ -45,10 +45,11 @@ type serverState struct {
 	reversible      bool // some password may be kept in a reversible form
 }
 
-// loadState reads the server-wide files.
-func loadState(base string) (*serverState, error) {
+// loadState reads the server-wide files. aliases, if not nil, is the table of domain
+// aliases as it is.
+func loadState(base string, aliases *table[string]) (*serverState, error) {
 	dir := filepath.Join(base, settingsDirectory)
-	st := &serverState{domainAliases: map[string]string{}, addresses: map[netip.Addr]string{}, own: ownAddresses()}
+	st := &serverState{domainAliases: aliases, addresses: map[netip.Addr]string{}, own: ownAddresses()}
 	main, err := readDict(filepath.Join(dir, mainFile))
 	if err != nil {
 		return nil, err
@@ -65,12 +66,12 @@ func loadState(base string) (*serverState, error) {
 	delete(st.domainDefaults, keyAccountDefaults)
 	st.reversible = defaults.String(keyReversible) != "" || reversibleEncryption(st.accountDefaults.String(keyEncryption))
 
-	aliases, err := readDict(filepath.Join(dir, domainAliasesFile))
-	if err != nil {
-		return nil, err
-	}
-	for alias := range aliases {
-		st.domainAliases[alias] = aliases.String(alias)
+	if aliases == nil {
+		real := func(_ string, v dataformat.Value) (string, bool) { return dataformat.Text(v) }
+		st.domainAliases, err = loadTable(filepath.Join(dir, domainAliasesFile), real, func(domain string) string { return domain })
+		if err != nil {
+			return nil, err
+		}
 	}
 	assigned, err := readDict(filepath.Join(dir, domainIPsFile))
 	if err != nil {
@@ -139,7 +140,7 @@ func ownAddresses() map[netip.Addr]bool {
 // domainName resolves a name to the real name of a domain, by the server-wide
 // names alone; whether a secondary domain exists is for the file system.
 func (st *serverState) domainName(name string) string {
-	if real, ok := st.domainAliases[name]; ok {
+	if real, ok := st.domainAliases.get(name); ok {
 		return real
 	}
 	return name

@@ -99,7 +99,7 @@ func Open(base string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.load(); err != nil {
+	if err := s.load(nil); err != nil {
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}
 	s.mail, err = mailbox.Open(base, mailbox.Options{NextID: o.NextID, Raise: o.Raise, Shards: o.Shards, Owners: s.owners, Log: o.Log})
@@ -197,12 +197,13 @@ func (s *Store) Mail() *mailbox.Store { return s.mail }
 func (s *Store) Reload() error {
 	s.stateMu.Lock()
 	defer s.stateMu.Unlock()
-	return s.load()
+	return s.load(nil)
 }
 
 // load replaces the server-wide snapshot and forgets what was made from the old one.
-func (s *Store) load() error {
-	st, err := loadState(s.base)
+// aliases as in loadState.
+func (s *Store) load(aliases *table[string]) error {
+	st, err := loadState(s.base, aliases)
 	if err != nil {
 		return err
 	}
@@ -251,7 +252,19 @@ func (s *Store) editState(file string, change func(dataformat.Dict) error) error
 	if err := s.edit(filepath.Join(s.base, settingsDirectory, file), change); err != nil {
 		return err
 	}
-	return s.load()
+	return s.load(s.state.Load().domainAliases)
+}
+
+// editDomainAliases changes domain aliases. No snapshot depends on them but that of
+// the names that are no domain of ours.
+func (s *Store) editDomainAliases(update dataformat.Dict) error {
+	s.stateMu.Lock()
+	defer s.stateMu.Unlock()
+	if err := s.state.Load().domainAliases.change(update); err != nil {
+		return err
+	}
+	s.foreign.dropIf(func(name string) bool { _, ok := update[name]; return ok })
+	return nil
 }
 
 // realDomain resolves what a caller calls a domain to the name that its files

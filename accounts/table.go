@@ -1,0 +1,220 @@
+package accounts
+
+import (
+	"errors"
+	"iter"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+)
+
+// table is a file of names and what they stand for: the domain aliases of the
+// server, or the aliases and forwarders of a domain. There may be a hundred thousand
+// of them, made one by one by a script, so a change must not cost as much as
+// there is.
+//
+// A small table is one file X.data, {name = value;}, replaced at every change. Beside a
+// large one lies X.changes: a dictionary per line, the names that one change has set,
+// or with #NULL# removed. It holds on top of X.data, a line whole or not at all, and
+// goes into X.data when it has grown to a part of it. Its first line is the version of
+// the format, {"#Format"=1;}; a last line that a crash has cut is no change. An
+// administrator may read, edit and compare both; without X.changes a table is
+// what it always was.
+//
+// In memory a table is not a snapshot: changes are made in it, after they are on
+// the disk.
+type table[V any] struct {
+	path string // of X.data
+	// read takes an entry of the file; false for one that is not valid.
+	read func(name string, v dataformat.Value) (V, bool)
+	// owner is who asks for the names of a value, as an account does for its aliases;
+	// "" for nobody.
+	owner func(V) string
+
+	mu     sync.RWMutex
+	values map[string]V
+	owned  map[string]map[string]struct{} // owner → names
+
+	// Of X.changes as it was left here; change owns them.
+	size  int64
+	lines int
+}
+
+const (
+	smallTable   = 1000 // names; up to here X.data alone is written
+	changesPart  = 8    // X.changes goes into X.data when it has this part of the names
+	changesExt   = ".changes"
+	keyFormat    = "#Format"
+	tableFormat  = "1"
+	formatHeader = `{"` + keyFormat + `"=` + tableFormat + `;}` + "\n"
+)
+
+// loadTable reads a table; missing files are an empty one.
+func loadTable[V any](path string, read func(string, dataformat.Value) (V, bool), owner func(V) string) (*table[V], error) {
+	t := &table[V]{path: path, read: read, owner: owner}
+	f, err := readTable(path)
+	if err != nil {
+		return nil, err
+	}
+	t.fill(f)
+	return t, nil
+}
+
+// get returns what a name stands for.
+func (t *table[V]) get(name string) (V, bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	v, ok := t.values[name]
+	return v, ok
+}
+
+// of lists the names that an owner has, sorted.
+func (t *table[V]) of(owner string) []string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return slices.Sorted(maps.Keys(t.owned[owner]))
+}
+
+// len is the number of names.
+func (t *table[V]) len() int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.values)
+}
+
+// all visits the names in no order. Whoever visits must not change the table.
+func (t *table[V]) all() iter.Seq2[string, V] {
+	return func(yield func(string, V) bool) {
+		t.mu.RLock()
+		defer t.mu.RUnlock()
+		for name, v := range t.values {
+			if !yield(name, v) {
+				return
+			}
+		}
+	}
+}
+
+// change sets names to values, or removes those whose value is dataformat.Null, in
+// one step that is durable when it returns. The caller makes sure that nobody
+// changes the same file through another table meanwhile.
+func (t *table[V]) change(update dataformat.Dict) error {
+	if len(update) == 0 {
+		return nil
+	}
+	appended, err := t.append(update)
+	if err != nil || appended {
+		return err
+	}
+	f, err := t.rewrite(update)
+	if err != nil {
+		return err
+	}
+	t.fill(f)
+	return nil
+}
+
+// append adds a change to X.changes; false when X.data is to be written instead:
+// the table is small, X.changes is long, or somebody has edited it.
+func (t *table[V]) append(update dataformat.Dict) (bool, error) {
+	names := t.len()
+	if names < smallTable || t.lines > names/changesPart || t.size != sizeOf(changesOf(t.path)) {
+		return false, nil
+	}
+	line := append(dataformat.AppendCompact(nil, update), '\n')
+	if t.size == 0 {
+		line = append([]byte(formatHeader), line...)
+	}
+	if err := appendFile(changesOf(t.path), line, t.size == 0); err != nil {
+		return false, err
+	}
+	t.size += int64(len(line))
+	t.lines++
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for name, v := range update {
+		t.set(name, v)
+	}
+	return true, nil
+}
+
+// rewrite makes a change in X.data. X.changes goes first, with X.data as the two of
+// them are: its lines must not hold on top of later changes.
+func (t *table[V]) rewrite(update dataformat.Dict) (tableFile, error) {
+	f, err := readTable(t.path)
+	if err != nil {
+		return f, fault.Wrap("accounts.Edit", fault.Corrupt, err)
+	}
+	if f.exists {
+		if err := dataformat.WriteFile(t.path, f.entries, dataformat.StyleOld); err != nil {
+			return f, err
+		}
+		if err := errors.Join(os.Remove(changesOf(t.path)), syncDir(filepath.Dir(t.path))); err != nil {
+			return f, err
+		}
+	}
+	f = tableFile{entries: f.entries}
+	f.apply(update)
+	return f, dataformat.WriteFile(t.path, f.entries, dataformat.StyleOld)
+}
+
+// fill takes over what was read or written.
+func (t *table[V]) fill(f tableFile) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.values, t.owned = make(map[string]V, len(f.entries)), map[string]map[string]struct{}{}
+	for name, v := range f.entries {
+		t.set(name, v)
+	}
+	t.size, t.lines = f.size, f.lines
+}
+
+// set sets or removes one name in memory; the caller holds the lock.
+func (t *table[V]) set(name string, value dataformat.Value) {
+	if old, ok := t.values[name]; ok {
+		delete(t.values, name)
+		owner := t.owner(old)
+		if delete(t.owned[owner], name); len(t.owned[owner]) == 0 {
+			delete(t.owned, owner)
+		}
+	}
+	if value == (dataformat.Null{}) {
+		return
+	}
+	v, ok := t.read(name, value)
+	if !ok {
+		return
+	}
+	t.values[name] = v
+	owner := t.owner(v)
+	switch names := t.owned[owner]; {
+	case owner == "":
+	case names == nil:
+		t.owned[owner] = map[string]struct{}{name: {}}
+	default:
+		names[name] = struct{}{}
+	}
+}
+
+// replaced is the change that gives an owner exactly the names of a list, each with
+// a value.
+func replaced(old, now []string, value dataformat.Value) dataformat.Dict {
+	update := dataformat.Dict{}
+	for _, name := range old {
+		update[name] = dataformat.Null{}
+	}
+	for _, name := range now {
+		update[name] = value
+	}
+	for _, name := range old {
+		if update[name] != (dataformat.Null{}) {
+			delete(update, name) // it stays
+		}
+	}
+	return update
+}

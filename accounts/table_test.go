@@ -1,0 +1,215 @@
+package accounts
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gatepost/router/names"
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+)
+
+// words is a table of strings whose owner is the value.
+func words(t testing.TB, path string) *table[string] {
+	t.Helper()
+	w, err := loadTable(path, func(_ string, v dataformat.Value) (string, bool) { return dataformat.Text(v) },
+		func(v string) string { return v })
+	must(t, err)
+	return w
+}
+
+func (t *table[V]) text() string {
+	d := dataformat.Dict{}
+	for name, v := range t.all() {
+		d[name] = dataformat.String(fmt.Sprint(v))
+	}
+	return dataformat.Compact(d)
+}
+
+// largeTable makes a table that is large enough to have changes beside it.
+func largeTable(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "X.data")
+	d := dataformat.Dict{}
+	for i := range smallTable {
+		d[fmt.Sprintf("n%04d", i)] = dataformat.String("v")
+	}
+	must(t, dataformat.WriteFile(path, d, dataformat.StyleOld))
+	return path
+}
+
+func read(t testing.TB, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestSmallTableIsOneFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "X.data")
+	w := words(t, path)
+	must(t, w.change(dict(t, "{b=2;a=1;}")))
+	must(t, w.change(dict(t, "{b=#NULL#;c=1;}")))
+	if got := read(t, path); got != "{\n a = 1;\n c = 1;\n}\n" || read(t, changesOf(path)) != "" {
+		t.Errorf("%q", got)
+	}
+	wantList(t, w.of("1"), nil, "a", "c")
+	if got := words(t, path).text(); got != w.text() || got != "{a=1;c=1;}" {
+		t.Errorf("%s and %s", got, w.text())
+	}
+}
+
+func TestChangeOfALargeTableIsALine(t *testing.T) {
+	path := largeTable(t)
+	before := read(t, path)
+	w := words(t, path)
+	must(t, w.change(dict(t, "{a=x;}")))
+	must(t, w.change(dict(t, "{a=#NULL#;b=x;n0000=y;}")))
+	if got := read(t, changesOf(path)); got != "{\"#Format\"=1;}\n{a=x;}\n{a=#NULL#;b=x;n0000=y;}\n" || read(t, path) != before {
+		t.Errorf("%q", got)
+	}
+	again := words(t, path)
+	if again.text() != w.text() || w.len() != smallTable+1 {
+		t.Errorf("%d and %d names", again.len(), w.len())
+	}
+	wantList(t, w.of("x"), nil, "b")
+	wantList(t, again.of("y"), nil, "n0000")
+	// The changes become a part of the table when there are many.
+	for i := range smallTable/changesPart + 25 {
+		must(t, again.change(dataformat.Dict{fmt.Sprintf("m%d", i): dataformat.String("z")}))
+	}
+	if got := strings.Count(read(t, changesOf(path)), "\n"); got > 10 || !strings.Contains(read(t, path), "\n b = x;\n") {
+		t.Errorf("%d lines", got)
+	}
+	if got := words(t, path).text(); got != again.text() {
+		t.Error("the table reads otherwise than it is")
+	}
+}
+
+// A crash leaves a change whole or not at all, at every byte and between any two steps.
+func TestCrashWhileATableChanges(t *testing.T) {
+	path := largeTable(t)
+	w := words(t, path)
+	must(t, w.change(dict(t, "{a=x;}")))
+	one := w.text()
+	start := len(read(t, changesOf(path)))
+	must(t, w.change(dict(t, "{a=y;b=x;}")))
+	two, changes, data := w.text(), read(t, changesOf(path)), read(t, path)
+	for n := range changes[start:] {
+		must(t, os.WriteFile(path, []byte(data), 0o600))
+		must(t, os.WriteFile(changesOf(path), []byte(changes[:start+n]), 0o600))
+		again := words(t, path)
+		if again.text() != one {
+			t.Fatalf("after %d bytes the table is neither as before nor as after", n)
+		}
+		must(t, again.change(dict(t, "{c=x;}")))
+		must(t, again.change(dict(t, "{c=#NULL#;}")))
+		if got := words(t, path).text(); got != one {
+			t.Fatalf("a line that was cut after %d bytes comes back", n)
+		}
+	}
+	// X.data has been written and X.changes is still there.
+	must(t, os.WriteFile(path, []byte(data), 0o600))
+	must(t, os.WriteFile(changesOf(path), []byte(changes), 0o600))
+	f, err := readTable(path)
+	must(t, err)
+	must(t, dataformat.WriteFile(path, f.entries, dataformat.StyleOld))
+	if got := words(t, path).text(); got != two {
+		t.Error("changes that are in the table twice change it")
+	}
+}
+
+func TestTableThatSomebodyEdits(t *testing.T) {
+	path := largeTable(t)
+	w := words(t, path)
+	must(t, w.change(dict(t, "{a=x;}")))
+	must(t, os.WriteFile(changesOf(path), []byte(formatHeader+"{A=edited;}\n"), 0o600))
+	must(t, w.change(dict(t, "{b=x;}")))
+	if read(t, changesOf(path)) != "" || !strings.Contains(read(t, path), "\n a = edited;\n b = x;\n") {
+		t.Error("the edited line is lost")
+	}
+	wantList(t, w.of("edited"), nil, "a")
+	for _, bad := range []string{"{\"#Format\"=2;}\n{a=x;}\n", "{a=x;}\n", formatHeader + "a=x;\n{b=x;}\n"} {
+		must(t, os.WriteFile(changesOf(path), []byte(bad), 0o600))
+		if _, err := readTable(path); err == nil {
+			t.Errorf("%q is read", bad)
+		}
+		wantKind(t, w.change(dict(t, "{c=x;}")), fault.Corrupt)
+	}
+}
+
+func TestChangeOfManyNamesHoldsOnlyWhatDiffers(t *testing.T) {
+	v := dataformat.String("v")
+	for _, c := range []struct {
+		old, now []string
+		want     string
+	}{
+		{nil, []string{"a", "a", "b"}, "{a=v;b=v;}"}, {[]string{"a", "b"}, []string{"b", "c", "b"}, "{a=#NULL#;c=v;}"},
+		{[]string{"a"}, nil, "{a=#NULL#;}"}, {[]string{"a"}, []string{"a"}, "{}"},
+	} {
+		if got := dataformat.Compact(replaced(c.old, c.now, v)); got != c.want {
+			t.Errorf("%v to %v: %s", c.old, c.now, got)
+		}
+	}
+}
+
+// A domain that is large already takes names one by one, shows them and has them
+// after the next start; what was looked up before is found.
+func TestLargeDomainChangesByLines(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	must(t, s.CreateDomain(ctx, "d.com", nil))
+	entries, aliases, list := dataformat.Dict{}, dataformat.Dict{}, []string{"new.com"}
+	for i := range smallTable {
+		entries[fmt.Sprintf("f%d", i)] = object{target: "x@y.com"}.dataValue()
+		alias := fmt.Sprintf("a%d.com", i)
+		aliases[alias] = dataformat.String("d.com")
+		if i != 1 {
+			list = append(list, alias)
+		}
+	}
+	d, err := s.domain("d.com")
+	must(t, err)
+	must(t, dataformat.WriteFile(d.file(aliasesFile), entries, dataformat.StyleOld))
+	must(t, dataformat.WriteFile(filepath.Join(s.base, settingsDirectory, domainAliasesFile), aliases, dataformat.StyleOld))
+	must(t, s.Reload())
+	check := func(s *Store) {
+		t.Helper()
+		have, err := s.AccountAliases(ctx, "d.com", "u2")
+		wantList(t, have, err, "one", "two")
+		for name, kind := range map[string]names.ObjectKind{"one": names.Alias, "fwd": names.Forwarder, "f1": names.Forwarder, "f2": names.None, "gone": names.None} {
+			if o, err := s.Object(ctx, "d.com", name); err != nil || o.Kind != kind {
+				t.Errorf("%s: %+v %v", name, o, err)
+			}
+		}
+		for name, ours := range map[string]bool{"new.com": true, "a1.com": false, "a2.com": true, "d.com": true} {
+			if real, ok := s.DomainName(name); ok != ours || ok && real != "d.com" {
+				t.Errorf("%s: %q %v", name, real, ok)
+			}
+		}
+	}
+	if _, ok := s.DomainName("new.com"); ok {
+		t.Error("new.com is there")
+	}
+	must(t, s.CreateAccount(ctx, "d.com", "u", nil))
+	must(t, s.SetAccountAliases(ctx, "d.com", "u", []string{"one", "gone"}))
+	must(t, s.SetAccountAliases(ctx, "d.com", "u", []string{"two", "one"}))
+	must(t, s.RenameAccount(ctx, "d.com", "u", "d.com", "u2"))
+	must(t, s.CreateForwarder(ctx, "d.com", "fwd", "x@y.com"))
+	wantKind(t, s.CreateForwarder(ctx, "d.com", "two", "x@y.com"), fault.Exists)
+	must(t, s.DeleteForwarder(ctx, "d.com", "f2"))
+	must(t, s.SetDomainAliases(ctx, "d.com", list))
+	for _, path := range []string{d.file(aliasesFile), filepath.Join(s.base, settingsDirectory, domainAliasesFile)} {
+		if read(t, changesOf(path)) == "" {
+			t.Errorf("no change of %s is a line", path)
+		}
+	}
+	check(s)
+	p.close(t, s)
+	check(p.open(t))
+}
