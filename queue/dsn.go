@@ -97,7 +97,7 @@ func (r *report) returned() (io.ReadCloser, error) {
 	}
 	var src io.Reader = io.NewSectionReader(f, r.Offset, r.Size)
 	if r.HeadersOnly {
-		src = &headerReader{r: bufio.NewReader(src)}
+		src = &headerReader{r: bufio.NewReader(src), room: maxReturnedHeader}
 	}
 	return struct {
 		io.Reader
@@ -212,9 +212,16 @@ func (r *report) copyReturned(w *lineWriter) error {
 	return err
 }
 
-// headerReader passes the header of a message and ends before its body.
+// maxReturnedHeader bounds the header that a report returns: messages are accepted
+// with headers as large as they are themselves.
+const maxReturnedHeader = 64 << 10
+
+// headerReader passes the header of a message and ends before its body, or before
+// the line for which there is no room. A line that is larger than its buffer ends
+// where the room does.
 type headerReader struct {
 	r    *bufio.Reader
+	room int
 	rest []byte
 	cont bool // in the middle of a line
 	done bool
@@ -225,18 +232,30 @@ func (h *headerReader) Read(p []byte) (int, error) {
 		if h.done {
 			return 0, io.EOF
 		}
-		line, err := h.r.ReadSlice('\n')
-		if !h.cont && len(bytes.TrimRight(line, "\r\n")) == 0 {
-			h.done = true
-			continue
-		}
-		h.cont = errors.Is(err, bufio.ErrBufferFull)
-		if err != nil && !h.cont {
-			h.done = true
-		}
-		h.rest = line
+		h.rest = h.piece()
 	}
 	n := copy(p, h.rest)
 	h.rest = h.rest[n:]
 	return n, nil
+}
+
+// piece reads a line, or a part of a long one.
+func (h *headerReader) piece() []byte {
+	line, err := h.r.ReadSlice('\n')
+	begins := !h.cont
+	h.cont = errors.Is(err, bufio.ErrBufferFull)
+	h.done = err != nil && !h.cont
+	switch {
+	case begins && len(bytes.TrimRight(line, "\r\n")) == 0:
+		h.done = true
+		return nil
+	case len(line) > h.room:
+		h.done = true
+		if begins {
+			return nil
+		}
+		return []byte("\r\n")
+	}
+	h.room -= len(line)
+	return line
 }

@@ -96,7 +96,7 @@ func (r *report) status() string {
 			w.field("Remote-MTA", "dns; "+res.status.Remote)
 		}
 		if res.status.Reply != "" {
-			w.field("Diagnostic-Code", "smtp; "+res.status.Reply)
+			w.field("Diagnostic-Code", "smtp; "+strings.Join(strings.Fields(clean(res.status.Reply)), " "))
 		}
 		if r.Kind != successReport {
 			w.field("Last-Attempt-Date", r.Time.UTC().Format(time.RFC1123Z))
@@ -167,20 +167,36 @@ func (w *lineWriter) part(boundary, kind string, eight bool) {
 // fieldWriter writes header fields, folded at blanks.
 type fieldWriter struct{ b strings.Builder }
 
+// fieldWidth is where lines are folded.
+const fieldWidth = 76
+
+// field writes a field that is value again when it is unfolded: blanks may be part of
+// an address. Words that no line can hold get a blank.
 func (w *fieldWriter) field(name, value string) {
-	w.b.WriteString(name + ":")
-	width := len(name) + 1
-	for _, word := range strings.Fields(clean(value)) {
-		word = word[:min(len(word), maxReportLine)]
-		if width+1+len(word) > 76 && width > len(name)+1 {
-			w.b.WriteString("\r\n\t")
-			width = 8
-		} else {
-			w.b.WriteString(" ")
-			width++
+	w.b.WriteString(name + ": ")
+	value = clean(value)
+	for width, first := len(name)+2, true; value != ""; first = false {
+		blanks := len(value) - len(strings.TrimLeft(value, " \t"))
+		end := len(value)
+		if i := strings.IndexAny(value[blanks:], " \t"); i >= 0 {
+			end = blanks + i
 		}
-		w.b.WriteString(word)
-		width += len(word)
+		if !first && width+end > fieldWidth && blanks < end {
+			w.b.WriteString("\r\n")
+			width = 0
+		}
+		if end > maxReportLine {
+			end = maxReportLine
+			for end > 0 && !utf8.RuneStart(value[end]) {
+				end--
+			}
+		}
+		w.b.WriteString(value[:end])
+		width += end
+		value = value[end:]
+		if value != "" && value[0] != ' ' && value[0] != '\t' {
+			value = " " + value
+		}
 	}
 	w.b.WriteString("\r\n")
 }

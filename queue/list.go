@@ -154,7 +154,7 @@ func (q *Queue) entriesOf(id envelope.QueueID) ([]Entry, error) {
 		if !x.Active {
 			x.NextTry = e.due
 			if l.until.After(x.NextTry) {
-				x.NextTry = l.until
+				x.NextTry, x.LastError = l.until, l.lastErr
 			}
 		}
 		if x.LastError == "" {

@@ -4,14 +4,17 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
 
 	"gatepost/queue/envelope"
 	"gatepost/router/address"
+	"gatepost/server/fault"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
@@ -21,6 +24,10 @@ const tagDSN = "DSN"
 
 // reportRetry is how long a report waits that could not be stored.
 const reportRetry = time.Minute
+
+// restLimit is how long a stop makes reports that are due. What is left comes again
+// after the next start: results are written into the queue file after the report.
+const restLimit = 2 * time.Second
 
 // reportList is the messages with results that their senders have to hear of.
 // Queue.mu guards it.
@@ -95,9 +102,9 @@ func (r *reportList) take() *message {
 	return m
 }
 
-// reportRest makes the reports that are left when the queue stops.
+// reportRest makes reports that are left when the queue stops, the most urgent first.
 func (q *Queue) reportRest() {
-	for {
+	for end := time.Now().Add(restLimit); time.Now().Before(end); {
 		q.mu.Lock()
 		if len(q.reports.due) == 0 {
 			q.mu.Unlock()
@@ -186,7 +193,8 @@ func outcomesOf(outs []outcome, kind reportKind) []outcome {
 	return about
 }
 
-// sendReport makes and submits one report. Nobody to send it to is no failure.
+// sendReport makes and submits one report. Nobody to send it to is no failure. A
+// panic costs the report a try, not the server its life.
 func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about []outcome) (err error) {
 	to, counted := q.reportRecipients(h.env, kind)
 	if counted {
@@ -199,6 +207,13 @@ func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about 
 	if len(to) == 0 {
 		return nil
 	}
+	defer func() {
+		if r := recover(); r != nil {
+			q.logDequeuer.Log(context.Background(), logs.LevelCrash, "report stopped by a bug", logs.AttrQueueID, uint64(id),
+				logs.AttrError, fmt.Sprint(r), "stack", string(debug.Stack()))
+			err = fault.New("queue.sendReport", fault.Internal, "internal error")
+		}
+	}()
 	domain := h.env.Source.Domain
 	if domain == "" {
 		domain = q.o.MainDomain()
@@ -217,9 +232,9 @@ func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about 
 	if err != nil {
 		return err
 	}
+	defer s.Abort()
 	r.ID = s.ID()
 	if err := r.write(s); err != nil {
-		s.Abort()
 		return err
 	}
 	q.logDequeuer.LogAttrs(context.Background(), logs.LevelMajor, "generating report message",

@@ -147,6 +147,9 @@ func (q *Queue) apply(it *Item, s settlement, fates []fate, now time.Time) {
 	switch {
 	case len(stay) > 0:
 		e.rcpts = stay
+		if len(whole) > 0 {
+			e.lastErr = "" // it waits for what the queue waits for
+		}
 		if len(s.pending) == 0 {
 			l.back = append(l.back, e)
 		}

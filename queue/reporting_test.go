@@ -1,0 +1,187 @@
+package queue
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gatepost/queue/envelope"
+	"gatepost/router"
+	"gatepost/router/address"
+)
+
+// slowDisk takes 10 ms for a directory sync, as a hard disk does.
+type slowDisk struct{ disk }
+
+func (s slowDisk) SyncDir() error {
+	time.Sleep(10 * time.Millisecond)
+	return s.disk.SyncDir()
+}
+
+// A host refused one recipient of each of many messages just before the stop.
+func TestStopDoesNotWaitForAllReports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const messages = 600
+		b := open(t, t.TempDir())
+		b.reopen(func(d disk) disk { return slowDisk{d} })
+		b.remote.setDecide(func(it *Item, rcpt int) envelope.Status {
+			if it.Envelope.Recipients[rcpt].Address.Local == "no" {
+				return refused("no")
+			}
+			return deferred("later")
+		})
+		b.run()
+		var wg sync.WaitGroup
+		for i := range messages {
+			wg.Go(func() {
+				b.mustSubmit(b.env("ann"+strconv.Itoa(i)+"@company.com", "no@far.org", "later@far.org"), testMessage)
+			})
+		}
+		wg.Wait()
+		synctest.Wait()
+		time.Sleep(2 * time.Second)
+		start := time.Now()
+		b.halt()
+		if d := time.Since(start); d > restLimit+time.Second {
+			t.Errorf("the stop took %v", d)
+		}
+		b.reopen(nil)
+		b.run()
+		time.Sleep(time.Hour)
+		b.halt()
+		for i := range messages {
+			if n := len(b.local.messages("ann" + strconv.Itoa(i) + "@company.com")); n != 1 {
+				t.Errorf("%d reports about message %d", n, i)
+			}
+		}
+	})
+}
+
+// panicDisk panics for as long as it is armed.
+type panicDisk struct {
+	disk
+	armed *atomic.Bool
+}
+
+func (p panicDisk) Create(temp string) (diskFile, error) {
+	if p.armed.Load() {
+		panic("a bug")
+	}
+	return p.disk.Create(temp)
+}
+
+func TestPanicInAReportCostsATry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, t.TempDir())
+		var armed atomic.Bool
+		b.reopen(func(d disk) disk { return panicDisk{d, &armed} })
+		b.remote.setDecide(func(*Item, int) envelope.Status {
+			armed.Store(true)
+			return refused("no")
+		})
+		b.run()
+		defer b.halt()
+		b.mustSubmit(b.env("ann@company.com", "no@far.org"), testMessage)
+		synctest.Wait()
+		armed.Store(false)
+		time.Sleep(2 * reportRetry)
+		if n := len(b.local.messages("ann@company.com")); n != 1 {
+			t.Errorf("%d reports", n)
+		}
+		if b.q.Len() != 0 {
+			t.Errorf("left: %s", b.list())
+		}
+	})
+}
+
+func noSuchUser(rcpt int) []reportResult {
+	return []reportResult{{rcpt: rcpt, module: router.SMTP, queue: "far.org", status: refused("no such user")}}
+}
+
+// A header of any size is accepted; it must not come back as it is.
+func TestReturnedHeaderIsBounded(t *testing.T) {
+	line := "X-A: " + strings.Repeat("y", 900) + "\r\n"
+	for name, header := range map[string]string{
+		"lines": "Subject: x\r\n" + strings.Repeat(line, 1000), "one line": "Subject: x\r\nX-A: " + strings.Repeat("y", 1<<20) + "\r\n",
+	} {
+		r := sampleReport(t, failureReport, header+"\r\nbody\r\n")
+		r.HeadersOnly, r.Results = true, noSuchUser(0)
+		var b strings.Builder
+		if err := r.write(&b); err != nil {
+			t.Fatal(err)
+		}
+		text := b.String()
+		if len(text) > maxReturnedHeader+2000 || !strings.Contains(text, "Subject: x\r\n") || strings.Contains(text, "body") {
+			t.Errorf("%s: the report has %d bytes", name, len(text))
+		}
+		if !strings.HasSuffix(text, "y\r\n\r\n--report-boundary--\r\n") && name == "lines" {
+			t.Errorf("%s: it ends in %q", name, text[len(text)-100:])
+		}
+		if name == "lines" {
+			checkReport(t, text)
+		}
+	}
+}
+
+// Blanks in a quoted local part are part of it (RFC 3464 section 2.3).
+func TestReportFieldsKeepTheirBlanks(t *testing.T) {
+	r := sampleReport(t, failureReport, reportedMessage)
+	long := `"` + strings.Repeat("a  ", 40) + `b"@far.org`
+	r.Envelope.Recipients[0] = envelope.Recipient{Address: address.Address{Local: "a  b", Domain: "far.org"}, Original: "rfc822;" + long}
+	r.Envelope.ID = "c  d "
+	r.Results = noSuchUser(0)
+	unfolded := strings.NewReplacer("\r\n ", " ", "\r\n\t", "\t").Replace(r.print(t))
+	for _, want := range []string{`Final-Recipient: rfc822; "a  b"@far.org`, "Original-Recipient: rfc822; " + long, "Original-Envelope-Id: c  d "} {
+		if !strings.Contains(unfolded, "\r\n"+want+"\r\n") {
+			t.Errorf("no %q in\n%s", want, unfolded)
+		}
+	}
+}
+
+func TestLongWordsOfAReplyAreReportedWhole(t *testing.T) {
+	r := sampleReport(t, failureReport, reportedMessage)
+	r.Results = noSuchUser(0)
+	r.Results[0].status.Reply = "550 " + strings.Repeat("ü", 1500) + "end"
+	text := r.print(t)
+	_, fields, _ := strings.Cut(text, "Diagnostic-Code: ")
+	fields, _, _ = strings.Cut(fields, "\r\nLast-Attempt")
+	if strings.Count(fields, "ü") != 1500 || !strings.HasSuffix(fields, "end") || strings.Contains(fields, "\ufffd") {
+		t.Errorf("%q", fields)
+	}
+}
+
+// What a recipient's own refusal said is old news when the host is down since.
+func TestListShowsWhyTheQueueWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, t.TempDir())
+		var down atomic.Bool
+		b.remote.setDecide(func(*Item, int) envelope.Status {
+			if down.Load() {
+				return hostDown("connection refused")
+			}
+			return deferred("450 greylisted")
+		})
+		b.run()
+		defer b.halt()
+		b.mustSubmit(b.env("ann@company.com", "a@far.org"), testMessage)
+		synctest.Wait()
+		if l := b.list(); !strings.Contains(l, ": 450 greylisted\n") {
+			t.Fatalf("list: %s", l)
+		}
+		down.Store(true)
+		time.Sleep(2 * time.Minute)
+		if l := b.list(); !strings.Contains(l, ": connection refused\n") {
+			t.Errorf("after the host went down: %s", l)
+		}
+		down.Store(false)
+		b.mustSubmit(b.env("ann@company.com", "b@far.org"), testMessage)
+		time.Sleep(10 * time.Minute)
+		if l := b.list(); strings.Count(l, ": 450 greylisted\n") != 2 {
+			t.Errorf("after it came back: %s", l)
+		}
+	})
+}
