@@ -63,16 +63,16 @@ func (w wanted) key() string {
 // reconcile closes what is not wanted any more and opens what is new. Sessions
 // of a closed listener go on. Ports that cannot be bound are reported together;
 // the others are served all the same.
-func (l *listeners) reconcile(ctx context.Context, modules []*module) error {
+func (l *listeners) reconcile(ctx context.Context, modules []*module) []error {
 	if l.ctx == nil {
 		return nil // not started yet
 	}
-	want := map[string]wanted{}
-	for _, w := range l.wanted(modules) {
-		want[w.key()] = w
+	list, want := l.wanted(modules), map[string]bool{}
+	for _, w := range list {
+		want[w.key()] = true
 	}
 	for key, ln := range l.running {
-		if _, keep := want[key]; !keep {
+		if !want[key] {
 			delete(l.running, key)
 			if err := ln.Close(); err != nil {
 				l.log.Log(ctx, logs.LevelProblem, "listener not closed in order", logs.AttrError, err)
@@ -80,19 +80,20 @@ func (l *listeners) reconcile(ctx context.Context, modules []*module) error {
 		}
 	}
 	var faults []error
-	for key, w := range want {
+	for _, w := range list {
+		key := w.key()
 		if _, ok := l.running[key]; ok {
 			continue
 		}
 		ln, err := l.start(w)
 		if err != nil {
 			faults = append(faults, err)
-			l.log.Log(ctx, logs.LevelFailure, "listener not started", logs.AttrError, err)
+			l.log.Log(ctx, logs.LevelFailure, "listener not started", logs.AttrError, fault.Text(err))
 			continue
 		}
 		l.running[key] = ln
 	}
-	return joinFaults(faults)
+	return faults
 }
 
 func (l *listeners) start(w wanted) (net.Listener, error) {

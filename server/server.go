@@ -24,6 +24,7 @@ import (
 	"gatepost/queue/envelope"
 	"gatepost/router"
 	"gatepost/server/dataformat"
+	"gatepost/server/fault"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
@@ -85,11 +86,17 @@ type Server struct {
 	stopOnce sync.Once
 }
 
+// maxShift leaves room for the highest of the stock ports.
+const maxShift = 65535 - 995
+
 // New opens everything below the base directory and connects the parts; Run
 // starts them. Messages that an earlier process accepted are recovered.
 func New(c Config) (_ *Server, err error) {
 	if c.Messages == nil {
 		c.Messages = io.Discard
+	}
+	if c.PortShift < 0 || c.PortShift > maxShift {
+		return nil, fmt.Errorf("the ports cannot be shifted by %d: 0 to %d is possible", c.PortShift, maxShift)
 	}
 	s := &Server{config: c, stop: make(chan struct{})}
 	defer func() {
@@ -308,13 +315,15 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	if err := s.listeners.reconcile(ctx, s.modules); err != nil {
-		if !s.main.Get().IgnoreBindings {
-			return err
-		}
-		fmt.Fprintln(s.config.Messages, "warning:", err)
+	faults := s.listeners.reconcile(ctx, s.modules) // each was logged, which shows it on the terminal
+	switch n := len(faults); {
+	case n == 0, bool(s.main.Get().IgnoreBindings):
+		return nil
+	case n == 1:
+		return errors.New(fault.Text(faults[0]))
+	default:
+		return fmt.Errorf("%s; and %d more listeners", fault.Text(faults[0]), n-1)
 	}
-	return nil
 }
 
 // Shutdown begins an orderly stop and returns at once.

@@ -109,13 +109,18 @@ func (s *Server) change(ctx context.Context, m *module, edit func(old dataformat
 func (s *Server) force(ctx context.Context, apply func()) error {
 	apply()
 	s.setLevels()
-	return s.listeners.reconcile(ctx, s.modules)
+	return joinFaults(s.listeners.reconcile(ctx, s.modules))
 }
 
 // Reload reads all settings files again. Each file is taken whole or, when it
 // has an error, not at all: that part goes on as before and the error is
 // returned with the others.
-func (s *Server) Reload(ctx context.Context) error {
+func (s *Server) Reload(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			s.log.Log(ctx, logs.LevelFailure, "the settings were not read again as a whole", logs.AttrError, fault.Text(err))
+		}
+	}()
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	var faults []error
@@ -131,9 +136,7 @@ func (s *Server) Reload(ctx context.Context) error {
 	if err := s.reloadCertificate(); err != nil {
 		faults = append(faults, err)
 	}
-	if err := s.listeners.reconcile(ctx, s.modules); err != nil {
-		faults = append(faults, err)
-	}
+	faults = append(faults, s.listeners.reconcile(ctx, s.modules)...)
 	return joinFaults(faults)
 }
 

@@ -158,14 +158,7 @@ func (r *routeCommand) Run(c *commands) error {
 		return errors.New("the server gave no route")
 	}
 	fmt.Printf("%s(%s)%s\n", route[0], route[1], route[2])
-	switch {
-	case d.String("Local") == "YES":
-		fmt.Println("local: accepted from anyone")
-	case d.String("Relay") == "YES":
-		fmt.Println("remote: the relay mark lets anyone send there")
-	default:
-		fmt.Println("remote: only for authenticated users and Client IPs")
-	}
+	fmt.Println(d.String("Verdict"))
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gatepost/router"
 	"gatepost/router/address"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
@@ -13,7 +14,7 @@ import (
 // controlVerb begins the commands that exist on the control socket only:
 //
 //	GATEPOST CHECK                   an array with a line per finding
-//	GATEPOST ROUTE address [op]      a dictionary: Route or Error, Relay, Steps
+//	GATEPOST ROUTE address [op]      a dictionary: Route and Verdict, or Error; Steps
 //	GATEPOST QUEUE LIST              an array with a dictionary per recipient
 const controlVerb = "GATEPOST"
 
@@ -71,9 +72,27 @@ func (s *session) explain(ctx context.Context, d *dataformat.Decoder) (dataforma
 		return out, nil
 	}
 	out["Route"] = routeArray(route)
-	out["Relay"] = flagOf(route.Relay)
-	out["Local"] = flagOf(route.Local())
+	out["Verdict"] = dataformat.String(verdict(route))
 	return out, nil
+}
+
+// verdict says who may send to a route.
+func verdict(r router.Route) string {
+	const trusted = "only from authenticated users and Client IPs"
+	denied := router.MayRelay(r, false) != nil
+	switch {
+	case r.All:
+		return "all accounts of the domain: its MailToAllAction says from whom"
+	case !denied && r.Local():
+		return "local: from anyone"
+	case !denied:
+		return "remote, with the relay mark: from anyone"
+	case r.Unknown:
+		return "a name that nobody has: " + trusted + ", and then reported as failed"
+	case r.Direct && r.Local():
+		return "a program that no record of the table names: " + trusted
+	}
+	return "remote: " + trusted
 }
 
 func flagOf(b bool) dataformat.Value {
