@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"gatepost/server/control"
 )
 
 // lockFile is locked by the server that runs on the directory.
@@ -37,6 +39,10 @@ func openBase(dir string) (*base, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
+	}
+	if len(dir) > control.MaxPath {
+		return nil, fmt.Errorf("%s is too long a path: the name of %s in it has room for %d bytes; give a shorter one, such as a symbolic link",
+			dir, control.Socket, control.MaxPath)
 	}
 	if !Exists(dir) {
 		if err := vacant(dir); err != nil {

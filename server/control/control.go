@@ -24,13 +24,19 @@ import (
 // Socket is the name of the socket in the base directory.
 const Socket = "control.sock"
 
+const staging = ".new"
+
+// MaxPath is how long the path of a base directory can be, in bytes: the name of
+// a socket in it ends in a zero byte and fits into sun_path.
+const MaxPath = len(syscall.RawSockaddrUnix{}.Path) - 1 - len("/"+Socket+staging)
+
 // ErrNotRunning is Dial's error when no server runs on the base directory.
 var ErrNotRunning = errors.New("no server runs on this base directory")
 
 // Listen opens the socket for the owner of the base directory alone. The name
 // appears only when its mode is right: connecting needs write permission on it.
 func Listen(path string) (net.Listener, error) {
-	staged := path + ".new"
+	staged := path + staging
 	if err := os.Remove(staged); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
