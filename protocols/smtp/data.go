@@ -94,7 +94,7 @@ func (s *session) bdat(arg string) {
 	if !ok {
 		s.in.startMessage(s.cfg.DataTimeout.Duration(), time.Now(), 0)
 		if s.skip(size) {
-			s.reply(refused)
+			s.refuseChunk(refused)
 		}
 		return
 	}
@@ -108,6 +108,7 @@ func (s *session) bdat(arg string) {
 		s.finishLines(b)
 		s.commit(b)
 	case b.refused != nil || b.err != nil:
+		s.chunkFailed = true
 		s.commit(b) // which answers why not
 	default:
 		s.reply(reply{code: 250, text: strconv.FormatInt(size, 10) + " octets received"})
@@ -141,6 +142,18 @@ func (s *session) startBdat(size int64) (reply, bool) {
 	}
 	s.tx.body = b
 	return reply{}, true
+}
+
+// refuseChunk answers a chunk that belongs to no message. A client that sends its chunks
+// at once could not know yet that one before has failed: this is no error of its own
+// (RFC 3030 section 2).
+func (s *session) refuseChunk(r reply) {
+	if s.chunkFailed {
+		s.send("", r)
+		return
+	}
+	s.chunkFailed = true
+	s.reply(r)
 }
 
 // readChunk takes a chunk into the message. It reports false when the session

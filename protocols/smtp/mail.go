@@ -88,6 +88,7 @@ func (s *session) mail(arg string) {
 		s.replyAbout(shown(from), *r)
 		return
 	}
+	s.chunkFailed = false
 	s.tx = &transaction{env: &envelope.Envelope{
 		Source:     s.source(),
 		ReturnPath: from,

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"strconv"
+	"unicode/utf8"
 
 	"gatepost/queue/envelope"
 	"gatepost/server/fault"
@@ -89,6 +90,7 @@ func refusal(code int, class, subject, detail int, text string) reply {
 // append prints the reply as one line; about, if any, stands before the text:
 // the address that it is about. last false makes a line of a longer reply.
 func (r reply) append(dst []byte, about string, last bool) []byte {
+	start := len(dst)
 	dst = strconv.AppendInt(dst, int64(r.code), 10)
 	if last {
 		dst = append(dst, ' ')
@@ -105,20 +107,24 @@ func (r reply) append(dst []byte, about string, last bool) []byte {
 		dst = append(dst, ' ')
 	}
 	if about != "" {
-		dst = append(appendText(dst, about), ' ')
+		dst = append(appendText(dst, about, maxAbout), ' ')
 	}
-	dst = appendText(dst, r.text)
-	return append(dst, '\r', '\n')
+	dst = appendText(dst, r.text, maxReplyLine-len(crlf)-(len(dst)-start))
+	return append(dst, crlf...)
 }
 
-// maxReplyText keeps a line below the 512 octets of RFC 5321 4.5.3.1.5, except
-// for an address that is longer.
-const maxReplyText = 900
+const (
+	maxReplyLine = 512 // RFC 5321 4.5.3.1.5
+	maxAbout     = 400
+)
 
-// appendText puts text into a line: nothing in it ends the line.
-func appendText(dst []byte, text string) []byte {
-	if len(text) > maxReplyText {
-		text = text[:maxReplyText]
+// appendText puts the first octets of a text into a line: nothing in it ends the line.
+func appendText(dst []byte, text string, most int) []byte {
+	if len(text) > most {
+		for most > 0 && !utf8.RuneStart(text[most]) {
+			most--
+		}
+		text = text[:most]
 	}
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c == 0x7f {

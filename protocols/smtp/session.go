@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"time"
+	"unicode/utf8"
 
 	"gatepost/accounts"
 	"gatepost/protocols/internal/listen"
@@ -47,6 +48,7 @@ type session struct {
 	useful                    time.Time // when the session began, its last message came to its end, or it logged in
 	errors, unknown, relaying int       // counted against the limits
 	closing                   bool
+	chunkFailed               bool // the chunks of a message that was given up may still come
 	secrets                   bool // AUTH was the last command: unknown ones may be its responses
 }
 
@@ -171,19 +173,29 @@ func (s *session) replyAbout(about string, r reply) {
 }
 
 // send sends a reply that is not counted.
-func (s *session) send(about string, r reply) {
+func (s *session) send(about string, r reply) { s.putLine(about, r, true) }
+
+// putLine appends one line of a reply. Outside of a transaction with SMTPUTF8 it is
+// ASCII (RFC 6531 section 3.7.4.2).
+func (s *session) putLine(about string, r reply, last bool) {
 	start := len(s.out)
-	s.out = r.append(s.out, about, true)
-	s.logReply(s.out[start:])
+	s.out = r.append(s.out, about, last)
+	line := s.out[start:]
+	if s.tx == nil || !s.tx.env.SMTPUTF8 {
+		for i, c := range line {
+			if c >= utf8.RuneSelf {
+				line[i] = '?'
+			}
+		}
+	}
+	s.logReply(line)
 }
 
 // replyLines sends a reply of several lines. The first is r's, the others are
 // its continuation.
 func (s *session) replyLines(r reply, more ...string) {
 	for i, line := range append([]string{r.text}, more...) {
-		start := len(s.out)
-		s.out = reply{code: r.code, text: line}.append(s.out, "", i == len(more))
-		s.logReply(s.out[start:])
+		s.putLine("", reply{code: r.code, text: line}, i == len(more))
 	}
 }
 

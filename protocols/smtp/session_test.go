@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"gatepost/protocols/transcript"
 	"gatepost/queue/envelope"
@@ -200,6 +201,52 @@ func TestSizeLimit(t *testing.T) {
 			t.Errorf("left: %v", left)
 		}
 	})
+}
+
+// TestChunksAfterAFailedOneAreNoErrors: they were on their way (RFC 3030 section 2).
+func TestChunksAfterAFailedOneAreNoErrors(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		c := s.connect(25, "198.51.100.7")
+		c.say("EHLO mx.example.net", "250-")
+		for _, rcpt := range []string{"<larry@company.com>", "<nosuch@company.com>"} {
+			c.say("MAIL FROM:<a@example.net>", "250 ")
+			c.say("RCPT TO:"+rcpt, "")
+			c.send(strings.Repeat("BDAT 3\r\na\x00b", 30) + "BDAT 0 LAST\r\n")
+			for range 31 {
+				c.expect("5")
+			}
+			c.say("RSET", "250 ")
+		}
+		c.say("MAIL FROM:<a@example.net>", "250 ")
+		c.say("RCPT TO:<larry@company.com>", "250 ")
+		c.bdat("x", true, "250 ")
+		// Without a message they are errors like others, once.
+		for range 30 {
+			c.bdat("x", true, "503 5.5.1 ")
+		}
+		c.say("QUIT", "221 ")
+	})
+}
+
+// TestRepliesAreShortAndASCII: 512 octets, and UTF-8 only for a client that has asked for
+// it (RFC 5321 4.5.3.1.5, RFC 6531 3.7.4.2).
+func TestRepliesAreShortAndASCII(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		c := s.connect(25, "127.0.0.1")
+		c.say("EHLO mx.example.net", "250-")
+		if got := c.say("MAIL FROM:<jürgen@example.net>", "553 5.6.7 "); strings.ContainsFunc(got, func(r rune) bool { return r > 0x7e }) {
+			t.Errorf("%q", got)
+		}
+		c.say("MAIL FROM:<jürgen@example.net> SMTPUTF8", "250 jürgen@example.net sender accepted")
+		c.say("RCPT TO:<jürgen@company.com>", "550 5.1.1 jürgen@company.com ")
+	})
+	long := reply{550, envelope.Code{5, 7, 1}, strings.Repeat("ü", 1000)}
+	for _, about := range []string{"", strings.Repeat("ü", 1000)} {
+		line := string(long.append([]byte("before"), about, true))[len("before"):]
+		if len(line) > 512 || !strings.HasSuffix(line, "ü\r\n") || !utf8.ValidString(line) {
+			t.Errorf("%d octets: %q", len(line), line)
+		}
+	}
 }
 
 func TestAccountsOwnSizeLimit(t *testing.T) {
