@@ -63,15 +63,19 @@ func (a *Account) Enabled(service string) bool {
 }
 
 // Setting returns the effective value of any account setting, or nil when
-// nobody sets it and it has no default.
+// nobody sets it and it has no default: what AccountEffectiveSettings has.
 func (a *Account) Setting(key string) dataformat.Value {
-	if v, ok := lookup(key, a.layers); ok {
-		return v
+	if reserved(key) || key == keyServiceClasses || key == keyPrefs {
+		return nil
 	}
-	if v, ok := accountDefaults()[key]; ok {
-		return v
+	v, ok := lookup(key, a.layers)
+	if !ok {
+		v = builtInAccount()[key]
 	}
-	return nil
+	if v == dataformat.String("") {
+		return nil
+	}
+	return v
 }
 
 // HasPassword reports whether there is a password that could be used.

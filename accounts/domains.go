@@ -37,6 +37,36 @@ func (s *Store) Domains(ctx context.Context) ([]string, error) {
 	return out, nil
 }
 
+// AdminDomains lists the domains that name a domain as their AdminDomain: its
+// administrators may administer them too. Errors: NoDomain, Canceled.
+func (s *Store) AdminDomains(ctx context.Context, name string) ([]string, error) {
+	real, err := s.domain(s.realDomain(name))
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.Domains(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, other := range list {
+		if err := ctx.Err(); err != nil {
+			return nil, fault.Wrap("accounts.AdminDomains", fault.Canceled, err)
+		}
+		d, err := s.domain(other)
+		if fault.Is(err, fault.NoDomain) {
+			continue // deleted meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		if by := d.settings.AdminDomain; by != "" && other != real.name && s.realDomain(by) == real.name {
+			out = append(out, other)
+		}
+	}
+	return out, nil
+}
+
 // freeDomain refuses a name that is a domain or an alias of one.
 func (s *Store) freeDomain(op, name string) error {
 	if names.ReservedDomain(name) {

@@ -107,10 +107,10 @@ func (s *Server) UpdateServerSettings(ctx context.Context, update dataformat.Dic
 		if !ok || settings.IsDefault(v) {
 			return fault.New("server.UpdateServerSettings", fault.Invalid, "DomainName: a domain name is expected")
 		}
-		if err := s.renameMainDomain(ctx, name); err != nil {
+		delete(update, "DomainName")
+		if err := s.renameMainDomain(ctx, name, update); err != nil {
 			return err
 		}
-		delete(update, "DomainName")
 	}
 	if len(update) == 0 {
 		return nil
@@ -118,10 +118,18 @@ func (s *Server) UpdateServerSettings(ctx context.Context, update dataformat.Dic
 	return s.change(ctx, s.mainModule, func(old dataformat.Dict) dataformat.Dict { return settings.Merge(old, update) })
 }
 
-// renameMainDomain holds off changes of Main.settings, in which the name stands.
-func (s *Server) renameMainDomain(ctx context.Context, name string) error {
+// renameMainDomain holds off changes of Main.settings, in which the name stands. The
+// rest of the update is looked at first, so that one that is refused renames nothing.
+func (s *Server) renameMainDomain(ctx context.Context, name string, rest dataformat.Dict) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	old, err := readSettings(s.base.path("Settings", s.mainModule.file))
+	if err != nil {
+		return err
+	}
+	if _, err := s.mainModule.check(settings.Merge(old, rest)); err != nil {
+		return err
+	}
 	return s.accounts.RenameDomain(ctx, s.accounts.MainDomain(), name)
 }
 
@@ -151,9 +159,10 @@ func (s *Server) QueueInfo(_ context.Context, module, name string) (dataformat.D
 	if !ok {
 		return dataformat.Dict{}, nil
 	}
+	// Numbers are strings: to the Perl client #2 is a word.
 	d := dataformat.Dict{
-		"nTotal": dataformat.Number(info.Messages),
-		"size":   dataformat.Number(info.Size),
+		"nTotal": dataformat.String(strconv.Itoa(info.Messages)),
+		"size":   dataformat.String(strconv.FormatInt(info.Size, 10)),
 	}
 	if !info.DelayedTill.IsZero() {
 		d["delayedTill"] = dataformat.Time{T: info.DelayedTill}

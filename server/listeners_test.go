@@ -95,3 +95,14 @@ func TestMainSettingsAreNoModule(t *testing.T) {
 		t.Errorf("server settings %v, %v, %v", d, err, readErr)
 	}
 }
+
+func TestRefusedServerSettingsDoNotRenameTheMainDomain(t *testing.T) {
+	r := start(t)
+	err := r.UpdateServerSettings(t.Context(), dataformat.Dict{
+		"DomainName": dataformat.String("new.test"), "LogLevel": dataformat.String("99"),
+	})
+	d, readErr := r.ServerSettings(t.Context())
+	if !fault.Is(err, fault.Invalid) || readErr != nil || d.String("DomainName") != testDomain {
+		t.Errorf("server settings %v, %v, %v", d, err, readErr)
+	}
+}

@@ -82,6 +82,10 @@ func renameAccount(c *call) (dataformat.Value, error) {
 	if to.domain != c.target.domain && !c.rights.Domain(to.domain, "CanCreateAccounts") {
 		return nil, errDenied()
 	}
+	// Rights belong to names: a file may give some to one that nobody has yet.
+	if err := c.covers(to.domain, name); err != nil {
+		return nil, err
+	}
 	return nil, c.acc.RenameAccount(c, c.target.domain, c.target.name, to.domain, name)
 }
 

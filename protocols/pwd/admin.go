@@ -36,7 +36,7 @@ type Admin interface {
 	UpdateLogSettings(ctx context.Context, update dataformat.Dict) error
 
 	// QueueInfo tells of one logical queue of a module: nTotal, size,
-	// delayedTill, lastError; an empty dictionary if there is none.
+	// delayedTill, lastError, numbers as strings; an empty dictionary if there is none.
 	QueueInfo(ctx context.Context, module, queue string) (dataformat.Dict, error)
 	// ReleaseQueue lets a logical queue of the SMTP module or of an account try now.
 	ReleaseQueue(ctx context.Context, queue string) error

@@ -24,6 +24,7 @@ var domainCommands = []command{
 	{"GETDOMAINLOCATION", "[domain]", "UserAccounts", getDomainLocation},
 	{"SUSPENDDOMAIN", "domain", "UserAccounts", suspendDomain},
 	{"RESUMEDOMAIN", "domain", "UserAccounts", resumeDomain},
+	{"LISTADMINDOMAINS", "[domain]", "D", listAdminDomains},
 	{"LISTACCOUNTS", "[domain]", "D", listAccounts},
 	{"LISTDOMAINOBJECTS", "domain [FILTER filter] #limit [ACCOUNTS] [ALIASES] [FORWARDERS] [COOKIE cookie]", "D", listDomainObjects},
 }
@@ -108,6 +109,12 @@ func resumeDomain(c *call) (dataformat.Value, error) {
 	return nil, c.acc.SuspendDomain(c, c.target.domain, false)
 }
 
+// listAdminDomains answers the domains that administrators of the target may
+// administer too.
+func listAdminDomains(c *call) (dataformat.Value, error) {
+	return arrayOf(c.acc.AdminDomains(c, c.target.domain))
+}
+
 // accountType is how listings name the kind of every account: the suffix of its
 // directory.
 const accountType = dataformat.String("macnt")
@@ -154,7 +161,7 @@ func listDomainObjects(c *call) (dataformat.Value, error) {
 	answer := dataformat.Array{count(list.Accounts), objects, count(list.Aliases), count(list.Forwarders)}
 	if c.args.has("cookie") {
 		cookie := ""
-		if list.More {
+		if list.More && len(list.Names) > 0 {
 			cookie = list.Names[len(list.Names)-1]
 		}
 		answer = append(answer, dataformat.String(cookie))

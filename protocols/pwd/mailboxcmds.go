@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gatepost/accounts"
 	"gatepost/accounts/mailbox"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
@@ -29,12 +30,13 @@ func (c *call) mail() (*mailbox.Account, error) {
 	}
 	if c.args.has("auth") {
 		as, err := c.account(c.args.word("auth"))
-		if err != nil {
-			return nil, err
+		if err == nil && as == c.target {
+			return a.Mail(), nil
 		}
-		if as != c.target {
-			return nil, errDenied()
+		if err == nil || !c.rights.Server(accounts.RightUsers) {
+			err = errDenied() // also for a domain that does not exist
 		}
+		return nil, err
 	}
 	return a.Mail(), nil
 }

@@ -1,6 +1,9 @@
 package pwd
 
 import (
+	"strings"
+
+	"gatepost/router/address"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 )
@@ -8,6 +11,7 @@ import (
 var passwordCommands = []command{
 	{"SETACCOUNTPASSWORD", "acct PASSWORD|TO password [METHOD method] [TAG tag] [CHECK]", "D:BasicSettings own", setAccountPassword},
 	{"VERIFYACCOUNTPASSWORD", "acct PASSWORD password", "D", verifyAccountPassword},
+	{"VERIFYACCOUNTIDENTITY", "acct FOR identity", "D", verifyAccountIdentity},
 	{"GETACCOUNTPLAINPASSWORD", "acct", "Master", getAccountPlainPassword},
 }
 
@@ -23,6 +27,32 @@ func setAccountPassword(c *call) (dataformat.Value, error) {
 
 func verifyAccountPassword(c *call) (dataformat.Value, error) {
 	return nil, c.acc.VerifyPassword(c, c.target.domain, c.target.name, c.args.word("password"))
+}
+
+// verifyAccountIdentity reports whether an account may write under a name and an
+// address, as they stand in From: whether the address is its own.
+func verifyAccountIdentity(c *call) (dataformat.Value, error) {
+	const op = "pwd.Identity"
+	a, err := c.acc.Account(c, c.target.domain, c.target.name)
+	if err != nil {
+		return nil, err
+	}
+	text := strings.TrimSpace(c.args.word("identity"))
+	if i := strings.LastIndexByte(text, '<'); i >= 0 && strings.HasSuffix(text, ">") {
+		text = text[i:]
+	}
+	addr, err := address.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if addr.Domain == "" {
+		addr.Domain = a.Domain
+	}
+	own, err := c.acc.OwnsAddress(c, a, addr)
+	if err == nil && !own {
+		err = fault.New(op, fault.Denied, "the address does not belong to the account")
+	}
+	return nil, err
 }
 
 func getAccountPlainPassword(c *call) (dataformat.Value, error) {

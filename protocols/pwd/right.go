@@ -81,7 +81,12 @@ func (c *call) guard() error {
 	if c.target.name == "" || !guarded(c.cmd.verb) {
 		return nil
 	}
-	theirs, err := c.acc.RightsOfName(c.target.domain, c.target.name)
+	return c.covers(c.target.domain, c.target.name)
+}
+
+// covers refuses a name that goes with rights which the asker lacks.
+func (c *call) covers(domain, name string) error {
+	theirs, err := c.acc.RightsOfName(domain, name)
 	if err == nil && !c.rights.Covers(theirs) {
 		err = errDenied()
 	}

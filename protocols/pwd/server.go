@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync/atomic"
 
 	"gatepost/accounts"
@@ -93,5 +94,11 @@ func (s *Server) ServeControl(ctx context.Context, c net.Conn) {
 	// session up when the server stops.
 	unhook := context.AfterFunc(ctx, func() { c.Close() })
 	defer unhook()
+	// Nor is there anybody else who keeps a bug in a command from ending the server.
+	defer func() {
+		if p := recover(); p != nil {
+			ses.log.Log(ctx, logs.LevelCrash, "session crashed", logs.AttrError, p, "stack", string(debug.Stack()))
+		}
+	}()
 	ses.run(ctx)
 }

@@ -592,7 +592,7 @@ func (a *fakeAdmin) QueueInfo(_ context.Context, module, queue string) (dataform
 	if module != "SMTP" || queue != "example.net" {
 		return dataformat.Dict{}, nil
 	}
-	return dataformat.Dict{"nTotal": dataformat.Number(2), "lastError": dataformat.String("no route")}, nil
+	return dataformat.Dict{"nTotal": dataformat.String("2"), "lastError": dataformat.String("no route")}, nil
 }
 func (a *fakeAdmin) ReleaseQueue(_ context.Context, queue string) error {
 	a.note("release %s", queue)
