@@ -5,19 +5,48 @@
 #
 #	peer.sh start DIR PORT      peer.sh stop DIR
 #
+# What is outside of DIR is the system user gatebench-peer, who owns the mail; stop removes it, and a start that
+# fails or is interrupted stops at once. DIR is the caller's to remove.
+#
 # Needs root and Debian's postfix, dovecot-imapd, dovecot-lmtpd.
 set -euo pipefail
+[ $# -ge 2 ] || { echo "usage: peer.sh start DIR PORT | stop DIR" >&2; exit 2; }
 verb=$1 dir=$2 port=${3:-2525}
+user=gatebench-peer
+
+# dovecot_pid prints the pid of the Dovecot that start has started, if it still runs: a pid file may outlive its process.
+dovecot_pid() {
+	local pid
+	pid=$(cat "$dir/dovecot/run/master.pid" 2>/dev/null) || return 1
+	grep -qzxF "$dir/dovecot/dovecot.conf" "/proc/$pid/cmdline" 2>/dev/null && echo "$pid"
+}
 
 stop() {
-	postfix -c "$dir/postfix" stop 2>/dev/null || true
-	[ -f "$dir/dovecot/run/master.pid" ] && kill "$(cat "$dir/dovecot/run/master.pid")" 2>/dev/null || true
+	local pid
+	# Postfix itself asks the lock of its master.pid whether that process is alive, and waits for its end.
+	[ ! -d "$dir/postfix" ] || postfix -c "$dir/postfix" stop 2>/dev/null || true
+	if pid=$(dovecot_pid); then
+		kill "$pid"
+		for _ in $(seq 100); do
+			[ -d "/proc/$pid" ] || break
+			sleep 0.1
+		done
+	fi
+	if getent passwd "$user" >/dev/null; then
+		# Dovecot's processes for the user end a moment after their master.
+		for _ in $(seq 50); do
+			userdel "$user" 2>/dev/null && return
+			sleep 0.1
+		done
+		userdel "$user"
+	fi
 }
 
 start() {
+	trap stop EXIT
 	mkdir -p "$dir"/{postfix,spool,data,mail,dovecot/run}
-	getent passwd vmail >/dev/null || useradd --system --no-create-home --shell /usr/sbin/nologin vmail
-	chown -R vmail "$dir/mail"
+	getent passwd "$user" >/dev/null || useradd --system --no-create-home --shell /usr/sbin/nologin "$user"
+	chown -R "$user" "$dir/mail"
 	chown postfix "$dir/data"
 
 	cp /usr/share/postfix/main.cf.debian "$dir/postfix/main.cf" 2>/dev/null || : >"$dir/postfix/main.cf"
@@ -43,7 +72,8 @@ start() {
 		virtual_mailbox_domains = bench.test
 		virtual_mailbox_maps = texthash:$dir/postfix/accounts
 		virtual_transport = lmtp:unix:$dir/dovecot/run/lmtp
-		maillog_file = /var/log/gatebench-postfix.log
+		maillog_file = $dir/postfix.log
+		maillog_file_prefixes = $dir
 		smtpd_client_connection_count_limit = 0
 		smtpd_client_connection_rate_limit = 0
 		alias_maps =
@@ -58,8 +88,8 @@ start() {
 		disable_plaintext_auth = no
 		listen = 127.0.0.1
 		mail_location = maildir:$dir/mail/%n
-		mail_uid = vmail
-		mail_gid = vmail
+		mail_uid = $user
+		mail_gid = $user
 		first_valid_uid = 1
 		passdb {
 		  driver = static
@@ -67,7 +97,7 @@ start() {
 		}
 		userdb {
 		  driver = static
-		  args = uid=vmail gid=vmail home=$dir/mail/%n allow_all_users=yes
+		  args = uid=$user gid=$user home=$dir/mail/%n allow_all_users=yes
 		}
 		service imap-login {
 		  inet_listener imap {
@@ -90,6 +120,7 @@ start() {
 	dovecot -c "$dir/dovecot/dovecot.conf"
 	postfix -c "$dir/postfix" set-permissions 2>/dev/null || true
 	postfix -c "$dir/postfix" start
+	trap - EXIT
 }
 
 case $verb in
