@@ -14,7 +14,7 @@ type Schedule struct {
 	First []time.Duration
 	// Every applies until the age EveryFor, Then after it.
 	Every, EveryFor, Then time.Duration
-	// Expire is the age at which a failed attempt is final.
+	// Expire is the age at which a failed attempt is final; 0: none is.
 	Expire time.Duration
 }
 

@@ -29,8 +29,11 @@ type LogSettings struct {
 	Precision int             `key:"TimePrecision" default:"3" unit:"digits" level:"advanced" since:"0.1" help:"digits of the fraction of a second in a record, 0 to 6"`
 }
 
-// Validate checks the precision.
+// Validate checks the precision, and that files are not old at once.
 func (s *LogSettings) Validate() error {
+	if s.Keep == 0 {
+		return fault.New("server.LogSettings", fault.Invalid, "DeleteOldFilesIn: it is longer than nothing, or never")
+	}
 	if s.Precision < 0 || s.Precision > 6 {
 		return fault.Newf("server.LogSettings", fault.Invalid, "TimePrecision: %d is not 0 to 6", s.Precision)
 	}

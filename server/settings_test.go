@@ -146,3 +146,11 @@ func TestSecondServerOnABaseDirectoryIsRefused(t *testing.T) {
 		t.Errorf("error: %v", err)
 	}
 }
+
+func TestLogFilesAreNotOldAtOnce(t *testing.T) {
+	for text, good := range map[string]bool{"0s": false, "never": true, "1d": true} {
+		if err := settings.Load(new(LogSettings), dataformat.Dict{"DeleteOldFilesIn": dataformat.String(text)}); (err == nil) != good {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

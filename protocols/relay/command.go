@@ -50,9 +50,8 @@ func (t *transaction) rcpt(i int) string {
 		if n := notifyText(r.Notify); n != "" {
 			b = append(append(b, " NOTIFY="...), n...)
 		}
-		kind, addr, ok := strings.Cut(r.Original, ";")
-		if ok {
-			b = envelope.AppendXText(append(append(append(b, " ORCPT="...), kind...), ';'), addr)
+		if r.Original != "" {
+			b = envelope.AppendOriginal(append(b, " ORCPT="...), r.Original)
 		}
 	}
 	return string(b)

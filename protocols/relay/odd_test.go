@@ -2,9 +2,14 @@ package relay
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"gatepost/queue/envelope"
+	"gatepost/server/dataformat"
+	"gatepost/server/settings"
 )
 
 // Exim's smtp_accept_max_per_connection, Exchange and others end a session after
@@ -128,4 +133,41 @@ func TestRepliesHoldNoControlCharacters(t *testing.T) {
 	p.play(t, func(s *station) { s.send(mailText, nil, "a@far.org") }, time.Second, func(s *station) {
 		s.want("SMTP(far.org) delayed: recipient rejected by mx.test: 450 [2J ]0;owned ? 2J grün later a@far.org 4.0.0")
 	})
+}
+
+// Every server understands the form that needs no SMTPUTF8 (RFC 6533 section 3).
+func TestOriginalRecipientIsPassedOnInASCII(t *testing.T) {
+	p := &peer{ehlo: "250-mx.test\r\n250-SMTPUTF8\r\n250 DSN\r\n", say: func(_ int, line string) string { return fine(line) }}
+	p.play(t, func(s *station) {
+		s.send(mailText, func(e *envelope.Envelope) {
+			e.SMTPUTF8 = true
+			e.Recipients[0].Original = "utf-8;jürgen+\U0001d11e@old.org"
+			e.Recipients[1].Original = `utf-8;j\x{FC}rgen@old.org`
+		}, "a@far.org", "b@far.org")
+	}, time.Second, func(*station) {
+		for _, want := range []string{`1 RCPT TO:<a@far.org> ORCPT=utf-8;j\x{FC}rgen+2B\x{1D11E}@old.org`, `1 RCPT TO:<b@far.org> ORCPT=utf-8;j\x{FC}rgen@old.org`} {
+			if !slices.Contains(p.heard, want) {
+				t.Errorf("no %q in %q", want, p.heard)
+			}
+		}
+	})
+}
+
+func TestBadSettingsAreRefused(t *testing.T) {
+	for key, bad := range map[string]string{
+		"HELOName": "a b", "RetryFor": "0s", "RetryEvery": "0s", "ChannelsPerHost": "0",
+	} {
+		if err := settings.Load(new(Settings), dataformat.Dict{key: dataformat.String(bad)}); err == nil {
+			t.Errorf("%s = %q is accepted", key, bad)
+		}
+	}
+	for key, good := range map[string]string{"HELOName": "Mail.Example.org", "RetryFor": "never"} {
+		set := new(Settings)
+		if err := settings.Load(set, dataformat.Dict{key: dataformat.String(good)}); err != nil {
+			t.Errorf("%s = %q: %v", key, good, err)
+		}
+		if never := (&Transport{settings: settings.NewLive(set)}).Policy().Retry.Expire == 0; never != (good == "never") {
+			t.Errorf("%s = %q: ends never: %v", key, good, never)
+		}
+	}
 }

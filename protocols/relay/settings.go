@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatepost/queue"
+	"gatepost/router/address"
 	"gatepost/server/dataformat"
 	"gatepost/server/settings"
 )
@@ -26,7 +27,7 @@ type Settings struct {
 	Every           settings.Period `key:"RetryEvery" default:"30m" level:"basic" since:"0.1" help:"retry interval after the first attempts"`
 	EveryFor        settings.Period `key:"RetryEveryFor" default:"4h" level:"basic" since:"0.1" help:"age of a message until which RetryEvery applies"`
 	Then            settings.Period `key:"RetryThenEvery" default:"2h" level:"basic" since:"0.1" help:"retry interval after that"`
-	Expire          settings.Period `key:"RetryFor" default:"5d" level:"basic" since:"0.1" help:"age at which a message that could not be sent is returned"`
+	Expire          settings.Period `key:"RetryFor" default:"5d" level:"basic" since:"0.1" help:"age at which a message that could not be sent is returned; never tries for ever"`
 	Warn            queue.Delays    `key:"SendWarningsAfter" default:"4h, 24h" level:"basic" since:"0.1" help:"ages at which the sender is told that a message is delayed"`
 }
 
@@ -35,17 +36,33 @@ func (s *Settings) Validate() error {
 	if s.Channels < 0 || s.ChannelsPerHost < 1 || s.Backlog < 1 {
 		return errors.New("the numbers Channels, ChannelsPerHost and NewChannelIfLonger must be positive")
 	}
+	if s.Every == 0 {
+		return settings.BadValue("RetryEvery", "an interval is longer than nothing")
+	}
+	if s.Expire == 0 {
+		return settings.BadValue("RetryFor", "it is longer than nothing, or never")
+	}
+	if s.HELOName == "" {
+		return nil
+	}
+	if name, err := address.NormalizeDomain(s.HELOName); err != nil || !strings.EqualFold(name, s.HELOName) {
+		return settings.BadValue("HELOName", "%q is not a host name in ASCII, such as mail.example.org", s.HELOName)
+	}
 	return nil
 }
 
 // Policy says how the SMTP queues are run.
 func (t *Transport) Policy() queue.Policy {
 	s := t.settings.Get()
+	expire := s.Expire.Duration()
+	if s.Expire == settings.Never {
+		expire = 0
+	}
 	return queue.Policy{
 		Workers: s.Channels, PerQueue: s.ChannelsPerHost, Backlog: s.Backlog, BatchSize: 50, Warn: s.Warn,
 		Retry: queue.Schedule{
 			First: s.First, Every: s.Every.Duration(), EveryFor: s.EveryFor.Duration(),
-			Then: s.Then.Duration(), Expire: s.Expire.Duration(),
+			Then: s.Then.Duration(), Expire: expire,
 		},
 	}
 }

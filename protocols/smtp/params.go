@@ -189,16 +189,12 @@ func parseNotify(value string) (n envelope.Notify, ok bool) {
 	return n, true
 }
 
-// parseOriginal reads type;xtext (RFC 3461 4.2) into type;address. The type
-// utf-8 has an encoding of its own (RFC 6533 section 3), of which \x{..} is kept.
+// parseOriginal reads type;xtext (RFC 3461 4.2, RFC 6533 3) into type;address.
 func parseOriginal(value string) (string, bool) {
 	kind, text, ok := strings.Cut(value, ";")
 	if !ok || !isKeyword(kind) || kind == "" || text == "" || len(value) > maxOriginal {
 		return "", false
 	}
-	address, err := envelope.DecodeXText(text)
-	if err != nil || strings.ContainsFunc(address, isControl) {
-		return "", false
-	}
-	return kind + ";" + address, true
+	original, err := envelope.DecodeOriginal(value)
+	return original, err == nil && !strings.ContainsFunc(original, isControl)
 }

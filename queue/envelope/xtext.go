@@ -1,6 +1,12 @@
 package envelope
 
-import "gatepost/server/fault"
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"gatepost/server/fault"
+)
 
 const upperHex = "0123456789ABCDEF"
 
@@ -17,9 +23,47 @@ func AppendXText(dst []byte, s string) []byte {
 	return dst
 }
 
+// AppendOriginal appends a Recipient.Original as the value of ORCPT. For the type
+// utf-8, what is outside of ASCII takes the form that every server understands
+// (RFC 6533 section 3, utf-8-addr-xtext).
+func AppendOriginal(dst []byte, original string) []byte {
+	kind, addr, _ := strings.Cut(original, ";")
+	dst = append(append(dst, kind...), ';')
+	if !strings.EqualFold(kind, typeUTF8) {
+		return AppendXText(dst, addr)
+	}
+	for _, r := range addr {
+		if r < 0x80 {
+			dst = AppendXText(dst, string(r))
+		} else {
+			dst = fmt.Appendf(dst, `\x{%X}`, r)
+		}
+	}
+	return dst
+}
+
+// DecodeOriginal reads the value of ORCPT, the type of an address and the address in
+// xtext. With the type utf-8 an address may also hold what is outside of ASCII as it
+// is (RFC 6533 section 3, utf-8-addr-unitext); its \x{..} are kept.
+func DecodeOriginal(value string) (string, error) {
+	kind, text, ok := strings.Cut(value, ";")
+	if !ok {
+		return "", fault.New("envelope.DecodeOriginal", fault.Invalid, "the original recipient has no address type")
+	}
+	wide := strings.EqualFold(kind, typeUTF8) && utf8.ValidString(text)
+	addr, err := decodeXText(text, wide)
+	return kind + ";" + addr, err
+}
+
+// typeUTF8 is the address type of RFC 6533.
+const typeUTF8 = "utf-8"
+
 // DecodeXText reads the xtext form. Lower-case digits are accepted, although
 // RFC 3461 wants upper case: clients send both.
-func DecodeXText(s string) (string, error) {
+func DecodeXText(s string) (string, error) { return decodeXText(s, false) }
+
+// decodeXText reads xtext; wide lets bytes above 127 stand as they are.
+func decodeXText(s string, wide bool) (string, error) {
 	const op = "envelope.DecodeXText"
 	out := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
@@ -35,7 +79,7 @@ func DecodeXText(s string) (string, error) {
 			}
 			out = append(out, byte(hi<<4|lo))
 			i += 2
-		case c <= ' ', c >= 0x7f, c == '=':
+		case c <= ' ', c == 0x7f, c == '=', c >= 0x80 && !wide:
 			return "", fault.New(op, fault.Invalid, "xtext holds a character that has to be coded")
 		default:
 			out = append(out, c)
