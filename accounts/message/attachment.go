@@ -59,40 +59,42 @@ func (p *Part) Filename() string {
 	return longParam(p.Params, "name")
 }
 
-// longParam puts a parameter together that may be continued and have a charset
-// (RFC 2231 sections 3 and 4).
+// longParam returns a parameter in UTF-8. Its pieces come before a plain one, which
+// is there for older readers; that one may be made of encoded-words.
 func longParam(params []Param, name string) string {
+	raw, charset, ok := joined(params, name)
+	if !ok {
+		return DecodeHeader([]byte(param(params, name)))
+	}
+	return strings.TrimSpace(oneLine(toUTF8(bytes.TrimSpace(raw), charset)))
+}
+
+// joined puts a parameter together that is continued or has a charset (RFC 2231
+// sections 3 and 4). It reports false if there is none.
+func joined(params []Param, name string) (raw []byte, charset string, ok bool) {
 	type piece struct {
 		n       int
 		encoded bool
 		value   string
 	}
 	var pieces []piece
-	plain := ""
 	for _, q := range params {
 		rest, ok := strings.CutPrefix(q.Name, name)
-		switch {
-		case !ok:
-		case rest == "":
-			if plain == "" {
-				plain = q.Value
-			}
-		case rest[0] == '*':
-			number, encoded := strings.CutSuffix(rest[1:], "*")
-			if rest == "*" {
-				number, encoded = "0", true
-			}
-			if n, err := strconv.Atoi(number); err == nil && n >= 0 {
-				pieces = append(pieces, piece{n, encoded, q.Value})
-			}
+		if !ok || rest == "" || rest[0] != '*' {
+			continue
+		}
+		number, encoded := strings.CutSuffix(rest[1:], "*")
+		if rest == "*" {
+			number, encoded = "0", true
+		}
+		if n, err := strconv.Atoi(number); err == nil && n >= 0 {
+			pieces = append(pieces, piece{n, encoded, q.Value})
 		}
 	}
 	if len(pieces) == 0 {
-		return DecodeHeader([]byte(plain))
+		return nil, "", false
 	}
 	sort.SliceStable(pieces, func(i, j int) bool { return pieces[i].n < pieces[j].n })
-	charset := ""
-	var raw []byte
 	for i, q := range pieces {
 		v := q.value
 		if i == 0 && q.encoded {
@@ -108,7 +110,7 @@ func longParam(params []Param, name string) string {
 			raw = append(raw, v...)
 		}
 	}
-	return strings.TrimSpace(oneLine(toUTF8(bytes.TrimSpace(raw), charset)))
+	return raw, charset, true
 }
 
 // appendPercent appends v with %XX undone.

@@ -60,6 +60,10 @@ func BenchmarkScanShortLines(b *testing.B) {
 	benchmarkScan(b, []byte("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n"+strings.Repeat("--\r\n", 1<<20)))
 }
 
+func BenchmarkScanDashesBelowManyMultiparts(b *testing.B) {
+	benchmarkScan(b, append(nested(99), strings.Repeat("--xx\r\n", 1<<20)...))
+}
+
 func BenchmarkMarshal(b *testing.B) {
 	s := scan(b, ordinary())
 	b.ReportAllocs()

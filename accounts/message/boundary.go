@@ -7,25 +7,52 @@ import "bytes"
 // before the line end in front of it (RFC 2046 section 5.1.2).
 func (s *scanner) delimiter(line []byte) bool {
 	text := bytes.TrimRight(line[2:], " \t\r\n")
-	closing := bytes.HasSuffix(text, []byte("--"))
-	for i := len(s.open) - 1; i >= 0; i-- {
-		e := &s.open[i]
-		if e.boundary == "" || e.closed {
-			continue
-		}
-		switch {
-		case len(text) == len(e.boundary) && string(text) == e.boundary:
-			s.closeTo(i+1, s.lines.lastEnd, true)
-			s.beginPart(i)
-			return true
-		case closing && len(text) == len(e.boundary)+2 && string(text[:len(e.boundary)]) == e.boundary:
-			s.closeTo(i+1, s.lines.lastEnd, true)
-			s.open[i].closed = true
-			s.bounded--
-			return true
-		}
+	begins := s.innermost(text)
+	ends := -1
+	if inner, closing := bytes.CutSuffix(text, []byte("--")); closing {
+		ends = s.innermost(inner)
 	}
-	return false
+	switch {
+	case begins < 0 && ends < 0:
+		return false
+	case begins > ends:
+		s.closeTo(begins+1, s.lines.lastEnd, true)
+		s.beginPart(begins)
+	default:
+		s.closeTo(ends+1, s.lines.lastEnd, true)
+		s.unbind(ends)
+		s.open[ends].boundary = ""
+	}
+	return true
+}
+
+// bind makes the boundary of open[i] one that may come. The map makes a line cost the
+// same below any number of multiparts.
+func (s *scanner) bind(i int, boundary string) {
+	e := &s.open[i]
+	e.boundary, e.outer = boundary, -1
+	if outer, ok := s.bound[boundary]; ok {
+		e.outer = outer
+	}
+	s.bound[boundary] = i
+}
+
+// unbind undoes bind for open[i], which is the innermost of its boundary.
+func (s *scanner) unbind(i int) {
+	e := &s.open[i]
+	if e.outer < 0 {
+		delete(s.bound, e.boundary)
+	} else {
+		s.bound[e.boundary] = e.outer
+	}
+}
+
+// innermost returns the innermost open multipart with a boundary, or -1.
+func (s *scanner) innermost(boundary []byte) int {
+	if i, ok := s.bound[string(boundary)]; ok {
+		return i
+	}
+	return -1
 }
 
 // beginPart opens the next part of the multipart at open[i]. Beyond the limit
@@ -52,8 +79,8 @@ func (s *scanner) closeTo(n int, end int64, delimited bool) {
 		// Right behind an empty line a delimiter finds its line end already taken by
 		// the header: the entities around end there too.
 		end = e.part.Body.End
-		if e.boundary != "" && !e.closed {
-			s.bounded--
+		if e.boundary != "" {
+			s.unbind(len(s.open) - 1)
 		}
 		s.open[len(s.open)-1] = entity{}
 		s.open = s.open[:len(s.open)-1]

@@ -32,12 +32,12 @@ const (
 
 // A scanner holds what one Scan needs. Between scans it waits in a pool.
 type scanner struct {
-	lines   reader
-	sum     *Summary
-	parts   int // made so far
-	limits  Options
-	open    []entity // from the root to the part that is being read
-	bounded int      // entities in open whose boundary may still come
+	lines  reader
+	sum    *Summary
+	parts  int // made so far
+	limits Options
+	open   []entity       // from the root to the part that is being read
+	bound  map[string]int // boundaries that may still come: the innermost in open of each
 
 	header     []byte // of the part that is being read, as far as it is kept
 	headerRoom int    // how much more of it is kept
@@ -56,8 +56,8 @@ type scanner struct {
 type entity struct {
 	part       *Part
 	embedded   *Embedded // the message that part is the root of, unless it is the outermost
-	boundary   string    // of a multipart
-	closed     bool      // the close-delimiter has been read
+	boundary   string    // of a multipart, until the close-delimiter has been read
+	outer      int       // the next one around it with the same boundary, or -1
 	inHeader   bool
 	digest     bool  // a part without Content-Type is a message/rfc822
 	inDigest   bool  // it is such a part
@@ -73,7 +73,7 @@ type sample struct {
 }
 
 var scanners = sync.Pool{New: func() any {
-	return &scanner{lines: reader{buf: make([]byte, bufferSize)}}
+	return &scanner{lines: reader{buf: make([]byte, bufferSize)}, bound: map[string]int{}}
 }}
 
 // release drops what belonged to one message; buffers that one unusual message made
@@ -83,6 +83,7 @@ func (s *scanner) release() {
 	s.sum, s.capture = nil, nil
 	clear(s.open)
 	s.open = s.open[:0]
+	clear(s.bound)
 	s.plain.part, s.html.part = nil, nil
 	if cap(s.header)+cap(s.envelope)+cap(s.fields)*fieldSize > 4*bufferSize {
 		s.header, s.envelope, s.fields = nil, nil, nil
@@ -104,7 +105,7 @@ func (s *scanner) start(r io.Reader, o Options) {
 		MaxParts:  limit(o.MaxParts, MaxParts),
 		MaxHeader: limit(o.MaxHeader, MaxHeader),
 	}
-	s.parts, s.bounded = 0, 0
+	s.parts = 0
 	s.innerRoom = s.limits.MaxHeader
 	s.sum = &Summary{}
 	s.plain = sample{text: s.plain.text[:0], room: plainSample}
@@ -121,7 +122,7 @@ func (s *scanner) run() error {
 		if line == nil {
 			break
 		}
-		if begins && s.bounded > 0 && len(line) > 2 && line[0] == '-' && line[1] == '-' && s.delimiter(line) {
+		if begins && len(s.bound) > 0 && len(line) > 2 && line[0] == '-' && line[1] == '-' && s.delimiter(line) {
 			s.lines.consumed(line)
 			continue
 		}
@@ -205,9 +206,8 @@ func (s *scanner) beginMultipart(e *entity) {
 	case len(s.open) > s.limits.MaxDepth:
 		asOctets(e.part)
 	default:
-		e.boundary = boundary
 		e.digest = e.part.Subtype == "digest"
-		s.bounded++
+		s.bind(len(s.open)-1, boundary)
 	}
 }
 

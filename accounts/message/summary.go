@@ -1,6 +1,9 @@
 package message
 
-import "time"
+import (
+	"bytes"
+	"time"
+)
 
 // Span is the range [Start, End) of a message's bytes.
 type Span struct {
@@ -156,8 +159,16 @@ func (s *Summary) Section(path []int, section Section) (Span, bool) {
 	return p.Message.Root.Body, true
 }
 
-// Param returns the value of a parameter of the Content-Type, or "".
-func (p *Part) Param(name string) string { return param(p.Params, name) }
+// Param returns the value of a parameter of the Content-Type, or "". One that is
+// continued or has a charset (RFC 2231) is put together; what it holds is meant for
+// programs and stays in its charset.
+func (p *Part) Param(name string) string {
+	if v := param(p.Params, name); v != "" {
+		return v
+	}
+	raw, _, _ := joined(p.Params, name)
+	return string(bytes.TrimSpace(raw))
+}
 
 func param(params []Param, name string) string {
 	for _, q := range params {
