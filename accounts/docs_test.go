@@ -12,6 +12,21 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the pages that are made from the code")
 
+const leftoversText = `
+## Files that a crash has left
+
+A crash can leave files of messages that nobody was told are stored. They lie in ` + "`<account>.macnt/Messages`" + ` until the
+account is used again; then the server removes them. A file that may be more than that, because it is younger than all
+that the index knew of when the server started again, is moved to ` + "`<account>.macnt/Leftovers`" + ` instead. Most probably it
+is the beginning of a delivery that was made again; but after the index was restored from a backup it is mail that the
+backup does not know.
+
+` + "`gatepost check`" + ` names each account that has such files in a line that begins with ` + "`note:`" + `. The server never reads or
+removes them. They are messages as they came, some with lines of an envelope before the first empty line. When no index
+was restored they can be deleted; otherwise look at them, put back what is wanted (send it, or store it with a mail
+program), and delete the directory.
+`
+
 // The page of account and domain settings is made from their declarations.
 func TestSettingsPage(t *testing.T) {
 	table := func(declared any) string {
@@ -34,7 +49,7 @@ away. The template of a domain is not in this chain: what it says is copied into
 
 A setting of a domain is looked up in the domain itself, then in the domain defaults of the server, then here.
 
-` + table(new(DomainSettings))
+` + table(new(DomainSettings)) + leftoversText
 	const path = "../docs/admin/accounts.md"
 	if *update {
 		must(t, os.WriteFile(path, []byte(page), 0o644))

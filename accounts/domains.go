@@ -95,7 +95,11 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 	if err := s.freeDomain(op, name); err != nil {
 		return err
 	}
-	tmp := s.pending(s.nextID(), newDomain)
+	id, err := s.nextID()
+	if err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	tmp := s.pending(id, newDomain)
 	if err := os.MkdirAll(filepath.Join(tmp, settingsDirectory), 0o700); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
@@ -152,11 +156,14 @@ func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error
 			return fault.New(op, fault.NotEmpty, "the domain is not empty")
 		}
 	}
-	err = s.editDomainAliases(replaced(s.state.Load().domainAliases.of(d.name), nil, nil))
+	id, err := s.nextID()
+	if err == nil {
+		err = s.editDomainAliases(replaced(s.state.Load().domainAliases.of(d.name), nil, nil))
+	}
 	if err == nil {
 		err = s.editState(domainIPsFile, removeValue(d.name))
 	}
-	gone := s.pending(s.nextID(), oldDomain)
+	gone := s.pending(id, oldDomain)
 	if err == nil {
 		s.watches.endAll(func(k accountKey) bool { return k.domain == d.name }, nil, endDeleted)
 		err = moveDir(d.dir, gone)

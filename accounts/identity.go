@@ -96,7 +96,11 @@ func (s *Store) recoverIdentity(a *Account, here string) error {
 		if _, err := os.Stat(filepath.Join(a.dir, messagesDirectory)); err == nil {
 			return fault.Wrap(op, fault.Corrupt, fmt.Errorf("the account %s has messages but both %s and %s have lost its number", a.Address(), accountFile, infoFile))
 		}
-		id, adopting = identity{s.nextID(), here}, true
+		number, err := s.nextID()
+		if err != nil {
+			return err
+		}
+		id, adopting = identity{number, here}, true
 		info[keyAccountID] = id.dataValue()
 		info[keyAdopting] = dataformat.String("YES")
 		return nil

@@ -115,7 +115,7 @@ func TestAdoptionIsResumedAfterACrash(t *testing.T) {
 			s := newStore(t)
 			dir := filepath.Join(s.base, "Accounts", "hand.macnt")
 			must(t, os.Mkdir(dir, 0o700))
-			id := identity{s.nextID(), filepath.Join("Accounts", "hand.macnt")}
+			id := identity{newID(t, s), filepath.Join("Accounts", "hand.macnt")}
 			must(t, dataformat.WriteFile(filepath.Join(dir, infoFile), dataformat.Dict{keyAccountID: id.dataValue(), keyAdopting: dataformat.String("YES")}, dataformat.StyleOld))
 			must(t, setUp(s, dir, id))
 			a, err := s.Account(ctx, "", "hand")

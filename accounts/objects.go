@@ -133,7 +133,10 @@ func (s *Store) withinLimit(op string, d *domain) error {
 // makeAccount puts an account together in Pending and moves it to its place. The
 // message store knows it before it can be seen.
 func (s *Store) makeAccount(ctx context.Context, k accountKey, dir string, explicit dataformat.Dict) error {
-	id := s.nextID()
+	id, err := s.nextID()
+	if err != nil {
+		return err
+	}
 	here, err := filepath.Rel(s.base, dir)
 	if err != nil {
 		return err

@@ -226,7 +226,11 @@ func (j job) dict() dataformat.Dict {
 // run writes the job down, carries it out and strikes it off.
 func (s *Store) run(j job) error {
 	const op = "accounts.Rename"
-	path := s.pending(s.nextID(), jobFile)
+	id, err := s.nextID()
+	if err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	path := s.pending(id, jobFile)
 	if err := dataformat.WriteFile(path, j.dict(), dataformat.StyleOld); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}

@@ -52,7 +52,7 @@ func TestCrashWhileAnAccountIsMadeLeavesNothing(t *testing.T) {
 	for stop := 1; stop <= len(steps); stop++ {
 		p := newPlace(t)
 		s := p.open(t)
-		id := s.nextID()
+		id := newID(t, s)
 		for _, step := range steps[:stop] {
 			must(t, step(s, s.pending(id, newAccount), id))
 		}
@@ -86,7 +86,7 @@ func TestCrashAfterADomainWasDeletedEndsItsRemoval(t *testing.T) {
 		must(t, err)
 		put(t, a, "hello")
 	}
-	must(t, moveDir(filepath.Join(s.base, domainsDirectory, "d.com"), s.pending(s.nextID(), oldDomain)))
+	must(t, moveDir(filepath.Join(s.base, domainsDirectory, "d.com"), s.pending(newID(t, s), oldDomain)))
 	s = p.restart(t, s)
 	if _, ok := s.DomainName("d.com"); ok {
 		t.Error("the domain is there")
@@ -96,7 +96,7 @@ func TestCrashAfterADomainWasDeletedEndsItsRemoval(t *testing.T) {
 func TestCrashWhileADomainIsMadeLeavesNothing(t *testing.T) {
 	p := newPlace(t)
 	s := p.open(t)
-	must(t, os.MkdirAll(filepath.Join(s.pending(s.nextID(), newDomain), settingsDirectory), 0o700))
+	must(t, os.MkdirAll(filepath.Join(s.pending(newID(t, s), newDomain), settingsDirectory), 0o700))
 	s = p.restart(t, s)
 	must(t, s.CreateDomain(ctx, "d.com", nil))
 }
@@ -135,7 +135,7 @@ func TestCrashWhileAnAccountIsRenamed(t *testing.T) {
 		a, err := s.Account(ctx, "", "u")
 		must(t, err)
 		put(t, a, "hello")
-		must(t, dataformat.WriteFile(s.pending(s.nextID(), jobFile), job{renameAccount, from, to}.dict(), dataformat.StyleOld))
+		must(t, dataformat.WriteFile(s.pending(newID(t, s), jobFile), job{renameAccount, from, to}.dict(), dataformat.StyleOld))
 		for _, step := range steps[:stop] {
 			must(t, step(s))
 		}
@@ -165,7 +165,7 @@ func TestCrashWhileADomainIsRenamed(t *testing.T) {
 		must(t, s.CreateDomain(ctx, "d.com", dict(t, "{IPAddresses=(127.0.0.9);}")))
 		must(t, s.SetDomainAliases(ctx, "d.com", []string{"mail.d.com"}))
 		must(t, s.CreateAccount(ctx, "d.com", "u", nil))
-		must(t, dataformat.WriteFile(s.pending(s.nextID(), jobFile), job{renameDomain, accountKey{domain: "d.com"}, accountKey{domain: "e.com"}}.dict(), dataformat.StyleOld))
+		must(t, dataformat.WriteFile(s.pending(newID(t, s), jobFile), job{renameDomain, accountKey{domain: "d.com"}, accountKey{domain: "e.com"}}.dict(), dataformat.StyleOld))
 		if stop > 0 {
 			must(t, moveDir(filepath.Join(s.base, domainsDirectory, "d.com"), filepath.Join(s.base, domainsDirectory, "e.com")))
 		}
@@ -200,4 +200,11 @@ func TestWhatIsNotOursInPendingStays(t *testing.T) {
 	if left := s.entries(t); !slices.Equal(left, []string{"notes.txt"}) {
 		t.Errorf("Pending holds %v", left)
 	}
+}
+
+func newID(t *testing.T, s *Store) uint64 {
+	t.Helper()
+	id, err := s.nextID()
+	must(t, err)
+	return id
 }

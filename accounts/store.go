@@ -25,8 +25,8 @@ import (
 type Options struct {
 	Log *slog.Logger
 	// NextID returns numbers that this server has never used and never will
-	// again. It is needed.
-	NextID func() uint64
+	// again, also after a crash, or says why it cannot. It is needed.
+	NextID func() (uint64, error)
 	// Raise, if set, is called with the highest number of a message in the store,
 	// before the first NextID, which then returns higher ones only.
 	Raise func(used uint64) error
@@ -45,7 +45,7 @@ type Options struct {
 type Store struct {
 	base   string
 	log    *slog.Logger
-	nextID func() uint64
+	nextID func() (uint64, error)
 	mail   *mailbox.Store
 	keys   keys
 

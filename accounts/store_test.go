@@ -29,7 +29,7 @@ type place struct {
 func (p *place) open(t testing.TB) *Store {
 	t.Helper()
 	s, err := Open(p.base, Options{
-		MainDomain: "company.com", Shards: 1, NextID: func() uint64 { return p.ids.Add(1) },
+		MainDomain: "company.com", Shards: 1, NextID: func() (uint64, error) { return p.ids.Add(1), nil },
 		Log: slog.New(slog.NewTextHandler(&p.log, &slog.HandlerOptions{Level: slog.LevelDebug - 4})),
 	})
 	if err != nil {
@@ -549,7 +549,7 @@ func TestLostNameOfTheMainDomainIsNotMadeUp(t *testing.T) {
 	p.close(t, s)
 	main := filepath.Join(p.base, settingsDirectory, mainFile)
 	must(t, dataformat.WriteFile(main, dataformat.Dict{}, dataformat.StyleOld))
-	_, err := Open(p.base, Options{MainDomain: "other.com", NextID: func() uint64 { return p.ids.Add(1) }})
+	_, err := Open(p.base, Options{MainDomain: "other.com", NextID: func() (uint64, error) { return p.ids.Add(1), nil }})
 	wantKind(t, err, fault.Corrupt)
 	if !strings.Contains(fault.Text(err), "has lost DomainName") {
 		t.Errorf("%v", err)

@@ -36,7 +36,6 @@ type Counter struct {
 	mu   sync.Mutex // held while the mark is written
 	file *os.File
 	slot int64
-	err  atomic.Pointer[error] // the last write failed
 }
 
 const counterRecord = len("00000000000000000000 00000000\n")
@@ -92,69 +91,35 @@ func (c *Counter) Raise(used envelope.QueueID) error {
 	return nil
 }
 
-// NextID returns an ID that was never returned before.
-func (c *Counter) NextID() envelope.QueueID {
+// NextID returns an ID that was never returned before, and is reserved on disk: it
+// is not returned after a crash either. Its error says why none can be reserved
+// now; the next call tries again.
+func (c *Counter) NextID() (envelope.QueueID, error) {
 	n := c.next.Add(1) - 1
 	// The mark is moved on when half a block is left: the caller that does it
 	// pays for the write, the others go on.
 	if mark := c.mark.Load(); n >= mark {
 		c.mu.Lock()
-		c.reserve(n)
-		c.mu.Unlock()
+		defer c.mu.Unlock()
+		if err := c.reserve(n); n >= c.mark.Load() {
+			return 0, fault.Wrap("queue.Counter", fault.Internal, err)
+		}
 	} else if n+counterBlock/2 >= mark && c.mu.TryLock() {
-		c.reserve(n)
-		c.mu.Unlock()
+		defer c.mu.Unlock()
+		// After a failure there is half a block left; who comes behind it is told.
+		_ = c.reserve(n)
 	}
-	return envelope.QueueID(n)
+	return envelope.QueueID(n), nil
 }
 
 // reserve moves the mark so that it stands a block above the next ID, if n, or
 // the next, is near it. c.mu is held.
-func (c *Counter) reserve(n uint64) {
+func (c *Counter) reserve(n uint64) error {
 	n = max(n, c.next.Load())
 	if n+counterBlock/2 < c.mark.Load() {
-		return // somebody else did it
+		return nil // somebody else did it
 	}
-	if err := c.write(n + counterBlock); err != nil {
-		c.err.Store(&err)
-		return
-	}
-	c.err.Store(nil)
-}
-
-// Err returns why no IDs can be reserved, after another attempt if the last one
-// failed. IDs stay unique while the server runs, but might repeat after a crash:
-// the queue accepts nothing then.
-func (c *Counter) Err() error {
-	if c.err.Load() == nil || c.next.Load() < c.mark.Load() {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.reserve(0)
-	return c.failure()
-}
-
-// reserved returns an error for an ID that was given out although it could not
-// be reserved: another goroutine took the last one of the block.
-func (c *Counter) reserved(id envelope.QueueID) error {
-	if uint64(id) < c.mark.Load() {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.reserve(uint64(id))
-	if uint64(id) < c.mark.Load() {
-		return nil
-	}
-	return c.failure()
-}
-
-func (c *Counter) failure() error {
-	if e := c.err.Load(); e != nil {
-		return fault.Wrap("queue.Counter", fault.Unavailable, *e)
-	}
-	return nil
+	return c.write(n + counterBlock)
 }
 
 func (c *Counter) write(mark uint64) error {

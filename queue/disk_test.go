@@ -94,7 +94,7 @@ func TestCounter(t *testing.T) {
 	}
 	c := open(0)
 	for want := envelope.QueueID(1); want <= 3; want++ {
-		if got := c.NextID(); got != want {
+		if got := nextID(t, c); got != want {
 			t.Errorf("%d, want %d", got, want)
 		}
 	}
@@ -102,19 +102,19 @@ func TestCounter(t *testing.T) {
 		t.Fatal(err)
 	}
 	c = open(0)
-	if got := c.NextID(); got != 4 {
+	if got := nextID(t, c); got != 4 {
 		t.Errorf("after an orderly stop: %d, want 4", got)
 	}
 	var last envelope.QueueID
 	for range 5 * counterBlock {
-		last = c.NextID()
+		last = nextID(t, c)
 	}
 	c = open(0) // without Close: a crash
-	if got := c.NextID(); got <= last || got > last+2*counterBlock {
+	if got := nextID(t, c); got <= last || got > last+2*counterBlock {
 		t.Errorf("after a crash: %d, the last was %d", got, last)
 	}
 	c.Close()
-	if c = open(1e6); c.NextID() != 1e6 {
+	if c = open(1e6); nextID(t, c) != 1e6 {
 		t.Error("goes below the floor")
 	}
 	c.Close()
@@ -122,12 +122,12 @@ func TestCounter(t *testing.T) {
 	for _, name := range []string{"2000000.msg", "2000001.tmp", "2000002.bad", "x.msg", "-5.msg", "03000000.msg", "0.msg"} {
 		os.WriteFile(filepath.Join(dir, "Queue", name), nil, 0o600)
 	}
-	if c = open(0); c.NextID() != 2000003 {
+	if c = open(0); nextID(t, c) != 2000003 {
 		t.Error("goes below a file of the queue")
 	}
 	c.Close()
 	os.WriteFile(file, []byte("9000000\n"), 0o600)
-	if c = open(0); c.NextID() != 9000000 {
+	if c = open(0); nextID(t, c) != 9000000 {
 		t.Error("does not read what an administrator wrote")
 	}
 	c.Close()
@@ -135,7 +135,7 @@ func TestCounter(t *testing.T) {
 	data, _ := os.ReadFile(file)
 	data[3] ^= 1 // one record damaged
 	os.WriteFile(file, data, 0o600)
-	if c = open(0); c.NextID() != 9000001 {
+	if c = open(0); nextID(t, c) != 9000001 {
 		t.Error("one damaged record is not survived")
 	}
 	c.Close()
@@ -157,7 +157,7 @@ func TestCounterGivesEachIDOnce(t *testing.T) {
 	for w := range workers {
 		wg.Go(func() {
 			for range each {
-				all[w] = append(all[w], c.NextID())
+				all[w] = append(all[w], nextID(t, c))
 			}
 		})
 	}

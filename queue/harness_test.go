@@ -342,6 +342,15 @@ func (b *bench) list() string {
 	return out.String()
 }
 
+func nextID(t testing.TB, c *Counter) envelope.QueueID {
+	t.Helper()
+	id, err := c.NextID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
 func deferred(text string) envelope.Status {
 	return envelope.Status{Action: envelope.ActionDelayed, Code: envelope.Code{4, 4, 1}, Text: text}
 }

@@ -131,7 +131,7 @@ func TestRestartTakesUpWhatWaits(t *testing.T) {
 		if f := b.files(); f != "1.msg" {
 			t.Errorf("after the crash: %q", f)
 		}
-		if id := b.ctr.NextID(); id < 3 {
+		if id := nextID(t, b.ctr); id < 3 {
 			t.Errorf("ID %d comes again", id)
 		}
 		b.run()
@@ -199,8 +199,8 @@ func TestOldAndDamagedFilesAtStart(t *testing.T) {
 		if f := b.files(); f != "10.bad 8.bad 9.bad readme.txt" {
 			t.Errorf("left: %s", f)
 		}
-		if id := b.ctr.NextID(); id <= 11 {
-			t.Errorf("ID %d was used", id)
+		if id := b.ctr.next.Load(); id <= 11 {
+			t.Errorf("the next ID %d was used", id)
 		}
 	})
 }

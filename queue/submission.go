@@ -45,9 +45,6 @@ func (q *Queue) begin(ctx context.Context, env *envelope.Envelope) (*Submission,
 	if len(env.Recipients) == 0 {
 		return nil, fault.New(op, fault.Invalid, "no recipients")
 	}
-	if err := q.o.Counter.Err(); err != nil {
-		return nil, fault.Wrap(op, fault.Internal, err)
-	}
 	if env.Submitted.IsZero() {
 		env.Submitted = time.Now()
 	}
@@ -56,10 +53,11 @@ func (q *Queue) begin(ctx context.Context, env *envelope.Envelope) (*Submission,
 	if err != nil {
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}
-	s := &Submission{q: q, id: q.o.Counter.NextID()}
-	if err := q.o.Counter.reserved(s.id); err != nil {
+	id, err := q.o.Counter.NextID()
+	if err != nil {
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}
+	s := &Submission{q: q, id: id}
 	s.scan.echo = q.logQueueTag.Enabled(context.Background(), logs.LevelLowLevel)
 	text, layout, err := envelope.AppendHead(make([]byte, 0, 256+96*len(env.Recipients)), env)
 	if err != nil {

@@ -243,5 +243,8 @@ func findingLine(f mailbox.Finding) string {
 	if f.UID != 0 {
 		line += " message " + strconv.FormatUint(uint64(f.UID), 10)
 	}
+	if f.Note {
+		line = "note: " + line
+	}
 	return line + ": " + f.Text
 }

@@ -144,8 +144,11 @@ func New(c Config) (_ *Server, err error) {
 	}
 	s.accounts, err = accounts.Open(s.base.dir, accounts.Options{
 		Log: s.log, MainDomain: c.MainDomain,
-		NextID: func() uint64 { return uint64(s.counter.NextID()) },
-		Raise:  func(used uint64) error { return s.counter.Raise(envelope.QueueID(used)) },
+		NextID: func() (uint64, error) {
+			id, err := s.counter.NextID()
+			return uint64(id), err
+		},
+		Raise: func(used uint64) error { return s.counter.Raise(envelope.QueueID(used)) },
 	})
 	if err != nil {
 		return s, err

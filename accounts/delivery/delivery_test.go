@@ -64,8 +64,11 @@ func newOffice(t testing.TB, dir string) *office {
 	}
 	o := &office{t: t, set: load[Settings](t, nil)}
 	if o.acc, err = accounts.Open(dir, accounts.Options{Log: log, MainDomain: "company.com", Shards: shards(),
-		NextID: func() uint64 { return uint64(counter.NextID()) },
-		Raise:  func(used uint64) error { return counter.Raise(envelope.QueueID(used)) }}); err != nil {
+		NextID: func() (uint64, error) {
+			id, err := counter.NextID()
+			return uint64(id), err
+		},
+		Raise: func(used uint64) error { return counter.Raise(envelope.QueueID(used)) }}); err != nil {
 		t.Fatal(err)
 	}
 	r, err := router.New(load[router.Settings](t, nil), o.acc, log)

@@ -51,7 +51,8 @@ func (a *Account) AppendAll(ctx context.Context, name string, messages func(yiel
 		return nil, noMailbox(err)
 	}
 	var files []incoming
-	defer func() { a.keep(files, err) }()
+	committing := false
+	defer func() { a.keep(files, err, committing) }()
 	for m := range messages {
 		var f incoming
 		if f, err = a.receive(name, m); err != nil {
@@ -63,6 +64,7 @@ func (a *Account) AppendAll(ctx context.Context, name string, messages func(yiel
 		return nil, err
 	}
 	limits := a.limits()
+	committing = true
 	err = a.update(ctx, func(e *edit) error {
 		id, err := mailboxID(e.tx, a.id, name)
 		if err != nil {
@@ -104,10 +106,15 @@ type incoming struct {
 	dir      string // where the file is; to be synced
 }
 
-// keep settles what becomes of new files, by the outcome of their commit.
-func (a *Account) keep(files []incoming, err error) {
+// keep settles what becomes of new files, by the outcome of their commit if it
+// came to that.
+func (a *Account) keep(files []incoming, err error, committing bool) {
 	for i := range files {
-		a.keepFile(files[i].summary.file(), err)
+		if f := files[i].summary.file(); committing {
+			a.keepFile(f, err)
+		} else {
+			a.abandon(f)
+		}
 	}
 }
 
@@ -144,7 +151,10 @@ func (a *Account) receive(name string, m AppendMessage) (in incoming, err error)
 	if _, err := a.find(name); err != nil { // better known before the bytes are written
 		return in, err
 	}
-	id := a.store.o.NextID()
+	id, err := a.store.o.NextID()
+	if err != nil {
+		return in, fault.Wrap(op, fault.Internal, err)
+	}
 	var f *os.File
 	ref, err := a.newFile(id, func(path string) (err error) {
 		f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

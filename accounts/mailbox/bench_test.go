@@ -73,7 +73,7 @@ func newBenchWorld(b *testing.B, shards int) *world {
 		b.Fatal(err)
 	}
 	var err error
-	w.store, err = Open(w.base, Options{Shards: shards, NextID: func() uint64 { return w.ids.Add(1) }})
+	w.store, err = Open(w.base, Options{Shards: shards, NextID: func() (uint64, error) { return w.ids.Add(1), nil }})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	imap "github.com/emersion/go-imap/v2"
 
@@ -23,10 +24,16 @@ type Finding struct {
 	UID imap.UID
 	// Text says what is wrong in one line.
 	Text string
+	// Note says that nothing is wrong with the index: there is something that the
+	// administrator may want to know.
+	Note bool
 }
 
 func (f Finding) String() string {
 	s := fmt.Sprintf("account %d", f.Account)
+	if f.Note {
+		s = "note: " + s
+	}
 	if f.Mailbox != "" {
 		s += fmt.Sprintf(" mailbox %q", f.Mailbox)
 	}
@@ -220,11 +227,24 @@ func (a *Account) lookAt(f *checkedFile) string {
 	return ""
 }
 
-// checkStrays reports files without a record, except those that are to be removed.
+// checkStrays reports files without a record, except those that are to be removed,
+// and notes what was set aside.
 func (a *Account) checkStrays(ctx context.Context, report func(Finding)) error {
+	set, err := os.ReadDir(filepath.Join(a.owner.Load().Dir, leftoversDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fault.Wrap("mailbox.Check", fault.Internal, err)
+	}
+	if len(set) > 0 {
+		report(Finding{Account: a.id, Note: true, Text: fmt.Sprintf("%d files without a record were set aside in %s",
+			len(set), filepath.Join(a.owner.Load().Dir, leftoversDir))})
+	}
+	swept, _, err := a.sweptOf()
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
 	strays, err := a.strays(ctx)
 	for _, f := range strays {
-		if !a.store.left(f.id) {
+		if _, left := a.crashOf(f.id, swept); !left {
 			report(Finding{Account: a.id, Text: "no message has the file " + f.path})
 		}
 		a.files.unlinked(f.id)

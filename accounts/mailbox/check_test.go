@@ -279,10 +279,11 @@ func TestStoredFormsStayAsTheyAre(t *testing.T) {
 		got  []byte
 		want string
 	}{
-		{(&accountRecord{modSeq: 300, bytes: 5, messages: 2, mailboxes: 6, lastID: 12, lastValidity: 1790000000, dir: 1, dirFiles: 2}).marshal(), "ac020502060c80f7c4d5060102"},
+		{(&accountRecord{modSeq: 300, bytes: 5, messages: 2, mailboxes: 6, lastID: 12, lastValidity: 1790000000, dir: 1, dirFiles: 2, swept: 9}).marshal(), "ac020502060c80f7c4d506010209"},
 		{(&mailboxRecord{data: 2, validity: 3, next: 4, messages: 5, unseen: 6, deleted: 7, size: 8, deletedSize: 9, highest: 10, recentFrom: 11, floor: 12, ranges: 13}).marshal(), "02030405060708090a0b0c0d"},
 		{(&nameRecord{mailbox: 3, folder: true, specialUse: `\Junk`, class: "x"}).marshal(), "0301055c4a756e6b0178"},
 		{(&deliveredRecord{file: 1, mailbox: 2, uid: 3}).marshal(), "010203"},
+		{marshalCrashes([]crash{{1, 2, 3}}), "000000000000000100000000000000020000000000000003"},
 		{marshalKeywords([]string{"a", "bc"}), "0161026263"},
 		{marshalRanges([]imap.UIDRange{{Start: 2, Stop: 4}, {Start: 9, Stop: 9}}), "02020500"},
 		{appendState(nil, 65, state{flags: Seen | Deleted, modSeq: 7, keywords: 3}), "01090703"},
@@ -296,5 +297,13 @@ func TestStoredFormsStayAsTheyAre(t *testing.T) {
 		if got := fmt.Sprintf("%x", c.got); got != c.want {
 			t.Errorf("got %s, want %s", got, c.want)
 		}
+	}
+}
+
+// Fields that were added later read as 0.
+func TestOlderAccountRecordsRead(t *testing.T) {
+	var rec accountRecord
+	if err := rec.unmarshal([]byte("\xac\x02\x05\x02\x06\x0c\x80\xf7\xc4\xd5\x06\x01\x02")); err != nil || rec.dirFiles != 2 || rec.swept != 0 {
+		t.Errorf("%+v, %v", rec, err)
 	}
 }

@@ -51,15 +51,17 @@ func (m *Mailbox) CopyTo(ctx context.Context, uids []imap.UID, to *Account, dest
 	if err != nil || len(list) == 0 {
 		return CopyData{}, err
 	}
-	made := 0
-	defer func() {
+	if made, err := m.linkCopies(to, list); err != nil {
 		for i := range list[:made] {
+			to.abandon(list[i].summary.file())
+		}
+		return CopyData{}, err
+	}
+	defer func() {
+		for i := range list {
 			to.keepFile(list[i].summary.file(), err)
 		}
 	}()
-	if made, err = m.linkCopies(to, list); err != nil {
-		return CopyData{}, err
-	}
 	limits := to.limits()
 	err = to.update(ctx, func(e *edit) error {
 		id, err := mailboxID(e.tx, to.id, dest)
@@ -181,7 +183,10 @@ func (m *Mailbox) linkCopies(to *Account, list []copied) (made int, err error) {
 	dirs := make(map[uint32]string)
 	for i := range list {
 		c := &list[i]
-		id := to.store.o.NextID()
+		id, err := to.store.o.NextID()
+		if err != nil {
+			return i, fault.Wrap(op, fault.Internal, err)
+		}
 		from := m.box.account.path(c.from)
 		ref, err := to.newFile(id, func(path string) error {
 			err := os.Link(from, path)

@@ -107,16 +107,19 @@ func (a *Account) link(j *delivery) error {
 		return fault.Newf(op, fault.Invalid, "a message cannot be the %d bytes at %d of its file", j.Size, j.Offset)
 	}
 	id := j.QueueID
-	if j.Copy > 0 || a.files.busy(id) {
-		id = a.store.o.NextID()
-	}
-	ref, err := a.newFile(id, j.makeFile)
-	if errors.Is(err, fs.ErrExist) { // the name is taken by another message
-		id = a.store.o.NextID()
+	var ref fileRef
+	taken := j.Copy > 0 || a.files.busy(id)
+	if !taken {
 		ref, err = a.newFile(id, j.makeFile)
+		taken = errors.Is(err, fs.ErrExist) // by another message
+	}
+	if taken {
+		if id, err = a.store.o.NextID(); err == nil {
+			ref, err = a.newFile(id, j.makeFile)
+		}
 	}
 	if err != nil {
-		return err
+		return fault.Wrap(op, fault.Internal, err)
 	}
 	j.in.dir = a.dirPath(ref.dir)
 	j.in.summary = summary{

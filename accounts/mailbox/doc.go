@@ -38,9 +38,9 @@
 // A file comes before its record and goes after it:
 //
 //	step                  after a crash here
-//	file made             a leftover: removed when the account is used, or set aside in
-//	                      <account>.macnt/Leftovers when the index may be older than it;
-//	                      a repeated delivery takes it over
+//	file made             a leftover: removed when the account is used, however many runs
+//	                      later (run.go), or set aside in <account>.macnt/Leftovers when
+//	                      the index may be older than it; a repeated delivery takes it over
 //	record committed      there for good
 //	links synced          (before: a lost link is made again by the repeated delivery)
 //	queue file removed    the record of the delivery is forgotten some time

@@ -22,12 +22,13 @@ type accountRecord struct {
 	lastValidity uint32 // the highest UIDVALIDITY ever given
 	dir          uint32 // the directory that new files go to, and how many went
 	dirFiles     uint32
+	swept        uint64 // files with lower numbers were looked through for leftovers
 }
 
 func (r *accountRecord) marshal() []byte {
 	b := make([]byte, 0, 40)
 	for _, v := range [...]uint64{r.modSeq, uint64(r.bytes), uint64(r.messages), uint64(r.mailboxes),
-		uint64(r.lastID), uint64(r.lastValidity), uint64(r.dir), uint64(r.dirFiles)} {
+		uint64(r.lastID), uint64(r.lastValidity), uint64(r.dir), uint64(r.dirFiles), r.swept} {
 		b = binary.AppendUvarint(b, v)
 	}
 	return b
@@ -37,7 +38,7 @@ func (r *accountRecord) unmarshal(b []byte) error {
 	d := decoder{b: b}
 	*r = accountRecord{
 		modSeq: d.uint64(), bytes: d.int64(), messages: d.int64(), mailboxes: d.uint32(),
-		lastID: d.uint32(), lastValidity: d.uint32(), dir: d.uint32(), dirFiles: d.uint32(),
+		lastID: d.uint32(), lastValidity: d.uint32(), dir: d.uint32(), dirFiles: d.uint32(), swept: d.uint64(),
 	}
 	return d.err("account record")
 }

@@ -1,10 +1,13 @@
 package mailbox
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,21 +16,46 @@ import (
 
 // A run is the time from Open to Close. The file Index/open is there during a
 // run and holds its first number; when a start finds it, the run before it
-// crashed, and left files without records. Runs that crash one after the other
-// count as one.
+// crashed, and left files without records.
 //
 // Which files these are is told with care, because the index may be older than
 // the files: one that was restored from a backup does not name younger mail,
 // which looks as if a crash had left it. So each shard records its reach, the
 // highest number of a file that it ever named, in the commit that names it.
+//
+// Each shard remembers the runs that crashed, and each account in its record up
+// to which number its files were looked through: so an account that nobody uses
+// is looked through whenever it is, however many runs later.
 
 // reachKey is the key of a shard's reach in index.Server: 8 bytes, big-endian.
-var reachKey = []byte("reach")
+// crashesKey is that of its crashed runs, oldest first.
+var (
+	reachKey   = []byte("reach")
+	crashesKey = []byte("crashes")
+)
 
-// crashedRun is what is known of the run that did not end.
-type crashedRun struct {
-	first uint64 // its first number; 0: no run crashed, or that is not known
-	reach map[*index.Shard]uint64
+// crash is a run that did not end: it gave out the numbers from first to before
+// end. reach is that of the shard when the next run began.
+type crash struct{ first, end, reach uint64 }
+
+// maxCrashes bounds what a shard remembers. Leftovers of older crashes are
+// reported by Check.
+const maxCrashes = 100
+
+func marshalCrashes(list []crash) (b []byte) {
+	for _, c := range list {
+		for _, n := range [...]uint64{c.first, c.end, c.reach} {
+			b = binary.BigEndian.AppendUint64(b, n)
+		}
+	}
+	return b
+}
+
+func crashesOf(tx index.Tx) (list []crash) {
+	for v := tx.Get(index.Server, crashesKey); len(v) >= 24; v = v[24:] {
+		list = append(list, crash{binary.BigEndian.Uint64(v), binary.BigEndian.Uint64(v[8:]), binary.BigEndian.Uint64(v[16:])})
+	}
+	return list
 }
 
 // extendReach records that a shard names a file.
@@ -45,54 +73,91 @@ func reachOf(tx index.Tx) uint64 {
 	return 0
 }
 
-// begin starts a run and reports whether the one before it crashed.
-func (s *Store) begin() (unclean bool, err error) {
-	s.crashed.reach = make(map[*index.Shard]uint64)
+// begin starts a run. When the one before it crashed, the shards remember it
+// before the new run does anything.
+func (s *Store) begin() error {
+	reach := make(map[*index.Shard]uint64)
+	s.crashes = make(map[*index.Shard][]crash)
 	used := uint64(0)
 	for _, sh := range s.index.Shards() {
 		err := sh.View(func(tx index.Tx) error {
-			s.crashed.reach[sh] = reachOf(tx)
+			reach[sh], s.crashes[sh] = reachOf(tx), crashesOf(tx)
 			return nil
 		})
 		if err != nil {
-			return false, err
+			return err
 		}
-		used = max(used, s.crashed.reach[sh])
+		used = max(used, reach[sh])
 	}
 	if s.o.Raise != nil && used > 0 {
 		if err := s.o.Raise(used); err != nil {
-			return false, err
+			return err
 		}
 	}
-	s.firstID = s.o.NextID()
+	var err error
+	if s.firstID, err = s.o.NextID(); err != nil {
+		return err
+	}
 	text, err := os.ReadFile(s.marker)
-	switch {
-	case err == nil:
-		unclean = true
-		if first, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err == nil {
-			s.crashed.first = first
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if first, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err == nil && first > 0 {
+		for sh := range s.crashes {
+			if err := s.addCrash(sh, crash{first, s.firstID, reach[sh]}); err != nil {
+				return err
+			}
 		}
-	case !errors.Is(err, fs.ErrNotExist):
-		return false, err
 	}
-	first := s.firstID
-	if s.crashed.first > 0 {
-		// What the crashed run left may not be swept yet when this one crashes too.
-		first = min(first, s.crashed.first)
-	}
+	return s.mark()
+}
+
+// addCrash remembers a crashed run in a shard. It may have been remembered
+// before, by a start that came no further.
+func (s *Store) addCrash(sh *index.Shard, c crash) error {
+	list := slices.DeleteFunc(s.crashes[sh], func(o crash) bool { return o.first == c.first })
+	list = append(list, c)
+	list = list[max(0, len(list)-maxCrashes):]
+	s.crashes[sh] = list
+	return sh.UpdateFreeing(context.Background(), func(tx index.Tx) error {
+		return tx.Put(index.Server, crashesKey, marshalCrashes(list))
+	}, nil)
+}
+
+// mark writes the file that says that a run has begun.
+func (s *Store) mark() error {
 	next := s.marker + ".new"
-	if err := os.WriteFile(next, strconv.AppendUint(nil, first, 10), 0o600); err != nil {
-		return false, err
+	f, err := os.Create(next)
+	if err != nil {
+		return err
 	}
-	return unclean, os.Rename(next, s.marker)
+	_, err = f.Write(strconv.AppendUint(nil, s.firstID, 10))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(next, s.marker); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(s.marker))
 }
 
-// left reports whether the crashed run can have left a file without a record.
-func (s *Store) left(id uint64) bool {
-	return s.crashed.first > 0 && id >= s.crashed.first && id < s.firstID
+// crashOf returns the crashed run that can have left a file without a record, if
+// there is one that the account was not looked through after.
+func (a *Account) crashOf(id, swept uint64) (crash, bool) {
+	for _, c := range a.store.crashes[a.shard] {
+		if c.end > swept && id >= c.first && id < c.end {
+			return c, true
+		}
+	}
+	return crash{}, false
 }
 
-// beyond reports whether a file is younger than all that the shard knew of when
-// it was opened. Most probably a crash came between the file and its record,
-// but the index may as well be an older one.
-func (s *Store) beyond(sh *index.Shard, id uint64) bool { return id > s.crashed.reach[sh] }
+// sweptOf returns up to which number the account's files were looked through,
+// and whether a crash came since. Whoever makes a new account knows its files.
+func (a *Account) sweptOf() (swept uint64, due bool, err error) {
+	rec, err := a.record()
+	for _, c := range a.store.crashes[a.shard] {
+		due = due || c.end > rec.swept
+	}
+	return rec.swept, due, err
+}

@@ -98,7 +98,7 @@ func TestNumbersRiseAboveThoseOfTheStoreWhenTheCounterIsLost(t *testing.T) {
 	w.close()
 	w.ids.Store(0)
 	raised := uint64(0)
-	s, err := Open(w.base, Options{NextID: func() uint64 { return w.ids.Add(1) }, Owners: w.visit,
+	s, err := Open(w.base, Options{NextID: func() (uint64, error) { return w.ids.Add(1), nil }, Owners: w.visit,
 		Raise: func(n uint64) error { raised = n; w.ids.Store(n); return nil }})
 	if err != nil {
 		t.Fatal(err)
@@ -146,4 +146,103 @@ func TestStopBeforeTheSweepLeavesItToTheNextRun(t *testing.T) {
 		t.Errorf("%s is still there: %s", left, files)
 	}
 	w.close()
+}
+
+// An account that nobody uses between a crash and later orderly stops keeps its
+// leftovers until it is used; nobody is alarmed in between.
+func TestLeftoversOfAnUnusedAccountWaitForItsNextUse(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	older := fmt.Sprint("0/", w.ids.Add(1))
+	w.write(a, older)
+	w.append(a, "INBOX", 1) // the index reaches beyond the file
+	younger := fmt.Sprint("0/", w.ids.Add(1))
+	w.write(a, younger)
+	w.crash()
+	for range 3 {
+		w.open()
+		w.check()
+		w.close()
+	}
+	w.open()
+	other := w.account(3) // of the same shard: now the index reaches beyond both
+	w.append(other, "INBOX", 1)
+	w.settleSweeps()
+	w.close()
+	w.open()
+	a = w.account(1)
+	w.settleSweeps()
+	if files := w.files(a); len(files) != 1 || files[0] == older || files[0] == younger {
+		t.Errorf("the files are %v", files)
+	}
+	dir := filepath.Join(a.owner.Load().Dir, leftoversDir)
+	if _, err := os.Stat(filepath.Join(dir, filepath.Base(younger))); err != nil {
+		t.Error("what the index could not know at the crash was not set aside:", err)
+	}
+	var notes []string
+	if err := w.store.Check(bg, func(f Finding) { notes = append(notes, f.String()) }); err != nil {
+		t.Fatal(err)
+	}
+	if want := "note: account 1: 1 files without a record were set aside in " + dir; len(notes) != 1 || notes[0] != want {
+		t.Errorf("check says %q, want %q", notes, want)
+	}
+}
+
+func TestSweepIsDoneOnceAfterACrash(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	left := fmt.Sprint("0/", w.ids.Add(1))
+	w.append(a, "INBOX", 1)
+	w.crash()
+	for range 2 {
+		w.open()
+		a = w.account(1)
+		w.settleSweeps()
+		w.close()
+	}
+	w.write(a, left) // has a number of the crashed run and is none of its leftovers
+	w.open()
+	a = w.account(1)
+	w.settleSweeps()
+	if files := strings.Join(w.files(a), " "); !strings.Contains(files, left) {
+		t.Errorf("%s is gone: %s", left, files)
+	}
+	w.close()
+}
+
+func TestWhatIsRememberedOfCrashesIsBounded(t *testing.T) {
+	w := newWorld(t)
+	w.account(1)
+	for range maxCrashes + 5 {
+		w.crash()
+		w.open()
+	}
+	for _, list := range w.store.crashes {
+		if len(list) != maxCrashes || list[len(list)-1].end != w.store.firstID {
+			t.Errorf("%d crashes, the last is %v", len(list), list[len(list)-1])
+		}
+	}
+}
+
+// A start that fails after the shards were told tells them again.
+func TestACrashIsRememberedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.account(1)
+	w.crash()
+	marker := filepath.Join(w.base, "Index", "open")
+	before, err := os.ReadFile(marker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.open()
+	w.crash()
+	if err := os.WriteFile(marker, before, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.open()
+	for _, list := range w.store.crashes {
+		if len(list) != 1 || list[0].end != w.store.firstID {
+			t.Errorf("crashes %v", list)
+		}
+	}
 }

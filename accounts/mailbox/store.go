@@ -41,9 +41,9 @@ type Limits struct {
 // Options are for Open.
 type Options struct {
 	// NextID returns numbers that this server has never used and never will
-	// again (the server-wide counter that also numbers queue files). It is
-	// needed.
-	NextID func() uint64
+	// again, also after a crash (the server-wide counter that also numbers queue
+	// files), or says why it cannot now. It is needed.
+	NextID func() (uint64, error)
 	// Raise, if set, is called before the first NextID, which then returns
 	// only numbers above the given one: that of a message in the store. The
 	// file of the counter may be lost or old.
@@ -66,8 +66,8 @@ type Store struct {
 	// firstID is the first number of this run: files with lower numbers were
 	// made before.
 	firstID uint64
-	crashed crashedRun
-	marker  string // the file that says that the store was not closed
+	crashes map[*index.Shard][]crash // not changed after Open
+	marker  string                   // the file that says that the store was not closed
 
 	links  links
 	views  viewCache
@@ -95,12 +95,11 @@ func Open(base string, o Options) (*Store, error) {
 	}
 	s := &Store{base: base, o: o, log: o.Log, index: ix,
 		marker: filepath.Join(dir, "open"), accounts: make(map[uint64]weak.Pointer[Account])}
-	unclean, err := s.begin()
-	if err != nil {
+	if err := s.begin(); err != nil {
 		return nil, errors.Join(fault.Wrap(op, fault.Internal, err), ix.Close())
 	}
 	s.links.base = base
-	s.upkeep.start(s, unclean)
+	s.upkeep.start(s)
 	return s, nil
 }
 
@@ -111,15 +110,11 @@ func (s *Store) Close() error {
 	if err2 := s.index.Close(); err == nil {
 		err = err2
 	}
-	// Leftovers that were not removed yet are for the next run, which has to know.
-	if err == nil && len(s.upkeep.sweeps) == 0 {
+	if err == nil {
 		err = os.Remove(s.marker)
 	}
 	return fault.Wrap("mailbox.Close", fault.Internal, err)
 }
-
-// NewFileID returns a number from the server-wide counter.
-func (s *Store) NewFileID() uint64 { return s.o.NextID() }
 
 // Account returns the handle of an account. It costs little; whether the
 // account exists in the store shows at the first call. A later call with

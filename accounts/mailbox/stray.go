@@ -34,20 +34,34 @@ type stray struct {
 	tmp  bool // a copy that was never finished
 }
 
-// sweep removes the leftovers of an account.
+// sweep removes the leftovers of an account, if a crash came since that was done.
 func (u *upkeep) sweep(a *Account) error {
+	swept, due, err := a.sweptOf()
+	if fault.Is(err, fault.NotFound) || err == nil && !due {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
 	strays, err := a.strays(context.Background())
 	for _, f := range strays {
+		crash, left := a.crashOf(f.id, swept)
 		switch {
-		case !u.store.left(f.id):
-		case u.store.beyond(a.shard, f.id) && !f.tmp:
+		case !left:
+		case f.id > crash.reach && !f.tmp:
 			err = errors.Join(err, u.setAside(a, f))
 		default:
 			err = errors.Join(err, u.removeLeftover(a, f))
 		}
 		a.files.unlinked(f.id)
 	}
-	return err
+	if err != nil {
+		return err // and tried again in the next run
+	}
+	return a.update(context.Background(), func(e *edit) error {
+		e.rec.swept, e.dirty = u.store.firstID, true
+		return nil
+	})
 }
 
 func (u *upkeep) removeLeftover(a *Account, f stray) error {
@@ -59,7 +73,9 @@ func (u *upkeep) removeLeftover(a *Account, f stray) error {
 	return nil
 }
 
-// setAside moves a leftover out of the way. Nothing was promised about it if the
+// setAside moves a leftover out of the way that is younger than all that the
+// index knew of after the crash. Most probably the crash came between the file
+// and its record, but the index may as well be an older one. Nothing was promised about it if the
 // index is the one of the run that crashed; if not, it is mail.
 func (u *upkeep) setAside(a *Account, f stray) error {
 	dir := filepath.Join(a.owner.Load().Dir, leftoversDir)

@@ -32,8 +32,8 @@ type upkeep struct {
 	forget  []uint64
 	dirty   map[*Account]struct{} // with recents to be saved
 	sweeps  []*Account
-	// swept are the accounts that need no look for leftovers; nil if no account does.
-	swept map[uint64]struct{}
+	// met are the accounts that were in use in this run; nil if no run ever crashed.
+	met map[uint64]struct{}
 	// waiting are deleted mailboxes from before the start, by account.
 	waiting map[uint64][]uint32
 }
@@ -59,12 +59,14 @@ const (
 	maxUnsaved = 1000
 )
 
-func (u *upkeep) start(s *Store, unclean bool) {
+func (u *upkeep) start(s *Store) {
 	u.store, u.log = s, logs.Component(s.log, "STORE")
 	u.wake, u.done = make(chan struct{}, 1), make(chan struct{})
 	u.dirty = make(map[*Account]struct{})
-	if unclean {
-		u.swept = make(map[uint64]struct{})
+	for _, list := range s.crashes {
+		if len(list) > 0 {
+			u.met = make(map[uint64]struct{})
+		}
 	}
 	u.findDrops()
 	go u.run()
@@ -126,11 +128,11 @@ func (u *upkeep) meet(a *Account) {
 		delete(u.waiting, a.id)
 		u.signal()
 	}
-	if u.swept == nil {
+	if u.met == nil {
 		return
 	}
-	if _, done := u.swept[a.id]; !done {
-		u.swept[a.id] = struct{}{}
+	if _, done := u.met[a.id]; !done {
+		u.met[a.id] = struct{}{}
 		u.sweeps = append(u.sweeps, a)
 		u.signal()
 	}

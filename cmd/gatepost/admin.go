@@ -110,11 +110,13 @@ func (checkCommand) Run(c *commands) error {
 	if !ok {
 		return errors.New("the server gave no list of findings")
 	}
+	clean := true
 	for _, f := range findings {
 		line, _ := dataformat.Text(f)
 		fmt.Println(line)
+		clean = clean && strings.HasPrefix(line, "note: ")
 	}
-	if len(findings) > 0 {
+	if !clean {
 		return errSaidNo
 	}
 	fmt.Println("clean")

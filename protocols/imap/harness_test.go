@@ -45,7 +45,7 @@ func newFixture(t testing.TB) *fixture {
 	}
 	log := slog.New(slog.NewTextHandler(&f.log, &slog.HandlerOptions{Level: level}))
 	acc, err := accounts.Open(t.TempDir(), accounts.Options{
-		MainDomain: "company.com", Shards: 1, NextID: func() uint64 { return ids.Add(1) }, Log: log,
+		MainDomain: "company.com", Shards: 1, NextID: func() (uint64, error) { return ids.Add(1), nil }, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)

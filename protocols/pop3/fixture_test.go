@@ -55,7 +55,7 @@ func newFixture(t testing.TB, o options) *fixture {
 	log := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var ids atomic.Uint64
 	acc, err := accounts.Open(t.TempDir(), accounts.Options{
-		MainDomain: "company.com", Shards: 1, NextID: func() uint64 { return ids.Add(1) }, Log: log,
+		MainDomain: "company.com", Shards: 1, NextID: func() (uint64, error) { return ids.Add(1), nil }, Log: log,
 	})
 	must(t, err)
 	t.Cleanup(func() { must(t, acc.Close()) })

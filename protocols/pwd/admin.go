@@ -43,6 +43,7 @@ type Admin interface {
 
 	// QueueList tells of every waiting recipient, one dictionary each.
 	QueueList(ctx context.Context) (dataformat.Array, error)
-	// Check compares index and files and returns one line per finding.
+	// Check compares index and files and returns one line per finding; one that is
+	// no fault begins with "note: ".
 	Check(ctx context.Context) ([]string, error)
 }

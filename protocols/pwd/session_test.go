@@ -47,7 +47,7 @@ func newSite(t testing.TB, reversible bool) *site {
 	ids.Store(1000)
 	var err error
 	s.acc, err = accounts.Open(t.TempDir(), accounts.Options{
-		MainDomain: "c.com", Shards: 1, NextID: func() uint64 { return ids.Add(1) }, Log: log,
+		MainDomain: "c.com", Shards: 1, NextID: func() (uint64, error) { return ids.Add(1), nil }, Log: log,
 	})
 	must(t, err)
 	t.Cleanup(func() { must(t, s.acc.Close()) })

@@ -81,7 +81,10 @@ func newSite(t testing.TB, change ...func(*Settings)) *site {
 	counter, err := queue.OpenCounter(filepath.Join(base, "counter"), s.queueDir, 90000)
 	s.must(err)
 	s.accounts, err = accounts.Open(base, accounts.Options{
-		MainDomain: "company.com", Shards: 1, Log: log, NextID: func() uint64 { return uint64(counter.NextID()) },
+		MainDomain: "company.com", Shards: 1, Log: log, NextID: func() (uint64, error) {
+			id, err := counter.NextID()
+			return uint64(id), err
+		},
 	})
 	s.must(err)
 	s.must(s.accounts.SetClientIPs(ctx, "127.0.0.1\n::1\n10.0.0.0/8"))

@@ -32,7 +32,7 @@ func newAuth(t *testing.T, table string) (*Authenticator, *accounts.Store) {
 	log := slog.New(slog.DiscardHandler)
 	var ids atomic.Uint64
 	acc, err := accounts.Open(t.TempDir(), accounts.Options{
-		MainDomain: "c.com", Shards: 1, NextID: func() uint64 { return ids.Add(1) }, Log: log,
+		MainDomain: "c.com", Shards: 1, NextID: func() (uint64, error) { return ids.Add(1), nil }, Log: log,
 	})
 	must(t, err)
 	t.Cleanup(func() { must(t, acc.Close()) })

@@ -47,7 +47,7 @@ func newPlace(t testing.TB) *place {
 	var ids atomic.Uint64
 	ids.Store(1000)
 	acc, err := accounts.Open(t.TempDir(), accounts.Options{MainDomain: "company.com", Shards: 1, Log: log,
-		NextID: func() uint64 { return ids.Add(1) }})
+		NextID: func() (uint64, error) { return ids.Add(1), nil }})
 	must(t, err)
 	t.Cleanup(func() { must(t, acc.Close()) })
 	password := func(form string) dataformat.Dict {
