@@ -37,6 +37,9 @@ type Account struct {
 
 	// making is held while a directory for messages is made.
 	making sync.Mutex
+	// looking is held while the files are compared with the records, since who
+	// does that does not see the files that another one is looking at.
+	looking sync.Mutex
 }
 
 type watcher struct{ fn func() }
@@ -328,7 +331,7 @@ func (a *Account) announce(e *edit) {
 	for _, w := range watchers {
 		w.fn()
 	}
-	if e.rec.bytes < e.before {
+	if e.rec.bytes < e.held {
 		for _, w := range freed {
 			w.fn()
 		}

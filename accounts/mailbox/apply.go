@@ -18,9 +18,10 @@ func (b *box) apply(x *boxEdit) {
 	b.take(x)
 }
 
-// take is apply with the lock held, after loading.
+// take is apply with the lock held, after loading. What the box has from its
+// snapshot is left out: a commit can be announced after the box was loaded.
 func (b *box) take(x *boxEdit) {
-	if b.gone {
+	if b.gone || x.edit.before(b.since) {
 		return
 	}
 	if x.newKeys {

@@ -30,7 +30,8 @@ type box struct {
 	mu      sync.RWMutex
 	pending []*boxEdit // what was committed during loading
 	loaded  bool
-	gone    bool // deleted
+	since   uint64 // the account's ModSeq in the snapshot that the box was loaded from
+	gone    bool   // deleted
 
 	uids      []imap.UID
 	flags     []Flags

@@ -238,6 +238,8 @@ func (a *Account) checkStrays(ctx context.Context, report func(Finding)) error {
 		report(Finding{Account: a.id, Note: true, Text: fmt.Sprintf("%d files without a record were set aside in %s",
 			len(set), filepath.Join(a.owner.Load().Dir, leftoversDir))})
 	}
+	a.looking.Lock()
+	defer a.looking.Unlock()
 	swept, _, err := a.sweptOf()
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err

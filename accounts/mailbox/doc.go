@@ -56,10 +56,10 @@
 // goroutine per store unlinks files, removes the records of deleted mailboxes in
 // small steps, and forgets deliveries.
 //
-// Locks, in the order in which they may be taken: account.making, account.mu or
-// box.mu (never one under the other), then files.mu, viewCache.mu or upkeep.mu.
-// No disk is waited for under any of them but account.making, which makes a
-// directory. Snapshots of the index are short and are not kept across file
+// Locks, in the order in which they may be taken: account.looking, account.making,
+// account.mu or box.mu (never one under the other), then files.mu, viewCache.mu or
+// upkeep.mu. No disk is waited for under any of them but account.looking, which
+// lists files, and account.making, which makes a directory. Snapshots of the index are short and are not kept across file
 // operations.
 //
 // # On disk, format 1

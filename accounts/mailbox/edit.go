@@ -19,7 +19,7 @@ type edit struct {
 	tx      index.Tx
 	key     keyBuffer
 	rec     accountRecord
-	before  int64 // what the account held
+	held    int64 // bytes in the account before
 	dirty   bool
 	changed uint64 // the edit's ModSeq, 0 until it is taken
 	now     time.Time
@@ -52,7 +52,7 @@ func (a *Account) submit(ctx context.Context, update updater, fn func(e *edit) e
 		if err := e.rec.unmarshal(v); err != nil {
 			return err
 		}
-		e.before = e.rec.bytes
+		e.held = e.rec.bytes
 		if err := fn(e); err != nil {
 			return err
 		}
@@ -72,6 +72,13 @@ func (e *edit) change() uint64 {
 		e.dirty = true
 	}
 	return e.changed
+}
+
+// before reports whether a snapshot with the account's ModSeq has the edit. One
+// that took no ModSeq (a new keyword) may have come before or after; it is made
+// again then, and the last of them is the state of the snapshot or younger.
+func (e *edit) before(modSeq uint64) bool {
+	return e.rec.modSeq < modSeq || e.rec.modSeq == modSeq && e.changed != 0
 }
 
 // newID gives a number for a mailbox or its data.

@@ -77,16 +77,15 @@ func (a *Account) forgetBox(b *box) {
 }
 
 // load reads the box from a snapshot. The box is known to the account already,
-// so what is committed meanwhile waits in pending; what the snapshot has
-// already is told by its ModSeq and left out.
+// so what is announced meanwhile waits in pending; what the snapshot has
+// already is told by its ModSeq and left out, whenever it is announced.
 func (b *box) load() error {
-	var modSeq uint64
 	err := b.account.shard.View(func(tx index.Tx) error {
 		rec, err := readAccount(tx, b.account.id)
 		if err != nil {
 			return err
 		}
-		modSeq = rec.modSeq
+		b.since = rec.modSeq
 		return b.read(tx)
 	})
 	b.mu.Lock()
@@ -100,9 +99,7 @@ func (b *box) load() error {
 	b.gen, b.liveGen, b.live = 1, 1, b.uids
 	b.recentFrom = max(b.rec.recentFrom, b.account.recentFrom(b.id))
 	for _, x := range pending {
-		if x.edit.changed > modSeq {
-			b.take(x)
-		}
+		b.take(x)
 	}
 	if b.gone {
 		return fault.New("mailbox.Open", fault.NoMailbox, "")

@@ -36,6 +36,8 @@ type stray struct {
 
 // sweep removes the leftovers of an account, if a crash came since that was done.
 func (u *upkeep) sweep(a *Account) error {
+	a.looking.Lock()
+	defer a.looking.Unlock()
 	swept, due, err := a.sweptOf()
 	if fault.Is(err, fault.NotFound) || err == nil && !due {
 		return nil

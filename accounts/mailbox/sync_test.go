@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,7 @@ import (
 
 	imap "github.com/emersion/go-imap/v2"
 
+	"gatepost/accounts/index"
 	"gatepost/server/fault"
 )
 
@@ -466,5 +468,40 @@ func TestMovingWithinTheMailboxGivesNewUIDs(t *testing.T) {
 	wantView(t, m, "3:Recent 4:Seen,Recent,work")
 	if read(t, m, 3) != string(d.Prefix)+text(1) || read(t, m, 4) != text(2) {
 		t.Error("the messages are not the same")
+	}
+}
+
+// A box that is loaded between a commit and its announcement has what the
+// commit changed already.
+func TestViewOpenedBeforeTheAnnouncementShowsEachMessageOnce(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	id := w.ids.Add(1)
+	w.write(a, fmt.Sprint("0/", id))
+	var m *Mailbox
+	late := func(ctx context.Context, fn func(index.Tx) error, committed func()) error {
+		return a.shard.Update(ctx, fn, func() {
+			m = w.view(a, "INBOX")
+			committed()
+		})
+	}
+	err := a.submit(bg, late, func(e *edit) error {
+		x, err := e.box(inboxID)
+		if err == nil {
+			_, err = x.add(0, 0, summary{id: id, email: id, size: int64(len(text(1)))}, nil)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Sync(true)
+	if uids := m.UIDs(); len(uids) != 1 {
+		t.Errorf("the view shows %v", uids)
+	}
+	expunge(t, m, m.UIDs()[0])
+	m.Sync(true)
+	if uids := m.UIDs(); len(uids) != 0 {
+		t.Errorf("after the expunge the view shows %v", uids)
 	}
 }
