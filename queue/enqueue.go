@@ -74,7 +74,7 @@ func (q *Queue) planOne(ctx context.Context, p *plan, env *envelope.Envelope, i 
 		p.results = append(p.results, result{rcpt: i, status: envelope.Status{
 			Action: envelope.ActionDelivered, Code: envelope.Code{2, 0, 0}, Text: "discarded"}})
 	case q.modules[r.Module] == nil:
-		err := fault.Newf("queue.Commit", fault.Unsupported, "module %s is not available", r.Module)
+		err := q.Handles(r.Module)
 		if p.absent == nil {
 			p.absent = err
 		}

@@ -122,6 +122,15 @@ func (q *Queue) Handle(m router.Module, t Transport) {
 	q.modules[m] = mod
 }
 
+// Handles returns nil if mail for a module can be delivered, and else the refusal:
+// fault.Unsupported. It may be asked when all Handle calls are done.
+func (q *Queue) Handles(m router.Module) error {
+	if m == router.SYSTEM || q.modules[m] != nil {
+		return nil
+	}
+	return fault.Newf("queue.Handles", fault.Unsupported, "module %s is not available", m)
+}
+
 // OnFinish names what is called around the removal of queue files: sync makes
 // durable what was made of the messages elsewhere, before their files go;
 // forget hears of files that are gone for good. The call comes before Run.

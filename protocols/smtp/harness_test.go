@@ -51,6 +51,7 @@ const table = `
 <director> = spamtrap
 <nobody> = null
 <closed> = error
+<robot> = "robot -q"@pipe
 old.company.com = company.com
 Relay:<partner-*> = *@partner.example
 `

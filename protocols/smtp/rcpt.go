@@ -65,6 +65,9 @@ func (s *session) answerRcpt(rcpt envelope.Recipient) {
 	if err == nil {
 		err = router.MayRelay(route, s.tx.env.Source.Trusted)
 	}
+	if err == nil {
+		err = s.srv.handles(route.Module)
+	}
 	if err == nil && route.All {
 		err = s.mayWriteToAll(route)
 	}
@@ -95,8 +98,8 @@ func (s *session) limitRecipients(to address.Address) *reply {
 func (s *session) refuseRcpt(about string, err error) {
 	r := replyTo(err)
 	kind := fault.KindOf(err)
-	if kind == fault.Loop {
-		r.code = 550
+	if kind == fault.Loop || kind == fault.Unsupported {
+		r.code = 550 // it is about this recipient; 554 would be about the transaction
 	}
 	s.log.LogAttrs(s.ctx, logs.LevelProblem, "recipient refused", slog.String(logs.AttrRecipient, about), slog.Any(logs.AttrError, err))
 	if !s.stranger() {

@@ -41,6 +41,7 @@ const (
 type Server struct {
 	cfg      *settings.Live[Settings]
 	begin    func(ctx context.Context, env *envelope.Envelope) (submission, error)
+	handles  func(router.Module) error // whether the queue can deliver there
 	router   *router.Router
 	accounts *accounts.Store
 	auth     *auth.Authenticator
@@ -64,7 +65,7 @@ type submission interface {
 // New returns a Server. tls is asked at each use; while it returns nil,
 // STARTTLS is not offered.
 func New(cfg *settings.Live[Settings], q *queue.Queue, r *router.Router, acc *accounts.Store, tls func() *tls.Config, log *slog.Logger) *Server {
-	s := &Server{cfg: cfg, router: r, accounts: acc, auth: auth.New(acc, r, log), tls: tls, log: log}
+	s := &Server{cfg: cfg, handles: q.Handles, router: r, accounts: acc, auth: auth.New(acc, r, log), tls: tls, log: log}
 	s.begin = func(ctx context.Context, env *envelope.Envelope) (submission, error) {
 		sub, err := q.Begin(ctx, env)
 		if err != nil {
