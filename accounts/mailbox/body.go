@@ -52,21 +52,18 @@ func (r *Reader) Open(ctx context.Context, uid imap.UID) (Body, error) {
 }
 
 // open opens a message file by its directory, which is quicker than by its path.
-func (r *Reader) open(ref fileRef) (*file, error) {
-	if r.files == nil || r.dir != ref.dir {
-		if r.files != nil {
-			r.files.Close()
-			r.files = nil
-		}
+func (r *Reader) open(ref fileRef) (file, error) {
+	if r.files == closed || r.dir != ref.dir {
+		r.closeDir()
 		d, err := openFile(r.m.box.account.dirPath(ref.dir))
 		if err != nil {
-			return nil, err
+			return closed, err
 		}
 		r.files, r.dir = d, ref.dir
 	}
 	f, err := openAt(r.files.fd, strconv.FormatUint(ref.id, 10))
 	if err != nil {
-		return nil, openError(r.m.box.account.path(ref), err)
+		return closed, openError(r.m.box.account.path(ref), err)
 	}
 	return f, nil
 }
@@ -74,27 +71,30 @@ func (r *Reader) open(ref fileRef) (*file, error) {
 // A file is open for reading, without what an os.File adds for files that can keep
 // one waiting: that takes as long as opening and reading a message does.
 type file struct {
-	fd int // -1 when closed
+	fd int
 }
 
-func openFile(path string) (*file, error) {
+// closed is a file that is not open.
+var closed = file{-1}
+
+func openFile(path string) (file, error) {
 	f, err := openAt(unix.AT_FDCWD, path)
 	if err != nil {
-		return nil, openError(path, err)
+		return closed, openError(path, err)
 	}
 	return f, nil
 }
 
-func openAt(dir int, name string) (*file, error) {
+func openAt(dir int, name string) (file, error) {
 	for {
 		fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		switch err {
 		case nil:
-			return &file{fd}, nil
+			return file{fd}, nil
 		case unix.EINTR:
 			continue
 		}
-		return nil, err
+		return closed, err
 	}
 }
 
@@ -137,12 +137,12 @@ func (f *file) Close() error {
 
 type body struct {
 	prefix []byte
-	file   *file
+	file   file
 	offset int64 // of the message in the file
 	size   int64 // of both
 }
 
-func newBody(f *file, prefix []byte, s summary) *body {
+func newBody(f file, prefix []byte, s summary) *body {
 	return &body{prefix: prefix, file: f, offset: int64(s.offset), size: s.size}
 }
 

@@ -34,7 +34,7 @@ type Reader struct {
 	lent     *[readAhead]byte
 
 	dir   uint32
-	files *file // the directory
+	files file // the directory
 }
 
 // The bounds of what a Reader reads ahead. The first record of a run is read in any case.
@@ -46,7 +46,7 @@ const (
 var aheadBuffers = sync.Pool{New: func() any { return new([readAhead]byte) }}
 
 // Reader returns a Reader of the view's messages, which the caller closes.
-func (m *Mailbox) Reader() *Reader { return &Reader{m: m, at: -1} }
+func (m *Mailbox) Reader() *Reader { return &Reader{m: m, at: -1, files: closed} }
 
 // Close frees what the Reader holds, and ends the validity of what it has returned.
 func (r *Reader) Close() {
@@ -54,9 +54,13 @@ func (r *Reader) Close() {
 		aheadBuffers.Put(r.lent)
 		r.lent, r.buf = nil, nil
 	}
-	if r.files != nil {
-		r.files.Close()
-		r.files = nil
+	r.closeDir()
+}
+
+func (r *Reader) closeDir() {
+	if r.files != closed {
+		// It was only read.
+		_ = r.files.Close()
 	}
 }
 
@@ -118,7 +122,7 @@ func (r *Reader) scan(ctx context.Context, s summary) (*message.Summary, error) 
 		return nil, err
 	}
 	defer f.Close()
-	section := io.NewSectionReader(f, int64(s.offset), s.size-int64(s.prefix))
+	section := io.NewSectionReader(&f, int64(s.offset), s.size-int64(s.prefix))
 	sum, err := message.Scan(&canceler{ctx, section}, message.Options{})
 	return sum, fault.Wrap("mailbox.Content", fault.Internal, err)
 }

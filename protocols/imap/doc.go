@@ -48,10 +48,9 @@
 // A SEARCH may have maxKeys keys, of which maxTexts look for a text; more is BAD. Each message is
 // read once and each header field decoded once for all of them, and the time is linear in the
 // size of the messages, whatever their bytes are. How much is searched has no limit, since many
-// years of mail are searched with good reason. Instead, every stride (256 KB or what takes as
-// long) the session lets others run, waits for one of as many turns as there are processors twice, and
-// looks whether the client is still there: a search ends with its connection. So does the decoding
-// of FETCH BINARY. A client that has shut down its sending side is sent an untagged OK, which
+// years of mail are searched with good reason. Instead, every 10 milliseconds the session waits for
+// one of the turns, of which there are two for each processor, and looks whether the client is still
+// there: a search ends with its connection. So does the decoding of FETCH BINARY. A client that has shut down its sending side is sent an untagged OK, which
 // tells whether it still reads.
 //
 // # Memory

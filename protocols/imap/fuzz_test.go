@@ -38,6 +38,7 @@ func FuzzSession(f *testing.F) {
 		f.Add(sent(f, p))
 	}
 	f.Add("a UID FETCH $ (BODY[1.2.MIME]<1.5> BINARY.SIZE[1])\r\nb SEARCH RETURN (SAVE) OR NOT (TEXT a) 1:*\r\n")
+	f.Add("a SEARCH OR SUBJECT x HEADER X-Any \"\" TEXT body BODY y KEYWORD k UID $ $\r\nb FETCH 1 (BINARY.SIZE[1] BINARY[1]<2.3> BINARY[])\r\n")
 	f.Add("a APPEND INBOX {5}\r\n")
 	f.Add("a IDLE\r\ndone\r\nb LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (% *) RETURN (STATUS (SIZE))\r\n")
 	x := newFixture(f)

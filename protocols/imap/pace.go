@@ -5,37 +5,44 @@ import (
 	"io"
 	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"gatepost/server/fault"
 )
 
-// pace keeps a command that works for long without writing from being a burden: every stride it
-// lets others run, notices that the client is gone or the session has to end, and waits until it
-// is its turn. Short commands never wait. It belongs to the session's goroutine.
+// pace keeps a command that works for long without writing from being a burden: every few
+// milliseconds it notices that the client is gone or the session has to end, and waits until it is
+// its turn. Short commands never wait. It belongs to the session's goroutine.
 type pace struct {
-	s    *session
-	left int    // work until the next pause
-	turn bool   // it holds one of the server's turns
-	line string // what may be sent at any time, see pause
+	s     *session
+	left  int       // work until the next look at the clock
+	began time.Time // when the last pause ended
+	turn  bool      // it holds one of the server's turns
+	line  string    // what may be sent at any time, see pause
 }
 
-// stride is how much work is done between two pauses, in bytes that are searched: a millisecond
-// or two. What a key and a message cost at least is put into bytes too.
+// span is how long a command works between two pauses. The clock is looked at after each stride of
+// work, in bytes that are searched: some hundred microseconds. What a key, a message and a file cost at
+// least is put into bytes too.
 const (
-	stride      = 256 << 10
+	span        = 10 * time.Millisecond
+	stride      = 64 << 10
 	messageCost = 256
 	keyCost     = 16
+	openCost    = 8 << 10
 )
 
 // newTurns makes the turns of a server: so many sessions may do long work at the
-// same time. Others wait in line, a stride of each that is before them.
+// same time. Others wait in line, a span of each that is before them.
 func newTurns() chan struct{} { return make(chan struct{}, 2*runtime.GOMAXPROCS(0)) }
 
 // newPace returns the pace of a command. Within a response nothing else may be sent, then
 // line is empty.
-func newPace(s *session, line string) pace { return pace{s: s, left: stride, line: line} }
+func newPace(s *session, line string) pace {
+	return pace{s: s, left: stride, began: time.Now(), line: line}
+}
 
 // work counts n bytes of work. An error ends the command.
 func (p *pace) work(n int) error {
@@ -43,7 +50,12 @@ func (p *pace) work(n int) error {
 		return nil
 	}
 	p.left = stride
-	return p.pause()
+	if time.Since(p.began) < span {
+		return nil
+	}
+	err := p.pause()
+	p.began = time.Now()
+	return err
 }
 
 // end gives the turn back.
@@ -59,7 +71,6 @@ func (p *pace) end() {
 // pause sees.
 func (p *pace) pause() error {
 	p.end()
-	runtime.Gosched()
 	ctx := p.s.ctx
 	if ctx.Err() != nil {
 		return fault.Wrap("imap.pause", fault.Canceled, ctx.Err())

@@ -120,9 +120,6 @@ func (x *candidate) needBody() bool {
 	return x.err == nil
 }
 
-// openCost is what opening a file costs, in bytes that could be searched meanwhile.
-const openCost = 8 << 10
-
 // work counts n bytes that were searched, and gives up when the command has to.
 func (x *candidate) work(n int) {
 	if err := x.pace.work(n); err != nil && x.err == nil {

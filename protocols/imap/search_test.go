@@ -10,6 +10,7 @@ import (
 	"testing/iotest"
 
 	"gatepost/accounts/mailbox"
+	"gatepost/accounts/message"
 )
 
 func TestFoldingOfASCII(t *testing.T) {
@@ -38,6 +39,19 @@ func TestFolding(t *testing.T) {
 	} {
 		if a, b := fold(nil, []byte(pair[0])), fold(nil, []byte(pair[1])); !bytes.Equal(a, b) {
 			t.Errorf("%q and %q", a, b)
+		}
+	}
+}
+
+// TestHeadersAreFoldedAlike: the short way of plain texts leads where the long one does.
+func TestHeadersAreFoldedAlike(t *testing.T) {
+	for _, text := range []string{
+		"", " ", "Plain TEXT", "  with\r\n\tfolds \r\n", "NUL\x00 and\vothers\x7f", "=\r?q?no word", "=?utf-8?q?W=C3=B6rt?= x",
+		"grün", "gr\xfcn", "\rlone\nends", "=?", "?=",
+	} {
+		want := fold(nil, []byte(message.DecodeHeader([]byte(text))))
+		if got := bytes.Trim(foldHeader(nil, []byte(text)), " "); !bytes.Equal(got, want) {
+			t.Errorf("%q is %q, want %q", text, got, want)
 		}
 	}
 }
@@ -114,6 +128,7 @@ func TestSearchHasBounds(t *testing.T) {
 func FuzzSearchText(f *testing.F) {
 	f.Add([]byte("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-16\r\n\r\nx\r\n--b--\r\n"), "x")
 	f.Add([]byte("Subject: =?utf-8?b?4oKs?=\r\nContent-Transfer-Encoding: base64\r\n\r\n4oKs"), "€")
+	f.Add([]byte("Subject : =?iso-8859-1?q?gr=FC?=\r\n =?utf-8?b?w58=?= =?x?y?\r\nno field\r\nX\x00-\t: a\r\n\tb\x7f\r\n\r\n"), "subject : grüß")
 	x := newFixture(f)
 	acc, err := x.acc.Account(context.Background(), "", "user1")
 	if err != nil {
