@@ -213,3 +213,28 @@ func TestLargeDomainChangesByLines(t *testing.T) {
 	p.close(t, s)
 	check(p.open(t))
 }
+
+// Whatever X.changes holds, it is refused or reads the same again after a change.
+func FuzzTable(f *testing.F) {
+	f.Add([]byte(formatHeader+"{a=x;}\n{a=#NULL#;B=(y);}\n"), "c")
+	f.Add([]byte(formatHeader+"{a=x;}\n{a="), "a")
+	f.Add([]byte("{\"#Format\"=2;}\n"), "n0000")
+	f.Add([]byte("\n\n"), "")
+	path := largeTable(f)
+	data := read(f, path)
+	f.Fuzz(func(t *testing.T, changes []byte, name string) {
+		must(t, os.WriteFile(path, []byte(data), 0o600))
+		must(t, os.WriteFile(changesOf(path), changes, 0o600))
+		if _, err := readTable(path); err != nil {
+			return
+		}
+		w := words(t, path)
+		must(t, w.change(dataformat.Dict{fold(name): dataformat.String("fuzz")}))
+		if v, ok := w.get(fold(name)); !ok || v != "fuzz" {
+			t.Errorf("%q is not there", name)
+		}
+		if got := words(t, path).text(); got != w.text() {
+			t.Error("the table reads otherwise than it is")
+		}
+	})
+}
