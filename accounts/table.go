@@ -3,7 +3,6 @@ package accounts
 import (
 	"errors"
 	"iter"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,7 +37,7 @@ type table[V any] struct {
 
 	mu     sync.RWMutex
 	values map[string]V
-	owned  map[string]map[string]struct{} // owner → names
+	owned  map[string][]string // owner → names
 
 	// Of X.changes as it was left here; change owns them.
 	size  int64
@@ -47,6 +46,7 @@ type table[V any] struct {
 
 const (
 	smallTable   = 1000 // names; up to here X.data alone is written
+	smallChange  = 100  // names; a larger change is worth writing X.data
 	changesPart  = 8    // X.changes goes into X.data when it has this part of the names
 	changesExt   = ".changes"
 	keyFormat    = "#Format"
@@ -77,7 +77,7 @@ func (t *table[V]) get(name string) (V, bool) {
 func (t *table[V]) of(owner string) []string {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return slices.Sorted(maps.Keys(t.owned[owner]))
+	return slices.Sorted(slices.Values(t.owned[owner]))
 }
 
 // len is the number of names.
@@ -120,10 +120,10 @@ func (t *table[V]) change(update dataformat.Dict) error {
 }
 
 // append adds a change to X.changes; false when X.data is to be written instead:
-// the table is small, X.changes is long, or somebody has edited it.
+// the table is small, the change large, X.changes long, or somebody has edited it.
 func (t *table[V]) append(update dataformat.Dict) (bool, error) {
 	names := t.len()
-	if names < smallTable || t.lines > names/changesPart || t.size != sizeOf(changesOf(t.path)) {
+	if names < smallTable || len(update) > smallChange || t.lines > names/changesPart || t.size != sizeOf(changesOf(t.path)) {
 		return false, nil
 	}
 	line := append(dataformat.AppendCompact(nil, update), '\n')
@@ -167,7 +167,7 @@ func (t *table[V]) rewrite(update dataformat.Dict) (tableFile, error) {
 func (t *table[V]) fill(f tableFile) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.values, t.owned = make(map[string]V, len(f.entries)), map[string]map[string]struct{}{}
+	t.values, t.owned = make(map[string]V, len(f.entries)), map[string][]string{}
 	for name, v := range f.entries {
 		t.set(name, v)
 	}
@@ -178,9 +178,11 @@ func (t *table[V]) fill(f tableFile) {
 func (t *table[V]) set(name string, value dataformat.Value) {
 	if old, ok := t.values[name]; ok {
 		delete(t.values, name)
-		owner := t.owner(old)
-		if delete(t.owned[owner], name); len(t.owned[owner]) == 0 {
-			delete(t.owned, owner)
+		if owner := t.owner(old); owner != "" {
+			rest := slices.DeleteFunc(t.owned[owner], func(n string) bool { return n == name })
+			if t.owned[owner] = rest; len(rest) == 0 {
+				delete(t.owned, owner)
+			}
 		}
 	}
 	if value == (dataformat.Null{}) {
@@ -191,13 +193,8 @@ func (t *table[V]) set(name string, value dataformat.Value) {
 		return
 	}
 	t.values[name] = v
-	owner := t.owner(v)
-	switch names := t.owned[owner]; {
-	case owner == "":
-	case names == nil:
-		t.owned[owner] = map[string]struct{}{name: {}}
-	default:
-		names[name] = struct{}{}
+	if owner := t.owner(v); owner != "" {
+		t.owned[owner] = append(t.owned[owner], name)
 	}
 }
 

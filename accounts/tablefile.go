@@ -71,13 +71,15 @@ func readTable(path string) (tableFile, error) {
 	return f, nil
 }
 
-// folded copies entries under the folded forms of their names.
+// folded puts entries under the folded forms of their names.
 func folded(entries dataformat.Dict) dataformat.Dict {
-	out := make(dataformat.Dict, len(entries))
 	for name, v := range entries {
-		out[fold(name)] = v
+		if n := fold(name); n != name {
+			delete(entries, name)
+			entries[n] = v
+		}
 	}
-	return out
+	return entries
 }
 
 // apply sets and removes names.
