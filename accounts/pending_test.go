@@ -12,7 +12,7 @@ import (
 )
 
 // ownerOf names an account to the message store.
-func (s *Store) ownerOf(id uint64, dir string) mailbox.Owner { return mailbox.Owner{ID: id, Dir: dir} }
+func (s *Store) ownerFor(id uint64, dir string) mailbox.Owner { return mailbox.Owner{ID: id, Dir: dir} }
 
 // entries lists Pending.
 func (s *Store) entries(t *testing.T) []string {
@@ -46,7 +46,7 @@ func TestCrashWhileAnAccountIsMadeLeavesNothing(t *testing.T) {
 			return dataformat.WriteFile(filepath.Join(dir, accountFile), dataformat.Dict{keyAccountID: identity{id, "Accounts/u.macnt"}.dataValue()}, dataformat.StyleOld)
 		},
 		func(s *Store, dir string, id uint64) error {
-			return s.mail.Create(ctx, s.ownerOf(id, dir), newMailboxes())
+			return s.mail.Create(ctx, s.ownerFor(id, dir), newMailboxes())
 		},
 	}
 	for stop := 1; stop <= len(steps); stop++ {

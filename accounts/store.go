@@ -3,7 +3,6 @@ package accounts
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"os"
@@ -294,35 +293,55 @@ func isPlain(s string) bool {
 }
 
 // owners visits every account, for the check of the message store. An account
-// that cannot be read does not hide the others.
+// that cannot be read is among them, and does not hide the others.
 func (s *Store) owners(ctx context.Context, visit func(mailbox.Owner) error) error {
 	list, err := s.Domains(ctx)
 	if err != nil {
 		return err
 	}
-	var unread []error
 	for _, domain := range list {
 		accounts, err := s.accountNames(domain)
+		if fault.Is(err, fault.NoDomain) {
+			continue // removed meanwhile
+		}
 		if err != nil {
-			unread = append(unread, err)
+			return err
 		}
 		for _, name := range accounts {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			a, err := s.loadAccount(accountKey{domain, name})
-			if err != nil {
-				unread = append(unread, fmt.Errorf("%s@%s: %w", name, domain, err))
-				continue
+			owner, err := s.ownerOf(accountKey{domain, name})
+			if fault.Is(err, fault.NotFound) {
+				continue // removed meanwhile
 			}
-			if err := visit(s.owner(a)); err != nil {
+			if err != nil {
+				return err
+			}
+			if err := visit(owner); err != nil {
 				return err
 			}
 		}
 	}
 	// Last, since accounts go from the domains to Pending.
-	if err := s.pendingOwners(visit); err != nil {
-		return err
+	return s.pendingOwners(visit)
+}
+
+// ownerOf returns the owner of an account's messages, also of an account that
+// cannot be read.
+func (s *Store) ownerOf(k accountKey) (mailbox.Owner, error) {
+	a, err := s.loadAccount(k)
+	if !fault.Is(err, fault.Corrupt) {
+		if err != nil {
+			return mailbox.Owner{}, err
+		}
+		return s.owner(a), nil
 	}
-	return errors.Join(unread...)
+	d, noDomain := s.domain(k.domain)
+	if noDomain != nil {
+		return mailbox.Owner{}, noDomain
+	}
+	dir := filepath.Join(d.dir, k.name+accountSuffix)
+	id, _ := directoryIdentity(dir)
+	return mailbox.Owner{ID: id.id, Dir: dir, Damaged: err}, nil
 }

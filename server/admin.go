@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"gatepost/accounts/mailbox"
@@ -226,25 +228,12 @@ func (s *Server) Check(ctx context.Context) ([]string, error) {
 	err := s.accounts.Mail().Check(ctx, func(f mailbox.Finding) {
 		total++
 		if total <= findingLimit {
-			lines = append(lines, findingLine(f))
+			f.Dir = strings.TrimPrefix(f.Dir, s.base.dir+string(filepath.Separator))
+			lines = append(lines, f.String())
 		}
 	})
 	if total > findingLimit {
 		lines = append(lines, fmt.Sprintf("and %d more", total-findingLimit))
 	}
 	return lines, err
-}
-
-func findingLine(f mailbox.Finding) string {
-	line := "account " + strconv.FormatUint(f.Account, 10)
-	if f.Mailbox != "" {
-		line += " mailbox " + f.Mailbox
-	}
-	if f.UID != 0 {
-		line += " message " + strconv.FormatUint(uint64(f.UID), 10)
-	}
-	if f.Note {
-		line = "note: " + line
-	}
-	return line + ": " + f.Text
 }

@@ -61,6 +61,11 @@ func (t *Transport) Deliver(ctx context.Context, b *queue.Batch) {
 		acc, err = t.accounts.Account(ctx, domain, name)
 	}
 	if err != nil {
+		if kind := fault.KindOf(err); kind == fault.Internal || kind == fault.Corrupt {
+			for _, it := range b.Items { // the report says no more than "internal error"
+				t.log.Warn("not delivered", "account", name+"@"+domain, "queue_id", it.ID, "error", err)
+			}
+		}
 		reportAll(b.Items, failed(err))
 		return
 	}

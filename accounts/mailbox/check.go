@@ -17,8 +17,10 @@ import (
 
 // Finding is one thing that Check found wrong.
 type Finding struct {
-	// Account is the account's number, Mailbox the mailbox name or "".
+	// Account is the account's number, Dir its directory or "" when it has none,
+	// Mailbox the mailbox name or "".
 	Account uint64
+	Dir     string
 	Mailbox string
 	// UID is the message, or 0.
 	UID imap.UID
@@ -31,6 +33,9 @@ type Finding struct {
 
 func (f Finding) String() string {
 	s := fmt.Sprintf("account %d", f.Account)
+	if f.Dir != "" {
+		s = f.Dir
+	}
 	if f.Note {
 		s = "note: " + s
 	}
@@ -45,19 +50,26 @@ func (f Finding) String() string {
 
 // Check compares the index with itself and with the message files and reports
 // what does not fit. It changes nothing. Files that a crash has left and that
-// are to be removed when the account is used are no finding. It works beside a running server: each account is looked at in one
-// snapshot, and what concerns files is looked at again before it is reported.
+// are to be removed when the account is used are no finding. It works beside a
+// running server: each account is looked at in one snapshot, and what concerns
+// files is looked at again before it is reported.
 func (s *Store) Check(ctx context.Context, report func(Finding)) error {
 	indexed, err := s.indexedAccounts(ctx)
 	if err != nil {
 		return err
 	}
+	lost := false // an account whose number is not known may own what is in the index
 	visit := func(o Owner) error {
 		delete(indexed, o.ID)
-		if o.Passing {
+		switch {
+		case o.Passing:
+			return nil
+		case o.Damaged != nil:
+			lost = lost || o.ID == 0
+			report(Finding{Account: o.ID, Dir: o.Dir, Text: "the account cannot be read, and was not checked: " + o.Damaged.Error()})
 			return nil
 		}
-		return s.Account(o).check(ctx, report)
+		return s.Account(o).check(ctx, func(f Finding) { f.Dir = o.Dir; report(f) })
 	}
 	if s.o.Owners == nil {
 		var errs []error
@@ -66,7 +78,7 @@ func (s *Store) Check(ctx context.Context, report func(Finding)) error {
 		}
 		return errors.Join(errs...)
 	}
-	if err := s.o.Owners(ctx, visit); err != nil {
+	if err := s.o.Owners(ctx, visit); err != nil || lost {
 		return err
 	}
 	return s.reportOwnerless(ctx, indexed, report)

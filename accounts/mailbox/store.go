@@ -22,6 +22,8 @@ type Owner struct {
 	Dir string
 	// Limits returns the limits of the moment; nil means none.
 	Limits func() Limits
+	// Damaged says why the account cannot be read. ID is 0 then if that is lost too.
+	Damaged error
 	// Passing says that the account is being made or removed: it has mailboxes
 	// or it has none. Check does not look at it.
 	Passing bool
