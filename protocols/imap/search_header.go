@@ -7,13 +7,6 @@ import (
 	"gatepost/accounts/message"
 )
 
-// searchText is a text that a program looks for.
-type searchText struct {
-	text  []byte // folded
-	field string // whose field it has to be in, or "" for BODY and TEXT
-	place place  // where it is looked for; BODY and TEXT also in the body
-}
-
 // headerHas answers HEADER, SUBJECT, FROM and their like: the first such key of a message
 // looks for all texts of the program that are to be found in the same place, so that
 // every field is decoded once.
