@@ -294,7 +294,9 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		for inner, ok := a.Inner(); ok; inner, ok = inner.Inner() {
-			if len(inner.Local) >= len(a.Local) || inner.Local == "" {
+			// Each step takes a separator away, so there is an end. The text may
+			// grow: domains become A-labels.
+			if separators(inner.Local) >= separators(a.Local) || inner.Local == "" {
 				t.Fatalf("Inner of %#v is %#v", a, inner)
 			}
 			a = inner
@@ -303,6 +305,15 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func separators(local string) (n int) {
+	for _, c := range []byte(local) {
+		if strings.IndexByte("@%!", c) >= 0 {
+			n++
+		}
+	}
+	return n
 }
 
 func FuzzParsePath(f *testing.F) {
