@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -20,8 +21,8 @@ import (
 var errCrash = errors.New("crashed")
 
 // frail is a disk that stops at a chosen step, as the machine does when its
-// power goes: nothing after it reaches the directory. With forget, what was not
-// synced until then is lost: contents of files, new, renamed and removed names.
+// power goes: nothing after it reaches the directory. What was not synced until
+// then can be lost: contents of files, new, renamed and removed names.
 type frail struct {
 	disk
 	dir string
@@ -37,7 +38,7 @@ type frail struct {
 // undo takes back a change of names that was not synced.
 type undo struct {
 	old, new string // rename new back to old; old empty: remove new
-	saved    string // where the content of a removed file is kept
+	saved    string // where the content of a removed or replaced file is kept
 }
 
 func (f *frail) step(name string) error {
@@ -74,12 +75,16 @@ func (f *frail) Rename(from, to string) error {
 	if err := f.step("rename"); err != nil {
 		return err
 	}
+	saved := filepath.Join(f.dir, "..", "replaced-"+to)
+	if err := os.Link(f.path(to), saved); err != nil {
+		saved = ""
+	}
 	if err := f.disk.Rename(from, to); err != nil {
 		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.undo = append(f.undo, undo{old: from, new: to})
+	f.undo = append(f.undo, undo{old: from, new: to, saved: saved})
 	f.unsaved[to] = f.unsaved[from]
 	delete(f.unsaved, from)
 	return nil
@@ -116,20 +121,35 @@ func (f *frail) SyncDir() error {
 	return f.disk.SyncDir()
 }
 
+// loss is what is gone after the crash of what was not synced. A journal may have
+// written the names by itself, and not the content of the files that they name,
+// nor what other directories got: the mailboxes' links.
+type loss int
+
+const (
+	nothing loss = iota
+	everything
+	allButNames
+)
+
 // lose takes back what was not synced.
-func (f *frail) lose(t *testing.T) {
+func (f *frail) lose(t *testing.T, what loss) {
 	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for i := len(f.undo) - 1; i >= 0; i-- {
+	for i := len(f.undo) - 1; i >= 0 && what == everything; i-- {
 		u := f.undo[i]
 		var err error
 		switch {
-		case u.saved != "":
+		case u.new == "":
 			err = os.Rename(u.saved, f.path(u.old))
 		case u.old != "":
 			err = os.Rename(f.path(u.new), f.path(u.old))
 			f.unsaved[u.old] = f.unsaved[u.new]
+			if u.saved != "" && err == nil {
+				f.unsaved[u.new] = false
+				err = os.Rename(u.saved, f.path(u.new))
+			}
 		default:
 			err = os.Remove(f.path(u.new))
 		}
@@ -209,7 +229,7 @@ func (ff *frailFile) Close() error {
 // life sends some mail through a queue on a disk that stops at a step, opens the
 // queue again on a good disk and checks the promises. It returns the number of
 // steps that were made.
-func life(t *testing.T, stopAt int, forget bool) int {
+func life(t *testing.T, stopAt int, lost loss) int {
 	var f *frail
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, t.TempDir())
@@ -231,7 +251,12 @@ func life(t *testing.T, stopAt int, forget bool) int {
 			}
 			return envelope.Status{Action: envelope.ActionRelayed, Text: "relayed via mx"}
 		})
-		b.q.OnFinish(b.local.sync, b.local.forget)
+		b.q.OnFinish(func(ctx context.Context) error {
+			if err := f.step("sync links"); err != nil {
+				return err
+			}
+			return b.local.sync(ctx)
+		}, b.local.forget)
 		b.run()
 		accepted := map[string]bool{}
 		send := func(name string, to ...string) {
@@ -250,8 +275,9 @@ func life(t *testing.T, stopAt int, forget bool) int {
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		b.stop()
-		if forget {
-			f.lose(t)
+		if lost != nothing {
+			f.lose(t, lost)
+			b.local.lose()
 		}
 
 		// The machine comes back.
@@ -324,13 +350,13 @@ func (s *sink) forget(ids []envelope.QueueID) {
 }
 
 func TestCrashAtEveryStepLosesAndDoublesNothing(t *testing.T) {
-	steps := life(t, 0, false)
+	steps := life(t, 0, nothing)
 	if steps < 30 {
 		t.Fatalf("only %d steps: the test does not reach the removal", steps)
 	}
-	for _, forget := range []bool{false, true} {
+	for _, lost := range []loss{nothing, everything, allButNames} {
 		for n := 1; n <= steps; n++ {
-			t.Run(fmt.Sprintf("step=%d,forget=%v", n, forget), func(t *testing.T) { life(t, n, forget) })
+			t.Run(fmt.Sprintf("step=%d,lost=%d", n, lost), func(t *testing.T) { life(t, n, lost) })
 			if t.Failed() {
 				return
 			}
@@ -437,4 +463,57 @@ func TestRemovalIsTriedAgain(t *testing.T) {
 			t.Errorf("%d messages", n)
 		}
 	})
+}
+
+// A file of an older server is rewritten at the start; whatever is lost in the
+// middle of that, its message is delivered once and whole.
+func TestCrashWhileAFileOfAnOlderServerIsRewritten(t *testing.T) {
+	const old = "S SMTP [199.199.199.199]\nO T\nP I 26-04-2019 15:57:14 0000 ____ ____ <joe@far.org>\n" +
+		"R W 26-04-2019 15:57:14 0000 ____ _FY_ <ann@company.com>\n\nSubject: old\n\nline\n"
+	steps := 0
+	start := func(t *testing.T, stopAt int, lost loss) {
+		synctest.Test(t, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.MkdirAll(filepath.Join(dir, "Queue"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "Queue", "7.msg"), []byte(old), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			b := &bench{t: t, dir: dir, routes: &table{}, local: newSink(), remote: newSink(), set: testSettings(t, nil)}
+			var f *frail
+			b.reopen(func(d disk) disk {
+				f = &frail{disk: d, dir: filepath.Join(dir, "Queue"), stopAt: stopAt, unsaved: map[string]bool{}}
+				return f
+			})
+			b.q.OnFinish(b.local.sync, b.local.forget)
+			b.run()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			b.stop()
+			steps = f.steps
+			if lost != nothing {
+				f.lose(t, lost)
+				b.local.lose()
+			}
+			b.reopen(nil)
+			b.q.OnFinish(b.local.sync, b.local.forget)
+			b.run()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			b.halt()
+			if got := b.local.messages("ann@company.com"); len(got) != 1 || got[0] != "Subject: old\r\n\r\nline\r\n" {
+				t.Errorf("ann got %q", got)
+			}
+			if left := b.files(); left != "" {
+				t.Errorf("left: %s", left)
+			}
+		})
+	}
+	start(t, 0, nothing)
+	for _, lost := range []loss{nothing, everything, allButNames} {
+		for n := 1; n <= steps; n++ {
+			t.Run(fmt.Sprintf("step=%d,lost=%d", n, lost), func(t *testing.T) { start(t, n, lost) })
+		}
+	}
 }

@@ -75,6 +75,7 @@ type sink struct {
 	most    int
 	block   chan struct{} // if set, Deliver waits for it
 	seen    map[string]bool
+	links   []string // keys of seen whose messages sync has not made durable
 }
 
 type try struct {
@@ -153,10 +154,29 @@ func (s *sink) take(it *Item, rcpt string) {
 	}
 	s.seen[key] = true
 	s.got[rcpt] = append(s.got[rcpt], string(data[it.Offset:it.Offset+it.Size]))
+	s.links = append(s.links, key)
 }
 
 // sync stands for the store's SyncLinks.
-func (s *sink) sync(context.Context) error { return nil }
+func (s *sink) sync(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.links = nil
+	return nil
+}
+
+// lose takes back the messages that sync has not made durable, as a power failure
+// takes links. Another delivery makes them again.
+func (s *sink) lose() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := len(s.links) - 1; i >= 0; i-- {
+		rcpt, _, _ := strings.Cut(s.links[i], " ")
+		delete(s.seen, s.links[i])
+		s.got[rcpt] = s.got[rcpt][:len(s.got[rcpt])-1]
+	}
+	s.links = nil
+}
 
 func (s *sink) messages(rcpt string) []string {
 	s.mu.Lock()
