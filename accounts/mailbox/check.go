@@ -247,8 +247,8 @@ func (a *Account) checkStrays(ctx context.Context, report func(Finding)) error {
 		return fault.Wrap("mailbox.Check", fault.Internal, err)
 	}
 	if len(set) > 0 {
-		report(Finding{Account: a.id, Note: true, Text: fmt.Sprintf("%d files without a record were set aside in %s",
-			len(set), filepath.Join(a.owner.Load().Dir, leftoversDir))})
+		report(Finding{Account: a.id, Note: true, Text: fmt.Sprintf("%d files without a record were set aside in its directory %s",
+			len(set), leftoversDir)})
 	}
 	a.looking.Lock()
 	defer a.looking.Unlock()
