@@ -183,7 +183,7 @@ func TestLeftoversOfAnUnusedAccountWaitForItsNextUse(t *testing.T) {
 	if err := w.store.Check(bg, func(f Finding) { notes = append(notes, f.String()) }); err != nil {
 		t.Fatal(err)
 	}
-	if want := "note: account 1: 1 files without a record were set aside in " + dir; len(notes) != 1 || notes[0] != want {
+	if want := "note: " + a.owner.Load().Dir + ": 1 files without a record were set aside in its directory Leftovers"; len(notes) != 1 || notes[0] != want {
 		t.Errorf("check says %q, want %q", notes, want)
 	}
 }
