@@ -5,7 +5,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
+
+	"gatepost/protocols/transcript"
 	"time"
 )
 
@@ -82,7 +83,7 @@ func TestValuesCountInTheBudget(t *testing.T) {
 }
 
 func TestLongLineHasToEndInTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	transcript.Bubble(t, func(t *testing.T) {
 		s := newSite(t, false)
 		c := s.patient(t, "postmaster", "secret")
 		c.begin("ECHO " + strings.Repeat("x", 1<<20))

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"gatepost/accounts"
 	"gatepost/protocols/internal/auth"
@@ -188,6 +187,7 @@ func (s *session) login(ctx context.Context, a *accounts.Account, err error) (re
 		}
 		s.account, s.user, s.failures = a, "", 0
 		s.watch.Stop()
+		listen.LoggedIn(ctx)
 		s.watch = s.server.acc.Watch(a, s.peer, func(reason string) { listen.End(ctx, reason) })
 		return replyLogin, nil
 	}
@@ -224,7 +224,6 @@ func (s *session) startTLSNow(ctx context.Context, _ string) (reply, error) {
 	s.in.Reset(t)
 	s.peer.TLS = true
 	s.user, s.inline, s.patient = "", false, false
-	s.started = time.Now()
 	return reply{}, nil
 }
 

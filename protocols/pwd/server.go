@@ -9,6 +9,7 @@ import (
 	"net"
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 
 	"gatepost/accounts"
 	"gatepost/protocols/internal/auth"
@@ -51,11 +52,12 @@ func New(cfg *settings.Live[Settings], acc *accounts.Store, r *router.Router, ad
 // Serve accepts connections until ctx is done and the sessions have ended.
 func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener) error {
 	o := listen.Options{
-		Listener:    l,
-		MaxSessions: func() int { return s.cfg.Get().MaxSessions },
-		Count:       &s.count,
-		ClientIP:    s.acc.ClientIP,
-		Log:         logs.Component(s.log, "PWD"),
+		Listener:     l,
+		MaxSessions:  func() int { return s.cfg.Get().MaxSessions },
+		Count:        &s.count,
+		LoginTimeout: func() time.Duration { return loginTimeout },
+		ClientIP:     s.acc.ClientIP,
+		Log:          logs.Component(s.log, "PWD"),
 		Refuse: func(c net.Conn) {
 			// The peer is turned away; whether it reads why is its affair.
 			_, _ = io.WriteString(c, "501 too many connections, try again later\r\n")

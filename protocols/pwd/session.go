@@ -22,7 +22,7 @@ const (
 	maxFailures  = 10  // failed logins; then the connection is closed
 	maxConfused  = 100 // lines in a row that are no command
 	writeTimeout = 2 * time.Minute
-	loginTimeout = 2 * time.Minute // from the greeting to the login
+	loginTimeout = 2 * time.Minute // from the connection to the login
 )
 
 // session is one connection. Its goroutine owns it.
@@ -46,7 +46,6 @@ type session struct {
 	patient  bool // NOTIMEOUT
 	failures int
 	confused int
-	started  time.Time
 	after    func() // runs once the answer is out
 }
 
@@ -55,7 +54,6 @@ var errQuit = errors.New("the client has quit")
 
 func (s *session) run(ctx context.Context) {
 	s.in = bufio.NewReaderSize(s.conn, 4<<10)
-	s.started = time.Now()
 	s.log.Log(ctx, logs.LevelLowLevel, "connected")
 	err := s.greet()
 	defer s.leave()
@@ -251,16 +249,7 @@ func (s *session) answer(r reply) error {
 // deadline is until when the next line has to come.
 func (s *session) deadline() time.Time {
 	idle := s.server.cfg.Get().Timeout
-	switch {
-	case !s.loggedIn():
-		end := s.started.Add(loginTimeout)
-		if idle > 0 {
-			if d := time.Now().Add(idle.Duration()); d.Before(end) {
-				return d
-			}
-		}
-		return end
-	case s.patient || idle < 0:
+	if s.patient || idle < 0 {
 		return time.Time{}
 	}
 	return time.Now().Add(idle.Duration())

@@ -15,7 +15,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"gatepost/accounts"
@@ -34,14 +33,14 @@ type site struct {
 	acc   *accounts.Store
 	admin *fakeAdmin
 	pwd   *Server
-	log   *lockedBuffer
+	log   *transcript.Log
 	tls   *tls.Config
 }
 
 // newSite makes a site. Reversible ones keep passwords so that APOP works.
 func newSite(t testing.TB, reversible bool) *site {
 	t.Helper()
-	s := &site{admin: &fakeAdmin{modules: map[string]dataformat.Dict{"SMTP": {}, "Queue": {}}}, log: new(lockedBuffer)}
+	s := &site{admin: &fakeAdmin{modules: map[string]dataformat.Dict{"SMTP": {}, "Queue": {}}}, log: new(transcript.Log)}
 	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug - 4}))
 	var ids atomic.Uint64
 	ids.Store(1000)
@@ -70,23 +69,6 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // local is a connection whose ends are loopback addresses.
@@ -337,8 +319,9 @@ func TestEveryAnswerIsOneWrite(t *testing.T) {
 }
 
 func TestTimeLimits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	transcript.Bubble(t, func(t *testing.T) {
 		s := newSite(t, false)
+		s.tls = transcript.ServerTLS(t)
 		start := time.Now()
 		ended := func(c *client) time.Duration {
 			t.Helper()
@@ -350,8 +333,19 @@ func TestTimeLimits(t *testing.T) {
 			}
 			return time.Since(start)
 		}
-		stranger := newClient(t, s.dial(t))
+		pipes, done := transcript.NewPipes("127.0.0.1:106"), make(chan error, 1)
+		life, stop := context.WithCancel(ctx)
+		go func() { done <- s.pwd.Serve(life, pipes, settings.Listener{TLS: settings.TLSStart}) }()
+		defer func() { stop(); must(t, <-done) }()
+		c, err := pipes.Dial("127.0.0.1")
+		must(t, err)
+		stranger := newClient(t, c)
 		stranger.line()
+		stranger.expect("NOTIMEOUT", "200 OK")
+		time.Sleep(time.Minute)
+		stranger.expect("STLS", "200 OK")
+		secure := transcript.TLSClient(c, &tls.Config{InsecureSkipVerify: true})
+		stranger.Conn, stranger.r = secure, bufio.NewReader(secure)
 		stranger.expect("NOTIMEOUT", "200 OK")
 		if d := ended(stranger); d != loginTimeout {
 			t.Errorf("a stranger stayed %v", d)
@@ -408,7 +402,7 @@ func TestSTLS(t *testing.T) {
 	c := newClient(t, s.dial(t))
 	c.line()
 	c.expect("STLS", "500 STLS is not available")
-	s.tls = testTLS(t)
+	s.tls = transcript.ServerTLS(t)
 
 	c = newClient(t, s.dial(t))
 	c.line()
