@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/xdg-go/scram"
+
+	"gatepost/protocols/transcript"
 )
 
 func unb64(t *testing.T, reply string) string {
@@ -19,6 +21,24 @@ func unb64(t *testing.T, reply string) string {
 		t.Fatal(err)
 	}
 	return string(raw)
+}
+
+// TestSTARTTLSForgetsTheLogin: what was said in the clear may have been somebody else's
+// (RFC 3207 section 4.2).
+func TestSTARTTLSForgetsTheLogin(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		c := s.connect(587, "127.0.0.1")
+		c.say("EHLO x.example", "250-")
+		c.say("AUTH PLAIN "+plain("larry", "secret"), "235 ")
+		c.say("STARTTLS", "220 ")
+		c.conn = transcript.TLSClient(c.conn, &tls.Config{InsecureSkipVerify: true})
+		c.r = bufioReaderOf(c.conn)
+		c.say("MAIL FROM:<larry@company.com>", "503 ")
+		c.say("EHLO x.example", "250-")
+		c.say("MAIL FROM:<larry@company.com>", "530 5.7.0 ")
+		c.say("QUIT", "221 ")
+		c.closed()
+	})
 }
 
 func TestChallengeResponseOverTheWire(t *testing.T) {

@@ -64,3 +64,18 @@ func TestClientIPsMayRelay(t *testing.T) {
 		}
 	})
 }
+
+// TestLoginAloneDoesNotRelay: the account needs Relay among its access modes.
+func TestLoginAloneDoesNotRelay(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		for name, want := range map[string]string{"larry": "250 v@elsewhere.example " + tailUser, "curly": "550 5.7.1 v@elsewhere.example we do not relay"} {
+			c := s.connect(465, "198.51.100.7")
+			c.say("EHLO laptop.home", "250-")
+			c.say("AUTH PLAIN "+plain(name, "secret"), "235 ")
+			c.say("MAIL FROM:<"+name+"@company.com>", "250 ")
+			c.say("RCPT TO:<v@elsewhere.example>", want)
+			c.say("RCPT TO:<moe@company.com>", "250 ")
+			c.say("QUIT", "221 ")
+		}
+	})
+}

@@ -203,6 +203,41 @@ func TestSizeLimit(t *testing.T) {
 	})
 }
 
+// TestBareLineEndsInChunks: wherever chunks are cut, a bare CR or LF is found, and in the
+// first chunk that has it.
+func TestBareLineEndsInChunks(t *testing.T) {
+	bubble(t, func(s *Settings) { s.ErrorsLimit = 0 }, func(t *testing.T, s *site) {
+		c := s.connect(25, "198.51.100.7")
+		c.say("EHLO mx.example.net", "250-")
+		for _, chunks := range [][]string{
+			{"a\rb\r\n"}, {"a\nb\r\n"}, {"\n"}, {"\r"}, {"a\r\r\n"}, {"a\n\r\n"}, {"a\r"}, {"a\n"}, {"a\rb"}, {"\r\n.\n\r\n"},
+			{"a\r", "b\r\n"}, {"a", "\nb\r\n"}, {"a\r", "\r\n"}, {"a\r\n", "\nb"}, {"a\r\n", "\rb"}, {"a\r", ""}, {"", "\n"}, {"a\r\n", "b\r", "c"},
+			{"a\rb", ""}, {"a\nb", ""}, {"a\r\nb\rc", ""},
+		} {
+			c.say("MAIL FROM:<a@example.net>", "250 ")
+			c.say("RCPT TO:<larry@company.com>", "250 ")
+			refused := false
+			for i, chunk := range chunks {
+				last := i == len(chunks)-1
+				c.send(fmt.Sprintf("BDAT %d%s\r\n%s", len(chunk), map[bool]string{true: " LAST"}[last], chunk))
+				got := c.reply()
+				switch known := bare([]byte(strings.TrimSuffix(strings.Join(chunks[:i+1], ""), "\r"))); {
+				case refused && strings.HasPrefix(got, "503 5.5.1 "):
+				case !refused && (last || known) && strings.HasPrefix(got, "550 5.6.0 bare CR or LF"):
+					refused = true
+				case !refused && !last && !known && strings.HasPrefix(got, "250 "):
+				default:
+					t.Errorf("%q, chunk %d: %s", chunks, i, got)
+				}
+			}
+			c.say("RSET", "250 ")
+		}
+		if got := s.received(); len(got) > 0 {
+			t.Errorf("stored: %v", got)
+		}
+	})
+}
+
 // TestChunksAfterAFailedOneAreNoErrors: they were on their way (RFC 3030 section 2).
 func TestChunksAfterAFailedOneAreNoErrors(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, s *site) {
