@@ -38,22 +38,19 @@ func New(cfg *settings.Live[Settings], acc *accounts.Store, r *router.Router, tl
 // Serve accepts connections until ctx is done, and returns when the last
 // session has ended. Sessions say BYE when ctx is done.
 func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener) error {
-	o := listen.Options{
+	return listen.Serve(ctx, ln, listen.Options{
 		Listener:     l,
 		MaxSessions:  func() int { return s.cfg.Get().Channels },
 		Count:        &s.count,
 		LoginTimeout: func() time.Duration { return s.cfg.Get().LoginTimeout.Duration() },
 		ClientIP:     s.acc.ClientIP,
 		Log:          logs.Component(s.log, "IMAP"),
+		TLS:          s.tls(),
 		Refuse: func(c net.Conn) {
 			// The peer is turned away; whether it reads why is its affair.
 			_, _ = io.WriteString(c, "* BYE [UNAVAILABLE] Too many connections, try again later\r\n")
 		},
-	}
-	if l.TLS == settings.TLSImplicit {
-		o.TLS = s.tls()
-	}
-	return listen.Serve(ctx, ln, o, func(ctx context.Context, c net.Conn) {
+	}, func(ctx context.Context, c net.Conn) {
 		newSession(s, ctx, c, l.TLS == settings.TLSStart).run()
 	})
 }

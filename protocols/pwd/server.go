@@ -51,22 +51,19 @@ func New(cfg *settings.Live[Settings], acc *accounts.Store, r *router.Router, ad
 
 // Serve accepts connections until ctx is done and the sessions have ended.
 func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener) error {
-	o := listen.Options{
+	return listen.Serve(ctx, ln, listen.Options{
 		Listener:     l,
 		MaxSessions:  func() int { return s.cfg.Get().MaxSessions },
 		Count:        &s.count,
 		LoginTimeout: func() time.Duration { return loginTimeout },
 		ClientIP:     s.acc.ClientIP,
 		Log:          logs.Component(s.log, "PWD"),
+		TLS:          s.tls(),
 		Refuse: func(c net.Conn) {
 			// The peer is turned away; whether it reads why is its affair.
 			_, _ = io.WriteString(c, "501 too many connections, try again later\r\n")
 		},
-	}
-	if l.TLS == settings.TLSImplicit {
-		o.TLS = s.tls()
-	}
-	return listen.Serve(ctx, ln, o, func(ctx context.Context, c net.Conn) { s.serve(ctx, c, l) })
+	}, func(ctx context.Context, c net.Conn) { s.serve(ctx, c, l) })
 }
 
 // serve runs one session.
