@@ -60,9 +60,15 @@ func (s *Store) findForwarders(domain string, match func(target string) bool) ([
 	if err != nil {
 		return nil, err
 	}
-	var out []string
+	targets := map[string]string{} // look-ups of the router wait while all are visited
 	for name, o := range d.names.all() {
-		if o.target != "" && match(o.target) {
+		if o.target != "" {
+			targets[name] = o.target
+		}
+	}
+	var out []string
+	for name, target := range targets {
+		if match(target) {
 			out = append(out, name)
 		}
 	}

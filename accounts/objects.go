@@ -38,7 +38,7 @@ func (s *Store) shareNames(domain string) (unlock func()) { return s.locks.share
 // free reports whether a name is free in a domain: Exists when it is not,
 // Invalid when mail to it would never come to an object.
 func (s *Store) free(op string, d *domain, name string) error {
-	if names.Reserved(name) {
+	if names.Reserved(name, d.name == s.MainDomain()) {
 		return fault.Newf(op, fault.Invalid, "the name %s has a meaning of its own for the router", name)
 	}
 	o, err := s.object(d, name)

@@ -260,7 +260,8 @@ func (s *Store) editDomainAliases(update dataformat.Dict) error {
 	s.stateMu.Lock()
 	defer s.stateMu.Unlock()
 	if err := s.state.Load().domainAliases.change(update); err != nil {
-		return err
+		// What is on the disk now holds, also after the next start.
+		return errors.Join(err, s.load(nil))
 	}
 	s.foreign.dropIf(func(name string) bool { _, ok := update[name]; return ok })
 	return nil

@@ -335,6 +335,9 @@ func TestNamesOfTheRouterAreRefused(t *testing.T) {
 		wantKind(t, s.RenameAccount(ctx, "", "anna", "", name), fault.Invalid)
 		wantKind(t, s.SetAccountAliases(ctx, "", "anna", []string{name}), fault.Invalid)
 	}
+	must(t, s.CreateDomain(ctx, "other.com", nil))
+	must(t, s.CreateAccount(ctx, "other.com", "error", nil))
+	wantKind(t, s.CreateAccount(ctx, "other.com", "all", nil), fault.Invalid)
 	for _, name := range []string{"localhost", "NULL", "telnum", "pipe"} {
 		wantKind(t, s.CreateDomain(ctx, name, nil), fault.Invalid)
 		wantKind(t, s.SetDomainAliases(ctx, "company.com", []string{name}), fault.Invalid)

@@ -130,7 +130,7 @@ func (t *table[V]) append(update dataformat.Dict) (bool, error) {
 	if t.size == 0 {
 		line = append([]byte(formatHeader), line...)
 	}
-	if err := appendFile(changesOf(t.path), line, t.size == 0); err != nil {
+	if err := appendFile(changesOf(t.path), line, t.size); err != nil {
 		return false, err
 	}
 	t.size += int64(len(line))

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"gatepost/router/names"
@@ -103,13 +105,17 @@ func TestCrashWhileATableChanges(t *testing.T) {
 	for n := range changes[start:] {
 		must(t, os.WriteFile(path, []byte(data), 0o600))
 		must(t, os.WriteFile(changesOf(path), []byte(changes[:start+n]), 0o600))
+		want := one
+		if start+n == len(changes)-1 { // all but the line end: not acknowledged, and whole
+			want = two
+		}
 		again := words(t, path)
-		if again.text() != one {
+		if again.text() != want {
 			t.Fatalf("after %d bytes the table is neither as before nor as after", n)
 		}
 		must(t, again.change(dict(t, "{c=x;}")))
 		must(t, again.change(dict(t, "{c=#NULL#;}")))
-		if got := words(t, path).text(); got != one {
+		if got := words(t, path).text(); got != want {
 			t.Fatalf("a line that was cut after %d bytes comes back", n)
 		}
 	}
@@ -212,6 +218,74 @@ func TestLargeDomainChangesByLines(t *testing.T) {
 	check(s)
 	p.close(t, s)
 	check(p.open(t))
+}
+
+// A reader never sees less than what was acknowledged, whatever the writer is at.
+func TestTableIsReadWholeDuringChanges(t *testing.T) {
+	path := largeTable(t)
+	w := words(t, path)
+	many := func(v dataformat.Value) dataformat.Dict { // goes into X.data
+		d := dataformat.Dict{}
+		for i := range smallChange + 1 {
+			d[fmt.Sprintf("many%d", i)] = v
+		}
+		return d
+	}
+	var acknowledged atomic.Int64
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(done)
+		for i := range 60 {
+			must(t, w.change(dataformat.Dict{fmt.Sprintf("new%d", i): dataformat.String("v")}))
+			acknowledged.Store(int64(i))
+			v := dataformat.Value(dataformat.Null{})
+			if i%2 == 0 {
+				v = dataformat.String("v")
+			}
+			must(t, w.change(many(v)))
+		}
+	})
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		last := fmt.Sprintf("new%d", acknowledged.Load())
+		f, err := readTable(path)
+		if err != nil {
+			t.Error(err)
+		} else if _, ok := f.entries[last]; !ok && acknowledged.Load() > 0 {
+			t.Errorf("%s was acknowledged and is not there", last)
+		}
+	}
+	wg.Wait()
+}
+
+func TestChangesThatWereEditedByHand(t *testing.T) {
+	for text, want := range map[string]string{
+		formatHeader + "{zz=x;}":          "x", // the line end left out
+		formatHeader + "\n{zz=x;}\n\n":    "x",
+		"\n" + formatHeader + "{zz=x;}\n": "x",
+		formatHeader + "{zz=x;}\n{zz=y":   "x", // cut
+		"\n":                              "",
+	} {
+		path := largeTable(t)
+		must(t, os.WriteFile(changesOf(path), []byte(text), 0o600))
+		w := words(t, path)
+		if got, _ := w.get("zz"); got != want {
+			t.Errorf("%q gives %q", text, got)
+		}
+		must(t, w.change(dataformat.Dict{"yy": dataformat.String("new")}))
+		again := words(t, path)
+		if got, _ := again.get("zz"); got != want {
+			t.Errorf("%q and a change give %q", text, got)
+		}
+		if got, _ := again.get("yy"); got != "new" {
+			t.Errorf("%q: the change is not there", text)
+		}
+	}
 }
 
 // Whatever X.changes holds, it is refused or reads the same again after a change.

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"gatepost/server/dataformat"
 )
@@ -17,7 +20,7 @@ import (
 type tableFile struct {
 	entries dataformat.Dict
 	exists  bool  // X.changes
-	size    int64 // of its whole lines
+	size    int64 // of its whole lines, or edited
 	lines   int   // of it, without the first
 }
 
@@ -35,40 +38,87 @@ func sizeOf(path string) int64 {
 	return -1
 }
 
-// readTable reads X.data and X.changes.
+// readTable reads X.data and X.changes as they are at one time, though a writer
+// may be at work (table.rewrite).
 func readTable(path string) (tableFile, error) {
+	for {
+		f, whole, err := tryTable(path)
+		if whole || err != nil {
+			return f, err
+		}
+	}
+}
+
+// tryTable reads X.changes first. Where it was, it has to be there still when
+// X.data is read: else its lines may be older than what is in X.data. Where it was
+// not, X.data alone is the table of some moment since.
+func tryTable(path string) (f tableFile, whole bool, err error) {
+	changes, err := os.Open(changesOf(path))
+	var text []byte
+	switch {
+	case err == nil:
+		defer changes.Close()
+		if text, err = io.ReadAll(changes); err != nil {
+			return f, false, err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return f, false, err
+	}
 	entries, err := readDict(path)
 	if err != nil {
-		return tableFile{}, err
+		return f, false, err
 	}
-	f := tableFile{entries: folded(entries)}
-	text, err := os.ReadFile(changesOf(path))
-	if errors.Is(err, fs.ErrNotExist) {
-		return f, nil
+	if changes != nil {
+		var st unix.Stat_t
+		if err := unix.Fstat(int(changes.Fd()), &st); err != nil {
+			return f, false, err
+		}
+		if st.Nlink == 0 {
+			return f, false, nil // removed meanwhile
+		}
 	}
-	if err != nil {
-		return f, err
-	}
-	f.exists = true
+	f = tableFile{entries: folded(entries), exists: changes != nil}
+	err = f.read(path, text)
+	return f, true, err
+}
+
+// edited is the size of an X.changes that nothing may be added to: the next change
+// goes into X.data.
+const edited = -2
+
+// read applies the lines of X.changes.
+func (f *tableFile) read(path string, text []byte) error {
+	headed := false
 	for line := range bytes.Lines(text) {
-		if !bytes.HasSuffix(line, []byte("\n")) {
-			break // cut by a crash before it was a change
+		if len(bytes.TrimSpace(line)) == 0 {
+			f.size += int64(len(line))
+			continue
 		}
 		v, err := dataformat.Parse(line)
 		d, ok := v.(dataformat.Dict)
-		first := f.size == 0
+		whole := bytes.HasSuffix(line, []byte("\n"))
+		if !whole && (err != nil || !ok) {
+			break // cut by a crash before it was a change
+		}
 		f.size += int64(len(line))
 		switch {
 		case err != nil || !ok:
-			return f, fmt.Errorf("%s: %q is not a change", changesOf(path), bytes.TrimSpace(line))
-		case first && d.String(keyFormat) != tableFormat:
-			return f, fmt.Errorf("%s: format %q is not known to this version", changesOf(path), d.String(keyFormat))
-		case !first:
+			return fmt.Errorf("%s: %q is not a change", changesOf(path), bytes.TrimSpace(line))
+		case !headed && d.String(keyFormat) != tableFormat:
+			return fmt.Errorf("%s: format %q is not known to this version", changesOf(path), d.String(keyFormat))
+		case headed:
 			f.lines++
 			f.apply(folded(d))
 		}
+		headed = true
+		if !whole {
+			f.size = edited // somebody left the line end out
+		}
 	}
-	return f, nil
+	if !headed && f.size > 0 {
+		f.size = edited
+	}
+	return nil
 }
 
 // folded puts entries under the folded forms of their names.
@@ -92,8 +142,9 @@ func (f tableFile) apply(update dataformat.Dict) {
 	}
 }
 
-// appendFile adds to a file, durably.
-func appendFile(path string, b []byte, fresh bool) error {
+// appendFile adds to a file of that size, durably. What was refused is not to be
+// read later.
+func appendFile(path string, b []byte, size int64) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
@@ -102,7 +153,10 @@ func appendFile(path string, b []byte, fresh bool) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err != nil || !fresh {
+	if err != nil {
+		err = errors.Join(err, f.Truncate(size))
+	}
+	if err = errors.Join(err, f.Close()); err != nil || size > 0 {
 		return err
 	}
 	return syncDir(filepath.Dir(path))

@@ -59,7 +59,7 @@ func (q *Queue) planOne(ctx context.Context, p *plan, env *envelope.Envelope, i 
 	}
 	r, err := q.o.Router.Route(ctx, names.Mail, env.Recipients[i].Address)
 	if err == nil && r.All {
-		err = errNotToAll // or it would have been expanded
+		err = q.notExpanded(ctx, env, r.Queue)
 	}
 	switch {
 	case err != nil:

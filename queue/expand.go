@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"gatepost/queue/envelope"
 	"gatepost/router/address"
@@ -28,6 +29,9 @@ func (q *Queue) expand(ctx context.Context, env *envelope.Envelope) (*envelope.E
 	for i := 0; i < len(env.Recipients); i++ { // a forwarder among the addressees may lead to another domain's all@
 		to := env.Recipients[i].Address
 		route, err := q.o.Router.Route(ctx, names.Mail, to)
+		if err != nil && fault.KindOf(err).Temporary() && strings.EqualFold(to.Local, names.All) {
+			return nil, nil, err // it cannot be expanded later
+		}
 		if err != nil || !route.All {
 			continue // whoever routes the message tells
 		}
@@ -68,6 +72,13 @@ func (q *Queue) allAccounts(ctx context.Context, env *envelope.Envelope, queue s
 	return q.o.AllAccounts(ctx, &env.Source, queue[len("all@"):])
 }
 
-// errNotToAll is about an address that led to all@domain only after the message
-// had arrived, or whose sender may not write to all.
+// notExpanded says why an address leads to all@domain and is not expanded: its
+// sender may not write to all, or it led there only after the message had arrived.
+func (q *Queue) notExpanded(ctx context.Context, env *envelope.Envelope, queue string) error {
+	if _, err := q.allAccounts(ctx, env, queue); err != nil {
+		return err
+	}
+	return fault.New("queue.plan", fault.Denied, "the address did not lead to all accounts when the message came; send it again")
+}
+
 var errNotToAll = fault.New("queue.Begin", fault.Denied, "you may not write to all accounts")

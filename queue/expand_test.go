@@ -40,6 +40,17 @@ func TestMailToAllIsOneMessageWithAllRecipients(t *testing.T) {
 	})
 }
 
+// Whether an address leads to all is decided before the message is taken: a passing
+// failure is not a refusal later, after 250.
+func TestMailToAllIsNotTakenWhileTheRouterFails(t *testing.T) {
+	b := open(t, t.TempDir())
+	b.routes.set("all@company.com", fault.New("table", fault.Internal, ""))
+	_, err := b.submit(b.env("joe@company.com", "ann@company.com", "all@company.com"), testMessage)
+	if !fault.KindOf(err).Temporary() || err == nil {
+		t.Errorf("the answer is %v", err)
+	}
+}
+
 // A forwarder of one domain may lead to all accounts of another, and back.
 func TestMailToAllFollowsForwardersOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

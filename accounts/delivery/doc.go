@@ -38,7 +38,7 @@
 //
 // A message that does not fit now (account full, Mail service off, too many
 // messages) stays in the queue, and with it the whole queue of the account
-// unless the settings say that only the message waits. It is tried again when
-// space is freed in the account or its settings change (waiting.go), and now and
-// then besides.
+// unless the settings say that only the message waits. Unless it were too many, it
+// is tried again when space is freed in the account or its settings change
+// (waiting.go); and now and then in any case.
 package delivery

@@ -60,7 +60,7 @@ func (s *session) findMessages(g *searchProgram) ([]uint32, error) {
 		}
 		x.next(seq, st)
 		x.work(messageCost + keyCost*g.keys)
-		if x.fits(&g.root) {
+		if x.fits(&g.root) && x.err == nil {
 			found = append(found, uint32(seq))
 		}
 		if x.err != nil && !fault.Is(x.err, fault.NoMessage) {

@@ -20,13 +20,13 @@ const (
 const All = "all"
 
 // Reserved reports whether a name, in lower case, means something else to the
-// router: an object of that name would get no mail.
-func Reserved(name string) bool {
+// router, in the Main Domain or in another: an object of that name would get no mail.
+func Reserved(name string, main bool) bool {
 	switch name {
-	case Null, Error, Spamtrap, Blacklisted, All:
-		return true
+	case Null, Error, Spamtrap, Blacklisted:
+		return main
 	}
-	return false
+	return name == All
 }
 
 // ReservedDomain is Reserved for the name of a domain that is not the Main Domain.
