@@ -28,7 +28,13 @@ func TestNothingIsStoredWithoutANumber(t *testing.T) {
 		return w.ids.Add(1), nil
 	}
 	message := func() AppendMessage { return AppendMessage{Body: strings.NewReader("Subject: x\r\n\r\nx\r\n")} }
-	three := func(yield func(AppendMessage) bool) { _ = yield(message()) && yield(message()) && yield(message()) }
+	three := func(yield func(AppendMessage) bool) {
+		for range 3 {
+			if !yield(message()) {
+				return
+			}
+		}
+	}
 	if _, err := a.AppendAll(ctx, "INBOX", three); err != nil {
 		t.Fatal(err)
 	}
