@@ -109,6 +109,12 @@ func (a *Account) link(j *delivery) error {
 	id := j.QueueID
 	var ref fileRef
 	taken := j.Copy > 0 || a.files.busy(id)
+	if taken && j.Copy == 0 {
+		// Most probably the file of this delivery before a crash, which somebody who
+		// looks for leftovers has in his hands.
+		a.waitForLook()
+		taken = a.files.busy(id)
+	}
 	if !taken {
 		ref, err = a.newFile(id, j.makeFile)
 		taken = errors.Is(err, fs.ErrExist) // by another message

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -146,6 +148,39 @@ func TestStopBeforeTheSweepLeavesItToTheNextRun(t *testing.T) {
 		t.Errorf("%s is still there: %s", left, files)
 	}
 	w.close()
+}
+
+// The delivery that is repeated after a crash takes the file of the first over, also
+// when somebody just looks whether that is a leftover: it does not stay behind.
+func TestRepeatedDeliveryWaitsForWhoLooksAtItsFile(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	w.append(a, "INBOX", 1) // makes the directory
+	d := w.queued(2)
+	path := a.path(fileRef{d.QueueID, 0})
+	if err := os.Link(d.File, path); err != nil {
+		t.Fatal(err)
+	}
+	a.looking.Lock()
+	a.files.take(d.QueueID)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.deliver(a, d)
+	}()
+	for range 100_000 { // the delivery ends, or comes to where it waits
+		select {
+		case <-done:
+		default:
+			runtime.Gosched()
+		}
+	}
+	a.files.unlinked(d.QueueID)
+	a.looking.Unlock()
+	<-done
+	if files := w.files(a); len(files) != 2 || !slices.Contains(files, fmt.Sprint("0/", d.QueueID)) {
+		t.Errorf("the files are %v", files)
+	}
 }
 
 // An account that nobody uses between a crash and later orderly stops keeps its

@@ -66,6 +66,12 @@ func (u *upkeep) sweep(a *Account) error {
 	})
 }
 
+// waitForLook returns when nobody looks for leftovers any more who did so before.
+func (a *Account) waitForLook() {
+	a.looking.Lock()
+	defer a.looking.Unlock()
+}
+
 func (u *upkeep) removeLeftover(a *Account, f stray) error {
 	u.log.Log(context.Background(), logs.LevelMajor, "removed a file that a crash has left",
 		slog.Uint64(logs.AttrAccount, a.id), slog.String("file", f.path))
