@@ -19,8 +19,10 @@ import (
 
 // A stray is a message file that no record names. Files come before their
 // records and go after them, so a crash leaves some; those are leftovers and
-// have numbers of the run that crashed. Any other one is a fault, and is left to
-// the administrator: an index that was restored does not name younger mail.
+// have numbers of the run that crashed. A link that was made for a message of an
+// earlier run has an older one: the repeated delivery takes it over. Any other
+// one is a fault, and is left to the administrator: an index that was restored does
+// not name younger mail.
 
 // leftoversDir is where leftovers of an account go that the index may be too
 // old to name.
