@@ -126,6 +126,7 @@ func (s *station) hold(mail func()) {
 	s.q.WakeModule(router.SMTP)
 	time.Sleep(2 * time.Minute) // the scheduler sees it
 	mail()
+	synctest.Wait() // the scheduler's turn of this minute is over
 	s.set.Set(&now)
 	time.Sleep(2 * time.Minute)
 }
