@@ -263,6 +263,28 @@ func TestTableIsReadWholeDuringChanges(t *testing.T) {
 	wg.Wait()
 }
 
+// Lines that were read before they went into X.data do not hold on top of what
+// came after them.
+func TestTableIsReadAgainWhenItsChangesAreGone(t *testing.T) {
+	path := largeTable(t)
+	w := words(t, path)
+	must(t, w.change(dict(t, "{a=x;}")))
+	update := dataformat.Dict{"a": dataformat.Null{}}
+	for i := range smallChange {
+		update[fmt.Sprintf("many%d", i)] = dataformat.String("v")
+	}
+	f, whole, err := tryTable(path, func(path string) (dataformat.Dict, error) {
+		must(t, w.change(update)) // goes into X.data
+		return readDict(path)
+	})
+	if err != nil || whole {
+		t.Errorf("%v, %v: a is %v", whole, err, f.entries["a"])
+	}
+	if f, err = readTable(path); err != nil || f.entries["a"] != nil {
+		t.Errorf("a is %v, %v", f.entries["a"], err)
+	}
+}
+
 func TestChangesThatWereEditedByHand(t *testing.T) {
 	for text, want := range map[string]string{
 		formatHeader + "{zz=x;}":          "x", // the line end left out

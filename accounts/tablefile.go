@@ -42,7 +42,7 @@ func sizeOf(path string) int64 {
 // may be at work (table.rewrite).
 func readTable(path string) (tableFile, error) {
 	for {
-		f, whole, err := tryTable(path)
+		f, whole, err := tryTable(path, readDict)
 		if whole || err != nil {
 			return f, err
 		}
@@ -51,8 +51,8 @@ func readTable(path string) (tableFile, error) {
 
 // tryTable reads X.changes first. Where it was, it has to be there still when
 // X.data is read: else its lines may be older than what is in X.data. Where it was
-// not, X.data alone is the table of some moment since.
-func tryTable(path string) (f tableFile, whole bool, err error) {
+// not, X.data alone is the table of some moment since. readData reads X.data.
+func tryTable(path string, readData func(string) (dataformat.Dict, error)) (f tableFile, whole bool, err error) {
 	changes, err := os.Open(changesOf(path))
 	var text []byte
 	switch {
@@ -64,7 +64,7 @@ func tryTable(path string) (f tableFile, whole bool, err error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return f, false, err
 	}
-	entries, err := readDict(path)
+	entries, err := readData(path)
 	if err != nil {
 		return f, false, err
 	}

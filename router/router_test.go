@@ -200,6 +200,7 @@ func TestUnknownNamePolicies(t *testing.T) {
 		{names.Policy{Action: names.Reroute, Address: "x*@client.dom"}, Mail, "bob", "error: loop"},
 		{names.Policy{Action: names.Reroute, Address: "a b"}, Mail, "bob", "error: not found"},
 		{names.Policy{Action: names.Reroute, Address: ""}, Mail, "bob", "error: not found"},
+		{names.Policy{Action: names.Reroute, Address: strings.Repeat("y", 200) + "*@far.org"}, Mail, strings.Repeat("b", 100), "error: loop"},
 	} {
 		dir := newFake()
 		dir.policies["client.dom"] = c.policy
