@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -120,6 +122,34 @@ func TestSearchHasBounds(t *testing.T) {
 	}
 	c.send("e SEARCH BODY " + strings.Repeat("aaaaaaaaab", 6000) + "\r\n")
 	if l := c.until("e "); l != "e OK SEARCH completed" {
+		t.Error(l)
+	}
+}
+
+// A message whose text cannot be read fits no search, and hides no other.
+func TestUnreadableMessageFitsNoSearch(t *testing.T) {
+	f := start(t)
+	f.fill(t, 2, 100)
+	acc, err := f.acc.Account(t.Context(), "", "user1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(acc.Dir(), "Messages", "*", "*"))
+	if err != nil || len(files) != 2 {
+		t.Fatal(files, err)
+	}
+	if err := os.Rename(files[0], files[0]+".away"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Rename(files[0]+".away", files[0]) })
+	c := f.connect(t)
+	c.send("a LOGIN user1 secret1\r\nb SELECT INBOX\r\n")
+	c.until("b OK")
+	c.send("c SEARCH NOT BODY nowhere\r\n")
+	if l := c.until("* SEARCH"); len(strings.Fields(l)) != 3 {
+		t.Error(l)
+	}
+	if l := c.until("c "); l != "c OK SEARCH completed" {
 		t.Error(l)
 	}
 }
