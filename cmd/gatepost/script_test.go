@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 // testscript there are
 //
 //	serve [FLAG ...]    starts "gatepost serve" and returns when it says ready
-//	stop                sends SIGTERM and expects exit code 0 in time
+//	shutdown            sends SIGTERM and expects exit code 0 in time
 //	crash               sends SIGKILL
 //	dialogue FILE PORT ...
 //	                    plays a transcript (package transcript) against the running server; its
@@ -59,7 +59,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve":    serve,
-			"stop":     stop,
+			"shutdown": shutdown,
 			"crash":    crash,
 			"dialogue": dialogue,
 		},
@@ -129,7 +129,7 @@ func (r *running) end(sig syscall.Signal) error {
 	}
 }
 
-func stop(ts *testscript.TestScript, neg bool, args []string) {
+func shutdown(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(of(ts).end(syscall.SIGTERM))
 }
 
