@@ -32,7 +32,9 @@ type killCommand struct {
 const (
 	killDomain   = "kill.test"
 	killPassword = "secret"
-	drainLimit   = 60 * time.Second
+	// drainLimit is longer than the first retry interval, a minute: what met a full
+	// disk waits for that long.
+	drainLimit = 3 * time.Minute
 )
 
 func (c *killCommand) Run(ctx context.Context, out *report) error {
