@@ -29,12 +29,18 @@ func (c *conn) copyMessage(it *queue.Item) error {
 	return c.w.Flush()
 }
 
+// fileError is a failure of the queue file: the peer has nothing to do with it.
+type fileError struct{ err error }
+
+func (e *fileError) Error() string { return e.err.Error() }
+func (e *fileError) Unwrap() error { return e.err }
+
 // copyFile passes the message to a function in pieces, each within the time
 // limit of a block.
 func (c *conn) copyFile(it *queue.Item, piece func(p []byte) error) error {
 	f, err := os.Open(it.File)
 	if err != nil {
-		return err
+		return &fileError{err}
 	}
 	defer f.Close()
 	src := io.NewSectionReader(f, it.Offset, it.Size)
@@ -53,7 +59,7 @@ func (c *conn) copyFile(it *queue.Item, piece func(p []byte) error) error {
 			return nil
 		}
 		if err != nil {
-			return err
+			return &fileError{err}
 		}
 	}
 }

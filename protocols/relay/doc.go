@@ -24,6 +24,7 @@
 //	MAIL 4xx / 5xx                                the message waits / fails
 //	RCPT 4xx / 5xx                                the recipient waits / fails
 //	DATA or final dot 4xx / 5xx                   the message waits / fails
+//	4xx / 5xx and a hang-up in the text           the message waits / fails
 //	connection lost after the final dot           the message waits, and may arrive twice
 //	connection lost or 421 otherwise              the queue waits, unless the connection is worn
 //

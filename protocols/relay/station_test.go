@@ -76,6 +76,7 @@ func (i *inbox) Deliver(_ context.Context, b *queue.Batch) {
 type results struct {
 	mu    sync.Mutex
 	lines []string
+	news  chan string // if set, gets the lines too
 }
 
 func (*results) Enabled(context.Context, slog.Level) bool { return true }
@@ -95,6 +96,9 @@ func (r *results) Handle(_ context.Context, rec slog.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lines = append(r.lines, line)
+	if r.news != nil {
+		r.news <- line
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"os"
 	"strconv"
@@ -261,7 +262,7 @@ func (t *transaction) body(data reply, accepted []int) error {
 		return nil
 	}
 	if err := t.c.copyMessage(t.item); err != nil {
-		return &broken{err: err, begun: true}
+		return t.cutShort(err, accepted)
 	}
 	return t.finalReply(accepted)
 }
@@ -279,9 +280,29 @@ func (t *transaction) chunk(accepted []int) error {
 		err = t.c.w.Flush()
 	}
 	if err != nil {
-		return &broken{err: err, begun: true}
+		return t.cutShort(err, accepted)
 	}
 	return t.finalReply(accepted)
+}
+
+// cutShort ends a transaction whose text could not be sent to its end. A server
+// that has enough of a text may say so in the middle of it and hang up: what it
+// said is still there after the write has failed, and stands. That it took the
+// message it cannot say, as it does not have all of it.
+func (t *transaction) cutShort(err error, accepted []int) error {
+	lost := &broken{err: err, begun: true}
+	if errors.As(err, new(*fileError)) {
+		return lost // it still waits for text
+	}
+	early, _ := t.c.read(t.c.limits.quit)
+	if early.code < 400 {
+		return lost
+	}
+	t.judgeText(early, accepted)
+	if early.code == 421 {
+		return &broken{err: &refusal{"DATA", early}}
+	}
+	return lost
 }
 
 // finalReply takes the answer to the whole message. One that breaks off or that
