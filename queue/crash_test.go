@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -261,6 +262,9 @@ func life(t *testing.T, stopAt int, lost loss) int {
 		accepted := map[string]bool{}
 		send := func(name string, to ...string) {
 			e := b.env("joe@company.com", to...)
+			if name == "six" {
+				e.Recipients[0].Notify = envelope.NotifySuccess
+			}
 			_, err := b.submit(e, "Subject: "+name+"\r\n\r\nbody of "+name+"\r\n")
 			accepted[name] = err == nil
 		}
@@ -268,6 +272,7 @@ func life(t *testing.T, stopAt int, lost loss) int {
 		send("two", "ann@company.com", "yes@far.net", "later@far.net")
 		send("three", "ann@company.com", "no@far.net")
 		send("five", "all@company.com", "later@far.net")
+		send("six", "six@far.net", "ann@company.com")
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		send("four", "ann@company.com")
@@ -315,16 +320,14 @@ func life(t *testing.T, stopAt int, lost loss) int {
 				t.Errorf("%s was not sent", rcpt)
 			}
 		}
-		if accepted["three"] {
-			reports := 0
-			for _, m := range b.local.messages("joe@company.com") {
-				if strings.Contains(m, "Failed to deliver to 'no@far.net'") {
-					reports++
-				}
-			}
-			if reports < 1 {
-				t.Error("joe was not told of the failure")
-			}
+		told := func(what string) bool {
+			return slices.ContainsFunc(b.local.messages("joe@company.com"), func(m string) bool { return strings.Contains(m, what) })
+		}
+		if accepted["three"] && !told("Failed to deliver to 'no@far.net'") {
+			t.Error("joe was not told of the failure")
+		}
+		if accepted["six"] && (count(b.remote, "six@far.net", "six") < 1 || !told("Delivered to '") || !told("six@far.net")) {
+			t.Error("six was not sent, or joe was not told of the success")
 		}
 		if left := b.files(); left != "" || b.q.Len() != 0 {
 			t.Errorf("left: %s, %d messages", left, b.q.Len())

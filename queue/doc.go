@@ -7,10 +7,13 @@
 //	arriving   yes    no     a Submission          N.tmp is removed at the start: nobody was promised anything
 //	promised   no     yes    waits in its queues   the enqueuer reads it again; recipients with state W are tried
 //	attempted  no     yes    an Item of a Batch    the same; LOCAL skips what the account has (by queue ID)
-//	settled    no     yes    results in the file   recipients with state D, F or X are skipped
+//	settled    no     yes    results in the file   recipients with state D, F or X are skipped; S is reported
 //	finished   no     yes    with the remover      LOCAL deliveries are made again, and found to be there
 //	gone       no     no     no                    nothing; the accounts may forget the queue ID
 //	damaged    no     no     no                    N.bad, for the administrator; a log record says why
+//
+// A message of whose failure nobody could be told, as a bug has stopped its report
+// again and again, is kept as N.bad as well.
 //
 // A file that is arriving is N.tmp. It gets the name N.msg after its content is
 // durable. That name, made durable by a sync of the directory, is the promise:

@@ -44,7 +44,8 @@ func (q *Queue) plan(ctx context.Context, env *envelope.Envelope, rcpts []int) *
 		return p
 	}
 	for i := range env.Recipients {
-		if s := env.Recipients[i].State; s == envelope.Waiting || s == 0 {
+		switch env.Recipients[i].State {
+		case 0, envelope.Waiting, envelope.Relayed:
 			q.planOne(ctx, p, env, i)
 		}
 	}
@@ -52,7 +53,12 @@ func (q *Queue) plan(ctx context.Context, env *envelope.Envelope, rcpts []int) *
 }
 
 func (q *Queue) planOne(ctx context.Context, p *plan, env *envelope.Envelope, i int) {
-	if env.Recipients[i].Expanded {
+	switch rcpt := &env.Recipients[i]; {
+	case rcpt.State == envelope.Relayed:
+		p.results = append(p.results, result{rcpt: i, status: envelope.Status{
+			Action: envelope.ActionRelayed, Code: envelope.Code{2, 0, 0}, Text: textRelayed}})
+		return
+	case rcpt.Expanded:
 		p.results = append(p.results, result{rcpt: i, status: envelope.Status{
 			Action: envelope.ActionExpanded, Code: envelope.Code{2, 0, 0}, Text: textExpanded}})
 		return
@@ -87,6 +93,9 @@ func (q *Queue) planOne(ctx context.Context, p *plan, env *envelope.Envelope, i 
 		p.placed = append(p.placed, placed{i, r})
 	}
 }
+
+// textRelayed is what is known after a restart.
+const textRelayed = "was relayed to another server"
 
 // refusal returns the router's error when it leaves nobody to deliver to. Then
 // the sender hears of it in the answer and no report is needed.
@@ -305,7 +314,7 @@ func (q *Queue) enqueueItem(ctx context.Context, it *Item) {
 func knownStates(env *envelope.Envelope) bool {
 	for i := range env.Recipients {
 		switch env.Recipients[i].State {
-		case 0, envelope.Waiting, envelope.Delivered, envelope.Failed, envelope.Expired:
+		case 0, envelope.Waiting, envelope.Relayed, envelope.Delivered, envelope.Failed, envelope.Expired:
 		default:
 			return false
 		}

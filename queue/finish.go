@@ -115,6 +115,18 @@ func (q *Queue) removeFinished(ctx context.Context) bool {
 	return err == nil
 }
 
+// takeAway removes the file of a finished message, or sets it aside if there is a
+// failure in it that nobody was told of.
+func (q *Queue) takeAway(m *message) error {
+	name := fileName(m.id, extMsg)
+	if !m.untold {
+		return q.disk.Remove(name)
+	}
+	bad := fileName(m.id, extBad)
+	q.logQueue(m.id).Log(context.Background(), logs.LevelFailure, "nobody could be told of a failure; the queue file is kept", "file", bad)
+	return q.disk.Rename(name, bad)
+}
+
 func (q *Queue) removeFiles(ctx context.Context, batch []*message, marks []lateMark) (gone []envelope.QueueID, err error) {
 	if q.syncDelivered != nil {
 		if err := q.syncDelivered(ctx); err != nil {
@@ -125,7 +137,7 @@ func (q *Queue) removeFiles(ctx context.Context, batch []*message, marks []lateM
 		q.write(l.msg.id, l.layout, l.outs)
 	}
 	for _, m := range batch {
-		switch e := q.disk.Remove(fileName(m.id, extMsg)); {
+		switch e := q.takeAway(m); {
 		case e == nil, errors.Is(e, fs.ErrNotExist):
 			gone = append(gone, m.id)
 		default:

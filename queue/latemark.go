@@ -40,11 +40,11 @@ func (q *Queue) markLater(m *message, layout *envelope.Layout, outs []outcome) {
 }
 
 // takeMarks returns what is to be marked now. A message that is finished needs
-// no marks: its file goes. q.mu is held.
+// no marks: its file goes, unless the administrator gets it. q.mu is held.
 func (q *Queue) takeMarks() []lateMark {
 	marks := q.unmarked[:0]
 	for _, l := range q.unmarked {
-		if !l.msg.finished {
+		if !l.msg.finished || l.msg.untold {
 			marks = append(marks, l)
 		}
 	}

@@ -29,6 +29,8 @@ type message struct {
 	outcomes  []outcome // results that the sender has to hear of
 	reportAt  time.Time // when outcomes are due for the reporter; zero: not on its list
 	reporting bool      // a reporter works on it
+	bugs      uint8     // how often a bug has stopped a report
+	untold    bool      // a failure could not be reported: the administrator gets the file
 	finished  bool      // handed to the remover
 
 	rejected *rejection // an administrator ends it
@@ -111,14 +113,15 @@ func (m *message) unlink(e *entry) {
 	}
 }
 
-// newStates starts the states of the recipients from the envelope and counts who waits.
+// newStates starts the states of the recipients from the envelope and counts who
+// waits. Who was relayed to waits for the enqueuer, which has the result.
 func (m *message) newStates(env *envelope.Envelope) {
 	m.rcpts = make([]rcptState, len(env.Recipients))
 	m.waiting = 0
 	for i := range env.Recipients {
 		r := &env.Recipients[i]
 		state := r.State
-		if state == 0 {
+		if state == 0 || state == envelope.Relayed {
 			state = envelope.Waiting
 		}
 		m.rcpts[i] = rcptState{state: state, warned: uint8(min(r.Warned, 255))}

@@ -25,8 +25,14 @@ const tagDSN = "DSN"
 // reportRetry is how long a report waits that could not be stored.
 const reportRetry = time.Minute
 
+// maxReportBugs is after how many tries that ended in a panic no report about a
+// message is tried any more.
+const maxReportBugs = 3
+
+var errReportBug = fault.New("queue.sendReport", fault.Internal, "stopped by a bug")
+
 // restLimit is how long a stop makes reports that are due. What is left comes again
-// after the next start: results are written into the queue file after the report.
+// after the next start: the last word on results is written after the report.
 const restLimit = 2 * time.Second
 
 // reportList is the messages with results that their senders have to hear of.
@@ -154,9 +160,14 @@ var reportKinds = []reportKind{failureReport, delayReport, successReport}
 // outcomes that were not reported, with the reason.
 func (q *Queue) sendReports(m *message, h *head, outs []outcome) (left []outcome, err error) {
 	if h == nil {
-		if h, err = q.readHead(m.id); errors.Is(err, fs.ErrNotExist) {
+		h, err = q.readHead(m.id)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
 			return nil, err
-		} else if err != nil {
+		case fault.Is(err, fault.Corrupt), fault.Is(err, fault.Unsupported):
+			q.setAside(m, err)
+			return nil, err
+		case err != nil:
 			return outs, err
 		}
 	}
@@ -166,14 +177,35 @@ func (q *Queue) sendReports(m *message, h *head, outs []outcome) (left []outcome
 		if len(about) == 0 {
 			continue
 		}
-		if err := q.sendReport(m.id, h, kind, about); err != nil {
-			failure = errors.Join(failure, err)
+		err := q.sendReport(m.id, h, kind, about)
+		failure = errors.Join(failure, err)
+		switch {
+		case err == nil:
+			q.mark(m, &h.layout, about)
+		case errors.Is(err, errReportBug) && q.givesUp(m, kind):
+			if kind != failureReport {
+				q.mark(m, &h.layout, about)
+			}
+		default:
 			left = append(left, about...)
-			continue
 		}
-		q.mark(m, &h.layout, about)
 	}
 	return left, failure
+}
+
+// givesUp reports whether a report that a bug has stopped was the last try. Of a
+// failure nobody knows then: it is not marked, so that another start makes another
+// attempt, and in the end the remover keeps the file for the administrator.
+func (q *Queue) givesUp(m *message, kind reportKind) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m.bugs = min(m.bugs+1, maxReportBugs)
+	if m.bugs < maxReportBugs {
+		return false
+	}
+	m.untold = m.untold || kind == failureReport
+	q.logDequeuer.Log(context.Background(), logs.LevelCrash, "report given up", logs.AttrQueueID, uint64(m.id), "kind", kind.String())
+	return true
 }
 
 func outcomesOf(outs []outcome, kind reportKind) []outcome {
@@ -211,7 +243,7 @@ func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about 
 		if r := recover(); r != nil {
 			q.logDequeuer.Log(context.Background(), logs.LevelCrash, "report stopped by a bug", logs.AttrQueueID, uint64(id),
 				logs.AttrError, fmt.Sprint(r), "stack", string(debug.Stack()))
-			err = fault.New("queue.sendReport", fault.Internal, "internal error")
+			err = errReportBug
 		}
 	}()
 	domain := h.env.Source.Domain

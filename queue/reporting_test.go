@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,14 +63,68 @@ func TestStopDoesNotWaitForAllReports(t *testing.T) {
 	})
 }
 
+// Another server has the messages; their senders, who want to know, do not know yet.
+func TestWhatWasRelayedBeforeAStopIsReportedAndNotSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const messages = 600
+		b := open(t, t.TempDir())
+		b.reopen(func(d disk) disk { return slowDisk{d} })
+		var mu sync.Mutex
+		sent := map[string]int{} // by recipient
+		b.remote.setDecide(func(it *Item, rcpt int) envelope.Status {
+			mu.Lock()
+			defer mu.Unlock()
+			sent[it.ID.String()+" "+it.Envelope.Recipients[rcpt].Address.String()]++
+			return envelope.Status{Action: envelope.ActionRelayed, Code: envelope.Code{2, 0, 0}, Text: "relayed via mx.far.org"}
+		})
+		b.run()
+		var wg sync.WaitGroup
+		for i := range messages {
+			wg.Go(func() {
+				env := b.env("ann"+strconv.Itoa(i)+"@company.com", "told@far.org", "untold@far.org")
+				env.Recipients[0].Notify = envelope.NotifySuccess
+				b.mustSubmit(env, testMessage)
+			})
+		}
+		wg.Wait()
+		synctest.Wait()
+		b.halt()
+		if left := b.q.Len(); left == 0 {
+			t.Error("all reports were made before the stop")
+		}
+		b.reopen(nil)
+		b.run()
+		time.Sleep(time.Hour)
+		b.halt()
+		for i := range messages {
+			if n := len(b.local.messages("ann" + strconv.Itoa(i) + "@company.com")); n != 1 {
+				t.Errorf("%d reports about message %d", n, i)
+			}
+		}
+		if len(sent) != 2*messages {
+			t.Errorf("%d recipients were sent to", len(sent))
+		}
+		for rcpt, n := range sent {
+			if n != 1 {
+				t.Errorf("sent %d times: %s", n, rcpt)
+			}
+		}
+		if left := b.files(); left != "" {
+			t.Errorf("left: %s", left)
+		}
+	})
+}
+
 // panicDisk panics for as long as it is armed.
 type panicDisk struct {
 	disk
-	armed *atomic.Bool
+	armed  *atomic.Bool
+	panics *atomic.Int32 // so often
 }
 
 func (p panicDisk) Create(temp string) (diskFile, error) {
 	if p.armed.Load() {
+		p.panics.Add(1)
 		panic("a bug")
 	}
 	return p.disk.Create(temp)
@@ -78,7 +134,7 @@ func TestPanicInAReportCostsATry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, t.TempDir())
 		var armed atomic.Bool
-		b.reopen(func(d disk) disk { return panicDisk{d, &armed} })
+		b.reopen(func(d disk) disk { return panicDisk{d, &armed, new(atomic.Int32)} })
 		b.remote.setDecide(func(*Item, int) envelope.Status {
 			armed.Store(true)
 			return refused("no")
@@ -96,6 +152,72 @@ func TestPanicInAReportCostsATry(t *testing.T) {
 			t.Errorf("left: %s", b.list())
 		}
 	})
+}
+
+// What cannot be reported is not lost: the administrator has it. What needs no
+// answer ends.
+func TestReportThatABugStopsAgainAndAgainIsGivenUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		notify envelope.Notify
+		status envelope.Status
+		left   string
+	}{
+		"failure": {envelope.NotifyDefault, refused("no"), ".bad"},
+		"success": {envelope.NotifySuccess, envelope.Status{Action: envelope.ActionRelayed}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := open(t, t.TempDir())
+				var armed, later atomic.Bool
+				var panics atomic.Int32
+				b.reopen(func(d disk) disk { return panicDisk{d, &armed, &panics} })
+				b.remote.setDecide(func(it *Item, rcpt int) envelope.Status {
+					armed.Store(true)
+					switch {
+					case it.Envelope.Recipients[rcpt].Address.Local == "told":
+						return c.status
+					case later.Load():
+						return envelope.Status{Action: envelope.ActionRelayed}
+					}
+					return deferred("later")
+				})
+				b.run()
+				defer b.halt()
+				env := b.env("joe@company.com", "told@far.org", "other@far.org", "ann@company.com")
+				env.Recipients[0].Notify = c.notify
+				id := b.mustSubmit(env, testMessage).String()
+				time.Sleep(30 * time.Minute)
+				if n := panics.Load(); n != maxReportBugs {
+					t.Errorf("tried %d times", n)
+				}
+				if left := b.files(); left != id+".msg" {
+					t.Errorf("left while another recipient waits: %s", left)
+				}
+				later.Store(true)
+				time.Sleep(2 * time.Hour)
+				if c.left != "" {
+					c.left = id + c.left
+				}
+				if left := b.files(); left != c.left || b.q.Len() != 0 {
+					t.Errorf("left %q, %d messages", left, b.q.Len())
+				}
+				if c.left == "" {
+					return
+				}
+				data, err := os.ReadFile(filepath.Join(b.dir, "Queue", c.left))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, want := range []string{"R W ", "R D ", "R D "} { // told, other, ann
+					_, line, _ := strings.Cut(string(data), "\nR ")
+					data = []byte(line)
+					if !strings.HasPrefix("R "+line, want) {
+						t.Errorf("%.60q is not %s", "R "+line, want)
+					}
+				}
+			})
+		})
+	}
 }
 
 func noSuchUser(rcpt int) []reportResult {

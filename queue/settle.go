@@ -47,6 +47,7 @@ func (q *Queue) settle(s settlement) {
 		q.logFate(it, &f)
 		fates = append(fates, f)
 	}
+	q.markUntold(it, fates)
 
 	q.mu.Lock()
 	q.apply(it, s, fates, now)
@@ -55,6 +56,22 @@ func (q *Queue) settle(s settlement) {
 	if len(unmarked) > 0 {
 		q.mark(m, &it.head.layout, unmarked)
 	}
+}
+
+// markUntold writes into the queue file what another server has taken and the
+// sender is still to hear of: reports may wait for long, also over a stop, and the
+// message must not be sent again. It comes before the reporter knows of the result,
+// which writes the last word.
+func (q *Queue) markUntold(it *Item, fates []fate) {
+	var outs []outcome
+	for i := range fates {
+		f := &fates[i]
+		known := it.Envelope.Recipients[f.rcpt].State == envelope.Relayed
+		if f.report && f.status.Action == envelope.ActionRelayed && !known {
+			outs = append(outs, outcome{rcpt: f.rcpt, state: envelope.Relayed})
+		}
+	}
+	q.write(it.ID, &it.head.layout, outs)
 }
 
 // decide turns a result into a fate.
@@ -179,9 +196,9 @@ func (l *logical) stop(until time.Time, st *envelope.Status, sweep bool) {
 }
 
 // conclude does what follows when recipients of a message have new states: it
-// returns those whose state has to be written into the file now. Results that
-// the sender has to hear of are written after the report is safe, so that a
-// crash makes it twice rather than never. q.mu is held.
+// returns those whose state has to be written into the file now. The last word on
+// results that the sender has to hear of is written after the report is safe, so
+// that a crash makes it twice rather than never. q.mu is held.
 func (q *Queue) conclude(m *message, fates []fate, now time.Time) []outcome {
 	var unmarked []outcome
 	urgent := false
@@ -203,6 +220,9 @@ func (q *Queue) conclude(m *message, fates []fate, now time.Time) []outcome {
 		}
 	case m.waiting == 0 && !m.reporting:
 		q.finish(m)
+		if m.untold {
+			return unmarked // the file stays
+		}
 		// LOCAL knows what it has if the file comes back after a crash. Another
 		// server does not: its mark is worth a write.
 		return slices.DeleteFunc(unmarked, func(o outcome) bool { return o.status.Action == envelope.ActionDelivered })

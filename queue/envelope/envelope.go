@@ -99,6 +99,7 @@ type State byte
 // The states, by their letter in the queue file.
 const (
 	Waiting   State = 'W'
+	Relayed   State = 'S' // another server has it; the sender is still to be told of this success
 	Delivered State = 'D'
 	Failed    State = 'F'
 	Expired   State = 'X' // expired, or rejected by an administrator
