@@ -25,6 +25,7 @@ echo secret >"$dir/password"
 {
 	for n in $(seq -w 0 99); do echo "CREATEACCOUNT u0$n {Password=secret;}"; done
 	echo "CREATEACCOUNT big {Password=secret;}"
+	echo 'UPDATEMODULE SMTPSending {SmartHost="127.0.0.1:2528";}'
 } | "$dir/gatepost" cli --base "$dir/base"
 coproc SERVE { exec "$dir/gatepost" serve --base "$dir/base" --listen 127.0.0.1 --port-shift 20000; }
 server=$SERVE_PID
@@ -39,7 +40,9 @@ for round in $(seq "$rounds"); do
 	echo "round $round"
 	peer smtp --addr 127.0.0.1:2525 --readable 127.0.0.1:2526 --messages 3000
 	ours smtp --addr 127.0.0.1:20025 --readable 127.0.0.1:20143 --messages 10000
-	for what in fetch-flags fetch-envelope fetch-list fetch-body select noop store login append "search SUBJECT\ gatebench"; do
+	peer relay --addr 127.0.0.1:2525 --sink 127.0.0.1:2527 --messages 3000
+	ours relay --addr 127.0.0.1:20025 --sink 127.0.0.1:2528 --messages 5000
+	for what in fetch-flags fetch-envelope fetch-list fetch-body select noop store login append "search SUBJECT\ gatebench" "search BODY\ nowhere"; do
 		eval "set -- $what"
 		peer "$@" --addr 127.0.0.1:2526 --users big
 		ours "$@" --addr 127.0.0.1:20143 --users big@bench.test

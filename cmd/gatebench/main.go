@@ -2,11 +2,13 @@
 // speaks SMTP and IMAP, so that both can be compared in one run on one machine.
 //
 //	gatebench smtp --addr 127.0.0.1:25 --readable 127.0.0.1:143 --messages 5000
+//	gatebench relay --addr 127.0.0.1:25 --sink 127.0.0.1:2600
 //	gatebench fill --addr 127.0.0.1:143 --messages 5000
 //	gatebench fetch-flags|fetch-list|fetch-envelope|fetch-body|search|store|select|noop|append|login|idle …
 //	gatebench smtp --ledger FILE        writes down every message that was answered with 250
 //	gatebench kill --runs 50            does both with a server that it kills
 //	gatebench full --dir DIR            fills its disk
+//	gatebench start --dir DIR           starts one with a million accounts
 //	gatebench verify --ledger FILE      looks for each of them in its mailbox
 //
 // Each measured figure is one line: its name, its unit, and the smallest, the
@@ -32,9 +34,11 @@ type program struct {
 	JSON bool `help:"Print figures as JSON, one object per line."`
 
 	SMTP   smtpCommand   `cmd:"" name:"smtp" help:"Send messages; with --readable, until they can be read in IMAP."`
+	Relay  relayCommand  `cmd:"" help:"Send messages to a server that relays them, until they have arrived."`
 	Verify verifyCommand `cmd:"" help:"Look for every message of a ledger in its mailbox."`
 	Kill   killCommand   `cmd:"" help:"Kill a Gatepost server under load again and again; look whether it kept its word."`
 	Full   fullCommand   `cmd:"" help:"Fill the disk of a Gatepost server; look whether it says so, recovers and kept its word."`
+	Start  startCommand  `cmd:"" help:"Start a Gatepost server with many domains and accounts."`
 	Fill   fillCommand   `cmd:"" help:"Append messages to a mailbox until it has so many."`
 	Append appendCommand `cmd:"" help:"APPEND, one message after the other on each connection."`
 

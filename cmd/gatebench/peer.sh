@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs Postfix (SMTP on 127.0.0.1:PORT) with Dovecot (LMTP, IMAP on 127.0.0.1:PORT+1) in a directory of its own,
 # as the peer that gatebench compares with: stock settings, Maildir, accounts u000@bench.test to u099@bench.test with
-# the password "secret". Both fsync as they do out of the box.
+# the password "secret". Mail for relay.test goes on to 127.0.0.1:PORT+2. Both fsync as they do out of the box.
 #
 #	peer.sh start DIR PORT      peer.sh stop DIR
 #
@@ -71,6 +71,7 @@ start() {
 		mynetworks = 127.0.0.0/8
 		virtual_mailbox_domains = bench.test
 		virtual_mailbox_maps = texthash:$dir/postfix/accounts
+		transport_maps = inline:{{relay.test = smtp:[127.0.0.1]:$((port + 2))}}
 		virtual_transport = lmtp:unix:$dir/dovecot/run/lmtp
 		maillog_file = $dir/postfix.log
 		maillog_file_prefixes = $dir
