@@ -68,6 +68,9 @@ func (s *Store) changeDomain(op, name string, given dataformat.Dict, replace boo
 			})
 		}
 		after = settings.Merge(e, given)
+		if err := s.freeAddresses(op, d.name, after); err != nil {
+			return err
+		}
 		clear(e)
 		maps.Copy(e, after)
 		return nil

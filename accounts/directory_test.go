@@ -69,6 +69,15 @@ func TestAddressesAssignedToDomains(t *testing.T) {
 	if d, own := s.OwnIP(netip.MustParseAddr("192.0.2.77")); d != "" || own {
 		t.Errorf("stranger's %s %v", d, own)
 	}
+	for _, taken := range []error{
+		s.CreateDomain(ctx, "e.com", dict(t, `{IPAddresses=(127.0.0.8,"2001:DB8::1");}`)),
+		s.UpdateDomainSettings(ctx, "company.com", dict(t, "{IPAddresses=(127.0.0.8,127.0.0.9);}")),
+	} {
+		wantKind(t, taken, fault.Exists)
+	}
+	if got, _ := s.OwnIP(netip.MustParseAddr("127.0.0.8")); got != "" {
+		t.Errorf("a refused list assigned an address to %q", got)
+	}
 	must(t, s.UpdateDomainSettings(ctx, "d.com", dict(t, "{IPAddresses=default;}")))
 	if d := s.DomainForIP(loopback9); d != "company.com" {
 		t.Errorf("taken away %s", d)

@@ -95,6 +95,9 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 	if err := s.freeDomain(op, name); err != nil {
 		return err
 	}
+	if err := s.freeAddresses(op, name, given); err != nil {
+		return err
+	}
 	id, err := s.nextID()
 	if err != nil {
 		return fault.Wrap(op, fault.Internal, err)
@@ -347,6 +350,22 @@ func (s *Store) editDomain(d *domain, file string, change func(dataformat.Dict) 
 		s.dropDomain(d.name)
 	}
 	return err
+}
+
+// freeAddresses refuses an address that another domain has: a login without a
+// domain on it would go astray.
+func (s *Store) freeAddresses(op, domain string, explicit dataformat.Dict) error {
+	ips, err := addressesOf(op, explicit)
+	if err != nil {
+		return err
+	}
+	assigned := s.state.Load().addresses
+	for _, ip := range ips {
+		if d, ok := assigned[ip]; ok && d != domain {
+			return fault.Newf(op, fault.Exists, "IPAddresses: %s is assigned to %s", ip, d)
+		}
+	}
+	return nil
 }
 
 // assignAddresses keeps the server-wide table of the domains' local addresses.
