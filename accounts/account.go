@@ -96,8 +96,21 @@ func (s *Store) account(k accountKey) (*Account, error) {
 	return s.accounts.get(k, func() (*Account, error) { return s.loadAccount(k) })
 }
 
-// loadAccount reads the files of an account.
+// loadAccount reads an account and finds its number.
 func (s *Store) loadAccount(k accountKey) (*Account, error) {
+	a, err := s.readAccount(k)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.identify(a); err != nil {
+		return nil, err
+	}
+	s.resolve(a)
+	return a, nil
+}
+
+// readAccount reads the settings file of an account.
+func (s *Store) readAccount(k accountKey) (*Account, error) {
 	const op = "accounts.Account"
 	d, err := s.domain(k.domain)
 	if err != nil {
@@ -124,10 +137,6 @@ func (s *Store) loadAccount(k accountKey) (*Account, error) {
 	if a.explicit, ok = v.(dataformat.Dict); !ok {
 		return nil, fault.Wrap(op, fault.Corrupt, errors.New(accountFile+" of "+k.String()+" is not a dictionary"))
 	}
-	if err := s.identify(a); err != nil {
-		return nil, err
-	}
-	s.resolve(a)
 	return a, nil
 }
 

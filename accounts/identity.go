@@ -1,7 +1,9 @@
 package accounts
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -74,6 +76,18 @@ func (s *Store) identify(a *Account) error {
 			a.Address(), id.path, keyAccountID, accountFile, infoFile))
 	}
 	return nil
+}
+
+// unused reports whether an account has neither a number nor messages.
+func (a *Account) unused() bool {
+	if _, ok := readIdentity(a.explicit); ok {
+		return false
+	}
+	if _, ok := directoryIdentity(a.dir); ok {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(a.dir, messagesDirectory))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // recoverIdentity finds the number in account.info, or makes a new one, and

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"gatepost/accounts/mailbox"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 )
@@ -95,6 +96,19 @@ func TestDirectoryMadeByHandBecomesAnAccount(t *testing.T) {
 	must(t, err)
 	if again.ID != a.ID || messages(t, again) != 1 || again.Settings().RealName != "Hand" {
 		t.Errorf("ID %d, was %d", again.ID, a.ID)
+	}
+}
+
+func TestCheckLeavesAnUnusedDirectoryAlone(t *testing.T) {
+	s := newStore(t)
+	dir := filepath.Join(s.base, "Accounts", "hand.macnt")
+	must(t, os.Mkdir(dir, 0o700))
+	must(t, os.WriteFile(filepath.Join(dir, accountFile), []byte("{RealName = Hand;}\n"), 0o600))
+	must(t, s.mail.Check(ctx, func(f mailbox.Finding) { t.Error(f) }))
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	if len(entries) != 1 {
+		t.Errorf("the check left %v", entries)
 	}
 }
 

@@ -314,7 +314,7 @@ func (s *Store) owners(ctx context.Context, visit func(mailbox.Owner) error) err
 			}
 			owner, err := s.ownerOf(accountKey{domain, name})
 			if fault.Is(err, fault.NotFound) {
-				continue // removed meanwhile
+				continue // removed meanwhile, or nothing there yet
 			}
 			if err != nil {
 				return err
@@ -329,13 +329,21 @@ func (s *Store) owners(ctx context.Context, visit func(mailbox.Owner) error) err
 }
 
 // ownerOf returns the owner of an account's messages, also of an account that
-// cannot be read.
+// cannot be read. A directory made by hand that nobody has used yet has none: it
+// is NotFound, and gets no number for being looked at.
 func (s *Store) ownerOf(k accountKey) (mailbox.Owner, error) {
-	a, err := s.loadAccount(k)
+	a, err := s.readAccount(k)
+	if err == nil && a.unused() {
+		return mailbox.Owner{}, fault.New("accounts.owners", fault.NotFound, "")
+	}
+	if err == nil {
+		err = s.identify(a)
+	}
 	if !fault.Is(err, fault.Corrupt) {
 		if err != nil {
 			return mailbox.Owner{}, err
 		}
+		s.resolve(a)
 		return s.owner(a), nil
 	}
 	d, noDomain := s.domain(k.domain)
