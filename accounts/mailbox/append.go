@@ -122,11 +122,15 @@ func (a *Account) keep(files []incoming, err error, committing bool) {
 // else it goes. When the index has failed, nobody knows whether the record is
 // on the disk; then the next start decides.
 func (a *Account) keepFile(f fileRef, err error) {
-	if err == nil || fault.Is(err, fault.Unavailable) {
+	switch {
+	case err == nil:
+		a.takeSign(f)
 		a.files.end(f.id)
-		return
+	case fault.Is(err, fault.Unavailable):
+		a.files.end(f.id)
+	default:
+		a.abandon(f)
 	}
-	a.abandon(f)
 }
 
 // abandon removes a file that was just made and has no record. Its number is
@@ -134,6 +138,8 @@ func (a *Account) keepFile(f fileRef, err error) {
 func (a *Account) abandon(f fileRef) {
 	if err := os.Remove(a.path(f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		a.store.upkeep.report("removal of a message file", a.id, err)
+	} else {
+		a.takeSign(f)
 	}
 	a.files.end(f.id)
 }

@@ -252,16 +252,16 @@ func (a *Account) checkStrays(ctx context.Context, report func(Finding)) error {
 	}
 	a.looking.Lock()
 	defer a.looking.Unlock()
-	swept, _, err := a.sweptOf()
+	swept, due, err := a.sweptOf()
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
 	strays, err := a.strays(ctx)
 	for _, f := range strays {
-		if _, left := a.crashOf(f.id, swept); !left {
+		if _, left := a.crashOf(f.id, swept); !left && !(f.underWay && due) {
 			report(Finding{Account: a.id, Text: "no message has the file " + f.path})
 		}
-		a.files.unlinked(f.id)
 	}
+	a.letGo(strays)
 	return err
 }

@@ -89,6 +89,8 @@ type delivery struct {
 	err *error
 	// made says that the file was not there before.
 	made bool
+	// sign says that the delivery needs a sign while it is under way.
+	sign bool
 	// earlier is the record of the same delivery before, if there is one.
 	earlier *deliveredRecord
 }
@@ -116,10 +118,12 @@ func (a *Account) link(j *delivery) error {
 		taken = a.files.busy(id)
 	}
 	if !taken {
+		j.sign = a.isEarlier(id)
 		ref, err = a.newFile(id, j.makeFile)
 		taken = errors.Is(err, fs.ErrExist) // by another message
 	}
 	if taken {
+		j.sign = false
 		if id, err = a.store.o.NextID(); err == nil {
 			ref, err = a.newFile(id, j.makeFile)
 		}
@@ -137,8 +141,23 @@ func (a *Account) link(j *delivery) error {
 	return nil
 }
 
-// makeFile links the queue file to path, or copies it where it cannot be linked.
+// makeFile makes the message file at path, and before it the sign if it needs one.
 func (j *delivery) makeFile(path string) error {
+	if !j.sign {
+		return j.makeLink(path)
+	}
+	signed, err := putSign(path)
+	if err != nil {
+		return err
+	}
+	if err = j.makeLink(path); err != nil && signed {
+		err = errors.Join(err, os.Remove(path+underWaySuffix))
+	}
+	return err
+}
+
+// makeLink links the queue file to path, or copies it where it cannot be linked.
+func (j *delivery) makeLink(path string) error {
 	err := os.Link(j.File, path)
 	switch {
 	case err == nil:
@@ -257,14 +276,13 @@ func (l Limits) suspend() int64 {
 
 // settle ends a delivery's care for its file.
 func (a *Account) settle(j *delivery) {
-	ref := j.in.summary.file()
 	switch {
 	case j.earlier != nil && *j.err == nil:
 		*j.err = a.repair(j)
-	case j.made:
-		a.keepFile(ref, *j.err)
+	case *j.err == nil, fault.Is(*j.err, fault.Unavailable):
+		a.keepFile(j.in.summary.file(), *j.err)
 	default:
-		a.files.end(ref.id)
+		a.discard(j)
 	}
 }
 
@@ -274,12 +292,7 @@ func (a *Account) repair(j *delivery) error {
 	made := j.in.summary.file()
 	want, found, err := a.findFile(j.earlier)
 	if err != nil || !found || want != made {
-		// The new link is not needed under this name.
-		if j.made {
-			a.abandon(made)
-		} else {
-			a.files.end(made.id)
-		}
+		a.discard(j) // the link is not needed under this name
 		if err != nil || !found {
 			return err
 		}
@@ -290,7 +303,7 @@ func (a *Account) repair(j *delivery) error {
 		a.store.links.touch(filepath.Dir(path))
 		return nil
 	}
-	a.files.end(made.id)
+	a.keepFile(made, nil)
 	return nil
 }
 

@@ -41,8 +41,7 @@
 //	file made             a leftover: removed when the account is used, however many runs
 //	                      later (run.go), or set aside in <account>.macnt/Leftovers when
 //	                      the index may be older than it; a repeated delivery takes it over.
-//	                      That of a message of an earlier run which is not delivered again
-//	                      stays, and Check reports it
+//	                      One of a message of an earlier run is told by a sign (earlier.go)
 //	record committed      there for good
 //	links synced          (before: a lost link is made again by the repeated delivery)
 //	queue file removed    the record of the delivery is forgotten some time

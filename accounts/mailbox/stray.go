@@ -19,10 +19,9 @@ import (
 
 // A stray is a message file that no record names. Files come before their
 // records and go after them, so a crash leaves some; those are leftovers and
-// have numbers of the run that crashed. A link that was made for a message of an
-// earlier run has an older one: the repeated delivery takes it over. Any other
-// one is a fault, and is left to the administrator: an index that was restored does
-// not name younger mail.
+// have numbers of the run that crashed, or the sign of a delivery that was under
+// way (earlier.go). Any other one is a fault, and is left to the administrator: an
+// index that was restored does not name younger mail.
 
 // leftoversDir is where leftovers of an account go that the index may be too
 // old to name.
@@ -33,7 +32,10 @@ type stray struct {
 	path string
 	id   uint64
 	ref  fileRef
-	tmp  bool // a copy that was never finished
+	tmp  bool // a copy that was never finished, or a sign
+	sign bool // says that the delivery to the file of its number was under way
+	// underWay says that there is such a sign.
+	underWay bool
 }
 
 // sweep removes the leftovers of an account, if a crash came since that was done.
@@ -51,14 +53,19 @@ func (u *upkeep) sweep(a *Account) error {
 	for _, f := range strays {
 		crash, left := a.crashOf(f.id, swept)
 		switch {
-		case !left:
-		case f.id > crash.reach && !f.tmp:
+		case f.sign || !left && !f.underWay:
+		case f.id > crash.reach && !f.tmp && !f.underWay:
 			err = errors.Join(err, u.setAside(a, f))
 		default:
 			err = errors.Join(err, u.removeLeftover(a, f))
 		}
-		a.files.unlinked(f.id)
 	}
+	for _, f := range strays { // what they are about has gone before
+		if f.sign && err == nil {
+			err = u.removeLeftover(a, f)
+		}
+	}
+	a.letGo(strays)
 	if err != nil {
 		return err // and tried again in the next run
 	}
@@ -97,9 +104,21 @@ func (u *upkeep) setAside(a *Account, f stray) error {
 	return os.Rename(f.path, filepath.Join(dir, filepath.Base(f.path)))
 }
 
+// letGo ends the care for strays. A sign may be that of a file which is named, and
+// was expunged meanwhile.
+func (a *Account) letGo(strays []stray) {
+	done := make(map[uint64]bool)
+	for _, f := range strays {
+		if !done[f.id] && a.files.giveBack(f.id) {
+			a.store.upkeep.unlink(a, f.ref)
+		}
+		done[f.id] = true
+	}
+}
+
 // strays finds the files that no record names. They are marked as being
-// removed, so that nobody starts to use them; the caller has to say when it is
-// done with each by files.unlinked.
+// removed, so that nobody starts to use them, until the caller is done with them
+// and calls letGo.
 func (a *Account) strays(ctx context.Context) ([]stray, error) {
 	all, err := a.listFiles(ctx) // before the look at the index, which then names more, not less
 	if err != nil || len(all) == 0 {
@@ -170,6 +189,7 @@ func (a *Account) namedFiles(ctx context.Context) (map[fileRef]struct{}, error) 
 // message file has is not ours and is left alone.
 func (a *Account) listFiles(ctx context.Context) (all []stray, err error) {
 	messages := filepath.Join(a.owner.Load().Dir, messagesDir)
+	signs := make(map[fileRef]struct{})
 	dirs, err := os.ReadDir(messages)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -191,10 +211,18 @@ func (a *Account) listFiles(ctx context.Context) (all []stray, err error) {
 		}
 		for _, f := range files {
 			name, tmp := strings.CutSuffix(f.Name(), tmpSuffix)
+			name, sign := strings.CutSuffix(name, underWaySuffix)
 			if id, err := strconv.ParseUint(name, 10, 64); err == nil {
-				all = append(all, stray{filepath.Join(messages, d.Name(), f.Name()), id, fileRef{id, uint32(n)}, tmp})
+				ref := fileRef{id, uint32(n)}
+				all = append(all, stray{path: filepath.Join(messages, d.Name(), f.Name()), id: id, ref: ref, tmp: tmp || sign, sign: sign})
+				if sign {
+					signs[ref] = struct{}{}
+				}
 			}
 		}
+	}
+	for i := range all {
+		_, all[i].underWay = signs[all[i].ref]
 	}
 	return all, nil
 }
