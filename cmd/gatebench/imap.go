@@ -18,6 +18,8 @@ type imapConn struct {
 	in  *bufio.Reader
 	tag int
 	cmd []byte
+	// status is the answer to the last command that wait has seen the end of.
+	status string
 }
 
 // deadline bounds each wait for a server that hangs.
@@ -132,6 +134,7 @@ func (c *imapConn) wait(tag, command string, untagged func(line, literal []byte)
 		case !strings.HasPrefix(status, "OK"):
 			return n, fmt.Errorf("%s: %s", command, status)
 		}
+		c.status = status
 		return n, nil
 	}
 }

@@ -146,8 +146,11 @@ func (c *killCommand) start(ctx context.Context, wait bool) (*exec.Cmd, error) {
 	return nil, errors.Join(errors.New("the server ended before it was ready"), cmd.Wait())
 }
 
-// kill ends the process as a power cut would: without a word.
+// kill ends the process without a word, if it still runs.
 func kill(cmd *exec.Cmd) error {
+	if cmd.ProcessState != nil {
+		return nil
+	}
 	if err := cmd.Process.Kill(); err != nil {
 		return err
 	}

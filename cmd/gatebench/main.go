@@ -7,6 +7,7 @@
 //	gatebench fetch-flags|fetch-list|fetch-envelope|fetch-body|search|store|select|noop|append|login|idle …
 //	gatebench smtp --ledger FILE        writes down every message that was answered with 250
 //	gatebench kill --runs 50            does both with a server that it kills
+//	gatebench power --runs 50           cuts the power of its disk, so that nothing is left but what was synced
 //	gatebench full --dir DIR            fills its disk
 //	gatebench start --dir DIR           starts one with a million accounts
 //	gatebench verify --ledger FILE      looks for each of them in its mailbox
@@ -37,6 +38,7 @@ type program struct {
 	Relay  relayCommand  `cmd:"" help:"Send messages to a server that relays them, until they have arrived."`
 	Verify verifyCommand `cmd:"" help:"Look for every message of a ledger in its mailbox."`
 	Kill   killCommand   `cmd:"" help:"Kill a Gatepost server under load again and again; look whether it kept its word."`
+	Power  powerCommand  `cmd:"" help:"Cut the power of a Gatepost server again and again; look whether it kept its word. As root."`
 	Full   fullCommand   `cmd:"" help:"Fill the disk of a Gatepost server; look whether it says so, recovers and kept its word."`
 	Start  startCommand  `cmd:"" help:"Start a Gatepost server with many domains and accounts."`
 	Fill   fillCommand   `cmd:"" help:"Append messages to a mailbox until it has so many."`
