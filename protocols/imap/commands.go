@@ -116,10 +116,11 @@ func (s *session) dispatch(line []byte, refused error) error {
 	if c.answered {
 		return nil
 	}
-	if s.box != nil && s.ending == "" && !isBad(err) && !s.update(c.command.traits&steady == 0 || c.uid) {
-		return nil
-	}
+	gone := s.box != nil && s.ending == "" && !isBad(err) && !s.update(c.command.traits&steady == 0 || c.uid)
 	s.answer(c, err)
+	if gone {
+		s.byeGone()
+	}
 	return nil
 }
 

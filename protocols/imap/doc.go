@@ -41,7 +41,8 @@
 //   - A client that has not enabled IMAP4rev2 gets RFC 3501: RECENT, [UNSEEN],
 //     SEARCH responses, modified UTF-7. One that has gets none of these (RFC 9051
 //     appendix E).
-//   - When the selected mailbox is deleted, the session ends with BYE.
+//   - When the selected mailbox is deleted, the session ends with BYE. A command that was
+//     carried out meanwhile is answered before.
 //
 // # Long commands
 //

@@ -17,6 +17,7 @@ func (s *session) idle(c *call, p *wire.Parser) error {
 		return err
 	}
 	if s.box != nil && !s.update(true) {
+		s.byeGone()
 		c.answered = true
 		return nil
 	}
@@ -37,7 +38,10 @@ func (s *session) idle(c *call, p *wire.Parser) error {
 			s.link.patience = commandTimeout
 			return err
 		case <-changed:
-			if s.update(true) && s.out.Flush() == nil {
+			switch {
+			case !s.update(true):
+				s.byeGone()
+			case s.out.Flush() == nil:
 				continue
 			}
 		case <-s.ctx.Done():

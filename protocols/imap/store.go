@@ -63,8 +63,7 @@ func (s *session) store(c *call, p *wire.Parser) error {
 		return nil
 	}
 	if !s.update(false) {
-		c.answered = true
-		return nil
+		return nil // the answer and BYE follow
 	}
 	for _, r := range seqs {
 		for seq := r.Low; seq <= r.High; seq++ {

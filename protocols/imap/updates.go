@@ -6,12 +6,10 @@ import (
 
 // update tells the client what has changed in the selected mailbox since it was told last,
 // its own changes of the set of messages included. It reports false when the mailbox is
-// gone: then the session has said BYE, since the UIDs of a mailbox of the same name may
-// come back with another meaning.
+// gone: then the session has to end, see byeGone.
 func (s *session) update(allowExpunge bool) bool {
 	u := s.box.Sync(allowExpunge)
 	if u.Gone {
-		s.bye("mailbox deleted", "The selected mailbox has been deleted")
 		return false
 	}
 	for _, seq := range u.Expunged {
@@ -32,6 +30,11 @@ func (s *session) update(allowExpunge bool) bool {
 	}
 	return true
 }
+
+// byeGone ends the session because the selected mailbox is gone: the UIDs of a mailbox of
+// the same name may come back with another meaning. What the command under way has
+// done is answered first, or the client would do it again on its next connection.
+func (s *session) byeGone() { s.bye("mailbox deleted", "The selected mailbox has been deleted") }
 
 // putFlagLists writes FLAGS and PERMANENTFLAGS.
 func (s *session) putFlagLists() {
