@@ -168,15 +168,15 @@ func (c *client) store() error {
 		return err
 	}
 	flag := []string{`\Seen`, `\Flagged`, `\Answered`, "word"}[rand.IntN(4)]
-	return c.setFlag("store", keys, set, flag)
-}
-
-// setFlag sets or removes a flag, whichever changes the first message.
-func (c *client) setFlag(what string, keys []key, set, flag string) error {
 	sign := "+"
 	if flags, _ := split(c.kept[keys[0]].text); slices.Contains(flags, flag) {
 		sign = "-"
 	}
+	return c.setFlag("store", keys, set, sign, flag)
+}
+
+// setFlag sets or removes a flag.
+func (c *client) setFlag(what string, keys []key, set, sign, flag string) error {
 	ch := change{}
 	for _, k := range keys {
 		i := c.kept[k]
@@ -199,7 +199,7 @@ func (c *client) expunge() error {
 	if err != nil {
 		return err
 	}
-	if err := c.setFlag("mark for expunge", keys, set, `\Deleted`); err != nil {
+	if err := c.setFlag("mark for expunge", keys, set, "+", `\Deleted`); err != nil {
 		return err
 	}
 	ch := change{}
