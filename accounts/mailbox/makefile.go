@@ -1,0 +1,85 @@
+package mailbox
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// makeFile makes the message file at path, and before it the sign if it needs one.
+func (j *delivery) makeFile(path string) error {
+	if !j.sign {
+		return j.makeLink(path)
+	}
+	signed, err := putSign(path)
+	if err != nil {
+		return err
+	}
+	if err = j.makeLink(path); err != nil && signed {
+		err = errors.Join(err, os.Remove(path+underWaySuffix))
+	}
+	return err
+}
+
+// makeLink links the queue file to path, or copies it where it cannot be linked.
+func (j *delivery) makeLink(path string) error {
+	err := os.Link(j.File, path)
+	switch {
+	case err == nil:
+		j.made = true
+	case errors.Is(err, fs.ErrExist) && sameMessage(j.File, path):
+		// From the same delivery before a crash, or its record is there.
+		return nil
+	case errors.Is(err, unix.EXDEV), errors.Is(err, unix.EMLINK):
+		err = copyFile(j.File, path)
+		j.made = err == nil
+	}
+	return err
+}
+
+// sameMessage reports whether a message file was made from a queue file: it is
+// a link to it, or as long where it had to be copied.
+func sameMessage(queueFile, path string) bool {
+	q, err := os.Stat(queueFile)
+	if err != nil {
+		return false
+	}
+	f, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	return os.SameFile(q, f) || q.Size() == f.Size() && !sameDevice(q, f)
+}
+
+func sameDevice(a, b fs.FileInfo) bool {
+	x, ok := a.Sys().(*syscall.Stat_t)
+	y, ok2 := b.Sys().(*syscall.Stat_t)
+	return ok && ok2 && x.Dev == y.Dev
+}
+
+// copyFile copies a file that cannot be linked. The copy gets its name when it
+// is whole and on the disk: a file that is there is never a part of one.
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	tmp := to + tmpSuffix
+	out, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
+		return errors.Join(err, os.Remove(tmp))
+	}
+	return os.Rename(tmp, to)
+}
+
+// tmpSuffix is on names of files that are being copied.
+const tmpSuffix = ".tmp"
