@@ -258,7 +258,7 @@ func (a *Account) checkStrays(ctx context.Context, report func(Finding)) error {
 	}
 	strays, err := a.strays(ctx)
 	for _, f := range strays {
-		if _, left := a.crashOf(f.id, swept); !left && !(f.underWay && due) {
+		if _, left := a.crashOf(f.id, swept); !left && !(f.proven && due) {
 			report(Finding{Account: a.id, Text: "no message has the file " + f.path})
 		}
 	}

@@ -45,7 +45,7 @@
 //	record committed      there for good
 //	links synced          (before: a lost link is made again by the repeated delivery)
 //	queue file removed    the record of the delivery is forgotten some time
-//	record removed        a leftover
+//	record removed        a leftover; one of an earlier run is told by a note (removed.go)
 //	file unlinked         -
 //
 // # Who owns what
@@ -66,12 +66,14 @@
 // # On disk, format 1
 //
 // index.Mail has per account: its record, mailbox records, names,
-// subscriptions, keyword lists, blocks of states, blocks of summaries, and ranges
-// of expunged UIDs (key.go, record.go, block.go, history.go). index.Content has
+// subscriptions, keyword lists, blocks of states, blocks of summaries, ranges of
+// expunged UIDs, and notes of removed files (key.go, record.go, block.go,
+// history.go, removed.go). index.Content has
 // prefix and summary of each message, index.Delivered where queued messages
 // went, index.Dropped the data of deleted mailboxes. A field that is added to
-// a record stands at its end and reads as 0 where it is missing; any other
-// change is a new format of package index.
+// a record stands at its end and reads as 0 where it is missing; a new kind of
+// record is one that older servers may leave alone; any other change is a new
+// format of package index.
 //
 // RFC 9051 and 3501 (mailboxes, flags, \Recent), 4315 (UIDPLUS), 6851 (MOVE),
 // 7162 (CONDSTORE, QRESYNC), 8474 (OBJECTID), 8514 (SAVEDATE), 3502 (MULTIAPPEND).

@@ -210,11 +210,12 @@ func TestExpungeOfAMessageThatIsLookedAtRemovesItsFile(t *testing.T) {
 }
 
 // firstQueued is the queue ID of the first message that is to be delivered.
-const firstQueued = 100
+const firstQueued = 1000
 
-// A process is killed while it delivers what earlier runs have accepted; half of it
-// is delivered then, the other half has left the queue before somebody looks.
-func TestAKilledServerLeavesNoLinksOfEarlierMessages(t *testing.T) {
+// A process is killed while it delivers what earlier runs have accepted, and expunges
+// what they have delivered. Half of the queue is delivered then, the other half has
+// left it before somebody looks.
+func TestAKilledServerLeavesNoFilesOfEarlierMessages(t *testing.T) {
 	if base := os.Getenv(victimVariable); base != "" {
 		deliverUntilKilled(t, base)
 		return
@@ -223,11 +224,20 @@ func TestAKilledServerLeavesNoLinksOfEarlierMessages(t *testing.T) {
 	if testing.Short() {
 		rounds = 2
 	}
-	left := 0
+	left, removed := 0, 0
 	for round := range rounds {
 		w := newWorld(t)
 		for id := range uint64(3) {
-			w.account(id + 1)
+			var ds []Delivery
+			for n := range 100 {
+				ds = append(ds, w.queued(n))
+			}
+			w.deliver(w.account(id+1), ds...)
+			for _, d := range ds {
+				if err := os.Remove(d.File); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
 		w.ids.Store(firstQueued - 1)
 		var ds []Delivery
@@ -243,6 +253,9 @@ func TestAKilledServerLeavesNoLinksOfEarlierMessages(t *testing.T) {
 		left += len(signs)
 		w.ids.Store(1 << 32) // a counter never goes back
 		w.open()
+		for id := range w.owners {
+			removed += w.removals(w.store.Account(w.owners[id]))
+		}
 		w.check()
 		for i, d := range ds {
 			a := w.account(uint64(i%3 + 1))
@@ -254,13 +267,17 @@ func TestAKilledServerLeavesNoLinksOfEarlierMessages(t *testing.T) {
 		}
 		w.check()
 		w.settleSweeps()
+		w.settle()
 		w.check()
 		for id := range w.owners {
 			w.wantFiles(w.account(id))
+			if n := w.removals(w.account(id)); n != 0 {
+				t.Errorf("%d files are still noted as removed", n)
+			}
 		}
 		w.close()
 	}
-	t.Logf("the kills came in %d deliveries", left)
+	t.Logf("the kills came in %d deliveries, and when %d files were noted as removed", left, removed)
 }
 
 // deliverUntilKilled delivers the messages of the test that started this process.
@@ -287,9 +304,23 @@ func deliverUntilKilled(t *testing.T, base string) {
 		wg.Go(func() {
 			for n := worker; n < len(ds); n += 6 {
 				w.deliver(a, ds[n])
+				if worker < 3 && n%2 == 0 {
+					w.expungeSome(a)
+				}
 			}
 		})
 	}
 	wg.Wait()
 	select {} // until it is killed
+}
+
+// expungeSome removes the first messages of INBOX.
+func (w *world) expungeSome(a *Account) {
+	m, err := a.Open(bg, "INBOX", false)
+	if err != nil {
+		w.t.Error(err)
+		return
+	}
+	defer m.Close()
+	expunge(w.t, m, m.UIDs()[:min(5, m.Len())]...)
 }

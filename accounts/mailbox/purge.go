@@ -33,27 +33,43 @@ func (u *upkeep) findDrops() {
 }
 
 // purge removes the records of a deleted mailbox and then their files. A crash
-// in between leaves files that nothing names; sweep finds them.
+// in between leaves files that nothing names; sweep finds them, by their notes.
 func (u *upkeep) purge(d drop) error {
 	for done := false; !done; {
-		var files []fileRef
 		var gone []doomed
-		err := d.shard.UpdateFreeing(context.Background(), func(tx index.Tx) (err error) {
-			files, done, err = purgeSome(tx, d.account, d.data)
-			return err
-		}, func() {
-			for _, f := range files {
-				if d.handle != nil && d.handle.files.unwant(f.id) {
-					gone = append(gone, doomed{d.handle, f})
-				}
-			}
-		})
-		if err != nil {
+		var err error
+		if gone, done, err = u.purgeStep(d); err != nil {
 			return err
 		}
 		u.unlinkAll(gone)
 	}
 	return nil
+}
+
+// purgeStep removes some records of a deleted mailbox, and returns the files to be unlinked.
+func (u *upkeep) purgeStep(d drop) (gone []doomed, done bool, err error) {
+	var files []fileRef
+	err = d.shard.UpdateFreeing(context.Background(), func(tx index.Tx) (err error) {
+		if files, done, err = purgeSome(tx, d.account, d.data); err != nil || d.handle == nil {
+			return err
+		}
+		if _, err := readAccount(tx, d.account); err != nil {
+			return nil // all its files go with it
+		}
+		for _, f := range files {
+			if err := d.handle.noteRemoved(tx, f); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func() {
+		for _, f := range files {
+			if d.handle != nil && d.handle.files.unwant(f.id) {
+				gone = append(gone, doomed{d.handle, f})
+			}
+		}
+	})
+	return gone, done, err
 }
 
 // purgeSome removes some records of a deleted mailbox and returns the files

@@ -20,7 +20,7 @@ import (
 // A stray is a message file that no record names. Files come before their
 // records and go after them, so a crash leaves some; those are leftovers and
 // have numbers of the run that crashed, or the sign of a delivery that was under
-// way (earlier.go). Any other one is a fault, and is left to the administrator: an
+// way (earlier.go), or the note of a removal (removed.go). Any other one is a fault, and is left to the administrator: an
 // index that was restored does not name younger mail.
 
 // leftoversDir is where leftovers of an account go that the index may be too
@@ -34,8 +34,8 @@ type stray struct {
 	ref  fileRef
 	tmp  bool // a copy that was never finished, or a sign
 	sign bool // says that the delivery to the file of its number was under way
-	// underWay says that there is such a sign.
-	underWay bool
+	// proven says that it is a leftover: there is such a sign, or its record was removed.
+	proven bool
 }
 
 // sweep removes the leftovers of an account, if a crash came since that was done.
@@ -53,8 +53,8 @@ func (u *upkeep) sweep(a *Account) error {
 	for _, f := range strays {
 		crash, left := a.crashOf(f.id, swept)
 		switch {
-		case f.sign || !left && !f.underWay:
-		case f.id > crash.reach && !f.tmp && !f.underWay:
+		case f.sign || !left && !f.proven:
+		case f.id > crash.reach && !f.tmp && !f.proven:
 			err = errors.Join(err, u.setAside(a, f))
 		default:
 			err = errors.Join(err, u.removeLeftover(a, f))
@@ -66,7 +66,7 @@ func (u *upkeep) sweep(a *Account) error {
 		}
 	}
 	a.letGo(strays)
-	if err != nil {
+	if err = errors.Join(err, u.forgetGone(a)); err != nil {
 		return err // and tried again in the next run
 	}
 	return a.update(context.Background(), func(e *edit) error {
@@ -147,6 +147,8 @@ func (a *Account) strays(ctx context.Context) ([]stray, error) {
 	// not announced yet. After all commits so far, what the index does not name
 	// and nobody has touched is a stray, unless it has been unlinked already.
 	named, err = a.namedFiles(ctx)
+	removed, err2 := a.removedFiles()
+	err = errors.Join(err, err2)
 	var found []stray
 	if err == nil {
 		for _, f := range suspects {
@@ -154,6 +156,7 @@ func (a *Account) strays(ctx context.Context) ([]stray, error) {
 				continue
 			}
 			if _, err := os.Lstat(f.path); err == nil {
+				f.proven = f.proven || removed[f.ref]
 				found = append(found, f)
 			}
 		}
@@ -222,7 +225,7 @@ func (a *Account) listFiles(ctx context.Context) (all []stray, err error) {
 		}
 	}
 	for i := range all {
-		_, all[i].underWay = signs[all[i].ref]
+		_, all[i].proven = signs[all[i].ref]
 	}
 	return all, nil
 }

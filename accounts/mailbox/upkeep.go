@@ -30,6 +30,7 @@ type upkeep struct {
 	files   []doomed
 	drops   []drop
 	forget  []uint64
+	gone    []doomed              // files that are noted as removed, and unlinked
 	dirty   map[*Account]struct{} // with recents to be saved
 	sweeps  []*Account
 	// met are the accounts that were in use in this run; nil if no run ever crashed.
@@ -177,11 +178,13 @@ func (u *upkeep) run() {
 		files, drops := u.files, u.drops
 		u.files, u.drops = nil, nil
 		var forget []uint64
+		var gone []doomed
 		wait := forgetEvery - time.Since(lastForget)
-		if len(u.forget) > 0 && (closing || wait <= 0) {
-			forget, u.forget, lastForget = u.forget, nil, time.Now()
+		if len(u.forget)+len(u.gone) > 0 && (closing || wait <= 0) {
+			forget, gone, lastForget = u.forget, u.gone, time.Now()
+			u.forget, u.gone = nil, nil
 		}
-		pending := len(u.forget) > 0
+		pending := len(u.forget)+len(u.gone) > 0
 		var dirty map[*Account]struct{}
 		if closing || len(u.dirty) > maxUnsaved {
 			dirty, u.dirty = u.dirty, make(map[*Account]struct{})
@@ -192,7 +195,7 @@ func (u *upkeep) run() {
 		}
 		u.mu.Unlock()
 
-		if len(files)+len(drops)+len(forget)+len(dirty) == 0 && sweep == nil {
+		if len(files)+len(drops)+len(forget)+len(gone)+len(dirty) == 0 && sweep == nil {
 			if closing {
 				return
 			}
@@ -204,6 +207,7 @@ func (u *upkeep) run() {
 			u.report("removal of a deleted mailbox", d.account, u.purge(d))
 		}
 		u.forgetAll(forget)
+		u.forgetRemoved(gone)
 		for a := range dirty {
 			err := a.update(context.Background(), (*edit).saveRecent)
 			if !fault.Is(err, fault.NotFound) {
@@ -241,8 +245,10 @@ func (u *upkeep) report(what string, account uint64, err error) {
 func (u *upkeep) unlinkAll(files []doomed) {
 	for _, d := range files {
 		err := os.Remove(d.account.path(d.file))
-		if !errors.Is(err, fs.ErrNotExist) {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			u.report("removal of a message file", d.account.id, err)
+		} else {
+			u.unlinked(d.account, d.file)
 		}
 		d.account.files.unlinked(d.file.id)
 	}
