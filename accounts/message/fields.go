@@ -116,7 +116,7 @@ func appendFields(dst []field, header []byte) []field {
 }
 
 // Cached reports whether all the fields are CachedFields, so that
-// HeaderFields(s.Headers, names, false) answers for the whole header.
+// AppendHeaderFields of s.Headers answers for the whole header.
 func Cached(names []string) bool {
 	for _, n := range names {
 		if id := identify([]byte(n)); id == otherField || id > lastCached {
@@ -126,16 +126,43 @@ func Cached(names []string) bool {
 	return true
 }
 
-// HeaderFields returns the raw fields of a header that have one of the names, or
-// with not those that have none of them, in their order, and an empty line at
-// the end: what IMAP calls HEADER.FIELDS and HEADER.FIELDS.NOT. The letters'
-// case is ignored.
-func HeaderFields(header []byte, names []string, not bool) []byte {
-	return AppendHeaderFields(nil, header, names, not)
+// FieldNames is a set of names of header fields. The letters' case is ignored.
+type FieldNames struct {
+	low     map[string]struct{} // in lower case
+	longest int
 }
 
-// AppendHeaderFields is HeaderFields appending to dst.
-func AppendHeaderFields(dst, header []byte, names []string, not bool) []byte {
+// NewFieldNames returns the set of the names.
+func NewFieldNames(names []string) *FieldNames {
+	f := &FieldNames{low: make(map[string]struct{}, len(names))}
+	for _, n := range names {
+		f.low[string(appendLower(nil, n))] = struct{}{}
+		f.longest = max(f.longest, len(n))
+	}
+	return f
+}
+
+func (f *FieldNames) has(name []byte) bool {
+	if len(name) > f.longest {
+		return false
+	}
+	var buf [64]byte
+	_, ok := f.low[string(appendLower(buf[:0], name))]
+	return ok
+}
+
+func appendLower[T string | []byte](dst []byte, name T) []byte {
+	for i := range len(name) {
+		dst = append(dst, lower(name[i]))
+	}
+	return dst
+}
+
+// AppendHeaderFields appends the raw fields of a header that have one of the names, or
+// with not those that have none of them, in their order, and an empty line at
+// the end: what IMAP calls HEADER.FIELDS and HEADER.FIELDS.NOT. The time is linear
+// in the size of the header, however many names there are.
+func AppendHeaderFields(dst, header []byte, names *FieldNames, not bool) []byte {
 	for start := 0; start < len(header); {
 		name, _, end := cutField(header, start)
 		raw := header[start:end]
@@ -143,20 +170,11 @@ func AppendHeaderFields(dst, header []byte, names []string, not bool) []byte {
 		if len(bytes.TrimRight(raw, "\r\n")) == 0 {
 			break // the empty line
 		}
-		if named(name, names) != not {
+		if names.has(name) != not {
 			dst = appendRaw(dst, raw)
 		}
 	}
 	return append(dst, '\r', '\n')
-}
-
-func named(name []byte, names []string) bool {
-	for _, n := range names {
-		if len(n) == len(name) && equalFold(name, n) {
-			return true
-		}
-	}
-	return false
 }
 
 // equalFold compares texts of the same length, ignoring the case of ASCII letters.

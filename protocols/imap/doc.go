@@ -51,8 +51,9 @@
 // size of the messages, whatever their bytes are. How much is searched has no limit, since many
 // years of mail are searched with good reason. Instead, every 10 milliseconds the session waits for
 // one of the turns, of which there are two for each processor, and looks whether the client is still
-// there: a search ends with its connection. So does the decoding of FETCH BINARY. A client that has shut down its sending side is sent an untagged OK, which
-// tells whether it still reads.
+// there: a search ends with its connection. So does what FETCH BINARY decodes and FETCH HEADER.FIELDS
+// looks through. A client that has shut down its sending side is sent an untagged OK, which tells
+// whether it still reads.
 //
 // # Memory
 //

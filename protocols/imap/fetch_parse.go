@@ -48,8 +48,9 @@ type section struct {
 	path []int
 	part message.Section
 	// fields, if any, are those of HEADER.FIELDS, or with not of HEADER.FIELDS.NOT.
-	fields []string
+	fields *message.FieldNames
 	not    bool
+	cached bool // the summary has all of the fields
 	// A partial fetch has from and count (RFC 9051 section 6.4.5).
 	partial     bool
 	from, count int64
@@ -174,7 +175,7 @@ func (f *fetchPlan) parseSection(p *wire.Parser, name string) {
 	item.label = label
 	switch sec := &item.section; {
 	case item.kind != fetchSection:
-	case len(sec.fields) > 0 && !sec.not && len(sec.path) == 0 && message.Cached(sec.fields):
+	case sec.cached:
 		item.needs = needContent
 	case len(sec.path) > 0 || sec.part != message.Whole:
 		item.needs = needSummary | needBody
@@ -234,19 +235,22 @@ func (sec *section) parse(p *wire.Parser, texts bool) string {
 func (sec *section) parseFields(p *wire.Parser) string {
 	p.Space()
 	label := []byte{'('}
+	var names []string
 	p.List(func() {
 		name := p.AString()
-		if len(sec.fields) > 0 {
+		if len(names) > 0 {
 			label = append(label, ' ')
 		}
 		label = wire.AppendAString(label, name)
-		sec.fields = append(sec.fields, string(name))
-		if len(sec.fields) > maxItems {
+		names = append(names, string(name))
+		if len(names) > maxItems {
 			p.Fail("more than %d header fields", maxItems)
 		}
 	})
-	if len(sec.fields) == 0 {
+	if len(names) == 0 {
 		p.Fail("a list of header fields expected")
 	}
+	sec.fields = message.NewFieldNames(names)
+	sec.cached = !sec.not && len(sec.path) == 0 && message.Cached(names)
 	return string(append(label, ')'))
 }

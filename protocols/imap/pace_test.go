@@ -108,6 +108,23 @@ func TestADecodingEndsWithItsClient(t *testing.T) {
 	wantEnd(t, ended)
 }
 
+// TestAHeaderListEndsWithItsClient: FETCH HEADER.FIELDS looks through much and writes little.
+func TestAHeaderListEndsWithItsClient(t *testing.T) {
+	f := newFixture(t)
+	acc, err := f.acc.Account(t.Context(), "", "user1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := strings.Repeat("ab:\r\n", 200_000) + "\r\n"
+	if _, err := acc.Mail().Append(t.Context(), "INBOX", mailbox.AppendMessage{Body: strings.NewReader(header)}); err != nil {
+		t.Fatal(err)
+	}
+	c, ended := f.converse(t, t.Context(), false)
+	c.send("c FETCH 1 (" + strings.Repeat("BODY.PEEK[HEADER.FIELDS (aa ba ca da ea fa)]<0.1> ", 999) + "UID)\r\n")
+	c.Close()
+	wantEnd(t, ended)
+}
+
 // TestASearchEndsWithTheServer stops the server while a search is under way.
 func TestASearchEndsWithTheServer(t *testing.T) {
 	f := start(t)

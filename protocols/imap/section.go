@@ -41,7 +41,7 @@ func (sec *section) cut(n int64) (from, count int64) {
 func (s *session) putSection(item *fetchItem, m *fetched) {
 	s.out.Raw(item.label).Byte(' ')
 	sec := &item.section
-	if len(sec.fields) > 0 {
+	if sec.fields != nil {
 		s.putFields(sec, m)
 		return
 	}
@@ -58,10 +58,12 @@ func (s *session) putSection(item *fetchItem, m *fetched) {
 // putFields writes HEADER.FIELDS and HEADER.FIELDS.NOT.
 func (s *session) putFields(sec *section, m *fetched) {
 	var fields []byte
-	if len(sec.path) == 0 && !sec.not && message.Cached(sec.fields) {
+	work := 0
+	if sec.cached {
 		fields = message.AppendHeaderFields(s.scratch[:0], m.content.Prefix, sec.fields, false)
 		fields = bytes.TrimSuffix(fields, []byte("\r\n"))
 		fields = message.AppendHeaderFields(fields, m.content.Headers, sec.fields, false)
+		work = len(m.content.Prefix) + len(m.content.Headers)
 	} else {
 		sp, ok := sec.span(m)
 		if !ok {
@@ -75,9 +77,16 @@ func (s *session) putFields(sec *section, m *fetched) {
 			return
 		}
 		fields = message.AppendHeaderFields(s.scratch[:0], header[:n], sec.fields, sec.not)
+		work = n
 	}
 	if cap(fields) <= maxScratch {
 		s.scratch = fields
+	}
+	err := m.pace.work(work)
+	m.pace.end()
+	if err != nil {
+		s.out.Fail(err)
+		return
 	}
 	from, n := sec.cut(int64(len(fields)))
 	s.out.Set(wire.AppendLiteral(s.out.Buf(), n))
