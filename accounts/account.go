@@ -122,7 +122,7 @@ func (s *Store) readAccount(k accountKey) (*Account, error) {
 	}
 	v, err := dataformat.ReadFile(filepath.Join(a.dir, accountFile))
 	if err != nil {
-		return nil, fault.Wrap(op, fault.Corrupt, err)
+		return nil, unread(op, err)
 	}
 	if v == nil {
 		if _, err := os.Stat(a.dir); err != nil {

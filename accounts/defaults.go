@@ -199,7 +199,7 @@ func (s *Store) AccountTemplate(domain string) (dataformat.Dict, error) {
 	}
 	t, err := readDict(d.file(templateFile))
 	delete(t, keyPassword) // a file that was edited by hand
-	return t, fault.Wrap("accounts.AccountTemplate", fault.Corrupt, err)
+	return t, unread("accounts.AccountTemplate", err)
 }
 
 // UpdateAccountTemplate merges settings into a domain's template.

@@ -19,7 +19,8 @@ import (
 func (s *Store) MainDomain() string { return s.state.Load().mainDomain }
 
 // DomainName resolves the name or an alias of a domain to its real name; ok is
-// false when it is not one of ours.
+// false when it is not one of ours. A domain whose files cannot be read now is
+// ours: what is asked of it next fails, instead of its mail going elsewhere.
 func (s *Store) DomainName(name string) (real string, ok bool) {
 	name = s.realDomain(name)
 	if name == s.MainDomain() {
@@ -36,10 +37,9 @@ func (s *Store) DomainName(name string) (real string, ok bool) {
 		if fault.Is(err, fault.NoDomain) {
 			return struct{}{}, nil
 		}
-		ok = err == nil
 		return struct{}{}, errNotForeign
 	})
-	if foreign == nil || !ok {
+	if foreign == nil {
 		return "", false
 	}
 	return name, true
@@ -105,10 +105,10 @@ func (s *Store) object(d *domain, name string) (names.Object, error) {
 }
 
 // UnknownPolicy returns what a domain does with names that it does not have.
-func (s *Store) UnknownPolicy(domain string, op names.Operation) names.Policy {
+func (s *Store) UnknownPolicy(domain string, op names.Operation) (names.Policy, error) {
 	d, err := s.domain(domain)
 	if err != nil {
-		return names.Policy{}
+		return names.Policy{}, err
 	}
 	action, target := d.settings.MailToUnknown, d.settings.MailRerouteAddress
 	switch op {
@@ -119,7 +119,7 @@ func (s *Store) UnknownPolicy(domain string, op names.Operation) names.Policy {
 	}
 	p := names.Policy{Address: target}
 	p.Action, _ = names.ParseAction(action)
-	return p
+	return p, nil
 }
 
 // maxHops bounds the forwarders that OwnsAddress follows.

@@ -6,10 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"gatepost/accounts/mailbox"
 	"gatepost/router/address"
 	"gatepost/router/names"
 	"gatepost/server/fault"
@@ -38,17 +40,23 @@ func TestObjects(t *testing.T) {
 
 func TestUnknownPolicy(t *testing.T) {
 	s := newStore(t)
-	if p := s.UnknownPolicy("company.com", names.Mail); p.Action != names.Reject {
+	policy := func(domain string, op names.Operation) names.Policy {
+		t.Helper()
+		p, err := s.UnknownPolicy(domain, op)
+		must(t, err)
+		return p
+	}
+	if p := policy("company.com", names.Mail); p.Action != names.Reject {
 		t.Errorf("%+v", p)
 	}
 	must(t, s.UpdateDomainSettings(ctx, "", dict(t, `{MailToUnknown="Rerouted to";MailRerouteAddress="*@old.com";AccessToUnknown="Rerouted to";AccessRerouteAddress=guest;}`)))
-	if p := s.UnknownPolicy("company.com", names.Mail); p != (names.Policy{Action: names.Reroute, Address: "*@old.com"}) {
+	if p := policy("company.com", names.Mail); p != (names.Policy{Action: names.Reroute, Address: "*@old.com"}) {
 		t.Errorf("%+v", p)
 	}
-	if p := s.UnknownPolicy("company.com", names.Access); p != (names.Policy{Action: names.Reroute, Address: "guest"}) {
+	if p := policy("company.com", names.Access); p != (names.Policy{Action: names.Reroute, Address: "guest"}) {
 		t.Errorf("%+v", p)
 	}
-	if p := s.UnknownPolicy("company.com", names.Signal); p.Action != names.Reject {
+	if p := policy("company.com", names.Signal); p.Action != names.Reject {
 		t.Errorf("%+v", p)
 	}
 }
@@ -363,5 +371,41 @@ func BenchmarkLoadAccount(b *testing.B) {
 		if _, err := s.Account(ctx, "", "u"); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestDomainThatCannotBeReadStaysOurs(t *testing.T) {
+	for name, damage := range map[string]struct {
+		kind fault.Kind
+		make func(path string) error
+	}{
+		"damaged":               {fault.Corrupt, func(path string) error { return os.WriteFile(path, []byte("{ bad"), 0o600) }},
+		"refused by the system": {fault.Internal, func(path string) error { return os.Mkdir(path, 0o700) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStore(t)
+			must(t, s.CreateDomain(ctx, "d.com", nil))
+			must(t, s.CreateAccount(ctx, "d.com", "u", nil))
+			file := filepath.Join(s.base, "Domains", "d.com", "Settings", domainFile)
+			must(t, os.RemoveAll(file))
+			must(t, damage.make(file))
+			must(t, s.Reload())
+			if real, ok := s.DomainName("d.com"); real != "d.com" || !ok {
+				t.Errorf("DomainName %q, %v", real, ok)
+			}
+			_, err := s.Object(ctx, "d.com", "u")
+			wantKind(t, err, damage.kind)
+			_, err = s.UnknownPolicy("d.com", names.Mail)
+			wantKind(t, err, damage.kind)
+			wantKind(t, s.CreateDomain(ctx, "d.com", nil), fault.Exists)
+			wantKind(t, s.SetDomainAliases(ctx, "", []string{"d.com"}), fault.Exists)
+			var found []mailbox.Finding
+			must(t, s.Mail().Check(ctx, func(f mailbox.Finding) { found = append(found, f) }))
+			if len(found) != 1 || found[0].Dir != filepath.Join(s.base, "Domains", "d.com") || !strings.Contains(found[0].Text, domainFile) {
+				t.Errorf("the check finds %v", found)
+			}
+			must(t, os.RemoveAll(file))
+			must(t, s.Reload())
+		})
 	}
 }

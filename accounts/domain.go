@@ -83,7 +83,7 @@ func (s *Store) loadDomain(name string) (*domain, error) {
 	}
 	given, err := readDict(d.file(domainFile))
 	if err != nil {
-		return nil, fault.Wrap(op, fault.Corrupt, err)
+		return nil, unread(op, err)
 	}
 	d.suspended = strings.EqualFold(given.String(keySuspended), "YES")
 	d.defaults = inheritable(nested(given, keyAccountDefaults))
@@ -91,10 +91,10 @@ func (s *Store) loadDomain(name string) (*domain, error) {
 	delete(d.explicit, keyAccountDefaults)
 	settings.LoadLayers(&d.settings, []dataformat.Dict{d.explicit, st.domainDefaults}, s.badSetting(name, domainFile))
 	if d.names, err = loadTable(d.file(aliasesFile), objectReader(s.badSetting(name, aliasesFile)), func(o object) string { return o.account }); err != nil {
-		return nil, fault.Wrap(op, fault.Corrupt, err)
+		return nil, unread(op, err)
 	}
 	if err := d.readRights(); err != nil {
-		return nil, fault.Wrap(op, fault.Corrupt, err)
+		return nil, unread(op, err)
 	}
 	return d, nil
 }

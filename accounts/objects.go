@@ -94,7 +94,7 @@ func (s *Store) CreateAccount(ctx context.Context, domain, name string, given da
 func (s *Store) initialSettings(op string, d *domain, given dataformat.Dict) (dataformat.Dict, error) {
 	template, err := readDict(d.file(templateFile))
 	if err != nil {
-		return nil, fault.Wrap(op, fault.Corrupt, err)
+		return nil, unread(op, err)
 	}
 	given, err = givenAccount(op, given)
 	if err != nil {

@@ -241,7 +241,7 @@ func (s *Store) redo(path string) error {
 	const op = "accounts.Rename"
 	d, err := readDict(path)
 	if err != nil {
-		return fault.Wrap(op, fault.Corrupt, err)
+		return unread(op, err)
 	}
 	from, to := d.Strings("From"), d.Strings("To")
 	if len(from) != 2 || len(to) != 2 {

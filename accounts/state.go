@@ -1,12 +1,15 @@
 package accounts
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"path/filepath"
 
 	"gatepost/server/dataformat"
+	"gatepost/server/fault"
 	"gatepost/server/settings"
 )
 
@@ -118,6 +121,16 @@ func readDict(path string) (dataformat.Dict, error) {
 		return d, nil
 	}
 	return nil, fmt.Errorf("%s: not a dictionary", path)
+}
+
+// unread classifies why a file could not be read: what the system refuses, for want
+// of descriptors or of rights, is no damage of the file.
+func unread(op string, err error) error {
+	kind := fault.Corrupt
+	if sys := new(fs.PathError); errors.As(err, &sys) {
+		kind = fault.Internal
+	}
+	return fault.Wrap(op, kind, err)
 }
 
 // ownAddresses lists the addresses of this machine.

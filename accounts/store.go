@@ -224,7 +224,7 @@ func (s *Store) edit(path string, change func(dataformat.Dict) error) error {
 	defer unlock()
 	d, err := readDict(path)
 	if err != nil {
-		return fault.Wrap("accounts.Edit", fault.Corrupt, err)
+		return unread("accounts.Edit", err)
 	}
 	if err := change(d); errors.Is(err, errUnchanged) {
 		return nil
@@ -294,7 +294,8 @@ func isPlain(s string) bool {
 }
 
 // owners visits every account, for the check of the message store. An account
-// that cannot be read is among them, and does not hide the others.
+// that cannot be read is among them, and so is a domain that cannot: as one
+// owner without a number, whose accounts are not known. Neither hides the others.
 func (s *Store) owners(ctx context.Context, visit func(mailbox.Owner) error) error {
 	list, err := s.Domains(ctx)
 	if err != nil {
@@ -306,14 +307,17 @@ func (s *Store) owners(ctx context.Context, visit func(mailbox.Owner) error) err
 			continue // removed meanwhile
 		}
 		if err != nil {
-			return err
+			if err := visit(s.unreadDomain(domain, err)); err != nil {
+				return err
+			}
+			continue
 		}
 		for _, name := range accounts {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			owner, err := s.ownerOf(accountKey{domain, name})
-			if fault.Is(err, fault.NotFound) {
+			if fault.Is(err, fault.NotFound) || fault.Is(err, fault.NoDomain) {
 				continue // removed meanwhile, or nothing there yet
 			}
 			if err != nil {
@@ -328,6 +332,11 @@ func (s *Store) owners(ctx context.Context, visit func(mailbox.Owner) error) err
 	return s.pendingOwners(visit)
 }
 
+// unreadDomain stands for the accounts of a domain that cannot be read.
+func (s *Store) unreadDomain(domain string, err error) mailbox.Owner {
+	return mailbox.Owner{Dir: filepath.Join(s.base, s.state.Load().domainDir(domain)), Damaged: err}
+}
+
 // ownerOf returns the owner of an account's messages, also of an account that
 // cannot be read. A directory made by hand that nobody has used yet has none: it
 // is NotFound, and gets no number for being looked at.
@@ -339,18 +348,14 @@ func (s *Store) ownerOf(k accountKey) (mailbox.Owner, error) {
 	if err == nil {
 		err = s.identify(a)
 	}
-	if !fault.Is(err, fault.Corrupt) {
-		if err != nil {
-			return mailbox.Owner{}, err
-		}
+	switch {
+	case err == nil:
 		s.resolve(a)
 		return s.owner(a), nil
+	case fault.Is(err, fault.NotFound), fault.Is(err, fault.NoDomain):
+		return mailbox.Owner{}, err
 	}
-	d, noDomain := s.domain(k.domain)
-	if noDomain != nil {
-		return mailbox.Owner{}, noDomain
-	}
-	dir := filepath.Join(d.dir, k.name+accountSuffix)
+	dir := filepath.Join(s.base, s.state.Load().domainDir(k.domain), k.name+accountSuffix)
 	id, _ := directoryIdentity(dir)
 	return mailbox.Owner{ID: id.id, Dir: dir, Damaged: err}, nil
 }

@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"gatepost/server/dataformat"
-	"gatepost/server/fault"
 )
 
 // table is a file of names and what they stand for: the domain aliases of the
@@ -148,7 +147,7 @@ func (t *table[V]) append(update dataformat.Dict) (bool, error) {
 func (t *table[V]) rewrite(update dataformat.Dict) (tableFile, error) {
 	f, err := readTable(t.path)
 	if err != nil {
-		return f, fault.Wrap("accounts.Edit", fault.Corrupt, err)
+		return f, unread("accounts.Edit", err)
 	}
 	if f.exists {
 		if err := dataformat.WriteFile(t.path, f.entries, dataformat.StyleOld); err != nil {

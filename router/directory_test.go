@@ -67,8 +67,8 @@ func (f *fakeDirectory) Object(_ context.Context, domain, name string) (names.Ob
 	return f.objects[strings.ToLower(name)+"@"+domain], f.err
 }
 
-func (f *fakeDirectory) UnknownPolicy(domain string, _ names.Operation) names.Policy {
-	return f.policies[domain]
+func (f *fakeDirectory) UnknownPolicy(domain string, _ names.Operation) (names.Policy, error) {
+	return f.policies[domain], f.err
 }
 
 func (f *fakeDirectory) Telnum(_ context.Context, number string) (domain, account string, ok bool, err error) {

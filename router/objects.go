@@ -107,7 +107,10 @@ func (w *walk) unknown(domain, name string) (Route, bool, error) {
 		}
 	}
 	notFound := fault.New("router.Route", fault.NotFound, textUnknownUser)
-	policy := w.r.dir.UnknownPolicy(domain, w.op)
+	policy, err := w.r.dir.UnknownPolicy(domain, w.op)
+	if err != nil {
+		return Route{}, false, err
+	}
 	switch policy.Action {
 	case names.Discard:
 		if w.op == names.Mail {

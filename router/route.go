@@ -15,7 +15,8 @@ type Directory interface {
 	// MainDomain returns the name of the Main Domain.
 	MainDomain() string
 	// DomainName returns the real name of a domain of ours, given its name or
-	// one of its aliases.
+	// one of its aliases. A domain of which nothing more is known at the moment is
+	// ours all the same: Object then tells why.
 	DomainName(name string) (real string, ok bool)
 	// OwnIP reports whether an IP address is one of this server's: of its
 	// interfaces or assigned to a Domain; domain is that Domain, or empty.
@@ -24,7 +25,7 @@ type Directory interface {
 	// that nobody has is of kind names.None, without an error.
 	Object(ctx context.Context, domain, name string) (names.Object, error)
 	// UnknownPolicy returns what a domain wants done with unknown names.
-	UnknownPolicy(domain string, op names.Operation) names.Policy
+	UnknownPolicy(domain string, op names.Operation) (names.Policy, error)
 }
 
 // TelnumDirectory is a Directory that knows the telephone numbers of accounts.

@@ -66,7 +66,7 @@ func (s *Store) Check(ctx context.Context, report func(Finding)) error {
 			return nil
 		case o.Damaged != nil:
 			lost = lost || o.ID == 0
-			report(Finding{Account: o.ID, Dir: o.Dir, Text: "the account cannot be read, and was not checked: " + o.Damaged.Error()})
+			report(Finding{Account: o.ID, Dir: o.Dir, Text: "cannot be read, and was not checked: " + o.Damaged.Error()})
 			return nil
 		}
 		return s.Account(o).check(ctx, func(f Finding) { f.Dir = o.Dir; report(f) })
