@@ -26,6 +26,7 @@ type binaryFix struct {
 	lineAt     int    // header: where in buf a line starts whose end is not there yet
 	looked     int    // header: bytes of that line that were looked at
 	state      binaryState
+	inBody     bool     // the message's own header was taken
 	midLine    bool     // text: the line goes on, so it is no delimiter
 	first      bool     // encode: nothing of the part was taken yet
 	boundaries []string // of the multiparts around, outermost first
@@ -79,7 +80,7 @@ func (b *binaryFix) step(in []byte) int {
 }
 
 // stepHeader takes a whole header with its empty line, or one that a delimiter
-// cuts short.
+// cuts short; the message's own ends at a line that is no field, see headerEnd.
 func (b *binaryFix) stepHeader(in []byte) int {
 	at, from := b.lineAt, b.lineAt+b.looked
 	b.lineAt, b.looked = 0, 0
@@ -96,6 +97,11 @@ func (b *binaryFix) stepHeader(in []byte) int {
 			b.emit(line)
 			return at + len(line)
 		}
+		if !b.inBody && !isFieldLine(line, at > 0) {
+			b.header(in[:at])
+			b.emit(crlf)
+			return at + b.step(in[at:])
+		}
 		if b.delimiter(line) >= 0 {
 			b.header(in[:at])
 			b.state, b.midLine = binaryText, false
@@ -110,6 +116,7 @@ func (b *binaryFix) stepHeader(in []byte) int {
 
 // header passes a header on and decides what follows it.
 func (b *binaryFix) header(header []byte) {
+	b.inBody = true
 	var kind, encoding string
 	for at := 0; at < len(header); {
 		field := header[at : at+fieldEnd(header[at:])]

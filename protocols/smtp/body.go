@@ -20,8 +20,8 @@ type body struct {
 	limit   int64 // of the message as the client sends it; below 0: none
 	size    int64 // taken so far
 	began   time.Time
-	header  *headerFix
-	binary  *binaryFix // of a BINARYMIME message
+	header  headerFilter // until the header is complete
+	binary  *binaryFix   // of a BINARYMIME message
 	repair  bool
 	refused *reply // why it was given up, if for an octet that no message may hold
 	trap    bool   // a recipient is a spamtrap: the message is dropped
@@ -50,6 +50,8 @@ func (s *session) startBody() (*body, error) {
 	}
 	if s.account != nil || s.submission {
 		b.header = &headerFix{session: s, id: b.id}
+	} else {
+		b.header = &headerEnd{}
 	}
 	b.put(s.appendReceived(make([]byte, 0, 512), b.id, time.Now()))
 	return b, nil

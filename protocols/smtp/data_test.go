@@ -142,7 +142,7 @@ func TestBareLineEndsRepaired(t *testing.T) {
 		if got := m[0].text; !strings.HasSuffix(got, "\nSubject: x\n\n.\ny\n.\nz\n") {
 			t.Errorf("stored %q", got)
 		}
-		if got := m[1].text; !strings.HasSuffix(got, "+0000\na\n\nb\n") {
+		if got := m[1].text; !strings.HasSuffix(got, "+0000\n\na\n\nb\n") {
 			t.Errorf("stored %q", got)
 		}
 	})

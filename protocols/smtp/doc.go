@@ -17,7 +17,8 @@
 //	.      queue.Commit; 250 with the queue ID only after it
 //
 // BDAT does the same from its first chunk on. A message is never held in memory;
-// only the header of a submission is, up to maxHeader.
+// only the header of a submission is, up to maxHeader. A header ends at the first
+// line that is no field, also where its empty line is missing (headerend.go).
 //
 // # Input
 //

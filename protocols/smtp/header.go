@@ -82,7 +82,13 @@ func isFieldLine(line []byte, folded bool) bool {
 	return ok && isFieldName(bytes.TrimRight(name, " \t"))
 }
 
+// maxFieldName is how long the name of a field may be: a line (RFC 5322 2.1.1).
+const maxFieldName = 998
+
 func isFieldName(name []byte) bool {
+	if len(name) > maxFieldName {
+		return false
+	}
 	for _, c := range name {
 		if c <= ' ' || c > '~' {
 			return false
