@@ -20,8 +20,9 @@ import (
 // A stray is a message file that no record names. Files come before their
 // records and go after them, so a crash leaves some; those are leftovers and
 // have numbers of the run that crashed, or the sign of a delivery that was under
-// way (earlier.go), or the note of a removal (removed.go). Any other one is a fault, and is left to the administrator: an
-// index that was restored does not name younger mail.
+// way (earlier.go), or the note of a removal (removed.go). Any other one is a
+// fault, and is left to the administrator: an index that was restored does not
+// name younger mail.
 
 // leftoversDir is where leftovers of an account go that the index may be too
 // old to name.
