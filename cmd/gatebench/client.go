@@ -94,7 +94,12 @@ func (c *client) close() {
 // promised carries out an operation. When do returns nil, the server has promised the change, into which
 // do may have put numbers.
 func (c *client) promised(what string, ch change, do func() error) error {
-	c.ask(what, ch)
+	return c.promisedSteps(what, []change{ch}, do)
+}
+
+// promisedSteps is promised for what the server does in several steps.
+func (c *client) promisedSteps(what string, steps []change, do func() error) error {
+	c.ask(what, steps...)
 	if err := do(); err != nil {
 		return fmt.Errorf("%s of client %d: %w", what, c.n, err)
 	}
@@ -108,33 +113,34 @@ type operation struct {
 	name  string
 	do    func(*client) error
 	frees bool // it gives blocks of the disk back
+	later bool // the server has something to do afterwards, which may be cut too
 }
 
 // operations are all that a client can do. In a run with one client each of them is in its turn the
 // last before the cut.
 var operations = []operation{
-	{"append", (*client).append, false},
-	{"copy", (*client).copy, false},
-	{"move", (*client).move, false},
-	{"store", (*client).store, false},
-	{"expunge", (*client).expunge, true},
-	{"create mailbox", (*client).createMailbox, false},
-	{"rename mailbox", (*client).renameMailbox, false},
-	{"delete mailbox", (*client).deleteMailbox, true},
-	{"send", (*client).send, false},
-	{"send into nothing", (*client).sendToNobody, true},
-	{"create account", (*client).createAccount, false},
-	{"rename account", (*client).renameAccount, true},
-	{"delete account", (*client).deleteAccount, true},
-	{"set aliases", (*client).setAliases, false},
-	{"set password", (*client).setPassword, false},
-	{"set real name", (*client).setRealName, false},
-	{"create forwarder", (*client).createForwarder, false},
-	{"delete forwarder", (*client).deleteForwarder, false},
-	{"create domain", (*client).createDomain, false},
-	{"change domain", (*client).changeDomain, false},
-	{"rename domain", (*client).renameDomain, true},
-	{"delete domain", (*client).deleteDomain, true},
+	{name: "append", do: (*client).append},
+	{name: "copy", do: (*client).copy},
+	{name: "move", do: (*client).move},
+	{name: "store", do: (*client).store},
+	{name: "expunge", do: (*client).expunge, frees: true},
+	{name: "create mailbox", do: (*client).createMailbox},
+	{name: "rename mailbox", do: (*client).renameMailbox},
+	{name: "delete mailbox", do: (*client).deleteMailbox, frees: true},
+	{name: "send", do: (*client).send, later: true},
+	{name: "send into nothing", do: (*client).sendToNobody, frees: true},
+	{name: "create account", do: (*client).createAccount},
+	{name: "rename account", do: (*client).renameAccount, frees: true},
+	{name: "delete account", do: (*client).deleteAccount, frees: true},
+	{name: "set aliases", do: (*client).setAliases},
+	{name: "set password", do: (*client).setPassword},
+	{name: "set real name", do: (*client).setRealName},
+	{name: "create forwarder", do: (*client).createForwarder},
+	{name: "delete forwarder", do: (*client).deleteForwarder},
+	{name: "create domain", do: (*client).createDomain},
+	{name: "change domain", do: (*client).changeDomain},
+	{name: "rename domain", do: (*client).renameDomain, frees: true},
+	{name: "delete domain", do: (*client).deleteDomain, frees: true},
 }
 
 // anything does an operation of any kind.

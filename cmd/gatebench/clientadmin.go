@@ -10,6 +10,10 @@ import (
 // mostObjects is how many accounts, domains or forwarders a client has at most.
 const mostObjects = 6
 
+// changeOfMany is how many names make a change of a large table that is not written
+// beside it, but with it.
+const changeOfMany = 110
+
 // administer carries out a command that makes a change.
 func (c *client) administer(what string, ch change, format string, args ...any) error {
 	return c.promised(what, ch, func() error {
@@ -57,13 +61,20 @@ func (c *client) deleteAccount() error {
 	if err != nil {
 		return err
 	}
-	ch := change{}
+	// The aliases go first, so that none leads to an account that is not there.
+	aliases, rest := change{}, change{}
 	for k := range c.kept {
-		if k.name == name {
-			ch[k] = nil
+		switch {
+		case k.name == name && k.kind == anAlias:
+			aliases[k] = nil
+		case k.name == name:
+			rest[k] = nil
 		}
 	}
-	return c.administer("delete account", ch, "DELETEACCOUNT %s", name)
+	return c.promisedSteps("delete account", []change{aliases, rest}, func() error {
+		_, err := c.pwd.do("DELETEACCOUNT " + name)
+		return err
+	})
 }
 
 func (c *client) setAliases() error {
@@ -71,8 +82,12 @@ func (c *client) setAliases() error {
 	if err != nil {
 		return err
 	}
+	many := 1 + rand.IntN(3)
+	if rand.IntN(4) == 0 {
+		many = changeOfMany
+	}
 	var aliases []string
-	for range 1 + rand.IntN(3) {
+	for range many {
 		aliases = append(aliases, c.name("l"))
 	}
 	slices.Sort(aliases)

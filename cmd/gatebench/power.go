@@ -202,7 +202,7 @@ func (p *powerTest) one(ctx context.Context, cmd *exec.Cmd) error {
 	if err := last.do(c); err != nil {
 		return err
 	}
-	if rand.IntN(idleEach) == 0 {
+	if rand.IntN(idleEach) == 0 || last.later && rand.IntN(2) == 0 {
 		p.kind += ", and a while later"
 		time.Sleep(idle + rand.N(idle/2))
 	}

@@ -91,6 +91,23 @@ func TestWhatWasNotAnsweredIsThereAsAWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
+func TestWhatIsDoneInStepsMayEndAfterEach(t *testing.T) {
+	one, two, other := key{aMessage, "A", "1"}, key{aMessage, "A", "2"}, key{aMailbox, "B", ""}
+	for _, test := range []struct {
+		gone []key
+		fine bool
+	}{{nil, true}, {[]key{one}, true}, {[]key{one, two, other}, true}, {[]key{two}, false}, {[]key{one, two}, false}, {[]key{two, other}, false}} {
+		p, have := owing(), owing().kept
+		p.ask("delete", change{one: nil}, change{two: nil, other: nil})
+		for _, k := range test.gone {
+			delete(have, k)
+		}
+		if got := p.judge(have); (len(got) == 0) != test.fine {
+			t.Errorf("%v: %q", test.gone, got)
+		}
+	}
+}
+
 func TestRenamingMovesWhatLiesUnderAName(t *testing.T) {
 	s := owing().kept
 	s.renamed(func(k key) (key, bool) { return key{k.kind, "C", k.id}, k.name == "A" }).apply(s)

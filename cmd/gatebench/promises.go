@@ -41,12 +41,13 @@ func (c change) apply(s state) {
 }
 
 // promises are what the server owes a client that does one thing at a time: the outcome of
-// all that was acknowledged, and of what was asked last, all or nothing.
+// all that was acknowledged, and of what was asked last each step as a whole or not at
+// all, none before the one before it. Nearly everything is one step.
 type promises struct {
 	kept  state
-	asked change // nil when the last operation was answered
-	what  string // the last operation
-	done  int    // operations that were acknowledged
+	asked []change // nil when the last operation was answered
+	what  string   // the last operation
+	done  int      // operations that were acknowledged
 	// gone are the Message-IDs of messages that were to be removed from somewhere.
 	gone map[string]bool
 }
@@ -54,18 +55,22 @@ type promises struct {
 func newPromises() promises { return promises{kept: state{}, gone: map[string]bool{}} }
 
 // ask writes down what an operation will change, before it is asked for.
-func (p *promises) ask(what string, c change) {
-	p.what, p.asked = what, c
-	for k, i := range c {
-		if i == nil && k.kind == aMessage {
-			p.gone[k.id] = true
+func (p *promises) ask(what string, steps ...change) {
+	p.what, p.asked = what, steps
+	for _, c := range steps {
+		for k, i := range c {
+			if i == nil && k.kind == aMessage {
+				p.gone[k.id] = true
+			}
 		}
 	}
 }
 
 // acknowledged writes down that the operation has succeeded.
 func (p *promises) acknowledged() {
-	p.asked.apply(p.kept)
+	for _, c := range p.asked {
+		c.apply(p.kept)
+	}
 	p.asked = nil
 	p.done++
 }
@@ -73,17 +78,18 @@ func (p *promises) acknowledged() {
 // judge compares what there is with what was promised and returns each difference. Without one,
 // what there is counts from now on.
 func (p *promises) judge(have state) (findings []string) {
-	after := maps.Clone(p.kept)
-	p.asked.apply(after)
-	before, later := differences(p.kept, have), differences(after, have)
-	switch {
-	case len(before) == 0 || len(later) == 0:
-		p.kept, p.asked = have, nil
-		return nil
-	case p.asked == nil || len(before) <= len(later):
-		return before
+	may := maps.Clone(p.kept)
+	findings = differences(may, have)
+	for _, c := range p.asked {
+		c.apply(may)
+		if other := differences(may, have); len(other) < len(findings) {
+			findings = other
+		}
 	}
-	return later
+	if len(findings) == 0 {
+		p.kept, p.asked = have, nil
+	}
+	return findings
 }
 
 // differences lists in what a state is not as it should be.
@@ -122,8 +128,10 @@ func (p *promises) texts(k key) (all []string) {
 	if i, ok := p.kept[k]; ok {
 		all = append(all, i.text)
 	}
-	if i := p.asked[k]; i != nil {
-		all = append(all, i.text)
+	for _, c := range p.asked {
+		if i := c[k]; i != nil {
+			all = append(all, i.text)
+		}
 	}
 	return all
 }
