@@ -108,6 +108,9 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 	}
 	err = dataformat.WriteFile(filepath.Join(tmp, settingsDirectory, domainFile), given, dataformat.StyleOld)
 	if err == nil {
+		err = syncDir(tmp)
+	}
+	if err == nil {
 		err = moveDir(tmp, filepath.Join(s.base, domainsDirectory, name))
 	}
 	if err != nil {

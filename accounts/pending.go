@@ -259,7 +259,8 @@ func (s *Store) redo(path string) error {
 	if err != nil {
 		return err
 	}
-	return fault.Wrap(op, fault.Internal, os.Remove(path))
+	// A job that came back after later changes would undo them, or fail.
+	return fault.Wrap(op, fault.Internal, errors.Join(os.Remove(path), syncDir(filepath.Dir(path))))
 }
 
 // moveDir renames a directory and makes that durable. A directory that was moved

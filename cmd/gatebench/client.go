@@ -130,7 +130,7 @@ var operations = []operation{
 	{name: "send", do: (*client).send, later: true},
 	{name: "send into nothing", do: (*client).sendToNobody, frees: true},
 	{name: "create account", do: (*client).createAccount},
-	{name: "rename account", do: (*client).renameAccount, frees: true},
+	{name: "rename account", do: (*client).renameAccount},
 	{name: "delete account", do: (*client).deleteAccount, frees: true},
 	{name: "set aliases", do: (*client).setAliases},
 	{name: "set password", do: (*client).setPassword},
@@ -139,7 +139,7 @@ var operations = []operation{
 	{name: "delete forwarder", do: (*client).deleteForwarder},
 	{name: "create domain", do: (*client).createDomain},
 	{name: "change domain", do: (*client).changeDomain},
-	{name: "rename domain", do: (*client).renameDomain, frees: true},
+	{name: "rename domain", do: (*client).renameDomain},
 	{name: "delete domain", do: (*client).deleteDomain, frees: true},
 }
 
