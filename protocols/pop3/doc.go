@@ -14,6 +14,10 @@
 // DELE marks a message in the session alone. Only QUIT removes what is marked;
 // a connection that ends in any other way removes nothing (RFC 1939 section 6).
 //
+// Twenty refused commands end the session of a client that has not logged in. After the
+// login only commands that the server does not understand count, and those in a row: a
+// client that meets messages which are deleted or cannot be read gets to its QUIT.
+//
 // # Who owns what
 //
 // One goroutine per session owns the connection and the view; it is started and

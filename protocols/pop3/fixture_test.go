@@ -174,13 +174,13 @@ func (f *fixture) login() *client {
 // line reads a line without its end.
 func (c *client) line() string {
 	c.t.Helper()
-	must(c.t, c.SetReadDeadline(time.Now().Add(time.Hour)))
 	for {
 		if i := bytes.IndexByte(c.buf, '\n'); i >= 0 {
 			l := string(c.buf[:i])
 			c.buf = c.buf[i+1:]
 			return strings.TrimSuffix(l, "\r")
 		}
+		must(c.t, c.SetReadDeadline(time.Now().Add(time.Hour)))
 		piece := make([]byte, 4096)
 		n, err := c.Read(piece)
 		c.buf = append(c.buf, piece[:n]...)

@@ -8,7 +8,10 @@ import (
 	"encoding/hex"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -193,6 +196,57 @@ func TestSeenIsWhatTheClientHasTaken(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestUnreadableMessagesDoNotEndTheSession: a client that takes and deletes all mail reaches
+// QUIT, and does not get the readable messages again the next time.
+func TestUnreadableMessagesDoNotEndTheSession(t *testing.T) {
+	f := newFixture(t, options{listener: startTLS})
+	for range mostErrors {
+		f.put("INBOX", "Subject: unreadable\r\n\r\n")
+	}
+	c := f.login()
+	c.ask("RETR 1", "+OK")
+	c.lines()
+	c.ask("DELE 1", "+OK")
+	messages := filepath.Join(f.account().Dir(), "Messages")
+	must(t, os.Rename(messages, messages+".away"))
+	must(t, os.WriteFile(messages, nil, 0o600)) // no file below it can be opened
+	for n := range mostErrors {
+		c.ask("RETR "+strconv.Itoa(4+n), "-ERR [SYS/TEMP]")
+	}
+	must(t, os.Remove(messages))
+	must(t, os.Rename(messages+".away", messages))
+	for range mostErrors + 1 {
+		c.ask("DELE 1", "-ERR message 1 is deleted")
+	}
+	c.ask("QUIT", "+OK goodbye, 1 messages removed")
+}
+
+// TestMistakesEndASessionWhenTheyComeInARow: what is over is forgiven to somebody who has
+// logged in, and to nobody else.
+func TestMistakesEndASessionWhenTheyComeInARow(t *testing.T) {
+	f := newFixture(t, options{listener: startTLS})
+	c := f.login()
+	for range 3 {
+		for range mostErrors - 1 {
+			c.ask("NONSENSE", "-ERR unknown command")
+		}
+		c.ask("NOOP", "+OK")
+	}
+	for range mostErrors {
+		c.ask("NONSENSE", "-ERR unknown command")
+	}
+	c.want("-ERR too many errors")
+
+	stranger := f.connect(loopback)
+	stranger.want("+OK")
+	for range mostErrors - 1 {
+		stranger.ask("NONSENSE", "-ERR unknown command")
+		stranger.ask("USER user1", "+OK")
+	}
+	stranger.ask("NONSENSE", "-ERR unknown command")
+	stranger.want("-ERR too many errors")
 }
 
 // TestRetrievingAgainCostsNothing: what a session remembers does not grow.

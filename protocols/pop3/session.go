@@ -38,7 +38,7 @@ type session struct {
 
 	token   string // the timestamp of the greeting; empty if APOP is not offered
 	user    string // what USER said, until PASS
-	errors  int    // refused commands
+	errors  int    // see refuse
 	over    error  // why the session ends; errQuit after QUIT
 	account *accounts.Account
 	drop    *maildrop       // nil before the login
@@ -51,7 +51,8 @@ const (
 	longestLine = 2000
 	// The rest of a longer line is skipped up to this length, then the session ends.
 	longestSkipped = 64 << 10
-	// So many refused commands end a session.
+	// So many refusals end the session of a stranger, and so many mistakes in a row
+	// any session.
 	mostErrors = 20
 	// writeTimeout bounds the wait for a client that does not read.
 	writeTimeout = 5 * time.Minute
@@ -94,11 +95,15 @@ func (s *session) run() {
 		if s.ended() {
 			break
 		}
+		before := s.errors
 		switch {
 		case errors.Is(err, errTooLong):
 			s.refuse(fault.New("pop3", fault.Invalid, "line too long"))
 		case err == nil:
 			s.command(line)
+		}
+		if s.drop != nil && s.errors == before {
+			s.errors = 0 // only mistakes in a row count after the login
 		}
 		if s.over == nil && s.errors >= mostErrors {
 			s.say("-ERR too many errors")
@@ -182,12 +187,18 @@ func (s *session) say(text string) {
 	s.out.WriteString("\r\n")
 }
 
-// refuse answers a failure and counts it.
+// refuse answers a failure. Of a stranger it counts each one; after the login only commands
+// that the server does not understand, as long as no other command comes between: when
+// the mailbox is what is wrong, the session has to get to its QUIT, or the client
+// would retrieve all messages again.
 func (s *session) refuse(err error) {
-	s.errors++
+	kind := fault.KindOf(err)
+	if s.drop == nil || kind == fault.Invalid || kind == fault.Unsupported {
+		s.errors++
+	}
 	s.say(reply(err))
 	level := logs.LevelLowLevel
-	switch fault.KindOf(err) {
+	switch kind {
 	case fault.Internal, fault.Corrupt, fault.NoSpace:
 		level = logs.LevelFailure
 	}
