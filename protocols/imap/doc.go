@@ -36,6 +36,7 @@
 //   - Messages that others have expunged are answered for until the client was
 //     told (RFC 2180 section 4.1).
 //   - A keyword is in FLAGS before it is in a FETCH.
+//   - FETCH gives \Seen to what it has written, and to nothing else.
 //   - A refused literal is never taken for commands: its bytes are thrown away,
 //     or the connection is closed.
 //   - A client that has not enabled IMAP4rev2 gets RFC 3501: RECENT, [UNSEEN],

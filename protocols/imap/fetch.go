@@ -30,29 +30,58 @@ func (s *session) fetch(c *call, p *wire.Parser) error {
 	if plan.marksSeen && !s.info.ReadOnly {
 		return s.fetchAndMark(plan, seqs)
 	}
-	return s.fetchRanges(plan, seqs, nil)
+	_, err = s.fetchRanges(plan, seqs, false)
+	return err
 }
 
-// fetchAndMark is fetchRanges with \Seen set. The flags of messages that change by it are
-// answered too.
+// told is a message whose \Seen comes from being fetched, as the client was told of it.
+type told struct {
+	seq   int
+	state mailbox.State
+}
+
+// fetchAndMark is fetchRanges that sets \Seen. The client gets the flags as they are
+// then with the message, and the change follows for what was written: a message that
+// cannot be read stays unread.
 func (s *session) fetchAndMark(plan *fetchPlan, seqs []wire.Range) error {
 	var failed error
 	for len(seqs) > 0 {
 		var batch []wire.Range
 		batch, seqs = firstMessages(seqs, seenBatch)
-		res, err := s.box.SetFlags(s.ctx, s.unseen(batch), mailbox.Add, []imap.Flag{imap.FlagSeen}, mailbox.NoCondition)
+		read, err := s.fetchRanges(plan, batch, true)
 		if err != nil {
-			// The client wants to read; that nobody will know of it is the lesser evil.
-			s.log.Log(s.ctx, logs.LevelFailure, "cannot set \\Seen", logs.AttrError, err)
-		}
-		if err := s.fetchRanges(plan, batch, res.Changed); err != nil {
 			failed = err
+		}
+		if len(read) > 0 && s.ctx.Err() == nil {
+			s.markSeen(read)
 		}
 		if s.broken() {
 			return failed
 		}
 	}
 	return failed
+}
+
+// markSeen sets \Seen of messages that were written. What others have changed since
+// they were is told here: Sync takes it for a part of the session's own change.
+func (s *session) markSeen(read []told) {
+	uids := make([]imap.UID, len(read))
+	for i := range read {
+		uids[i] = read[i].state.UID
+	}
+	if _, err := s.box.SetFlags(s.ctx, uids, mailbox.Add, []imap.Flag{imap.FlagSeen}, mailbox.NoCondition); err != nil {
+		// The client wanted to read, and could. It is told below that the flag is not set.
+		s.log.Log(s.ctx, logs.LevelFailure, "cannot set \\Seen", logs.AttrError, err)
+	}
+	if !s.update(false) {
+		return // dispatch sees it, too
+	}
+	for i := range read {
+		was := &read[i]
+		if st, ok := s.box.StateAt(was.seq); ok && (st.Flags != was.state.Flags || st.Keywords != was.state.Keywords) {
+			s.putFlags(was.seq, s.call.uid || s.rev2)
+		}
+	}
 }
 
 // firstMessages cuts the first n messages off a set of ranges.
@@ -73,26 +102,14 @@ func firstMessages(seqs []wire.Range, n uint32) (first, rest []wire.Range) {
 	return seqs, nil
 }
 
-func (s *session) unseen(seqs []wire.Range) []imap.UID {
-	var uids []imap.UID
-	for _, r := range seqs {
-		for seq := r.Low; seq <= r.High; seq++ {
-			if st, ok := s.box.StateAt(int(seq)); ok && st.Flags&mailbox.Seen == 0 {
-				uids = append(uids, st.UID)
-			}
-		}
-	}
-	return uids
-}
-
-// fetchRanges answers for messages; changed are those whose flags have just
-// changed. A message that cannot be read is left out, and the error returned.
-func (s *session) fetchRanges(plan *fetchPlan, seqs []wire.Range, changed []imap.UID) error {
+// fetchRanges answers for messages. With mark, those that are unread are answered for as
+// if they had \Seen, and returned. A message that cannot be read is left out, and the
+// error returned.
+func (s *session) fetchRanges(plan *fetchPlan, seqs []wire.Range, mark bool) (read []told, failed error) {
 	reader := s.box.Reader()
 	defer reader.Close()
 	pace := newPace(s, "")
 	defer pace.end()
-	var failed error
 	for _, r := range seqs {
 		for seq := r.Low; seq <= r.High; seq++ {
 			st, ok := s.box.StateAt(int(seq))
@@ -100,24 +117,28 @@ func (s *session) fetchRanges(plan *fetchPlan, seqs []wire.Range, changed []imap
 				continue
 			}
 			st.Recent = st.Recent && !s.rev2
-			flags := false
-			if len(changed) > 0 && changed[0] == st.UID {
-				flags, changed = !plan.hasFlags, changed[1:]
+			marked := mark && st.Flags&mailbox.Seen == 0
+			if marked {
+				st.Flags |= mailbox.Seen
 			}
-			m := fetched{seq: int(seq), state: st, flags: flags, pace: &pace}
-			if err := s.fetchOne(plan, reader, &m); err != nil {
+			m := fetched{seq: int(seq), state: st, flags: marked && !plan.hasFlags, pace: &pace}
+			err := s.fetchOne(plan, reader, &m)
+			if s.out.Err() != nil {
+				return read, s.out.Err()
+			}
+			switch {
+			case err != nil:
 				s.log.Log(s.ctx, logs.LevelFailure, "cannot read a message", "uid", st.UID, logs.AttrError, err)
 				failed = err
-			}
-			if s.out.Err() != nil {
-				return s.out.Err()
+			case marked:
+				read = append(read, told{int(seq), st})
 			}
 			if s.ctx.Err() != nil {
-				return fault.Wrap("imap.Fetch", fault.Canceled, s.ctx.Err())
+				return read, fault.Wrap("imap.Fetch", fault.Canceled, s.ctx.Err())
 			}
 		}
 	}
-	return failed
+	return read, failed
 }
 
 // fetched is a message that is being answered for.
