@@ -157,7 +157,9 @@ func isRight(code string) bool {
 }
 
 // SetAccountRights replaces the rights of an account. Server rights are for
-// accounts of the Main Domain. Errors: NoDomain, NotFound, Invalid.
+// accounts of the Main Domain, whose postmaster keeps Master: with that taken
+// away nobody could give it back but the owner of the base directory. Errors:
+// NoDomain, NotFound, Invalid, Denied.
 func (s *Store) SetAccountRights(ctx context.Context, domain, name string, codes []string) error {
 	const op = "accounts.SetAccountRights"
 	a, err := s.Account(ctx, domain, name)
@@ -171,6 +173,9 @@ func (s *Store) SetAccountRights(ctx context.Context, domain, name string, codes
 		if !isRight(c) {
 			return fault.Newf(op, fault.Invalid, "%q is not a right", c)
 		}
+	}
+	if isSuperuser := a.Name == postmaster && a.Domain == s.MainDomain(); isSuperuser && !slices.Contains(codes, RightMaster) {
+		return fault.New(op, fault.Denied, "the postmaster of the main domain keeps the right Master")
 	}
 	unlock := s.shareNames(a.Domain)
 	defer unlock()

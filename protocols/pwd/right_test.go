@@ -77,6 +77,27 @@ func TestPostmasterStays(t *testing.T) {
 	c.expect("DeleteAccount postmaster", "500 the postmaster of the main domain stays")
 }
 
+func TestPostmasterKeepsMaster(t *testing.T) {
+	s := newSite(t, false)
+	limited(t, s)
+	must(t, s.acc.CreateDomain(ctx, "d.com", nil))
+	must(t, s.acc.CreateAccount(ctx, "d.com", "postmaster", nil))
+	c := s.login(t, "postmaster", "secret")
+	control := newClient(t, s.control(t))
+	control.line()
+	for _, c := range []*client{c, control} {
+		for _, line := range []string{
+			"SetAccountRights postmaster ()", "SetAccountRights boss ()", "SetAccountRights POSTMASTER@c.com (Settings,UserAccounts)",
+		} {
+			c.expect(line, "500 the postmaster of the main domain keeps the right Master")
+		}
+		c.expect("SetAccountRights postmaster (Master,Domain)", "200 OK")
+		c.expect("SetAccountRights postmaster@d.com (Domain)", "200 OK")
+		c.expect("SetAccountRights postmaster@d.com ()", "200 OK")
+	}
+	c.expect("GetAccountRights postmaster", "201 (Master,Domain)")
+}
+
 func TestSessionOfADeletedAccountIsNotTheNewOnes(t *testing.T) {
 	s := newSite(t, false)
 	limited(t, s)
