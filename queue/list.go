@@ -163,7 +163,9 @@ func (q *Queue) entriesOf(id envelope.QueueID) ([]Entry, error) {
 		rcpts := e.rcpts
 		if rcpts == nil { // not routed yet
 			for i := range h.env.Recipients {
-				at[i] = x
+				if toBeDelivered(&h.env.Recipients[i]) {
+					at[i] = x
+				}
 			}
 		}
 		for _, r := range rcpts {
@@ -182,6 +184,13 @@ func (q *Queue) entriesOf(id envelope.QueueID) ([]Entry, error) {
 		out = append(out, x)
 	}
 	return out, nil
+}
+
+// toBeDelivered reports whether somebody still has to get the message for a
+// recipient. Of one that was relayed only the sender's report is missing, and one
+// that was expanded has the accounts beside it.
+func toBeDelivered(r *envelope.Recipient) bool {
+	return (r.State == 0 || r.State == envelope.Waiting) && !r.Expanded
 }
 
 // Reject ends delivery to the recipients that still wait. The text goes into

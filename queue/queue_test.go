@@ -374,6 +374,53 @@ func TestInfoAndList(t *testing.T) {
 	})
 }
 
+// After a start nothing is routed yet. Who has the message, or has been given up,
+// does not wait for it all the same.
+func TestListAfterAStartHasOnlyWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, t.TempDir())
+		b.remote.decide = func(it *Item, i int) envelope.Status {
+			switch it.Envelope.Recipients[i].Address.Local {
+			case "bob":
+				return envelope.Status{Action: envelope.ActionRelayed, Code: envelope.Code{2, 0, 0}, Text: "relayed"}
+			case "eve":
+				return envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 1, 1}, Text: "no such user"}
+			}
+			return hostDown("connection refused")
+		}
+		b.run()
+		e := b.env("", "all@company.com", "bob@far.net", "eve@far.net", "tom@slow.net")
+		e.Recipients[1].Notify = envelope.NotifySuccess
+		b.mustSubmit(e, testMessage)
+		time.Sleep(time.Hour)
+		b.halt()
+		b.reopen(nil)
+		defer b.halt()
+		want := "1 74 <> <tom@slow.net> ENQUEUER() in 0s: \n"
+		if got := b.list(); got != want {
+			t.Errorf("list\n%swant\n%s", got, want)
+		}
+		b.run()
+		synctest.Wait()
+		if got := b.list(); !strings.HasPrefix(got, "1 74 <> <tom@slow.net> SMTP(slow.net)") || strings.Count(got, "\n") != 1 {
+			t.Errorf("once it is routed: %s", got)
+		}
+	})
+}
+
+// What another server has taken does not wait, although its sender is still to be told.
+func TestListHasNobodyWhomAnotherServerServes(t *testing.T) {
+	b := open(t, t.TempDir())
+	defer b.ctr.Close()
+	e := b.env("joe@far.org", "bob@far.net", "tom@slow.net")
+	e.Recipients[0].State = envelope.Relayed
+	b.mustSubmit(e, testMessage)
+	b.reopen(nil)
+	if got, want := b.list(), "1 43 <joe@far.org> <tom@slow.net> ENQUEUER() in 0s: \n"; got != want {
+		t.Errorf("list\n%swant\n%s", got, want)
+	}
+}
+
 func TestBeginAfterCounterFailure(t *testing.T) {
 	b := open(t, t.TempDir())
 	b.ctr.file.Close()
