@@ -83,7 +83,7 @@ func allDigits(s string) bool {
 // A bang path that a sender wrote before the domain of another system is that
 // system's to read (RFC 5321 2.3.11), and stays as it is.
 func (w *walk) remote(queue, host string, port int) Route {
-	a, ok := w.at.Inner()
+	a, ok := w.at.Plain()
 	switch {
 	case ok && (host != "" || w.written || strings.ContainsAny(w.at.Local, "@%")):
 	case host != "":

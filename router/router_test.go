@@ -442,3 +442,23 @@ func TestDomainsDoNotOpenPrograms(t *testing.T) {
 		}
 	}
 }
+
+// TestRoutesLeaveInThePlainForm: the next hop is asked for the last address, not
+// for a quoted rest of the route.
+func TestRoutesLeaveInThePlainForm(t *testing.T) {
+	r := newRouter(t, newFake(), "d.com = d.com@fw.com._via")
+	for in, want := range map[string]string{
+		"<@x.org:joe@far.org>":                        "SMTP(x.org)joe@far.org",
+		"<@x.org,@company.com:john@company.com>":      "SMTP(x.org)john@company.com",
+		"<@x.org,@y.org,@[192.0.2.9]:joe@far.org>":    "SMTP(x.org)joe@far.org",
+		"<@x.org,@y.org:joe%d.com@far.org>":           "SMTP(x.org)joe%d.com@far.org",
+		"<@company.com,@x.org,@y.org:joe@far.org>":    "SMTP(x.org)joe@far.org",
+		"<@[198.51.100.7],@y.org:joe@far.org>":        "SMTP([198.51.100.7])joe@far.org host=[198.51.100.7]",
+		"<@company.com,@client.dom:john@company.com>": "LOCAL(john@company.com)john@company.com",
+		`<@x.org,@y.org:"joe@far.org"@z.org>`:         `SMTP(x.org)"joe@far.org"@z.org`,
+	} {
+		if got := show(r.Route(t.Context(), Mail, parse(t, in))); got != want {
+			t.Errorf("%s is routed to\n\t%s, want\n\t%s", in, got, want)
+		}
+	}
+}

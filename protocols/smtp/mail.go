@@ -71,7 +71,7 @@ func (s *session) mail(arg string) {
 		s.reply(replyMailSyntax)
 		return
 	}
-	from, rest, err := address.ParsePath(path)
+	from, rest, err := address.ParseReturnPath(path)
 	if err != nil {
 		s.reply(refusal(501, 5, 1, 7, fault.Text(err)))
 		return

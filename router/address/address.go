@@ -19,7 +19,8 @@
 // user@there@here both lead to here first). A local part that is an address
 // itself is called complex; it is read by Inner once the domain part turned
 // out to be ours and was cut off. Complex forms are obsolete (RFC 5321
-// appendices C and F.2): they are understood, and earn nobody any right.
+// appendices C and F.2): they are understood, and earn nobody any right. A
+// return-path loses its source route, since nothing is ever returned along it.
 //
 // # Normal form
 //
@@ -133,6 +134,22 @@ func (a Address) Inner() (Address, bool) {
 	}
 	inner, err := limit(Address{Local: a.Local[:at], Domain: domain})
 	return inner, err == nil
+}
+
+// Plain is Inner for an address that leaves for another system: the hops of a
+// source route are left out, so that the system is asked for the last address
+// (RFC 5321 appendix C).
+func (a Address) Plain() (Address, bool) {
+	inner, ok := a.Inner()
+	for route := ok && a.Local[0] == '@'; route; {
+		next, more := inner.Inner()
+		if !more {
+			break
+		}
+		route = inner.Local[0] == '@'
+		inner = next
+	}
+	return inner, ok
 }
 
 // QuoteLocal returns a local part as it is written before an @: as it is when

@@ -151,6 +151,59 @@ func TestParsePath(t *testing.T) {
 	}
 }
 
+// TestReturnPathHasNoRoute: RFC 5321 appendices C and F.2.
+func TestReturnPathHasNoRoute(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		want Address
+		rest string
+	}{
+		{"<joe@far.org> SIZE=1", Address{"joe", "far.org"}, "SIZE=1"},
+		{"<>", Address{}, ""},
+		{"<@r1:joe@far.org> SIZE=1", Address{"joe", "far.org"}, "SIZE=1"},
+		{"<@r1,@[IPv6:2001:db8::1],@r2:joe@far.org>", Address{"joe", "far.org"}, ""},
+		{" @r1,@r2:joe@far.org BODY=7BIT", Address{"joe", "far.org"}, "BODY=7BIT"},
+		{`<@r1:@r2:"joe b"@far.org>`, Address{"joe b", "far.org"}, ""},
+		{"<@r1:joe>", Address{"joe", ""}, ""},
+		{"<@r1:joe%far.org@r2>", Address{"joe%far.org", "r2"}, ""},
+		{`<"@r1:joe@far.org"@r2>`, Address{"@r1:joe@far.org", "r2"}, ""}, // a name in quotes
+	} {
+		a, rest, err := ParseReturnPath(c.in)
+		if err != nil || a != c.want || rest != c.rest {
+			t.Errorf("ParseReturnPath(%q) = %#v, %q, %v", c.in, a, rest, err)
+		}
+	}
+	for _, s := range []string{"", "<@r1:>", "<@r1,joe@far.org>", "<@:joe@far.org>", "<@r 1:joe@far.org>", "<@r1,@r2>", "<" + strings.Repeat("@a,", 30) + "@a:b@c>"} {
+		if a, rest, err := ParseReturnPath(s); !fault.Is(err, fault.Invalid) {
+			t.Errorf("ParseReturnPath(%q) = %#v, %q, %v, want an invalid address", s, a, rest, err)
+		}
+	}
+}
+
+func TestPlain(t *testing.T) {
+	for in, want := range map[string]string{
+		"joe@far.org":                     "",
+		"joe":                             "",
+		`"no address @ all"@a`:            "",
+		"joe%far.org@b":                   "joe@far.org",
+		"b!joe@c":                         "joe@b",
+		`"joe@far.org"@a`:                 "joe@far.org",
+		"joe@far.org@b._via@a":            `"joe@far.org"@b._via`,
+		"@a:joe@far.org":                  "joe@far.org",
+		"@a,@b:joe":                       "joe@b",
+		"@a,@b:joe@far.org":               "joe@far.org",
+		"@a,@b,@c:joe%far.org@d":          "joe%far.org@d",
+		`@a,@b:"joe b"@far.org`:           `"joe b"@far.org`,
+		`@a,@b:"joe@far.org"@d`:           `"joe@far.org"@d`,
+		"@[192.0.2.1],@[192.0.2.2]:a@b.c": "a@b.c",
+	} {
+		a, err := Parse(in)
+		if got, ok := a.Plain(); err != nil || got.String() != want || ok != (want != "") {
+			t.Errorf("Plain of %s: %s, %v, %v, want %s", in, got, ok, err, want)
+		}
+	}
+}
+
 func TestInner(t *testing.T) {
 	for _, c := range []struct {
 		local string

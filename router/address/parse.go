@@ -41,32 +41,54 @@ func Parse(s string) (Address, error) {
 // the blanks around it. <> gives the zero Address. Blanks before the path and
 // missing angle brackets are tolerated, since people type them.
 func ParsePath(s string) (a Address, rest string, err error) {
+	path, rest, err := splitPath(s)
+	if err != nil || path == "" {
+		return Address{}, rest, err
+	}
+	a, err = Parse(path)
+	return a, rest, err
+}
+
+// ParseReturnPath is ParsePath for MAIL FROM:, where a source route is checked and
+// dropped: nothing is ever returned along it (RFC 5321 appendices C and F.2).
+func ParseReturnPath(s string) (a Address, rest string, err error) {
+	path, rest, err := splitPath(s)
+	if err != nil || path == "" {
+		return Address{}, rest, err
+	}
+	a, err = Parse(path)
+	if err != nil || path[0] != '@' {
+		return a, rest, err
+	}
+	for path[0] == '@' {
+		path = path[hopEnd(path)+1:] // Parse has found something behind it
+	}
+	a, err = Parse(path)
+	return a, rest, err
+}
+
+// splitPath returns a path without brackets and blanks around it, and the text
+// behind it. The path is empty only for <>.
+func splitPath(s string) (path, rest string, err error) {
 	s = strings.TrimLeft(s, " \t")
 	if s == "" {
-		return Address{}, "", invalid("missing address")
+		return "", "", invalid("missing address")
 	}
 	bracket := s[0] == '<'
 	end := pathEnd(s, bracket)
 	if end < 0 {
-		return Address{}, "", invalid("address without >")
+		return "", "", invalid("address without >")
 	}
-	path := s[:end]
+	path = s[:end]
 	if bracket {
 		path, end = s[1:end], end+1
 	}
 	rest = s[end:]
 	if rest != "" && rest[0] != ' ' && rest[0] != '\t' {
-		return Address{}, "", invalid("unexpected text after >")
+		return "", "", invalid("unexpected text after >")
 	}
 	rest = strings.Trim(rest, " \t")
-	if err := checkText(rest); err != nil {
-		return Address{}, "", err
-	}
-	if bracket && strings.Trim(path, " ") == "" {
-		return Address{}, rest, nil
-	}
-	a, err = Parse(path)
-	return a, rest, err
+	return strings.Trim(path, " "), rest, checkText(rest)
 }
 
 // pathEnd returns the index of the octet that ends a path: its >, or for a
@@ -196,10 +218,7 @@ func (a Address) asLocal() string {
 
 // parseSourceRoute reads @zzzz:user@domain and @zzzz,@yyyy:user@domain.
 func parseSourceRoute(s string, depth int) (Address, error) {
-	end := 1
-	for bracket := false; end < len(s) && (bracket || s[end] != ':' && s[end] != ','); end++ {
-		bracket = s[end] == '[' || bracket && s[end] != ']'
-	}
+	end := hopEnd(s)
 	if end+1 >= len(s) || s[end] == ',' && s[end+1] != '@' {
 		return Address{}, invalid("bad source route")
 	}
@@ -215,6 +234,16 @@ func parseSourceRoute(s string, depth int) (Address, error) {
 		return limit(Address{Local: rest.Local, Domain: domain})
 	}
 	return limit(Address{Local: norm.NFC.String(s[end+1:]), Domain: domain})
+}
+
+// hopEnd returns the index of the colon or comma that ends the first hop of a
+// source route, or the length of the text.
+func hopEnd(s string) int {
+	end := 1
+	for bracket := false; end < len(s) && (bracket || s[end] != ':' && s[end] != ','); end++ {
+		bracket = s[end] == '[' || bracket && s[end] != ']'
+	}
+	return end
 }
 
 // marks are the places of separators outside quotes, braces and literals; -1
