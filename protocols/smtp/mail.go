@@ -1,18 +1,21 @@
 package smtp
 
 import (
+	"log/slog"
 	"strings"
 
 	"gatepost/queue/envelope"
 	"gatepost/router"
 	"gatepost/router/address"
 	"gatepost/server/fault"
+	"gatepost/server/logs"
 )
 
 // transaction is what MAIL began.
 type transaction struct {
 	env   *envelope.Envelope
 	trap  bool  // a recipient is a spamtrap: nobody gets the message
+	full  bool  // a recipient was one too many
 	body  *body // once BDAT began
 	lines lineScanner
 }
@@ -84,8 +87,8 @@ func (s *session) mail(arg string) {
 		s.reply(*bad)
 		return
 	}
-	if r := s.judgeSender(from, params); r != nil {
-		s.replyAbout(shown(from), *r)
+	if err := s.judgeSender(from, params); err != nil {
+		s.refuseSender(from, err)
 		return
 	}
 	s.chunkFailed = false
@@ -117,14 +120,25 @@ func (s *session) source() envelope.Source {
 	return src
 }
 
-// judgeSender decides whether the client may send with a return-path. A refusal
-// is a reply whose text follows the address.
-func (s *session) judgeSender(from address.Address, p mailParams) *reply {
-	if r := s.judgeClient(); r != nil {
-		return r
+// refuseSender answers MAIL with a return-path that is not accepted.
+func (s *session) refuseSender(from address.Address, err error) {
+	r := replyTo(err)
+	attrs := []slog.Attr{slog.String(logs.AttrReturnPath, shown(from)), slog.Int(logs.AttrStatus, r.code), slog.Any(logs.AttrError, err)}
+	if s.account != nil {
+		attrs = append(attrs, slog.String(logs.AttrAccount, s.account.Address()))
+	}
+	s.log.LogAttrs(s.ctx, logs.LevelProblem, "sender refused", attrs...)
+	s.replyAbout(shown(from), r)
+}
+
+// judgeSender decides whether the client may send with a return-path. The text of
+// a refusal follows the address.
+func (s *session) judgeSender(from address.Address, p mailParams) error {
+	if err := s.judgeClient(); err != nil {
+		return err
 	}
 	if limit := s.sizeLimit(); limit >= 0 && p.size > limit {
-		return answer(errTooLarge)
+		return errTooLarge
 	}
 	if from.IsNull() {
 		return nil
@@ -138,13 +152,8 @@ func (s *session) judgeSender(from address.Address, p mailParams) *reply {
 	return s.verifyReturnPath(from)
 }
 
-func answer(err error) *reply {
-	r := replyTo(err)
-	return &r
-}
-
 // judgeClient decides whether the client may send now at all.
-func (s *session) judgeClient() *reply {
+func (s *session) judgeClient() error {
 	if s.account == nil {
 		if s.submission && !(s.client && bool(s.cfg.ClientSubmission)) {
 			r := replies[fault.AuthRequired]
@@ -165,23 +174,23 @@ func (s *session) judgeClient() *reply {
 		r := replies[fault.AuthRequired]
 		return &r
 	default:
-		return answer(err)
+		return err
 	}
 	if s.srv.flows.full(acc.ID, acc.Settings().MailOutFlow) {
-		return answer(fault.New("smtp.mail", fault.RateLimited, ""))
+		return fault.New("smtp.mail", fault.RateLimited, "")
 	}
 	return nil
 }
 
 // judgeOwner holds an account to its own addresses where mail is submitted.
-func (s *session) judgeOwner(from address.Address) *reply {
+func (s *session) judgeOwner(from address.Address) error {
 	if !s.submission || !bool(s.account.Settings().SenderAddressRequired) {
 		return nil
 	}
 	own, err := s.srv.accounts.OwnsAddress(s.ctx, s.account, from)
 	switch {
 	case err != nil:
-		return answer(err)
+		return err
 	case !own:
 		r := refusal(550, 5, 7, 1, "is not an address of "+s.account.Address())
 		return &r
@@ -191,7 +200,7 @@ func (s *session) judgeOwner(from address.Address) *reply {
 
 // verifyReturnPath tells what can be told of a return-path without DNS
 // (spec/smtp.md section 4).
-func (s *session) verifyReturnPath(from address.Address) *reply {
+func (s *session) verifyReturnPath(from address.Address) error {
 	noDomain := refusal(550, 5, 1, 7, "the return-path needs a domain")
 	if from.Domain == "" {
 		return &noDomain
@@ -203,16 +212,16 @@ func (s *session) verifyReturnPath(from address.Address) *reply {
 	route, err := s.srv.router.Route(s.ctx, router.Mail, from)
 	if err != nil || route.Address != from || route.Local() {
 		// It is one of our domains, or may be.
-		if r := s.forcedAuth(from); r != nil {
-			return r
+		if err := s.forcedAuth(from); err != nil {
+			return err
 		}
 	}
 	if !concerns(s.cfg.VerifyReturnPath, s.client) {
 		return nil
 	}
 	if err != nil {
-		if r := replyTo(err); r.code < 500 {
-			return &r
+		if replyTo(err).code < 500 {
+			return err
 		}
 		r := refusal(550, 5, 1, 8, "return-path refused: "+fault.Text(err))
 		return &r
@@ -225,14 +234,14 @@ func (s *session) verifyReturnPath(from address.Address) *reply {
 }
 
 // forcedAuth refuses a return-path in a domain of ours whose users have to log in.
-func (s *session) forcedAuth(from address.Address) *reply {
+func (s *session) forcedAuth(from address.Address) error {
 	domain, ours := s.srv.accounts.DomainName(from.Domain)
 	if !ours {
 		return nil
 	}
 	set, err := s.srv.accounts.DomainEffectiveSettings(domain)
 	if err != nil {
-		return answer(err)
+		return err
 	}
 	if concerns(set.String("ForceSMTPAUTH"), s.client) {
 		r := refusal(530, 5, 7, 0, "authentication required for this return-path")

@@ -57,8 +57,8 @@ func (s *session) rcpt(arg string) {
 // answerRcpt decides and answers.
 func (s *session) answerRcpt(rcpt envelope.Recipient) {
 	about := shown(rcpt.Address)
-	if r := s.limitRecipients(rcpt.Address); r != nil {
-		s.replyAbout(about, *r)
+	if err := s.limitRecipients(rcpt.Address); err != nil {
+		s.refuseRcpt(about, err)
 		return
 	}
 	route, err := s.srv.router.Route(s.ctx, router.Mail, rcpt.Address)
@@ -80,15 +80,15 @@ func (s *session) answerRcpt(rcpt envelope.Recipient) {
 }
 
 // limitRecipients refuses a recipient before anything is asked about it.
-func (s *session) limitRecipients(to address.Address) *reply {
+func (s *session) limitRecipients(to address.Address) error {
 	n := len(s.tx.env.Recipients)
 	switch {
 	case to.NeedsUTF8() && !s.tx.env.SMTPUTF8:
 		return &replyNeedsUTF8
 	case n >= s.recipientsLimit():
-		return answer(fault.New("smtp.rcpt", fault.TooMany, ""))
+		return fault.New("smtp.rcpt", fault.TooMany, "too many recipients")
 	case n >= 1 && s.tx.env.ReturnPath.IsNull() && s.stranger():
-		return answer(fault.New("smtp.rcpt", fault.TooMany, "the null return-path takes one recipient"))
+		return fault.New("smtp.rcpt", fault.TooMany, "the null return-path takes one recipient")
 	}
 	return nil
 }
@@ -101,7 +101,10 @@ func (s *session) refuseRcpt(about string, err error) {
 	if kind == fault.Loop || kind == fault.Unsupported {
 		r.code = 550 // it is about this recipient; 554 would be about the transaction
 	}
-	s.log.LogAttrs(s.ctx, logs.LevelProblem, "recipient refused", slog.String(logs.AttrRecipient, about), slog.Any(logs.AttrError, err))
+	if kind != fault.TooMany || !s.tx.full { // a client may name thousands more
+		s.log.LogAttrs(s.ctx, logs.LevelProblem, "recipient refused", slog.String(logs.AttrRecipient, about), slog.Any(logs.AttrError, err))
+	}
+	s.tx.full = s.tx.full || kind == fault.TooMany
 	if !s.stranger() {
 		s.send(about, r)
 		return

@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"errors"
 	"strconv"
 	"unicode/utf8"
 
@@ -15,6 +16,10 @@ type reply struct {
 	enhanced envelope.Code
 	text     string
 }
+
+// Error makes a reply a failure of its own, where the kinds of failures have no
+// words for it.
+func (r *reply) Error() string { return r.text }
 
 // replies is the only place where a failure becomes a reply. A kind that is
 // temporary has a 4xx.
@@ -49,9 +54,12 @@ var replies = map[fault.Kind]reply{
 	fault.Canceled:       {451, envelope.Code{4, 3, 2}, "canceled, try again later"},
 }
 
-// replyTo returns the reply to a failure: with its own text if it has one for
-// strangers, else with that of its kind.
+// replyTo returns the reply to a failure: itself if it is a reply, else that of its
+// kind, with its own text if it has one for strangers.
 func replyTo(err error) reply {
+	if own, ok := errors.AsType[*reply](err); ok {
+		return *own
+	}
 	kind := fault.KindOf(err)
 	r, ok := replies[kind]
 	if !ok {

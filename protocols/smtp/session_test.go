@@ -126,6 +126,49 @@ func TestLogFollowsSessionAndMessage(t *testing.T) {
 	})
 }
 
+// TestLogTellsWhyMailDidNotCome: every refusal of MAIL and RCPT is in the log at the
+// default level; of recipients that are too many, the first.
+func TestLogTellsWhyMailDidNotCome(t *testing.T) {
+	bubble(t, func(s *Settings) { s.ErrorsLimit, s.StrangersRecipients = 0, 1 }, func(t *testing.T, s *site) {
+		c := s.connect(25, "198.51.100.7")
+		c.say("EHLO mx.example.net", "250-")
+		c.say("MAIL FROM:<nosuch@company.com>", "550 5.1.8 ")
+		c.say("MAIL FROM:<a@[192.0.2.77]>", "550 5.1.8 ")
+		c.say("MAIL FROM:<a@example.net> SIZE=99999999", "552 5.3.4 ")
+		c.say("MAIL FROM:<jürgen@example.net>", "553 5.6.7 ")
+		c.say("MAIL FROM:<a@example.net>", "250 ")
+		c.say("RCPT TO:<jürgen@company.com>", "553 5.6.7 ")
+		c.say("RCPT TO:<larry@company.com>", "250 ")
+		for range 20 {
+			c.say("RCPT TO:<moe@company.com>", "452 4.5.3 ")
+		}
+		c.say("QUIT", "221 ")
+		c = s.connect(587, "198.51.100.7")
+		c.say("EHLO laptop.home", "250-")
+		c.say("MAIL FROM:<larry@company.com>", "530 5.7.0 ")
+		c = s.connect(465, "198.51.100.7")
+		c.say("EHLO laptop.home", "250-")
+		c.say("AUTH PLAIN "+plain("larry", "secret"), "235 ")
+		c.say("MAIL FROM:<moe@company.com>", "550 5.7.1 ")
+		synctest.Wait()
+		log := s.log.String()
+		for _, want := range []string{
+			`3 SMTPI-000001([198.51.100.7]) sender refused return_path=nosuch@company.com status=550 error="return-path refused: unknown user account"`,
+			`3 SMTPI-000001([198.51.100.7]) sender refused return_path=a@[192.0.2.77] status=550 error="the literal is not your address"`,
+			`3 SMTPI-000001([198.51.100.7]) sender refused return_path=a@example.net status=552 error="smtp.receive: message is too large"`,
+			`3 SMTPI-000001([198.51.100.7]) sender refused return_path=jürgen@example.net status=553 error="the address needs SMTPUTF8"`,
+			`3 SMTPI-000001([198.51.100.7]) recipient refused rcpt=jürgen@company.com error="the address needs SMTPUTF8"`,
+			`3 SMTPI-000001([198.51.100.7]) recipient refused rcpt=moe@company.com error="smtp.rcpt: too many recipients"`,
+			`3 SMTPI-000002([198.51.100.7]) sender refused return_path=larry@company.com status=530 error="authentication required, and STARTTLS before it"`,
+			`3 SMTPI-000003([198.51.100.7]) sender refused return_path=moe@company.com status=550 error="is not an address of larry@company.com" account=larry@company.com`,
+		} {
+			if n := strings.Count(log, want+"\n"); n != 1 {
+				t.Errorf("%d times %q in\n%s", n, want, log)
+			}
+		}
+	})
+}
+
 // TestLogHasNoCredentials has a client send its responses although AUTH was
 // refused, and mistype the command.
 func TestLogHasNoCredentials(t *testing.T) {
