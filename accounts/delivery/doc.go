@@ -11,7 +11,7 @@
 //
 // The account is looked up once per batch. Its Mail service, the flow limit and
 // the size limits are checked; each message is read once, whatever the number of
-// its local recipients, to make its message.Summary and to look for a loop; then
+// its local recipients, to make its message.Summary; then
 // the store links the queue file and commits a record (mailbox.Account.Deliver).
 // The body is never copied.
 //
@@ -24,10 +24,20 @@
 //
 //	Return-Path: <sender>                  RFC 5321 section 4.4
 //	X-Real-To: <address as it was routed>  one for each recipient in the account
-//	Delivered-To: account@domain           RFC 9228, and the guard against loops
+//	Delivered-To: account@domain           RFC 9228
 //
-// A message that has a Delivered-To field of the account already was here before
-// and came back: it fails with 5.4.6.
+// # Loops
+//
+// What comes back to us again and again has one more Received field each time, and
+// the queue refuses it beyond the HopLimit before anything is accepted (RFC 5321
+// section 6.3): that ends a loop, and whoever sends it to us tells the sender.
+//
+// A Delivered-To field that came with a message proves no loop. Anybody can write
+// it: a stranger, to have us send a report with his text to a victim; and the
+// server of the same name from which an account moved here, whose mail a fetching
+// program gives to us. It is not looked at. Until the HopLimit ends it, an account
+// may so get some copies; of mail to all@domain, which would multiply, there is
+// only one, as the receiver refuses what carries its mark (queue.Submission).
 //
 // # Promises
 //

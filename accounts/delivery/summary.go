@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"bufio"
-	"bytes"
 	"io"
 	"os"
 	"sync"
@@ -11,12 +10,6 @@ import (
 	"gatepost/queue"
 	"gatepost/queue/envelope"
 )
-
-// summary is what one reading of a message gives.
-type summary struct {
-	*message.Summary
-	deliveredTo []string // the Delivered-To fields
-}
 
 // summaries reads each message once, also when its recipients are in many
 // accounts whose batches run side by side.
@@ -31,14 +24,14 @@ const keptSummaries = 64
 
 type reading struct {
 	once sync.Once
-	sum  *summary
+	sum  *message.Summary
 	err  error
 }
 
 func newSummaries() *summaries { return &summaries{kept: map[envelope.QueueID]*reading{}} }
 
 // get returns the summary of an item's message.
-func (s *summaries) get(it *queue.Item) (*summary, error) {
+func (s *summaries) get(it *queue.Item) (*message.Summary, error) {
 	if len(it.Envelope.Recipients) == len(it.Recipients) {
 		return read(it.File, it.Offset, it.Size) // nobody else asks for it
 	}
@@ -85,7 +78,7 @@ func (s *summaries) drop(id envelope.QueueID, r *reading) {
 var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 16<<10) }}
 
 // read reads the message in a part of a file.
-func read(file string, offset, size int64) (*summary, error) {
+func read(file string, offset, size int64) (*message.Summary, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
@@ -93,66 +86,7 @@ func read(file string, offset, size int64) (*summary, error) {
 	defer f.Close()
 	r := readers.Get().(*bufio.Reader)
 	defer readers.Put(r)
-	w := watcher{r: io.NewSectionReader(f, offset, size)}
-	r.Reset(&w)
+	r.Reset(io.NewSectionReader(f, offset, size))
 	defer r.Reset(nil)
-	sum, err := message.Scan(r, message.Options{})
-	if err != nil {
-		return nil, err
-	}
-	return &summary{Summary: sum, deliveredTo: w.found}, nil
-}
-
-// watcher passes a message and looks for Delivered-To fields in its header.
-type watcher struct {
-	r     io.Reader
-	line  []byte // start of the current line
-	done  bool   // the header is over
-	found []string
-}
-
-// The limits of watcher: what an account's address needs, and enough hops.
-const (
-	watchedLine   = 512
-	watchedFields = 100
-)
-
-func (w *watcher) Read(p []byte) (int, error) {
-	n, err := w.r.Read(p)
-	if !w.done {
-		w.watch(p[:n])
-	}
-	return n, err
-}
-
-func (w *watcher) watch(p []byte) {
-	for len(p) > 0 && !w.done {
-		end := bytes.IndexByte(p, '\n')
-		part := p
-		if end >= 0 {
-			part, p = p[:end], p[end+1:]
-		} else {
-			p = nil
-		}
-		w.line = append(w.line, part[:min(len(part), watchedLine-len(w.line))]...)
-		if end >= 0 {
-			w.endLine()
-		}
-	}
-}
-
-var deliveredToName = []byte("Delivered-To:")
-
-func (w *watcher) endLine() {
-	line := bytes.TrimSuffix(w.line, []byte("\r"))
-	w.line = w.line[:0]
-	if len(line) == 0 {
-		w.done = true
-		return
-	}
-	n := len(deliveredToName)
-	if len(line) > n && bytes.EqualFold(line[:n], deliveredToName) && len(w.found) < watchedFields {
-		addr := bytes.Trim(bytes.TrimSpace(line[n:]), "<>")
-		w.found = append(w.found, string(addr))
-	}
+	return message.Scan(r, message.Options{})
 }

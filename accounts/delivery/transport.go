@@ -8,6 +8,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/mailbox"
+	"gatepost/accounts/message"
 	"gatepost/queue"
 	"gatepost/queue/envelope"
 	"gatepost/router"
@@ -140,7 +141,7 @@ func (t *Transport) store(ctx context.Context, acc *accounts.Account, queue stri
 var delivered = envelope.Status{Action: envelope.ActionDelivered, Code: envelope.Code{2, 0, 0}, Text: "Delivered to the user mailbox"}
 
 // examine reads the message and checks what needs no store. A status ends it.
-func (t *Transport) examine(acc *accounts.Account, it *queue.Item) (*summary, *envelope.Status) {
+func (t *Transport) examine(acc *accounts.Account, it *queue.Item) (*message.Summary, *envelope.Status) {
 	if limit := acc.Settings().MaxMessageSize; limit.Exceeds(it.Size) {
 		return nil, &envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 2, 3}, Text: "message is too large for the account"}
 	}
@@ -151,11 +152,6 @@ func (t *Transport) examine(acc *accounts.Account, it *queue.Item) (*summary, *e
 	if err != nil {
 		st := failed(err)
 		return nil, &st
-	}
-	for _, before := range sum.deliveredTo {
-		if strings.EqualFold(before, acc.Address()) {
-			return nil, &envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 4, 6}, Text: "mail loop: the message was delivered to this account before"}
-		}
 	}
 	return sum, nil
 }
@@ -212,11 +208,11 @@ func realTo(acc *accounts.Account, r router.Route) string {
 	return a.String()
 }
 
-func (c *messageCopy) delivery(it *queue.Item, acc *accounts.Account, sum *summary) mailbox.Delivery {
+func (c *messageCopy) delivery(it *queue.Item, acc *accounts.Account, sum *message.Summary) mailbox.Delivery {
 	return mailbox.Delivery{
 		QueueID: uint64(it.ID), Copy: c.number,
 		File: it.File, Offset: it.Offset, Size: it.Size,
-		Prefix: prefix(it.Envelope, acc, c.realTo), Summary: sum.Summary,
+		Prefix: prefix(it.Envelope, acc, c.realTo), Summary: sum,
 		Mailbox: c.mailbox, InternalDate: time.Now(),
 	}
 }
