@@ -80,6 +80,16 @@ func (a *Account) Usage(ctx context.Context) (Usage, error) {
 	return Usage{Bytes: rec.bytes, Messages: rec.messages, Mailboxes: int64(rec.mailboxes)}, err
 }
 
+// Fits returns OverQuota when a message of so many bytes finds no room now. It spares a
+// client the sending; what holds is what the commit finds.
+func (a *Account) Fits(ctx context.Context, size int64) error {
+	rec, err := a.record()
+	if err != nil {
+		return err
+	}
+	return rec.fits(size, a.limits().MaxSize)
+}
+
 // Info describes a mailbox name: the message container of that name, the
 // directory for nested mailboxes of that name, or both.
 type Info struct {

@@ -181,8 +181,10 @@ func (e *edit) newBox(data uint32) *boxEdit {
 }
 
 // fits checks that a message of this size may be added to the account.
-func (e *edit) fits(size, limit int64) error {
-	if limit >= 0 && e.rec.bytes+size > limit {
+func (e *edit) fits(size, limit int64) error { return e.rec.fits(size, limit) }
+
+func (r *accountRecord) fits(size, limit int64) error {
+	if limit >= 0 && size > limit-r.bytes {
 		return fault.New("mailbox.add", fault.OverQuota, "")
 	}
 	return nil

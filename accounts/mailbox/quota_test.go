@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,11 @@ func TestTheQuotaHoldsForEveryWayIn(t *testing.T) {
 	wantKind(t, err, fault.OverQuota)
 	_, err = m.CopyTo(bg, []imap.UID{1}, a, "INBOX")
 	wantKind(t, err, fault.OverQuota)
+	if err := a.Fits(bg, 10); err != nil {
+		t.Error(err)
+	}
+	wantKind(t, a.Fits(bg, 11), fault.OverQuota)
+	wantKind(t, a.Fits(bg, math.MaxInt64), fault.OverQuota)
 	d := w.queued(4)
 	wantKind(t, a.Deliver(bg, []Delivery{d})[0], fault.OverQuota)
 	if _, err := m.Move(bg, []imap.UID{1}, "Trash"); err != nil { // takes no space

@@ -66,7 +66,8 @@ func (s *session) parseAppend(c *call, p *wire.Parser) appendArgs {
 }
 
 // append is APPEND (RFC 9051 section 6.3.12). What can be refused before the message is
-// sent is refused before a client that waits is told to go on.
+// sent is refused before a client that waits is told to go on, and before a byte is
+// written of what another one sends.
 func (s *session) append(c *call, p *wire.Parser) error {
 	a := s.parseAppend(c, p)
 	if err := p.End(); err != nil {
@@ -81,18 +82,10 @@ func (s *session) append(c *call, p *wire.Parser) error {
 	if c.body.Size == 0 {
 		return no(fault.Invalid, "A message cannot be empty")
 	}
-	if info, err := s.mail.Status(s.ctx, a.name); err != nil {
-		return withCode(err, fault.NoMailbox, "TRYCREATE")
-	} else if !info.Selectable {
-		return withCode(no(fault.NoMailbox, ""), fault.NoMailbox, "TRYCREATE")
+	if err := s.mail.Fits(s.ctx, c.body.Size); err != nil {
+		return err
 	}
-	if c.body.Sync {
-		if err := s.goOn("Ready for the message"); err != nil {
-			return err
-		}
-		c.body.Sync = false
-	}
-	in := &incoming{s: s, utf8: a.utf8}
+	in := &incoming{s: s, literal: c.body, utf8: a.utf8}
 	done, err := s.mail.Append(s.ctx, a.name, mailbox.AppendMessage{Body: in, Flags: a.flags, InternalDate: a.date})
 	if in.ended {
 		c.body = nil // nothing is left to be thrown away
@@ -110,9 +103,11 @@ func (s *session) append(c *call, p *wire.Parser) error {
 
 // incoming reads the message of an APPEND for the store. It ends only when the whole
 // command is read and right, so that nothing is stored for a command that is
-// answered with BAD. Bare LF becomes CRLF.
+// answered with BAD. Bare LF becomes CRLF. The first Read asks a client that waits to go
+// on: the store has looked at name and flags by then.
 type incoming struct {
 	s       *session
+	literal *wire.Literal
 	utf8    bool
 	last    byte   // of what was read
 	waiting []byte // converted, and not yet passed on
@@ -132,6 +127,12 @@ func (m *incoming) Read(p []byte) (int, error) {
 	}
 	if m.ended {
 		return 0, io.EOF
+	}
+	if m.literal.Sync {
+		if m.err = m.s.goOn("Ready for the message"); m.err != nil {
+			return 0, m.err
+		}
+		m.literal.Sync = false
 	}
 	n, err := m.s.in.Body().Read(p)
 	chunk := p[:n]
