@@ -2,30 +2,42 @@ package index
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
 	"gatepost/server/fault"
+	"gatepost/server/logs"
 )
 
 const (
-	formatVersion = 1
+	// formatVersion is 2 since records in the bucket Dropped say more than in 1 (package
+	// mailbox). A store of format 1 is one of format 2 that does not use that.
+	formatVersion = 2
 	formatName    = "format"
 	// maxShards is what two digits in the file names can number.
 	maxShards = 99
 )
 
 // openFormat reads the format file of dir, or creates dir and the file for a
-// store with the wanted number of shards, and returns the number of shards.
-func openFormat(dir string, shards int) (int, error) {
+// store with the wanted number of shards, and returns the number of shards. The file of
+// an older format gets this version before anything of it can be written: an older
+// server would take it for something else.
+func openFormat(dir string, shards int, log *slog.Logger) (int, error) {
 	const op = "index.Open"
 	path := filepath.Join(dir, formatName)
 	text, err := os.ReadFile(path)
 	if err == nil {
-		return parseFormat(text)
+		version, shards, err := parseFormat(text)
+		if err != nil || version == formatVersion {
+			return shards, err
+		}
+		log.Log(context.Background(), logs.LevelMajor, "the index is upgraded", slog.Int("from", version), slog.Int("to", formatVersion))
+		return shards, fault.Wrap(op, fault.Internal, createFormat(dir, path, shards))
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return 0, fault.Wrap(op, fault.Internal, err)
@@ -60,20 +72,19 @@ func createFormat(dir, path string, shards int) error {
 	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)))
 }
 
-// parseFormat returns the number of shards that a format file names.
-func parseFormat(text []byte) (int, error) {
+// parseFormat returns the version and the number of shards that a format file names.
+func parseFormat(text []byte) (version, shards int, err error) {
 	const op = "index.Open"
-	var version, shards int
 	if _, err := fmt.Fscanf(bytes.NewReader(text), "gatepost index %d\n", &version); err != nil {
-		return 0, fault.New(op, fault.Corrupt, "the index's format file is damaged")
+		return 0, 0, fault.New(op, fault.Corrupt, "the index's format file is damaged")
 	}
 	if version > formatVersion {
-		return 0, fault.Newf(op, fault.Unsupported,
+		return 0, 0, fault.Newf(op, fault.Unsupported,
 			"the index has format %d and this server knows %d: start the newer server that wrote it", version, formatVersion)
 	}
-	_, err := fmt.Fscanf(bytes.NewReader(text), "gatepost index %d\nshards %d\n", &version, &shards)
+	_, err = fmt.Fscanf(bytes.NewReader(text), "gatepost index %d\nshards %d\n", &version, &shards)
 	if err != nil || version < 1 || shards < 1 || shards > maxShards {
-		return 0, fault.New(op, fault.Corrupt, "the index's format file is damaged")
+		return 0, 0, fault.New(op, fault.Corrupt, "the index's format file is damaged")
 	}
-	return shards, nil
+	return version, shards, nil
 }

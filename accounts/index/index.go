@@ -42,10 +42,10 @@
 //
 // # On disk
 //
-// The file format holds a line "gatepost index 1" (the version of this layout)
+// The file format holds a line "gatepost index 2" (the version of this layout)
 // and a line "shards N". NN.db are bbolt files, numbered from 00. A store is as
 // new as its newest record format: packages that change one raise formatVersion.
-// A store with a newer version is refused.
+// A store with a newer version is refused, one with an older version becomes one of this.
 package index
 
 import (
@@ -120,7 +120,7 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	n, err := openFormat(dir, o.Shards)
+	n, err := openFormat(dir, o.Shards, o.Log)
 	if err != nil {
 		return nil, err
 	}
