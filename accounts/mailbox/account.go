@@ -21,6 +21,8 @@ type Account struct {
 	shard *index.Shard
 	owner atomic.Pointer[Owner]
 	files files
+	// copying, of capacity 1, is full while a hiddenCopy is made.
+	copying chan struct{}
 
 	// mu guards what follows. No disk is waited for and no other lock is taken
 	// under it.
@@ -324,6 +326,10 @@ func (a *Account) announce(e *edit) {
 		}
 		a.mu.Unlock()
 		if b != nil {
+			if err := x.readShown(); err != nil {
+				a.store.upkeep.report("reading of copied messages", a.id, err)
+				b.lose()
+			}
 			b.apply(x)
 		}
 		for i := range x.expunged {
@@ -332,7 +338,7 @@ func (a *Account) announce(e *edit) {
 			}
 		}
 		if x.deleted {
-			a.store.upkeep.dropped(a, x.rec.data)
+			a.store.upkeep.dropped(a, x.rec.data, 0)
 		}
 	}
 	a.mu.Lock()

@@ -51,6 +51,22 @@ func (b *box) take(x *boxEdit) {
 	}
 }
 
+// lose ends a box that does not know its messages any more: its sessions find it gone.
+func (b *box) lose() {
+	a := b.account
+	a.mu.Lock()
+	if a.boxes[b.id] == b {
+		delete(a.boxes, b.id)
+	}
+	a.mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.gone = true
+	for _, m := range b.sessions {
+		m.signal()
+	}
+}
+
 func (b *box) takeFlags(x *boxEdit) {
 	if len(x.flagged) == 0 {
 		return

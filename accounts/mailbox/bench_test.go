@@ -6,8 +6,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	imap "github.com/emersion/go-imap/v2"
 
@@ -247,4 +249,89 @@ func BenchmarkIdleView(b *testing.B) {
 			m.box.account.evict(m.box)
 		}
 	}
+}
+
+// BenchmarkCopy8000 copies a large mailbox with one session and with four at once, while
+// six other accounts of the shard change a flag every 20 ms: how long the slowest of
+// those changes takes, and by how much the heap grows at most.
+func BenchmarkCopy8000(b *testing.B) {
+	for _, sessions := range []int{1, 4} {
+		b.Run(fmt.Sprintf("sessions=%d", sessions), func(b *testing.B) {
+			w := newBenchWorld(b, 1)
+			a := w.account(1)
+			w.fill(b, a, 8_000)
+			for b.Loop() {
+				end := make(chan struct{})
+				worst := w.storeEvery20ms(b, end)
+				peak := heapGrowth(end)
+				var copies sync.WaitGroup
+				for range sessions {
+					m := w.view(a, "INBOX")
+					copies.Go(func() {
+						if _, err := m.Copy(bg, m.UIDs(), "Trash"); err != nil {
+							b.Error(err)
+						}
+					})
+				}
+				copies.Wait()
+				close(end)
+				b.ReportMetric(float64((<-worst).Milliseconds()), "ms-worst-store")
+				b.ReportMetric(float64(<-peak)/1e6, "MB-heap")
+			}
+		})
+	}
+}
+
+// storeEvery20ms changes flags in six accounts until the end and tells what the slowest
+// change took.
+func (w *world) storeEvery20ms(b *testing.B, end <-chan struct{}) <-chan time.Duration {
+	slowest := make(chan time.Duration, 1)
+	var worst atomic.Int64
+	var all sync.WaitGroup
+	for i := range 6 {
+		a := w.account(uint64(100 + i))
+		w.append(a, "INBOX", 1)
+		m := w.view(a, "INBOX")
+		all.Go(func() {
+			for op := Add; ; op = Add + Remove - op {
+				start := time.Now()
+				if _, err := m.SetFlags(bg, m.UIDs()[:1], op, []imap.Flag{imap.FlagFlagged}, NoCondition); err != nil {
+					b.Error(err)
+				}
+				worst.Store(max(worst.Load(), int64(time.Since(start))))
+				select {
+				case <-end:
+					return
+				case <-time.After(20 * time.Millisecond):
+				}
+			}
+		})
+	}
+	go func() {
+		all.Wait()
+		slowest <- time.Duration(worst.Load())
+	}()
+	return slowest
+}
+
+// heapGrowth tells by how much the heap has grown at most until the end.
+func heapGrowth(end <-chan struct{}) <-chan uint64 {
+	grown := make(chan uint64, 1)
+	runtime.GC()
+	var before, now runtime.MemStats
+	runtime.ReadMemStats(&before)
+	go func() {
+		peak := uint64(0)
+		for {
+			select {
+			case <-end:
+				grown <- peak
+				return
+			case <-time.After(20 * time.Millisecond):
+				runtime.ReadMemStats(&now)
+				peak = max(peak, now.HeapInuse-min(before.HeapInuse, now.HeapInuse))
+			}
+		}
+	}()
+	return grown
 }

@@ -16,11 +16,14 @@ type boxEdit struct {
 	id    uint32
 	rec   mailboxRecord
 	dirty bool // rec is to be written
+	// hidden are the ranges of UIDs whose messages are not shown.
+	hidden []span
 
 	origin    *Mailbox // whose session makes the change, or nil
 	created   bool
 	deleted   bool
 	added     []added
+	shown     span // messages that were hidden until now
 	flagged   []flagged
 	expunged  []expunged
 	emptied   bool // all messages are gone from here at once, but live on elsewhere
@@ -70,48 +73,45 @@ func (x *boxEdit) changed() uint64 {
 
 // add stores a message and returns its UID. content is kept, see index.Content.
 func (x *boxEdit) add(flags Flags, keywords uint64, s summary, content []byte) (imap.UID, error) {
-	e := x.edit
 	uid := x.rec.next
+	for s, hidden := inSpan(x.hidden, uid); hidden; s, hidden = inSpan(x.hidden, uid) {
+		uid = s.end
+	}
 	if uid == 1<<32-1 {
 		return 0, fault.New("mailbox.add", fault.TooMany, "the mailbox has used up its message numbers")
 	}
-	if s.original == 0 {
-		s.original = uid
-	}
 	st := state{flags: flags, keywords: keywords, modSeq: x.changed()}
-	if err := x.appendBlocks(uid, st, &s); err != nil {
+	if err := x.store(uid, st, &s, content); err != nil {
 		return 0, err
 	}
-	if len(content) > 0 {
-		if err := e.tx.Put(index.Content, e.key.content(e.account.id, x.rec.data, uid), content); err != nil {
-			return 0, err
-		}
-	}
-	x.rec.next++
-	e.reach = max(e.reach, s.id)
+	x.rec.next = uid + 1
 	x.count(st.flags, s.size, 1)
 	x.added = append(x.added, added{uid, st, s})
 	return uid, nil
 }
 
+// store writes the records of a message.
+func (x *boxEdit) store(uid imap.UID, st state, s *summary, content []byte) error {
+	if s.original == 0 {
+		s.original = uid
+	}
+	if err := x.appendBlocks(uid, st, s); err != nil {
+		return err
+	}
+	e := x.edit
+	e.reach = max(e.reach, s.id)
+	if len(content) == 0 {
+		return nil
+	}
+	return e.tx.Put(index.Content, e.key.content(e.account.id, x.rec.data, uid), content)
+}
+
 // count adds (or with n = -1 subtracts) a message to the counters.
 func (x *boxEdit) count(flags Flags, size int64, n int) {
-	x.rec.messages += uint32(n)
-	x.rec.size += int64(n) * size
-	x.countFlags(flags, size, n)
+	x.rec.count(flags, size, n)
 	x.edit.rec.messages += int64(n)
 	x.edit.rec.bytes += int64(n) * size
 	x.edit.dirty = true
-}
-
-func (x *boxEdit) countFlags(flags Flags, size int64, n int) {
-	if flags&Seen == 0 {
-		x.rec.unseen += uint32(n)
-	}
-	if flags&Deleted != 0 {
-		x.rec.deleted += uint32(n)
-		x.rec.deletedSize += int64(n) * size
-	}
 }
 
 // appendBlocks adds a message to the last blocks, which it holds until flush.
@@ -229,8 +229,8 @@ func (x *boxEdit) recount(uid imap.UID, was, is Flags) error {
 			return err
 		}
 	}
-	x.countFlags(was, size, -1)
-	x.countFlags(is, size, 1)
+	x.rec.countFlags(was, size, -1)
+	x.rec.countFlags(is, size, 1)
 	return nil
 }
 

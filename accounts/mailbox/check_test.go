@@ -292,6 +292,8 @@ func TestStoredFormsStayAsTheyAre(t *testing.T) {
 		{new(keyBuffer).content(1, 2, 3), "00000000000000010000000200000003"},
 		{new(keyBuffer).delivered(1, 2, 3), "0000000000000001000000000000000200000003"},
 		{named(1, kindName, "a"), "00000000000000010261"},
+		{new(keyBuffer).hidden(1, 2, 3), "00000000000000010000000200000003"},
+		{span{64, 300}.marshal(), "ac02"},
 		{binary.AppendUvarint(nil, kindSummary), "20"},
 	} {
 		if got := fmt.Sprintf("%x", c.got); got != c.want {

@@ -21,6 +21,12 @@ type checker struct {
 	data    map[uint32]string // and by data
 	files   []checkedFile
 	name    string // of the mailbox that is looked at
+	hidden  []span // its hidden messages, which upkeep removes if their copy does not come to its end
+}
+
+func (c *checker) isHidden(uid imap.UID) bool {
+	_, is := inSpan(c.hidden, uid)
+	return is
 }
 
 func (c *checker) found(uid imap.UID, format string, args ...any) {
@@ -123,6 +129,9 @@ func (c *checker) checkMailbox(id uint32) {
 	if err != nil {
 		c.found(0, "%v", err)
 	}
+	if c.hidden, err = hiddenSpans(c.tx, c.account.id, rec.data); err != nil {
+		c.found(0, "%v", err)
+	}
 	states := c.readStates(&rec, len(keywords))
 	got := mailboxRecord{data: rec.data, validity: rec.validity, next: rec.next, highest: rec.highest,
 		recentFrom: rec.recentFrom, floor: rec.floor, ranges: c.checkHistory(&rec, states)}
@@ -137,9 +146,7 @@ func (c *checker) checkMailbox(id uint32) {
 			c.found(uid, "it has no state")
 			return
 		}
-		x := boxEdit{edit: &edit{}, rec: got}
-		x.count(states[i].state.flags, s.size, 1)
-		got = x.rec
+		got.count(states[i].state.flags, s.size, 1)
 		i++
 		c.checkSummary(&rec, uid, s, content)
 	})
@@ -160,7 +167,9 @@ func (c *checker) readContent(rec *mailboxRecord) map[imap.UID]int {
 	var k keyBuffer
 	from := append([]byte(nil), k.dropped(c.account.id, rec.data)...) // these keys begin alike
 	c.tx.Range(index.Content, from, after(from), func(k, v []byte) bool {
-		sizes[imap.UID(lastUint32(k))] = len(v)
+		if uid := imap.UID(lastUint32(k)); !c.isHidden(uid) {
+			sizes[uid] = len(v)
+		}
 		return true
 	})
 	return sizes
@@ -182,6 +191,9 @@ func (c *checker) readStates(rec *mailboxRecord, keywords int) (states []flagged
 				return true
 			}
 			v = rest
+			if c.isHidden(uid) {
+				continue
+			}
 			if uid <= last || uid >= rec.next {
 				c.found(uid, "its UID is not between the one before, %d, and UIDNEXT, %d", last, rec.next)
 			}
@@ -214,7 +226,9 @@ func (c *checker) eachSummary(data uint32, fn func(uid imap.UID, s *summary)) {
 				return true
 			}
 			v = rest
-			fn(uid, &s)
+			if !c.isHidden(uid) {
+				fn(uid, &s)
+			}
 		}
 		return true
 	})

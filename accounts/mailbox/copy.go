@@ -19,8 +19,8 @@ type CopyData struct {
 }
 
 // Copy copies messages of the view to a mailbox of the same account, all or
-// none. A copy keeps flags, keywords, dates and EMAILID. Messages that were
-// expunged elsewhere are skipped. Errors: NoMailbox, OverQuota, NoSpace.
+// none; they show up together. A copy keeps flags, keywords, dates and EMAILID. Messages
+// that were expunged elsewhere are skipped. Errors: NoMailbox, OverQuota, NoSpace, Busy.
 func (m *Mailbox) Copy(ctx context.Context, uids []imap.UID, dest string) (CopyData, error) {
 	return m.CopyTo(ctx, uids, m.box.account, dest)
 }
@@ -35,36 +35,102 @@ type copied struct {
 	content  []byte
 }
 
-// maxCopied bounds the summaries that a copy holds in memory. What goes beyond is
-// copied without, and summed up again when somebody asks.
-const maxCopied = 64 << 20
-
-// CopyTo is Copy to a mailbox of another account, or of the same.
-func (m *Mailbox) CopyTo(ctx context.Context, uids []imap.UID, to *Account, dest string) (data CopyData, err error) {
-	if dest, err = cleanName(dest); err != nil {
+// CopyTo is Copy to a mailbox of another account, or of the same. Up to maxChange
+// messages are copied in one commit, more of them as hiddenCopy tells.
+func (m *Mailbox) CopyTo(ctx context.Context, uids []imap.UID, to *Account, dest string) (CopyData, error) {
+	dest, err := cleanName(dest)
+	if err != nil {
 		return CopyData{}, noMailbox(err)
 	}
 	if _, err := to.find(dest); err != nil {
 		return CopyData{}, err
 	}
-	list, err := m.gather(m.inView(uids))
-	if err != nil || len(list) == 0 {
+	uids = m.inView(uids)
+	if len(uids) <= maxChange {
+		var data CopyData
+		err := m.copyPart(ctx, uids, to, func(list []copied) (err error) {
+			data, err = to.addCopies(ctx, list, dest)
+			return err
+		})
+		return data, err
+	}
+	// Copies side by side would only overtake each other.
+	end, err := enter(ctx, to.copying)
+	if err != nil {
 		return CopyData{}, err
+	}
+	defer end()
+	for room := 0; room <= maxRoom*len(uids); room = max(4*len(uids), 16*room) {
+		data, err := m.copyHidden(ctx, uids, hiddenCopy{to: to, dest: dest, room: room, most: len(uids), size: m.sizeOf(uids)})
+		if !errors.Is(err, errOvertaken) {
+			return data, err
+		}
+	}
+	return CopyData{}, fault.New("mailbox.Copy", fault.Busy, "")
+}
+
+// copyHidden copies messages out of sight and shows them.
+func (m *Mailbox) copyHidden(ctx context.Context, uids []imap.UID, h hiddenCopy) (data CopyData, err error) {
+	defer func() {
+		if err != nil {
+			h.giveUp()
+			data = CopyData{}
+		}
+	}()
+	for todo := uids; len(todo) > 0; {
+		part := todo[:min(len(todo), maxChange)]
+		todo = todo[len(part):]
+		err := m.copyPart(ctx, part, h.to, func(list []copied) error {
+			if err := h.add(ctx, list); err != nil {
+				return err
+			}
+			for i := range list {
+				data.Source = appendUID(data.Source, list[i].uid)
+			}
+			return nil
+		})
+		if err != nil {
+			return data, err
+		}
+	}
+	if len(data.Source) == 0 {
+		return data, nil
+	}
+	data.Dest = imap.UIDSet{{Start: h.span.start, Stop: h.next - 1}}
+	data.UIDValidity, err = h.show(ctx)
+	return data, err
+}
+
+// copyPart gathers messages, makes their files, and has add commit them. It does not call
+// add if none of them is left.
+func (m *Mailbox) copyPart(ctx context.Context, uids []imap.UID, to *Account, add func([]copied) error) error {
+	end, err := to.turn(ctx, len(uids))
+	if err != nil {
+		return err
+	}
+	defer end()
+	list, err := m.gather(uids)
+	if err != nil || len(list) == 0 {
+		return err
 	}
 	if made, err := m.linkCopies(to, list); err != nil {
 		for i := range list[:made] {
 			to.abandon(list[i].summary.file())
 		}
-		return CopyData{}, err
+		return err
 	}
-	defer func() {
-		for i := range list {
-			to.keepFile(list[i].summary.file(), err)
-		}
-	}()
-	limits := to.limits()
-	err = to.update(ctx, func(e *edit) error {
-		id, err := mailboxID(e.tx, to.id, dest)
+	err = add(list)
+	for i := range list {
+		to.keepFile(list[i].summary.file(), err)
+	}
+	return err
+}
+
+// addCopies adds copies to a mailbox in one commit.
+func (a *Account) addCopies(ctx context.Context, list []copied, dest string) (data CopyData, err error) {
+	limits := a.limits()
+	err = a.update(ctx, func(e *edit) error {
+		id, err := mailboxID(e.tx, a.id, dest)
 		if err != nil {
 			return err
 		}
@@ -114,7 +180,7 @@ func (d *CopyData) addCopy(x *boxEdit, c *copied) error {
 // appendUID adds a UID above all before.
 func appendUID(s imap.UIDSet, uid imap.UID) imap.UIDSet { return appendRange(s, uid) }
 
-// gather collects what the copies of messages need.
+// gather collects what the copies of messages need, at most maxChange of them.
 func (m *Mailbox) gather(uids []imap.UID) ([]copied, error) {
 	b := m.box
 	list := make([]copied, 0, len(uids))
@@ -124,7 +190,6 @@ func (m *Mailbox) gather(uids []imap.UID) ([]copied, error) {
 			return err
 		}
 		var k keyBuffer
-		total := 0
 		for _, uid := range uids {
 			s, found, err := readSummary(tx, b.account.id, rec.data, uid)
 			if err != nil {
@@ -139,15 +204,25 @@ func (m *Mailbox) gather(uids []imap.UID) ([]copied, error) {
 			if int(s.prefix) > len(content) {
 				return corrupt("content record")
 			}
-			if total += len(content); total > maxCopied {
-				content = content[:s.prefix]
-			}
 			c.content = append(c.content, content...)
 			list = append(list, c)
 		}
 		return nil
 	})
 	return list, err
+}
+
+// sizeOf returns the size of messages together, without those that are gone.
+func (m *Mailbox) sizeOf(uids []imap.UID) (size int64) {
+	b := m.box
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, uid := range uids {
+		if i, ok := b.find(uid); ok && b.heldByUID[uid] == nil {
+			size += b.summaries[i].size
+		}
+	}
+	return size
 }
 
 // liveState returns the state of a message that is not gone.

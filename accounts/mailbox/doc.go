@@ -26,6 +26,9 @@
 //   - Sequence numbers change in Mailbox.Sync alone (RFC 9051 7.4.1); a message that
 //     is gone can be read by the views that still show it.
 //   - A change is committed, then announced to views and watchers, then answered.
+//   - No session makes a commit longer than that of maxChange messages, or holds more
+//     than these in memory (turn.go); a COPY of more shows at once all the same, or
+//     not at all (hidden.go).
 //
 // # Message files
 //
@@ -54,8 +57,8 @@
 // changes run there, as an edit, one after the other (package index). An open
 // mailbox is one box, shared by its sessions and changed only by what the
 // writer announces; a Mailbox belongs to its session's goroutine. One upkeep
-// goroutine per store unlinks files, removes the records of deleted mailboxes in
-// small steps, and forgets deliveries.
+// goroutine per store unlinks files, removes the records of deleted mailboxes and failed
+// copies in small steps, and forgets deliveries.
 //
 // Locks, in the order in which they may be taken: account.looking, account.making,
 // account.mu or box.mu (never one under the other), then files.mu, viewCache.mu or
@@ -63,14 +66,15 @@
 // lists files, and account.making, which makes a directory. Snapshots of the index are short and are not kept across file
 // operations.
 //
-// # On disk, format 1
+// # On disk, format 2
 //
 // index.Mail has per account: its record, mailbox records, names,
 // subscriptions, keyword lists, blocks of states, blocks of summaries, ranges of
 // expunged UIDs, and notes of removed files (key.go, record.go, block.go,
 // history.go, removed.go). index.Content has
 // prefix and summary of each message, index.Delivered where queued messages
-// went, index.Dropped the data of deleted mailboxes. A field that is added to
+// went, index.Dropped the data of deleted mailboxes, and the ranges of UIDs in which
+// copies are made, whose messages do not count (format 2). A field that is added to
 // a record stands at its end and reads as 0 where it is missing; a new kind of
 // record is one that older servers may leave alone; any other change is a new
 // format of package index.

@@ -151,10 +151,14 @@ func (e *edit) box(id uint32) (*boxEdit, error) {
 	if err != nil {
 		return nil, err
 	}
+	hidden, err := hiddenSpans(e.tx, e.account.id, rec.data)
+	if err != nil {
+		return nil, err
+	}
 	// The views know better who has got \Recent; the number is saved whenever
 	// the record is written anyway.
 	rec.recentFrom = max(rec.recentFrom, e.account.recentFrom(id))
-	x := &boxEdit{edit: e, id: id, rec: rec}
+	x := &boxEdit{edit: e, id: id, rec: rec, hidden: hidden}
 	e.boxes = append(e.boxes, x)
 	return x, nil
 }

@@ -8,10 +8,6 @@ import (
 	"gatepost/server/fault"
 )
 
-// maxExpunge bounds how many messages one commit removes, so that other
-// accounts of the shard don't wait for an emptied Trash.
-const maxExpunge = 1000
-
 // Expunge removes the messages with \Deleted: all, or those in uids. The view
 // shows them until Sync(true). Messages that other sessions have marked and
 // this view does not show yet are removed as well when uids is nil. The result
@@ -23,10 +19,14 @@ func (m *Mailbox) Expunge(ctx context.Context, uids *imap.UIDSet) ([]imap.UID, e
 	}
 	var all []imap.UID
 	for todo := m.marked(uids); len(todo) > 0; {
-		part := todo[:min(len(todo), maxExpunge)]
+		part := todo[:min(len(todo), maxChange)]
 		todo = todo[len(part):]
 		var done []imap.UID
-		err := m.box.account.updateFreeing(ctx, func(e *edit) error {
+		end, err := m.box.account.turn(ctx, len(part))
+		if err != nil {
+			return all, err
+		}
+		err = m.box.account.updateFreeing(ctx, func(e *edit) error {
 			done = done[:0]
 			x, err := e.box(m.box.id)
 			if err != nil {
@@ -41,6 +41,7 @@ func (m *Mailbox) Expunge(ctx context.Context, uids *imap.UIDSet) ([]imap.UID, e
 				return true
 			}, nil)
 		})
+		end()
 		if err != nil {
 			return all, err
 		}

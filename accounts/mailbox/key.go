@@ -75,6 +75,11 @@ func (k *keyBuffer) dropped(account uint64, data uint32) []byte {
 	return binary.BigEndian.AppendUint32(appendAccount(k[:0], account), data)
 }
 
+// hidden makes a key in index.Dropped for a range of hidden messages.
+func (k *keyBuffer) hidden(account uint64, data uint32, start imap.UID) []byte {
+	return binary.BigEndian.AppendUint32(k.dropped(account, data), uint32(start))
+}
+
 // named makes the key of a record that is named by a text.
 func named(account uint64, kind byte, name string) []byte {
 	return append(append(appendAccount(make([]byte, 0, 9+len(name)), account), kind), name...)

@@ -116,18 +116,22 @@ func (b *box) read(tx index.Tx) (err error) {
 	if b.keywords, err = readKeywords(tx, account, b.rec.data); err != nil {
 		return err
 	}
+	hidden, err := hiddenSpans(tx, account, b.rec.data)
+	if err != nil {
+		return err
+	}
 	n := b.rec.messages
 	b.uids = make([]imap.UID, 0, n)
 	b.flags = make([]Flags, 0, n)
 	b.modSeqs = make([]uint64, 0, n)
 	b.summaries = make([]summary, 0, n)
-	if err := b.readStates(tx); err != nil {
+	if err := b.readStates(tx, hidden); err != nil {
 		return err
 	}
-	return b.readSummaries(tx)
+	return b.readSummaries(tx, hidden)
 }
 
-func (b *box) readStates(tx index.Tx) (err error) {
+func (b *box) readStates(tx index.Tx, hidden []span) (err error) {
 	var k keyBuffer
 	from := k.numbered(b.account.id, kindState, b.rec.data)
 	tx.Range(index.Mail, from, after(from), func(k, v []byte) bool {
@@ -139,6 +143,9 @@ func (b *box) readStates(tx index.Tx) (err error) {
 				return false
 			}
 			v = rest
+			if _, is := inSpan(hidden, uid); is {
+				continue
+			}
 			b.uids = append(b.uids, uid)
 			b.flags = append(b.flags, st.flags)
 			b.modSeqs = append(b.modSeqs, st.modSeq)
@@ -162,13 +169,17 @@ func (b *box) keywordsUpTo(i int) uint64 {
 	return 0
 }
 
-func (b *box) readSummaries(tx index.Tx) (err error) {
+func (b *box) readSummaries(tx index.Tx, hidden []span) (err error) {
 	var k keyBuffer
 	from := k.numbered(b.account.id, kindSummary, b.rec.data)
 	tx.Range(index.Mail, from, after(from), func(k, v []byte) bool {
 		block := lastUint32(k)
 		for len(v) > 0 {
 			uid, s, rest, ok := nextSummary(v, block)
+			if _, is := inSpan(hidden, uid); ok && is {
+				v = rest
+				continue
+			}
 			i := len(b.summaries)
 			if !ok || i >= len(b.uids) || b.uids[i] != uid {
 				err = corrupt("pair of state and summary of a message")

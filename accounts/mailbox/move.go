@@ -21,14 +21,19 @@ func (m *Mailbox) Move(ctx context.Context, uids []imap.UID, dest string) (data 
 		return CopyData{}, noMailbox(err)
 	}
 	for todo := m.inView(uids); len(todo) > 0; {
-		part := todo[:min(len(todo), maxExpunge)]
+		part := todo[:min(len(todo), maxChange)]
 		todo = todo[len(part):]
 		before := data
-		err := m.box.account.update(ctx, func(e *edit) error {
+		end, err := m.box.account.turn(ctx, len(part))
+		if err != nil {
+			return before, err
+		}
+		err = m.box.account.update(ctx, func(e *edit) error {
 			data = CopyData{UIDValidity: before.UIDValidity,
 				Source: append(imap.UIDSet(nil), before.Source...), Dest: append(imap.UIDSet(nil), before.Dest...)}
 			return e.move(m, part, dest, &data)
 		})
+		end()
 		if err != nil {
 			return before, err
 		}

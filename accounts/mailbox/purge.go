@@ -4,25 +4,30 @@ import (
 	"context"
 	"encoding/binary"
 
+	imap "github.com/emersion/go-imap/v2"
+
 	"gatepost/accounts/index"
 )
 
-// purgeKeys bounds how many records of a deleted mailbox one commit removes.
+// purgeKeys bounds how many records one commit removes.
 const purgeKeys = 1000
 
-// findDrops looks for mailboxes that were deleted before the start and still
-// have records. Those of accounts that are gone go at once, the others when
-// the account is used, since their files have to go with them.
+// findDrops looks for mailboxes that were deleted, and copies that were not completed,
+// before the start and still have records. Those of accounts that are gone go at once, the
+// others when the account is used, since their files have to go with them.
 func (u *upkeep) findDrops() {
-	u.waiting = make(map[uint64][]uint32)
+	u.waiting = make(map[uint64][]drop)
 	for _, sh := range u.store.index.Shards() {
 		err := sh.View(func(tx index.Tx) error {
 			tx.Range(index.Dropped, nil, nil, func(k, _ []byte) bool {
-				account, data := binary.BigEndian.Uint64(k), lastUint32(k)
-				if _, err := readAccount(tx, account); err != nil {
-					u.drops = append(u.drops, drop{shard: sh, account: account, data: data})
+				d := drop{shard: sh, account: binary.BigEndian.Uint64(k), data: binary.BigEndian.Uint32(k[8:])}
+				if len(k) > 12 {
+					d.start = imap.UID(lastUint32(k))
+				}
+				if _, err := readAccount(tx, d.account); err != nil {
+					u.drops = append(u.drops, d)
 				} else {
-					u.waiting[account] = append(u.waiting[account], data)
+					u.waiting[d.account] = append(u.waiting[d.account], d)
 				}
 				return true
 			})
@@ -32,7 +37,7 @@ func (u *upkeep) findDrops() {
 	}
 }
 
-// purge removes the records of a deleted mailbox and then their files. A crash
+// purge removes records that are no longer reachable and then their files. A crash
 // in between leaves files that nothing names; sweep finds them, by their notes.
 func (u *upkeep) purge(d drop) error {
 	for done := false; !done; {
@@ -46,11 +51,11 @@ func (u *upkeep) purge(d drop) error {
 	return nil
 }
 
-// purgeStep removes some records of a deleted mailbox, and returns the files to be unlinked.
+// purgeStep removes some records, and returns the files to be unlinked.
 func (u *upkeep) purgeStep(d drop) (gone []doomed, done bool, err error) {
 	var files []fileRef
 	err = d.shard.UpdateFreeing(context.Background(), func(tx index.Tx) (err error) {
-		if files, done, err = purgeSome(tx, d.account, d.data); err != nil || d.handle == nil {
+		if files, done, err = d.purgeSome(tx); err != nil || d.handle == nil {
 			return err
 		}
 		if _, err := readAccount(tx, d.account); err != nil {
@@ -72,50 +77,74 @@ func (u *upkeep) purgeStep(d drop) (gone []doomed, done bool, err error) {
 	return gone, done, err
 }
 
-// purgeSome removes some records of a deleted mailbox and returns the files
-// that they named; done is true with the last.
-func purgeSome(tx index.Tx, account uint64, data uint32) (files []fileRef, done bool, err error) {
-	left := purgeKeys
+// keys is a range of keys: from <= key < to.
+type keys struct {
+	bucket   index.Bucket
+	from, to []byte
+}
+
+// keys returns where the records of a drop are, summaries first, and that of the drop itself.
+func (d *drop) keys(tx index.Tx) (ranges []keys, self []byte, err error) {
+	var k keyBuffer
+	clone := func(key []byte) []byte { return append([]byte(nil), key...) }
+	if d.start == 0 {
+		for _, kind := range []byte{kindSummary, kindState, kindHistory, kindKeywords} {
+			from := clone(k.numbered(d.account, kind, d.data))
+			ranges = append(ranges, keys{index.Mail, from, after(from)})
+		}
+		self = clone(k.dropped(d.account, d.data))
+		return append(ranges, keys{index.Content, self, after(self)}), self, nil // account and data begin these keys too
+	}
+	self = clone(k.hidden(d.account, d.data, d.start))
+	v := tx.Get(index.Dropped, self)
+	if v == nil {
+		return nil, self, nil
+	}
+	s, err := unmarshalSpan(self, v)
+	return []keys{
+		{index.Mail, clone(k.block(d.account, kindSummary, d.data, summaryBlock(s.start))),
+			clone(k.block(d.account, kindSummary, d.data, summaryBlock(s.end)))},
+		{index.Mail, clone(k.block(d.account, kindState, d.data, stateBlock(s.start))),
+			clone(k.block(d.account, kindState, d.data, stateBlock(s.end)))},
+		{index.Content, clone(k.content(d.account, d.data, s.start)), clone(k.content(d.account, d.data, s.end))},
+	}, self, err
+}
+
+// purgeSome removes some records and returns the files that they named; done is true with
+// the last.
+func (d *drop) purgeSome(tx index.Tx) (files []fileRef, done bool, err error) {
+	ranges, self, err := d.keys(tx)
+	if err != nil {
+		return nil, false, err
+	}
 	type record struct {
 		bucket index.Bucket
 		key    []byte
 	}
 	var all []record
-	scan := func(b index.Bucket, prefix []byte, fn func(k, v []byte)) {
-		if left == 0 {
-			return
+	for i, r := range ranges {
+		if len(all) == purgeKeys {
+			break
 		}
-		from := append([]byte(nil), prefix...)
-		tx.Range(b, from, after(from), func(k, v []byte) bool {
-			all = append(all, record{b, append([]byte(nil), k...)})
-			if fn != nil {
-				fn(k, v)
+		tx.Range(r.bucket, r.from, r.to, func(k, v []byte) bool {
+			all = append(all, record{r.bucket, append([]byte(nil), k...)})
+			for i == 0 && len(v) > 0 {
+				_, s, rest, ok := nextSummary(v, lastUint32(k))
+				if !ok {
+					break // damaged: the files are leftovers
+				}
+				files, v = append(files, s.file()), rest
 			}
-			left--
-			return left > 0
+			return len(all) < purgeKeys
 		})
 	}
-	var k keyBuffer
-	scan(index.Mail, k.numbered(account, kindSummary, data), func(k, v []byte) {
-		for len(v) > 0 {
-			_, s, rest, ok := nextSummary(v, lastUint32(k))
-			if !ok {
-				return // damaged: the files are leftovers
-			}
-			files, v = append(files, s.file()), rest
-		}
-	})
-	scan(index.Mail, k.numbered(account, kindState, data), nil)
-	scan(index.Mail, k.numbered(account, kindHistory, data), nil)
-	scan(index.Mail, k.numbered(account, kindKeywords, data), nil)
-	scan(index.Content, k.dropped(account, data), nil) // account and data begin these keys too
 	for _, r := range all {
 		if err := tx.Delete(r.bucket, r.key); err != nil {
 			return nil, false, err
 		}
 	}
-	if left == 0 {
+	if len(all) == purgeKeys {
 		return files, false, nil
 	}
-	return files, true, tx.Delete(index.Dropped, k.dropped(account, data))
+	return files, true, tx.Delete(index.Dropped, self)
 }

@@ -61,6 +61,23 @@ type mailboxRecord struct {
 	ranges uint32
 }
 
+// count adds (or with n = -1 subtracts) a message.
+func (r *mailboxRecord) count(flags Flags, size int64, n int) {
+	r.messages += uint32(n)
+	r.size += int64(n) * size
+	r.countFlags(flags, size, n)
+}
+
+func (r *mailboxRecord) countFlags(flags Flags, size int64, n int) {
+	if flags&Seen == 0 {
+		r.unseen += uint32(n)
+	}
+	if flags&Deleted != 0 {
+		r.deleted += uint32(n)
+		r.deletedSize += int64(n) * size
+	}
+}
+
 func (r *mailboxRecord) marshal() []byte {
 	b := make([]byte, 0, 48)
 	for _, v := range [...]uint64{uint64(r.data), uint64(r.validity), uint64(r.next), uint64(r.messages),

@@ -62,7 +62,7 @@ func (u *upkeep) forgetRemoved(gone []doomed) {
 		byShard[d.account.shard] = append(byShard[d.account.shard], d)
 	}
 	for sh, list := range byShard {
-		for part := range slices.Chunk(list, maxExpunge) {
+		for part := range slices.Chunk(list, maxChange) {
 			err := sh.UpdateFreeing(context.Background(), func(tx index.Tx) error {
 				var k keyBuffer
 				for _, d := range part {

@@ -71,6 +71,7 @@ type Store struct {
 	crashes map[*index.Shard][]crash // not changed after Open
 	marker  string                   // the file that says that the store was not closed
 
+	turns  map[*index.Shard]chan struct{} // see turn; not changed after Open
 	links  links
 	views  viewCache
 	upkeep upkeep
@@ -101,6 +102,10 @@ func Open(base string, o Options) (*Store, error) {
 		return nil, errors.Join(fault.Wrap(op, fault.Internal, err), ix.Close())
 	}
 	s.links.base = base
+	s.turns = make(map[*index.Shard]chan struct{})
+	for _, sh := range ix.Shards() {
+		s.turns[sh] = make(chan struct{}, 1)
+	}
 	s.upkeep.start(s)
 	return s, nil
 }
@@ -128,7 +133,7 @@ func (s *Store) Account(o Owner) *Account {
 		a.owner.Store(&o)
 		return a
 	}
-	a := &Account{store: s, id: o.ID, shard: s.index.Shard(o.ID)}
+	a := &Account{store: s, id: o.ID, shard: s.index.Shard(o.ID), copying: make(chan struct{}, 1)}
 	a.owner.Store(&o)
 	s.accounts[o.ID] = weak.Make(a)
 	runtime.AddCleanup(a, s.forgetAccount, o.ID)

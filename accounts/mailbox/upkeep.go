@@ -10,13 +10,15 @@ import (
 	"sync"
 	"time"
 
+	imap "github.com/emersion/go-imap/v2"
+
 	"gatepost/accounts/index"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
 
 // upkeep does what nobody has to wait for: it unlinks files that no record
-// names, removes the records of deleted mailboxes bit by bit, forgets
+// names, removes the records of deleted mailboxes and failed copies bit by bit, forgets
 // deliveries whose queue file is gone, and looks for what a crash has left. It
 // is one goroutine, from Open to Close.
 type upkeep struct {
@@ -35,8 +37,8 @@ type upkeep struct {
 	sweeps  []*Account
 	// met are the accounts that were in use in this run; nil if no run ever crashed.
 	met map[uint64]struct{}
-	// waiting are deleted mailboxes from before the start, by account.
-	waiting map[uint64][]uint32
+	// waiting are those from before the start, by account.
+	waiting map[uint64][]drop
 }
 
 // doomed is a file to be unlinked.
@@ -45,12 +47,13 @@ type doomed struct {
 	file    fileRef
 }
 
-// drop is the data of a deleted mailbox.
+// drop is the data of a deleted mailbox, or hidden messages of a copy that has failed.
 type drop struct {
 	shard   *index.Shard
 	account uint64
 	handle  *Account // for the files; nil if the account is gone
 	data    uint32
+	start   imap.UID // of the hidden range; 0 if all of the data goes
 }
 
 const (
@@ -103,9 +106,9 @@ func (u *upkeep) unlink(a *Account, f fileRef) {
 	u.add(func() { u.files = append(u.files, doomed{a, f}) })
 }
 
-// dropped removes the messages of a deleted mailbox.
-func (u *upkeep) dropped(a *Account, data uint32) {
-	u.add(func() { u.drops = append(u.drops, drop{a.shard, a.id, a, data}) })
+// dropped removes the messages of a deleted mailbox, or hidden ones.
+func (u *upkeep) dropped(a *Account, data uint32, start imap.UID) {
+	u.add(func() { u.drops = append(u.drops, drop{a.shard, a.id, a, data, start}) })
 }
 
 // unsaved saves the account's \Recent numbers some time.
@@ -122,9 +125,10 @@ func (u *upkeep) unsaved(a *Account) {
 func (u *upkeep) meet(a *Account) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if data := u.waiting[a.id]; data != nil {
-		for _, d := range data {
-			u.drops = append(u.drops, drop{a.shard, a.id, a, d})
+	if drops := u.waiting[a.id]; drops != nil {
+		for _, d := range drops {
+			d.handle = a
+			u.drops = append(u.drops, d)
 		}
 		delete(u.waiting, a.id)
 		u.signal()
@@ -204,7 +208,7 @@ func (u *upkeep) run() {
 		}
 		u.unlinkAll(files)
 		for _, d := range drops {
-			u.report("removal of a deleted mailbox", d.account, u.purge(d))
+			u.report("removal of messages that nobody sees", d.account, u.purge(d))
 		}
 		u.forgetAll(forget)
 		u.forgetRemoved(gone)

@@ -1,0 +1,35 @@
+package mailbox
+
+import (
+	"context"
+
+	"gatepost/server/fault"
+)
+
+// A session that changes many messages does so in commits of maxChange, so that other
+// accounts of the shard don't wait for an emptied Trash. As requests that wait share a
+// commit, one such session at a time has its turn in a shard: however many there are,
+// a commit carries the large change of one, and only one holds in memory what it writes.
+const (
+	maxChange = 1000
+	// fewMessages is up to how many messages a change needs no turn.
+	fewMessages = 100
+)
+
+// turn waits until the account's shard takes a change of n messages; end ends the turn.
+func (a *Account) turn(ctx context.Context, n int) (end func(), err error) {
+	if n <= fewMessages {
+		return func() {}, nil
+	}
+	return enter(ctx, a.store.turns[a.shard])
+}
+
+// enter fills a channel of capacity 1; end empties it.
+func enter(ctx context.Context, turn chan struct{}) (end func(), err error) {
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, fault.Wrap("mailbox.turn", fault.Canceled, ctx.Err())
+	}
+}
