@@ -68,6 +68,9 @@ func (q *Queue) newReport(id envelope.QueueID, h *head, kind reportKind, about [
 		h.env.Body == envelope.BodyBinaryMIME || limit.Exceeds(h.size)
 	for _, o := range about {
 		res := reportResult{rcpt: o.rcpt, module: o.module, queue: q.shortName(o.queue), status: o.status}
+		if o.module == router.SYSTEM {
+			q.coverUp(&res, h.env)
+		}
 		if kind == delayReport {
 			q.mu.Lock()
 			if mod := q.modules[o.module]; mod != nil {
@@ -81,6 +84,17 @@ func (q *Queue) newReport(id envelope.QueueID, h *head, kind reportKind, about [
 	}
 	r.EightBit = r.returnsEightBit()
 	return r
+}
+
+// TextDelivered is what LOCAL says of a message that is in a mailbox.
+const TextDelivered = "Delivered to the user mailbox"
+
+// coverUp makes a result of SYSTEM read as that of an account: what goes to NULL or
+// SPAMTRAP is dropped silently, also to a sender who asks (spec: router 7).
+func (q *Queue) coverUp(res *reportResult, env *envelope.Envelope) {
+	res.module = router.LOCAL
+	res.queue = q.shortName(env.Recipients[res.rcpt].Address.String())
+	res.status.Text = TextDelivered
 }
 
 func newBoundary() string {

@@ -1,9 +1,11 @@
 package queue
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"mime/multipart"
 	"net/mail"
@@ -156,6 +158,44 @@ func TestSuccessReport(t *testing.T) {
 			Text: "relayed via mx.far.org", Remote: "mx.far.org"}},
 	}
 	golden(t, "dsn-success.txt", r.print(t))
+}
+
+// A sender who asks learns nothing of NULL (spec: router 7): the report reads as
+// that of an account. The log tells.
+func TestDroppedSilently(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		b := open(t, t.TempDir())
+		b.q.logDequeuer = slog.New(slog.NewTextHandler(&log, nil))
+		b.run()
+		for _, to := range []string{"nobody@company.com", "ann@company.com"} {
+			e := b.env("joe@company.com", to)
+			e.Recipients[0].Notify = envelope.NotifySuccess
+			b.mustSubmit(e, testMessage)
+			synctest.Wait()
+		}
+		b.halt()
+		got := b.local.messages("joe@company.com")
+		if len(got) != 2 {
+			t.Fatalf("%d reports", len(got))
+		}
+		for i, name := range []string{"nobody", "ann"} {
+			checkReport(t, got[i])
+			for _, want := range []string{
+				"Delivered to '<" + name + "@company.com>'\r\nLOCAL module(account " + name + ") reports:\r\n Delivered to the user mailbox\r\n",
+				"Action: delivered\r\nStatus: 2.0.0\r\n",
+			} {
+				if !strings.Contains(got[i], want) {
+					t.Errorf("no %q in\n%s", want, got[i])
+				}
+			}
+		}
+		for _, want := range []string{"SYSTEM(NULL) delivered: discarded", "LOCAL(ann) delivered: Delivered to the user mailbox"} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("no %q in\n%s", want, log.String())
+			}
+		}
+	})
 }
 
 func TestReportAboutEightBitMail(t *testing.T) {

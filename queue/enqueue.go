@@ -77,7 +77,7 @@ func (q *Queue) planOne(ctx context.Context, p *plan, env *envelope.Envelope, i 
 		p.results = append(p.results, result{rcpt: i, status: envelope.Status{
 			Action: envelope.ActionFailed, Code: envelope.Code{5, 1, 1}, Text: "unknown user account"}})
 	case r.Module == router.SYSTEM:
-		p.results = append(p.results, result{rcpt: i, status: envelope.Status{
+		p.results = append(p.results, result{rcpt: i, system: r.Queue, status: envelope.Status{
 			Action: envelope.ActionDelivered, Code: envelope.Code{2, 0, 0}, Text: "discarded"}})
 	case q.modules[r.Module] == nil:
 		err := q.Handles(r.Module)

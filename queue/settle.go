@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatepost/queue/envelope"
+	"gatepost/router"
 	"gatepost/server/logs"
 )
 
@@ -79,6 +80,9 @@ func decide(it *Item, r result, was rcptState, l lifetime, rejected *rejection) 
 	policy := &it.batch.policy
 	rcpt := &it.Envelope.Recipients[r.rcpt]
 	f := fate{outcome: outcome{rcpt: r.rcpt, module: it.batch.Module, queue: it.batch.Queue, status: r.status}}
+	if r.system != "" {
+		f.module, f.queue = router.SYSTEM, r.system
+	}
 	switch r.status.Action {
 	case envelope.ActionDelivered, envelope.ActionRelayed, envelope.ActionExpanded:
 		f.state = envelope.Delivered

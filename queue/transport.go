@@ -90,6 +90,7 @@ type Item struct {
 type result struct {
 	rcpt     int
 	reported bool
+	system   string // the queue of SYSTEM that took it, or ""
 	status   envelope.Status
 }
 

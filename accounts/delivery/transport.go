@@ -138,7 +138,7 @@ func (t *Transport) store(ctx context.Context, acc *accounts.Account, queue stri
 	return errs
 }
 
-var delivered = envelope.Status{Action: envelope.ActionDelivered, Code: envelope.Code{2, 0, 0}, Text: "Delivered to the user mailbox"}
+var delivered = envelope.Status{Action: envelope.ActionDelivered, Code: envelope.Code{2, 0, 0}, Text: queue.TextDelivered}
 
 // examine reads the message and checks what needs no store. A status ends it.
 func (t *Transport) examine(acc *accounts.Account, it *queue.Item) (*message.Summary, *envelope.Status) {
