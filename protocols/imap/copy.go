@@ -8,6 +8,7 @@ import (
 	"gatepost/server/fault"
 )
 
+// copy is COPY (RFC 9051 section 6.4.7).
 func (s *session) copy(c *call, p *wire.Parser) error {
 	uids, dest, err := s.parseCopy(c, p)
 	if err != nil || len(uids) == 0 {
@@ -25,21 +26,20 @@ func (s *session) copy(c *call, p *wire.Parser) error {
 }
 
 // move is MOVE (RFC 6851). COPYUID comes untagged, before the EXPUNGE responses of the
-// update.
+// update, also when only some of the messages were moved before an error.
 func (s *session) move(c *call, p *wire.Parser) error {
 	uids, dest, err := s.parseCopy(c, p)
 	if err != nil || len(uids) == 0 {
 		return err
 	}
 	data, err := s.box.Move(s.ctx, uids, dest)
-	if err != nil {
-		return withCode(err, fault.NoMailbox, "TRYCREATE")
-	}
-	if len(data.Source) == 0 {
+	switch {
+	case len(data.Source) > 0:
+		s.out.Raw("* OK [").Raw(copyUID(data)).Raw("] Moved").CRLF()
+	case err == nil:
 		return no(fault.NoMessage, "")
 	}
-	s.out.Raw("* OK [").Raw(copyUID(data)).Raw("] Moved").CRLF()
-	return nil
+	return withCode(err, fault.NoMailbox, "TRYCREATE")
 }
 
 func (s *session) parseCopy(c *call, p *wire.Parser) ([]imap.UID, string, error) {
