@@ -13,7 +13,11 @@ import (
 // givenAccount checks settings of one account.
 func givenAccount(op string, given dataformat.Dict) (dataformat.Dict, error) {
 	given = visible(given)
-	if err := check(op, new(AccountSettings), given); err != nil {
+	declared := new(AccountSettings)
+	if err := check(op, declared, given); err != nil {
+		return nil, err
+	}
+	if err := declared.AccessModes.check(op, "AccessModes"); err != nil {
 		return nil, err
 	}
 	return given, replaceNested(op, given, keyPrefs, givenPrefs)
@@ -46,7 +50,11 @@ func givenClasses(op string, given dataformat.Dict) (dataformat.Dict, error) {
 // givenDomain checks settings of a domain, or the defaults of domains.
 func givenDomain(op string, given dataformat.Dict) (dataformat.Dict, error) {
 	given = visible(given)
-	if err := check(op, new(DomainSettings), given); err != nil {
+	declared := new(DomainSettings)
+	if err := check(op, declared, given); err != nil {
+		return nil, err
+	}
+	if err := declared.DomainAccessModes.check(op, "DomainAccessModes"); err != nil {
 		return nil, err
 	}
 	if _, err := addressesOf(op, given); err != nil {
@@ -82,7 +90,8 @@ func replaceNested(op string, given dataformat.Dict, key string, check func(stri
 	return nil
 }
 
-// check refuses values that the declared settings do not take.
+// check refuses values that the declared settings do not take, and loads the others
+// into declared.
 func check(op string, declared any, given dataformat.Dict) error {
 	values := make(dataformat.Dict, len(given))
 	for k, v := range given {

@@ -50,6 +50,32 @@ func TestNestedSettingsAreCheckedLikeOthers(t *testing.T) {
 	}
 }
 
+func TestServicesThatDoNotExistAreRefused(t *testing.T) {
+	s := newStore(t)
+	must(t, s.CreateDomain(ctx, "d.com", nil))
+	for given, taken := range map[string]bool{
+		"(Fob)": false, "(Mail,Imap4)": false, "(27,Mail,Fob)": false, "(5,Fob)": false, "Fob": false, `("")`: false, "(Mail,26)": false,
+		"(mail,imap)": true, `(26,Mail,Relay,TLS,"S/MIME")`: true, "()": true, "(0)": true, "None": true, "default": true,
+		// Written by a server that has more services than this one.
+		"(28,Mail,Fob)": true,
+	} {
+		for how, err := range map[string]error{
+			"account":  s.UpdateAccountSettings(ctx, "", "postmaster", dict(t, "{AccessModes="+given+";}")),
+			"class":    s.UpdateAccountDefaults(ctx, "d.com", dict(t, "{ServiceClasses={gold={AccessModes="+given+";};};}")),
+			"domain":   s.UpdateDomainSettings(ctx, "d.com", dict(t, "{DomainAccessModes="+given+";}")),
+			"defaults": s.UpdateDomainDefaults(ctx, dict(t, "{DomainAccessModes="+given+";}")),
+		} {
+			if taken != (err == nil) || !taken && !fault.Is(err, fault.Invalid) {
+				t.Errorf("%s %s: %v", how, given, err)
+			}
+		}
+	}
+	err := s.UpdateAccountSettings(ctx, "", "postmaster", dict(t, "{AccessModes=(Mail,Imap4);}"))
+	if want := `AccessModes: "Imap4" is not a service`; fault.Text(err) != want {
+		t.Errorf("%q, not %q", fault.Text(err), want)
+	}
+}
+
 // The server's own keys and the word "default" mean inside what they mean outside.
 func TestNestedSettingsAreKeptLikeOthers(t *testing.T) {
 	s := newStore(t)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"gatepost/server/dataformat"
+	"gatepost/server/fault"
 )
 
 // Services is a set of services (access modes): All, None or named ones. In a
@@ -16,6 +17,9 @@ import (
 type Services struct {
 	all  bool
 	list []string
+	// unknown is the first name that is no service. A list whose count is larger than
+	// ours has none: it is of a server with more services.
+	unknown string
 }
 
 // serviceNames are the services that can be switched, as scripts spell them.
@@ -34,11 +38,16 @@ func (s Services) Has(service string) bool {
 	if slices.ContainsFunc(s.list, func(n string) bool { return strings.EqualFold(n, service) }) {
 		return true
 	}
-	return !slices.ContainsFunc(serviceNames, func(n string) bool { return strings.EqualFold(n, service) })
+	return !isService(service)
+}
+
+func isService(name string) bool {
+	return slices.ContainsFunc(serviceNames, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
 // SetValue reads All, None, or an array with or without the leading count.
-// Names of services that this server does not know are kept.
+// Names of services that this server does not know are kept, as they stand in
+// files; check refuses them.
 func (s *Services) SetValue(v dataformat.Value) error {
 	if word, ok := dataformat.Text(v); ok {
 		switch strings.ToLower(word) {
@@ -55,19 +64,32 @@ func (s *Services) SetValue(v dataformat.Value) error {
 	if !ok {
 		return errors.New("one of All, None or an array of services is expected")
 	}
-	var list []string
+	var n Services
+	count := 0
 	for i, e := range a {
 		name, ok := dataformat.Text(e)
 		if !ok {
 			return fmt.Errorf("element %d is not the name of a service", i+1)
 		}
-		if _, err := strconv.Atoi(strings.TrimPrefix(name, "#")); err == nil && i == 0 {
+		if c, err := strconv.Atoi(strings.TrimPrefix(name, "#")); err == nil && i == 0 {
+			count = c
 			continue
 		}
-		list = append(list, name)
+		if n.list = append(n.list, name); n.unknown == "" && count <= len(serviceNames) && !isService(name) {
+			n.unknown = strconv.Quote(name)
+		}
 	}
-	*s = Services{list: list}
+	*s = n
 	return nil
+}
+
+// check refuses a list that somebody gives with a name that is no service: it would
+// switch off what was meant.
+func (s Services) check(op, key string) error {
+	if s.unknown == "" {
+		return nil
+	}
+	return fault.Newf(op, fault.Invalid, "%s: %s is not a service", key, s.unknown)
 }
 
 // DataValue is the set as it is stored, with the count.

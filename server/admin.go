@@ -42,8 +42,8 @@ func (s *Server) SetRouterSettings(ctx context.Context, d dataformat.Dict) error
 	if d["RouterTable"] != nil {
 		return fault.New("server.SetRouterSettings", fault.Invalid, "the table is set with SETROUTERTABLE")
 	}
-	return s.edit(ctx, "Router", func(old dataformat.Dict) dataformat.Dict {
-		n := settings.Merge(dataformat.Dict{}, d)
+	return s.edit(ctx, "Router", d, func(old, given dataformat.Dict) dataformat.Dict {
+		n := replace(old, given)
 		if table := old["RouterTable"]; table != nil {
 			n["RouterTable"] = table
 		}
@@ -79,20 +79,23 @@ func (s *Server) explicit(m *module) (dataformat.Dict, error) {
 
 // SetModule replaces the explicit settings of a module.
 func (s *Server) SetModule(ctx context.Context, name string, d dataformat.Dict) error {
-	return s.edit(ctx, name, func(dataformat.Dict) dataformat.Dict { return settings.Merge(dataformat.Dict{}, d) })
+	return s.edit(ctx, name, d, replace)
 }
+
+// replace makes new explicit settings of the given ones alone.
+func replace(_, given dataformat.Dict) dataformat.Dict { return settings.Merge(nil, given) }
 
 // UpdateModule merges an update into the explicit settings of a module.
 func (s *Server) UpdateModule(ctx context.Context, name string, update dataformat.Dict) error {
-	return s.edit(ctx, name, func(old dataformat.Dict) dataformat.Dict { return settings.Merge(old, update) })
+	return s.edit(ctx, name, update, settings.Merge)
 }
 
-func (s *Server) edit(ctx context.Context, name string, edit func(dataformat.Dict) dataformat.Dict) error {
+func (s *Server) edit(ctx context.Context, name string, given dataformat.Dict, edit func(old, given dataformat.Dict) dataformat.Dict) error {
 	m, err := s.module(name)
 	if err != nil {
 		return err
 	}
-	return s.change(ctx, m, edit)
+	return s.change(ctx, m, given, edit)
 }
 
 // ServerSettings are those of Main.settings.
@@ -117,7 +120,7 @@ func (s *Server) UpdateServerSettings(ctx context.Context, update dataformat.Dic
 	if len(update) == 0 {
 		return nil
 	}
-	return s.change(ctx, s.mainModule, func(old dataformat.Dict) dataformat.Dict { return settings.Merge(old, update) })
+	return s.change(ctx, s.mainModule, update, settings.Merge)
 }
 
 // renameMainDomain holds off changes of Main.settings, in which the name stands. The
@@ -127,6 +130,9 @@ func (s *Server) renameMainDomain(ctx context.Context, name string, rest datafor
 	defer s.changing.Unlock()
 	old, err := readSettings(s.base.path("Settings", s.mainModule.file))
 	if err != nil {
+		return err
+	}
+	if err := s.mainModule.checkGiven(rest, old); err != nil {
 		return err
 	}
 	if _, err := s.mainModule.check(settings.Merge(old, rest)); err != nil {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -16,6 +17,8 @@ type common struct {
 	LogLevel int                `key:"LogLevel" default:"-1" level:"basic" since:"0.1" help:"records of this module that are written, 0 to 5; -1 for the server's level"`
 	Listener settings.Listeners `key:"Listener" level:"basic" since:"0.1" help:"addresses and ports that the module accepts connections on"`
 }
+
+const keyListener = "Listener"
 
 // Validate checks level and listeners.
 func (c *common) Validate() error {
@@ -47,6 +50,8 @@ type module struct {
 	describe func() []settings.Setting
 	// changed, if any, is called after new settings are in force.
 	changed func()
+	// kept are keys that commands may set although nothing here reads them.
+	kept []string
 
 	common atomic.Pointer[common]
 }
@@ -72,7 +77,7 @@ func (m *module) check(d dataformat.Dict) (func(), error) {
 	if err := settings.Load(c, d); err != nil {
 		return nil, err
 	}
-	if _, named := d["Listener"]; !named {
+	if _, named := d[keyListener]; !named {
 		c.Listener = m.stock
 	}
 	apply, err := m.parse(d)
@@ -99,6 +104,53 @@ func (s *Server) module(name string) (*module, error) {
 		}
 	}
 	return nil, fault.Newf("server.Module", fault.NotFound, "unknown module %s", name)
+}
+
+// keptInMain are keys of Main.settings that programs for other servers set with
+// UPDATESERVERSETTINGS: installers of helper programs read the dictionary, add
+// their entry and write it back. They are kept, so that these programs run.
+var keptInMain = []string{
+	"AccountCacheSize", "AccountStatistics", "CrashRecovery", "ExternalAUTH", "ExternalBanner", "ExternalCDR", "ExternalFilters",
+	"ExternalRADIUS", "HideAccountUnknown", "LicenseAccepted", "SeparateAdminRealms", "TLSTimeToLive",
+}
+
+// checkGiven refuses what a command gives under a key that nothing reads: it is
+// misspelt, and would do nothing. What stands in the file may come back as GETMODULE
+// has shown it, and may be removed.
+func (m *module) checkGiven(given, file dataformat.Dict) error {
+	common, own := settings.Describe(m.common.Load()), m.describe()
+	for _, key := range settings.Unknown(given, common, own) {
+		v := given[key]
+		before, there := file[key]
+		if there && (settings.IsDefault(v) || same(v)(before)) || slices.Contains(m.kept, key) {
+			continue
+		}
+		return unknownSetting(key, common, own)
+	}
+	record := settings.Describe(new(settings.Listener))
+	listeners, _ := given[keyListener].(dataformat.Array)
+	before, _ := file[keyListener].(dataformat.Array)
+	for _, l := range listeners {
+		d, _ := l.(dataformat.Dict)
+		if unknown := settings.Unknown(d, record); len(unknown) > 0 && !slices.ContainsFunc(before, same(l)) {
+			return unknownSetting(unknown[0], record)
+		}
+	}
+	return nil
+}
+
+// same tells values that are written alike.
+func same(v dataformat.Value) func(dataformat.Value) bool {
+	text := dataformat.Compact(v)
+	return func(other dataformat.Value) bool { return dataformat.Compact(other) == text }
+}
+
+func unknownSetting(key string, declared ...[]settings.Setting) error {
+	text := "unknown setting " + key
+	if likely := settings.Likely(key, declared...); likely != "" {
+		text += "; is " + likely + " meant?"
+	}
+	return fault.New("server.Change", fault.Invalid, text)
 }
 
 // joinFaults makes one error of several, with the kind of the first and all

@@ -124,6 +124,7 @@ func New(c Config) (_ *Server, err error) {
 	mLocal := newModule("LOCAL", local, "LOCAL")
 	mSending := newModule("SMTPSending", relaying, "SMTP")
 	s.mainModule = newModule(mainModule, s.main, "SYSTEM")
+	s.mainModule.kept = keptInMain
 	s.modules = []*module{
 		s.mainModule, newModule("Logs", s.logging), mRouter,
 		newModule("Queue", queueing, "QUEUE", "ENQUEUER", "DEQUEUER"), mLocal, mSending,

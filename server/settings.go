@@ -73,10 +73,11 @@ func readSettings(path string) (dataformat.Dict, error) {
 	return nil, fault.Newf("server.ReadSettings", fault.Invalid, "%s holds no dictionary", filepath.Base(path))
 }
 
-// change replaces the settings of one module: checked as a whole, put in force,
-// and written when all of it works. Nothing has changed when it returns an
-// error: not even a port that could not be bound.
-func (s *Server) change(ctx context.Context, m *module, edit func(old dataformat.Dict) dataformat.Dict) error {
+// change replaces the settings of one module with what edit makes of the old ones
+// and the given: checked as a whole, put in force, and written when all of it
+// works. Nothing has changed when it returns an error: not even a port that could
+// not be bound.
+func (s *Server) change(ctx context.Context, m *module, given dataformat.Dict, edit func(old, given dataformat.Dict) dataformat.Dict) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	path := s.base.path("Settings", m.file)
@@ -84,7 +85,10 @@ func (s *Server) change(ctx context.Context, m *module, edit func(old dataformat
 	if err != nil {
 		return err
 	}
-	d := edit(old)
+	if err := m.checkGiven(given, old); err != nil {
+		return err
+	}
+	d := edit(old, given)
 	apply, err := m.check(d)
 	if err != nil {
 		return err
@@ -157,8 +161,8 @@ func (s *Server) load(m *module) error {
 	return nil
 }
 
-// noteUnknown tells of keys that nothing reads: they are kept, and most likely
-// misspelt.
+// noteUnknown tells of keys of a file that nothing reads: they are kept, and most
+// likely misspelt.
 func (s *Server) noteUnknown(m *module, d dataformat.Dict) {
 	for _, key := range settings.Unknown(d, settings.Describe(m.common.Load()), m.describe()) {
 		if m.name == mainModule && key == "DomainName" {

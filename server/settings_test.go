@@ -85,9 +85,7 @@ func TestFileEditedByHandHoldsAfterReload(t *testing.T) {
 	s := open(t)
 	write := func(text string) {
 		t.Helper()
-		if err := os.WriteFile(s.base.path("Settings", "Main.settings"), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		writeSettings(t, s, "Main.settings", text)
 	}
 	write("{ DomainName = corp.test; LogLevel = 5; }")
 	if err := s.Reload(t.Context()); err != nil {
@@ -105,12 +103,17 @@ func TestFileEditedByHandHoldsAfterReload(t *testing.T) {
 	}
 }
 
-func TestUnknownKeysSurviveAChange(t *testing.T) {
-	s := open(t)
-	given := dataformat.Dict{"Future": dataformat.String("x"), "HopLimit": dataformat.String("20")}
-	if err := s.SetModule(t.Context(), "Queue", given); err != nil {
+// writeSettings puts a settings file in place as an editor does.
+func writeSettings(t *testing.T, s *Server, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(s.base.path("Settings", file), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestUnknownKeysOfAFileSurviveAChange(t *testing.T) {
+	s := open(t)
+	writeSettings(t, s, "Queue.settings", "{ Future = x; HopLimit = 20; }")
 	if err := s.UpdateModule(t.Context(), "Queue", dataformat.Dict{"HopLimit": dataformat.String("default")}); err != nil {
 		t.Fatal(err)
 	}
@@ -118,16 +121,79 @@ func TestUnknownKeysSurviveAChange(t *testing.T) {
 	if err != nil || d.String("Future") != "x" || len(d) != 1 {
 		t.Errorf("settings %v, %v", d, err)
 	}
+	// What a program reads, changes and writes back is taken as well; and the key can go.
+	d["HopLimit"] = dataformat.String("40")
+	if err := s.SetModule(t.Context(), "Queue", d); err != nil {
+		t.Error(err)
+	}
+	if err := s.UpdateModule(t.Context(), "Queue", dataformat.Dict{"Future": dataformat.String("default")}); err != nil {
+		t.Error(err)
+	}
+	if d, err := s.Module(t.Context(), "Queue"); err != nil || d.String("HopLimit") != "40" || len(d) != 1 {
+		t.Errorf("settings %v, %v", d, err)
+	}
 }
 
-func TestMisspeltSettingIsTold(t *testing.T) {
+func TestCommandWithAMisspeltSettingIsRefused(t *testing.T) {
+	s := open(t)
+	writeSettings(t, s, "SMTP.settings", "{ Future = x; }")
+	one := func(key, value string) dataformat.Dict { return dataformat.Dict{key: dataformat.String(value)} }
+	open := one("Port", "2525")
+	open["Alow"] = dataformat.String("10.0.0.0/8")
+	ctx := t.Context()
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"update": {s.UpdateModule(ctx, "SMTPSending", one("SmartHst", "mx.corp.test")), "unknown setting SmartHst; is SmartHost meant?"},
+		"set":    {s.SetModule(ctx, "SMTP", one("NoSuch", "5")), "unknown setting NoSuch"},
+		"removal of what is not there": {s.UpdateModule(ctx, "SMTPSending", one("smarthost", "default")),
+			"unknown setting smarthost; is SmartHost meant?"},
+		"another value for what only the file knows": {s.UpdateModule(ctx, "SMTP", one("Future", "y")), "unknown setting Future"},
+		"server":   {s.UpdateServerSettings(ctx, one("LogLevle", "4")), "unknown setting LogLevle; is LogLevel meant?"},
+		"queue":    {s.SetQueueSettings(ctx, one("HopLimits", "4")), "unknown setting HopLimits; is HopLimit meant?"},
+		"logs":     {s.UpdateLogSettings(ctx, one("Keep", "4d")), "unknown setting Keep"},
+		"router":   {s.SetRouterSettings(ctx, one("Suffix", "4d")), "unknown setting Suffix"},
+		"listener": {s.UpdateModule(ctx, "SMTP", dataformat.Dict{"Listener": dataformat.Array{open}}), "unknown setting Alow; is Allow meant?"},
+		"two at once": {s.UpdateModule(ctx, "SMTP", dataformat.Dict{"B": dataformat.String("x"), "A": dataformat.String("x")}),
+			"unknown setting A"},
+	} {
+		if !fault.Is(c.err, fault.Invalid) || fault.Text(c.err) != c.want {
+			t.Errorf("%s: %v", name, c.err)
+		}
+	}
+	d := one("DomainName", "other.test")
+	d["LogLevle"] = dataformat.String("4")
+	if err := s.UpdateServerSettings(ctx, d); !fault.Is(err, fault.Invalid) || s.MainDomain() != "corp.test" {
+		t.Errorf("with a new name: %v, and the Main Domain is %s", err, s.MainDomain())
+	}
+}
+
+// Installers of helper programs read Main.settings and write their entry into it.
+func TestSettingsThatInstallersWriteAreKept(t *testing.T) {
+	s := open(t)
+	d, err := dataformat.Parse([]byte(`{ExternalFilters=({Enabled=YES;Name=SIGN;});ExternalAUTH={Enabled=NO;};}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.UpdateServerSettings(t.Context(), d.(dataformat.Dict)); err != nil {
+		t.Fatal(err)
+	}
+	now, err := s.ServerSettings(t.Context())
+	if err != nil || now["ExternalFilters"] == nil || now["ExternalAUTH"] == nil {
+		t.Errorf("settings %v, %v", now, err)
+	}
+}
+
+func TestMisspeltSettingOfAFileIsTold(t *testing.T) {
 	s := open(t)
 	var told strings.Builder
 	s.config.Messages = &told
-	if err := s.UpdateModule(t.Context(), "SMTP", dataformat.Dict{"MaxMesageSize": dataformat.String("1K"), "LogLevel": dataformat.String("4")}); err != nil {
+	writeSettings(t, s, "SMTP.settings", "{ MaxMesageSize = 1K; }")
+	if err := s.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Reload(t.Context()); err != nil {
+	if err := s.UpdateModule(t.Context(), "SMTP", dataformat.Dict{"LogLevel": dataformat.String("4")}); err != nil {
 		t.Fatal(err)
 	}
 	if want := "Settings/SMTP.settings: there is no setting MaxMesageSize; it is kept and does nothing\n"; told.String() != want+want {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -224,17 +223,6 @@ func (f field) value(v reflect.Value) dataformat.Value {
 		return v.Interface().(dataformat.Dict)
 	}
 	return dataformat.String(v.String())
-}
-
-// Unknown returns the keys of d that none of the declared settings has, in order.
-func Unknown(d dataformat.Dict, declared ...[]Setting) []string {
-	unknown := slices.Sorted(maps.Keys(d))
-	for _, list := range declared {
-		for _, s := range list {
-			unknown = slices.DeleteFunc(unknown, func(key string) bool { return key == s.Key })
-		}
-	}
-	return unknown
 }
 
 // Explicit returns what a file has to hold so that Load gives src, a pointer to

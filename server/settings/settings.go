@@ -20,8 +20,9 @@
 // A settings file is a dictionary of the data format. It holds explicit values
 // only; what it does not name has its default. Keys that this version does not
 // know do no harm: a file survives a program that is older than it. Unknown finds
-// them, so that a misspelt key is told. A value that cannot be read is an error that names the
-// key and the reason; the part then goes on with what it had.
+// them, so that a misspelt key is told, and refused when a command gives it. A
+// value that cannot be read is an error that names the key and the reason; the
+// part then goes on with what it had.
 //
 // # Values
 //

@@ -93,6 +93,18 @@ func TestUnknownKeysAreFound(t *testing.T) {
 	}
 }
 
+func TestLikelyKeyIsFound(t *testing.T) {
+	a := Describe(&sample{})
+	for given, want := range map[string]string{
+		"MaxMesageSize": "MaxMessageSize", "maxmessagesize": "MaxMessageSize", "MaxMessageSizes": "MaxMessageSize",
+		"Chanels": "Channels", "Cannel": "Channels", "Zeta": "", "": "", "X": "", strings.Repeat("Channels", 100): "",
+	} {
+		if got := Likely(given, a); got != want {
+			t.Errorf("%.20q: %q, not %q", given, got, want)
+		}
+	}
+}
+
 func TestErrorsNameKeyAndReason(t *testing.T) {
 	for text, want := range map[string]string{
 		`{MaxMessageSize=12X;}`:             `MaxMessageSize: "12X" is not a size`,
