@@ -34,7 +34,8 @@ type Appended struct {
 }
 
 // Append stores a message. When it returns nil, message and record are on the
-// disk. Errors: NoMailbox, OverQuota, TooMany (keywords), NoSpace.
+// disk. Keywords for which the mailbox has no place are
+// left out. Errors: NoMailbox, OverQuota, NoSpace.
 func (a *Account) Append(ctx context.Context, name string, m AppendMessage) (Appended, error) {
 	done, err := a.AppendAll(ctx, name, func(yield func(AppendMessage) bool) { yield(m) })
 	if err != nil {
@@ -80,7 +81,8 @@ func (a *Account) AppendAll(ctx context.Context, name string, messages func(yiel
 			if err := e.fits(f.summary.size, limits.MaxSize); err != nil {
 				return err
 			}
-			bits, err := x.allKeywordBits(f.keywords)
+			// A message is kept where its keywords find no place.
+			bits, _, err := x.keywordBits(f.keywords, true)
 			if err != nil {
 				return err
 			}

@@ -25,7 +25,7 @@ func (b *box) take(x *boxEdit) {
 		return
 	}
 	if x.newKeys {
-		b.keywords = x.keywords
+		b.takeKeywords(x.keywords)
 	}
 	b.takeFlags(x)
 	if len(x.expunged) > 0 {
@@ -65,6 +65,29 @@ func (b *box) lose() {
 	for _, m := range b.sessions {
 		m.signal()
 	}
+}
+
+// takeKeywords takes over the list of keywords. Where a bit has another one now, no
+// message had the old one, except those that are gone.
+func (b *box) takeKeywords(names []string) {
+	same := sameKeywords(b.keywords, names)
+	for i := range b.bits {
+		b.bits[i] &= same
+	}
+	b.keywords = names
+	for _, m := range b.sessions {
+		m.told = sameKeywords(m.names, names)
+	}
+}
+
+// sameKeywords returns the bits that say the same in two lists.
+func sameKeywords(a, b []string) (bits uint64) {
+	for i := range min(len(a), len(b)) {
+		if a[i] == b[i] {
+			bits |= 1 << i
+		}
+	}
+	return bits
 }
 
 func (b *box) takeFlags(x *boxEdit) {

@@ -94,6 +94,20 @@ func (b *box) append(uid imap.UID, st state, s *summary) {
 	}
 }
 
+// hasKeywordPlace reports whether the mailbox takes one more keyword.
+func (b *box) hasKeywordPlace() bool {
+	if len(b.keywords) < maxKeywords {
+		return true
+	}
+	var used uint64
+	for i, bits := range b.bits {
+		if used|bits != used && b.heldByUID[b.uids[i]] == nil {
+			used |= bits
+		}
+	}
+	return used != 1<<maxKeywords-1
+}
+
 // setBits sets the keywords of the message at a place.
 func (b *box) setBits(i int, keywords uint64) {
 	if b.bits == nil && keywords == 0 {

@@ -28,8 +28,11 @@ type boxEdit struct {
 	expunged  []expunged
 	emptied   bool // all messages are gone from here at once, but live on elsewhere
 	keywords  []string
-	knowsKeys bool // keywords has been read
-	newKeys   bool // keywords is longer than before
+	knowsKeys bool   // keywords has been read
+	newKeys   bool   // keywords is not as before
+	given     uint64 // bits of keywords that the edit has asked for
+	used      uint64 // bits that messages have, as soon as that matters
+	knowsUsed bool
 
 	// sizes are the ones of the block of summaries that recount read last.
 	sizes      [1 << summaryBits]int64

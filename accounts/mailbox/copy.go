@@ -195,11 +195,11 @@ func (m *Mailbox) gather(uids []imap.UID) ([]copied, error) {
 			if err != nil {
 				return err
 			}
-			st, ok := m.liveState(uid)
+			st, keywords, ok := m.liveState(uid)
 			if !found || !ok {
 				continue
 			}
-			c := copied{uid: uid, flags: st.flags, keywords: m.box.names(st.keywords), from: s.file(), summary: s}
+			c := copied{uid: uid, flags: st.flags, keywords: keywords, from: s.file(), summary: s}
 			content := tx.Get(index.Content, k.content(b.account.id, rec.data, uid))
 			if int(s.prefix) > len(content) {
 				return corrupt("content record")
@@ -225,31 +225,22 @@ func (m *Mailbox) sizeOf(uids []imap.UID) (size int64) {
 	return size
 }
 
-// liveState returns the state of a message that is not gone.
-func (m *Mailbox) liveState(uid imap.UID) (state, bool) {
+// liveState returns the state of a message that is not gone, and its keywords.
+func (m *Mailbox) liveState(uid imap.UID) (st state, keywords []string, ok bool) {
 	b := m.box
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	i, ok := b.find(uid)
 	if !ok {
-		return state{}, false
+		return state{}, nil, false
 	}
-	return state{flags: b.flags[i], keywords: b.keywordsAt(i)}, true
-}
-
-// names returns the keywords of a set of bits.
-func (b *box) names(bits uint64) (names []string) {
-	if bits == 0 {
-		return nil
-	}
-	b.mu.RLock()
-	defer b.mu.RUnlock()
+	st = state{flags: b.flags[i], keywords: b.keywordsAt(i)}
 	for i, n := range b.keywords {
-		if bits&(1<<i) != 0 {
-			names = append(names, n)
+		if st.keywords&(1<<i) != 0 {
+			keywords = append(keywords, n)
 		}
 	}
-	return names
+	return st, keywords, true
 }
 
 // linkCopies makes the files of copies and their names durable. It returns how many it has begun.

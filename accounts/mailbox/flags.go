@@ -38,8 +38,9 @@ const NoCondition = ^uint64(0)
 // to messages whose ModSeq is not above; pass NoCondition for an ordinary
 // STORE. UIDs that are not in the view are skipped. Nothing is committed when
 // nothing changes. A keyword that is new to the mailbox is in the states of the
-// view only after Sync has announced it, so call Sync before the answer.
-// Errors: ReadOnly, Invalid (a bad keyword), TooMany (keywords), NoMailbox.
+// view only after Sync has announced it, so call Sync before the answer. Keywords for which
+// the mailbox has no place are left out (RFC 9051 section 7.1, PERMANENTFLAGS).
+// Errors: ReadOnly, Invalid (a bad keyword), TooMany (all were left out), NoMailbox.
 func (m *Mailbox) SetFlags(ctx context.Context, uids []imap.UID, op Op, flags []imap.Flag, unchangedSince uint64) (SetResult, error) {
 	if m.readOnly {
 		return SetResult{}, fault.New("mailbox.SetFlags", fault.ReadOnly, "")
@@ -111,13 +112,14 @@ func (s *storeFlags) apply(st *state) {
 }
 
 // storeBits returns the bits of the keywords; they are put on the mailbox's
-// list unless they are only to be removed.
+// list unless they are only to be removed. Keywords without a place are left out if
+// anything else is to be set.
 func (x *boxEdit) storeBits(s *storeFlags) (uint64, error) {
-	if s.op == Remove {
-		bits, _, err := x.keywordBits(s.names, false)
-		return bits, err
+	bits, rest, err := x.keywordBits(s.names, s.op != Remove)
+	if err == nil && len(rest) > 0 && bits == 0 && s.system == 0 {
+		err = fault.Newf("mailbox.flags", fault.TooMany, "a mailbox has at most %d keywords", maxKeywords)
 	}
-	return x.allKeywordBits(s.names)
+	return bits, err
 }
 
 // inView returns the UIDs that the view shows, in order and each once.
@@ -175,6 +177,12 @@ func (m *Mailbox) setHeld(uids []imap.UID, s *storeFlags) (changed []imap.UID) {
 	b := m.box
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	s.bits = 0 // others may have changed the list since
+	for _, n := range s.names {
+		if i := indexFold(b.keywords, n); i >= 0 {
+			s.bits |= 1 << i
+		}
+	}
 	for _, uid := range uids {
 		i, ok := b.find(uid)
 		if !ok {

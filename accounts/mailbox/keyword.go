@@ -1,6 +1,8 @@
 package mailbox
 
 import (
+	"math/bits"
+	"slices"
 	"strings"
 
 	imap "github.com/emersion/go-imap/v2"
@@ -9,7 +11,10 @@ import (
 	"gatepost/server/fault"
 )
 
-// The limits of keywords: how many a mailbox can have, and how long one is.
+// The limits of keywords: how many a mailbox can have, and how long one is. A keyword is a
+// bit in a message's state, and the mailbox has the names. Where all are taken, a new
+// keyword gets the bit of one that no message has any more; what finds no place is left
+// out, as PERMANENTFLAGS without \* tells (RFC 9051 section 7.1).
 const (
 	maxKeywords   = 64
 	maxKeywordLen = 200
@@ -26,25 +31,30 @@ var systemFlags = [...]struct {
 // splitFlags sorts flags into system flags and keywords. \Recent cannot be set
 // and is left out (RFC 9051 section 2.3.2).
 func splitFlags(flags []imap.Flag) (system Flags, keywords []string, err error) {
+	var known map[string]bool // keywords, in lower case
 	for _, f := range flags {
 		if !strings.HasPrefix(string(f), `\`) {
 			if !validKeyword(string(f)) {
 				return 0, nil, fault.Newf("mailbox.flags", fault.Invalid, "%q cannot be a keyword", f)
 			}
-			if !containsFold(keywords, string(f)) {
+			if low := strings.ToLower(string(f)); !known[low] {
+				if known == nil {
+					known = make(map[string]bool)
+				}
+				known[low] = true
 				keywords = append(keywords, string(f))
 			}
 			continue
 		}
-		known := strings.EqualFold(string(f), `\Recent`)
+		there := strings.EqualFold(string(f), `\Recent`)
 		for _, s := range systemFlags {
 			if strings.EqualFold(string(f), string(s.name)) {
 				system |= s.bit
-				known = true
+				there = true
 			}
 		}
-		if !known {
-			return 0, nil, fault.Newf("mailbox.flags", fault.Invalid, "there is no flag %q", f)
+		if !there {
+			return 0, nil, fault.Newf("mailbox.flags", fault.Invalid, "there is no flag %s", f)
 		}
 	}
 	return system, keywords, nil
@@ -62,8 +72,6 @@ func validKeyword(s string) bool {
 	}
 	return true
 }
-
-func containsFold(names []string, name string) bool { return indexFold(names, name) >= 0 }
 
 // indexFold finds a keyword; their case does not count (RFC 9051 section 2.3.2).
 func indexFold(names []string, name string) int {
@@ -91,7 +99,8 @@ func readKeywords(tx index.Tx, account uint64, data uint32) ([]string, error) {
 }
 
 // keywordBits returns the bits of keywords. With add, new ones are put on the
-// list; when it is full, rest has those that found no place.
+// list; when it is full, they take the places of those that no message has, and rest has
+// what found no place.
 func (x *boxEdit) keywordBits(names []string, add bool) (bits uint64, rest []string, err error) {
 	if len(names) == 0 {
 		return 0, nil, nil
@@ -99,20 +108,25 @@ func (x *boxEdit) keywordBits(names []string, add bool) (bits uint64, rest []str
 	if err := x.loadKeywords(); err != nil {
 		return 0, nil, err
 	}
-	grown := false
 	for _, n := range names {
-		i := indexFold(x.keywords, n)
-		switch {
-		case i >= 0:
+		if i := indexFold(x.keywords, n); i >= 0 {
 			bits |= 1 << i
-		case !add:
-		case len(x.keywords) == maxKeywords:
+		} else if add {
 			rest = append(rest, n)
-		default:
-			bits |= 1 << len(x.keywords)
-			x.keywords = append(x.keywords[:len(x.keywords):len(x.keywords)], n)
-			grown = true
 		}
+	}
+	x.given |= bits
+	grown := false
+	for len(rest) > 0 {
+		i, err := x.placeKeyword(rest[0])
+		if err != nil {
+			return 0, nil, err
+		}
+		if i < 0 {
+			break
+		}
+		bits |= 1 << i
+		rest, grown = rest[1:], true
 	}
 	if !grown {
 		return bits, rest, nil
@@ -122,11 +136,45 @@ func (x *boxEdit) keywordBits(names []string, add bool) (bits uint64, rest []str
 	return bits, rest, e.tx.Put(index.Mail, e.key.numbered(e.account.id, kindKeywords, x.rec.data), marshalKeywords(x.keywords))
 }
 
-// allKeywordBits is keywordBits where every keyword has to find a place.
-func (x *boxEdit) allKeywordBits(names []string) (uint64, error) {
-	bits, rest, err := x.keywordBits(names, true)
-	if err == nil && len(rest) > 0 {
-		err = fault.Newf("mailbox.flags", fault.TooMany, "a mailbox has at most %d keywords", maxKeywords)
+// placeKeyword puts a keyword on the list and returns its bit, or -1 if there is no place.
+func (x *boxEdit) placeKeyword(name string) (bit int, err error) {
+	bit = len(x.keywords)
+	if bit < maxKeywords {
+		x.keywords = append(x.keywords, name)
+	} else {
+		if !x.knowsUsed {
+			if x.used, err = x.usedKeywords(); err != nil {
+				return -1, err
+			}
+			x.knowsUsed = true
+		}
+		if bit = bits.TrailingZeros64(^(x.used | x.given)); bit == maxKeywords {
+			return -1, nil
+		}
+		x.keywords[bit] = name
 	}
-	return bits, err
+	x.given |= 1 << bit
+	return bit, nil
+}
+
+// usedKeywords returns the bits of the keywords that messages have, hidden ones too.
+func (x *boxEdit) usedKeywords() (used uint64, err error) {
+	if err := x.flushStates(); err != nil {
+		return 0, err
+	}
+	e := x.edit
+	from := slices.Clone(e.key.numbered(e.account.id, kindState, x.rec.data))
+	e.tx.Range(index.Mail, from, after(from), func(k, v []byte) bool {
+		for len(v) > 0 {
+			_, st, rest, ok := nextState(v, lastUint32(k))
+			if !ok {
+				err = corrupt("block of message states")
+				return false
+			}
+			used |= st.keywords
+			v = rest
+		}
+		return used != 1<<maxKeywords-1
+	})
+	return used, err
 }

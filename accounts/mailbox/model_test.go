@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/server/fault"
 )
 
 // client is what a mail program knows of a mailbox from the updates that its
@@ -93,6 +95,18 @@ func some(r *rand.Rand, uids []imap.UID) (picked []imap.UID) {
 
 var manyFlags = []imap.Flag{imap.FlagSeen, imap.FlagDeleted, imap.FlagFlagged, "$Label1", "work", "$Junk", imap.FlagAnswered}
 
+// store changes flags and reads the untagged answers.
+func (c *client) store(t testing.TB, uids []imap.UID, op Op, flags []imap.Flag) error {
+	_, err := c.m.SetFlags(bg, uids, op, flags, NoCondition)
+	c.sync(t, false)
+	for _, uid := range uids {
+		if seq, ok := c.m.Seq(uid); ok {
+			c.fetch(seq)
+		}
+	}
+	return err
+}
+
 // act lets a client do something at random and learn of it.
 func (c *client) act(w *world, r *rand.Rand, a *Account, n int) error {
 	t := w.t
@@ -103,18 +117,19 @@ func (c *client) act(w *world, r *rand.Rand, a *Account, n int) error {
 	case 2:
 		w.append(a, "INBOX", n, manyFlags[r.IntN(len(manyFlags))])
 	case 3, 4, 5:
-		uids := some(r, c.uids)
-		_, err = c.m.SetFlags(bg, uids, Op(r.IntN(3)), manyFlags[r.IntN(4):r.IntN(3)+4], NoCondition)
-		c.sync(t, false)
-		for _, uid := range uids { // the untagged FETCHes of a STORE
-			if seq, ok := c.m.Seq(uid); ok {
-				c.fetch(seq)
-			}
-		}
+		err = c.store(t, some(r, c.uids), Op(r.IntN(3)), manyFlags[r.IntN(4):r.IntN(3)+4])
 	case 6:
 		_, err = c.m.Expunge(bg, nil)
 	case 7:
 		_, err = c.m.Copy(bg, some(r, some(r, c.uids)), "Trash")
+	case 9: // more keywords than there can be
+		var words []imap.Flag
+		for range 20 {
+			words = append(words, imap.Flag(fmt.Sprint("k", r.IntN(100))))
+		}
+		if err = c.store(t, some(r, c.uids), Op(r.IntN(2)), words); fault.Is(err, fault.TooMany) {
+			err = nil
+		}
 	case 8:
 		_, err = c.m.Move(bg, some(r, some(r, c.uids)), []string{"Trash", "INBOX"}[r.IntN(2)])
 	}

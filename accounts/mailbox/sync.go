@@ -20,8 +20,8 @@ type Update struct {
 	// Flags are sequence numbers, after the expunges, of messages whose flags
 	// were changed by others.
 	Flags []int
-	// NewKeywords says that the mailbox has keywords that this session was not
-	// told of yet: FLAGS goes before the FETCH lines.
+	// NewKeywords says that the mailbox's keywords are not those that this session was
+	// told of: FLAGS goes before the FETCH lines.
 	NewKeywords bool
 	// HighestModSeq is what a client that has got all of this may remember: it
 	// stays below the number of an expunge that is held back (RFC 7162 3.2).
@@ -43,8 +43,9 @@ func (m *Mailbox) Sync(allowExpunge bool) Update {
 		return u
 	}
 	last := m.last()
-	u.NewKeywords = len(b.keywords) > len(m.names)
-	m.names = b.keywords
+	if u.NewKeywords = !slices.Equal(m.names, b.keywords); u.NewKeywords {
+		m.learnKeywords()
+	}
 	if allowExpunge && m.expunges < b.expunges {
 		m.syncExpunges(&u)
 	}

@@ -210,38 +210,6 @@ func TestANewKeywordShowsAfterItWasAnnounced(t *testing.T) {
 	wantView(t, mine, "1:Recent")
 }
 
-func TestKeywordsAreLimited(t *testing.T) {
-	w := newWorld(t)
-	a := w.account(1)
-	w.append(a, "INBOX", 1)
-	m := w.view(a, "INBOX")
-	for i := range maxKeywords {
-		set(t, m, Add, imap.Flag(fmt.Sprint("k", i)), 1)
-	}
-	m.Sync(false)
-	_, err := m.SetFlags(bg, []imap.UID{1}, Add, []imap.Flag{"one-more"}, NoCondition)
-	wantKind(t, err, fault.TooMany)
-	if _, permanent := m.Flags(); len(permanent) != 5+maxKeywords {
-		t.Errorf("PERMANENTFLAGS %v", permanent)
-	}
-	if st, _ := m.State(1); st.Keywords != ^uint64(0) {
-		t.Errorf("keywords %x", st.Keywords)
-	}
-	d := w.queued(2) // mail comes in all the same
-	d.Flags = []imap.Flag{"another", imap.FlagFlagged}
-	w.deliver(a, d)
-	m.Sync(false)
-	if st, _ := m.State(2); st.Keywords != 0 || st.Flags != Flagged {
-		t.Errorf("the delivery has %+v", st)
-	}
-	_, err = a.Append(bg, "INBOX", AppendMessage{Body: strings.NewReader(text(1)), Flags: []imap.Flag{"another"}})
-	wantKind(t, err, fault.TooMany)
-	for _, bad := range []imap.Flag{"", "two words", `\Unknown`, "a(b", "caf\u00e9", imap.Flag(strings.Repeat("k", 300))} {
-		_, err := m.SetFlags(bg, []imap.UID{1}, Add, []imap.Flag{bad}, NoCondition)
-		wantKind(t, err, fault.Invalid)
-	}
-}
-
 func TestRecentGoesToOneReadWriteSession(t *testing.T) {
 	w := newWorld(t)
 	a := w.account(1)

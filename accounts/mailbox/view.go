@@ -23,9 +23,10 @@ type Mailbox struct {
 	uids   []imap.UID // shared with the box and other views
 	gen    uint64     // of uids, see box.gen
 	recent []imap.UIDRange
-	names  []string // the keywords that the client was told of
+	names  []string // the keywords that the client was told of; replaced under box.mu
 
 	// What follows is also used by the store's writer: box.mu guards it.
+	told     uint64     // the bits of keywords for which names is right
 	expunges uint64     // number of the last expunge that the view shows no more
 	flagSeen uint64     // flag changes up to this ModSeq were reported
 	own      []uint64   // later changes that the session made itself
@@ -59,7 +60,8 @@ func (a *Account) Open(ctx context.Context, name string, readOnly bool) (*Mailbo
 	}
 	b.sessions = append(b.sessions, m)
 	m.uids, m.gen = b.live, b.liveGen
-	m.expunges, m.flagSeen, m.names = b.expunges, b.rec.highest, b.keywords
+	m.expunges, m.flagSeen = b.expunges, b.rec.highest
+	m.learnKeywords()
 	save := m.take()
 	b.mu.Unlock()
 	if save != 0 {
@@ -211,17 +213,17 @@ func (m *Mailbox) StateAt(seq int) (State, bool) {
 		b.mu.RUnlock()
 		return State{}, false
 	}
-	st := State{UID: b.uids[i], Flags: b.flags[i], Keywords: b.keywordsAt(i), ModSeq: b.modSeqs[i]}
+	st := State{UID: b.uids[i], Flags: b.flags[i], Keywords: b.keywordsAt(i) & m.told, ModSeq: b.modSeqs[i]}
 	b.mu.RUnlock()
-	st.Keywords &= m.toldMask()
 	st.Recent = m.isRecent(st.UID)
 	return st, true
 }
 
-// toldMask has the bits of the keywords that the client was told of. Others
-// show up after Sync has announced them.
-func (m *Mailbox) toldMask() uint64 {
-	return 1<<len(m.names) - 1 // all bits for 64
+// learnKeywords takes the list of keywords that the client is told of. Others show up
+// after Sync has announced them. box.mu is held.
+func (m *Mailbox) learnKeywords() {
+	m.names = m.box.keywords
+	m.told = 1<<len(m.names) - 1 // all bits for 64
 }
 
 // Message is what is known of a message without opening it.
@@ -274,21 +276,22 @@ func (m *Mailbox) KeywordNames() []string { return m.names }
 // latter ends in \* as long as new keywords are possible. The client counts as
 // told of the keywords.
 func (m *Mailbox) Flags() (all, permanent []imap.Flag) {
-	m.box.mu.RLock()
-	names := m.box.keywords
-	m.box.mu.RUnlock()
-	m.names = names
+	b := m.box
+	b.mu.Lock()
+	m.learnKeywords()
+	wildcard := b.hasKeywordPlace()
+	b.mu.Unlock()
 	for _, f := range systemFlags {
 		all = append(all, f.name)
 	}
-	for _, n := range names {
+	for _, n := range m.names {
 		all = append(all, imap.Flag(n))
 	}
 	if m.readOnly {
 		return all, nil
 	}
 	permanent = slices.Clone(all)
-	if len(names) < maxKeywords {
+	if wildcard {
 		permanent = append(permanent, imap.FlagWildcard)
 	}
 	return all, permanent
