@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"gatepost/router/names"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -69,9 +68,6 @@ func (s *Store) AdminDomains(ctx context.Context, name string) ([]string, error)
 
 // freeDomain refuses a name that is a domain or an alias of one.
 func (s *Store) freeDomain(op, name string) error {
-	if names.ReservedDomain(name) {
-		return fault.Newf(op, fault.Invalid, "the name %s has a meaning of its own for the router", name)
-	}
 	if _, taken := s.DomainName(name); taken {
 		return fault.New(op, fault.Exists, "domain with this name already exists")
 	}
@@ -81,7 +77,7 @@ func (s *Store) freeDomain(op, name string) error {
 // CreateDomain makes a secondary domain. Errors: Exists, Invalid.
 func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.Dict) error {
 	const op = "accounts.CreateDomain"
-	name, err := checkDomainName(op, name)
+	name, err := newDomainName(op, name)
 	if err != nil {
 		return err
 	}
@@ -212,7 +208,7 @@ func replaceValue(old, now string) func(dataformat.Dict) error {
 // Exists, Invalid.
 func (s *Store) RenameDomain(ctx context.Context, name, newName string) error {
 	const op = "accounts.RenameDomain"
-	newName, err := checkDomainName(op, newName)
+	newName, err := newDomainName(op, newName)
 	if err != nil {
 		return err
 	}
@@ -324,6 +320,9 @@ func (s *Store) SetDomainAliases(ctx context.Context, name string, aliases []str
 		}
 		if real, ok := s.state.Load().domainAliases.get(list[i]); ok && real == d.name {
 			continue
+		}
+		if _, err := newDomainName(op, list[i]); err != nil {
+			return err
 		}
 		if err := s.freeDomain(op, list[i]); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"gatepost/router/address"
+	"gatepost/router/names"
 	"gatepost/server/fault"
 )
 
@@ -56,11 +57,29 @@ func checkDomainName(op, name string) (string, error) {
 	return n, nil
 }
 
-// CheckDomainName says whether a domain may have the name: fault.Invalid when it
-// may not.
-func CheckDomainName(name string) error {
-	_, err := checkDomainName("accounts.CheckDomainName", name)
-	return err
+// newDomainName is checkDomainName for a name that is given now: it is not one that
+// means something else to the router, and may be a host's (RFC 1123 2.1), except
+// that underscores pass.
+func newDomainName(op, name string) (string, error) {
+	n, err := checkDomainName(op, name)
+	if err != nil {
+		return "", err
+	}
+	for label := range strings.SplitSeq(n, ".") {
+		if strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
+			return "", fault.Newf(op, fault.Invalid, "%q is not a valid domain name", name)
+		}
+	}
+	if names.ReservedDomain(n) {
+		return "", fault.Newf(op, fault.Invalid, "the name %s has a meaning of its own for the router", n)
+	}
+	return n, nil
+}
+
+// CheckDomainName returns the form in which a new domain keeps its name. Errors:
+// Invalid when none may have it.
+func CheckDomainName(name string) (string, error) {
+	return newDomainName("accounts.CheckDomainName", name)
 }
 
 // safeDomain reports whether a name can be the name of a domain directory: no

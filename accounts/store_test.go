@@ -463,6 +463,35 @@ func TestDomains(t *testing.T) {
 	must(t, s.DeleteDomain(ctx, "old.com", false))
 }
 
+// TestDomainNamesThatAreNone: what the router reads as something else, and what no
+// host name may be (RFC 1123 2.1), is not given to a domain. One that has such a
+// name from before keeps it.
+func TestDomainNamesThatAreNone(t *testing.T) {
+	s := newStore(t)
+	must(t, s.CreateDomain(ctx, "client.com", nil))
+	for _, name := range []string{
+		"localhost", "LOCALHOST.", "telnum", "null", "a.local", "a.b.Domain", "foo._via", "foo.via", "foo.25._via", "foo._smtp", "foo.SMTP",
+		"-x.com", "x-.com", "x.-com", "x.com-", "a.-.b",
+	} {
+		wantKind(t, s.CreateDomain(ctx, name, nil), fault.Invalid)
+		wantKind(t, s.RenameDomain(ctx, "client.com", name), fault.Invalid)
+		wantKind(t, s.RenameDomain(ctx, "", name), fault.Invalid)
+		wantKind(t, s.SetDomainAliases(ctx, "client.com", []string{name}), fault.Invalid)
+		wantKind(t, s.SetDomainAliases(ctx, "", []string{name}), fault.Invalid)
+		if _, err := CheckDomainName(name); !fault.Is(err, fault.Invalid) {
+			t.Errorf("CheckDomainName(%s): %v", name, err)
+		}
+	}
+	for _, name := range []string{"nodot", "local", "via", "a.local.com", "x_y.com", "a--b.com", "1.com"} {
+		must(t, s.CreateDomain(ctx, name, nil))
+	}
+	must(t, s.editDomainAliases(dataformat.Dict{"old.local": dataformat.String("client.com")}))
+	must(t, s.SetDomainAliases(ctx, "client.com", []string{"old.local", "new.com"}))
+	if name, err := CheckDomainName(" Example.COM. "); name != "example.com" || err != nil {
+		t.Errorf("%q, %v", name, err)
+	}
+}
+
 func TestMainDomainIsRenamed(t *testing.T) {
 	p := newPlace(t)
 	s := p.open(t)

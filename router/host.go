@@ -18,7 +18,7 @@ func (w *walk) suffix() (Route, bool, error) {
 			Relay: w.relay, Direct: w.direct,
 		}, true, nil
 	}
-	for _, s := range [...]string{"._via", ".via", "._smtp", ".smtp"} {
+	for _, s := range names.HostSuffixes() {
 		if name, ok := strings.CutSuffix(domain, s); ok {
 			host, port, err := splitPort(name)
 			if err != nil {
@@ -31,10 +31,10 @@ func (w *walk) suffix() (Route, bool, error) {
 			return w.remote(queue, host, port), true, nil
 		}
 	}
-	if name, ok := strings.CutSuffix(domain, ".local"); ok {
+	if name, ok := strings.CutSuffix(domain, names.LocalSuffix); ok {
 		return w.unified(w.c.main(), name)
 	}
-	if name, ok := strings.CutSuffix(domain, ".domain"); ok {
+	if name, ok := strings.CutSuffix(domain, names.DomainSuffix); ok {
 		real, ours := w.c.realName(name)
 		if real == "" {
 			real = w.c.main()

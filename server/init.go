@@ -25,24 +25,26 @@ func Exists(dir string) bool {
 }
 
 // Init creates the base directory with its Main Domain and sets postmaster's
-// password. It refuses a directory that is one already.
-func Init(ctx context.Context, c Config, password string) error {
+// password. It refuses a directory that is one already. It returns the name of the
+// Main Domain as it is stored.
+func Init(ctx context.Context, c Config, password string) (domain string, err error) {
 	if Exists(c.Base) {
-		return fmt.Errorf("%s is a base directory already; 'gatepost serve --base %s' runs it", c.Base, c.Base)
+		return "", fmt.Errorf("%s is a base directory already; 'gatepost serve --base %s' runs it", c.Base, c.Base)
 	}
 	// Before anything is on the disk: what is half done would be in the way of
 	// the next try.
-	if err := cmp.Or(accounts.CheckDomainName(c.MainDomain), accounts.CheckPassword(password)); err != nil {
-		return errors.New(fault.Text(err))
+	domain, err = accounts.CheckDomainName(c.MainDomain)
+	if err = cmp.Or(err, accounts.CheckPassword(password)); err != nil {
+		return "", errors.New(fault.Text(err))
 	}
 	s, err := New(c)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if password != "" {
-		err = s.accounts.SetPassword(ctx, s.accounts.MainDomain(), Postmaster, password, false)
+		err = s.accounts.SetPassword(ctx, domain, Postmaster, password, false)
 	}
-	return errors.Join(err, s.Close())
+	return domain, errors.Join(err, s.Close())
 }
 
 // HasPassword reports whether postmaster has a password: without one, nobody

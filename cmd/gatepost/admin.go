@@ -128,6 +128,9 @@ type routeCommand struct {
 	Type    string `arg:"" optional:"" enum:"mail,access,signal" default:"mail" help:"What it is routed for: mail, access or signal."`
 }
 
+// stepsOfLoop is how many steps of a routing loop are shown: the others repeat them.
+const stepsOfLoop = 3
+
 func (r *routeCommand) Run(c *commands) error {
 	v, err := ask(c, "GATEPOST ROUTE "+dataformat.Quote(r.Address)+" "+r.Type)
 	if err != nil {
@@ -139,7 +142,12 @@ func (r *routeCommand) Run(c *commands) error {
 	}
 	fmt.Printf("%s as %s\n", r.Address, r.Type)
 	steps, _ := d["Steps"].(dataformat.Array)
-	for _, e := range steps {
+	looped := strings.HasSuffix(d.String("Error"), "loop")
+	for i, e := range steps {
+		if looped && i == stepsOfLoop {
+			fmt.Println("  ...")
+			break
+		}
 		st, _ := e.(dataformat.Dict)
 		by := "built in: " + st.String("Text")
 		if line := st.String("Line"); line != "0" {

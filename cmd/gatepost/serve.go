@@ -36,10 +36,11 @@ func (i *initCommand) Run(ctx context.Context, c *commands) error {
 	if err != nil {
 		return err
 	}
-	if err := server.Init(ctx, server.Config{Base: dir, MainDomain: i.Domain, Messages: os.Stderr}, password); err != nil {
+	domain, err := server.Init(ctx, server.Config{Base: dir, MainDomain: i.Domain, Messages: os.Stderr}, password)
+	if err != nil {
 		return err
 	}
-	fmt.Printf("%s holds the server of %s now. Run it with\n\n    gatepost serve --base %s\n\n", dir, i.Domain, dir)
+	fmt.Printf("%s holds the server of %s now. Run it with\n\n    gatepost serve --base %s\n\n", dir, domain, dir)
 	if password == "" {
 		fmt.Print(withoutPassword(dir))
 	}

@@ -2,7 +2,7 @@
 // of objects: what an address is routed for, what kinds of objects a domain
 // holds, and what a domain wants done with names that it does not know.
 //
-// The package holds values without state and imports nothing, so that the
+// The package holds values without state and imports nothing of the server, so that the
 // directory (package accounts) can answer the router without importing it.
 package names
 

@@ -1,5 +1,7 @@
 package names
 
+import "strings"
+
 // Words of the router that end the way of an address. In the Main Domain they are
 // looked for before any object, and as a domain part before any domain.
 const (
@@ -29,8 +31,24 @@ func Reserved(name string, main bool) bool {
 	return name == All
 }
 
-// ReservedDomain is Reserved for the name of a domain that is not the Main Domain.
+// The ends of domain parts with which the router takes an address that no domain
+// of ours has.
+const (
+	LocalSuffix  = ".local"  // name.local: an account of the Main Domain
+	DomainSuffix = ".domain" // account@domain.domain: an account of a domain
+)
+
+// HostSuffixes are those that make the router connect to a host.
+func HostSuffixes() [4]string { return [...]string{"._via", ".via", "._smtp", ".smtp"} }
+
+// ReservedDomain is Reserved for the name of a domain.
 func ReservedDomain(name string) bool {
+	hosts := HostSuffixes()
+	for _, suffix := range append(hosts[:], LocalSuffix, DomainSuffix) {
+		if strings.HasSuffix(name, suffix) {
+			return true
+		}
+	}
 	switch name {
 	case Null, Error, Spamtrap, Blacklisted, Localhost, Telnum, Pipe:
 		return true
