@@ -18,6 +18,11 @@
 // one leaf of application/octet-stream. So AppendBodyStructure always writes
 // something that the grammar of RFC 9051 allows.
 //
+// # Binary parts
+//
+// What is stored are lines. A wire that takes binary parts passes the message through a
+// BinaryEncoder, which makes them base64.
+//
 // # Limits
 //
 // Nesting MaxDepth, parts MaxParts, kept bytes of one header MaxHeader and of all

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"gatepost/accounts/message"
 	"gatepost/queue/envelope"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
@@ -20,8 +21,8 @@ type body struct {
 	limit   int64 // of the message as the client sends it; below 0: none
 	size    int64 // taken so far
 	began   time.Time
-	header  headerFilter // until the header is complete
-	binary  *binaryFix   // of a BINARYMIME message
+	header  headerFilter           // until the header is complete
+	binary  *message.BinaryEncoder // of a BINARYMIME message
 	repair  bool
 	refused *reply // why it was given up, if for an octet that no message may hold
 	trap    bool   // a recipient is a spamtrap: the message is dropped
@@ -36,7 +37,9 @@ func (s *session) startBody() (*body, error) {
 	b.began = time.Now()
 	tx.env.Submitted = b.began
 	if tx.env.Body == envelope.BodyBinaryMIME {
-		b.binary = &binaryFix{emit: b.line, fail: b.fail}
+		b.binary = &message.BinaryEncoder{Emit: b.line, StartsBody: func(line []byte, fields bool) bool {
+			return !isFieldLine(line, fields) // see headerEnd
+		}}
 		tx.env.Body = envelope.Body8BitMIME
 	}
 	sub, err := s.srv.begin(s.ctx, tx.env)
@@ -81,7 +84,9 @@ func (b *body) write(text []byte) {
 	switch {
 	case b.sub == nil || len(text) == 0:
 	case b.binary != nil:
-		b.binary.write(text)
+		if _, err := b.binary.Write(text); err != nil {
+			b.fail(err)
+		}
 	default:
 		b.line(text)
 	}
@@ -160,7 +165,7 @@ func (b *body) hopeless() bool {
 // close writes what was held back at the end of the message.
 func (b *body) close() {
 	if b.sub != nil && b.binary != nil {
-		b.binary.close()
+		b.binary.Close(true)
 	}
 	if b.sub != nil && b.header != nil {
 		out, err := b.header.close()

@@ -29,8 +29,8 @@
 // A message with NUL is refused the same way, whatever the setting (RFC 5322
 // 4.1, RFC 3501 4.3.1: no reader could be given it).
 // BDAT obeys the same rule, with BODY=BINARYMIME too: binary parts are turned
-// into base64 here (binary.go), so that neither the store nor any reader or next
-// hop has to know them.
+// into base64 on the way (message.BinaryEncoder), so that neither the store nor any
+// reader or next hop has to know them.
 //
 // The reader owns one buffer; commands, DATA and BDAT take from it in turn, so
 // pipelined input of any shape keeps its order. Replies gather until the next

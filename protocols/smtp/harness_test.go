@@ -164,8 +164,8 @@ func (s *site) dial(l settings.Listener, from string) (net.Conn, error) {
 	return c, err
 }
 
-// message is a message that was accepted.
-type message struct {
+// accepted is a message that was accepted.
+type accepted struct {
 	id   string
 	head string
 	env  *envelope.Envelope
@@ -173,11 +173,11 @@ type message struct {
 }
 
 // received returns the accepted messages in their order.
-func (s *site) received() []message {
+func (s *site) received() []accepted {
 	s.t.Helper()
 	names, err := filepath.Glob(filepath.Join(s.queueDir, "*.msg"))
 	s.must(err)
-	var all []message
+	var all []accepted
 	for _, name := range names {
 		raw, err := os.ReadFile(name)
 		s.must(err)
@@ -190,7 +190,7 @@ func (s *site) received() []message {
 		}
 		env, _, err := envelope.ReadHead(bufioReader(raw))
 		s.must(err)
-		all = append(all, message{filepath.Base(name), string(head), env, string(bytes.ReplaceAll(text, crlf, []byte("\n")))})
+		all = append(all, accepted{filepath.Base(name), string(head), env, string(bytes.ReplaceAll(text, crlf, []byte("\n")))})
 	}
 	return all
 }

@@ -1,26 +1,31 @@
-package smtp
+package message
 
 import (
 	"bytes"
 	"encoding/base64"
 	"mime"
 	"strings"
+
+	"gatepost/server/fault"
 )
 
-// binaryFix turns the binary parts of a BINARYMIME message (RFC 3030 section 3)
-// into base64 while the message passes, and says so in their
-// Content-Transfer-Encoding. Everything behind it, the store, IMAP, the next
-// hop, then sees a message of lines. The content stays the same octets; a
-// signature over the encoded form does not survive, as with every conversion of
-// this kind.
+// BinaryEncoder turns the binary parts of a message (Content-Transfer-Encoding binary,
+// RFC 3030 section 3, RFC 9051 section 4.3.1) into base64 while the message passes, and
+// says so in their Content-Transfer-Encoding. Everything behind it then sees a message
+// of lines. The content stays the same octets; a signature over the encoded form does
+// not survive, as with every conversion of this kind.
 //
 // It walks the MIME structure with bounded memory: one header, one line or one
 // possible delimiter are held, and a stack of boundaries. Text between is passed
-// on in pieces that do not end between CR and LF; what it holds of bare CR or LF
-// is the next one's to judge.
-type binaryFix struct {
-	emit func(text []byte)
-	fail func(err error)
+// on in pieces that do not end between CR and LF; what it holds of bare CR or LF, or of
+// NUL, is the next one's to judge.
+type BinaryEncoder struct {
+	// Emit takes the message as it becomes; the text is valid until Emit returns.
+	Emit func(text []byte)
+	// StartsBody, if set, is asked about each line of the message's own header, and
+	// whether fields came before. A line that it takes for the body gets an empty line
+	// before it.
+	StartsBody func(line []byte, fields bool) bool
 
 	buf        []byte // input that is not taken yet
 	lineAt     int    // header: where in buf a line starts whose end is not there yet
@@ -49,8 +54,11 @@ const (
 	octetsPerLine    = 57 // 76 characters of base64
 )
 
-// write takes the next octets of the message.
-func (b *binaryFix) write(p []byte) {
+var lineEnd = []byte("\r\n")
+
+// Write takes the next octets of the message. A header above MaxHeader is TooLarge, and
+// nothing more of the message is passed on then.
+func (b *BinaryEncoder) Write(p []byte) (int, error) {
 	b.buf = append(b.buf, p...)
 	at := 0
 	for {
@@ -61,15 +69,15 @@ func (b *binaryFix) write(p []byte) {
 		at += n
 	}
 	b.buf = b.buf[:copy(b.buf, b.buf[at:])]
-	if b.state == binaryHeader && len(b.buf) > maxHeader {
-		b.fail(errLargeHeader)
-		b.buf = b.buf[:0]
+	if b.state == binaryHeader && len(b.buf) > MaxHeader {
+		return 0, fault.New("message.BinaryEncoder", fault.TooLarge, "the message header is too large")
 	}
+	return len(p), nil
 }
 
 // step takes something from the front of in, and returns how much; 0 when more
 // has to come first.
-func (b *binaryFix) step(in []byte) int {
+func (b *BinaryEncoder) step(in []byte) int {
 	switch b.state {
 	case binaryHeader:
 		return b.stepHeader(in)
@@ -80,8 +88,8 @@ func (b *binaryFix) step(in []byte) int {
 }
 
 // stepHeader takes a whole header with its empty line, or one that a delimiter
-// cuts short; the message's own ends at a line that is no field, see headerEnd.
-func (b *binaryFix) stepHeader(in []byte) int {
+// cuts short.
+func (b *BinaryEncoder) stepHeader(in []byte) int {
 	at, from := b.lineAt, b.lineAt+b.looked
 	b.lineAt, b.looked = 0, 0
 	for ; ; from = at {
@@ -94,12 +102,12 @@ func (b *binaryFix) stepHeader(in []byte) int {
 		line := in[at : at+lf+1]
 		if len(bytes.TrimRight(line, "\r\n")) == 0 {
 			b.header(in[:at])
-			b.emit(line)
+			b.Emit(line)
 			return at + len(line)
 		}
-		if !b.inBody && !isFieldLine(line, at > 0) {
+		if !b.inBody && b.StartsBody != nil && b.StartsBody(line, at > 0) {
 			b.header(in[:at])
-			b.emit(crlf)
+			b.Emit(lineEnd)
 			return at + b.step(in[at:])
 		}
 		if b.delimiter(line) >= 0 {
@@ -115,19 +123,18 @@ func (b *binaryFix) stepHeader(in []byte) int {
 }
 
 // header passes a header on and decides what follows it.
-func (b *binaryFix) header(header []byte) {
+func (b *BinaryEncoder) header(header []byte) {
 	b.inBody = true
 	var kind, encoding string
 	for at := 0; at < len(header); {
-		field := header[at : at+fieldEnd(header[at:])]
-		name, value, _ := bytes.Cut(field, []byte(":"))
-		switch strings.ToLower(string(bytes.TrimRight(name, " \t"))) {
-		case "content-type":
-			kind = string(value)
-		case "content-transfer-encoding":
-			encoding = strings.ToLower(strings.TrimSpace(string(value)))
+		name, value, end := cutField(header, at)
+		switch identify(name) {
+		case contentTypeField:
+			kind = string(header[value:end])
+		case encodingField:
+			encoding = strings.ToLower(strings.TrimSpace(string(header[value:end])))
 		}
-		at += len(field)
+		at = end
 	}
 	media, params, err := mime.ParseMediaType(strings.Join(strings.Fields(kind), " "))
 	composite := false
@@ -142,7 +149,7 @@ func (b *binaryFix) header(header []byte) {
 		b.state = binaryHeader
 	}
 	if encoding != "binary" {
-		b.emit(header)
+		b.Emit(header)
 		return
 	}
 	now := "Content-Transfer-Encoding: 8bit\r\n" // RFC 2045 6.4: composite parts are not encoded
@@ -152,12 +159,28 @@ func (b *binaryFix) header(header []byte) {
 	}
 	// A header with several names one encoding after this: readers differ in
 	// which of them they obey.
-	b.out = append(appendWithout(b.out[:0], header, "content-transfer-encoding"), now...)
-	b.emit(b.out)
+	b.out = appendWithout(b.out[:0], header, encodingField)
+	if len(b.out) > 0 {
+		b.out = withLineEnd(b.out)
+	}
+	b.out = append(b.out, now...)
+	b.Emit(b.out)
+}
+
+// appendWithout appends the fields of a header except those with the ID.
+func appendWithout(dst, header []byte, id fieldID) []byte {
+	for at := 0; at < len(header); {
+		name, _, end := cutField(header, at)
+		if identify(name) != id {
+			dst = append(dst, header[at:end]...)
+		}
+		at = end
+	}
+	return dst
 }
 
 // delimiter returns the index of the boundary that a line delimits, or -1.
-func (b *binaryFix) delimiter(line []byte) int {
+func (b *BinaryEncoder) delimiter(line []byte) int {
 	if len(line) < 3 || line[0] != '-' || line[1] != '-' {
 		return -1
 	}
@@ -171,7 +194,7 @@ func (b *binaryFix) delimiter(line []byte) int {
 }
 
 // stepText takes a line.
-func (b *binaryFix) stepText(in []byte) int {
+func (b *BinaryEncoder) stepText(in []byte) int {
 	lf := bytes.IndexByte(in, '\n')
 	if lf < 0 {
 		if len(in) < maxHeldLine {
@@ -181,7 +204,7 @@ func (b *binaryFix) stepText(in []byte) int {
 		if in[n-1] == '\r' {
 			n--
 		}
-		b.emit(in[:n])
+		b.Emit(in[:n])
 		b.midLine = true
 		return n
 	}
@@ -196,13 +219,13 @@ func (b *binaryFix) stepText(in []byte) int {
 		}
 	}
 	b.midLine = false
-	b.emit(line)
+	b.Emit(line)
 	return len(line)
 }
 
 // stepEncode takes octets up to a delimiter. The line end before a delimiter
 // belongs to it (RFC 2046 5.1.1).
-func (b *binaryFix) stepEncode(in []byte) int {
+func (b *BinaryEncoder) stepEncode(in []byte) int {
 	if b.first && len(in) > 0 && in[0] == '-' {
 		if line, known := delimiterLine(in); !known {
 			return 0
@@ -234,7 +257,7 @@ func (b *binaryFix) stepEncode(in []byte) int {
 		return 4
 	}
 	b.endEncode()
-	b.emit(crlf)
+	b.Emit(lineEnd)
 	b.state, b.midLine = binaryText, false
 	return 2
 }
@@ -249,7 +272,7 @@ func delimiterLine(in []byte) (line []byte, known bool) {
 }
 
 // encode passes octets on as lines of base64.
-func (b *binaryFix) encode(p []byte) {
+func (b *BinaryEncoder) encode(p []byte) {
 	if len(p) == 0 {
 		return
 	}
@@ -261,50 +284,54 @@ func (b *binaryFix) encode(p []byte) {
 		if len(b.rest) < octetsPerLine {
 			return
 		}
-		b.out = append(base64.StdEncoding.AppendEncode(b.out, b.rest), crlf...)
+		b.out = append(base64.StdEncoding.AppendEncode(b.out, b.rest), lineEnd...)
 		b.rest = b.rest[:0]
 	}
 	for len(p) >= octetsPerLine {
-		b.out = append(base64.StdEncoding.AppendEncode(b.out, p[:octetsPerLine]), crlf...)
+		b.out = append(base64.StdEncoding.AppendEncode(b.out, p[:octetsPerLine]), lineEnd...)
 		p = p[octetsPerLine:]
 	}
 	b.rest = append(b.rest, p...)
 	if len(b.out) > 0 {
-		b.emit(b.out)
+		b.Emit(b.out)
 	}
 }
 
 // endEncode passes the last, short line on without its end.
-func (b *binaryFix) endEncode() {
+func (b *BinaryEncoder) endEncode() {
 	if len(b.rest) > 0 {
-		b.emit(base64.StdEncoding.AppendEncode(b.out[:0], b.rest))
+		b.Emit(base64.StdEncoding.AppendEncode(b.out[:0], b.rest))
 		b.rest = b.rest[:0]
 	}
 }
 
-// close takes what is left at the end of the message, and ends its last line.
-func (b *binaryFix) close() {
-	switch b.state {
-	case binaryHeader:
-		b.header(withLineEnd(b.buf))
-	case binaryText:
-		if len(b.buf) > 0 || b.midLine {
-			b.emit(withLineEnd(b.buf))
-		}
-	case binaryEncode:
-		b.encode(b.buf)
+// Close passes on what is left at the end of the message. With endLine, a last line
+// without its end gets it; the last line of base64 gets it in any case.
+func (b *BinaryEncoder) Close(endLine bool) {
+	rest := b.buf
+	b.buf = nil
+	if b.state == binaryEncode {
+		b.encode(rest)
 		if len(b.rest) > 0 {
 			b.endEncode()
-			b.emit(crlf)
+			b.Emit(lineEnd)
 		}
+		return
 	}
-	b.buf = nil
+	if endLine && (len(rest) > 0 || b.midLine || b.state == binaryHeader) {
+		rest = withLineEnd(rest)
+	}
+	if b.state == binaryHeader {
+		b.header(rest)
+	} else if len(rest) > 0 {
+		b.Emit(rest)
+	}
 }
 
 // withLineEnd adds what a line lacks at its end.
 func withLineEnd(text []byte) []byte {
-	if bytes.HasSuffix(text, crlf) {
+	if bytes.HasSuffix(text, lineEnd) {
 		return text
 	}
-	return append(bytes.TrimSuffix(text, crlf[:1]), crlf...)
+	return append(bytes.TrimSuffix(text, lineEnd[:1]), lineEnd...)
 }

@@ -1,4 +1,4 @@
-package smtp
+package message
 
 import (
 	"bytes"
@@ -10,15 +10,17 @@ import (
 	"net/mail"
 	"strings"
 	"testing"
+
+	"gatepost/server/fault"
 )
 
-// fixBinary runs binaryFix over a message that comes in pieces.
-func fixBinary(t testing.TB, in []byte, step func() int) []byte {
+// encodeBinary runs a BinaryEncoder over a message that comes in pieces.
+func encodeBinary(t testing.TB, in []byte, step func() int, endLine bool) []byte {
 	t.Helper()
 	var out []byte
 	cr := false
-	fix := &binaryFix{
-		emit: func(text []byte) {
+	enc := &BinaryEncoder{
+		Emit: func(text []byte) {
 			if len(text) == 0 {
 				return
 			}
@@ -28,14 +30,15 @@ func fixBinary(t testing.TB, in []byte, step func() int) []byte {
 			cr = text[len(text)-1] == '\r'
 			out = append(out, text...)
 		},
-		fail: func(err error) { t.Fatal(err) },
 	}
 	for rest := in; len(rest) > 0; {
 		n := min(len(rest), max(1, step()))
-		fix.write(rest[:n])
+		if _, err := enc.Write(rest[:n]); err != nil {
+			t.Fatal(err)
+		}
 		rest = rest[n:]
 	}
-	fix.close()
+	enc.Close(endLine)
 	return out
 }
 
@@ -50,8 +53,8 @@ func TestBinaryPartsBecomeBase64(t *testing.T) {
 		"--outer\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\nContent-Type: multipart/alternative; boundary=\"in ner\"\r\n\r\n" +
 		"--in ner\r\nContent-Transfer-Encoding: binary\r\n\r\n" + octets + "\r\n--in ner--\r\nepilogue\r\n" +
 		"--outer\r\nContent-Transfer-Encoding: binary\r\n\r\n--outer--\r\n"
-	out := fixBinary(t, []byte(in), whole)
-	if bare(out) || bytes.IndexByte(out, 0) >= 0 {
+	out := encodeBinary(t, []byte(in), whole, true)
+	if bytes.ContainsAny(bytes.ReplaceAll(out, lineEnd, nil), "\r\n\x00") {
 		t.Fatalf("not a message of lines: %q", out)
 	}
 	m, err := mail.ReadMessage(bytes.NewReader(out))
@@ -110,14 +113,29 @@ func TestBinaryPartHasOneEncoding(t *testing.T) {
 	in := "Content-Transfer-Encoding: 8bit\r\nSubject: x\r\ncontent-transfer-encoding : quoted-printable\r\n" +
 		"Content-Transfer-Encoding:\r\n binary\r\nTo: y\r\n\r\n\x00"
 	want := "Subject: x\r\nTo: y\r\nContent-Transfer-Encoding: base64\r\n\r\nAA==\r\n"
-	if got := string(fixBinary(t, []byte(in), whole)); got != want {
+	if got := string(encodeBinary(t, []byte(in), whole, true)); got != want {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestBinaryHeaderIsAllOfTheMessage: the field that is added stands on a line of its own.
+func TestBinaryHeaderIsAllOfTheMessage(t *testing.T) {
+	got := string(encodeBinary(t, []byte("Content-Transfer-Encoding: binary\r\nSubject: x"), whole, false))
+	if want := "Subject: x\r\nContent-Transfer-Encoding: base64\r\n"; got != want {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestBinaryHeaderHasALimit(t *testing.T) {
+	enc := &BinaryEncoder{Emit: func([]byte) {}}
+	if _, err := enc.Write(make([]byte, MaxHeader+1)); !fault.Is(err, fault.TooLarge) {
+		t.Error(err)
 	}
 }
 
 func TestBinaryMessageOfOnePart(t *testing.T) {
 	octets := strings.Repeat("\x00\r\n--x\n", 100)
-	out := fixBinary(t, []byte("Content-Transfer-Encoding: binary\r\n\r\n"+octets), func() int { return 3 })
+	out := encodeBinary(t, []byte("Content-Transfer-Encoding: binary\r\n\r\n"+octets), func() int { return 3 }, true)
 	head, body, _ := strings.Cut(string(out), "\r\n\r\n")
 	got, err := io.ReadAll(base64.NewDecoder(base64.StdEncoding, strings.NewReader(body)))
 	if head != "Content-Transfer-Encoding: base64" || err != nil || string(got) != octets {
@@ -125,28 +143,33 @@ func TestBinaryMessageOfOnePart(t *testing.T) {
 	}
 }
 
-// FuzzBinaryFix checks that pieces make no difference, and that a message
+// FuzzBinaryEncoder checks that pieces make no difference, and that a message
 // without binary parts passes unchanged.
-func FuzzBinaryFix(f *testing.F) {
+func FuzzBinaryEncoder(f *testing.F) {
 	f.Add([]byte("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Transfer-Encoding: binary\r\n\r\n\r\n--b\r\n--b--\r\n"), uint64(1))
 	f.Add([]byte("Content-Transfer-Encoding: binary\r\n\r\n\x00"), uint64(2))
 	f.Add([]byte("Content-Type: message/rfc822\r\n\r\nContent-Type: message/rfc822\r\n\r\nx"), uint64(3))
 	f.Add([]byte("Content-Type: multipart/x; boundary=b\r\n\r\n--b\r\n--b\r\nA:\r\n--b--"), uint64(4))
 	f.Fuzz(func(t *testing.T, in []byte, seed uint64) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		want := fixBinary(t, in, whole)
-		got := fixBinary(t, in, func() int { return r.IntN(9) })
-		if !bytes.Equal(got, want) {
-			t.Fatalf("in pieces %q\nwhole     %q", got, want)
-		}
-		if !bytes.Contains(bytes.ToLower(in), []byte("binary")) && !bytes.HasPrefix(got, bytes.TrimRight(in, "\r")) {
-			t.Fatalf("%q was changed to %q", in, got)
+		for _, endLine := range []bool{false, true} {
+			want := encodeBinary(t, in, whole, endLine)
+			got := encodeBinary(t, in, func() int { return r.IntN(9) }, endLine)
+			if !bytes.Equal(got, want) {
+				t.Fatalf("in pieces %q\nwhole     %q", got, want)
+			}
+			if bytes.Contains(bytes.ToLower(in), []byte("binary")) {
+				continue
+			}
+			if rest, same := bytes.CutPrefix(got, bytes.TrimSuffix(in, []byte("\r"))); !same || endLine && len(rest) > 2 || !endLine && !bytes.Equal(got, in) {
+				t.Fatalf("%q was changed to %q", in, got)
+			}
 		}
 	})
 }
 
-// BenchmarkBinaryFix looks for inputs that cost more than their length.
-func BenchmarkBinaryFix(b *testing.B) {
+// BenchmarkBinaryEncoder looks for inputs that cost more than their length.
+func BenchmarkBinaryEncoder(b *testing.B) {
 	deep := new(bytes.Buffer)
 	for range 2 * maxBoundaries {
 		deep.WriteString("Content-Type: multipart/mixed; boundary=" + strings.Repeat("b", 60) + "\r\n\r\n--" + strings.Repeat("b", 60) + "\r\n")
@@ -161,13 +184,15 @@ func BenchmarkBinaryFix(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			b.SetBytes(int64(len(c.in)))
 			for b.Loop() {
-				fix := &binaryFix{emit: func([]byte) {}, fail: func(error) {}}
+				enc := &BinaryEncoder{Emit: func([]byte) {}}
 				for in := []byte(c.in); len(in) > 0; {
-					n := min(len(in), largeBuffer)
-					fix.write(in[:n])
+					n := min(len(in), 64<<10)
+					if _, err := enc.Write(in[:n]); err != nil {
+						b.Fatal(err)
+					}
 					in = in[n:]
 				}
-				fix.close()
+				enc.Close(true)
 			}
 		})
 	}
