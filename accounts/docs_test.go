@@ -15,8 +15,8 @@ var update = flag.Bool("update", false, "rewrite the pages that are made from th
 const leftoversText = `
 ## Files that a crash has left
 
-A crash can leave files of messages that nobody was told are stored. They lie in ` + "`<account>.macnt/Messages`" + ` until the
-account is used again; then the server removes them. A file that may be more than that, because it is younger than all
+A crash can leave files of messages that nobody was told are stored, or that were removed. They lie in
+` + "`<account>.macnt/Messages`" + ` until the account is used again; then the server removes them. A file that may be more than that, because it is younger than all
 that the index knew of when the server started again, is moved to ` + "`<account>.macnt/Leftovers`" + ` instead. Most probably it
 is the beginning of a delivery that was made again; but after the index was restored from a backup it is mail that the
 backup does not know.
