@@ -162,13 +162,13 @@ func (s *Store) makeAccount(ctx context.Context, k accountKey, dir string, expli
 	return err
 }
 
-// postmaster is the account of the Main Domain that always is: it holds the right
+// Postmaster is the account of the Main Domain that always is: it holds the right
 // Master, and mail for the role names of all domains ends there (RFC 5321 4.5.1).
-const postmaster = "postmaster"
+const Postmaster = "postmaster"
 
 // staysPut refuses to take the Main Domain's postmaster away.
 func (s *Store) staysPut(op string, k accountKey) error {
-	if k.name == postmaster && k.domain == s.MainDomain() {
+	if k.name == Postmaster && k.domain == s.MainDomain() {
 		return fault.New(op, fault.Denied, "the postmaster of the main domain stays")
 	}
 	return nil

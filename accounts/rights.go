@@ -174,7 +174,7 @@ func (s *Store) SetAccountRights(ctx context.Context, domain, name string, codes
 			return fault.Newf(op, fault.Invalid, "%q is not a right", c)
 		}
 	}
-	if isSuperuser := a.Name == postmaster && a.Domain == s.MainDomain(); isSuperuser && !slices.Contains(codes, RightMaster) {
+	if isSuperuser := a.Name == Postmaster && a.Domain == s.MainDomain(); isSuperuser && !slices.Contains(codes, RightMaster) {
 		return fault.New(op, fault.Denied, "the postmaster of the main domain keeps the right Master")
 	}
 	unlock := s.shareNames(a.Domain)

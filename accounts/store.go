@@ -157,11 +157,11 @@ func (s *Store) prepare(mainDomain string) (fresh bool, err error) {
 // rights are written last: until they are there, the next start tries again.
 func (s *Store) createPostmaster() error {
 	main := s.MainDomain()
-	err := s.CreateAccount(s.life, main, postmaster, nil)
+	err := s.CreateAccount(s.life, main, Postmaster, nil)
 	if err != nil && !fault.Is(err, fault.Exists) {
 		return err
 	}
-	return s.SetAccountRights(s.life, main, postmaster, []string{"Master"})
+	return s.SetAccountRights(s.life, main, Postmaster, []string{"Master"})
 }
 
 // newMailboxes are the mailboxes that a new account has besides INBOX.

@@ -16,7 +16,7 @@ import (
 )
 
 // Postmaster is the account that owns the server.
-const Postmaster = "postmaster"
+const Postmaster = accounts.Postmaster
 
 // Exists reports whether dir is a base directory.
 func Exists(dir string) bool {

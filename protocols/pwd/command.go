@@ -187,10 +187,14 @@ func (c *call) named(name string) (target, error) {
 	return t, err
 }
 
-// account resolves the name of an account, which may be an alias, or * for who asks.
+// account resolves the name of an account, which may be an alias, or * for who asks:
+// on the control socket, postmaster.
 func (c *call) account(name string) (target, error) {
-	if self := c.session.account; name == "*" && self != nil {
-		return target{self.Domain, self.Name}, nil
+	if name == "*" {
+		if self := c.session.account; self != nil {
+			return target{self.Domain, self.Name}, nil
+		}
+		return target{c.acc.MainDomain(), accounts.Postmaster}, nil
 	}
 	t, err := c.named(name)
 	if err != nil {
