@@ -1,6 +1,8 @@
 package mailbox
 
 import (
+	"sort"
+
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/index"
@@ -87,44 +89,60 @@ func (a *Account) countRecent(tx index.Tx, id uint32, rec mailboxRecord) (n uint
 // returns the number to be saved, or 0. b.mu is held.
 func (m *Mailbox) take() (save imap.UID) {
 	b := m.box
+	from := m.before(b.recentFrom)
 	if m.readOnly {
 		m.recent = append(m.recent[:0], imap.UIDRange{Start: b.recentFrom, Stop: 1<<32 - 1})
+		m.recents = len(m.uids) - from
 		return 0
 	}
-	if len(m.uids) == 0 {
+	if from == len(m.uids) {
 		return 0
 	}
-	last := m.uids[len(m.uids)-1]
-	if last < b.recentFrom {
-		return 0
-	}
-	if n := len(m.recent); n > 0 && m.recent[n-1].Stop+1 == b.recentFrom {
+	last := m.last()
+	// UIDs between the ranges that no message of the view has don't keep them apart.
+	if n := len(m.recent); n > 0 && m.before(m.recent[n-1].Stop+1) == from {
 		m.recent[n-1].Stop = last
 	} else {
 		m.recent = append(m.recent, imap.UIDRange{Start: b.recentFrom, Stop: last})
 	}
+	m.recents += len(m.uids) - from
 	b.recentFrom = last + 1
 	return b.recentFrom
 }
 
+// tidyRecent drops ranges of which no message is in the view any more, and joins those that
+// have none between them, so that a session that lasts for weeks does not remember
+// more than it shows.
+func (m *Mailbox) tidyRecent() {
+	if m.readOnly {
+		return // take makes the one range anew
+	}
+	kept := m.recent[:0]
+	end := 0 // of the last range that is kept, in the view
+	m.recents = 0
+	for _, r := range m.recent {
+		from, to := m.before(r.Start), m.before(r.Stop+1)
+		switch {
+		case from == to:
+			continue
+		case len(kept) > 0 && from == end:
+			kept[len(kept)-1].Stop = r.Stop
+		default:
+			kept = append(kept, r)
+		}
+		m.recents += to - from
+		end = to
+	}
+	if m.recent = kept; cap(kept) > 4*len(kept)+8 {
+		m.recent = append([]imap.UIDRange(nil), kept...)
+	}
+}
+
 // isRecent reports whether a message is \Recent for this session.
 func (m *Mailbox) isRecent(uid imap.UID) bool {
-	for i := len(m.recent) - 1; i >= 0; i-- {
-		if r := m.recent[i]; uid >= r.Start {
-			return uid <= r.Stop
-		}
-	}
-	return false
+	i := sort.Search(len(m.recent), func(i int) bool { return m.recent[i].Stop >= uid })
+	return i < len(m.recent) && m.recent[i].Start <= uid
 }
 
 // Recent returns the number of messages in the view that are \Recent for this session.
-func (m *Mailbox) Recent() int {
-	n := 0
-	for _, r := range m.recent {
-		n += m.before(r.Stop) - m.before(r.Start)
-		if _, ok := m.Seq(r.Stop); ok {
-			n++
-		}
-	}
-	return n
-}
+func (m *Mailbox) Recent() int { return m.recents }

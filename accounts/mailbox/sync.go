@@ -79,6 +79,7 @@ func (m *Mailbox) syncExpunges(u *Update) {
 	n := len(m.uids) - len(u.Expunged)
 	m.uids, m.gen = b.live[:n], b.liveGen
 	m.expunges = b.expunges
+	m.tidyRecent()
 	b.release()
 }
 

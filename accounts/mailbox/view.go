@@ -20,10 +20,11 @@ type Mailbox struct {
 	readOnly bool
 	changed  chan struct{}
 
-	uids   []imap.UID // shared with the box and other views
-	gen    uint64     // of uids, see box.gen
-	recent []imap.UIDRange
-	names  []string // the keywords that the client was told of; replaced under box.mu
+	uids    []imap.UID      // shared with the box and other views
+	gen     uint64          // of uids, see box.gen
+	recent  []imap.UIDRange // what is \Recent for the session
+	recents int             // how many messages of uids that are
+	names   []string        // the keywords that the client was told of; replaced under box.mu
 
 	// What follows is also used by the store's writer: box.mu guards it.
 	told     uint64     // the bits of keywords for which names is right
