@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -35,6 +36,9 @@ type office struct {
 	local *Transport
 	set   *settings.Live[Settings]
 	stop  func()
+	// onNumber, if set, is called once, when the store needs its next number. A copy
+	// for a mailbox needs one after the account was looked up.
+	onNumber atomic.Pointer[func()]
 }
 
 func shards() int {
@@ -62,6 +66,9 @@ func newOffice(t testing.TB, dir string) *office {
 	o := &office{t: t, set: load[Settings](t, nil)}
 	if o.acc, err = accounts.Open(dir, accounts.Options{Log: log, MainDomain: "company.com", Shards: shards(),
 		NextID: func() (uint64, error) {
+			if f := o.onNumber.Swap(nil); f != nil {
+				(*f)()
+			}
 			id, err := counter.NextID()
 			return uint64(id), err
 		},

@@ -1,6 +1,9 @@
 package delivery
 
 import (
+	"context"
+	"errors"
+	"io/fs"
 	"time"
 
 	"gatepost/accounts"
@@ -15,14 +18,18 @@ const (
 	textDisabled = "mail receiving disabled"
 )
 
+// elsewhere is the status when the account that a message was routed to is not
+// there any more. The queue routes again what it tries again: to the account under
+// its new name, or to the router's refusal.
+var elsewhere = envelope.Status{Action: envelope.ActionDelayed, Code: envelope.Code{4, 2, 0},
+	Text: "the account was renamed or removed; to be routed again", Retry: time.Second}
+
 // failed is the status for an error that is about the account or the server.
 func failed(err error) envelope.Status {
 	st := envelope.Status{Action: envelope.ActionDelayed, Code: envelope.Code{4, 3, 0}, Text: fault.Text(err)}
 	switch fault.KindOf(err) {
-	case fault.NotFound:
-		return envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 1, 1}, Text: "unknown user account"}
-	case fault.NoDomain:
-		return envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 1, 2}, Text: "unknown domain"}
+	case fault.NotFound, fault.NoDomain:
+		return elsewhere
 	case fault.TooLarge:
 		return envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 2, 3}, Text: "message is too large for the account"}
 	case fault.Loop:
@@ -36,14 +43,27 @@ func failed(err error) envelope.Status {
 }
 
 // refused is the status for what the store said.
-func (t *Transport) refused(acc *accounts.Account, d *mailbox.Delivery, err error) envelope.Status {
+func (t *Transport) refused(ctx context.Context, acc *accounts.Account, d *mailbox.Delivery, err error) envelope.Status {
 	if fault.Is(err, fault.OverQuota) {
 		s := t.settings.Get()
 		return envelope.Status{Action: envelope.ActionDelayed, Code: envelope.Code{4, 2, 2}, Text: textFull,
 			Queue: s.Suspend == "Account Queue", Retry: s.FullEvery.Duration(), Expire: s.FullFor.Duration()}
 	}
+	if missing := fault.Is(err, fault.NotFound) || errors.Is(err, fs.ErrNotExist); missing && t.hasChanged(ctx, acc) {
+		return elsewhere
+	}
 	t.log.Warn("not delivered", "account", acc.Address(), "queue_id", d.QueueID, "error", err)
 	return failed(err)
+}
+
+// hasChanged reports whether an account is not the one any more that was looked up:
+// it was renamed, removed, or has other settings since.
+func (t *Transport) hasChanged(ctx context.Context, acc *accounts.Account) bool {
+	now, err := t.accounts.Account(ctx, acc.Domain, acc.Name)
+	if err != nil {
+		return fault.Is(err, fault.NotFound) || fault.Is(err, fault.NoDomain)
+	}
+	return now != acc
 }
 
 // disabled is the status while the Mail service of the account is off.

@@ -109,7 +109,7 @@ func (t *Transport) deliverTo(ctx context.Context, acc *accounts.Account, b *que
 			if fault.Is(err, fault.Canceled) && ctx.Err() != nil {
 				continue // the server stops; the queue keeps it
 			}
-			st = t.refused(acc, &deliveries[i], err)
+			st = t.refused(ctx, acc, &deliveries[i], err)
 		}
 		copies[i].report(st)
 	}
