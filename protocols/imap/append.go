@@ -2,7 +2,6 @@ package imap
 
 import (
 	"bytes"
-	"io"
 	"time"
 
 	imap "github.com/emersion/go-imap/v2"
@@ -85,7 +84,7 @@ func (s *session) append(c *call, p *wire.Parser) error {
 	if err := s.mail.Fits(s.ctx, c.body.Size); err != nil {
 		return err
 	}
-	in := &incoming{s: s, literal: c.body, utf8: a.utf8}
+	in := newIncoming(s, c.body, a.utf8)
 	done, err := s.mail.Append(s.ctx, a.name, mailbox.AppendMessage{Body: in, Flags: a.flags, InternalDate: a.date})
 	if in.ended {
 		c.body = nil // nothing is left to be thrown away
@@ -98,106 +97,5 @@ func (s *session) append(c *call, p *wire.Parser) error {
 	}
 	c.code = string(wire.AppendRange(append(wire.AppendRange([]byte("APPENDUID "), done.UIDValidity, done.UIDValidity), ' '),
 		uint32(done.UID), uint32(done.UID)))
-	return nil
-}
-
-// incoming reads the message of an APPEND for the store. It ends only when the whole
-// command is read and right, so that nothing is stored for a command that is
-// answered with BAD. Bare LF becomes CRLF. The first Read asks a client that waits to go
-// on: the store has looked at name and flags by then.
-type incoming struct {
-	s       *session
-	literal *wire.Literal
-	utf8    bool
-	last    byte   // of what was read
-	waiting []byte // converted, and not yet passed on
-	spare   []byte
-	ended   bool  // the command was read to its end
-	err     error // what was wrong with message, command or connection
-}
-
-func (m *incoming) Read(p []byte) (int, error) {
-	if len(m.waiting) > 0 {
-		n := copy(p, m.waiting)
-		m.waiting = m.waiting[n:]
-		return n, nil
-	}
-	if m.err != nil {
-		return 0, m.err
-	}
-	if m.ended {
-		return 0, io.EOF
-	}
-	if m.literal.Sync {
-		if m.err = m.s.goOn("Ready for the message"); m.err != nil {
-			return 0, m.err
-		}
-		m.literal.Sync = false
-	}
-	n, err := m.s.in.Body().Read(p)
-	chunk := p[:n]
-	switch {
-	case n > 0:
-	case err == io.EOF:
-		m.ended = true
-		if m.err = m.finish(); m.err != nil {
-			return 0, m.err
-		}
-		return 0, io.EOF
-	default:
-		m.err = err
-		return 0, err
-	}
-	if bytes.IndexByte(chunk, 0) >= 0 {
-		m.err = withCode(no(fault.Unsupported, "A message with NUL in it cannot be stored"), fault.Unsupported, "UNKNOWN-CTE")
-		return 0, m.err
-	}
-	if m.clean(chunk) {
-		m.last = chunk[n-1]
-		return n, nil
-	}
-	m.convert(chunk)
-	return m.Read(p)
-}
-
-// clean reports whether every LF has its CR before it.
-func (m *incoming) clean(chunk []byte) bool {
-	for at := 0; ; {
-		i := bytes.IndexByte(chunk[at:], '\n')
-		if i < 0 {
-			return true
-		}
-		if at += i; at == 0 && m.last != '\r' || at > 0 && chunk[at-1] != '\r' {
-			return false
-		}
-		at++
-	}
-}
-
-func (m *incoming) convert(chunk []byte) {
-	out := m.spare[:0]
-	for _, b := range chunk {
-		if b == '\n' && m.last != '\r' {
-			out = append(out, '\r')
-		}
-		out = append(out, b)
-		m.last = b
-	}
-	m.spare, m.waiting = out, out
-}
-
-// finish reads what follows the message in its command.
-func (m *incoming) finish() error {
-	tail, _, err := m.s.in.Next(func([]byte, wire.Literal) (wire.Verdict, error) {
-		return 0, wire.Bad("APPEND takes one message")
-	}, true)
-	switch {
-	case err != nil:
-		return err
-	case m.utf8 && string(tail) != ")":
-		return wire.Bad("a closing parenthesis expected after the message")
-	case !m.utf8 && len(bytes.TrimRight(tail, " ")) > 0:
-		return wire.Bad("unexpected text after the message")
-	}
 	return nil
 }

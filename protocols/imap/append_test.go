@@ -1,7 +1,10 @@
 package imap
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -36,4 +39,28 @@ func TestAFullAccountTakesNoBytes(t *testing.T) {
 			c.until("b ")
 		}
 	})
+}
+
+// TestALargeBinaryPartIsReadAsItWas sends one in a literal8, in pieces as the network makes them.
+func TestALargeBinaryPartIsReadAsItWas(t *testing.T) {
+	f := start(t)
+	c := f.connect(t)
+	c.send("a LOGIN user1 secret1\r\nb SELECT INBOX\r\n")
+	c.until("b OK")
+	octets := make([]byte, 3<<20)
+	r := rand.NewChaCha8([32]byte{1})
+	r.Read(octets)
+	const header = "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+	c.send(fmt.Sprintf("c APPEND INBOX ~{%d+}\r\n%s%s\r\n", len(header)+len(octets), header, octets))
+	if l := c.until("c "); !strings.HasPrefix(l, "c OK") {
+		t.Fatal(l)
+	}
+	c.send("d FETCH 1 BINARY.PEEK[1]\r\n")
+	if l, want := c.line(), fmt.Sprintf("* 1 FETCH (BINARY[1] ~{%d}", len(octets)); l != want {
+		t.Fatalf("%s, want %s", l, want)
+	}
+	got := make([]byte, len(octets))
+	if _, err := io.ReadFull(c.in, got); err != nil || !bytes.Equal(got, octets) {
+		t.Errorf("other octets, or %v", err)
+	}
 }

@@ -14,7 +14,7 @@
 //	login.go       STARTTLS, LOGIN, AUTHENTICATE     general.go     CAPABILITY, NOOP, ID, ENABLE ...
 //	select.go      SELECT to UNSELECT                updates.go     what others have changed
 //	folders.go     CREATE, DELETE, RENAME ...        list*.go       LIST, LSUB
-//	status.go      STATUS                            append.go      APPEND
+//	status.go      STATUS                            append.go      APPEND (and incoming.go)
 //	fetch*.go      FETCH                             section.go     BODY[...] and BINARY[...]
 //	store.go       STORE                             copy.go        COPY, MOVE
 //	expunge.go     EXPUNGE, CLOSE                    search*.go     SEARCH
@@ -60,7 +60,8 @@
 //
 // A session that waits for its client holds no buffers; see package wire. Its cost is
 // the goroutine's stack, the connection, and the view. Bodies are streamed from
-// their files, messages to be stored are streamed to the store. A FETCH or SEARCH under way
+// their files, messages to be stored are streamed to the store; of a literal8 one header is
+// held, up to message.MaxHeader, while its binary parts become base64. A FETCH or SEARCH under way
 // has up to 100 KB: output, records read ahead, and a window of the text that is searched.
 //
 // RFC 3501, 9051 (IMAP4), 2177 (IDLE), 2342 (NAMESPACE), 2971 (ID), 3348 (CHILDREN), 3691
