@@ -76,7 +76,8 @@ type Content struct {
 	summary *message.Summary
 }
 
-// Content returns what is kept of a message of the view. It is valid until the Reader is
+// Content returns what is kept of a message of the view; where nothing is kept, it reads the
+// header in the file. It is valid until the Reader is
 // asked for another message.
 func (r *Reader) Content(ctx context.Context, uid imap.UID) (*Content, error) {
 	s, prefix, stored, err := r.find(ctx, uid, true)
@@ -91,11 +92,9 @@ func (r *Reader) Content(ctx context.Context, uid imap.UID) (*Content, error) {
 		}
 		c.stored = nil // a damaged summary is as good as none
 	}
-	sum, err := c.Summary(ctx)
-	if err != nil {
+	if c.Head, err = r.scanHead(ctx, s); err != nil {
 		return nil, err
 	}
-	c.Head = sum.Head
 	return c, nil
 }
 
@@ -116,15 +115,32 @@ func (c *Content) Summary(ctx context.Context) (*message.Summary, error) {
 }
 
 // scan makes a summary from the file.
-func (r *Reader) scan(ctx context.Context, s summary) (*message.Summary, error) {
+func (r *Reader) scan(ctx context.Context, s summary) (sum *message.Summary, err error) {
+	err = r.readMessage(ctx, s, func(text io.Reader) (err error) {
+		sum, err = message.Scan(text, message.Options{})
+		return err
+	})
+	return sum, err
+}
+
+// scanHead makes the head of a summary from the file, of which it reads the header.
+func (r *Reader) scanHead(ctx context.Context, s summary) (h message.Head, err error) {
+	err = r.readMessage(ctx, s, func(text io.Reader) (err error) {
+		h, err = message.ScanHead(text, s.size-int64(s.prefix), message.Options{})
+		return err
+	})
+	return h, err
+}
+
+// readMessage passes the message to read, without its prefix.
+func (r *Reader) readMessage(ctx context.Context, s summary, read func(io.Reader) error) error {
 	f, err := r.open(s.file())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
 	section := io.NewSectionReader(&f, int64(s.offset), s.size-int64(s.prefix))
-	sum, err := message.Scan(&canceler{ctx, section}, message.Options{})
-	return sum, fault.Wrap("mailbox.Content", fault.Internal, err)
+	return fault.Wrap("mailbox.Content", fault.Internal, read(&canceler{ctx, section}))
 }
 
 // canceler ends a read when the context does.

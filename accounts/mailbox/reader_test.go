@@ -1,8 +1,10 @@
 package mailbox
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -105,4 +107,44 @@ func TestAReaderAnswersForMessagesInAnyOrder(t *testing.T) {
 		}
 	}
 	wantRead(t, r, n+1, n, "")
+}
+
+// counted counts the reads of a message, at each of which the context is asked.
+type counted struct {
+	context.Context
+	reads int
+}
+
+func (c *counted) Err() error {
+	c.reads++
+	return c.Context.Err()
+}
+
+// Of a message with a header that is too large for the index, a list reads the header alone.
+func TestContentOfALargeHeaderReadsNoBody(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	header := "From: a@example.com\r\nSubject: large\r\nTo: " + strings.Repeat("someone@example.com,\r\n ", 500) +
+		"last@example.com\r\nDate: Mon, 5 Oct 2026 10:42:10 +0000\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+	text := header + "--b\r\n\r\n" + strings.Repeat("a line of the body\r\n", 200_000) + "--b--\r\n"
+	if _, err := a.Append(bg, "INBOX", AppendMessage{Body: strings.NewReader(text)}); err != nil {
+		t.Fatal(err)
+	}
+	r := w.view(a, "INBOX").Reader()
+	defer r.Close()
+	ctx := &counted{Context: bg}
+	c, err := r.Content(ctx, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ctx.reads > 2 {
+		t.Errorf("the file was read in %d pieces", ctx.reads)
+	}
+	if c.Size != int64(len(text)) || c.Date.IsZero() || !strings.Contains(string(c.Envelope), "last") || !strings.Contains(string(c.Headers), "large") {
+		t.Errorf("the head is %+v", c.Head)
+	}
+	sum, err := c.Summary(ctx)
+	if err != nil || len(sum.Root.Children) != 1 || !reflect.DeepEqual(sum.Head, c.Head) {
+		t.Errorf("the summary is %+v, %v", sum, err)
+	}
 }

@@ -161,7 +161,7 @@ func UnmarshalHead(b []byte) (Head, error) {
 		return Head{}, err
 	}
 	u := unmarshaler{rest: b[1:]}
-	h := u.head()
+	h, _ := u.head()
 	if u.bad {
 		return Head{}, fault.New(op, fault.Corrupt, "")
 	}
@@ -190,25 +190,26 @@ type unmarshaler struct {
 	bad    bool
 }
 
-func (u *unmarshaler) head() Head {
-	h := Head{Size: u.offset()}
+func (u *unmarshaler) head() (h Head, media bool) {
+	h.Size = u.offset()
 	flags := u.byte()
-	h.HasMedia = flags&flagMedia != 0
+	media = flags&flagMedia != 0
 	if flags&flagDate != 0 {
 		seconds, east := u.signed(), u.signed()
 		if east < -24*60 || east > 24*60 {
 			u.fail()
-			return h
+			return h, media
 		}
 		h.Date = time.Unix(seconds, 0).In(zoneAt(east < 0, int(max(east, -east))))
 	}
 	h.Envelope = u.bytes()
 	h.Headers = u.bytes()
-	return h
+	return h, media
 }
 
 func (u *unmarshaler) summary() *Summary {
-	s := &Summary{Head: u.head()}
+	s := &Summary{}
+	s.Head, s.HasMedia = u.head()
 	u.size = s.Size
 	// Each part takes 16 bytes at least, each parameter 2.
 	u.parts = make([]Part, u.number(16))

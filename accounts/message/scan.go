@@ -22,6 +22,30 @@ func Scan(r io.Reader, o Options) (*Summary, error) {
 	return s.summary(), nil
 }
 
+// ScanHead reads a message of size bytes up to the end of its header, and little more.
+// What it returns is what Scan does. The error is r's, if any.
+func ScanHead(r io.Reader, size int64, o Options) (Head, error) {
+	s := scanners.Get().(*scanner)
+	defer s.release()
+	s.start(r, o)
+	for s.open[0].inHeader {
+		line, begins := s.lines.next()
+		if line == nil {
+			break
+		}
+		s.lines.consumed(line)
+		s.headerLine(line, begins)
+	}
+	if s.open[0].inHeader {
+		if s.lines.err != io.EOF {
+			return Head{}, s.lines.err
+		}
+		s.endHeader(s.lines.at)
+	}
+	s.sum.Size = size
+	return s.sum.Head, nil
+}
+
 const (
 	bufferSize = 64 << 10
 	// Previews are made of this much of the encoded text: enough for MaxPreview characters

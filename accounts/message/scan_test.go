@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -305,6 +306,25 @@ func TestPreviewOfManyKinds(t *testing.T) {
 
 // FuzzScan compares the spans with those of a reader that goes about it in another way,
 // and checks what must be true of every summary.
+// TestHeadIsReadWithoutTheBody lets the reader fail behind the header.
+func TestHeadIsReadWithoutTheBody(t *testing.T) {
+	for name, b := range corpus(t) {
+		s := scan(t, b)
+		end := s.Root.Header.End
+		broken := io.MultiReader(bytes.NewReader(b[:end]), iotest.ErrReader(io.ErrUnexpectedEOF))
+		if end == s.Size { // perhaps without an empty line
+			broken = bytes.NewReader(b)
+		}
+		if h, err := ScanHead(broken, s.Size, Options{}); err != nil || !reflect.DeepEqual(h, s.Head) {
+			t.Errorf("%s: %+v, %v; want %+v", name, h, err, s.Head)
+		}
+	}
+	broken := io.MultiReader(strings.NewReader("Subject: x\r\n"), iotest.ErrReader(io.ErrUnexpectedEOF))
+	if _, err := ScanHead(broken, 100, Options{}); err != io.ErrUnexpectedEOF {
+		t.Errorf("a header that cannot be read: %v", err)
+	}
+}
+
 func FuzzScan(f *testing.F) {
 	for _, b := range corpus(f) {
 		f.Add(b)
@@ -317,6 +337,9 @@ func FuzzScan(f *testing.F) {
 		small, err := Scan(iotest.OneByteReader(bytes.NewReader(b)), Options{})
 		if err != nil || describeSummary(small) != describeSummary(s) {
 			t.Fatalf("byte by byte it differs: %v\n%s\n%s", err, describeSummary(small), describeSummary(s))
+		}
+		if h, err := ScanHead(bytes.NewReader(b), s.Size, Options{}); err != nil || !reflect.DeepEqual(h, s.Head) {
+			t.Fatalf("the head alone is %+v, %v; want %+v", h, err, s.Head)
 		}
 		if want, ok := naiveSpans(b); ok && spans(s.Root, "") != want {
 			t.Fatalf("spans\n%s\nwant\n%s", spans(s.Root, ""), want)

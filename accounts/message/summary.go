@@ -55,13 +55,12 @@ type Embedded struct {
 	Root *Part
 }
 
-// Head is what most questions about a message are about. It stands at the beginning
-// of the stored form, so that it can be had without the rest (UnmarshalHead).
+// Head is what most questions about a message are about: what its header tells. It
+// stands at the beginning of the stored form, so that it can be had without the rest
+// (UnmarshalHead, ScanHead).
 type Head struct {
-	// Size is the number of bytes read.
+	// Size is the number of bytes of the message.
 	Size int64
-	// HasMedia says that there is a part that a person would call an attachment.
-	HasMedia bool
 	// Date is the first Date field with the zone that it names; zero if it can't be read.
 	Date time.Time
 	// Envelope is the text of the IMAP ENVELOPE item with its parentheses (RFC
@@ -75,6 +74,8 @@ type Head struct {
 // Summary is what Scan finds out about a message. It is not changed once made.
 type Summary struct {
 	Head
+	// HasMedia says that there is a part that a person would call an attachment.
+	HasMedia bool
 	// Root is the MIME tree.
 	Root *Part
 
