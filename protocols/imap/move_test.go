@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	imap "github.com/emersion/go-imap/v2"
+
 	"gatepost/accounts/mailbox"
 )
 
@@ -30,6 +32,11 @@ func TestAMoveThatEndsHalfwaySaysWhatItMoved(t *testing.T) {
 		}
 		m.Close()
 	}
+	from, err := mail.Open(t.Context(), "INBOX", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
 	c := f.connect(t)
 	c.send("a LOGIN user1 secret1\r\nb SELECT INBOX\r\n")
 	c.until("b OK")
@@ -44,7 +51,8 @@ func TestAMoveThatEndsHalfwaySaysWhatItMoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	dest.Sync(true)
-	want := fmt.Sprintf("* OK [COPYUID %d 1:%d 1:%[2]d] Moved", dest.Info().UIDValidity, dest.Len())
+	moved := imap.UIDSetNum(from.UIDs()[:dest.Len()]...)
+	want := fmt.Sprintf("* OK [COPYUID %d %s 1:%d] Moved", dest.Info().UIDValidity, moved.String(), dest.Len())
 	if l := c.line(); l != want || dest.Len() == 0 {
 		t.Errorf("%s, want %s", l, want)
 	}
