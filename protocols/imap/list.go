@@ -37,7 +37,7 @@ type listed struct {
 	// missing: only the subscription list, or a name below it, knows the name.
 	missing     bool
 	hasChildren bool // that the client may see
-	// below: a subscribed name lies below this one; hidden: and none of the
+	// below: a name that is selected lies below this one; hidden: and none of the
 	// patterns shows it.
 	below, hidden bool
 }
@@ -61,14 +61,14 @@ func (s *session) listNames(a *listArgs) error {
 		return false
 	}
 	if a.recursive || a.lsub {
-		names = markAbove(names, fits)
+		names = markAbove(names, a.selects, fits)
 	}
 	for i := range names {
 		n := &names[i]
 		if s.ctx.Err() != nil {
 			return fault.Wrap("imap.List", fault.Canceled, s.ctx.Err())
 		}
-		chosen := (!a.subscribed || n.Subscribed) && (!a.specialUse || n.SpecialUse != "")
+		chosen := a.selects(n)
 		above := (a.recursive || a.lsub) && n.hidden
 		if !chosen && !above || !fits(n.Name) {
 			continue
@@ -126,15 +126,20 @@ func (s *session) names(subscriptions bool) ([]listed, error) {
 	return names, nil
 }
 
-// markAbove marks the names that lie above subscribed ones (RFC 5258 section 3.5),
+// selects reports whether a name meets the selection options.
+func (a *listArgs) selects(n *listed) bool {
+	return (!a.subscribed || n.Subscribed) && (!a.specialUse || n.SpecialUse != "")
+}
+
+// markAbove marks the names that lie above selected ones (RFC 5258 section 3.5),
 // and adds those of them that do not exist.
-func markAbove(names []listed, fits func(string) bool) []listed {
+func markAbove(names []listed, selects func(*listed) bool, fits func(string) bool) []listed {
 	at := make(map[string]int, len(names))
 	for i := range names {
 		at[names[i].Name] = i
 	}
 	for i := 0; i < len(names); i++ {
-		if !names[i].Subscribed {
+		if !selects(&names[i]) {
 			continue
 		}
 		name := names[i].Name
@@ -183,9 +188,20 @@ func (s *session) putListed(n *listed, a *listArgs) {
 	s.out.Raw(strings.Join(attrs, " ")).Raw(`) "/" `)
 	s.putName(n.Name)
 	if a.recursive && n.below {
-		s.out.Raw(` ("CHILDINFO" ("SUBSCRIBED"))`)
+		s.out.Raw(` ("CHILDINFO" (`).Raw(a.criteria()).Raw("))")
 	}
 	s.out.CRLF()
+}
+
+// criteria names the selection options that a name below has met (RFC 5258 section 3.5).
+func (a *listArgs) criteria() string {
+	switch {
+	case !a.specialUse:
+		return `"SUBSCRIBED"`
+	case !a.subscribed:
+		return `"SPECIAL-USE"`
+	}
+	return `"SUBSCRIBED" "SPECIAL-USE"`
 }
 
 func (s *session) putLsub(n *listed, above bool) {
