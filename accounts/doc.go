@@ -64,6 +64,12 @@
 // in this order: realms (the set of domains), the name spaces of domains by name,
 // stateMu (server-wide files), one file. Passwords are hashed before any of them.
 //
+// # Special uses
+//
+// Preferences name the mailboxes for sent mail, drafts, and so on (uses.go). Nothing else
+// knows of these uses: new accounts get the mailboxes that their preferences name, and
+// whoever gives a mailbox a use or renames it goes through the Store.
+//
 // # Sessions
 //
 // A session watches its account (Watch) and is told when its login would not be

@@ -12,6 +12,30 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the pages that are made from the code")
 
+const usesText = `
+## Sent, Drafts, Trash, Junk and Archive
+
+Which mailbox has which use is a matter of preferences, which are looked up in the account, in the default preferences
+of its domain, in those of the server, and then in this table. Clients find the mailbox by the attribute that IMAP lists
+with it (RFC 6154).
+
+| preference | attribute | built in |
+|---|---|---|
+| ` + "`SentBox` | `\\Sent` | `Sent Items`" + ` |
+| ` + "`DraftsBox` | `\\Drafts` | `Drafts`" + ` |
+| ` + "`TrashBox` | `\\Trash` | `Trash`" + ` |
+| ` + "`JunkBox` | `\\Junk` | `Junk`" + ` |
+| ` + "`ArchiveBox` | `\\Archive` | `Archive`" + ` |
+
+So ` + "`UPDATEACCOUNTDEFAULTPREFS company.com {SentBox=Sent;}`" + ` has the clients of all accounts of the domain save sent mail in
+Sent, unless an account has a preference of its own. It makes no mailboxes: a new account gets those that its preferences name,
+an old one has the use as soon as it has the mailbox. An empty name means that no mailbox has the use.
+
+A mailbox that is deleted and made anew has its use again. One that is renamed keeps it: the account's own preference
+names it from then on, as it does when a client makes a mailbox for a use (` + "`CREATE` with `USE`" + `). When a mailbox is moved into
+the Trash, which is how many programs delete, the use stays with the old name.
+`
+
 const leftoversText = `
 ## Files that a crash has left
 
@@ -49,7 +73,7 @@ away. The template of a domain is not in this chain: what it says is copied into
 
 A setting of a domain is looked up in the domain itself, then in the domain defaults of the server, then here.
 
-` + table(new(DomainSettings)) + leftoversText
+` + table(new(DomainSettings)) + usesText + leftoversText
 	const path = "../docs/admin/accounts.md"
 	if *update {
 		must(t, os.WriteFile(path, []byte(page), 0o644))

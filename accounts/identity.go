@@ -123,7 +123,7 @@ func (s *Store) recoverIdentity(a *Account, here string) error {
 		return fault.Wrap(op, fault.Internal, err)
 	}
 	if adopting {
-		err := s.mail.Create(s.life, mailbox.Owner{ID: id.id, Dir: a.dir}, newMailboxes())
+		err := s.mail.Create(s.life, mailbox.Owner{ID: id.id, Dir: a.dir}, newMailboxes(a.prefLayers()))
 		if err != nil && !fault.Is(err, fault.Exists) {
 			return fault.Wrap(op, fault.Internal, err)
 		}

@@ -83,7 +83,7 @@ func (s *Store) CreateAccount(ctx context.Context, domain, name string, given da
 		return err
 	}
 	k := accountKey{d.name, name}
-	if err := s.makeAccount(ctx, k, filepath.Join(d.dir, name+accountSuffix), explicit); err != nil {
+	if err := s.makeAccount(ctx, d, filepath.Join(d.dir, name+accountSuffix), explicit); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
 	s.forget(k)
@@ -132,7 +132,7 @@ func (s *Store) withinLimit(op string, d *domain) error {
 
 // makeAccount puts an account together in Pending and moves it to its place. The
 // message store knows it before it can be seen.
-func (s *Store) makeAccount(ctx context.Context, k accountKey, dir string, explicit dataformat.Dict) error {
+func (s *Store) makeAccount(ctx context.Context, d *domain, dir string, explicit dataformat.Dict) error {
 	id, err := s.nextID()
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func (s *Store) makeAccount(ctx context.Context, k accountKey, dir string, expli
 		err = dataformat.WriteFile(filepath.Join(tmp, infoFile), dataformat.Dict{keyAccountID: explicit[keyAccountID]}, dataformat.StyleOld)
 	}
 	if err == nil {
-		err = s.mail.Create(ctx, mailbox.Owner{ID: id, Dir: tmp}, newMailboxes())
+		err = s.mail.Create(ctx, mailbox.Owner{ID: id, Dir: tmp}, newMailboxes(prefLayers(explicit, d)))
 	}
 	if err == nil {
 		err = moveDir(tmp, dir)

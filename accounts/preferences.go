@@ -3,6 +3,8 @@ package accounts
 import (
 	"context"
 	"maps"
+	"slices"
+	"sync"
 
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
@@ -75,12 +77,20 @@ func (s *Store) AccountEffectivePrefs(ctx context.Context, domain, name string) 
 	if err != nil {
 		return nil, err
 	}
-	out := builtInPrefs()
-	maps.Copy(out, a.domain.state.prefs)
-	maps.Copy(out, nested(a.domain.explicit, keyPrefs))
-	maps.Copy(out, nested(a.explicit, keyPrefs))
+	out := dataformat.Dict{}
+	for _, layer := range slices.Backward(a.prefLayers()) {
+		maps.Copy(out, layer)
+	}
 	return out, nil
 }
+
+// prefLayers is the chain of inheritance of an account's preferences, the first that has
+// a key wins; the first is what the explicit settings of the account have.
+func prefLayers(explicit dataformat.Dict, d *domain) []dataformat.Dict {
+	return []dataformat.Dict{nested(explicit, keyPrefs), nested(d.explicit, keyPrefs), d.state.prefs, builtInPrefs()}
+}
+
+func (a *Account) prefLayers() []dataformat.Dict { return prefLayers(a.explicit, a.domain) }
 
 // UpdateAccountPrefs merges preferences into an account's own.
 func (s *Store) UpdateAccountPrefs(ctx context.Context, domain, name string, update dataformat.Dict) error {
@@ -107,8 +117,8 @@ func (s *Store) changePrefs(ctx context.Context, op, domain, name string, given 
 	})
 }
 
-// builtInPrefs are the preferences that nobody has set.
-func builtInPrefs() dataformat.Dict {
+// builtInPrefs are the preferences that nobody has set; they are not to be changed.
+var builtInPrefs = sync.OnceValue(func() dataformat.Dict {
 	return dataformat.Dict{
 		"SentBox": dataformat.String("Sent Items"), "DraftsBox": dataformat.String("Drafts"),
 		"TrashBox": dataformat.String("Trash"), "JunkBox": dataformat.String("Junk"),
@@ -118,4 +128,4 @@ func builtInPrefs() dataformat.Dict {
 		"Language": dataformat.String(""), "TimeZone": dataformat.String("HostOS"),
 		"Charset": dataformat.String("utf-8"), "WeekStart": dataformat.String("Mon"),
 	}
-}
+})

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	imap "github.com/emersion/go-imap/v2"
-
 	"gatepost/accounts/mailbox"
 	"gatepost/router/address"
 	"gatepost/server/dataformat"
@@ -162,18 +160,6 @@ func (s *Store) createPostmaster() error {
 		return err
 	}
 	return s.SetAccountRights(s.life, main, Postmaster, []string{"Master"})
-}
-
-// newMailboxes are the mailboxes that a new account has besides INBOX.
-func newMailboxes() []mailbox.NewMailbox {
-	special := func(name string, use imap.MailboxAttr) mailbox.NewMailbox {
-		return mailbox.NewMailbox{Name: name, Subscribed: true, CreateOptions: mailbox.CreateOptions{SpecialUse: use}}
-	}
-	return []mailbox.NewMailbox{
-		special("Sent Items", imap.MailboxAttrSent), special("Drafts", imap.MailboxAttrDrafts),
-		special("Trash", imap.MailboxAttrTrash), special("Junk", imap.MailboxAttrJunk),
-		special("Archive", imap.MailboxAttrArchive),
-	}
 }
 
 // Close writes what is remembered and closes the message store.

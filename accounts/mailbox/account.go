@@ -105,7 +105,6 @@ type Info struct {
 	HasFolder   bool
 	HasChildren bool
 	Subscribed  bool
-	SpecialUse  imap.MailboxAttr
 	Class       string
 
 	UIDValidity   uint32
@@ -176,8 +175,7 @@ func (a *Account) list(tx index.Tx) (all []Info, err error) {
 
 // info describes a name from its record and the mailbox's.
 func (a *Account) info(tx index.Tx, name string, rec nameRecord) (Info, error) {
-	i := Info{Name: name, ID: rec.mailbox, Selectable: rec.mailbox != 0, HasFolder: rec.folder,
-		SpecialUse: rec.specialUse, Class: rec.class}
+	i := Info{Name: name, ID: rec.mailbox, Selectable: rec.mailbox != 0, HasFolder: rec.folder, Class: rec.class}
 	if rec.mailbox == 0 {
 		return i, nil
 	}

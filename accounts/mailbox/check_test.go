@@ -213,7 +213,7 @@ func TestDamagedRecordsAreErrorsNotPanics(t *testing.T) {
 func FuzzRecords(f *testing.F) {
 	f.Add((&accountRecord{modSeq: 7, bytes: 1 << 40}).marshal())
 	f.Add((&mailboxRecord{data: 2, validity: 1 << 31, next: 9}).marshal())
-	f.Add((&nameRecord{mailbox: 1, folder: true, specialUse: imap.MailboxAttrTrash, class: "IPF.Note"}).marshal())
+	f.Add((&nameRecord{mailbox: 1, folder: true, class: "IPF.Note"}).marshal())
 	f.Add((&deliveredRecord{file: 1, mailbox: 2, uid: 3}).marshal())
 	f.Add(marshalKeywords([]string{"$Label1", "work"}))
 	f.Add(marshalRanges([]imap.UIDRange{{Start: 1, Stop: 5}, {Start: 7, Stop: 7}}))
@@ -274,6 +274,14 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
+// TestNameRecordOfAnOlderServerIsRead: it had a special use in the third field.
+func TestNameRecordOfAnOlderServerIsRead(t *testing.T) {
+	var r nameRecord
+	if err := r.unmarshal([]byte("\x03\x01\x05\\Junk\x01x")); err != nil || r != (nameRecord{mailbox: 3, folder: true, class: "x"}) {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 func TestStoredFormsStayAsTheyAre(t *testing.T) {
 	for _, c := range []struct {
 		got  []byte
@@ -281,7 +289,7 @@ func TestStoredFormsStayAsTheyAre(t *testing.T) {
 	}{
 		{(&accountRecord{modSeq: 300, bytes: 5, messages: 2, mailboxes: 6, lastID: 12, lastValidity: 1790000000, dir: 1, dirFiles: 2, swept: 9}).marshal(), "ac020502060c80f7c4d506010209"},
 		{(&mailboxRecord{data: 2, validity: 3, next: 4, messages: 5, unseen: 6, deleted: 7, size: 8, deletedSize: 9, highest: 10, recentFrom: 11, floor: 12, ranges: 13}).marshal(), "02030405060708090a0b0c0d"},
-		{(&nameRecord{mailbox: 3, folder: true, specialUse: `\Junk`, class: "x"}).marshal(), "0301055c4a756e6b0178"},
+		{(&nameRecord{mailbox: 3, folder: true, class: "x"}).marshal(), "0301000178"},
 		{(&deliveredRecord{file: 1, mailbox: 2, uid: 3}).marshal(), "010203"},
 		{marshalCrashes([]crash{{1, 2, 3}}), "000000000000000100000000000000020000000000000003"},
 		{marshalKeywords([]string{"a", "bc"}), "0161026263"},

@@ -8,21 +8,18 @@ import (
 	"strings"
 	"time"
 
-	imap "github.com/emersion/go-imap/v2"
-
 	"gatepost/accounts/index"
 	"gatepost/server/fault"
 )
 
 // CreateOptions are for CreateMailbox.
 type CreateOptions struct {
-	SpecialUse imap.MailboxAttr // RFC 6154, or ""
-	Class      string           // "" is mail
+	Class string // "" is mail
 }
 
 // NewMailbox is a mailbox that a new account starts with.
 type NewMailbox struct {
-	Name string
+	Name string // as CleanName returns it
 	CreateOptions
 	// Subscribed puts the name on the subscription list.
 	Subscribed bool
@@ -55,15 +52,11 @@ func (s *Store) Create(ctx context.Context, o Owner, boxes []NewMailbox) error {
 			return err
 		}
 		for _, b := range boxes {
-			name, folder, err := newName(b.Name)
-			if err != nil {
-				return err
-			}
-			if err := e.create(name, folder, b.CreateOptions); err != nil {
+			if err := e.create(b.Name, false, b.CreateOptions); err != nil {
 				return err
 			}
 			if b.Subscribed {
-				if err := e.subscribe(name, true); err != nil {
+				if err := e.subscribe(b.Name, true); err != nil {
 					return err
 				}
 			}
@@ -169,7 +162,7 @@ func (e *edit) create(name string, folder bool, o CreateOptions) error {
 	if folder {
 		rec.folder = true
 	} else {
-		rec.mailbox, rec.specialUse, rec.class = e.newBox(0).id, o.SpecialUse, o.Class
+		rec.mailbox, rec.class = e.newBox(0).id, o.Class
 	}
 	if err := e.putName(name, rec); err != nil {
 		return err

@@ -22,6 +22,10 @@ const (
 	inboxID = 1
 )
 
+// CleanName returns the name of a mailbox of the own account as it is kept; "" and Invalid
+// if no mailbox can have it.
+func CleanName(name string) (string, error) { return cleanName(name) }
+
 // cleanName checks a mailbox name and returns it as it is kept: without "~/",
 // which names the own account, and with INBOX in upper case.
 func cleanName(name string) (string, error) {

@@ -245,8 +245,8 @@ func TestUIDValidityIsUniqueInTheAccount(t *testing.T) {
 	a := w.account(1)
 	seen := make(map[uint32]bool)
 	for range 5 {
-		i, err := a.CreateMailbox(bg, "x", CreateOptions{SpecialUse: imap.MailboxAttrJunk})
-		if err != nil || seen[i.UIDValidity] || i.SpecialUse != imap.MailboxAttrJunk {
+		i, err := a.CreateMailbox(bg, "x", CreateOptions{Class: "x"})
+		if err != nil || seen[i.UIDValidity] || i.Class != "x" {
 			t.Errorf("%+v, %v", i, err)
 		}
 		seen[i.UIDValidity] = true

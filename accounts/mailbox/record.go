@@ -100,12 +100,12 @@ func (r *mailboxRecord) unmarshal(b []byte) error {
 
 // nameRecord is what a name stands for.
 type nameRecord struct {
-	mailbox    uint32 // 0: no container
-	folder     bool   // a directory
-	specialUse imap.MailboxAttr
-	class      string
+	mailbox uint32 // 0: no container
+	folder  bool   // a directory
+	class   string
 }
 
+// marshal leaves the third field empty: a special use, which preferences give now, was there.
 func (r *nameRecord) marshal() []byte {
 	var folder uint64
 	if r.folder {
@@ -113,13 +113,15 @@ func (r *nameRecord) marshal() []byte {
 	}
 	b := binary.AppendUvarint(nil, uint64(r.mailbox))
 	b = binary.AppendUvarint(b, folder)
-	b = appendText(b, string(r.specialUse))
+	b = appendText(b, "")
 	return appendText(b, r.class)
 }
 
 func (r *nameRecord) unmarshal(b []byte) error {
 	d := decoder{b: b}
-	*r = nameRecord{mailbox: d.uint32(), folder: d.uint64() != 0, specialUse: imap.MailboxAttr(d.text()), class: d.text()}
+	*r = nameRecord{mailbox: d.uint32(), folder: d.uint64() != 0}
+	d.text()
+	r.class = d.text()
 	return d.err("mailbox name")
 }
 

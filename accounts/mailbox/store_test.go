@@ -130,7 +130,7 @@ func (w *world) account(id uint64) *Account {
 		if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 			w.t.Fatal(err)
 		}
-		if err := w.store.Create(bg, o, []NewMailbox{{Name: "Trash", CreateOptions: CreateOptions{SpecialUse: imap.MailboxAttrTrash}, Subscribed: true}}); err != nil {
+		if err := w.store.Create(bg, o, []NewMailbox{{Name: "Trash", Subscribed: true}}); err != nil {
 			w.t.Fatal(err)
 		}
 		w.owners[id] = o

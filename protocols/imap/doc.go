@@ -44,6 +44,7 @@
 //     appendix E).
 //   - When the selected mailbox is deleted, the session ends with BYE. A command that was
 //     carried out meanwhile is answered before.
+//   - Special uses are those of the account's preferences at the moment (package accounts).
 //
 // # Long commands
 //

@@ -1,20 +1,12 @@
 package imap
 
 import (
-	"strings"
-
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/mailbox"
 	"gatepost/protocols/imap/wire"
 	"gatepost/server/fault"
 )
-
-// specialUses are the attributes of RFC 6154 that a mailbox can have. \All and
-// \Flagged are for views of other mailboxes, which there are none of.
-var specialUses = []imap.MailboxAttr{
-	imap.MailboxAttrArchive, imap.MailboxAttrDrafts, imap.MailboxAttrJunk, imap.MailboxAttrSent, imap.MailboxAttrTrash,
-}
 
 // create is CREATE, with the USE of RFC 6154 section 3. A slash at the end of the
 // name asks for a directory without messages of its own.
@@ -38,24 +30,15 @@ func (s *session) create(c *call, p *wire.Parser) error {
 	if bad != nil {
 		return withCode(bad, fault.NoMailbox, "CANNOT")
 	}
-	use, err := specialUse(uses)
-	if err != nil {
+	switch len(uses) {
+	case 0:
+		_, err := s.mail.CreateMailbox(s.ctx, name, mailbox.CreateOptions{})
 		return err
+	case 1:
+		err := s.srv.acc.CreateUsedMailbox(s.ctx, s.account, name, imap.MailboxAttr(uses[0]))
+		return withCode(err, fault.Unsupported, "USEATTR")
 	}
-	_, err = s.mail.CreateMailbox(s.ctx, name, mailbox.CreateOptions{SpecialUse: use})
-	return err
-}
-
-func specialUse(uses []string) (imap.MailboxAttr, error) {
-	if len(uses) == 0 {
-		return "", nil
-	}
-	for _, known := range specialUses {
-		if len(uses) == 1 && strings.EqualFold(uses[0], string(known)) {
-			return known, nil
-		}
-	}
-	return "", withCode(no(fault.Unsupported, "A mailbox can have one of the uses %v", specialUses), fault.Unsupported, "USEATTR")
+	return withCode(no(fault.Unsupported, "A mailbox can be given one use"), fault.Unsupported, "USEATTR")
 }
 
 // delete is DELETE. When the client has selected the mailbox itself, it is closed
@@ -98,7 +81,7 @@ func (s *session) rename(c *call, p *wire.Parser) error {
 	if badTo != nil {
 		return withCode(badTo, fault.NoMailbox, "CANNOT")
 	}
-	return s.mail.RenameMailbox(s.ctx, from, to)
+	return s.srv.acc.RenameMailbox(s.ctx, s.account, from, to)
 }
 
 func (s *session) subscribe(c *call, p *wire.Parser) error   { return s.setSubscribed(p, true) }

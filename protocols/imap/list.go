@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	imap "github.com/emersion/go-imap/v2"
+
 	"gatepost/accounts/mailbox"
 	"gatepost/protocols/imap/wire"
 	"gatepost/server/fault"
@@ -34,6 +36,7 @@ func (s *session) lsub(c *call, p *wire.Parser) error {
 // listed is one name that LIST may show.
 type listed struct {
 	mailbox.Info
+	uses []imap.MailboxAttr // RFC 6154
 	// missing: only the subscription list, or a name below it, knows the name.
 	missing     bool
 	hasChildren bool // that the client may see
@@ -91,11 +94,17 @@ func (s *session) listNames(a *listArgs) error {
 // names returns the names of the account that the client may see; with subscriptions also
 // subscribed names that do not exist.
 func (s *session) names(subscriptions bool) ([]listed, error) {
+	// Settings and preferences may have changed since the login.
+	account, err := s.srv.acc.Current(s.ctx, s.account)
+	if err != nil {
+		return nil, err
+	}
 	infos, err := s.mail.List(s.ctx)
 	if err != nil {
 		return nil, err
 	}
-	nonMail := bool(s.account.Settings().IMAPSeesNonMail)
+	nonMail := bool(account.Settings().IMAPSeesNonMail)
+	uses := account.SpecialUses()
 	names := make([]listed, 0, len(infos)+8)
 	known := make(map[string]int, len(infos))
 	for _, info := range infos {
@@ -104,7 +113,11 @@ func (s *session) names(subscriptions bool) ([]listed, error) {
 			continue
 		}
 		known[info.Name] = len(names)
-		names = append(names, listed{Info: info})
+		n := listed{Info: info}
+		if info.Selectable {
+			n.uses = uses[info.Name]
+		}
+		names = append(names, n)
 		for up := parentName(info.Name); up != ""; up = parentName(up) {
 			if i, ok := known[up]; ok && i >= 0 {
 				names[i].hasChildren = true
@@ -128,7 +141,7 @@ func (s *session) names(subscriptions bool) ([]listed, error) {
 
 // selects reports whether a name meets the selection options.
 func (a *listArgs) selects(n *listed) bool {
-	return (!a.subscribed || n.Subscribed) && (!a.specialUse || n.SpecialUse != "")
+	return (!a.subscribed || n.Subscribed) && (!a.specialUse || len(n.uses) > 0)
 }
 
 // markAbove marks the names that lie above selected ones (RFC 5258 section 3.5),
@@ -181,8 +194,8 @@ func (s *session) putListed(n *listed, a *listArgs) {
 	if a.showSubscribed && n.Subscribed {
 		attrs = append(attrs, `\Subscribed`)
 	}
-	if n.SpecialUse != "" {
-		attrs = append(attrs, string(n.SpecialUse))
+	for _, use := range n.uses {
+		attrs = append(attrs, string(use))
 	}
 	slices.Sort(attrs)
 	s.out.Raw(strings.Join(attrs, " ")).Raw(`) "/" `)

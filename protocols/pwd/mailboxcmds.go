@@ -21,9 +21,18 @@ var mailboxCommands = []command{
 	{"SETMAILBOXSUBSCRIPTION", "acct (names)", "own D:CanImpersonate", setMailboxSubscription},
 }
 
-// mail opens the mailboxes of the target. AUTH names the account with whose
-// rights to act; only the owner has rights so far.
+// mail opens the mailboxes of the target, as owner says.
 func (c *call) mail() (*mailbox.Account, error) {
+	a, err := c.owner()
+	if err != nil {
+		return nil, err
+	}
+	return a.Mail(), nil
+}
+
+// owner returns the target as the owner of mailboxes. AUTH names the account with whose
+// rights to act; only the owner has rights so far.
+func (c *call) owner() (*accounts.Account, error) {
 	a, err := c.acc.Account(c, c.target.domain, c.target.name)
 	if err != nil {
 		return nil, err
@@ -31,14 +40,14 @@ func (c *call) mail() (*mailbox.Account, error) {
 	if c.args.has("auth") {
 		as, err := c.account(c.args.word("auth"))
 		if err == nil && as == c.target {
-			return a.Mail(), nil
+			return a, nil
 		}
 		if err == nil || !c.rights.Server(accounts.RightUsers) {
 			err = errDenied() // also for a domain that does not exist
 		}
 		return nil, err
 	}
-	return a.Mail(), nil
+	return a, nil
 }
 
 // listMailboxes answers name → information; () for a name that is only a
@@ -140,13 +149,13 @@ func deleteMailbox(c *call) (dataformat.Value, error) {
 }
 
 func renameMailbox(c *call) (dataformat.Value, error) {
-	m, err := c.mail()
+	a, err := c.owner()
 	if err != nil {
 		return nil, err
 	}
 	name := c.args.word("box")
 	if c.args.by["box"] == "MAILBOX" {
-		below, err := nested(c, m, name)
+		below, err := nested(c, a.Mail(), name)
 		if err != nil {
 			return nil, err
 		}
@@ -154,7 +163,7 @@ func renameMailbox(c *call) (dataformat.Value, error) {
 			return nil, fault.New("pwd.RenameMailbox", fault.NotEmpty, "the mailbox has submailboxes, use MAILBOXES")
 		}
 	}
-	return nil, m.RenameMailbox(c, name, c.args.word("new"))
+	return nil, c.acc.RenameMailbox(c, a, name, c.args.word("new"))
 }
 
 func getMailboxInfo(c *call) (dataformat.Value, error) {
