@@ -43,6 +43,8 @@ type listed struct {
 	// below: a name that is selected lies below this one; hidden: and none of the
 	// patterns shows it.
 	below, hidden bool
+	// asked is the name that SELECT gave, if that is another one.
+	asked string
 }
 
 // listNames writes the names that fit.
@@ -202,6 +204,11 @@ func (s *session) putListed(n *listed, a *listArgs) {
 	s.putName(n.Name)
 	if a.recursive && n.below {
 		s.out.Raw(` ("CHILDINFO" (`).Raw(a.criteria()).Raw("))")
+	}
+	if n.asked != "" {
+		s.out.Raw(` ("OLDNAME" (`)
+		s.putName(n.asked)
+		s.out.Raw("))")
 	}
 	s.out.CRLF()
 }

@@ -1,6 +1,8 @@
 package imap
 
 import (
+	"slices"
+
 	"gatepost/protocols/imap/wire"
 )
 
@@ -30,7 +32,13 @@ func (s *session) open(c *call, p *wire.Parser, readOnly bool) error {
 		return err
 	}
 	s.box, s.info = box, box.Info()
-	s.describe(name)
+	s.describe()
+	if s.rev2 {
+		if err := s.putSelected(name); err != nil {
+			s.leave()
+			return err
+		}
+	}
 	c.code = "READ-WRITE"
 	if readOnly {
 		c.code = "READ-ONLY"
@@ -39,7 +47,7 @@ func (s *session) open(c *call, p *wire.Parser, readOnly bool) error {
 }
 
 // describe writes what a client has to know of a mailbox it has selected.
-func (s *session) describe(name string) {
+func (s *session) describe() {
 	s.putFlagLists()
 	info := s.info
 	s.recent = s.box.Recent()
@@ -52,11 +60,30 @@ func (s *session) describe(name string) {
 	}
 	s.out.Raw("* OK [UIDVALIDITY ").Number(uint64(info.UIDValidity)).Raw("] UIDs are valid").CRLF()
 	s.out.Raw("* OK [UIDNEXT ").Number(uint64(info.UIDNext)).Raw("] Next UID").CRLF()
-	if s.rev2 {
-		s.out.Raw(`* LIST () "/" `)
-		s.putName(name)
-		s.out.CRLF()
+}
+
+// putSelected writes the LIST response of a selected mailbox, with the name that the client has
+// asked for if it has another one (RFC 9051 section 6.3.2).
+func (s *session) putSelected(asked string) error {
+	info, err := s.mail.Status(s.ctx, s.info.Name)
+	if err != nil {
+		return err
 	}
+	n := listed{Info: info, hasChildren: info.HasChildren}
+	if n.hasChildren { // those that the client may see are what counts
+		names, err := s.names(false)
+		if err != nil {
+			return err
+		}
+		if i := slices.IndexFunc(names, func(l listed) bool { return l.Name == info.Name }); i >= 0 {
+			n = names[i]
+		}
+	}
+	if asked != n.Name {
+		n.asked = asked
+	}
+	s.putListed(&n, &listArgs{})
+	return nil
 }
 
 // leave closes the selected mailbox.
