@@ -201,14 +201,16 @@ func (e *edit) children(name string) (names []string) {
 
 // DeleteMailbox removes the container with its messages. Nested mailboxes and
 // the subscription stay. A directory without a container goes if it is empty,
-// else the error is fault.NotEmpty. INBOX is fault.Denied.
+// else the error is fault.NotEmpty. A name with a slash at the end is that of the
+// directory: the container stays. INBOX is fault.Denied.
 func (a *Account) DeleteMailbox(ctx context.Context, name string) error {
 	const op = "mailbox.DeleteMailbox"
-	name, err := cleanName(strings.TrimSuffix(name, "/"))
+	name, folder := strings.CutSuffix(name, "/")
+	name, err := cleanName(name)
 	if err != nil {
 		return noMailbox(err)
 	}
-	if name == inbox {
+	if name == inbox && !folder {
 		return fault.New(op, fault.Denied, "INBOX cannot be deleted")
 	}
 	return a.updateFreeing(ctx, func(e *edit) error {
@@ -216,15 +218,16 @@ func (a *Account) DeleteMailbox(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		if !found {
+		if !found || folder && !rec.folder {
 			return fault.New(op, fault.NoMailbox, "")
 		}
 		nested := len(e.children(name)) > 0
-		if rec.mailbox == 0 {
+		if folder || rec.mailbox == 0 {
 			if nested {
 				return fault.New(op, fault.NotEmpty, "")
 			}
-			return e.putName(name, nameRecord{})
+			rec.folder = false
+			return e.putName(name, rec)
 		}
 		x, err := e.box(rec.mailbox)
 		if err != nil {

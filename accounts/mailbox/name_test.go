@@ -156,6 +156,28 @@ func TestANameIsAContainerADirectoryOrBoth(t *testing.T) {
 	}
 }
 
+func TestDeletingADirectoryLeavesTheMailboxOfItsName(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	for _, name := range []string{"A/", "A", "B/C", "B", "E", "INBOX/", "D/"} {
+		if _, err := a.CreateMailbox(bg, name, CreateOptions{Class: "x"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.append(a, "A", 1)
+	for name, want := range map[string]fault.Kind{"A/": 0, "B/": fault.NotEmpty, "E/": fault.NoMailbox, "INBOX/": 0, "D/": 0, "none/": fault.NoMailbox} {
+		if err := a.DeleteMailbox(bg, name); fault.KindOf(err) != want || (err == nil) != (want == 0) {
+			t.Errorf("delete %s: %v", name, err)
+		}
+	}
+	if got, want := names(t, a), "INBOX A B+ B/C E Trash"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if i, err := a.Status(bg, "A"); err != nil || i.Messages != 1 || i.Class != "x" {
+		t.Errorf("%+v, %v", i, err)
+	}
+}
+
 func TestRenamingTakesNestedMailboxesAlong(t *testing.T) {
 	w := newWorld(t)
 	a := w.account(1)
