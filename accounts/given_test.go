@@ -2,10 +2,13 @@ package accounts
 
 import (
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
+	"gatepost/server/settings"
 )
 
 // What account defaults refuse they refuse however they are given.
@@ -47,6 +50,27 @@ func TestNestedSettingsAreCheckedLikeOthers(t *testing.T) {
 	for _, given := range []string{"{WebUserPrefs=x;}", "{ServiceClass=(a,b);}"} {
 		wantKind(t, s.CreateAccount(ctx, "d.com", "u", dict(t, given)), fault.Invalid)
 		wantKind(t, s.UpdateAccountSettings(ctx, "", "postmaster", dict(t, given)), fault.Invalid)
+	}
+}
+
+// Every setting is given values that it cannot have. What an administrator reads
+// names the setting first, and no function of the program.
+func TestBadValuesAreRefusedInWordsForPeople(t *testing.T) {
+	operation := regexp.MustCompile(`\b[a-z]+\.[A-Z][A-Za-z]+\b`)
+	for given, check := range map[any]func(string, dataformat.Dict) (dataformat.Dict, error){
+		new(AccountSettings): givenAccount, new(DomainSettings): givenDomain,
+	} {
+		for _, set := range settings.Describe(given) {
+			for _, v := range []string{`"x y"`, "a..b", `"-7"`, "99999999999999999999", `"\001"`, `"x@"`, "(a,b)", "{x=y;}", "#NULL#", "(({}),2)"} {
+				_, err := check("accounts.Set", dict(t, "{"+set.Key+"="+v+";}"))
+				if err == nil {
+					continue
+				}
+				if text := fault.Text(err); !fault.Is(err, fault.Invalid) || operation.MatchString(text) || !strings.HasPrefix(text, set.Key+": ") {
+					t.Errorf("%s = %s: %s", set.Key, v, text)
+				}
+			}
+		}
 	}
 }
 

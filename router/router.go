@@ -115,7 +115,7 @@ func compile(s *Settings) (*compiled, error) {
 	c := &compiled{table: t}
 	if suffix := strings.TrimPrefix(s.NonQualifiedSuffix, "."); suffix != "" {
 		if c.added, err = address.NormalizeDomain(suffix); err != nil {
-			return nil, err
+			return nil, fault.Newf("router.New", fault.Invalid, "NonQualifiedSuffix: %s", fault.Text(err))
 		}
 	}
 	return c, nil

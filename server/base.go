@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -45,7 +46,7 @@ func openBase(dir string) (*base, error) {
 			dir, control.Socket, control.MaxPath)
 	}
 	if !Exists(dir) {
-		if err := vacant(dir); err != nil {
+		if err := cmp.Or(bereft(dir), vacant(dir)); err != nil {
 			return nil, err
 		}
 	}
@@ -88,8 +89,24 @@ func vacant(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if name := e.Name(); name != "lost+found" && name != lockFile && !slices.Contains(subdirectories, name) {
+		if name := e.Name(); name != "lost+found" && name != lockFile && name != "Pending" && !slices.Contains(subdirectories, name) {
 			return fmt.Errorf("%s is no base directory and is not empty; give a new or an empty directory", dir)
+		}
+	}
+	return nil
+}
+
+// bereft refuses a base directory that has accounts, domains or mail and no
+// Main.settings: a start would give the Main Domain a new name.
+func bereft(dir string) error {
+	for _, sub := range []string{"Accounts", "Accounts/Settings", "Domains", "Queue"} {
+		entries, err := os.ReadDir(filepath.Join(dir, sub))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		// A first start that was cut short has made Accounts/Settings.
+		if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != "Settings" }) {
+			return fmt.Errorf("%s has lost Settings/Main.settings, which names the Main Domain: put it back", dir)
 		}
 	}
 	return nil

@@ -54,7 +54,7 @@ var arrows = map[string][]string{
 	"server":         {"*"},
 	"server/demo":    {"server", "server/control", "server/dataformat"},
 	"server/control": {"server/dataformat"},
-	"cmd/gatepost":   {"server", "server/control", "server/dataformat", "server/demo"},
+	"cmd/gatepost":   {"server", "server/control", "server/dataformat", "server/demo", "server/fault"},
 	"cmd/gatebench":  {},
 }
 

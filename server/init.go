@@ -69,7 +69,7 @@ func Connect(dir string) (*control.Client, error) {
 		return client, err
 	}
 	if !Exists(dir) {
-		return nil, fmt.Errorf("%s is not a base directory", dir)
+		return nil, cmp.Or(bereft(dir), fmt.Errorf("%s is not a base directory", dir))
 	}
 	s, err := New(Config{Base: dir, Messages: io.Discard})
 	if err != nil {

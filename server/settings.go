@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -58,11 +59,17 @@ func checkLevel(key string, n int) error {
 	return nil
 }
 
-// readSettings reads a settings file; a missing one is empty.
+// readSettings reads a settings file; a missing one is empty. What is wrong in the
+// file is Invalid, and told with its line.
 func readSettings(path string) (dataformat.Dict, error) {
+	const op = "server.ReadSettings"
+	file := "Settings/" + filepath.Base(path)
 	v, err := dataformat.ReadFile(path)
+	if syntax := new(dataformat.SyntaxError); errors.As(err, &syntax) {
+		return nil, fault.Newf(op, fault.Invalid, "%s: %v", file, syntax)
+	}
 	if err != nil {
-		return nil, fault.Wrap("server.ReadSettings", fault.Invalid, err)
+		return nil, &fault.Error{Op: op, Kind: fault.KindOf(err), Text: file + " cannot be read", Err: err}
 	}
 	switch d := v.(type) {
 	case nil:
@@ -70,7 +77,7 @@ func readSettings(path string) (dataformat.Dict, error) {
 	case dataformat.Dict:
 		return d, nil
 	}
-	return nil, fault.Newf("server.ReadSettings", fault.Invalid, "%s holds no dictionary", filepath.Base(path))
+	return nil, fault.Newf(op, fault.Invalid, "%s: a dictionary is expected", file)
 }
 
 // change replaces the settings of one module with what edit makes of the old ones
@@ -125,7 +132,7 @@ func (s *Server) force(ctx context.Context, apply func()) error {
 func (s *Server) Reload(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
-			s.log.Log(ctx, logs.LevelFailure, "the settings were not read again as a whole", logs.AttrError, fault.Text(err))
+			s.log.Log(ctx, logs.LevelFailure, "the settings were not read again as a whole", logs.AttrError, fault.Explain(err))
 		}
 	}()
 	s.changing.Lock()
@@ -150,7 +157,7 @@ func (s *Server) Reload(ctx context.Context) (err error) {
 func (s *Server) load(m *module) error {
 	d, err := readSettings(s.base.path("Settings", m.file))
 	if err != nil {
-		return fault.Newf("server.Load", fault.Invalid, "Settings/%s: %v", m.file, err)
+		return err
 	}
 	apply, err := m.check(d)
 	if err != nil {

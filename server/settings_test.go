@@ -5,6 +5,8 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,6 +80,56 @@ func TestBadSettingsChangeNothing(t *testing.T) {
 	}
 	if table, err := s.RouterTable(t.Context()); err != nil || strings.Contains(table, "nonsense") {
 		t.Errorf("the table is %q, %v", table, err)
+	}
+}
+
+// operation is the name of an operation as fault.Error has it.
+var operation = regexp.MustCompile(`\b[a-z]+\.[A-Z][A-Za-z]+\b`)
+
+// Every setting is given values that it cannot have. What an administrator reads
+// names the setting, and no function of the program.
+func TestBadValuesAreRefusedInWordsForPeople(t *testing.T) {
+	s := open(t)
+	word := func(s string) dataformat.Value { return dataformat.String(s) }
+	values := []dataformat.Value{
+		word("x y"), word("a..b"), word("-7"), word("99999999999999999999"), word("\x01"), word("x@"), word("<a> = "),
+		dataformat.Array{word("x y"), word("z")}, dataformat.Array{dataformat.Dict{"Port": word("99999")}},
+		dataformat.Array{dataformat.Dict{"Address": word("x")}}, dataformat.Dict{"x": word("y")}, dataformat.Null{},
+	}
+	for _, m := range s.modules {
+		refused := 0
+		for _, set := range slices.Concat(settings.Describe(m.common.Load()), m.describe()) {
+			for _, v := range values {
+				_, err := m.check(dataformat.Dict{set.Key: v})
+				if err == nil {
+					continue
+				}
+				refused++
+				text := fault.Text(err)
+				if !fault.Is(err, fault.Invalid) || operation.MatchString(text) || !strings.Contains(text, set.Key) && set.Key != "RouterTable" {
+					t.Errorf("%s %s = %s: %s", m.name, set.Key, dataformat.Compact(v), text)
+				}
+			}
+		}
+		if refused == 0 {
+			t.Errorf("%s refuses nothing", m.name)
+		}
+	}
+}
+
+func TestDamagedSettingsFileIsNamed(t *testing.T) {
+	s := open(t)
+	writeSettings(t, s, "SMTP.settings", "{ Prompt = hi;\n bad")
+	const want = "Settings/SMTP.settings: line 2, "
+	update := dataformat.Dict{"Prompt": dataformat.String("x")}
+	for what, err := range map[string]error{"command": s.UpdateModule(t.Context(), "SMTP", update), "reload": s.Reload(t.Context())} {
+		if text := fault.Text(err); !strings.HasPrefix(text, want) || operation.MatchString(text) || strings.Contains(text, s.base.dir) {
+			t.Errorf("%s: %q", what, text)
+		}
+	}
+	writeSettings(t, s, "SMTP.settings", "(a)")
+	if text := fault.Text(s.Reload(t.Context())); text != "Settings/SMTP.settings: a dictionary is expected" {
+		t.Errorf("an array: %q", text)
 	}
 }
 

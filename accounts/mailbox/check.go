@@ -66,7 +66,7 @@ func (s *Store) Check(ctx context.Context, report func(Finding)) error {
 			return nil
 		case o.Damaged != nil:
 			lost = lost || o.ID == 0
-			report(Finding{Account: o.ID, Dir: o.Dir, Text: "cannot be read, and was not checked: " + o.Damaged.Error()})
+			report(Finding{Account: o.ID, Dir: o.Dir, Text: "cannot be read, and was not checked: " + fault.Explain(o.Damaged)})
 			return nil
 		}
 		return s.Account(o).check(ctx, func(f Finding) { f.Dir = o.Dir; report(f) })
@@ -171,7 +171,7 @@ func (a *Account) check(ctx context.Context, report func(Finding)) error {
 	err = a.checkStrays(ctx, report)
 	if fault.Is(err, fault.Corrupt) {
 		// It cannot be told which files are strays.
-		report(Finding{Account: a.id, Text: err.Error()})
+		report(Finding{Account: a.id, Text: fault.Explain(err)})
 		return nil
 	}
 	return err

@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"gatepost/server/fault"
 )
 
 // errSaidNo ends a command with exit code 1; what it had to say is printed.
@@ -57,7 +59,7 @@ func main() {
 }
 
 func fail(err error) {
-	fmt.Fprintln(os.Stderr, "gatepost:", err)
+	fmt.Fprintln(os.Stderr, "gatepost:", fault.Explain(err))
 	os.Exit(2)
 }
 

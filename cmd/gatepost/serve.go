@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"gatepost/server"
+	"gatepost/server/fault"
 )
 
 type initCommand struct {
@@ -123,7 +124,7 @@ func (v *serveCommand) Run(ctx context.Context, c *commands) error {
 		defer close(done)
 		for range reload {
 			if err := s.Reload(ctx); err != nil {
-				fmt.Fprintln(os.Stderr, "gatepost: reload:", err)
+				fmt.Fprintln(os.Stderr, "gatepost: reload:", fault.Explain(err))
 			}
 		}
 	}()

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 )
 
@@ -202,4 +203,37 @@ func Text(err error) string {
 		}
 	}
 	return KindOf(err).String()
+}
+
+// Explain returns what the owner of the server reads of err: the texts and the
+// causes, without the operations that met it, which are for the log.
+func Explain(err error) string {
+	if err == nil {
+		return ""
+	}
+	if e, ok := err.(*Error); ok {
+		switch {
+		case e.Err == nil && e.Text == "":
+			return e.Kind.String()
+		case e.Err == nil:
+			return e.Text
+		case e.Text == "":
+			return Explain(e.Err)
+		}
+		return e.Text + ": " + Explain(e.Err)
+	}
+	s := err.Error()
+	var inner []error
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		inner = append(inner, e.Unwrap())
+	case interface{ Unwrap() []error }:
+		inner = e.Unwrap()
+	}
+	for _, e := range inner {
+		if e != nil {
+			s = strings.Replace(s, e.Error(), Explain(e), 1)
+		}
+	}
+	return s
 }

@@ -44,6 +44,28 @@ func TestTextHidesCauses(t *testing.T) {
 	}
 }
 
+func TestExplainLeavesOperationsOut(t *testing.T) {
+	bad := New("accounts.Open", Invalid, `"a b" is not a domain name`)
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{nil, ""},
+		{bad, `"a b" is not a domain name`},
+		{Wrap("accounts.Open", Internal, fmt.Errorf("Main.settings: %w", Wrap("x.Y", Invalid, bad))), `Main.settings: "a b" is not a domain name`},
+		{Wrap("a.B", Internal, New("c.D", NoSpace, "")), "no space"},
+		{&Error{Op: "a.B", Kind: Corrupt, Text: "the table is damaged", Err: &os.PathError{Op: "open", Path: "/x", Err: syscall.EACCES}},
+			"the table is damaged: open /x: permission denied"},
+		{errors.Join(bad, Wrap("server.Close", Internal, errors.New("disk"))), "\"a b\" is not a domain name\ndisk"},
+		{fmt.Errorf("%w, and %w", bad, New("c.D", Busy, "")), `"a b" is not a domain name, and busy`},
+		{fmt.Errorf("nothing inside: %w", nil), "nothing inside: %!w(<nil>)"},
+	} {
+		if got := Explain(c.err); got != c.want {
+			t.Errorf("%v: %q, not %q", c.err, got, c.want)
+		}
+	}
+}
+
 func TestEveryKindHasAName(t *testing.T) {
 	for _, k := range Kinds() {
 		if k.String() == "" {

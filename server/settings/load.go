@@ -74,7 +74,7 @@ func Load(dst any, d dataformat.Dict) error {
 	v := reflect.ValueOf(dst).Elem()
 	fresh := reflect.New(v.Type())
 	if err := load(fresh.Interface(), d); err != nil {
-		return &fault.Error{Op: "settings.Load", Kind: fault.Invalid, Text: err.Error()}
+		return &fault.Error{Op: "settings.Load", Kind: fault.Invalid, Text: fault.Explain(err)}
 	}
 	v.Set(fresh.Elem())
 	return nil
