@@ -22,12 +22,12 @@ func TestAMoveThatEndsHalfwaySaysWhatItMoved(t *testing.T) {
 	if _, err := mail.Append(t.Context(), "INBOX", mailbox.AppendMessage{Body: strings.NewReader("Subject: x\r\n\r\n")}); err != nil {
 		t.Fatal(err)
 	}
-	for n := 1; n < 8192; n += min(n, 1000) { // a larger copy may leave a gap of UIDs
+	for n := 1; n < 8192; n *= 2 {
 		m, err := mail.Open(t.Context(), "INBOX", true)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.Copy(t.Context(), m.UIDs()[:min(n, 1000)], "INBOX"); err != nil {
+		if _, err := m.Copy(t.Context(), m.UIDs(), "INBOX"); err != nil {
 			t.Fatal(err)
 		}
 		m.Close()

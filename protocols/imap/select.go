@@ -69,7 +69,11 @@ func (s *session) putSelected(asked string) error {
 	if err != nil {
 		return err
 	}
-	n := listed{Info: info, hasChildren: info.HasChildren}
+	account, err := s.srv.acc.Current(s.ctx, s.account)
+	if err != nil {
+		return err
+	}
+	n := listed{Info: info, uses: account.SpecialUses()[info.Name], hasChildren: info.HasChildren}
 	if n.hasChildren { // those that the client may see are what counts
 		names, err := s.names(false)
 		if err != nil {
