@@ -47,7 +47,7 @@ func startFake(t *testing.T, accounts int) *fake {
 	}
 	is := imapserver.New(&imapserver.Options{
 		NewSession: func(*imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
-			return mem.NewSession(), nil, nil
+			return polled{mem.NewSession()}, nil, nil
 		},
 		Caps:         imap.CapSet{imap.CapIMAP4rev1: {}},
 		InsecureAuth: true,
@@ -58,6 +58,25 @@ func startFake(t *testing.T, accounts int) *fake {
 	ss.ErrorLog = nolog{}
 	f.imap, f.smtp = serve(t, is), serve(t, ss)
 	return f
+}
+
+// polled looks for news while a session is idle: the library's own Idle misses what
+// comes between its continuation and its wait.
+type polled struct{ imapserver.Session }
+
+func (p polled) Idle(w *imapserver.UpdateWriter, stop <-chan struct{}) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return nil
+		case <-tick.C:
+			if err := p.Poll(w, true); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 type nolog struct{}
