@@ -21,6 +21,7 @@ type fakeDirectory struct {
 	assigned map[string]string       // domain by IP address
 	telnums  map[string]string       // account@domain by number
 	err      error                   // of look-ups
+	noPolicy error                   // of UnknownPolicy
 }
 
 func newFake() *fakeDirectory {
@@ -68,7 +69,7 @@ func (f *fakeDirectory) Object(_ context.Context, domain, name string) (names.Ob
 }
 
 func (f *fakeDirectory) UnknownPolicy(domain string, _ names.Operation) (names.Policy, error) {
-	return f.policies[domain], f.err
+	return f.policies[domain], f.noPolicy
 }
 
 func (f *fakeDirectory) Telnum(_ context.Context, number string) (domain, account string, ok bool, err error) {

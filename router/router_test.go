@@ -244,6 +244,15 @@ func TestDirectoryFailuresAreTemporary(t *testing.T) {
 	}
 }
 
+func TestUnknownNameWaitsForThePolicyOfItsDomain(t *testing.T) {
+	dir := newFake()
+	dir.noPolicy = errors.New("disk on fire")
+	r := newRouter(t, dir, "")
+	if _, err := r.Route(t.Context(), Mail, parse(t, "nobody@client.dom")); err == nil || !fault.KindOf(err).Temporary() {
+		t.Error(err)
+	}
+}
+
 func TestBadForwarderIsTemporary(t *testing.T) {
 	dir := newFake()
 	dir.objects["bad@client.dom"] = names.Object{Kind: names.Forwarder, Name: "bad", Target: "a b"}
