@@ -143,6 +143,13 @@ func (a *Account) movingUses(ctx context.Context, from, to string) (moving []mov
 	if fromErr != nil || toErr != nil {
 		return nil, nil // the rename says so
 	}
+	box, err := a.mail.Status(ctx, from)
+	switch {
+	case err == nil:
+		from = box.Name
+	case !fault.Is(err, fault.NoMailbox): // which a directory is too
+		return nil, err
+	}
 	names := used(a.prefLayers())
 	for i, name := range names {
 		if name != from && !strings.HasPrefix(name, from+"/") {

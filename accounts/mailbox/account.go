@@ -196,7 +196,7 @@ func (a *Account) Status(ctx context.Context, name string) (i Info, err error) {
 		return Info{}, noMailbox(err)
 	}
 	err = a.shard.View(func(tx index.Tx) error {
-		rec, _, err := readName(tx, a.id, name)
+		name, rec, _, err := lookUp(tx, a.id, name)
 		if err != nil {
 			return err
 		}
@@ -217,17 +217,20 @@ func (a *Account) Status(ctx context.Context, name string) (i Info, err error) {
 	return i, err
 }
 
-// find returns the number of the mailbox of that name, which is clean, or
-// NoMailbox; NotFound if there is no such account.
-func (a *Account) find(name string) (id uint32, err error) {
+// find returns the number and the name of the mailbox that a name, which is clean, stands
+// for, or NoMailbox; NotFound if there is no such account.
+func (a *Account) find(name string) (id uint32, found string, err error) {
 	err = a.shard.View(func(tx index.Tx) error {
 		if _, err := readAccount(tx, a.id); err != nil {
 			return err
 		}
-		id, err = mailboxID(tx, a.id, name)
+		if id, err = mailboxID(tx, a.id, name); err != nil {
+			return err
+		}
+		found, _, _, err = lookUp(tx, a.id, name)
 		return err
 	})
-	return id, err
+	return id, found, err
 }
 
 // noMailbox is the error for a name that cannot exist where one that exists
@@ -260,7 +263,8 @@ const maxSubscriptions = 10000
 
 // Subscribe puts a name on the subscription list or takes it off. Neither
 // needs the mailbox to exist, and it may belong to another account
-// ("~name/box"); a repeated call changes nothing.
+// ("~name/box"); a repeated call changes nothing. A name that stands for a mailbox with
+// another one puts that on the list.
 func (a *Account) Subscribe(ctx context.Context, name string, on bool) error {
 	if !strings.HasPrefix(name, "~") || strings.HasPrefix(name, "~/") {
 		clean, err := cleanName(strings.TrimSuffix(name, "/"))
@@ -271,7 +275,16 @@ func (a *Account) Subscribe(ctx context.Context, name string, on bool) error {
 	} else if _, err := cleanName(name[1:]); err != nil {
 		return err
 	}
-	return a.update(ctx, func(e *edit) error { return e.subscribe(name, on) })
+	return a.update(ctx, func(e *edit) error {
+		if e.tx.Get(index.Mail, named(a.id, kindSubscription, name)) != nil {
+			return e.subscribe(name, on)
+		}
+		found, _, _, err := lookUp(e.tx, a.id, name)
+		if err != nil {
+			return err
+		}
+		return e.subscribe(found, on)
+	})
 }
 
 func (e *edit) subscribe(name string, on bool) error {

@@ -156,7 +156,7 @@ func (a *Account) receive(name string, m AppendMessage) (in incoming, err error)
 	if in.flags, in.keywords, err = splitFlags(m.Flags); err != nil {
 		return in, err
 	}
-	if _, err := a.find(name); err != nil { // better known before the bytes are written
+	if _, _, err := a.find(name); err != nil { // better known before the bytes are written
 		return in, err
 	}
 	id, err := a.store.o.NextID()

@@ -42,7 +42,7 @@ func (m *Mailbox) CopyTo(ctx context.Context, uids []imap.UID, to *Account, dest
 	if err != nil {
 		return CopyData{}, noMailbox(err)
 	}
-	if _, err := to.find(dest); err != nil {
+	if _, _, err := to.find(dest); err != nil {
 		return CopyData{}, err
 	}
 	uids = m.inView(uids)

@@ -202,7 +202,8 @@ func (e *edit) children(name string) (names []string) {
 // DeleteMailbox removes the container with its messages. Nested mailboxes and
 // the subscription stay. A directory without a container goes if it is empty,
 // else the error is fault.NotEmpty. A name with a slash at the end is that of the
-// directory: the container stays. INBOX is fault.Denied.
+// directory: the container stays. INBOX is fault.Denied. The name is the one that List
+// shows: a DELETE of foo.mbox that a client repeats does not take foo too.
 func (a *Account) DeleteMailbox(ctx context.Context, name string) error {
 	const op = "mailbox.DeleteMailbox"
 	name, folder := strings.CutSuffix(name, "/")

@@ -110,13 +110,31 @@ func readName(tx index.Tx, account uint64, name string) (rec nameRecord, found b
 	return rec, err == nil, err
 }
 
+// lookUp is readName for a name that a client gives. One with the suffix of a storage
+// format, which CREATE has dropped, also stands for the mailbox without it, unless something
+// else has this name. It returns the name that was found.
+func lookUp(tx index.Tx, account uint64, name string) (found string, rec nameRecord, there bool, err error) {
+	if rec, there, err = readName(tx, account, name); there || err != nil {
+		return name, rec, there, err
+	}
+	bare := withoutFormat(name)
+	if bare == name || bare == inbox { // which nobody creates
+		return name, rec, false, nil
+	}
+	other, there, err := readName(tx, account, bare)
+	if !there || other.mailbox == 0 {
+		return name, rec, false, err
+	}
+	return bare, other, true, nil
+}
+
 // mailboxID returns the number of the mailbox of that name, or NoMailbox. INBOX
 // is not looked up: every account has it.
 func mailboxID(tx index.Tx, account uint64, name string) (uint32, error) {
 	if name == inbox {
 		return inboxID, nil
 	}
-	rec, _, err := readName(tx, account, name)
+	_, rec, _, err := lookUp(tx, account, name)
 	if err == nil && rec.mailbox == 0 {
 		err = fault.New("mailbox.find", fault.NoMailbox, "")
 	}

@@ -72,18 +72,23 @@ func unprintable(r rune) bool {
 
 // newName checks the name of a mailbox to be created. A slash at the end asks
 // for the directory alone. The suffixes that chose a storage format in
-// CommuniGate Pro are dropped.
+// CommuniGate Pro are dropped; lookUp finds the mailbox under that name too.
 func newName(name string) (clean string, folder bool, err error) {
 	if name, folder = strings.CutSuffix(name, "/"); !folder {
-		for _, suffix := range [...]string{".mbox", ".mdir", ".mslc", ".mb4"} {
-			if rest, found := strings.CutSuffix(name, suffix); found && rest != "" && !strings.HasSuffix(rest, "/") {
-				name = rest
-				break
-			}
-		}
+		name = withoutFormat(name)
 	}
 	clean, err = cleanName(name)
 	return clean, folder, err
+}
+
+// withoutFormat drops the suffix of a storage format from a name.
+func withoutFormat(name string) string {
+	for _, suffix := range [...]string{".mbox", ".mdir", ".mslc", ".mb4"} {
+		if rest, found := strings.CutSuffix(name, suffix); found && rest != "" && !strings.HasSuffix(rest, "/") {
+			return rest
+		}
+	}
+	return name
 }
 
 // parent returns the name of the directory that holds name, or "".

@@ -156,6 +156,71 @@ func TestANameIsAContainerADirectoryOrBoth(t *testing.T) {
 	}
 }
 
+func TestMailboxIsFoundUnderTheNameThatCreateHasChanged(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	if i, err := a.CreateMailbox(bg, "foo.mbox", CreateOptions{}); err != nil || i.Name != "foo" {
+		t.Fatalf("%+v, %v", i, err)
+	}
+	if err := a.Subscribe(bg, "foo.mbox", true); err != nil {
+		t.Error(err)
+	}
+	w.append(a, "foo.mbox", 1)
+	m := w.view(a, "foo.mbox")
+	if got := m.Info().Name; got != "foo" {
+		t.Errorf("opened as %q", got)
+	}
+	d := w.queued(2)
+	d.Mailbox = "foo.mdir"
+	w.deliver(a, d)
+	m.Sync(true)
+	if _, err := m.Copy(bg, m.UIDs(), "foo.mbox"); err != nil {
+		t.Error(err)
+	}
+	if _, err := m.Move(bg, m.UIDs()[:1], "foo.mbox"); err != nil {
+		t.Error(err)
+	}
+	if i, err := a.Status(bg, "foo.mbox"); err != nil || i.Name != "foo" || !i.Subscribed || i.Messages != 4 {
+		t.Errorf("%+v, %v", i, err)
+	}
+	_, err := a.CreateMailbox(bg, "foo.mbox", CreateOptions{})
+	wantKind(t, err, fault.Exists)
+	wantKind(t, a.RenameMailbox(bg, "foo.mbox", "foo"), fault.Exists)
+	if err := a.RenameMailbox(bg, "foo.mbox", "bar.mbox"); err != nil { // not dropped: it is found as it is
+		t.Error(err)
+	}
+	if _, err := a.CreateMailbox(bg, "bar", CreateOptions{}); err != nil {
+		t.Error(err)
+	}
+	if i, err := a.Status(bg, "bar.mbox"); err != nil || i.Name != "bar.mbox" || i.Messages != 4 {
+		t.Errorf("%+v, %v", i, err)
+	}
+	if err := a.DeleteMailbox(bg, "bar.mbox"); err != nil {
+		t.Error(err)
+	}
+	wantKind(t, a.DeleteMailbox(bg, "bar.mbox"), fault.NoMailbox) // repeated, it does not take the other
+	if i, err := a.Status(bg, "bar.mbox"); err != nil || i.Name != "bar" {
+		t.Errorf("%+v, %v", i, err)
+	}
+	if err := a.DeleteMailbox(bg, "bar"); err != nil {
+		t.Error(err)
+	}
+	if _, err := a.CreateMailbox(bg, "D/", CreateOptions{}); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"bar.mbox", "INBOX.mbox", "inbox.mbox", "D.mbox", "none.mdir"} {
+		wantKind(t, a.DeleteMailbox(bg, name), fault.NoMailbox)
+		_, err := a.Open(bg, name, false)
+		wantKind(t, err, fault.NoMailbox)
+	}
+	if err := a.Subscribe(bg, "foo.mbox", false); err != nil { // which is not there any more
+		t.Error(err)
+	}
+	if got, want := names(t, a), "INBOX D/ Trash"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestDeletingADirectoryLeavesTheMailboxOfItsName(t *testing.T) {
 	w := newWorld(t)
 	a := w.account(1)

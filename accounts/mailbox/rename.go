@@ -24,14 +24,17 @@ func (a *Account) RenameMailbox(ctx context.Context, from, to string) error {
 	if to, err = cleanName(strings.TrimSuffix(to, "/")); err != nil {
 		return err
 	}
-	if to == inbox || to == from {
+	if to == inbox {
 		return fault.New(op, fault.Exists, "")
 	}
 	limit := a.limits().MaxMailboxes
 	return a.update(ctx, func(e *edit) error {
 		before := e.rec.mailboxes
-		var err error
+		from, _, _, err := lookUp(e.tx, a.id, from)
 		switch {
+		case err != nil:
+		case to == from:
+			err = fault.New(op, fault.Exists, "")
 		case from == inbox:
 			err = e.renameInbox(to)
 		case strings.HasPrefix(to, from+"/"):

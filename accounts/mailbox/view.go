@@ -41,7 +41,7 @@ func (a *Account) Open(ctx context.Context, name string, readOnly bool) (*Mailbo
 	if err != nil {
 		return nil, noMailbox(err)
 	}
-	id, err := a.find(name)
+	id, name, err := a.find(name)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (m *Mailbox) Changed() <-chan struct{} { return m.changed }
 
 // ViewInfo is what SELECT answers.
 type ViewInfo struct {
-	Name          string // as it was opened; the mailbox may have been renamed
+	Name          string // when it was opened; the mailbox may have been renamed
 	ID            uint32 // MAILBOXID (RFC 8474)
 	ReadOnly      bool
 	UIDValidity   uint32

@@ -1,11 +1,14 @@
 package imap
 
 import (
+	"strings"
+
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/mailbox"
 	"gatepost/protocols/imap/wire"
 	"gatepost/server/fault"
+	"gatepost/server/logs"
 )
 
 // create is CREATE, with the USE of RFC 6154 section 3. A slash at the end of the
@@ -30,15 +33,34 @@ func (s *session) create(c *call, p *wire.Parser) error {
 	if bad != nil {
 		return withCode(bad, fault.NoMailbox, "CANNOT")
 	}
+	var err error
 	switch len(uses) {
 	case 0:
-		_, err := s.mail.CreateMailbox(s.ctx, name, mailbox.CreateOptions{})
-		return err
+		_, err = s.mail.CreateMailbox(s.ctx, name, mailbox.CreateOptions{})
 	case 1:
-		err := s.srv.acc.CreateUsedMailbox(s.ctx, s.account, name, imap.MailboxAttr(uses[0]))
-		return withCode(err, fault.Unsupported, "USEATTR")
+		err = withCode(s.srv.acc.CreateUsedMailbox(s.ctx, s.account, name, imap.MailboxAttr(uses[0])), fault.Unsupported, "USEATTR")
+	default:
+		err = withCode(no(fault.Unsupported, "A mailbox can be given one use"), fault.Unsupported, "USEATTR")
 	}
-	return withCode(no(fault.Unsupported, "A mailbox can be given one use"), fault.Unsupported, "USEATTR")
+	if err == nil && s.rev2 {
+		s.putCreated(name)
+	}
+	return err
+}
+
+// putCreated tells the name of a mailbox that was created with another one than was asked for
+// (RFC 9051 section 6.3.4). The mailbox is there whatever happens here.
+func (s *session) putCreated(asked string) {
+	if strings.HasSuffix(asked, "/") {
+		return // a directory
+	}
+	info, err := s.mail.Status(s.ctx, asked)
+	if err == nil && info.Name != asked {
+		err = s.putAsked(info, asked)
+	}
+	if err != nil {
+		s.log.Log(s.ctx, logs.LevelFailure, "cannot describe a mailbox that was created", logs.AttrError, err)
+	}
 }
 
 // delete is DELETE. When the client has selected the mailbox itself, it is closed

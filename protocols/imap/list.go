@@ -43,7 +43,7 @@ type listed struct {
 	// below: a name that is selected lies below this one; hidden: and none of the
 	// patterns shows it.
 	below, hidden bool
-	// asked is the name that SELECT gave, if that is another one.
+	// asked is the name that SELECT or CREATE gave, if that is another one.
 	asked string
 }
 

@@ -3,6 +3,7 @@ package imap
 import (
 	"slices"
 
+	"gatepost/accounts/mailbox"
 	"gatepost/protocols/imap/wire"
 )
 
@@ -69,6 +70,12 @@ func (s *session) putSelected(asked string) error {
 	if err != nil {
 		return err
 	}
+	return s.putAsked(info, asked)
+}
+
+// putAsked writes the LIST response of a mailbox that the client may have asked for by another
+// name.
+func (s *session) putAsked(info mailbox.Info, asked string) error {
 	account, err := s.srv.acc.Current(s.ctx, s.account)
 	if err != nil {
 		return err

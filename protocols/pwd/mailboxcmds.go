@@ -113,6 +113,7 @@ func createMailbox(c *call) (dataformat.Value, error) {
 
 // nested lists the mailboxes below a name, deepest first.
 func nested(c *call, m *mailbox.Account, name string) ([]string, error) {
+	name = strings.TrimSuffix(name, "/")
 	list, err := m.List(c)
 	if err != nil {
 		return nil, err
@@ -133,7 +134,7 @@ func deleteMailbox(c *call) (dataformat.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := strings.TrimSuffix(c.args.word("box"), "/")
+	name := c.args.word("box")
 	if c.args.by["box"] == "MAILBOXES" {
 		below, err := nested(c, m, name)
 		if err != nil {
@@ -155,6 +156,13 @@ func renameMailbox(c *call) (dataformat.Value, error) {
 	}
 	name := c.args.word("box")
 	if c.args.by["box"] == "MAILBOX" {
+		box, err := a.Mail().Status(c, name)
+		switch {
+		case err == nil:
+			name = box.Name
+		case !fault.Is(err, fault.NoMailbox): // which a directory is too
+			return nil, err
+		}
 		below, err := nested(c, a.Mail(), name)
 		if err != nil {
 			return nil, err
