@@ -194,6 +194,18 @@ func TestInheritance(t *testing.T) {
 	}
 }
 
+// As other servers print them.
+func TestBuiltInFlowLimits(t *testing.T) {
+	s := newStore(t)
+	all, err := s.AccountEffectiveSettings(ctx, "", "postmaster")
+	must(t, err)
+	for key, want := range map[string]string{"MailInpFlow": `("-1",15)`, "MailOutFlow": `("-1",30)`, "FailedLoginFlow": "(10,1m)"} {
+		if got := dataformat.Compact(all[key]); got != want {
+			t.Errorf("%s=%s, not %s", key, got, want)
+		}
+	}
+}
+
 func TestClassOfService(t *testing.T) {
 	s := newStore(t)
 	must(t, s.UpdateServerAccountDefaults(ctx, dict(t, `{MaxAccountSize=1G;MaxMailboxes=5;ServiceClasses={

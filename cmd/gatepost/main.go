@@ -15,6 +15,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"gatepost/server"
 	"gatepost/server/fault"
 )
 
@@ -22,7 +23,8 @@ import (
 var errSaidNo = errors.New("said no")
 
 type commands struct {
-	Base string `help:"Base directory." env:"GATEPOST_BASE" placeholder:"DIR"`
+	Base         string           `help:"Base directory." env:"GATEPOST_BASE" placeholder:"DIR"`
+	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
 
 	Demo    demoCommand    `cmd:"" help:"Run a throw-away server that proves itself with a message and says what to try."`
 	Init    initCommand    `cmd:"" help:"Create a base directory."`
@@ -32,6 +34,7 @@ type commands struct {
 	Route   routeCommand   `cmd:"" help:"Explain where an address leads."`
 	Queue   queueCommand   `cmd:"" help:"Look into the queue."`
 	Version versionCommand `cmd:"" help:"Print the version."`
+	Help    helpCommand    `cmd:"" help:"Print this list, or the arguments and flags of a command."`
 }
 
 func main() {
@@ -40,14 +43,13 @@ func main() {
 	var c commands
 	parser, err := kong.New(&c, kong.Name("gatepost"), kong.UsageOnError(),
 		kong.Description("A mail and groupware server in one program."),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Vars{"version": "gatepost " + server.Version})
 	if err != nil {
 		fail(err)
 	}
 	call, err := parser.Parse(os.Args[1:])
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "gatepost: %v; 'gatepost --help' lists the commands\n", err)
-		os.Exit(2)
+		fail(misused(err))
 	}
 	call.BindTo(ctx, (*context.Context)(nil))
 	switch err := call.Run(&c); {
@@ -57,6 +59,9 @@ func main() {
 		fail(err)
 	}
 }
+
+// misused adds to an error of the command line where to look.
+func misused(err error) error { return fmt.Errorf("%w; 'gatepost --help' lists the commands", err) }
 
 func fail(err error) {
 	fmt.Fprintln(os.Stderr, "gatepost:", fault.Explain(err))
@@ -69,4 +74,16 @@ func (c *commands) base() (string, error) {
 		return "", errors.New("no base directory; give --base DIR or set GATEPOST_BASE")
 	}
 	return c.Base, nil
+}
+
+type helpCommand struct {
+	Command []string `arg:"" optional:"" help:"The command; without one, all are listed."`
+}
+
+// Run is --help in other words. Parsing ends the process when it meets that flag.
+func (h helpCommand) Run(call *kong.Context) error {
+	if _, err := call.Kong.Parse(append(h.Command, "--help")); err != nil {
+		return misused(err)
+	}
+	return nil
 }

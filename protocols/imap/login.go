@@ -134,7 +134,7 @@ func (s *session) loginFailed(mechanism, name string, err error) error {
 	if errors.As(err, &f) && f.Kind == fault.Invalid {
 		return wire.Bad("%s", fault.Text(err))
 	}
-	s.log.Log(s.ctx, logs.LevelMajor, "login failed", "mechanism", mechanism, logs.AttrAccount, name, logs.AttrError, err)
+	s.log.Log(s.ctx, logs.LevelProblem, "login failed", "mechanism", mechanism, logs.AttrAccount, name, logs.AttrError, err)
 	if s.logins++; s.logins >= maxLogins {
 		s.answer(&s.call, err)
 		s.call.answered = true

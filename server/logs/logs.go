@@ -22,8 +22,8 @@ import "log/slog"
 const (
 	LevelCrash    = slog.Level(12) // 0: the server or a part of it stopped
 	LevelFailure  = slog.Level(8)  // 1: something failed that should not
-	LevelMajor    = slog.Level(4)  // 2: what an administrator wants to know: received, delivered, login failed
-	LevelProblem  = slog.Level(2)  // 3: what went wrong outside: refused, deferred, bad input
+	LevelMajor    = slog.Level(4)  // 2: what an administrator wants to know: received, delivered, settings changed
+	LevelProblem  = slog.Level(2)  // 3: what went wrong outside: refused, deferred, login failed, bad input
 	LevelLowLevel = slog.Level(0)  // 4: dialogue and steps
 	LevelAll      = slog.Level(-4) // 5: everything
 )

@@ -156,6 +156,20 @@ func TestSizeAndPeriodReadBack(t *testing.T) {
 	}
 }
 
+// Scripts compare the period of a flow limit as a number of seconds.
+func TestRateReadsBack(t *testing.T) {
+	for _, text := range []string{`("-1",15)`, "(20,15)", "(10,1m)", "(60,1h)", "(1,90)", "(1,0)", "(1,never)"} {
+		var r Rate
+		v, err := dataformat.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.SetValue(v); err != nil || r.String() != text {
+			t.Errorf("rate %s: %v, %v", text, r, err)
+		}
+	}
+}
+
 func TestLayersInherit(t *testing.T) {
 	var s sample
 	var bad []string

@@ -240,7 +240,9 @@ func (r *Rate) SetValue(v dataformat.Value) error {
 	return nil
 }
 
-// DataValue is the array.
+// DataValue is the array. Seconds are a bare number there, as scripts compare them:
+// ("-1", 15), (10, 1m).
 func (r Rate) DataValue() dataformat.Value {
-	return dataformat.Array{dataformat.String(strconv.Itoa(r.Count)), r.Period.DataValue()}
+	period := strings.TrimSuffix(r.Period.String(), "s")
+	return dataformat.Array{dataformat.String(strconv.Itoa(r.Count)), dataformat.String(period)}
 }
