@@ -98,6 +98,8 @@ func (s *Store) account(k accountKey) (*Account, error) {
 
 // loadAccount reads an account and finds its number.
 func (s *Store) loadAccount(k accountKey) (*Account, error) {
+	s.places.RLock()
+	defer s.places.RUnlock()
 	a, err := s.readAccount(k)
 	if err != nil {
 		return nil, err

@@ -62,7 +62,7 @@
 // atomic replacement (Store.edit), or one line of a large table. What takes more steps survives a crash between
 // any two of them, see pending.go. Locks are held for work on the local disk only,
 // in this order: realms (the set of domains), the name spaces of domains by name,
-// stateMu (server-wide files), one file. Passwords are hashed before any of them.
+// places (of directories, while one moves), stateMu (server-wide files), one file. Passwords are hashed before any of them.
 //
 // # Special uses
 //

@@ -43,7 +43,8 @@ A crash can leave files of messages that nobody was told are stored, or that wer
 ` + "`<account>.macnt/Messages`" + ` until the account is used again; then the server removes them. A file that may be more than that, because it is younger than all
 that the index knew of when the server started again, is moved to ` + "`<account>.macnt/Leftovers`" + ` instead. Most probably it
 is the beginning of a delivery that was made again; but after the index was restored from a backup it is mail that the
-backup does not know.
+backup does not know. In the same way the server keeps what a copy of many messages has made that a crash ended, where no
+other message of the account is the same file.
 
 ` + "`gatepost check`" + ` names each account that has such files in a line that begins with ` + "`note:`" + `. The server never reads or
 removes them. They are messages as they came, some with lines of an envelope before the first empty line. When no index

@@ -107,7 +107,7 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 		err = syncDir(tmp)
 	}
 	if err == nil {
-		err = moveDir(tmp, filepath.Join(s.base, domainsDirectory, name))
+		err = s.moveDir(tmp, filepath.Join(s.base, domainsDirectory, name))
 	}
 	if err != nil {
 		s.discard(tmp)
@@ -168,7 +168,7 @@ func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error
 	gone := s.pending(id, oldDomain)
 	if err == nil {
 		s.watches.endAll(func(k accountKey) bool { return k.domain == d.name }, nil, endDeleted)
-		err = moveDir(d.dir, gone)
+		err = s.moveDir(d.dir, gone)
 	}
 	if err != nil {
 		return fault.Wrap(op, fault.Internal, err)
@@ -247,7 +247,7 @@ func (s *Store) moveDomain(do, from, to string) error {
 		})
 	} else {
 		dir := filepath.Join(s.base, domainsDirectory)
-		err = moveDir(filepath.Join(dir, from), filepath.Join(dir, to))
+		err = s.moveDir(filepath.Join(dir, from), filepath.Join(dir, to))
 		s.dropDomain(from)
 		s.dropDomain(to)
 	}

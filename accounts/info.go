@@ -35,6 +35,7 @@ type infoWriter struct {
 }
 
 type lastLogin struct {
+	id uint64 // of the account
 	at time.Time
 	ip netip.Addr
 }
@@ -57,7 +58,8 @@ func (w *infoWriter) start(s *Store) {
 }
 
 // note remembers a login.
-func (w *infoWriter) note(k accountKey, ip netip.Addr) {
+func (w *infoWriter) note(a *Account, ip netip.Addr) {
+	k := accountKey{a.Domain, a.Name}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.logins == nil {
@@ -70,7 +72,7 @@ func (w *infoWriter) note(k accountKey, ip netip.Addr) {
 		}
 		return // a login that is not noted is better than memory without bound
 	}
-	w.logins[k] = lastLogin{time.Now().UTC().Truncate(time.Second), ip}
+	w.logins[k] = lastLogin{a.ID, time.Now().UTC().Truncate(time.Second), ip}
 }
 
 // flush writes what was noted.
@@ -80,17 +82,19 @@ func (w *infoWriter) flush(s *Store) {
 	w.logins = nil
 	w.mu.Unlock()
 	for k, l := range logins {
-		a, err := s.account(k)
-		if err != nil {
-			continue // deleted or renamed meanwhile
-		}
-		if err := s.writeLogin(a, l); err != nil {
+		if err := s.writeLogin(k, l); err != nil {
 			s.log.Log(context.WithoutCancel(s.life), logs.LevelFailure, "account.info not written", logs.AttrAccount, k.String(), logs.AttrError, err)
 		}
 	}
 }
 
-func (s *Store) writeLogin(a *Account, l lastLogin) error {
+func (s *Store) writeLogin(k accountKey, l lastLogin) error {
+	stay := s.shareNames(k.domain)
+	defer stay()
+	a, err := s.account(k)
+	if err != nil || a.ID != l.id {
+		return nil // deleted or renamed meanwhile
+	}
 	path := filepath.Join(a.dir, infoFile)
 	unlock := s.locks.lock(path)
 	defer unlock()
@@ -147,7 +151,7 @@ func (s *Store) AccountInfo(ctx context.Context, domain, name string) (dataforma
 	}
 	s.info.mu.Lock()
 	defer s.info.mu.Unlock()
-	if l, ok := s.info.logins[accountKey{a.Domain, a.Name}]; ok {
+	if l, ok := s.info.logins[accountKey{a.Domain, a.Name}]; ok && l.id == a.ID {
 		out[keyLastLogin[1:]] = dataformat.Time{T: l.at}
 		if l.ip.IsValid() {
 			out[keyLastAddress[1:]] = dataformat.String(l.ip.Unmap().String())

@@ -281,7 +281,7 @@ func (s *Store) noteLogin(t attempt) {
 	if t.account == nil {
 		return
 	}
-	s.info.note(t.key, t.peer.IP)
+	s.info.note(t.account, t.peer.IP)
 	level := logs.LevelLowLevel
 	if t.account.settings.LogLogin {
 		level = logs.LevelMajor

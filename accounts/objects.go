@@ -154,7 +154,7 @@ func (s *Store) makeAccount(ctx context.Context, d *domain, dir string, explicit
 		err = s.mail.Create(ctx, mailbox.Owner{ID: id, Dir: tmp}, newMailboxes(prefLayers(explicit, d)))
 	}
 	if err == nil {
-		err = moveDir(tmp, dir)
+		err = s.moveDir(tmp, dir)
 	}
 	if err != nil {
 		s.discard(tmp)
@@ -205,7 +205,7 @@ func (s *Store) DeleteAccount(ctx context.Context, domain, name string) error {
 	// Its sessions end first, so that none of them meets a directory that is not there.
 	s.watches.endAll(func(w accountKey) bool { return w == k }, nil, endDeleted)
 	gone := s.pending(a.ID, oldAccount)
-	if err := moveDir(a.dir, gone); err != nil {
+	if err := s.moveDir(a.dir, gone); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
 	s.forget(k)
@@ -278,7 +278,7 @@ func (s *Store) moveAccount(from, to accountKey) error {
 	}
 	dir := filepath.Join(target.dir, to.name+accountSuffix)
 	defer s.forgetIf(func(k accountKey) bool { return k == from || k == to })
-	if err := moveDir(filepath.Join(source.dir, from.name+accountSuffix), dir); err != nil {
+	if err := s.moveDir(filepath.Join(source.dir, from.name+accountSuffix), dir); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
 	here, err := filepath.Rel(s.base, dir)

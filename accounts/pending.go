@@ -223,9 +223,30 @@ func (j job) dict() dataformat.Dict {
 	}
 }
 
-// run writes the job down, carries it out and strikes it off.
+// source is the directory that the job moves; "" if it moves none.
+func (s *Store) source(j job) (string, error) {
+	switch j.do {
+	case renameAccount:
+		d, err := s.domain(j.from.domain)
+		if err != nil {
+			return "", err
+		}
+		return filepath.Join(d.dir, j.from.name+accountSuffix), nil
+	case renameDomain:
+		return filepath.Join(s.base, domainsDirectory, j.from.domain), nil
+	}
+	return "", nil
+}
+
+// run writes the job down, carries it out and strikes it off. A job that was begun and
+// failed stays, and the next start ends it; one that was not begun must not come back
+// then, when its names may be those of others.
 func (s *Store) run(j job) error {
 	const op = "accounts.Rename"
+	source, err := s.source(j)
+	if err != nil {
+		return err
+	}
 	id, err := s.nextID()
 	if err != nil {
 		return fault.Wrap(op, fault.Internal, err)
@@ -234,7 +255,14 @@ func (s *Store) run(j job) error {
 	if err := dataformat.WriteFile(path, j.dict(), dataformat.StyleOld); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
-	return s.redo(path)
+	err = s.redo(path)
+	if err == nil || source == "" {
+		return err
+	}
+	if _, err2 := os.Lstat(source); err2 == nil {
+		err = errors.Join(err, os.Remove(path), syncDir(filepath.Dir(path)))
+	}
+	return err
 }
 
 func (s *Store) redo(path string) error {
@@ -263,16 +291,21 @@ func (s *Store) redo(path string) error {
 	return fault.Wrap(op, fault.Internal, errors.Join(os.Remove(path), syncDir(filepath.Dir(path))))
 }
 
-// moveDir renames a directory and makes that durable. A directory that was moved
-// already is no error.
-func moveDir(from, to string) error {
-	if err := os.Rename(from, to); err != nil {
+// moveDir renames the directory of accounts and makes that durable. A directory that was
+// moved already is no error.
+func (s *Store) moveDir(from, to string) error {
+	s.places.Lock()
+	err := s.mail.Move(from, to, func() error {
+		err := os.Rename(from, to)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if _, err := os.Stat(to); err != nil {
-			return err
-		}
+		_, err = os.Stat(to)
+		return err
+	})
+	s.places.Unlock()
+	if err != nil {
+		return err
 	}
 	return errors.Join(syncDir(filepath.Dir(from)), syncDir(filepath.Dir(to)))
 }

@@ -52,7 +52,8 @@ type Store struct {
 	domains  *cache[string, *domain]
 	foreign  *cache[string, struct{}] // names that are no domain of ours
 	accounts *cache[accountKey, *Account]
-	locks    keyLocks // of domains (see lockNames), of "identify " + path, of files by path
+	places   sync.RWMutex // held while the directory of accounts moves, and shared while an account is read and told to the message store
+	locks    keyLocks     // of domains (see lockNames), of "identify " + path, of files by path
 	logins   *logins
 	watches  *watches
 	onChange atomic.Pointer[func(match func(domain, name string) bool)]
@@ -327,6 +328,8 @@ func (s *Store) unreadDomain(domain string, err error) mailbox.Owner {
 // cannot be read. A directory made by hand that nobody has used yet has none: it
 // is NotFound, and gets no number for being looked at.
 func (s *Store) ownerOf(k accountKey) (mailbox.Owner, error) {
+	s.places.RLock()
+	defer s.places.RUnlock()
 	a, err := s.readAccount(k)
 	if err == nil && a.unused() {
 		return mailbox.Owner{}, fault.New("accounts.owners", fault.NotFound, "")

@@ -633,6 +633,11 @@ func TestDeclarations(t *testing.T) {
 	}
 }
 
+// appended is a message for INBOX.
+func appended() mailbox.AppendMessage {
+	return mailbox.AppendMessage{Body: strings.NewReader("Subject: x\r\n\r\nbody\r\n")}
+}
+
 // put appends a message to the INBOX of an account.
 func put(t testing.TB, a *Account, subject string) {
 	t.Helper()

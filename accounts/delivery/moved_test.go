@@ -30,8 +30,8 @@ func (o *office) people() {
 }
 
 // inMidBatch sends a message from joe to ann and does something to ann while it is
-// being delivered.
-func inMidBatch(t *testing.T, o *office, do func()) {
+// being delivered. list is what waits then.
+func inMidBatch(t *testing.T, o *office, do func(), list string) {
 	t.Helper()
 	o.people()
 	ann, err := o.acc.Account(t.Context(), "company.com", "ann")
@@ -44,8 +44,8 @@ func inMidBatch(t *testing.T, o *office, do func()) {
 	o.onNumber.Store(&do)
 	o.send("joe@company.com", text, "Lists#anna@company.com")
 	o.settled()
-	if got, want := o.list(), "Lists#anna@company.com LOCAL(ann@company.com) the account was renamed or removed; to be routed again\n"; got != want {
-		t.Errorf("list %q, not %q", got, want)
+	if got := o.list(); got != list {
+		t.Errorf("list %q, not %q", got, list)
 	}
 	time.Sleep(2 * time.Second)
 	o.settled()
@@ -57,10 +57,26 @@ func inMidBatch(t *testing.T, o *office, do func()) {
 func TestAccountRenamedInMidBatchGetsTheMessageAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, t.TempDir())
-		inMidBatch(t, o, func() { o.rename("bea") })
+		inMidBatch(t, o, func() { o.rename("bea") }, "")
 		if n := len(o.box("bea", "Lists")); n != 1 {
 			t.Errorf("%d messages", n)
 		}
+		equal(t, "reports", o.box("joe", "INBOX"))
+	})
+}
+
+// The directory in which the message file is to be made is that of another account then.
+func TestAccountRenamedInMidBatchWhoseNameIsTakenAtOnceGetsTheMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		inMidBatch(t, o, func() {
+			o.rename("bea")
+			o.account("ann", nil)
+		}, "")
+		if n := len(o.box("bea", "Lists")); n != 1 {
+			t.Errorf("%d messages", n)
+		}
+		equal(t, "the new account's", o.box("ann", "INBOX"))
 		equal(t, "reports", o.box("joe", "INBOX"))
 	})
 }
@@ -72,7 +88,7 @@ func TestAccountRemovedInMidBatchIsUnknownAtOnce(t *testing.T) {
 			if err := o.acc.DeleteAccount(context.Background(), "company.com", "ann"); err != nil {
 				t.Error(err)
 			}
-		})
+		}, "Lists#anna@company.com LOCAL(ann@company.com) the account was renamed or removed; to be routed again\n")
 		if got := o.box("joe", "INBOX"); len(got) != 1 || !strings.Contains(got[0], "unknown user account") {
 			t.Errorf("%q", got)
 		}

@@ -105,7 +105,6 @@ type incoming struct {
 	keywords []string
 	summary  summary
 	content  []byte
-	dir      string // where the file is; to be synced
 }
 
 // keep settles what becomes of new files, by the outcome of their commit if it
@@ -138,7 +137,7 @@ func (a *Account) keepFile(f fileRef, err error) {
 // abandon removes a file that was just made and has no record. Its number is
 // still marked, so nobody else has begun to use it.
 func (a *Account) abandon(f fileRef) {
-	if err := os.Remove(a.path(f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := a.remove(f, ""); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		a.store.upkeep.report("removal of a message file", a.id, err)
 	} else {
 		a.takeSign(f)
@@ -171,7 +170,6 @@ func (a *Account) receive(name string, m AppendMessage) (in incoming, err error)
 	if err != nil {
 		return in, err
 	}
-	in.dir = a.dirPath(ref.dir)
 	in.summary = summary{id: id, dir: ref.dir, email: id, internal: unixOr(m.InternalDate, time.Now())}
 	err = in.fill(f, m.Body)
 	if err := errors.Join(err, f.Close()); err != nil {
@@ -227,13 +225,14 @@ func marshalContent(prefix []byte, sum *message.Summary) []byte {
 
 // syncIncoming makes the names of new files durable, each directory once.
 func (a *Account) syncIncoming(files []incoming) error {
-	last := ""
+	var last messageDir
 	for i := range files {
-		if files[i].dir == last {
+		dir := messageDir{a, files[i].summary.dir}
+		if dir == last {
 			continue
 		}
-		last = files[i].dir
-		if err := syncDir(last); err != nil {
+		last = dir
+		if err := dir.sync(); err != nil {
 			return fault.Wrap("mailbox.Append", fault.Internal, err)
 		}
 	}

@@ -30,7 +30,10 @@ func (m *Mailbox) OpenBody(uid imap.UID) (Body, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := openFile(m.box.account.path(s.file()))
+	a := m.box.account
+	a.place.RLock()
+	f, err := openFile(a.path(s.file()))
+	a.place.RUnlock()
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +58,10 @@ func (r *Reader) Open(ctx context.Context, uid imap.UID) (Body, error) {
 func (r *Reader) open(ref fileRef) (file, error) {
 	if r.files == closed || r.dir != ref.dir {
 		r.closeDir()
-		d, err := openFile(r.m.box.account.dirPath(ref.dir))
+		a := r.m.box.account
+		a.place.RLock()
+		d, err := openFile(a.dirPath(ref.dir))
+		a.place.RUnlock()
 		if err != nil {
 			return closed, err
 		}

@@ -74,12 +74,12 @@ func TestHandlesOfAccountsThatNobodyHoldsGo(t *testing.T) {
 	t.Error("handles stay")
 }
 
-func TestSyncLinksCoversManyDirectoriesAndRenamedOnes(t *testing.T) {
+func TestSyncLinksCoversManyDirectoriesAndMissingOnes(t *testing.T) {
 	w := newWorld(t)
 	for id := range uint64(3 * fewDirs) {
 		w.deliver(w.account(id+1), w.queued(1))
 	}
-	w.store.links.touch(w.base + "/gone")
+	w.store.links.touch(messageDir{w.account(1), 7}) // is not there
 	if err := w.store.SyncLinks(bg); err != nil {
 		t.Error(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	imap "github.com/emersion/go-imap/v2"
 
@@ -227,7 +226,9 @@ func (a *Account) checkFile(ctx context.Context, f *checkedFile, report func(Fin
 const fileMissing = "the message file is missing"
 
 func (a *Account) lookAt(f *checkedFile) string {
+	a.place.RLock()
 	info, err := os.Stat(a.path(f.file))
+	a.place.RUnlock()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fileMissing
@@ -242,8 +243,8 @@ func (a *Account) lookAt(f *checkedFile) string {
 // checkStrays reports files without a record, except those that are to be removed,
 // and notes what was set aside.
 func (a *Account) checkStrays(ctx context.Context, report func(Finding)) error {
-	set, err := os.ReadDir(filepath.Join(a.owner.Load().Dir, leftoversDir))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	set, err := a.listDirectory(leftoversDir)
+	if err != nil {
 		return fault.Wrap("mailbox.Check", fault.Internal, err)
 	}
 	if len(set) > 0 {
@@ -259,7 +260,7 @@ func (a *Account) checkStrays(ctx context.Context, report func(Finding)) error {
 	strays, err := a.strays(ctx)
 	for _, f := range strays {
 		if _, left := a.crashOf(f.id, swept); !left && !(f.proven && due) {
-			report(Finding{Account: a.id, Text: "no message has the file " + f.path})
+			report(Finding{Account: a.id, Text: "no message has the file " + a.show(f)})
 		}
 	}
 	a.letGo(strays)

@@ -3,10 +3,8 @@ package mailbox
 import (
 	"context"
 	"errors"
-	"os"
 
 	imap "github.com/emersion/go-imap/v2"
-	"golang.org/x/sys/unix"
 
 	"gatepost/accounts/index"
 	"gatepost/server/fault"
@@ -246,29 +244,25 @@ func (m *Mailbox) liveState(uid imap.UID) (st state, keywords []string, ok bool)
 // linkCopies makes the files of copies and their names durable. It returns how many it has begun.
 func (m *Mailbox) linkCopies(to *Account, list []copied) (made int, err error) {
 	const op = "mailbox.Copy"
-	dirs := make(map[uint32]string)
+	from := m.box.account
+	dirs := make(map[messageDir]struct{})
 	for i := range list {
 		c := &list[i]
 		id, err := to.store.o.NextID()
 		if err != nil {
 			return i, fault.Wrap(op, fault.Internal, err)
 		}
-		from := m.box.account.path(c.from)
-		ref, err := to.newFile(id, func(path string) error {
-			err := os.Link(from, path)
-			if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EMLINK) {
-				err = copyFile(from, path)
-			}
-			return err
-		})
+		leave := stay(from, to)
+		ref, err := to.newFileHere(id, func(path string) error { return linkOrCopy(from.path(c.from), path) })
+		leave()
 		if err != nil {
 			return i, err
 		}
 		c.summary.id, c.summary.dir, c.summary.original = id, ref.dir, 0
-		dirs[ref.dir] = to.dirPath(ref.dir)
+		dirs[messageDir{to, ref.dir}] = struct{}{}
 	}
-	for _, d := range dirs {
-		if err := syncDir(d); err != nil {
+	for d := range dirs {
+		if err := d.sync(); err != nil {
 			return len(list), fault.Wrap(op, fault.Internal, err)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -219,7 +221,7 @@ func TestHalfACopyGoes(t *testing.T) {
 			w.account(1)
 		},
 		"after a crash under its removal": func(w *world, a *Account, h *hiddenCopy) {
-			d := drop{a.shard, a.id, a, h.data, h.span.start}
+			d := drop{shard: a.shard, account: a.id, handle: a, data: h.data, start: h.span.start}
 			err := a.shard.Update(bg, func(tx index.Tx) error {
 				ranges, _, err := d.keys(tx)
 				return errors.Join(err, tx.Delete(index.Mail, ranges[1].from))
@@ -269,6 +271,9 @@ func TestHalfACopyGoes(t *testing.T) {
 			w.settle()
 			if n, files := records(a), len(w.files(a)); n != 201 || files != 201 {
 				t.Errorf("%d records and %d files are left", n, files)
+			}
+			if aside, err := a.listDirectory(leftoversDir); err != nil || len(aside) > 0 {
+				t.Errorf("%d files are set aside, %v", len(aside), err)
 			}
 			if n := hiddenIn(a); n != 0 {
 				t.Errorf("%d hidden ranges are left", n)
@@ -430,4 +435,46 @@ func (m *Mailbox) turnedExpunge(ctx context.Context) ([]imap.UID, error) {
 		return nil, fmt.Errorf("mark: %w", err)
 	}
 	return m.Expunge(ctx, nil)
+}
+
+// An administrator restores an index that was saved while a copy was being made; then the
+// copies are all that is left of the mail.
+func TestIndexSavedDuringACopyLosesNoMail(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	m := w.many(a, 200)
+	h := half(t, m, 0)
+	dir := filepath.Join(w.base, "Index")
+	saved := t.TempDir()
+	if err := os.CopyFS(saved, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	more(t, m, h, m.UIDs()[100:])
+	if _, err := h.show(bg); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.turnedExpunge(bg); err != nil {
+		t.Fatal(err)
+	}
+	m.Sync(true)
+	m.Close()
+	w.check()
+	w.close()
+	if err := errors.Join(os.RemoveAll(dir), os.CopyFS(dir, os.DirFS(saved))); err != nil {
+		t.Fatal(err)
+	}
+	w.open()
+	a = w.account(1)
+	w.settle()
+	aside, err := a.listDirectory(leftoversDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(w.files(a)); n+len(aside) != 200 {
+		t.Errorf("%d messages are in their places and %d set aside", n, len(aside))
+	}
+	if n := records(a); n != 200 { // of the restored index
+		t.Errorf("%d records", n)
+	}
+	w.close() // the check reports what the index names and is not there
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"time"
 
 	imap "github.com/emersion/go-imap/v2"
@@ -128,13 +127,12 @@ func (a *Account) link(j *delivery) error {
 	if err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
-	j.in.dir = a.dirPath(ref.dir)
 	j.in.summary = summary{
 		id: id, dir: ref.dir, email: j.QueueID, offset: uint32(j.Offset), size: int64(len(j.Prefix)) + j.Size,
 		prefix: uint32(len(j.Prefix)), internal: unixOr(j.InternalDate, time.Now()),
 	}
 	j.in.content = marshalContent(j.Prefix, j.Summary)
-	a.store.links.touch(j.in.dir)
+	a.store.links.touch(messageDir{a, ref.dir})
 	return nil
 }
 
@@ -219,11 +217,13 @@ func (a *Account) repair(j *delivery) error {
 		if err != nil || !found {
 			return err
 		}
-		path := a.path(want)
-		if err := os.Link(j.File, path); err != nil && !errors.Is(err, fs.ErrExist) {
+		a.place.RLock()
+		err := os.Link(j.File, a.path(want))
+		a.place.RUnlock()
+		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return fault.Wrap("mailbox.Deliver", fault.Internal, fmt.Errorf("repair a lost link: %w", err))
 		}
-		a.store.links.touch(filepath.Dir(path))
+		a.store.links.touch(messageDir{a, want.dir})
 		return nil
 	}
 	a.keepFile(made, nil)

@@ -28,7 +28,7 @@
 //   - A change is committed, then announced to views and watchers, then answered.
 //   - No session makes a commit longer than that of maxChange messages, or holds more
 //     than these in memory (turn.go); a COPY of more shows at once all the same, or
-//     not at all (hidden.go).
+//     not at all (hidden.go, spare.go).
 //
 // # Message files
 //
@@ -51,6 +51,8 @@
 //	record removed        a leftover; one of an earlier run is told by a note (removed.go)
 //	file unlinked         -
 //
+// The directory of an account may move under all this, see place.go.
+//
 // # Who owns what
 //
 // The records of an account belong to the writer of its index shard: all
@@ -60,11 +62,12 @@
 // goroutine per store unlinks files, removes the records of deleted mailboxes and failed
 // copies in small steps, and forgets deliveries.
 //
-// Locks, in the order in which they may be taken: account.looking, account.making,
-// account.mu or box.mu (never one under the other), then files.mu, viewCache.mu or
-// upkeep.mu. No disk is waited for under any of them but account.looking, which
-// lists files, and account.making, which makes a directory. Snapshots of the index are short and are not kept across file
-// operations.
+// Locks, in the order in which they may be taken: account.looking or links.syncing,
+// account.place (of several accounts by their numbers), account.making, account.mu or
+// box.mu (never one under the other), then files.mu, viewCache.mu or upkeep.mu. Under
+// the first four the disk is waited for, under no other: they are held while files are
+// listed, synced, made or removed. Snapshots of the index are short and are not kept
+// across file operations.
 //
 // # On disk, format 2
 //

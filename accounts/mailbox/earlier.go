@@ -38,7 +38,7 @@ func (a *Account) takeSign(f fileRef) {
 	if !a.isEarlier(f.id) {
 		return
 	}
-	if err := os.Remove(a.path(f) + underWaySuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := a.remove(f, underWaySuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		a.store.upkeep.report("removal of the sign of a delivery", a.id, err)
 	}
 }

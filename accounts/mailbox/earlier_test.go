@@ -202,7 +202,7 @@ func TestExpungeOfAMessageThatIsLookedAtRemovesItsFile(t *testing.T) {
 	m := w.view(a, "INBOX")
 	expunge(t, m, 3)
 	m.Sync(true)
-	os.Remove(strays[0].path)
+	os.Remove(a.show(strays[0]))
 	a.letGo(strays)
 	a.looking.Unlock()
 	w.settle()

@@ -29,6 +29,7 @@ type fileRef struct {
 	dir uint32
 }
 
+// path returns where a message file is now. a.place is held.
 func (a *Account) path(f fileRef) string {
 	return filepath.Join(a.dirPath(f.dir), strconv.FormatUint(f.id, 10))
 }
@@ -174,6 +175,13 @@ func (f *files) giveBack(id uint64) bool {
 // directory turned out to be missing. The file is marked by files.begin, which
 // the caller has to end; after an error nothing is marked.
 func (a *Account) newFile(id uint64, make func(path string) error) (ref fileRef, err error) {
+	a.place.RLock()
+	defer a.place.RUnlock()
+	return a.newFileHere(id, make)
+}
+
+// newFileHere is newFile where a.place is held.
+func (a *Account) newFileHere(id uint64, make func(path string) error) (ref fileRef, err error) {
 	const op = "mailbox.add"
 	if !a.files.begin(id) {
 		return ref, fault.Newf(op, fault.Internal, "number %d was given out twice", id)
@@ -185,7 +193,7 @@ func (a *Account) newFile(id uint64, make func(path string) error) (ref fileRef,
 		if err = make(a.path(ref)); !errors.Is(err, fs.ErrNotExist) || try > 0 {
 			break
 		}
-		// The account is gone, or was renamed and its files are elsewhere now.
+		// The account is gone, or its directory lost what it had.
 		a.mu.Lock()
 		a.dirReady = false
 		a.mu.Unlock()
@@ -271,5 +279,7 @@ func syncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return syncAndClose(d)
 }
+
+func syncAndClose(d *os.File) error { return errors.Join(d.Sync(), d.Close()) }

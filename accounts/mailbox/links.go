@@ -23,14 +23,14 @@ type links struct {
 	broken  error // guarded by syncing
 
 	mu      sync.Mutex
-	touched map[string]struct{}
+	touched map[messageDir]struct{}
 }
 
-func (l *links) touch(dir string) {
+func (l *links) touch(dir messageDir) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.touched == nil {
-		l.touched = make(map[string]struct{})
+		l.touched = make(map[messageDir]struct{})
 	}
 	l.touched[dir] = struct{}{}
 }
@@ -77,14 +77,14 @@ type openDirs map[uint64][]*os.File
 
 // open opens directories. Of a file system with many of them one more than
 // fewDirs is enough: then it is synced as a whole. Nothing is synced here.
-func (l *links) open(touched map[string]struct{}) (openDirs, error) {
+func (l *links) open(touched map[messageDir]struct{}) (openDirs, error) {
 	dirs := make(openDirs)
-	for name := range touched {
-		d, err := os.Open(name)
+	for dir := range touched {
+		d, err := dir.open()
 		whole := errors.Is(err, fs.ErrNotExist)
 		if whole {
-			// The account was renamed or removed since: where the directory is
-			// now is not known, so all is synced.
+			// The account was removed since, or somebody moved its directory: where
+			// that is now is not known, so all is synced.
 			d, err = os.Open(l.base)
 		}
 		if err != nil {

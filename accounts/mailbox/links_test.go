@@ -2,8 +2,6 @@ package mailbox
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -12,13 +10,8 @@ import (
 )
 
 func TestSyncOfLinksRecoversFromWantOfDescriptors(t *testing.T) {
-	dir := t.TempDir()
-	s := &Store{base: dir}
-	s.links.base = dir
-	touched := filepath.Join(dir, "0")
-	if err := os.Mkdir(touched, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	w := newWorld(t)
+	s, touched := w.store, messageDir{w.account(1), 0}
 	s.links.touch(touched)
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -49,19 +42,5 @@ func TestSyncOfLinksThatFailedIsNotTriedAgain(t *testing.T) {
 	s.links.broken = errors.New("the disk is broken")
 	if err := s.SyncLinks(bg); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestSyncOfLinksInADirectoryThatWasRenamed(t *testing.T) {
-	s := &Store{base: t.TempDir()}
-	s.links.base = s.base
-	for _, name := range []string{"gone", "gone too", "there"} {
-		s.links.touch(filepath.Join(s.base, name))
-	}
-	if err := os.Mkdir(filepath.Join(s.base, "there"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.SyncLinks(bg); err != nil || len(s.links.touched) > 0 {
-		t.Errorf("got %v, left %v", err, s.links.touched)
 	}
 }

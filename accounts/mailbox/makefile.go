@@ -27,16 +27,20 @@ func (j *delivery) makeFile(path string) error {
 
 // makeLink links the queue file to path, or copies it where it cannot be linked.
 func (j *delivery) makeLink(path string) error {
-	err := os.Link(j.File, path)
-	switch {
-	case err == nil:
-		j.made = true
-	case errors.Is(err, fs.ErrExist) && sameMessage(j.File, path):
+	err := linkOrCopy(j.File, path)
+	if errors.Is(err, fs.ErrExist) && sameMessage(j.File, path) {
 		// From the same delivery before a crash, or its record is there.
 		return nil
-	case errors.Is(err, unix.EXDEV), errors.Is(err, unix.EMLINK):
-		err = copyFile(j.File, path)
-		j.made = err == nil
+	}
+	j.made = err == nil
+	return err
+}
+
+// linkOrCopy makes a link to a file, or a copy where that cannot be.
+func linkOrCopy(from, to string) error {
+	err := os.Link(from, to)
+	if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EMLINK) {
+		err = copyFile(from, to)
 	}
 	return err
 }

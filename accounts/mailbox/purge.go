@@ -20,7 +20,7 @@ func (u *upkeep) findDrops() {
 	for _, sh := range u.store.index.Shards() {
 		err := sh.View(func(tx index.Tx) error {
 			tx.Range(index.Dropped, nil, nil, func(k, _ []byte) bool {
-				d := drop{shard: sh, account: binary.BigEndian.Uint64(k), data: binary.BigEndian.Uint32(k[8:])}
+				d := drop{shard: sh, account: binary.BigEndian.Uint64(k), data: binary.BigEndian.Uint32(k[8:]), found: true}
 				if len(k) > 12 {
 					d.start = imap.UID(lastUint32(k))
 				}
@@ -40,6 +40,12 @@ func (u *upkeep) findDrops() {
 // purge removes records that are no longer reachable and then their files. A crash
 // in between leaves files that nothing names; sweep finds them, by their notes.
 func (u *upkeep) purge(d drop) error {
+	if d.found && d.start != 0 && d.handle != nil {
+		if err := u.spare(d); err != nil {
+			return err
+		}
+		d.handle = nil // nothing to be done with its files any more
+	}
 	for done := false; !done; {
 		var gone []doomed
 		var err error
@@ -110,6 +116,19 @@ func (d *drop) keys(tx index.Tx) (ranges []keys, self []byte, err error) {
 	}, self, err
 }
 
+// appendFiles adds the files that a block of summaries names. Those of a damaged one
+// are leftovers.
+func appendFiles(files []fileRef, key, block []byte) []fileRef {
+	for len(block) > 0 {
+		_, s, rest, ok := nextSummary(block, lastUint32(key))
+		if !ok {
+			break
+		}
+		files, block = append(files, s.file()), rest
+	}
+	return files
+}
+
 // purgeSome removes some records and returns the files that they named; done is true with
 // the last.
 func (d *drop) purgeSome(tx index.Tx) (files []fileRef, done bool, err error) {
@@ -128,12 +147,8 @@ func (d *drop) purgeSome(tx index.Tx) (files []fileRef, done bool, err error) {
 		}
 		tx.Range(r.bucket, r.from, r.to, func(k, v []byte) bool {
 			all = append(all, record{r.bucket, append([]byte(nil), k...)})
-			for i == 0 && len(v) > 0 {
-				_, s, rest, ok := nextSummary(v, lastUint32(k))
-				if !ok {
-					break // damaged: the files are leftovers
-				}
-				files, v = append(files, s.file()), rest
+			if i == 0 {
+				files = appendFiles(files, k, v)
 			}
 			return len(all) < purgeKeys
 		})

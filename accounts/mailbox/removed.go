@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"io/fs"
-	"os"
 	"slices"
 
 	"gatepost/accounts/index"
@@ -82,7 +80,8 @@ func (u *upkeep) forgetRemoved(gone []doomed) {
 func (u *upkeep) forgetGone(a *Account) error {
 	files, err := a.removedFiles()
 	for f := range files {
-		if _, err := os.Lstat(a.path(f)); errors.Is(err, fs.ErrNotExist) {
+		there, err2 := a.exists(f, "")
+		if err = errors.Join(err, err2); err2 == nil && !there {
 			u.unlinked(a, f)
 		}
 	}

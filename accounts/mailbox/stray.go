@@ -30,11 +30,10 @@ const leftoversDir = "Leftovers"
 
 // stray is a name in a message directory.
 type stray struct {
-	path string
-	id   uint64
-	ref  fileRef
-	tmp  bool // a copy that was never finished, or a sign
-	sign bool // says that the delivery to the file of its number was under way
+	fileRef
+	// ending is "" for a message file, tmpSuffix for a copy that was never finished, and
+	// underWaySuffix for the sign of a delivery.
+	ending string
 	// proven says that it is a leftover: there is such a sign, or its record was removed.
 	proven bool
 }
@@ -54,15 +53,15 @@ func (u *upkeep) sweep(a *Account) error {
 	for _, f := range strays {
 		crash, left := a.crashOf(f.id, swept)
 		switch {
-		case f.sign || !left && !f.proven:
-		case f.id > crash.reach && !f.tmp && !f.proven:
-			err = errors.Join(err, u.setAside(a, f))
+		case f.ending == underWaySuffix || !left && !f.proven:
+		case f.id > crash.reach && f.ending == "" && !f.proven:
+			err = errors.Join(err, u.setAside(a, f.fileRef))
 		default:
 			err = errors.Join(err, u.removeLeftover(a, f))
 		}
 	}
 	for _, f := range strays { // what they are about has gone before
-		if f.sign && err == nil {
+		if f.ending == underWaySuffix && err == nil {
 			err = u.removeLeftover(a, f)
 		}
 	}
@@ -84,8 +83,8 @@ func (a *Account) waitForLook() {
 
 func (u *upkeep) removeLeftover(a *Account, f stray) error {
 	u.log.Log(context.Background(), logs.LevelMajor, "removed a file that a crash has left",
-		slog.Uint64(logs.AttrAccount, a.id), slog.String("file", f.path))
-	if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		slog.Uint64(logs.AttrAccount, a.id), slog.String("file", a.show(f)))
+	if err := a.remove(f.fileRef, f.ending); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
@@ -95,14 +94,23 @@ func (u *upkeep) removeLeftover(a *Account, f stray) error {
 // index knew of after the crash. Most probably the crash came between the file
 // and its record, but the index may as well be an older one. Nothing was promised about it if the
 // index is the one of the run that crashed; if not, it is mail.
-func (u *upkeep) setAside(a *Account, f stray) error {
-	dir := filepath.Join(a.owner.Load().Dir, leftoversDir)
+func (u *upkeep) setAside(a *Account, f fileRef) error {
+	a.place.RLock()
+	defer a.place.RUnlock()
+	path, dir := a.path(f), filepath.Join(a.owner.Load().Dir, leftoversDir)
 	u.log.Log(context.Background(), logs.LevelMajor, "set aside a file that has no record",
-		slog.Uint64(logs.AttrAccount, a.id), slog.String("file", f.path), slog.String("to", dir))
+		slog.Uint64(logs.AttrAccount, a.id), slog.String("file", path), slog.String("to", dir))
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return os.Rename(f.path, filepath.Join(dir, filepath.Base(f.path)))
+	return os.Rename(path, filepath.Join(dir, filepath.Base(path)))
+}
+
+// show returns where a stray is at the moment, for people.
+func (a *Account) show(f stray) string {
+	a.place.RLock()
+	defer a.place.RUnlock()
+	return a.path(f.fileRef) + f.ending
 }
 
 // letGo ends the care for strays. A sign may be that of a file which is named, and
@@ -111,7 +119,7 @@ func (a *Account) letGo(strays []stray) {
 	done := make(map[uint64]bool)
 	for _, f := range strays {
 		if !done[f.id] && a.files.giveBack(f.id) {
-			a.store.upkeep.unlink(a, f.ref)
+			a.store.upkeep.unlink(a, f.fileRef)
 		}
 		done[f.id] = true
 	}
@@ -132,12 +140,12 @@ func (a *Account) strays(ctx context.Context) ([]stray, error) {
 	taken := make(map[uint64]fileRef)
 	suspects := all[:0]
 	for _, f := range all {
-		if _, is := named[f.ref]; is && !f.tmp {
+		if _, is := named[f.fileRef]; is && f.ending == "" {
 			continue
 		}
 		// One number can have two names: a link that was made again elsewhere.
 		if _, mine := taken[f.id]; mine || a.files.take(f.id) {
-			taken[f.id] = f.ref
+			taken[f.id] = f.fileRef
 			suspects = append(suspects, f)
 		}
 	}
@@ -153,11 +161,12 @@ func (a *Account) strays(ctx context.Context) ([]stray, error) {
 	var found []stray
 	if err == nil {
 		for _, f := range suspects {
-			if _, is := named[f.ref]; is && !f.tmp || !a.files.untouched(f.id) {
+			if _, is := named[f.fileRef]; is && f.ending == "" || !a.files.untouched(f.id) {
 				continue
 			}
-			if _, err := os.Lstat(f.path); err == nil {
-				f.proven = f.proven || removed[f.ref]
+			there, err2 := a.exists(f.fileRef, f.ending)
+			if err = errors.Join(err, err2); there {
+				f.proven = f.proven || removed[f.fileRef]
 				found = append(found, f)
 			}
 		}
@@ -192,41 +201,60 @@ func (a *Account) namedFiles(ctx context.Context) (map[fileRef]struct{}, error) 
 // listFiles lists the message directories of the account. A name that no
 // message file has is not ours and is left alone.
 func (a *Account) listFiles(ctx context.Context) (all []stray, err error) {
-	messages := filepath.Join(a.owner.Load().Dir, messagesDir)
-	signs := make(map[fileRef]struct{})
-	dirs, err := os.ReadDir(messages)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	const op = "mailbox.Check"
+	dirs, err := a.listDirectory(messagesDir)
 	if err != nil {
-		return nil, fault.Wrap("mailbox.Check", fault.Internal, err)
+		return nil, fault.Wrap(op, fault.Internal, err)
 	}
+	signs := make(map[fileRef]struct{})
 	for _, d := range dirs {
 		n, err := strconv.ParseUint(d.Name(), 10, 32)
-		if err != nil || !d.IsDir() {
+		if err != nil || !d.IsDir() || d.Name() != strconv.FormatUint(n, 10) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
-			return nil, fault.Wrap("mailbox.Check", fault.Canceled, err)
+			return nil, fault.Wrap(op, fault.Canceled, err)
 		}
-		files, err := os.ReadDir(filepath.Join(messages, d.Name()))
+		files, err := a.listDirectory(filepath.Join(messagesDir, d.Name()))
 		if err != nil {
-			return nil, fault.Wrap("mailbox.Check", fault.Internal, err)
+			return nil, fault.Wrap(op, fault.Internal, err)
 		}
 		for _, f := range files {
-			name, tmp := strings.CutSuffix(f.Name(), tmpSuffix)
-			name, sign := strings.CutSuffix(name, underWaySuffix)
-			if id, err := strconv.ParseUint(name, 10, 64); err == nil {
-				ref := fileRef{id, uint32(n)}
-				all = append(all, stray{path: filepath.Join(messages, d.Name(), f.Name()), id: id, ref: ref, tmp: tmp || sign, sign: sign})
-				if sign {
-					signs[ref] = struct{}{}
+			name, ending := f.Name(), ""
+			for _, e := range []string{tmpSuffix, underWaySuffix} {
+				if base, is := strings.CutSuffix(name, e); is {
+					name, ending = base, e
+					break
 				}
+			}
+			id, err := strconv.ParseUint(name, 10, 64)
+			if err != nil || name != strconv.FormatUint(id, 10) {
+				continue
+			}
+			ref := fileRef{id, uint32(n)}
+			all = append(all, stray{fileRef: ref, ending: ending})
+			if ending == underWaySuffix {
+				signs[ref] = struct{}{}
 			}
 		}
 	}
 	for i := range all {
-		_, all[i].proven = signs[all[i].ref]
+		_, all[i].proven = signs[all[i].fileRef]
 	}
 	return all, nil
+}
+
+// listDirectory lists a directory in the account's own; one that is not there is empty.
+func (a *Account) listDirectory(name string) ([]fs.DirEntry, error) {
+	a.place.RLock()
+	d, err := os.Open(filepath.Join(a.owner.Load().Dir, name))
+	a.place.RUnlock()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.ReadDir(-1)
 }

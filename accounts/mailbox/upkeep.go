@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -54,6 +53,7 @@ type drop struct {
 	handle  *Account // for the files; nil if the account is gone
 	data    uint32
 	start   imap.UID // of the hidden range; 0 if all of the data goes
+	found   bool     // at the start
 }
 
 const (
@@ -108,7 +108,9 @@ func (u *upkeep) unlink(a *Account, f fileRef) {
 
 // dropped removes the messages of a deleted mailbox, or hidden ones.
 func (u *upkeep) dropped(a *Account, data uint32, start imap.UID) {
-	u.add(func() { u.drops = append(u.drops, drop{a.shard, a.id, a, data, start}) })
+	u.add(func() {
+		u.drops = append(u.drops, drop{shard: a.shard, account: a.id, handle: a, data: data, start: start})
+	})
 }
 
 // unsaved saves the account's \Recent numbers some time.
@@ -248,7 +250,7 @@ func (u *upkeep) report(what string, account uint64, err error) {
 
 func (u *upkeep) unlinkAll(files []doomed) {
 	for _, d := range files {
-		err := os.Remove(d.account.path(d.file))
+		err := d.account.remove(d.file, "")
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			u.report("removal of a message file", d.account.id, err)
 		} else {

@@ -1,0 +1,126 @@
+package mailbox
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// The directory of an account moves when the account or its domain gets another name,
+// and another account may take the old path at once. So a path is made and used in one
+// step, under place, and never kept: what is kept is a fileRef or a messageDir. An open
+// file or directory moves along.
+
+// Move moves the directory of an account, or one with the directories of accounts in
+// it, by way of rename, which does it. The caller sees to it that no account below from
+// is looked up meanwhile; whoever has a handle goes on with it.
+func (s *Store) Move(from, to string, rename func() error) error {
+	moved := s.heldBelow(from)
+	for _, a := range moved {
+		a.place.Lock()
+		defer a.place.Unlock()
+	}
+	if err := rename(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range moved {
+		o := *a.owner.Load()
+		o.Dir = to + strings.TrimPrefix(o.Dir, from)
+		a.owner.Store(&o)
+	}
+	return nil
+}
+
+// heldBelow returns the accounts that somebody holds and that are in a directory, or
+// are it. They are in the order of their numbers, as everybody takes the locks of several.
+func (s *Store) heldBelow(dir string) []*Account {
+	below := slices.DeleteFunc(s.held(), func(a *Account) bool {
+		rest, is := strings.CutPrefix(a.owner.Load().Dir, dir)
+		return !is || rest != "" && !os.IsPathSeparator(rest[0])
+	})
+	slices.SortFunc(below, func(a, b *Account) int { return cmp.Compare(a.id, b.id) })
+	return below
+}
+
+// stay keeps the directories of two accounts, which may be one, where they are. leave ends that.
+func stay(a, b *Account) (leave func()) {
+	if a == b {
+		a.place.RLock()
+		return a.place.RUnlock
+	}
+	if a.id > b.id {
+		a, b = b, a
+	}
+	a.place.RLock()
+	b.place.RLock()
+	return func() {
+		b.place.RUnlock()
+		a.place.RUnlock()
+	}
+}
+
+// remove removes a message file, or what has its name and an ending.
+func (a *Account) remove(f fileRef, ending string) error {
+	a.place.RLock()
+	defer a.place.RUnlock()
+	return os.Remove(a.path(f) + ending)
+}
+
+// exists reports whether a message file, or what has its name and an ending, is there.
+func (a *Account) exists(f fileRef, ending string) (bool, error) {
+	a.place.RLock()
+	defer a.place.RUnlock()
+	_, err := os.Lstat(a.path(f) + ending)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// inode identifies what is in a message file, under all its names.
+type inode struct{ dev, number uint64 }
+
+func (a *Account) inode(f fileRef) (inode, error) {
+	a.place.RLock()
+	defer a.place.RUnlock()
+	var st unix.Stat_t
+	err := unix.Lstat(a.path(f), &st)
+	return inode{uint64(st.Dev), st.Ino}, err
+}
+
+// syncLeftovers makes durable what was set aside.
+func (a *Account) syncLeftovers() error {
+	a.place.RLock()
+	defer a.place.RUnlock()
+	dir := a.owner.Load().Dir
+	return errors.Join(syncDir(filepath.Join(dir, leftoversDir)), syncDir(dir))
+}
+
+// messageDir is a directory with messages.
+type messageDir struct {
+	account *Account
+	dir     uint32
+}
+
+func (d messageDir) open() (*os.File, error) {
+	d.account.place.RLock()
+	defer d.account.place.RUnlock()
+	return os.Open(d.account.dirPath(d.dir))
+}
+
+// sync makes the names in the directory durable.
+func (d messageDir) sync() error {
+	f, err := d.open()
+	if err != nil {
+		return err
+	}
+	return syncAndClose(f)
+}
