@@ -58,7 +58,7 @@ func (s *session) login(c *call, p *wire.Parser) error {
 	}
 	acc, err := s.srv.auth.Plain(s.ctx, s.peer, name, password)
 	if err != nil {
-		return s.loginFailed("LOGIN", name, err)
+		return s.loginFailed(err)
 	}
 	s.enter(c, acc, "LOGIN")
 	return nil
@@ -93,7 +93,7 @@ func (s *session) authenticate(c *call, p *wire.Parser) error {
 	for {
 		challenge, done, err := exchange.Next(response)
 		if err != nil {
-			return s.loginFailed(mechanism, "", err)
+			return s.loginFailed(err)
 		}
 		if done {
 			s.enter(c, exchange.Account(), mechanism)
@@ -129,12 +129,11 @@ func decodeResponse(text []byte) ([]byte, error) {
 }
 
 // loginFailed counts failures. One that is the client's own mistake is BAD.
-func (s *session) loginFailed(mechanism, name string, err error) error {
+func (s *session) loginFailed(err error) error {
 	var f *fault.Error
 	if errors.As(err, &f) && f.Kind == fault.Invalid {
 		return wire.Bad("%s", fault.Text(err))
 	}
-	s.log.Log(s.ctx, logs.LevelProblem, "login failed", "mechanism", mechanism, logs.AttrAccount, name, logs.AttrError, err)
 	if s.logins++; s.logins >= maxLogins {
 		s.answer(&s.call, err)
 		s.call.answered = true

@@ -113,6 +113,8 @@ func (s *session) answerNo(c *call, err error) {
 	switch kind {
 	case fault.Internal, fault.Corrupt, fault.NoSpace:
 		level = logs.LevelFailure
+	case fault.BadCredentials: // the directory has logged who it was, and why
+		level = logs.LevelLowLevel
 	}
 	s.log.Log(s.ctx, level, "command failed", "command", c.name(), logs.AttrError, err)
 	r := refusals[kind]

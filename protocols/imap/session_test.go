@@ -357,6 +357,33 @@ func TestLogsHoldNoSecretsAndNoForgedLines(t *testing.T) {
 	}
 }
 
+func TestFailedLoginIsLoggedOnce(t *testing.T) {
+	f := start(t)
+	c := f.connect(t)
+	for i, l := range []struct{ command, account string }{
+		{"LOGIN user1 wrong-secret", "user1@company.com"},
+		{"LOGIN nobody wrong-secret", "?nobody@company.com"},
+		{"LOGIN barred secret", "barred@company.com"},
+		{"AUTHENTICATE PLAIN AHVzZXIxAHdyb25nLXNlY3JldA==", "user1@company.com"}, // the same
+		{"AUTHENTICATE PLAIN dXNlcjIAdXNlcjEAc2VjcmV0MQ==", "user1@company.com"}, // for user2
+	} {
+		f.log.Reset()
+		tag := fmt.Sprintf("a%d", i)
+		c.send(tag + " " + l.command + "\r\n")
+		c.until(tag + " NO [AUTHENTICATIONFAILED]")
+		var shown []string
+		for line := range strings.Lines(f.log.String()) {
+			if strings.Contains(line, "level=INFO+2 ") { // what is less is not written by default
+				shown = append(shown, line)
+			}
+		}
+		if len(shown) != 1 || !strings.Contains(shown[0], "account="+l.account+" ") || !strings.Contains(shown[0], "service=IMAP ") ||
+			!strings.Contains(shown[0], "peer=127.0.0.1") || strings.Contains(shown[0], "secret") {
+			t.Errorf("%s: %q", l.command, shown)
+		}
+	}
+}
+
 func TestTooManyFailedLoginsEndTheSession(t *testing.T) {
 	f := start(t)
 	c := f.connect(t)

@@ -34,7 +34,7 @@ type Server struct {
 // New returns a Server. tls returns the configuration of the moment; while it returns nil, STLS
 // is not offered.
 func New(cfg *settings.Live[Settings], acc *accounts.Store, r *router.Router, tls func() *tls.Config, log *slog.Logger) *Server {
-	return &Server{settings: cfg, accounts: acc, auth: auth.New(acc, r, logs.Component(log, tag)), tls: tls, log: log}
+	return &Server{settings: cfg, accounts: acc, auth: auth.New(acc, r, log), tls: tls, log: log}
 }
 
 // Serve runs sessions on a listener until ctx is done, and returns when all have

@@ -43,6 +43,7 @@ import (
 	"gatepost/router/address"
 	"gatepost/router/names"
 	"gatepost/server/fault"
+	"gatepost/server/logs"
 )
 
 // The mechanisms by their IANA names.
@@ -66,10 +67,10 @@ type Authenticator struct {
 	log    *slog.Logger
 }
 
-// New returns an Authenticator. The directory logs logins; log gets what only
-// a mechanism knows.
+// New returns an Authenticator. The directory logs logins; log gets, with the same tag,
+// what only a mechanism knows.
 func New(acc *accounts.Store, r *router.Router, log *slog.Logger) *Authenticator {
-	return &Authenticator{acc: acc, router: r, log: log}
+	return &Authenticator{acc: acc, router: r, log: logs.Component(log, "ACCOUNT")}
 }
 
 // PlainAllowed tells whether the peer may send its password in plain text:

@@ -87,7 +87,7 @@ func (e *exchange) actAs(authzid string, acc *accounts.Account) error {
 	if !who.known || who.name != acc.Name || who.domain != acc.Domain {
 		// A guesser must not learn from the answer that the password was right.
 		e.log.LogAttrs(e.ctx, logs.LevelProblem, "login for another account refused", slog.String(logs.AttrAccount, acc.Address()),
-			slog.String(logs.AttrPeer, e.peer.IP.String()))
+			slog.String("service", e.peer.Service), slog.String(logs.AttrPeer, e.peer.IP.String()))
 		return fault.New("auth.actAs", fault.BadCredentials, "")
 	}
 	return nil
