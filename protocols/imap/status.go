@@ -26,6 +26,8 @@ var statusItems = []statusItem{
 	{"APPENDLIMIT", func(s *session, _ *mailbox.Info) uint64 { return s.appendLimit() }},
 }
 
+// status is STATUS. After ENABLE IMAP4rev2 it names the mailbox as LIST and SELECT do;
+// clients of rev1, which may compare, get the name that they gave.
 func (s *session) status(c *call, p *wire.Parser) error {
 	p.Space()
 	name, bad := s.boxName(p)
@@ -40,6 +42,9 @@ func (s *session) status(c *call, p *wire.Parser) error {
 	info, err := s.mail.Status(s.ctx, name)
 	if err != nil {
 		return err
+	}
+	if s.rev2 {
+		name = info.Name
 	}
 	s.putStatus(name, &info, items)
 	return nil
