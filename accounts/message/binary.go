@@ -3,7 +3,6 @@ package message
 import (
 	"bytes"
 	"encoding/base64"
-	"mime"
 	"strings"
 
 	"gatepost/server/fault"
@@ -125,30 +124,18 @@ func (b *BinaryEncoder) stepHeader(in []byte) int {
 // header passes a header on and decides what follows it.
 func (b *BinaryEncoder) header(header []byte) {
 	b.inBody = true
-	var kind, encoding string
-	for at := 0; at < len(header); {
-		name, value, end := cutField(header, at)
-		switch identify(name) {
-		case contentTypeField:
-			kind = string(header[value:end])
-		case encodingField:
-			encoding = strings.ToLower(strings.TrimSpace(string(header[value:end])))
-		}
-		at = end
-	}
-	media, params, err := mime.ParseMediaType(strings.Join(strings.Fields(kind), " "))
+	p := contentOf(header)
 	composite := false
 	b.state, b.midLine, b.first = binaryText, false, true
-	switch {
-	case err != nil:
-	case strings.HasPrefix(media, "multipart/") && params["boundary"] != "" && len(b.boundaries) < maxBoundaries:
+	switch boundary := p.Param("boundary"); {
+	case p.Type == "multipart" && boundary != "" && len(b.boundaries) < maxBoundaries:
 		composite = true
-		b.boundaries = append(b.boundaries, params["boundary"])
-	case media == "message/rfc822" || media == "message/global":
+		b.boundaries = append(b.boundaries, boundary)
+	case isMessage(&p) && plainEncoding(p.Encoding):
 		composite = true
 		b.state = binaryHeader
 	}
-	if encoding != "binary" {
+	if p.Encoding != "binary" {
 		b.Emit(header)
 		return
 	}
@@ -157,14 +144,37 @@ func (b *BinaryEncoder) header(header []byte) {
 		now = "Content-Transfer-Encoding: base64\r\n"
 		b.state = binaryEncode
 	}
-	// A header with several names one encoding after this: readers differ in
-	// which of them they obey.
+	// A header with several names one encoding after this: not all readers obey the first.
 	b.out = appendWithout(b.out[:0], header, encodingField)
 	if len(b.out) > 0 {
 		b.out = withLineEnd(b.out)
 	}
 	b.out = append(b.out, now...)
 	b.Emit(b.out)
+}
+
+// contentOf reads the media type and the encoding of a header as Scan does.
+func contentOf(header []byte) (p Part) {
+	typed := false
+	for at := 0; at < len(header); {
+		name, value, end := cutField(header, at)
+		switch identify(name) {
+		case contentTypeField:
+			if !typed {
+				typed = true
+				p.Type, p.Subtype, p.Params = parseMediaType(fieldValue(header[value:end]))
+			}
+		case encodingField:
+			if p.Encoding == "" {
+				p.Encoding = parseEncoding(fieldValue(header[value:end]))
+			}
+		}
+		at = end
+	}
+	if p.Encoding == "" {
+		p.Encoding = noEncoding
+	}
+	return p
 }
 
 // appendWithout appends the fields of a header except those with the ID.

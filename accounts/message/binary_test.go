@@ -8,6 +8,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/mail"
+	"slices"
 	"strings"
 	"testing"
 
@@ -110,12 +111,51 @@ func readParts(t testing.TB, contentType string, body io.Reader) []string {
 }
 
 func TestBinaryPartHasOneEncoding(t *testing.T) {
-	in := "Content-Transfer-Encoding: 8bit\r\nSubject: x\r\ncontent-transfer-encoding : quoted-printable\r\n" +
-		"Content-Transfer-Encoding:\r\n binary\r\nTo: y\r\n\r\n\x00"
+	in := "Content-Transfer-Encoding:\r\n binary\r\nSubject: x\r\ncontent-transfer-encoding : quoted-printable\r\n" +
+		"Content-Transfer-Encoding: 8bit\r\nTo: y\r\n\r\n\x00"
 	want := "Subject: x\r\nTo: y\r\nContent-Transfer-Encoding: base64\r\n\r\nAA==\r\n"
 	if got := string(encodeBinary(t, []byte(in), whole, true)); got != want {
 		t.Errorf("%q", got)
 	}
+}
+
+// TestBinaryPartsAreThoseThatReadersFind: what Scan takes for a binary part is encoded, and
+// nothing else.
+func TestBinaryPartsAreThoseThatReadersFind(t *testing.T) {
+	const part = "\r\n\r\n--b\r\nContent-Transfer-Encoding: binary\r\n\r\n\x00\r\n--b--\r\n"
+	for in, encoded := range map[string]bool{
+		"Content-Transfer-Encoding: 8bit\r\nContent-Transfer-Encoding: binary\r\n\r\n\x00":                                       false,
+		"Content-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: binary\r\n\r\n\x00":                                       false,
+		"Content-Transfer-Encoding:\r\nContent-Transfer-Encoding: Binary (as it is)\r\n\r\n\x00":                                 true,
+		"Content-Type: multipart/mixed; boundary=b\r\nContent-Type: multipart/mixed; boundary=c" + part:                          true,
+		"Content-Type: multipart/mixed; boundary=c\r\nContent-Type: multipart/mixed; boundary=b" + part:                          false,
+		"Content-Type: text/plain\r\nContent-Type: multipart/mixed; boundary=b" + part:                                           false,
+		"Content-Type:\r\nContent-Type: multipart/mixed; boundary=b" + part:                                                      false,
+		"Content-Type: (odd) Multipart / mixed (too);\r\n\tboundary=b; boundary=c; name=\"x" + part:                              true,
+		"Content-Type: multipart/mixed; boundary*0=\"b\"" + part:                                                                 true,
+		"Content-Type: message/rfc822\r\nContent-Type: text/plain\r\n\r\nContent-Type: multipart/x; boundary=b" + part:           true,
+		"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nContent-Transfer-Encoding: binary\r\n\r\n\x00": false,
+	} {
+		sum, err := Scan(strings.NewReader(in), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, changed := hasBinary(sum.Root), string(encodeBinary(t, []byte(in), whole, false)) != in
+		if found != encoded || changed != encoded {
+			t.Errorf("%q: Scan finds a binary part: %v, it is encoded: %v, want %v", in, found, changed, encoded)
+		}
+	}
+}
+
+// hasBinary reports whether a part without parts of its own is binary.
+func hasBinary(p *Part) bool {
+	switch {
+	case p.Message != nil:
+		return hasBinary(p.Message.Root)
+	case len(p.Children) > 0:
+		return slices.ContainsFunc(p.Children, hasBinary)
+	}
+	return p.Encoding == "binary"
 }
 
 // TestBinaryHeaderIsAllOfTheMessage: the field that is added stands on a line of its own.

@@ -211,8 +211,10 @@ func (s *scanner) first(id fieldID) []byte {
 }
 
 // value returns a field's value, unfolded and without the blanks around it.
-func (s *scanner) value(f field) []byte {
-	v := bytes.Trim(s.header[f.value:f.end], " \t\r\n")
+func (s *scanner) value(f field) []byte { return fieldValue(s.header[f.value:f.end]) }
+
+func fieldValue(raw []byte) []byte {
+	v := bytes.Trim(raw, " \t\r\n")
 	return unfold(v[:min(len(v), maxText)])
 }
 

@@ -9,13 +9,11 @@ var defaultParams = []Param{{"charset", "us-ascii"}}
 // describe reads the content fields into p.
 func (s *scanner) describe(p *Part, inDigest bool) {
 	s.mediaType(p, inDigest)
-	p.Encoding = "7bit"
 	for _, f := range s.fields {
 		switch f.id {
 		case encodingField:
-			// An empty or odd value is no encoding (RFC 2045 section 6.1).
-			if t, _ := cutToken(skipBlank(s.value(f))); len(t) > 0 && p.Encoding == "7bit" {
-				p.Encoding = intern(t)
+			if p.Encoding == "" {
+				p.Encoding = parseEncoding(s.value(f))
 			}
 		case dispositionField:
 			if p.Disposition == "" {
@@ -39,6 +37,18 @@ func (s *scanner) describe(p *Part, inDigest bool) {
 			setOnce(&p.MD5, s.value(f))
 		}
 	}
+	if p.Encoding == "" {
+		p.Encoding = noEncoding
+	}
+}
+
+// noEncoding is the encoding of a part that names none (RFC 2045 section 6.1).
+const noEncoding = "7bit"
+
+// parseEncoding reads a Content-Transfer-Encoding. An empty or odd value is none: "".
+func parseEncoding(v []byte) string {
+	t, _ := cutToken(skipBlank(v))
+	return intern(t)
 }
 
 func setOnce(dst *string, v []byte) {
@@ -52,16 +62,9 @@ func setOnce(dst *string, v []byte) {
 // 5.1.5).
 func (s *scanner) mediaType(p *Part, inDigest bool) {
 	v := s.first(contentTypeField)
-	kind, rest := cutToken(skipBlank(v))
-	rest = skipBlank(rest)
-	var sub []byte
-	if len(kind) > 0 && len(rest) > 0 && rest[0] == '/' {
-		sub, rest = cutToken(skipBlank(rest[1:]))
-	}
+	p.Type, p.Subtype, p.Params = parseMediaType(v)
 	switch {
-	case len(sub) > 0:
-		p.Type, p.Subtype = intern(kind), intern(sub)
-		p.Params = parseParams(rest)
+	case p.Subtype != "":
 		if p.Params == nil && p.Type == "text" && p.Subtype == "plain" {
 			p.Params = defaultParams
 		}
@@ -70,6 +73,20 @@ func (s *scanner) mediaType(p *Part, inDigest bool) {
 	default:
 		asText(p)
 	}
+}
+
+// parseMediaType reads a Content-Type. What is not type/subtype gives nothing.
+func parseMediaType(v []byte) (kind, subtype string, params []Param) {
+	k, rest := cutToken(skipBlank(v))
+	rest = skipBlank(rest)
+	if len(k) == 0 || len(rest) == 0 || rest[0] != '/' {
+		return "", "", nil
+	}
+	sub, rest := cutToken(skipBlank(rest[1:]))
+	if len(sub) == 0 {
+		return "", "", nil
+	}
+	return intern(k), intern(sub), parseParams(rest)
 }
 
 // tokenChar reports whether c may stand in a token (RFC 2045 section 5.1). 8-bit letters
