@@ -36,7 +36,7 @@ func (e *fileError) Error() string { return e.err.Error() }
 func (e *fileError) Unwrap() error { return e.err }
 
 // copyFile passes the message to a function in pieces, each within the time
-// limit of a block.
+// limit of a block. A file that ends too early is a *fileError too.
 func (c *conn) copyFile(it *queue.Item, piece func(p []byte) error) error {
 	f, err := os.Open(it.File)
 	if err != nil {
@@ -45,8 +45,9 @@ func (c *conn) copyFile(it *queue.Item, piece func(p []byte) error) error {
 	defer f.Close()
 	src := io.NewSectionReader(f, it.Offset, it.Size)
 	buf := make([]byte, 16<<10)
-	for {
+	for left := it.Size; ; {
 		n, err := src.Read(buf)
+		left -= int64(n)
 		if n > 0 {
 			if err := c.within(c.limits.block, c.net.SetWriteDeadline); err != nil {
 				return err
@@ -56,6 +57,9 @@ func (c *conn) copyFile(it *queue.Item, piece func(p []byte) error) error {
 			}
 		}
 		if errors.Is(err, io.EOF) {
+			if left > 0 {
+				return &fileError{io.ErrUnexpectedEOF}
+			}
 			return nil
 		}
 		if err != nil {

@@ -27,10 +27,13 @@
 //	4xx / 5xx and a hang-up in the text           the message waits / fails
 //	connection lost after the final dot           the message waits, and may arrive twice
 //	connection lost or 421 otherwise              the queue waits, unless the connection is worn
+//	our own file cannot be read                   the message waits
 //
 // A worn connection has served before; many servers take some messages in each and
 // then end it. A new one takes its place at once. The reply to the final dot counts
-// by the code of its first line even if it breaks a rule (RFC 5321 section 4.2).
+// by the code of its first line even if it breaks a rule (RFC 5321 section 4.2). A text
+// that we cannot read to its end is not ended: the connection is closed, so that the server
+// does not take a part of it for the message.
 //
 // With PIPELINING, MAIL, all RCPT and DATA are sent at once (RFC 2920). A message
 // with at least one accepted recipient is sent; after a DATA that was accepted

@@ -110,6 +110,7 @@ type station struct {
 	set       *settings.Live[Settings]
 	results   *results
 	inbox     *inbox
+	dir       string // of the queue
 
 	mu      sync.Mutex
 	dialed  []string
@@ -136,7 +137,8 @@ func newStation(t *testing.T, d dataformat.Dict) *station {
 		t.Fatal(err)
 	}
 	log := slog.New(s.results)
-	s.q, err = queue.Open(filepath.Join(dir, "Queue"), queue.Options{Settings: settings.NewLive(qset), Router: routes{}, Counter: counter,
+	s.dir = filepath.Join(dir, "Queue")
+	s.q, err = queue.Open(s.dir, queue.Options{Settings: settings.NewLive(qset), Router: routes{}, Counter: counter,
 		MainDomain: func() string { return "company.com" }, Log: log})
 	if err != nil {
 		t.Fatal(err)

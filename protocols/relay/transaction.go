@@ -45,7 +45,10 @@ func (b *broken) Unwrap() error { return b.err }
 // error when the connection is of no more use; recipients without a result are
 // then the caller's.
 func (t *transaction) run() (again []target, err error) {
-	if st := t.unfit(); st != nil {
+	switch st, err := t.unfit(); {
+	case err != nil:
+		return nil, &broken{err: err}
+	case st != nil:
 		t.settleAll(*st)
 		return nil, nil
 	}
@@ -61,20 +64,24 @@ func (t *transaction) run() (again []target, err error) {
 	return t.stepwise()
 }
 
-// unfit says why the message cannot go through this server at all.
-func (t *transaction) unfit() *envelope.Status {
-	switch {
-	case t.c.ext.maxSize > 0 && t.item.Size > t.c.ext.maxSize:
-		return &envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 3, 4}, Remote: t.host,
-			Text: "message is too large for " + t.host}
-	case !t.c.ext.utf8 && t.needsUTF8() && t.isUTF8():
-		return &envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 6, 7}, Remote: t.host,
-			Text: t.host + " does not take internationalized mail"}
-	case t.binary() && !(t.c.ext.binary && t.c.ext.chunking):
-		return &envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 6, 3}, Remote: t.host,
-			Text: "binary message cannot be sent to " + t.host}
+// unfit says why the message cannot go through this server at all; a *fileError when nobody
+// can say now.
+func (t *transaction) unfit() (*envelope.Status, error) {
+	failed := func(code envelope.Code, text string) *envelope.Status {
+		return &envelope.Status{Action: envelope.ActionFailed, Code: code, Remote: t.host, Text: text}
 	}
-	return nil
+	if t.c.ext.maxSize > 0 && t.item.Size > t.c.ext.maxSize {
+		return failed(envelope.Code{5, 3, 4}, "message is too large for "+t.host), nil
+	}
+	if !t.c.ext.utf8 && t.needsUTF8() {
+		if is, err := t.isUTF8(); is || err != nil {
+			return failed(envelope.Code{5, 6, 7}, t.host+" does not take internationalized mail"), err
+		}
+	}
+	if t.binary() && !(t.c.ext.binary && t.c.ext.chunking) {
+		return failed(envelope.Code{5, 6, 3}, "binary message cannot be sent to "+t.host), nil
+	}
+	return nil, nil
 }
 
 // needsUTF8 reports whether the transaction needs SMTPUTF8 (RFC 6531 section 3.4).
@@ -92,33 +99,30 @@ func (t *transaction) needsUTF8() bool {
 
 // isUTF8 reports whether an address or the header is outside of ASCII: clients
 // ask for SMTPUTF8 also where it is not needed, and that mail can pass everywhere.
-func (t *transaction) isUTF8() bool {
+func (t *transaction) isUTF8() (bool, error) {
 	if t.item.Envelope.ReturnPath.NeedsUTF8() {
-		return true
-	}
-	for i := range t.rcpts {
-		if t.rcpts[i].to.NeedsUTF8() {
-			return true
-		}
+		return true, nil
 	}
 	f, err := os.Open(t.item.File)
 	if err != nil {
-		return true
+		return false, &fileError{err}
 	}
 	defer f.Close()
 	return headerBeyondASCII(bufio.NewReader(io.NewSectionReader(f, t.item.Offset, t.item.Size)))
 }
 
-func headerBeyondASCII(r *bufio.Reader) bool {
+func headerBeyondASCII(r *bufio.Reader) (bool, error) {
 	for column := 0; ; column++ {
 		c, err := r.ReadByte()
 		switch {
+		case errors.Is(err, io.EOF):
+			return false, nil
 		case err != nil:
-			return false
+			return false, &fileError{err}
 		case c >= 0x80:
-			return true
+			return true, nil
 		case c == '\n' && column == 0:
-			return false
+			return false, nil
 		case c == '\r':
 			column--
 		case c == '\n':

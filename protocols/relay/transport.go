@@ -188,11 +188,16 @@ func (s *sender) message(j *job) *envelope.Status {
 	return nil
 }
 
-// lost handles a connection that broke. It returns recipients to try again
-// through a new one, or a status that stops the batch.
+// lost handles a connection that broke, or that cannot be used any more because our own file
+// ended in the middle of the text. It returns recipients to try again through a new one, or
+// a status that stops the batch.
 func (s *sender) lost(tr *transaction, err error) (open []target, stop *envelope.Status) {
-	s.t.log.Log(s.ctx, logs.LevelProblem, "connection broken", logs.AttrNextHop, s.host,
-		logs.AttrQueueID, uint64(tr.item.ID), logs.AttrError, err)
+	level, event := logs.LevelProblem, "connection broken"
+	unread := errors.As(err, new(*fileError))
+	if unread {
+		level, event = logs.LevelFailure, unreadable
+	}
+	s.t.log.Log(s.ctx, level, event, logs.AttrNextHop, s.host, logs.AttrQueueID, uint64(tr.item.ID), logs.AttrError, err)
 	worn, stopping := s.worn, s.ctx.Err() != nil
 	s.drop()
 	for _, r := range tr.rcpts {
@@ -205,12 +210,12 @@ func (s *sender) lost(tr *transaction, err error) (open []target, stop *envelope
 	switch {
 	case stopping:
 		return nil, nil // what has no result counts as not tried
+	case unread:
+		tr.settleAll(envelope.Status{Action: envelope.ActionDelayed, Code: envelope.Code{4, 3, 0}, Text: unreadable})
+		return nil, nil
 	case b.begun:
 		// It may be this message that the peer cannot bear: the others go on.
-		st := s.brokenStatus()
-		for _, r := range open {
-			tr.item.Report(r.rcpt, st)
-		}
+		tr.settleAll(s.brokenStatus())
 		return nil, nil
 	case worn:
 		// Many servers take some messages per connection and then end it, by 421
@@ -226,6 +231,10 @@ func (s *sender) lost(tr *transaction, err error) (open []target, stop *envelope
 	}
 	return open, &st
 }
+
+// unreadable is what the log and the recipient's state say of a *fileError. The host has
+// nothing to do with it.
+const unreadable = "the message file cannot be read"
 
 func (s *sender) brokenStatus() envelope.Status {
 	return envelope.Status{Action: envelope.ActionDelayed, Code: envelope.Code{4, 4, 2}, Remote: s.host,
