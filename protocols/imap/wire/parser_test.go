@@ -150,7 +150,7 @@ func TestModifiedUTF7(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"&", "a&b", "&AGEAYg-", "&!-", "&A-", "&AOQ-&APY-", "&2D0-", "&3gA-", "&2D0AYQ-", "&AOR-", "&AOQ=-", "&AAo-", "a\nb", "a\x7f", "\xff", "&U/BTFw-", "&AOQAQ-",
+		"&", "a&b", "&AGEAYg-", "&!-", "&A-", "&AOQ-&APY-", "&2D0-", "&3gA-", "&2D0AYQ-", "&AOR-", "&AOQ=-", "&AAo-", "a\nb", "a\x7f", "\xff", "&U/BTFw-", "&AOQAQ-", "&000\r-", "&U,BTF\nw-",
 	} {
 		if got, ok := DecodeUTF7([]byte(bad)); ok {
 			t.Errorf("%q is taken as %q", bad, got)

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/base64"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -55,6 +56,9 @@ func DecodeUTF7(name []byte) (string, bool) {
 
 // appendRun decodes one run of base64.
 func appendRun(dst, run []byte) ([]byte, bool) {
+	if bytes.ContainsAny(run, "\r\n") {
+		return dst, false // the decoder would pass over them
+	}
 	raw := make([]byte, utf7.DecodedLen(len(run)))
 	n, err := utf7.Strict().Decode(raw, run)
 	if err != nil || n == 0 || n%2 != 0 {
