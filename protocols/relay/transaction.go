@@ -103,6 +103,11 @@ func (t *transaction) isUTF8() (bool, error) {
 	if t.item.Envelope.ReturnPath.NeedsUTF8() {
 		return true, nil
 	}
+	for i := range t.rcpts {
+		if t.rcpts[i].to.NeedsUTF8() {
+			return true, nil
+		}
+	}
 	f, err := os.Open(t.item.File)
 	if err != nil {
 		return false, &fileError{err}
