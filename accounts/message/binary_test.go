@@ -190,6 +190,7 @@ func FuzzBinaryEncoder(f *testing.F) {
 	f.Add([]byte("Content-Transfer-Encoding: binary\r\n\r\n\x00"), uint64(2))
 	f.Add([]byte("Content-Type: message/rfc822\r\n\r\nContent-Type: message/rfc822\r\n\r\nx"), uint64(3))
 	f.Add([]byte("Content-Type: multipart/x; boundary=b\r\n\r\n--b\r\n--b\r\nA:\r\n--b--"), uint64(4))
+	f.Add([]byte("Content-Transfer-Encoding: bin\rary"), uint64(5))
 	f.Fuzz(func(t *testing.T, in []byte, seed uint64) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		for _, endLine := range []bool{false, true} {
@@ -198,7 +199,7 @@ func FuzzBinaryEncoder(f *testing.F) {
 			if !bytes.Equal(got, want) {
 				t.Fatalf("in pieces %q\nwhole     %q", got, want)
 			}
-			if bytes.Contains(bytes.ToLower(in), []byte("binary")) {
+			if bytes.Contains(bytes.ToLower(unfold(in)), []byte("binary")) {
 				continue
 			}
 			if rest, same := bytes.CutPrefix(got, bytes.TrimSuffix(in, []byte("\r"))); !same || endLine && len(rest) > 2 || !endLine && !bytes.Equal(got, in) {
