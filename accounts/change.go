@@ -152,6 +152,9 @@ func (s *Store) editAccount(op string, a *Account, change func(dataformat.Dict) 
 	if err != nil {
 		return err
 	}
+	if now.ID != a.ID { // it was renamed or deleted, and another one has its name
+		return fault.New(op, fault.NotFound, "unknown user account")
+	}
 	err = s.editWhole(filepath.Join(now.dir, accountFile), change)
 	s.forget(k)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -270,7 +273,10 @@ func (s *Store) SetAccountAliases(ctx context.Context, domain, name string, alia
 	if err != nil {
 		return err
 	}
-	unlock := s.lockNames(a.Domain)
+	unlock, err := s.lockNames(op, a.Domain)
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	if a, err = s.account(accountKey{a.Domain, a.Name}); err != nil {
 		return err

@@ -54,8 +54,11 @@ func (s *Store) changeDomain(op, name string, given dataformat.Dict, replace boo
 	if err != nil {
 		return err
 	}
-	s.realms.Lock()
-	defer s.realms.Unlock()
+	unlock, err := s.lockRealms(op)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	d, err := s.domain(s.realDomain(name))
 	if err != nil {
 		return err

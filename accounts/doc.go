@@ -39,7 +39,7 @@
 //	  <name>.macnt/                   an account
 //	    account.settings              explicit settings
 //	    account.info                  last login; may be deleted at any time
-//	Pending/                          what is being made, renamed or removed (pending.go)
+//	Pending/                          what is being made, renamed or removed (pending.go, jobs.go)
 //
 // Keys that start with # are the server's own: #AccountID (identity.go),
 // #Suspended, #Reversible. Commands neither show nor change them. Files have no
@@ -60,9 +60,10 @@
 //
 // Every change is durable when the call returns. A change of one file is one
 // atomic replacement (Store.edit), or one line of a large table. What takes more steps survives a crash between
-// any two of them, see pending.go. Locks are held for work on the local disk only,
+// any two of them, and an error, see pending.go and jobs.go. Locks are held for work on the local disk only,
 // in this order: realms (the set of domains), the name spaces of domains by name,
-// places (of directories, while one moves), stateMu (server-wide files), one file. Passwords are hashed before any of them.
+// places (directories of accounts, while one moves or an account is read), the adoption of
+// a directory, stateMu (server-wide files), one file. Passwords are hashed before any of them.
 //
 // # Special uses
 //

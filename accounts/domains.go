@@ -86,8 +86,11 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 		return err
 	}
 	given = settings.Merge(nil, given)
-	s.realms.Lock()
-	defer s.realms.Unlock()
+	unlock, err := s.lockRealms(op)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if err := s.freeDomain(op, name); err != nil {
 		return err
 	}
@@ -106,14 +109,17 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 	if err == nil {
 		err = syncDir(tmp)
 	}
+	moved := false
 	if err == nil {
-		err = s.moveDir(tmp, filepath.Join(s.base, domainsDirectory, name))
+		moved, err = s.moveDir(tmp, filepath.Join(s.base, domainsDirectory, name))
 	}
-	if err != nil {
+	if !moved {
 		s.discard(tmp)
-		return fault.Wrap(op, fault.Internal, err)
 	}
 	s.dropDomain(name)
+	if err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
 	return s.assignAddresses(name, given)
 }
 
@@ -141,14 +147,20 @@ func (s *Store) secondary(op, name string) (*domain, error) {
 // NoDomain, Denied (the Main Domain), NotEmpty.
 func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error {
 	const op = "accounts.DeleteDomain"
-	s.realms.Lock()
-	defer s.realms.Unlock()
+	unlock, err := s.lockRealms(op)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	d, err := s.secondary(op, name)
 	if err != nil {
 		return err
 	}
-	unlock := s.lockNames(d.name)
-	defer unlock()
+	unlockNames, err := s.lockNames(op, d.name)
+	if err != nil {
+		return err
+	}
+	defer unlockNames()
 	if !force {
 		have, err := s.accountNames(d.name)
 		if err != nil {
@@ -168,12 +180,12 @@ func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error
 	gone := s.pending(id, oldDomain)
 	if err == nil {
 		s.watches.endAll(func(k accountKey) bool { return k.domain == d.name }, nil, endDeleted)
-		err = s.moveDir(d.dir, gone)
-	}
-	if err != nil {
-		return fault.Wrap(op, fault.Internal, err)
+		_, err = s.moveDir(d.dir, gone)
 	}
 	s.dropDomain(d.name)
+	if err != nil { // if it has moved, it goes after the next start
+		return fault.Wrap(op, fault.Internal, err)
+	}
 	s.discard(gone)
 	return nil
 }
@@ -212,8 +224,11 @@ func (s *Store) RenameDomain(ctx context.Context, name, newName string) error {
 	if err != nil {
 		return err
 	}
-	s.realms.Lock()
-	defer s.realms.Unlock()
+	unlock, err := s.lockRealms(op)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	d, err := s.domain(s.realDomain(name))
 	if err != nil {
 		return err
@@ -221,8 +236,11 @@ func (s *Store) RenameDomain(ctx context.Context, name, newName string) error {
 	if err := s.freeDomain(op, newName); err != nil {
 		return err
 	}
-	unlock := s.lockNames(d.name, newName)
-	defer unlock()
+	unlockNames, err := s.lockNames(op, d.name, newName)
+	if err != nil {
+		return err
+	}
+	defer unlockNames()
 	do := renameDomain
 	if d.name == s.MainDomain() {
 		do = renameMain
@@ -247,7 +265,7 @@ func (s *Store) moveDomain(do, from, to string) error {
 		})
 	} else {
 		dir := filepath.Join(s.base, domainsDirectory)
-		err = s.moveDir(filepath.Join(dir, from), filepath.Join(dir, to))
+		_, err = s.moveDir(filepath.Join(dir, from), filepath.Join(dir, to))
 		s.dropDomain(from)
 		s.dropDomain(to)
 	}
@@ -307,8 +325,11 @@ func (s *Store) DomainAliases(name string) ([]string, error) {
 // Exists, Invalid.
 func (s *Store) SetDomainAliases(ctx context.Context, name string, aliases []string) error {
 	const op = "accounts.SetDomainAliases"
-	s.realms.Lock()
-	defer s.realms.Unlock()
+	unlock, err := s.lockRealms(op)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	d, err := s.domain(s.realDomain(name))
 	if err != nil {
 		return err

@@ -87,7 +87,10 @@ func (s *Store) CreateForwarder(ctx context.Context, domain, name, target string
 		return fault.Newf(op, fault.Invalid, "%q is not an address", target)
 	}
 	real := s.realDomain(domain)
-	unlock := s.lockNames(real)
+	unlock, err := s.lockNames(op, real)
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	d, err := s.domain(real)
 	if err != nil {
@@ -107,7 +110,10 @@ func (s *Store) RenameForwarder(ctx context.Context, domain, name, newName strin
 	if err != nil {
 		return err
 	}
-	unlock := s.lockNames(s.realDomain(domain))
+	unlock, err := s.lockNames(op, s.realDomain(domain))
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	d, target, err := s.forwarder(op, domain, name)
 	if err != nil {
@@ -122,7 +128,10 @@ func (s *Store) RenameForwarder(ctx context.Context, domain, name, newName strin
 // DeleteForwarder removes a forwarder. Errors: NoDomain, NotFound.
 func (s *Store) DeleteForwarder(ctx context.Context, domain, name string) error {
 	const op = "accounts.DeleteForwarder"
-	unlock := s.lockNames(s.realDomain(domain))
+	unlock, err := s.lockNames(op, s.realDomain(domain))
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	d, _, err := s.forwarder(op, domain, name)
 	if err != nil {

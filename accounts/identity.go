@@ -67,15 +67,25 @@ func (s *Store) identify(a *Account) error {
 	if id.path == here {
 		return nil
 	}
-	other, err := readDict(filepath.Join(s.base, id.path, accountFile))
-	if err != nil {
-		return nil // not there, so this is the account, moved
-	}
-	if o, ok := readIdentity(other); ok && o.id == id.id {
+	if s.isCopy(id) {
 		return fault.Wrap(op, fault.Corrupt, fmt.Errorf("the directory of %s is a copy of %s; to make it an account of its own, remove the key %s from %s and %s",
 			a.Address(), id.path, keyAccountID, accountFile, infoFile))
 	}
-	return nil
+	// This is the account, moved. A copy that somebody puts into its old place must not
+	// be taken for it.
+	err = s.edit(filepath.Join(a.dir, accountFile), func(d dataformat.Dict) error {
+		d[keyAccountID] = identity{id.id, here}.dataValue()
+		a.explicit = d
+		return nil
+	})
+	return fault.Wrap(op, fault.Internal, err)
+}
+
+// isCopy reports whether a directory with an identity, which is not in its place, is a
+// copy of the account that is there.
+func (s *Store) isCopy(id identity) bool {
+	o, ok := readIdentity(readInfo(filepath.Join(s.base, id.path, accountFile)))
+	return ok && o.id == id.id
 }
 
 // unused reports whether an account has neither a number nor messages.

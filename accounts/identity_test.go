@@ -167,3 +167,28 @@ func TestMovedDirectoryKeepsItsMailAndACopyIsRefused(t *testing.T) {
 	}
 	put(t, again, "again")
 }
+
+// A backup is put back under the old name of a domain that has another one now.
+func TestCopyUnderTheOldNameOfADomainIsRefused(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	must(t, s.CreateDomain(ctx, "d.com", nil))
+	must(t, s.CreateAccount(ctx, "d.com", "u", nil))
+	must(t, s.RenameDomain(ctx, "d.com", "e.com"))
+	must(t, s.CreateDomain(ctx, "d.com", nil))
+	a, err := s.Account(ctx, "e.com", "u")
+	must(t, err)
+	put(t, a, "hello")
+	copied := filepath.Join(s.base, domainsDirectory, "d.com", "u.macnt")
+	must(t, os.CopyFS(copied, os.DirFS(a.Dir())))
+	_, err = s.Account(ctx, "d.com", "u")
+	wantKind(t, err, fault.Corrupt)
+	// The domain goes, and the account of the copy keeps its mail.
+	must(t, s.DeleteDomain(ctx, "d.com", true))
+	s = p.restart(t, s)
+	a, err = s.Account(ctx, "e.com", "u")
+	must(t, err)
+	if n := messages(t, a); n != 1 {
+		t.Errorf("%d messages", n)
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"gatepost/accounts/mailbox"
@@ -16,24 +15,6 @@ import (
 )
 
 // This file makes, renames, deletes and lists accounts.
-
-// lockNames holds the name space of domains: nobody else makes, renames or
-// deletes objects in them meanwhile.
-func (s *Store) lockNames(domains ...string) (unlock func()) {
-	slices.Sort(domains)
-	var release []func()
-	for _, d := range slices.Compact(domains) {
-		release = append(release, s.locks.lock("names "+d))
-	}
-	return func() {
-		for _, r := range release {
-			r()
-		}
-	}
-}
-
-// shareNames keeps the objects of a domain where they are while one of them is changed.
-func (s *Store) shareNames(domain string) (unlock func()) { return s.locks.share("names " + domain) }
 
 // free reports whether a name is free in a domain: Exists when it is not,
 // Invalid when mail to it would never come to an object.
@@ -71,7 +52,10 @@ func (s *Store) CreateAccount(ctx context.Context, domain, name string, given da
 	if err != nil {
 		return err
 	}
-	unlock := s.lockNames(d.name)
+	unlock, err := s.lockNames(op, d.name)
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	if d, err = s.domain(d.name); err != nil {
 		return err
@@ -83,11 +67,9 @@ func (s *Store) CreateAccount(ctx context.Context, domain, name string, given da
 		return err
 	}
 	k := accountKey{d.name, name}
-	if err := s.makeAccount(ctx, d, filepath.Join(d.dir, name+accountSuffix), explicit); err != nil {
-		return fault.Wrap(op, fault.Internal, err)
-	}
+	err = s.makeAccount(ctx, d, filepath.Join(d.dir, name+accountSuffix), explicit)
 	s.forget(k)
-	return nil
+	return fault.Wrap(op, fault.Internal, err)
 }
 
 // initialSettings are the explicit settings that an account starts with.
@@ -153,10 +135,11 @@ func (s *Store) makeAccount(ctx context.Context, d *domain, dir string, explicit
 	if err == nil {
 		err = s.mail.Create(ctx, mailbox.Owner{ID: id, Dir: tmp}, newMailboxes(prefLayers(explicit, d)))
 	}
+	moved := false
 	if err == nil {
-		err = s.moveDir(tmp, dir)
+		moved, err = s.moveDir(tmp, dir)
 	}
-	if err != nil {
+	if !moved {
 		s.discard(tmp)
 	}
 	return err
@@ -186,7 +169,10 @@ func (s *Store) DeleteAccount(ctx context.Context, domain, name string) error {
 	if err := s.staysPut(op, accountKey{a.Domain, a.Name}); err != nil {
 		return err
 	}
-	unlock := s.lockNames(a.Domain)
+	unlock, err := s.lockNames(op, a.Domain)
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	k := accountKey{a.Domain, a.Name}
 	if a, err = s.account(k); err != nil {
@@ -205,10 +191,11 @@ func (s *Store) DeleteAccount(ctx context.Context, domain, name string) error {
 	// Its sessions end first, so that none of them meets a directory that is not there.
 	s.watches.endAll(func(w accountKey) bool { return w == k }, nil, endDeleted)
 	gone := s.pending(a.ID, oldAccount)
-	if err := s.moveDir(a.dir, gone); err != nil {
+	_, err = s.moveDir(a.dir, gone)
+	s.forget(k)
+	if err != nil { // if it has moved, it goes after the next start
 		return fault.Wrap(op, fault.Internal, err)
 	}
-	s.forget(k)
 	s.discard(gone)
 	return nil
 }
@@ -225,7 +212,10 @@ func (s *Store) RenameAccount(ctx context.Context, domain, name, newDomain, newN
 	}
 	from := accountKey{s.realDomain(domain), fold(name)}
 	to := accountKey{s.realDomain(newDomain), newName}
-	unlock := s.lockNames(from.domain, to.domain)
+	unlock, err := s.lockNames(op, from.domain, to.domain)
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	if _, err := s.Account(ctx, from.domain, from.name); err != nil {
 		return err
@@ -278,7 +268,7 @@ func (s *Store) moveAccount(from, to accountKey) error {
 	}
 	dir := filepath.Join(target.dir, to.name+accountSuffix)
 	defer s.forgetIf(func(k accountKey) bool { return k == from || k == to })
-	if err := s.moveDir(filepath.Join(source.dir, from.name+accountSuffix), dir); err != nil {
+	if _, err := s.moveDir(filepath.Join(source.dir, from.name+accountSuffix), dir); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
 	here, err := filepath.Rel(s.base, dir)

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"gatepost/accounts/mailbox"
-	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
@@ -23,7 +22,7 @@ import (
 //	N.old      an account that was deleted: N is its ID. Removed.
 //	N.newdom   a domain that is being made. Removed.
 //	N.olddom   a domain that was deleted, with its accounts. Removed.
-//	N.job      a rename. Done again from its start; every step may be repeated.
+//	N.job      a rename, see jobs.go. Done again from its start; every step may be repeated.
 //
 // An account appears by one rename of N.new, whole, and disappears by one rename
 // to N.old. Removing takes its time and happens in the background.
@@ -56,7 +55,11 @@ func (s *Store) recover() error {
 			rest = append(rest, path)
 			continue
 		}
-		if err := s.redo(path); err != nil {
+		j, err := readJob(path)
+		if err == nil {
+			err = s.redo(path, j)
+		}
+		if err != nil {
 			return fmt.Errorf("finish %s: %w", path, err)
 		}
 	}
@@ -178,6 +181,9 @@ func (s *Store) sweepDomain(ctx context.Context, path string) error {
 		}
 		dir := filepath.Join(path, e.Name())
 		id, _ := directoryIdentity(dir)
+		if s.isCopy(id) {
+			continue // what belongs to the account stays
+		}
 		if err := s.removeAccount(ctx, id.id, dir); err != nil {
 			return err
 		}
@@ -202,100 +208,10 @@ func (s *Store) discard(path string) {
 	}
 }
 
-// job is a rename in the making.
-type job struct {
-	do       string // renameAccount, renameDomain or renameMain
-	from, to accountKey
-}
-
-const (
-	renameAccount = "RenameAccount"
-	renameDomain  = "RenameDomain"
-	renameMain    = "RenameMainDomain"
-)
-
-// dict is the job as its file keeps it.
-func (j job) dict() dataformat.Dict {
-	return dataformat.Dict{
-		"Do":   dataformat.String(j.do),
-		"From": dataformat.Array{dataformat.String(j.from.domain), dataformat.String(j.from.name)},
-		"To":   dataformat.Array{dataformat.String(j.to.domain), dataformat.String(j.to.name)},
-	}
-}
-
-// source is the directory that the job moves; "" if it moves none.
-func (s *Store) source(j job) (string, error) {
-	switch j.do {
-	case renameAccount:
-		d, err := s.domain(j.from.domain)
-		if err != nil {
-			return "", err
-		}
-		return filepath.Join(d.dir, j.from.name+accountSuffix), nil
-	case renameDomain:
-		return filepath.Join(s.base, domainsDirectory, j.from.domain), nil
-	}
-	return "", nil
-}
-
-// run writes the job down, carries it out and strikes it off. A job that was begun and
-// failed stays, and the next start ends it; one that was not begun must not come back
-// then, when its names may be those of others.
-func (s *Store) run(j job) error {
-	const op = "accounts.Rename"
-	source, err := s.source(j)
-	if err != nil {
-		return err
-	}
-	id, err := s.nextID()
-	if err != nil {
-		return fault.Wrap(op, fault.Internal, err)
-	}
-	path := s.pending(id, jobFile)
-	if err := dataformat.WriteFile(path, j.dict(), dataformat.StyleOld); err != nil {
-		return fault.Wrap(op, fault.Internal, err)
-	}
-	err = s.redo(path)
-	if err == nil || source == "" {
-		return err
-	}
-	if _, err2 := os.Lstat(source); err2 == nil {
-		err = errors.Join(err, os.Remove(path), syncDir(filepath.Dir(path)))
-	}
-	return err
-}
-
-func (s *Store) redo(path string) error {
-	const op = "accounts.Rename"
-	d, err := readDict(path)
-	if err != nil {
-		return unread(op, err)
-	}
-	from, to := d.Strings("From"), d.Strings("To")
-	if len(from) != 2 || len(to) != 2 {
-		return fault.New(op, fault.Corrupt, "")
-	}
-	j := job{d.String("Do"), accountKey{from[0], from[1]}, accountKey{to[0], to[1]}}
-	switch j.do {
-	case renameAccount:
-		err = s.moveAccount(j.from, j.to)
-	case renameDomain, renameMain:
-		err = s.moveDomain(j.do, j.from.domain, j.to.domain)
-	default:
-		err = fault.New(op, fault.Corrupt, "")
-	}
-	if err != nil {
-		return err
-	}
-	// A job that came back after later changes would undo them, or fail.
-	return fault.Wrap(op, fault.Internal, errors.Join(os.Remove(path), syncDir(filepath.Dir(path))))
-}
-
 // moveDir renames the directory of accounts and makes that durable. A directory that was
-// moved already is no error.
-func (s *Store) moveDir(from, to string) error {
-	s.places.Lock()
-	err := s.mail.Move(from, to, func() error {
+// moved already is no error. After an error it may have moved all the same, as moved says.
+func (s *Store) moveDir(from, to string) (moved bool, err error) {
+	err = s.mail.Move(from, to, &s.places, func() error {
 		err := os.Rename(from, to)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -303,11 +219,10 @@ func (s *Store) moveDir(from, to string) error {
 		_, err = os.Stat(to)
 		return err
 	})
-	s.places.Unlock()
 	if err != nil {
-		return err
+		return false, err
 	}
-	return errors.Join(syncDir(filepath.Dir(from)), syncDir(filepath.Dir(to)))
+	return true, errors.Join(syncDir(filepath.Dir(from)), syncDir(filepath.Dir(to)))
 }
 
 func syncDir(path string) error {

@@ -70,7 +70,7 @@ func TestCrashAfterAnAccountWasDeletedEndsItsRemoval(t *testing.T) {
 	a, err := s.Account(ctx, "", "u")
 	must(t, err)
 	put(t, a, "hello")
-	must(t, s.moveDir(a.Dir(), s.pending(a.ID, oldAccount)))
+	must(t, moved(s.moveDir(a.Dir(), s.pending(a.ID, oldAccount))))
 	s = p.restart(t, s)
 	_, err = s.Account(ctx, "", "u")
 	wantKind(t, err, fault.NotFound)
@@ -86,7 +86,7 @@ func TestCrashAfterADomainWasDeletedEndsItsRemoval(t *testing.T) {
 		must(t, err)
 		put(t, a, "hello")
 	}
-	must(t, s.moveDir(filepath.Join(s.base, domainsDirectory, "d.com"), s.pending(newID(t, s), oldDomain)))
+	must(t, moved(s.moveDir(filepath.Join(s.base, domainsDirectory, "d.com"), s.pending(newID(t, s), oldDomain))))
 	s = p.restart(t, s)
 	if _, ok := s.DomainName("d.com"); ok {
 		t.Error("the domain is there")
@@ -114,7 +114,7 @@ func TestCrashWhileAnAccountIsRenamed(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return s.moveDir(filepath.Join(source.dir, "u.macnt"), filepath.Join(target.dir, "v.macnt"))
+			return moved(s.moveDir(filepath.Join(source.dir, "u.macnt"), filepath.Join(target.dir, "v.macnt")))
 		},
 		func(s *Store) error {
 			target, err := s.domain(to.domain)
@@ -167,7 +167,7 @@ func TestCrashWhileADomainIsRenamed(t *testing.T) {
 		must(t, s.CreateAccount(ctx, "d.com", "u", nil))
 		must(t, dataformat.WriteFile(s.pending(newID(t, s), jobFile), job{renameDomain, accountKey{domain: "d.com"}, accountKey{domain: "e.com"}}.dict(), dataformat.StyleOld))
 		if stop > 0 {
-			must(t, s.moveDir(filepath.Join(s.base, domainsDirectory, "d.com"), filepath.Join(s.base, domainsDirectory, "e.com")))
+			must(t, moved(s.moveDir(filepath.Join(s.base, domainsDirectory, "d.com"), filepath.Join(s.base, domainsDirectory, "e.com"))))
 		}
 		if stop > 1 {
 			must(t, s.editDomainAliases(replaced(nil, s.state.Load().domainAliases.of("d.com"), dataformat.String("e.com"))))
@@ -208,3 +208,5 @@ func newID(t *testing.T, s *Store) uint64 {
 	must(t, err)
 	return id
 }
+
+func moved(_ bool, err error) error { return err }

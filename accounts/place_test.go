@@ -3,10 +3,11 @@ package accounts
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 
+	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 )
 
@@ -69,30 +70,6 @@ func TestLookUpsDuringRenames(t *testing.T) {
 	readers.Wait() // and the test's end checks the store
 }
 
-// The job of a rename that came to nothing would be done at the next start.
-func TestRenameThatFailsIsNotTriedAgain(t *testing.T) {
-	p := newPlace(t)
-	s := p.open(t)
-	must(t, s.CreateDomain(ctx, "d.com", nil))
-	must(t, s.CreateAccount(ctx, "d.com", "u", nil))
-	inTheWay := func(name string) { // a file that is no account
-		t.Helper()
-		must(t, os.WriteFile(filepath.Join(s.base, domainsDirectory, name), nil, 0o600))
-	}
-	inTheWay("d.com/v.macnt")
-	if err := s.RenameAccount(ctx, "d.com", "u", "d.com", "v"); err == nil {
-		t.Error("renamed to a name that is taken")
-	}
-	inTheWay("e.com")
-	if err := s.RenameDomain(ctx, "d.com", "e.com"); err == nil {
-		t.Error("renamed to a domain that is taken")
-	}
-	must(t, os.Remove(filepath.Join(s.base, domainsDirectory, "d.com", "v.macnt")))
-	s = p.restart(t, s)
-	_, err := s.Account(ctx, "d.com", "u")
-	must(t, err)
-}
-
 func TestLoginIsNotedOnlyForTheAccountThatItWas(t *testing.T) {
 	s := newStore(t)
 	must(t, s.CreateAccount(ctx, "", "u", nil))
@@ -107,4 +84,39 @@ func TestLoginIsNotedOnlyForTheAccountThatItWas(t *testing.T) {
 	if v, ok := info["LastLogin"]; ok {
 		t.Errorf("the new account's last login was %v", v)
 	}
+}
+
+// A user changes the password, and the name is another account's when it is hashed.
+func TestPasswordIsNotSetForAnotherAccountOfTheName(t *testing.T) {
+	s := newStore(t)
+	must(t, s.CreateAccount(ctx, "", "u", nil))
+	a, err := s.Account(ctx, "", "u")
+	must(t, err)
+	must(t, s.RenameAccount(ctx, "", "u", "", "v"))
+	must(t, s.CreateAccount(ctx, "", "u", nil))
+	err = s.editAccount("", a, func(d dataformat.Dict) dataformat.Dict {
+		t.Error("the other account is changed")
+		return d
+	})
+	wantKind(t, err, fault.NotFound)
+}
+
+// The directory is renamed, and there is no descriptor to make that durable with.
+func TestAccountThatWasDeletedWithAnErrorGetsNoMail(t *testing.T) {
+	s := newStore(t)
+	must(t, s.CreateAccount(ctx, "", "u", nil))
+	_, err := s.Account(ctx, "", "u")
+	must(t, err)
+	var limit syscall.Rlimit
+	must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+	none := limit
+	none.Cur = 3
+	must(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none))
+	err = s.DeleteAccount(ctx, "", "u")
+	must(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
+	if err == nil {
+		t.Fatal("no error")
+	}
+	_, err = s.Account(ctx, "", "u")
+	wantKind(t, err, fault.NotFound)
 }

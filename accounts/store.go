@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,18 +47,19 @@ type Store struct {
 	mail   *mailbox.Store
 	keys   keys
 
-	state    atomic.Pointer[serverState]
-	stateMu  sync.Mutex // held while a server-wide file changes
-	realms   sync.Mutex // held while the set of domains and their aliases changes; before stateMu
-	domains  *cache[string, *domain]
-	foreign  *cache[string, struct{}] // names that are no domain of ours
-	accounts *cache[accountKey, *Account]
-	places   sync.RWMutex // held while the directory of accounts moves, and shared while an account is read and told to the message store
-	locks    keyLocks     // of domains (see lockNames), of "identify " + path, of files by path
-	logins   *logins
-	watches  *watches
-	onChange atomic.Pointer[func(match func(domain, name string) bool)]
-	info     infoWriter
+	state      atomic.Pointer[serverState]
+	stateMu    sync.Mutex // held while a server-wide file changes
+	realms     sync.Mutex // held while the set of domains and their aliases changes; before stateMu
+	domains    *cache[string, *domain]
+	foreign    *cache[string, struct{}] // names that are no domain of ours
+	accounts   *cache[accountKey, *Account]
+	places     sync.RWMutex // held while the directory of accounts moves, and shared while an account is read and told to the message store
+	locks      keyLocks     // of domains (see lockNames), of "identify " + path, of files by path
+	unfinished unfinished
+	logins     *logins
+	watches    *watches
+	onChange   atomic.Pointer[func(match func(domain, name string) bool)]
+	info       infoWriter
 
 	life     context.Context // ends with Close
 	end      context.CancelFunc
@@ -303,14 +305,16 @@ func (s *Store) owners(ctx context.Context, visit func(mailbox.Owner) error) err
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			owner, err := s.ownerOf(accountKey{domain, name})
+			owner, mail, err := s.ownerOf(accountKey{domain, name})
 			if fault.Is(err, fault.NotFound) || fault.Is(err, fault.NoDomain) {
 				continue // removed meanwhile, or nothing there yet
 			}
 			if err != nil {
 				return err
 			}
-			if err := visit(owner); err != nil {
+			err = visit(owner)
+			runtime.KeepAlive(mail) // so that it learns when its directory moves
+			if err != nil {
 				return err
 			}
 		}
@@ -324,15 +328,15 @@ func (s *Store) unreadDomain(domain string, err error) mailbox.Owner {
 	return mailbox.Owner{Dir: filepath.Join(s.base, s.state.Load().domainDir(domain)), Damaged: err}
 }
 
-// ownerOf returns the owner of an account's messages, also of an account that
-// cannot be read. A directory made by hand that nobody has used yet has none: it
+// ownerOf returns the owner of an account's messages and their handle, also of an account
+// that cannot be read, which has no handle. A directory made by hand that nobody has used yet has none: it
 // is NotFound, and gets no number for being looked at.
-func (s *Store) ownerOf(k accountKey) (mailbox.Owner, error) {
+func (s *Store) ownerOf(k accountKey) (mailbox.Owner, *mailbox.Account, error) {
 	s.places.RLock()
 	defer s.places.RUnlock()
 	a, err := s.readAccount(k)
 	if err == nil && a.unused() {
-		return mailbox.Owner{}, fault.New("accounts.owners", fault.NotFound, "")
+		return mailbox.Owner{}, nil, fault.New("accounts.owners", fault.NotFound, "")
 	}
 	if err == nil {
 		err = s.identify(a)
@@ -340,11 +344,11 @@ func (s *Store) ownerOf(k accountKey) (mailbox.Owner, error) {
 	switch {
 	case err == nil:
 		s.resolve(a)
-		return s.owner(a), nil
+		return s.owner(a), a.mail, nil
 	case fault.Is(err, fault.NotFound), fault.Is(err, fault.NoDomain):
-		return mailbox.Owner{}, err
+		return mailbox.Owner{}, nil, err
 	}
 	dir := filepath.Join(s.base, s.state.Load().domainDir(k.domain), k.name+accountSuffix)
 	id, _ := directoryIdentity(dir)
-	return mailbox.Owner{ID: id.id, Dir: dir, Damaged: err}, nil
+	return mailbox.Owner{ID: id.id, Dir: dir, Damaged: err}, nil, nil
 }

@@ -68,7 +68,8 @@ func (s *Store) Check(ctx context.Context, report func(Finding)) error {
 			report(Finding{Account: o.ID, Dir: o.Dir, Text: "cannot be read, and was not checked: " + fault.Explain(o.Damaged)})
 			return nil
 		}
-		return s.Account(o).check(ctx, func(f Finding) { f.Dir = o.Dir; report(f) })
+		// The directory may have moved since it was looked at.
+		return s.account(o, false).check(ctx, func(f Finding) { f.Dir = o.Dir; report(f) })
 	}
 	if s.o.Owners == nil {
 		var errs []error

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,14 +19,11 @@ import (
 // file or directory moves along.
 
 // Move moves the directory of an account, or one with the directories of accounts in
-// it, by way of rename, which does it. The caller sees to it that no account below from
-// is looked up meanwhile; whoever has a handle goes on with it.
-func (s *Store) Move(from, to string, rename func() error) error {
-	moved := s.heldBelow(from)
-	for _, a := range moved {
-		a.place.Lock()
-		defer a.place.Unlock()
-	}
+// it, by way of rename, which does it. While lookups is locked no account is looked up, so
+// that nobody comes with the old path; whoever has a handle goes on with it.
+func (s *Store) Move(from, to string, lookups sync.Locker, rename func() error) error {
+	moved, leave := s.stop(from, lookups)
+	defer leave()
 	if err := rename(); err != nil {
 		return err
 	}
@@ -39,6 +37,40 @@ func (s *Store) Move(from, to string, rename func() error) error {
 	return nil
 }
 
+// stop keeps everybody from using the directories of the accounts below a directory, and
+// from looking accounts up. Look-ups of other accounts do not wait for what is done in
+// these directories, which takes long when a large message is copied.
+func (s *Store) stop(dir string, lookups sync.Locker) (stopped []*Account, leave func()) {
+	for {
+		locked := s.heldBelow(dir)
+		for _, a := range locked {
+			a.place.Lock()
+		}
+		lookups.Lock()
+		unlock := func() {
+			lookups.Unlock()
+			for _, a := range locked {
+				a.place.Unlock()
+			}
+		}
+		now, all := s.heldBelow(dir), true
+		for i, known := 0, len(locked); i < len(now) && all; i++ {
+			if _, is := slices.BinarySearchFunc(locked[:known], now[i], byNumber); is {
+				continue
+			}
+			if all = now[i].place.TryLock(); all { // looked up meanwhile
+				locked = append(locked, now[i])
+			}
+		}
+		if all {
+			return now, unlock
+		}
+		unlock()
+	}
+}
+
+func byNumber(a, b *Account) int { return cmp.Compare(a.id, b.id) }
+
 // heldBelow returns the accounts that somebody holds and that are in a directory, or
 // are it. They are in the order of their numbers, as everybody takes the locks of several.
 func (s *Store) heldBelow(dir string) []*Account {
@@ -46,7 +78,7 @@ func (s *Store) heldBelow(dir string) []*Account {
 		rest, is := strings.CutPrefix(a.owner.Load().Dir, dir)
 		return !is || rest != "" && !os.IsPathSeparator(rest[0])
 	})
-	slices.SortFunc(below, func(a, b *Account) int { return cmp.Compare(a.id, b.id) })
+	slices.SortFunc(below, byNumber)
 	return below
 }
 

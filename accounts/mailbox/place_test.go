@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,7 +21,7 @@ import (
 func (w *world) moveTo(a *Account, name string) {
 	w.t.Helper()
 	from, to := a.owner.Load().Dir, filepath.Join(w.base, "Accounts", name)
-	if err := w.store.Move(from, to, func() error { return os.Rename(from, to) }); err != nil {
+	if err := w.store.Move(from, to, &w.lookups, func() error { return os.Rename(from, to) }); err != nil {
 		w.t.Fatal(err)
 	}
 	w.owners[a.id] = *a.owner.Load()
@@ -76,11 +77,49 @@ func TestMoveThatFailsLeavesTheAccountWhereItIs(t *testing.T) {
 	w := newWorld(t)
 	a := w.account(1)
 	dir := a.owner.Load().Dir
-	if err := w.store.Move(dir, dir+"2", func() error { return os.ErrPermission }); !errors.Is(err, os.ErrPermission) {
+	if err := w.store.Move(dir, dir+"2", &w.lookups, func() error { return os.ErrPermission }); !errors.Is(err, os.ErrPermission) {
 		t.Error(err)
 	}
 	w.append(a, "INBOX", 1)
 	w.wantFiles(a)
+}
+
+// An account gets another name just after Check was told of it.
+func TestCheckDoesNotBringAnOldDirectoryBack(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	old := w.owners[1]
+	w.takeOver(1, 2)
+	w.owners[1] = old
+	if err := w.store.Check(bg, func(Finding) {}); err != nil {
+		t.Error(err)
+	}
+	w.append(a, "INBOX", 1)
+	w.wantFiles(a)
+	w.wantFiles(w.account(2))
+	w.owners[1] = *a.owner.Load()
+}
+
+// Look-ups of other accounts go on while a large message is copied into a directory that
+// is to be moved.
+func TestMoveWaitsWithoutStoppingLookUps(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	a.place.RLock()
+	moved := make(chan struct{})
+	go func() {
+		defer close(moved)
+		w.moveTo(a, "moved.macnt")
+	}()
+	for a.place.TryRLock() { // until the move waits
+		a.place.RUnlock()
+		runtime.Gosched()
+	}
+	w.lookups.Lock()
+	w.account(1)
+	w.lookups.Unlock()
+	a.place.RUnlock()
+	<-moved
 }
 
 func TestMoveOfADirectoryWithAccounts(t *testing.T) {
@@ -88,7 +127,7 @@ func TestMoveOfADirectoryWithAccounts(t *testing.T) {
 	a, b := w.account(1), w.account(11)
 	w.append(a, "INBOX", 1)
 	from, to := filepath.Join(w.base, "Accounts"), filepath.Join(w.base, "Domains")
-	if err := w.store.Move(from, to, func() error { return os.Rename(from, to) }); err != nil {
+	if err := w.store.Move(from, to, &w.lookups, func() error { return os.Rename(from, to) }); err != nil {
 		t.Fatal(err)
 	}
 	w.append(a, "INBOX", 2)
@@ -98,7 +137,7 @@ func TestMoveOfADirectoryWithAccounts(t *testing.T) {
 		w.wantFiles(a)
 	}
 	// user1.macnt is not in user11.macnt.
-	w.store.Move(filepath.Join(to, "user1"), to+"/x", func() error { return nil })
+	w.store.Move(filepath.Join(to, "user1"), to+"/x", &w.lookups, func() error { return nil })
 	w.append(b, "INBOX", 4)
 	w.wantFiles(b)
 }
@@ -180,7 +219,7 @@ func TestAccountsThatChangePlacesKeepTheirMail(t *testing.T) {
 				a        *Account
 				from, to string
 			}{{a, places[0], w.base + "/third"}, {b, places[1], places[0]}, {a, w.base + "/third", places[1]}} {
-				if err := w.store.Move(s.from, s.to, func() error { return os.Rename(s.from, s.to) }); err != nil {
+				if err := w.store.Move(s.from, s.to, &w.lookups, func() error { return os.Rename(s.from, s.to) }); err != nil {
 					t.Error(err)
 				}
 			}

@@ -38,7 +38,8 @@ func (u *upkeep) findDrops() {
 }
 
 // purge removes records that are no longer reachable and then their files. A crash
-// in between leaves files that nothing names; sweep finds them, by their notes.
+// in between leaves files that nothing names; sweep finds them, by their notes. Files of
+// copies that an earlier run has left go first, see spare.
 func (u *upkeep) purge(d drop) error {
 	if d.found && d.start != 0 && d.handle != nil {
 		if err := u.spare(d); err != nil {

@@ -36,24 +36,25 @@ func (u *upkeep) spare(d drop) error {
 		return err
 	}
 	dirs := make(map[messageDir]struct{})
+	aside := false
 	for _, f := range files {
 		is, err2 := a.inode(f)
 		if err2 == nil {
+			dirs[messageDir{a, f.dir}] = struct{}{}
 			if _, known := kept[is]; known {
 				err2 = a.remove(f, "")
 			} else {
-				err2 = u.setAside(a, f)
-				dirs[messageDir{a, f.dir}] = struct{}{}
+				err2, aside = u.setAside(a, f), true
 			}
 		}
 		if !errors.Is(err2, fs.ErrNotExist) { // gone before a crash
 			err = errors.Join(err, err2)
 		}
 	}
-	if len(dirs) > 0 {
+	if aside {
 		err = errors.Join(err, a.syncLeftovers())
 	}
-	// The records go next, and a file that is back in its place then would be taken for a leftover.
+	// The records go next, and nothing would tell what a file is that is back in its place.
 	for d := range dirs {
 		err = errors.Join(err, d.sync())
 	}

@@ -52,8 +52,8 @@ type Options struct {
 	Raise func(used uint64) error
 	// Shards is the number of index files of a new store; 0 means the default.
 	Shards int
-	// Owners visits every account; Check needs it to find what belongs to
-	// nobody, and the store to remove the messages of deleted mailboxes after
+	// Owners visits every account, whose handle it keeps meanwhile; Check needs it to
+	// find what belongs to nobody, and the store to remove the messages of deleted mailboxes after
 	// a restart. If nil, the accounts that are in use stand for all.
 	Owners func(ctx context.Context, visit func(Owner) error) error
 	Log    *slog.Logger
@@ -125,12 +125,21 @@ func (s *Store) Close() error {
 
 // Account returns the handle of an account. It costs little; whether the
 // account exists in the store shows at the first call. A later call with
-// another Dir or Limits changes them for every holder.
+// another Dir or Limits changes them for every holder; nobody moves the directory
+// between the look at it and the call.
 func (s *Store) Account(o Owner) *Account {
+	return s.account(o, true)
+}
+
+// account returns the handle of an account. What o says of it holds for one that is
+// there already only when it is news.
+func (s *Store) account(o Owner, news bool) *Account {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if a := s.accounts[o.ID].Value(); a != nil {
-		a.owner.Store(&o)
+		if news {
+			a.owner.Store(&o)
+		}
 		return a
 	}
 	a := &Account{store: s, id: o.ID, shard: s.index.Shard(o.ID), copying: make(chan struct{}, 1)}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -20,13 +21,14 @@ var bg = context.Background()
 
 // world is a base directory with a store, some accounts and queue files.
 type world struct {
-	t      testing.TB
-	base   string
-	ids    *atomic.Uint64
-	store  *Store
-	limits Limits
-	owners map[uint64]Owner
-	closed bool
+	t       testing.TB
+	base    string
+	ids     *atomic.Uint64
+	store   *Store
+	limits  Limits
+	owners  map[uint64]Owner
+	lookups sync.Mutex
+	closed  bool
 }
 
 func newWorld(t testing.TB) *world {

@@ -53,7 +53,7 @@ type drop struct {
 	handle  *Account // for the files; nil if the account is gone
 	data    uint32
 	start   imap.UID // of the hidden range; 0 if all of the data goes
-	found   bool     // at the start
+	found   bool     // when the store was opened: an earlier run has left it
 }
 
 const (

@@ -1,0 +1,131 @@
+package accounts
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// block has a file that can neither be read nor written until unblock is called, as a
+// bad disk or the want of descriptors would.
+func block(t *testing.T, path string) (unblock func(now string)) {
+	t.Helper()
+	must(t, os.Rename(path, path+".aside"))
+	must(t, os.Mkdir(path, 0o700))
+	return func(now string) {
+		t.Helper()
+		must(t, os.Remove(now))
+		must(t, os.Rename(now+".aside", now))
+	}
+}
+
+// The job of a rename that came to nothing would be done at the next start.
+func TestRenameThatFailsIsNotTriedAgain(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	must(t, s.CreateDomain(ctx, "d.com", nil))
+	must(t, s.CreateAccount(ctx, "d.com", "u", nil))
+	inTheWay := func(name string) { // a file that is no account
+		t.Helper()
+		must(t, os.WriteFile(filepath.Join(s.base, domainsDirectory, name), nil, 0o600))
+	}
+	inTheWay("d.com/v.macnt")
+	if err := s.RenameAccount(ctx, "d.com", "u", "d.com", "v"); err == nil {
+		t.Error("renamed to a name that is taken")
+	}
+	inTheWay("e.com")
+	if err := s.RenameDomain(ctx, "d.com", "e.com"); err == nil {
+		t.Error("renamed to a domain that is taken")
+	}
+	must(t, os.Remove(filepath.Join(s.base, domainsDirectory, "d.com", "v.macnt")))
+	s = p.restart(t, s)
+	_, err := s.Account(ctx, "d.com", "u")
+	must(t, err)
+}
+
+func TestRenameOfTheMainDomainThatFailsIsNotTriedAgain(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	file := filepath.Join(s.base, settingsDirectory, mainFile)
+	unblock := block(t, file)
+	if s.RenameDomain(ctx, "", "new.com") == nil {
+		t.Fatal("no error")
+	}
+	unblock(file)
+	must(t, s.CreateDomain(ctx, "new.com", nil))
+	s = p.restart(t, s)
+	if main := s.MainDomain(); main != "company.com" {
+		t.Errorf("the Main Domain is %s", main)
+	}
+}
+
+// A rename fails after its first step. Whoever changes these names next ends it before.
+func TestRenameThatFailsHalfWayIsEndedFirst(t *testing.T) {
+	for name, next := range map[string]func(s *Store) error{
+		"new account of the old name": func(s *Store) error { return s.CreateAccount(ctx, "d.com", "u", nil) },
+		"other rename": func(s *Store) error {
+			if err := s.RenameAccount(ctx, "d.com", "v", "d.com", "w"); err != nil {
+				return err
+			}
+			return s.RenameAccount(ctx, "d.com", "w", "d.com", "v")
+		},
+		"rename of the domain": func(s *Store) error {
+			if err := s.RenameDomain(ctx, "d.com", "e.com"); err != nil {
+				return err
+			}
+			return s.RenameDomain(ctx, "e.com", "d.com")
+		},
+		"restart": func(*Store) error { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t)
+			s := p.open(t)
+			must(t, s.CreateDomain(ctx, "d.com", nil))
+			must(t, s.CreateAccount(ctx, "d.com", "u", nil))
+			must(t, s.SetAccountAliases(ctx, "d.com", "u", []string{"alias"}))
+			a, err := s.Account(ctx, "d.com", "u")
+			must(t, err)
+			unblock := block(t, filepath.Join(a.Dir(), accountFile))
+			if s.RenameAccount(ctx, "d.com", "u", "d.com", "v") == nil {
+				t.Fatal("no error")
+			}
+			if err := s.CreateAccount(ctx, "d.com", "u", nil); err == nil {
+				t.Error("the old name is free while the rename cannot be finished")
+			}
+			unblock(filepath.Join(filepath.Dir(a.Dir()), "v.macnt", accountFile))
+			must(t, next(s))
+			s = p.restart(t, s)
+			now, err := s.Account(ctx, "d.com", "v")
+			must(t, err)
+			list, err := s.AccountAliases(ctx, "d.com", "v")
+			wantList(t, list, err, "alias")
+			if now.ID != a.ID {
+				t.Errorf("v is account %d, not %d", now.ID, a.ID)
+			}
+		})
+	}
+}
+
+func TestRenameOfADomainThatFailsHalfWayIsEndedFirst(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	must(t, s.CreateDomain(ctx, "d.com", dict(t, "{IPAddresses=(127.0.0.9);}")))
+	must(t, s.CreateAccount(ctx, "d.com", "u", nil))
+	file := filepath.Join(s.base, settingsDirectory, domainIPsFile)
+	unblock := block(t, file)
+	if s.RenameDomain(ctx, "d.com", "e.com") == nil {
+		t.Fatal("no error")
+	}
+	if s.CreateDomain(ctx, "d.com", nil) == nil {
+		t.Error("the old name is free while the rename cannot be finished")
+	}
+	unblock(file)
+	must(t, s.CreateDomain(ctx, "d.com", nil))
+	s = p.restart(t, s)
+	if d, own := s.OwnIP(loopback9); d != "e.com" || !own {
+		t.Errorf("the address is %s's, %v", d, own)
+	}
+	if _, err := s.Account(ctx, "e.com", "u"); err != nil {
+		t.Error(err)
+	}
+}
