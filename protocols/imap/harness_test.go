@@ -116,14 +116,15 @@ func (f *fixture) pipes(t testing.TB, mode settings.TLSMode) {
 
 func (f *fixture) serve(t testing.TB, ln net.Listener, mode settings.TLSMode) {
 	ctx, cancel := context.WithCancel(context.Background())
-	f.stop, f.done = cancel, make(chan error, 1)
-	go func() { f.done <- f.srv.Serve(ctx, ln, settings.Listener{TLS: mode}) }()
+	done := make(chan error, 1)
+	f.stop, f.done = cancel, done // of the last one
+	go func() { done <- f.srv.Serve(ctx, ln, settings.Listener{TLS: mode}) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := <-f.done; err != nil {
+		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		f.done <- nil
+		done <- nil
 		if n := f.srv.count.Crashed(); n > 0 {
 			t.Errorf("%d sessions crashed: %s", n, f.log.String())
 		}
