@@ -164,10 +164,11 @@ func (s *Store) SetAccountDefaults(ctx context.Context, domain string, given dat
 }
 
 func (s *Store) changeInDomain(op, domain, key string, given dataformat.Dict, replace bool) error {
-	d, err := s.domain(s.realDomain(domain))
+	d, leave, err := s.stayInDomain(domain)
 	if err != nil {
 		return err
 	}
+	defer leave()
 	return s.editDomain(d, domainFile, changeNested(op, key, given, replace))
 }
 
@@ -220,10 +221,11 @@ func (s *Store) changeTemplate(op, domain string, given dataformat.Dict, replace
 	if err != nil {
 		return err
 	}
-	d, err := s.domain(s.realDomain(domain))
+	d, leave, err := s.stayInDomain(domain)
 	if err != nil {
 		return err
 	}
+	defer leave()
 	return s.editDomain(d, templateFile, func(e dataformat.Dict) error {
 		before := maps.Clone(e)
 		if replace {

@@ -281,10 +281,11 @@ func (s *Store) moveDomain(do, from, to string) error {
 // SuspendDomain stops or resumes all services of a domain: nobody can log in, and
 // mail for its accounts waits. Errors: NoDomain.
 func (s *Store) SuspendDomain(ctx context.Context, name string, suspended bool) error {
-	d, err := s.domain(s.realDomain(name))
+	d, leave, err := s.stayInDomain(name)
 	if err != nil {
 		return err
 	}
+	defer leave()
 	return s.editDomain(d, domainFile, func(e dataformat.Dict) error {
 		delete(e, keySuspended)
 		if suspended {
@@ -360,6 +361,17 @@ func (d *domain) makeSettings() error {
 		return nil
 	}
 	return err
+}
+
+// stayInDomain returns a domain by any of its names, which keeps its place until leave is called.
+func (s *Store) stayInDomain(name string) (d *domain, leave func(), err error) {
+	real := s.realDomain(name)
+	leave = s.shareNames(real)
+	if d, err = s.domain(real); err != nil {
+		leave()
+		return nil, nil, err
+	}
+	return d, leave, nil
 }
 
 // editDomain changes a file of a domain's Settings directory.
