@@ -117,10 +117,10 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 		s.discard(tmp)
 	}
 	s.dropDomain(name)
-	if err != nil {
-		return fault.Wrap(op, fault.Internal, err)
+	if moved {
+		err = errors.Join(err, s.assignAddresses(name, given))
 	}
-	return s.assignAddresses(name, given)
+	return fault.Wrap(op, fault.Internal, err)
 }
 
 // dropDomain forgets what is known of a domain and of its accounts.
@@ -247,23 +247,29 @@ func (s *Store) RenameDomain(ctx context.Context, name, newName string) error {
 	} else {
 		s.watches.endAll(func(k accountKey) bool { return k.domain == d.name }, nil, endRenamed)
 	}
-	return s.run(job{do, accountKey{domain: d.name}, accountKey{domain: newName}})
+	err = s.run(job{do, accountKey{domain: d.name}, accountKey{domain: newName}})
+	if do == renameDomain {
+		s.removals.Go(func() { s.writePlaces(newName) })
+	}
+	return err
 }
 
-// moveDomain does the steps of a rename; each of them may be repeated. The
-// directory of the Main Domain stays, its name changes in Main.settings.
-func (s *Store) moveDomain(do, from, to string) error {
+// moveDomain does the steps of a rename, the first one unless it was done; each of the
+// others may be repeated. The directory of the Main Domain stays, its name changes in
+// Main.settings.
+func (s *Store) moveDomain(do, from, to string, moved bool) error {
 	const op = "accounts.RenameDomain"
 	if !safeDomain(from) || !safeDomain(to) {
 		return fault.New(op, fault.Corrupt, "")
 	}
 	var err error
-	if do == renameMain {
+	switch {
+	case do == renameMain:
 		err = s.editState(mainFile, func(d dataformat.Dict) error {
 			d[keyDomainName] = dataformat.String(to)
 			return nil
 		})
-	} else {
+	case !moved:
 		dir := filepath.Join(s.base, domainsDirectory)
 		_, err = s.moveDir(filepath.Join(dir, from), filepath.Join(dir, to))
 		s.dropDomain(from)

@@ -68,24 +68,71 @@ func (s *Store) identify(a *Account) error {
 		return nil
 	}
 	if s.isCopy(id) {
-		return fault.Wrap(op, fault.Corrupt, fmt.Errorf("the directory of %s is a copy of %s; to make it an account of its own, remove the key %s from %s and %s",
-			a.Address(), id.path, keyAccountID, accountFile, infoFile))
+		return copied(op, a, id)
 	}
-	// This is the account, moved. A copy that somebody puts into its old place must not
-	// be taken for it.
-	err = s.edit(filepath.Join(a.dir, accountFile), func(d dataformat.Dict) error {
-		d[keyAccountID] = identity{id.id, here}.dataValue()
-		a.explicit = d
-		return nil
-	})
-	return fault.Wrap(op, fault.Internal, err)
+	// This is the account, moved.
+	s.writePlace(a.Address(), a.dir)
+	return nil
+}
+
+func copied(op string, a *Account, id identity) error {
+	return fault.Wrap(op, fault.Corrupt, fmt.Errorf("the directory of %s is a copy of %s; to make it an account of its own, remove the key %s from %s and %s",
+		a.Address(), id.path, keyAccountID, accountFile, infoFile))
 }
 
 // isCopy reports whether a directory with an identity, which is not in its place, is a
-// copy of the account that is there.
+// copy of the account that is there. If that cannot be told it is, so that nothing of the
+// account goes with the copy.
 func (s *Store) isCopy(id identity) bool {
-	o, ok := readIdentity(readInfo(filepath.Join(s.base, id.path, accountFile)))
-	return ok && o.id == id.id
+	for _, file := range []string{accountFile, infoFile} {
+		d, err := readDict(filepath.Join(s.base, id.path, file))
+		if err != nil {
+			return true
+		}
+		if o, ok := readIdentity(d); ok {
+			return o.id == id.id
+		}
+	}
+	return false
+}
+
+// writePlace notes where an account is, after its directory has moved: a copy that
+// somebody puts into the old place must not be taken for it. Until that is done the
+// account is found all the same.
+func (s *Store) writePlace(address, dir string) {
+	here, err := filepath.Rel(s.base, dir)
+	if err == nil {
+		err = s.edit(filepath.Join(dir, accountFile), func(d dataformat.Dict) error {
+			id, ok := readIdentity(d)
+			if !ok || id.path == here {
+				return errUnchanged
+			}
+			d[keyAccountID] = identity{id.id, here}.dataValue()
+			return nil
+		})
+	}
+	if err != nil {
+		s.log.Log(s.life, logs.LevelProblem, "the new place of an account was not noted", logs.AttrAccount, address, logs.AttrError, err)
+	}
+}
+
+// writePlaces does that for the accounts of a domain that has another name. What a stop
+// leaves is done when the accounts are looked up.
+func (s *Store) writePlaces(domain string) {
+	list, err := s.accountNames(domain)
+	if err != nil {
+		s.log.Log(s.life, logs.LevelProblem, "the new places of accounts were not noted", "domain", domain, logs.AttrError, err)
+	}
+	for _, name := range list {
+		if s.life.Err() != nil {
+			return
+		}
+		leave := s.shareNames(domain)
+		if dir := s.accountDir(accountKey{domain, name}); isDir(dir) {
+			s.writePlace(name+"@"+domain, dir)
+		}
+		leave()
+	}
 }
 
 // unused reports whether an account has neither a number nor messages.
@@ -114,6 +161,9 @@ func (s *Store) recoverIdentity(a *Account, here string) error {
 	err := s.edit(filepath.Join(a.dir, infoFile), func(info dataformat.Dict) error {
 		var ok bool
 		if id, ok = readIdentity(info); ok {
+			if id.path != here && s.isCopy(id) {
+				return copied(op, a, id)
+			}
 			adopting = info.String(keyAdopting) != ""
 			return errUnchanged
 		}
@@ -145,7 +195,7 @@ func (s *Store) recoverIdentity(a *Account, here string) error {
 			a.ID = now.id
 			return errUnchanged
 		}
-		d[keyAccountID] = id.dataValue()
+		d[keyAccountID] = identity{id.id, here}.dataValue()
 		return nil
 	})
 	if err != nil || !adopting {

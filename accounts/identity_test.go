@@ -192,3 +192,26 @@ func TestCopyUnderTheOldNameOfADomainIsRefused(t *testing.T) {
 		t.Errorf("%d messages", n)
 	}
 }
+
+// account.settings may have lost the number, which account.info has.
+func TestDeletedCopyOfAnAccountWithoutItsNumberTakesNothingAlong(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	must(t, s.CreateDomain(ctx, "d.com", nil))
+	must(t, s.CreateAccount(ctx, "", "u", nil))
+	a, err := s.Account(ctx, "", "u")
+	must(t, err)
+	put(t, a, "hello")
+	must(t, os.CopyFS(filepath.Join(s.base, domainsDirectory, "d.com", "u.macnt"), os.DirFS(a.Dir())))
+	must(t, dataformat.WriteFile(filepath.Join(a.Dir(), accountFile), dataformat.Dict{}, dataformat.StyleOld))
+	s.forget(accountKey{"company.com", "u"})
+	_, err = s.Account(ctx, "d.com", "u")
+	wantKind(t, err, fault.Corrupt)
+	must(t, s.DeleteDomain(ctx, "d.com", true))
+	s = p.restart(t, s)
+	a, err = s.Account(ctx, "", "u")
+	must(t, err)
+	if n := messages(t, a); n != 1 {
+		t.Errorf("%d messages", n)
+	}
+}

@@ -53,6 +53,7 @@ func (w *infoWriter) start(s *Store) {
 			case <-w.full:
 			}
 			w.flush(s)
+			s.retry()
 		}
 	})
 }

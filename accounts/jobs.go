@@ -3,7 +3,6 @@ package accounts
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,9 +15,9 @@ import (
 )
 
 // A rename takes several steps. Its job is written down before the first and struck off
-// after the last, and the next start does it again. So a job must not stay when it was not
-// begun, and what comes after one that has failed half way must not come before its end:
-// the names may be those of others then.
+// after the last, and the next start ends it. So a job must not stay when it was not
+// begun and has failed, and one that has failed half way ends before the next change of
+// its names, which may be those of others then. It is tried again every minute, too.
 
 // job is a rename in the making.
 type job struct {
@@ -107,46 +106,81 @@ func (s *Store) run(j job) error {
 		// It may be there all the same.
 		return fault.Wrap(op, fault.Internal, errors.Join(err, s.strike(path)))
 	}
-	err = s.redo(path, j)
-	if err == nil {
+	if err = s.redo(path, j); err == nil {
 		return nil
 	}
-	if !s.begun(j) {
+	if s.progress(j) == notBegun {
 		err2 := s.strike(path)
 		if err2 == nil {
 			return err
 		}
 		err = errors.Join(err, err2)
 	}
-	s.unfinished.add(path, j)
-	s.log.Log(s.life, logs.LevelFailure, "rename not finished; to be finished before the next change of these names",
-		"from", j.from.String(), "to", j.to.String(), logs.AttrError, err)
+	s.leave(path, j, err)
 	return err
 }
 
-// begun reports whether the first step of a job may have been done.
-func (s *Store) begun(j job) bool {
-	var source string
+// leave keeps a job for later.
+func (s *Store) leave(path string, j job, err error) {
+	s.unfinished.add(path, j)
+	s.log.Log(s.life, logs.LevelFailure, "rename not finished; to be tried again",
+		"from", j.from.String(), "to", j.to.String(), logs.AttrError, err)
+}
+
+// progress is how far a job has come.
+type progress int
+
+const (
+	notBegun progress = iota
+	begun             // the first step was done
+	gone              // there is nothing to be renamed any more
+)
+
+func (s *Store) progress(j job) progress {
+	var from, to string
 	switch j.do {
 	case renameMain:
 		d, err := readDict(filepath.Join(s.base, settingsDirectory, mainFile))
-		return err != nil || d.String(keyDomainName) == j.to.domain
+		if err != nil || d.String(keyDomainName) == j.to.domain {
+			return begun
+		}
+		return notBegun
 	case renameDomain:
-		source = filepath.Join(s.base, domainsDirectory, j.from.domain)
+		from, to = filepath.Join(s.base, domainsDirectory, j.from.domain), filepath.Join(s.base, domainsDirectory, j.to.domain)
 	default:
-		source = filepath.Join(s.base, s.state.Load().domainDir(j.from.domain), j.from.name+accountSuffix)
+		from, to = s.accountDir(j.from), s.accountDir(j.to)
 	}
-	_, err := os.Lstat(source)
-	return err != nil
+	// When the job was made, nothing had the new name.
+	if isDir(to) {
+		return begun
+	}
+	if _, err := os.Lstat(from); errors.Is(err, fs.ErrNotExist) {
+		return gone
+	}
+	return notBegun
 }
 
-// redo carries a job out and strikes it off.
-func (s *Store) redo(path string, j job) (err error) {
-	switch j.do {
-	case renameAccount:
-		err = s.moveAccount(j.from, j.to)
-	case renameDomain, renameMain:
-		err = s.moveDomain(j.do, j.from.domain, j.to.domain)
+// accountDir returns the directory of an account by its name.
+func (s *Store) accountDir(k accountKey) string {
+	return filepath.Join(s.base, s.state.Load().domainDir(k.domain), k.name+accountSuffix)
+}
+
+func isDir(path string) bool {
+	i, err := os.Stat(path)
+	return err == nil && i.IsDir()
+}
+
+// redo carries a job out, from where it stands, and strikes it off.
+func (s *Store) redo(path string, j job) error {
+	state := s.progress(j)
+	var err error
+	switch {
+	case state == gone:
+		s.log.Log(s.life, logs.LevelProblem, "what was to be renamed is not there any more", "from", j.from.String(), "to", j.to.String())
+	case j.do == renameAccount:
+		err = s.moveAccount(j.from, j.to, state == begun)
+	case j.do == renameDomain, j.do == renameMain:
+		err = s.moveDomain(j.do, j.from.domain, j.to.domain, state == begun)
 	default:
 		err = fault.New("accounts.Rename", fault.Corrupt, "")
 	}
@@ -165,45 +199,81 @@ func (s *Store) strike(path string) error {
 	return fault.Wrap("accounts.Rename", fault.Internal, errors.Join(err, syncDir(filepath.Dir(path))))
 }
 
+// recoverJob carries out what the last run has left. One that cannot be carried out does
+// not keep the server from starting.
+func (s *Store) recoverJob(path string) {
+	j, err := readJob(path)
+	if err != nil {
+		s.log.Log(s.life, logs.LevelFailure, "damaged file of a rename", "file", path, logs.AttrError, err)
+		return
+	}
+	if err := s.redo(path, j); err != nil {
+		s.leave(path, j, err)
+	}
+}
+
 // finish ends what has failed before.
-func (s *Store) finish(paths []string) error {
+func (s *Store) finish(op string, paths []string) error {
 	for _, path := range paths {
 		j, still := s.unfinished.get(path)
 		if !still {
 			continue
 		}
 		var err error
-		if s.begun(j) {
-			err = s.redo(path, j)
-		} else {
+		if s.progress(j) == notBegun {
 			err = s.strike(path)
+		} else {
+			err = s.redo(path, j)
 		}
 		if err != nil {
-			return fmt.Errorf("the rename of %s to %s is not finished: %w", j.from, j.to, err)
+			return fault.Newf(op, fault.Unavailable, "the rename of %s to %s is not finished: %s", j.from, j.to, fault.Explain(err))
 		}
 		s.unfinished.remove(path)
 	}
 	return nil
 }
 
+// retry tries to end what has failed before.
+func (s *Store) retry() {
+	_, domains := s.unfinished.find(func(j job) bool { return j.do == renameAccount })
+	if len(domains) > 0 {
+		if unlock, err := s.lockNames("accounts.Rename", domains...); err == nil {
+			unlock()
+		}
+	}
+	if jobs, _ := s.unfinished.find(func(j job) bool { return j.do != renameAccount }); len(jobs) > 0 {
+		if unlock, err := s.lockRealms("accounts.Rename"); err == nil {
+			unlock()
+		}
+	}
+}
+
 // lockNames holds the name space of domains: nobody else makes, renames or
 // deletes objects in them meanwhile.
 func (s *Store) lockNames(op string, domains ...string) (unlock func(), err error) {
-	jobs, more := s.unfinished.find(func(j job) bool {
-		return j.do == renameAccount && (slices.Contains(domains, j.from.domain) || slices.Contains(domains, j.to.domain))
-	})
-	unlock = s.lockAll(append(more, domains...))
-	if err := s.finish(jobs); err != nil {
+	for {
+		unlock = s.lockAll(domains)
+		jobs, theirs := s.unfinished.find(func(j job) bool {
+			return j.do == renameAccount && (slices.Contains(domains, j.from.domain) || slices.Contains(domains, j.to.domain))
+		})
+		others := slices.DeleteFunc(theirs, func(d string) bool { return slices.Contains(domains, d) })
+		if len(others) == 0 {
+			err = s.finish(op, jobs)
+		}
+		if len(others) == 0 && err == nil {
+			return unlock, nil
+		}
 		unlock()
-		return nil, fault.Wrap(op, fault.Internal, err)
+		if err != nil {
+			return nil, err
+		}
+		domains = append(slices.Clone(domains), others...)
 	}
-	return unlock, nil
 }
 
 func (s *Store) lockAll(domains []string) (unlock func()) {
-	slices.Sort(domains)
 	var release []func()
-	for _, d := range slices.Compact(domains) {
+	for _, d := range slices.Compact(slices.Sorted(slices.Values(domains))) {
 		release = append(release, s.locks.lock("names "+d))
 	}
 	return func() {
@@ -219,12 +289,12 @@ func (s *Store) lockRealms(op string) (unlock func(), err error) {
 	jobs, domains := s.unfinished.find(func(j job) bool { return j.do != renameAccount })
 	if len(jobs) > 0 {
 		unlockNames := s.lockAll(domains)
-		err = s.finish(jobs)
+		err = s.finish(op, jobs)
 		unlockNames()
 	}
 	if err != nil {
 		s.realms.Unlock()
-		return nil, fault.Wrap(op, fault.Internal, err)
+		return nil, err
 	}
 	return s.realms.Unlock, nil
 }

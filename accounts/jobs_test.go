@@ -3,7 +3,11 @@ package accounts
 import (
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
+
+	"gatepost/server/dataformat"
 )
 
 // block has a file that can neither be read nor written until unblock is called, as a
@@ -75,6 +79,16 @@ func TestRenameThatFailsHalfWayIsEndedFirst(t *testing.T) {
 			}
 			return s.RenameDomain(ctx, "e.com", "d.com")
 		},
+		"rights": func(s *Store) error { return s.SetAccountRights(ctx, "d.com", "v", []string{"CanCreateAccounts"}) },
+		"directory made by hand": func(s *Store) error {
+			if err := os.Mkdir(filepath.Join(s.base, domainsDirectory, "d.com", "u.macnt"), 0o700); err != nil {
+				return err
+			}
+			s.retry()
+			_, err := s.Account(ctx, "d.com", "u")
+			return err
+		},
+		"time":    func(s *Store) error { s.retry(); return nil },
 		"restart": func(*Store) error { return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,26 +97,104 @@ func TestRenameThatFailsHalfWayIsEndedFirst(t *testing.T) {
 			must(t, s.CreateDomain(ctx, "d.com", nil))
 			must(t, s.CreateAccount(ctx, "d.com", "u", nil))
 			must(t, s.SetAccountAliases(ctx, "d.com", "u", []string{"alias"}))
+			must(t, s.SetAccountRights(ctx, "d.com", "u", []string{"Domain"}))
 			a, err := s.Account(ctx, "d.com", "u")
 			must(t, err)
-			unblock := block(t, filepath.Join(a.Dir(), accountFile))
+			_, err = s.domain("d.com") // and its files need not be read again
+			must(t, err)
+			file := filepath.Join(s.base, domainsDirectory, "d.com", settingsDirectory, accessFile)
+			unblock := block(t, file)
 			if s.RenameAccount(ctx, "d.com", "u", "d.com", "v") == nil {
 				t.Fatal("no error")
 			}
 			if err := s.CreateAccount(ctx, "d.com", "u", nil); err == nil {
 				t.Error("the old name is free while the rename cannot be finished")
 			}
-			unblock(filepath.Join(filepath.Dir(a.Dir()), "v.macnt", accountFile))
+			unblock(file)
 			must(t, next(s))
 			s = p.restart(t, s)
 			now, err := s.Account(ctx, "d.com", "v")
 			must(t, err)
 			list, err := s.AccountAliases(ctx, "d.com", "v")
 			wantList(t, list, err, "alias")
+			list, err = s.AccountRights(ctx, "d.com", "v")
+			if name != "rights" {
+				wantList(t, list, err, "Domain")
+			} else {
+				wantList(t, list, err, "CanCreateAccounts")
+			}
 			if now.ID != a.ID {
 				t.Errorf("v is account %d, not %d", now.ID, a.ID)
 			}
 		})
+	}
+}
+
+// Somebody has waited for the names since before the rename failed.
+func TestRenameThatFailsHalfWayIsEndedByWhoWaits(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	for _, d := range []string{"d.com", "e.com"} {
+		must(t, s.CreateDomain(ctx, d, nil))
+	}
+	must(t, s.CreateAccount(ctx, "d.com", "u", nil))
+	must(t, s.SetAccountAliases(ctx, "d.com", "u", []string{"alias"}))
+	unlock := s.lockAll([]string{"d.com", "e.com"})
+	created := make(chan error)
+	go func() { created <- s.CreateAccount(ctx, "d.com", "u", nil) }()
+	waits := func() bool {
+		s.locks.mu.Lock()
+		defer s.locks.mu.Unlock()
+		return s.locks.held["names d.com"].users > 1
+	}
+	for !waits() {
+		runtime.Gosched()
+	}
+	from, to := accountKey{"d.com", "u"}, accountKey{"e.com", "v"}
+	j := job{renameAccount, from, to}
+	path := s.pending(newID(t, s), jobFile)
+	must(t, dataformat.WriteFile(path, j.dict(), dataformat.StyleOld))
+	must(t, moved(s.moveDir(s.accountDir(from), s.accountDir(to))))
+	s.leave(path, j, os.ErrInvalid)
+	s.forget(from)
+	unlock()
+	must(t, <-created)
+	list, err := s.AccountAliases(ctx, "e.com", "v")
+	wantList(t, list, err, "alias")
+	if left := s.entries(t); len(left) > 0 {
+		t.Errorf("Pending holds %v", left)
+	}
+}
+
+// What is to be renamed was removed by hand.
+func TestRenameOfWhatIsGoneIsGivenUp(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	must(t, s.CreateDomain(ctx, "d.com", nil))
+	for _, j := range []job{
+		{renameAccount, accountKey{"d.com", "u"}, accountKey{"d.com", "v"}},
+		{renameAccount, accountKey{"none.com", "u"}, accountKey{"d.com", "v"}},
+		{renameDomain, accountKey{domain: "none.com"}, accountKey{domain: "e.com"}},
+	} {
+		path := s.pending(newID(t, s), jobFile)
+		must(t, dataformat.WriteFile(path, j.dict(), dataformat.StyleOld))
+	}
+	s = p.restart(t, s)
+	must(t, s.CreateAccount(ctx, "d.com", "u", nil))
+	must(t, s.CreateDomain(ctx, "e.com", nil))
+}
+
+// A job that cannot be read does not keep the server from starting.
+func TestDamagedJobIsLeftAlone(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	path := s.pending(newID(t, s), jobFile)
+	must(t, os.WriteFile(path, []byte("{"), 0o600))
+	must(t, s.Close())
+	p.open(t)
+	must(t, os.Remove(path))
+	if !strings.Contains(p.log.String(), "damaged file of a rename") {
+		t.Error("nobody is told")
 	}
 }
 

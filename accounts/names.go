@@ -33,7 +33,13 @@ const (
 // accountKey names an account by its domain's real name and its own, both folded.
 type accountKey struct{ domain, name string }
 
-func (k accountKey) String() string { return k.name + "@" + k.domain }
+// String returns the address; that of a domain is its name.
+func (k accountKey) String() string {
+	if k.name == "" {
+		return k.domain
+	}
+	return k.name + "@" + k.domain
+}
 
 // fold returns the one spelling of an object's name: names are told apart
 // without regard to case, files have lower-case names.

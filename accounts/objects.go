@@ -254,37 +254,28 @@ func (s *Store) mayEnter(op string, d *domain, from accountKey) error {
 	return s.withinLimit(op, d)
 }
 
-// moveAccount does the steps of a rename; each of them may be repeated. The
-// caller holds the name spaces, or nobody else runs yet.
-func (s *Store) moveAccount(from, to accountKey) error {
+// moveAccount does the steps of a rename, the first one unless it was done; each of the
+// others may be repeated. The caller holds the name spaces, or nobody else runs yet.
+func (s *Store) moveAccount(from, to accountKey, moved bool) error {
 	const op = "accounts.RenameAccount"
-	source, err := s.domain(from.domain)
-	if err != nil {
-		return err
-	}
 	target, err := s.domain(to.domain)
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(target.dir, to.name+accountSuffix)
+	dir := s.accountDir(to)
 	defer s.forgetIf(func(k accountKey) bool { return k == from || k == to })
-	if _, err := s.moveDir(filepath.Join(source.dir, from.name+accountSuffix), dir); err != nil {
-		return fault.Wrap(op, fault.Internal, err)
-	}
-	here, err := filepath.Rel(s.base, dir)
-	if err != nil {
-		return fault.Wrap(op, fault.Internal, err)
-	}
-	err = s.edit(filepath.Join(dir, accountFile), func(d dataformat.Dict) error {
-		id, ok := readIdentity(d)
-		if !ok || id.path == here {
-			return errUnchanged
+	if !moved {
+		if _, err := s.moveDir(s.accountDir(from), dir); err != nil {
+			return fault.Wrap(op, fault.Internal, err)
 		}
-		d[keyAccountID] = identity{id.id, here}.dataValue()
-		return nil
-	})
+	}
+	s.writePlace(to.String(), dir)
+	source, err := s.domain(from.domain)
+	if fault.Is(err, fault.NoDomain) {
+		return nil // with all that the name had there
+	}
 	if err != nil {
-		return fault.Wrap(op, fault.Internal, err)
+		return err
 	}
 	aliases := source.names.of(from.name)
 	if len(aliases) > 0 {

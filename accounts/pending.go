@@ -3,7 +3,6 @@ package accounts
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -55,13 +54,7 @@ func (s *Store) recover() error {
 			rest = append(rest, path)
 			continue
 		}
-		j, err := readJob(path)
-		if err == nil {
-			err = s.redo(path, j)
-		}
-		if err != nil {
-			return fmt.Errorf("finish %s: %w", path, err)
-		}
+		s.recoverJob(path)
 	}
 	if len(rest) > 0 {
 		s.removals.Go(func() {

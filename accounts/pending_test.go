@@ -123,7 +123,7 @@ func TestCrashWhileAnAccountIsRenamed(t *testing.T) {
 			}
 			return s.editNames(target, dataformat.Dict{"alias": object{account: "v"}.dataValue()})
 		},
-		func(s *Store) error { return s.moveAccount(from, to) },
+		func(s *Store) error { return s.moveAccount(from, to, true) },
 	}
 	for stop := 0; stop <= len(steps); stop++ {
 		p := newPlace(t)

@@ -177,7 +177,10 @@ func (s *Store) SetAccountRights(ctx context.Context, domain, name string, codes
 	if isSuperuser := a.Name == Postmaster && a.Domain == s.MainDomain(); isSuperuser && !slices.Contains(codes, RightMaster) {
 		return fault.New(op, fault.Denied, "the postmaster of the main domain keeps the right Master")
 	}
-	unlock := s.shareNames(a.Domain)
+	unlock, err := s.lockNames(op, a.Domain)
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	if a, err = s.account(accountKey{a.Domain, a.Name}); err != nil {
 		return err
@@ -189,7 +192,7 @@ func (s *Store) SetAccountRights(ctx context.Context, domain, name string, codes
 	return fault.Wrap(op, fault.Internal, s.setRights(d, a.Name, codes))
 }
 
-// setRights writes the rights of an account; the caller holds or shares the name space.
+// setRights writes the rights of an account; the caller holds the name space.
 func (s *Store) setRights(d *domain, account string, codes []string) error {
 	if len(codes) == 0 && len(d.rights[account]) == 0 {
 		return nil

@@ -134,7 +134,10 @@ func mailboxID(tx index.Tx, account uint64, name string) (uint32, error) {
 	if name == inbox {
 		return inboxID, nil
 	}
-	_, rec, _, err := lookUp(tx, account, name)
+	_, rec, there, err := lookUp(tx, account, name)
+	if bare := withoutFormat(name); err == nil && there && rec.mailbox == 0 && bare != name && bare != inbox {
+		return mailboxID(tx, account, bare) // the whole name is a directory's
+	}
 	if err == nil && rec.mailbox == 0 {
 		err = fault.New("mailbox.find", fault.NoMailbox, "")
 	}

@@ -390,3 +390,18 @@ func TestWatchersHearOfEveryChange(t *testing.T) {
 		t.Errorf("heard of %d and %d changes", n, other)
 	}
 }
+
+// A directory made with the whole name does not hide the mailbox that CREATE made.
+func TestMailboxBesideADirectoryOfItsNameWithTheFormat(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	for _, name := range []string{"foo.mbox", "foo.mbox/bar"} {
+		if _, err := a.CreateMailbox(bg, name, CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.append(a, "foo", 1)
+	if n := w.view(a, "foo.mbox").Len(); n != 1 {
+		t.Errorf("%d messages", n)
+	}
+}

@@ -15,7 +15,7 @@ import (
 // not survive, as with every conversion of this kind.
 //
 // It walks the MIME structure with bounded memory: one header, one line or one
-// possible delimiter are held, and a stack of boundaries. Text between is passed
+// possible delimiter are held, and a stack of multiparts. Text between is passed
 // on in pieces that do not end between CR and LF; what it holds of bare CR or LF, or of
 // NUL, is the next one's to judge.
 type BinaryEncoder struct {
@@ -30,12 +30,19 @@ type BinaryEncoder struct {
 	lineAt     int    // header: where in buf a line starts whose end is not there yet
 	looked     int    // header: bytes of that line that were looked at
 	state      binaryState
-	inBody     bool     // the message's own header was taken
-	midLine    bool     // text: the line goes on, so it is no delimiter
-	first      bool     // encode: nothing of the part was taken yet
-	boundaries []string // of the multiparts around, outermost first
-	rest       []byte   // encode: octets that do not fill a line
-	out        []byte   // reused
+	inBody     bool        // the message's own header was taken
+	midLine    bool        // text: the line goes on, so it is no delimiter
+	first      bool        // encode: nothing of the part was taken yet
+	multiparts []enclosure // around, outermost first
+	inDigest   bool        // the header is that of a part of a digest
+	rest       []byte      // encode: octets that do not fill a line
+	out        []byte      // reused
+}
+
+// enclosure is a multipart that the text is in.
+type enclosure struct {
+	boundary string
+	digest   bool
 }
 
 type binaryState uint8
@@ -124,13 +131,14 @@ func (b *BinaryEncoder) stepHeader(in []byte) int {
 // header passes a header on and decides what follows it.
 func (b *BinaryEncoder) header(header []byte) {
 	b.inBody = true
-	p := contentOf(header)
+	p := contentOf(header, b.inDigest)
+	b.inDigest = false
 	composite := false
 	b.state, b.midLine, b.first = binaryText, false, true
 	switch boundary := p.Param("boundary"); {
-	case p.Type == "multipart" && boundary != "" && len(b.boundaries) < maxBoundaries:
+	case p.Type == "multipart" && boundary != "" && len(b.multiparts) < maxBoundaries:
 		composite = true
-		b.boundaries = append(b.boundaries, boundary)
+		b.multiparts = append(b.multiparts, enclosure{boundary, p.Subtype == "digest"})
 	case isMessage(&p) && plainEncoding(p.Encoding):
 		composite = true
 		b.state = binaryHeader
@@ -153,16 +161,19 @@ func (b *BinaryEncoder) header(header []byte) {
 	b.Emit(b.out)
 }
 
-// contentOf reads the media type and the encoding of a header as Scan does.
-func contentOf(header []byte) (p Part) {
+// contentOf reads the media type and the encoding of a header as Scan does. A part of a
+// digest without a type is a message (RFC 2046 section 5.1.5).
+func contentOf(header []byte, inDigest bool) (p Part) {
 	typed := false
+	var mediaType []byte
 	for at := 0; at < len(header); {
 		name, value, end := cutField(header, at)
 		switch identify(name) {
 		case contentTypeField:
 			if !typed {
 				typed = true
-				p.Type, p.Subtype, p.Params = parseMediaType(fieldValue(header[value:end]))
+				mediaType = fieldValue(header[value:end])
+				p.Type, p.Subtype, p.Params = parseMediaType(mediaType)
 			}
 		case encodingField:
 			if p.Encoding == "" {
@@ -170,6 +181,9 @@ func contentOf(header []byte) (p Part) {
 			}
 		}
 		at = end
+	}
+	if inDigest && len(mediaType) == 0 {
+		p.Type, p.Subtype = "message", "rfc822"
 	}
 	if p.Encoding == "" {
 		p.Encoding = noEncoding
@@ -195,8 +209,8 @@ func (b *BinaryEncoder) delimiter(line []byte) int {
 		return -1
 	}
 	text := string(bytes.TrimRight(line[2:], " \t\r\n"))
-	for i := len(b.boundaries) - 1; i >= 0; i-- {
-		if rest, ok := strings.CutPrefix(text, b.boundaries[i]); ok && (rest == "" || rest == "--") {
+	for i := len(b.multiparts) - 1; i >= 0; i-- {
+		if rest, ok := strings.CutPrefix(text, b.multiparts[i].boundary); ok && (rest == "" || rest == "--") {
 			return i
 		}
 	}
@@ -220,12 +234,12 @@ func (b *BinaryEncoder) stepText(in []byte) int {
 	}
 	line := in[:lf+1]
 	if i := b.delimiter(line); i >= 0 && !b.midLine {
-		closing := bytes.HasSuffix(bytes.TrimRight(line, " \t\r\n"), []byte(b.boundaries[i]+"--"))
+		closing := bytes.HasSuffix(bytes.TrimRight(line, " \t\r\n"), []byte(b.multiparts[i].boundary+"--"))
 		if closing {
-			b.boundaries = b.boundaries[:i]
+			b.multiparts = b.multiparts[:i]
 		} else {
-			b.boundaries = b.boundaries[:i+1]
-			b.state = binaryHeader
+			b.multiparts = b.multiparts[:i+1]
+			b.state, b.inDigest = binaryHeader, b.multiparts[i].digest
 		}
 	}
 	b.midLine = false
@@ -244,7 +258,7 @@ func (b *BinaryEncoder) stepEncode(in []byte) int {
 			return b.stepText(in)
 		}
 	}
-	if len(b.boundaries) == 0 {
+	if len(b.multiparts) == 0 {
 		b.encode(in)
 		return len(in)
 	}

@@ -185,6 +185,16 @@ func TestBinaryMessageOfOnePart(t *testing.T) {
 
 // FuzzBinaryEncoder checks that pieces make no difference, and that a message
 // without binary parts passes unchanged.
+func TestBinaryMessageInADigest(t *testing.T) {
+	digest := func(encoding, text string) string {
+		return "Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nSubject: x\r\n" +
+			"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: " + encoding + "\r\n\r\n" + text + "\r\n--b--\r\n"
+	}
+	if got, want := string(encodeBinary(t, []byte(digest("binary", "\x00\x01\xff")), whole, true)), digest("base64", "AAH/"); got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
 func FuzzBinaryEncoder(f *testing.F) {
 	f.Add([]byte("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Transfer-Encoding: binary\r\n\r\n\r\n--b\r\n--b--\r\n"), uint64(1))
 	f.Add([]byte("Content-Transfer-Encoding: binary\r\n\r\n\x00"), uint64(2))
