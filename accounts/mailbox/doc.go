@@ -63,7 +63,7 @@
 // copies in small steps, and forgets deliveries.
 //
 // Locks, in the order in which they may be taken: account.looking or links.syncing,
-// account.place (of several accounts by their numbers), account.making, account.mu or
+// account.place (of several accounts by their numbers; then Move's lookups), account.making, account.mu or
 // box.mu (never one under the other), then files.mu, viewCache.mu, upkeep.mu or Store.mu. Under
 // the first four the disk is waited for, under no other: they are held while files are
 // listed, synced, made or removed. Snapshots of the index are short and are not kept
