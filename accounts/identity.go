@@ -64,33 +64,51 @@ func (s *Store) identify(a *Account) error {
 		return s.recoverIdentity(a, here)
 	}
 	a.ID = id.id
+	if other := s.original(id, a.dir); other != "" {
+		return s.copied(op, a, other)
+	}
 	if id.path == here {
 		return nil
-	}
-	if s.isCopy(id) {
-		return copied(op, a, id)
 	}
 	// This is the account, moved.
 	s.writePlace(a.Address(), a.dir)
 	return nil
 }
 
-func copied(op string, a *Account, id identity) error {
+func (s *Store) copied(op string, a *Account, original string) error {
+	if rel, err := filepath.Rel(s.base, original); err == nil {
+		original = rel
+	}
 	return fault.Wrap(op, fault.Corrupt, fmt.Errorf("the directory of %s is a copy of %s; to make it an account of its own, remove the key %s from %s and %s",
-		a.Address(), id.path, keyAccountID, accountFile, infoFile))
+		a.Address(), original, keyAccountID, accountFile, infoFile))
 }
 
-// isCopy reports whether a directory with an identity, which is not in its place, is a
-// copy of the account that is there. If that cannot be told it is, so that nothing of the
-// account goes with the copy.
-func (s *Store) isCopy(id identity) bool {
+// original returns the directory of the account of which a directory with an identity is
+// a copy, or "": the one that it tells of, or that the message store knows. If it cannot be
+// told it is a copy, so that nothing of the account goes with that.
+func (s *Store) original(id identity, dir string) string {
+	known := s.mail.Place(id.id)
+	if known == dir {
+		return "" // it may have moved since its file was written
+	}
+	for _, place := range []string{filepath.Join(s.base, id.path), known} {
+		if place != "" && place != dir && maybeAccount(place, id.id) {
+			return place
+		}
+	}
+	return ""
+}
+
+// maybeAccount reports whether a directory has an account's number, or whether that
+// cannot be told.
+func maybeAccount(dir string, number uint64) bool {
 	for _, file := range []string{accountFile, infoFile} {
-		d, err := readDict(filepath.Join(s.base, id.path, file))
+		d, err := readDict(filepath.Join(dir, file))
 		if err != nil {
 			return true
 		}
 		if o, ok := readIdentity(d); ok {
-			return o.id == id.id
+			return o.id == number
 		}
 	}
 	return false
@@ -161,8 +179,8 @@ func (s *Store) recoverIdentity(a *Account, here string) error {
 	err := s.edit(filepath.Join(a.dir, infoFile), func(info dataformat.Dict) error {
 		var ok bool
 		if id, ok = readIdentity(info); ok {
-			if id.path != here && s.isCopy(id) {
-				return copied(op, a, id)
+			if other := s.original(id, a.dir); other != "" {
+				return s.copied(op, a, other)
 			}
 			adopting = info.String(keyAdopting) != ""
 			return errUnchanged

@@ -215,3 +215,28 @@ func TestDeletedCopyOfAnAccountWithoutItsNumberTakesNothingAlong(t *testing.T) {
 		t.Errorf("%d messages", n)
 	}
 }
+
+// A backup from before a domain's rename is put back under its old name.
+func TestBackupUnderTheOldNameOfADomainIsRefused(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	must(t, s.CreateDomain(ctx, "d.com", nil))
+	must(t, s.CreateAccount(ctx, "d.com", "u", nil))
+	a, err := s.Account(ctx, "d.com", "u")
+	must(t, err)
+	put(t, a, "hello")
+	backup := t.TempDir()
+	must(t, os.CopyFS(backup, os.DirFS(a.Dir())))
+	must(t, s.RenameDomain(ctx, "d.com", "e.com"))
+	must(t, s.CreateDomain(ctx, "d.com", nil))
+	must(t, os.CopyFS(filepath.Join(s.base, domainsDirectory, "d.com", "u.macnt"), os.DirFS(backup)))
+	a, err = s.Account(ctx, "e.com", "u")
+	must(t, err)
+	_, err = s.Account(ctx, "d.com", "u")
+	wantKind(t, err, fault.Corrupt)
+	must(t, s.DeleteDomain(ctx, "d.com", true))
+	s.removals.Wait()
+	if n := messages(t, a); n != 1 {
+		t.Errorf("%d messages", n)
+	}
+}

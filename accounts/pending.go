@@ -174,7 +174,7 @@ func (s *Store) sweepDomain(ctx context.Context, path string) error {
 		}
 		dir := filepath.Join(path, e.Name())
 		id, _ := directoryIdentity(dir)
-		if s.isCopy(id) {
+		if s.original(id, dir) != "" {
 			continue // what belongs to the account stays
 		}
 		if err := s.removeAccount(ctx, id.id, dir); err != nil {

@@ -150,6 +150,16 @@ func (s *Store) account(o Owner, news bool) *Account {
 	return a
 }
 
+// Place returns the directory of an account whose handle somebody holds, or "".
+func (s *Store) Place(id uint64) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a := s.accounts[id].Value(); a != nil {
+		return a.owner.Load().Dir
+	}
+	return ""
+}
+
 // forgetAccount removes the entry of a handle that nobody holds any more.
 func (s *Store) forgetAccount(id uint64) {
 	s.mu.Lock()
