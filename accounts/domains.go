@@ -71,6 +71,10 @@ func (s *Store) freeDomain(op, name string) error {
 	if _, taken := s.DomainName(name); taken {
 		return fault.New(op, fault.Exists, "domain with this name already exists")
 	}
+	// Somebody may have made it by hand just now.
+	if _, err := os.Lstat(filepath.Join(s.base, domainsDirectory, name)); !errors.Is(err, fs.ErrNotExist) {
+		return fault.New(op, fault.Exists, "the directory of the domain is there already")
+	}
 	return nil
 }
 
@@ -247,11 +251,7 @@ func (s *Store) RenameDomain(ctx context.Context, name, newName string) error {
 	} else {
 		s.watches.endAll(func(k accountKey) bool { return k.domain == d.name }, nil, endRenamed)
 	}
-	err = s.run(job{do, accountKey{domain: d.name}, accountKey{domain: newName}})
-	if do == renameDomain {
-		s.removals.Go(func() { s.writePlaces(newName) })
-	}
-	return err
+	return s.run(job{do, accountKey{domain: d.name}, accountKey{domain: newName}})
 }
 
 // moveDomain does the steps of a rename, the first one unless it was done; each of the
@@ -263,14 +263,16 @@ func (s *Store) moveDomain(do, from, to string, moved bool) error {
 		return fault.New(op, fault.Corrupt, "")
 	}
 	var err error
+	dir := filepath.Join(s.base, domainsDirectory)
 	switch {
 	case do == renameMain:
 		err = s.editState(mainFile, func(d dataformat.Dict) error {
 			d[keyDomainName] = dataformat.String(to)
 			return nil
 		})
-	case !moved:
-		dir := filepath.Join(s.base, domainsDirectory)
+	case moved:
+		err = syncMove(filepath.Join(dir, from), filepath.Join(dir, to))
+	default:
 		_, err = s.moveDir(filepath.Join(dir, from), filepath.Join(dir, to))
 		s.dropDomain(from)
 		s.dropDomain(to)

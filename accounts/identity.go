@@ -79,8 +79,8 @@ func (s *Store) copied(op string, a *Account, original string) error {
 	if rel, err := filepath.Rel(s.base, original); err == nil {
 		original = rel
 	}
-	return fault.Wrap(op, fault.Corrupt, fmt.Errorf("the directory of %s is a copy of %s; to make it an account of its own, remove the key %s from %s and %s",
-		a.Address(), original, keyAccountID, accountFile, infoFile))
+	return fault.Wrap(op, fault.Corrupt, fmt.Errorf("the directory of %s is a copy of %s; to make it an account of its own, with no mail, remove the key %s from %s and %s, and the directory %s",
+		a.Address(), original, keyAccountID, accountFile, infoFile, messagesDirectory))
 }
 
 // original returns the directory of the account of which a directory with an identity is
@@ -92,11 +92,21 @@ func (s *Store) original(id identity, dir string) string {
 		return "" // it may have moved since its file was written
 	}
 	for _, place := range []string{filepath.Join(s.base, id.path), known} {
-		if place != "" && place != dir && maybeAccount(place, id.id) {
+		if place != "" && place != dir && maybeAccount(place, id.id) && !sameFile(place, dir) {
 			return place
 		}
 	}
 	return ""
+}
+
+// sameFile reports whether two paths are those of one directory, by way of links.
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
 }
 
 // maybeAccount reports whether a directory has an account's number, or whether that
@@ -134,8 +144,8 @@ func (s *Store) writePlace(address, dir string) {
 	}
 }
 
-// writePlaces does that for the accounts of a domain that has another name. What a stop
-// leaves is done when the accounts are looked up.
+// writePlaces has it done for the accounts of a domain that has another name, by looking
+// them up. What a stop leaves is done when somebody else does.
 func (s *Store) writePlaces(domain string) {
 	list, err := s.accountNames(domain)
 	if err != nil {
@@ -145,11 +155,8 @@ func (s *Store) writePlaces(domain string) {
 		if s.life.Err() != nil {
 			return
 		}
-		leave := s.shareNames(domain)
-		if dir := s.accountDir(accountKey{domain, name}); isDir(dir) {
-			s.writePlace(name+"@"+domain, dir)
-		}
-		leave()
+		// Whoever wants the account is told what is wrong with it.
+		_, _ = s.loadAccount(accountKey{domain, name})
 	}
 }
 

@@ -240,3 +240,25 @@ func TestBackupUnderTheOldNameOfADomainIsRefused(t *testing.T) {
 		t.Errorf("%d messages", n)
 	}
 }
+
+func TestCopyStaysOneWhenItsDomainGetsAnotherName(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	must(t, s.CreateDomain(ctx, "d.com", nil))
+	must(t, s.CreateAccount(ctx, "", "u", nil))
+	a, err := s.Account(ctx, "", "u")
+	must(t, err)
+	must(t, os.CopyFS(filepath.Join(s.base, domainsDirectory, "d.com", "u.macnt"), os.DirFS(a.Dir())))
+	must(t, s.RenameDomain(ctx, "d.com", "e.com"))
+	s.removals.Wait()
+	must(t, s.Close())
+	s = p.open(t)
+	_, err = s.Account(ctx, "e.com", "u")
+	wantKind(t, err, fault.Corrupt)
+	_, err = s.Account(ctx, "", "u")
+	must(t, err)
+	must(t, s.DeleteDomain(ctx, "e.com", true))
+	s.removals.Wait()
+	_, err = s.Account(ctx, "", "u")
+	must(t, err)
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"gatepost/server/dataformat"
@@ -24,6 +25,9 @@ type job struct {
 	do       string // renameAccount, renameDomain or renameMain
 	from, to accountKey
 }
+
+// badJobFile is the suffix of a job that cannot be read.
+const badJobFile = ".badjob"
 
 const (
 	renameAccount = "RenameAccount"
@@ -83,8 +87,13 @@ func (u *unfinished) find(match func(job) bool) (paths, domains []string) {
 			paths, domains = append(paths, path), append(domains, j.from.domain, j.to.domain)
 		}
 	}
-	slices.SortFunc(paths, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
+	sortJobs(paths)
 	return paths, domains
+}
+
+// sortJobs puts the paths of jobs into the order of their numbers.
+func sortJobs(paths []string) {
+	slices.SortFunc(paths, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
 }
 
 func (u *unfinished) get(path string) (job, bool) {
@@ -104,7 +113,11 @@ func (s *Store) run(j job) error {
 	path := s.pending(id, jobFile)
 	if err := dataformat.WriteFile(path, j.dict(), dataformat.StyleOld); err != nil {
 		// It may be there all the same.
-		return fault.Wrap(op, fault.Internal, errors.Join(err, s.strike(path)))
+		err2 := s.strike(path)
+		if err2 != nil {
+			s.leave(path, j, err2)
+		}
+		return fault.Wrap(op, fault.Internal, errors.Join(err, err2))
 	}
 	if err = s.redo(path, j); err == nil {
 		return nil
@@ -187,6 +200,9 @@ func (s *Store) redo(path string, j job) error {
 	if err != nil {
 		return err
 	}
+	if j.do == renameDomain && state != gone {
+		s.removals.Go(func() { s.writePlaces(j.to.domain) })
+	}
 	return s.strike(path)
 }
 
@@ -200,16 +216,22 @@ func (s *Store) strike(path string) error {
 }
 
 // recoverJob carries out what the last run has left. One that cannot be carried out does
-// not keep the server from starting.
-func (s *Store) recoverJob(path string) {
+// not keep the server from starting, and a damaged one is set aside: nobody can say later
+// whose names it is about.
+func (s *Store) recoverJob(path string) error {
 	j, err := readJob(path)
+	if fault.Is(err, fault.Corrupt) {
+		aside := strings.TrimSuffix(path, jobFile) + badJobFile
+		s.log.Log(s.life, logs.LevelFailure, "damaged file of a rename set aside", "file", aside, logs.AttrError, err)
+		return os.Rename(path, aside)
+	}
 	if err != nil {
-		s.log.Log(s.life, logs.LevelFailure, "damaged file of a rename", "file", path, logs.AttrError, err)
-		return
+		return err
 	}
 	if err := s.redo(path, j); err != nil {
 		s.leave(path, j, err)
 	}
+	return nil
 }
 
 // finish ends what has failed before.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gatepost/server/dataformat"
+	"gatepost/server/fault"
 )
 
 // block has a file that can neither be read nor written until unblock is called, as a
@@ -184,17 +185,55 @@ func TestRenameOfWhatIsGoneIsGivenUp(t *testing.T) {
 	must(t, s.CreateDomain(ctx, "e.com", nil))
 }
 
-// A job that cannot be read does not keep the server from starting.
-func TestDamagedJobIsLeftAlone(t *testing.T) {
+// A job that is damaged does not keep the server from starting, and is never carried out.
+func TestDamagedJobIsSetAside(t *testing.T) {
 	p := newPlace(t)
 	s := p.open(t)
 	path := s.pending(newID(t, s), jobFile)
 	must(t, os.WriteFile(path, []byte("{"), 0o600))
 	must(t, s.Close())
 	p.open(t)
-	must(t, os.Remove(path))
-	if !strings.Contains(p.log.String(), "damaged file of a rename") {
+	must(t, os.Remove(strings.TrimSuffix(path, jobFile)+badJobFile))
+	if !strings.Contains(p.log.String(), "damaged file of a rename set aside") {
 		t.Error("nobody is told")
+	}
+}
+
+// A directory is made by hand after somebody has asked for the name in vain.
+func TestRenameToWhatWasMadeByHand(t *testing.T) {
+	s := newStore(t)
+	must(t, s.CreateDomain(ctx, "d.com", nil))
+	must(t, s.CreateAccount(ctx, "d.com", "u", nil))
+	if _, ok := s.DomainName("new.com"); ok {
+		t.Fatal("new.com is there")
+	}
+	must(t, os.Mkdir(filepath.Join(s.base, domainsDirectory, "new.com"), 0o700))
+	wantKind(t, s.RenameDomain(ctx, "d.com", "new.com"), fault.Exists)
+	wantKind(t, s.CreateDomain(ctx, "new.com", nil), fault.Exists)
+	if _, err := s.Account(ctx, "d.com", "u"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A domain is a link to another one. Its deletion takes the link away.
+func TestDeletedLinkToADomain(t *testing.T) {
+	p := newPlace(t)
+	s := p.open(t)
+	must(t, s.CreateDomain(ctx, "e.com", nil))
+	must(t, s.CreateAccount(ctx, "e.com", "u", nil))
+	a, err := s.Account(ctx, "e.com", "u")
+	must(t, err)
+	put(t, a, "hello")
+	dir := filepath.Join(s.base, domainsDirectory)
+	must(t, os.Symlink(filepath.Join(dir, "e.com"), filepath.Join(dir, "d.com")))
+	_, err = s.Account(ctx, "d.com", "u")
+	must(t, err)
+	must(t, s.DeleteDomain(ctx, "d.com", true))
+	s = p.restart(t, s)
+	a, err = s.Account(ctx, "e.com", "u")
+	must(t, err)
+	if n := messages(t, a); n != 1 {
+		t.Errorf("%d messages", n)
 	}
 }
 

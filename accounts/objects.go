@@ -28,6 +28,10 @@ func (s *Store) free(op string, d *domain, name string) error {
 	}
 	switch o.Kind {
 	case names.None:
+		// Somebody may have made the directory by hand just now.
+		if _, err := os.Lstat(filepath.Join(d.dir, name+accountSuffix)); !errors.Is(err, fs.ErrNotExist) {
+			return fault.New(op, fault.Exists, "the directory of the account is there already")
+		}
 		return nil
 	case names.Account:
 		return fault.New(op, fault.Exists, "account with this name already exists")
@@ -264,10 +268,13 @@ func (s *Store) moveAccount(from, to accountKey, moved bool) error {
 	}
 	dir := s.accountDir(to)
 	defer s.forgetIf(func(k accountKey) bool { return k == from || k == to })
-	if !moved {
-		if _, err := s.moveDir(s.accountDir(from), dir); err != nil {
-			return fault.Wrap(op, fault.Internal, err)
-		}
+	if moved {
+		err = syncMove(s.accountDir(from), dir)
+	} else {
+		_, err = s.moveDir(s.accountDir(from), dir)
+	}
+	if err != nil {
+		return fault.Wrap(op, fault.Internal, err)
 	}
 	s.writePlace(to.String(), dir)
 	source, err := s.domain(from.domain)

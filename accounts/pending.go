@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -21,7 +22,8 @@ import (
 //	N.old      an account that was deleted: N is its ID. Removed.
 //	N.newdom   a domain that is being made. Removed.
 //	N.olddom   a domain that was deleted, with its accounts. Removed.
-//	N.job      a rename, see jobs.go. Done again from its start; every step may be repeated.
+//	N.job      a rename, see jobs.go. Done again; every step but the first may be repeated.
+//	N.badjob   one that cannot be read. Left to the administrator.
 //
 // An account appears by one rename of N.new, whole, and disappears by one rename
 // to N.old. Removing takes its time and happens in the background.
@@ -47,14 +49,20 @@ func (s *Store) recover() error {
 	if err != nil {
 		return fault.Wrap("accounts.Open", fault.Internal, err)
 	}
-	var rest []string
+	var rest, jobs []string
 	for _, e := range entries {
 		path := filepath.Join(s.base, pendingDirectory, e.Name())
 		if filepath.Ext(path) != jobFile {
 			rest = append(rest, path)
 			continue
 		}
-		s.recoverJob(path)
+		jobs = append(jobs, path)
+	}
+	sortJobs(jobs)
+	for _, path := range jobs {
+		if err := s.recoverJob(path); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
 	}
 	if len(rest) > 0 {
 		s.removals.Go(func() {
@@ -161,6 +169,11 @@ func (s *Store) removeAccount(ctx context.Context, id uint64, dir string) error 
 }
 
 func (s *Store) sweepDomain(ctx context.Context, path string) error {
+	if linked, err := s.linkInside(path); err != nil {
+		return err
+	} else if linked {
+		return os.Remove(path)
+	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
 		return err
@@ -174,7 +187,10 @@ func (s *Store) sweepDomain(ctx context.Context, path string) error {
 		}
 		dir := filepath.Join(path, e.Name())
 		id, _ := directoryIdentity(dir)
-		if s.original(id, dir) != "" {
+		s.places.RLock()
+		other := s.original(id, dir)
+		s.places.RUnlock()
+		if other != "" {
 			continue // what belongs to the account stays
 		}
 		if err := s.removeAccount(ctx, id.id, dir); err != nil {
@@ -182,6 +198,23 @@ func (s *Store) sweepDomain(ctx context.Context, path string) error {
 		}
 	}
 	return os.RemoveAll(path)
+}
+
+// linkInside reports whether a path is a symbolic link to something in the base
+// directory, which has another name there. One to another disk stands for what it names.
+func (s *Store) linkInside(path string) (bool, error) {
+	if i, err := os.Lstat(path); err != nil || i.Mode()&fs.ModeSymlink == 0 {
+		return false, err
+	}
+	target, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil // to nothing
+	}
+	if err != nil {
+		return false, err
+	}
+	base, err := filepath.EvalSymlinks(s.base)
+	return strings.HasPrefix(target, base+string(filepath.Separator)), err
 }
 
 // maxRemovals is how many directories are removed at a time.
@@ -215,7 +248,16 @@ func (s *Store) moveDir(from, to string) (moved bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return true, errors.Join(syncDir(filepath.Dir(from)), syncDir(filepath.Dir(to)))
+	return true, syncMove(from, to)
+}
+
+// syncMove makes the move of a directory durable.
+func syncMove(from, to string) error {
+	err := syncDir(filepath.Dir(from))
+	if errors.Is(err, fs.ErrNotExist) { // removed since
+		err = nil
+	}
+	return errors.Join(err, syncDir(filepath.Dir(to)))
 }
 
 func syncDir(path string) error {
