@@ -128,7 +128,17 @@ func (a *Account) inode(f fileRef) (inode, error) {
 	return inode{uint64(st.Dev), st.Ino}, err
 }
 
-// syncLeftovers makes durable what was set aside.
+// syncRemovals makes durable what was removed from directories and, if so, set aside.
+func (a *Account) syncRemovals(dirs map[messageDir]struct{}, aside bool) (err error) {
+	if aside { // first: nothing is to be in neither place
+		err = a.syncLeftovers()
+	}
+	for d := range dirs {
+		err = errors.Join(err, d.sync())
+	}
+	return err
+}
+
 func (a *Account) syncLeftovers() error {
 	a.place.RLock()
 	defer a.place.RUnlock()

@@ -51,14 +51,8 @@ func (u *upkeep) spare(d drop) error {
 			err = errors.Join(err, err2)
 		}
 	}
-	if aside {
-		err = errors.Join(err, a.syncLeftovers())
-	}
 	// The records go next, and nothing would tell what a file is that is back in its place.
-	for d := range dirs {
-		err = errors.Join(err, d.sync())
-	}
-	return err
+	return errors.Join(err, a.syncRemovals(dirs, aside))
 }
 
 // shownInodes returns what is in the files of the messages that are not hidden.

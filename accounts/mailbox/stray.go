@@ -51,12 +51,16 @@ func (u *upkeep) sweep(a *Account) error {
 		return err
 	}
 	strays, err := a.strays(context.Background())
+	dirs := make(map[messageDir]struct{})
+	aside := false
 	for _, f := range strays {
+		dirs[messageDir{a, f.dir}] = struct{}{}
 		crash, left := a.crashOf(f.id, swept)
 		switch {
 		case f.ending == underWaySuffix || !left && !f.proven:
 		case f.id > crash.reach && f.ending == "" && !f.proven:
 			err = errors.Join(err, u.setAside(a, f.fileRef))
+			aside = true
 		default:
 			err = errors.Join(err, u.removeLeftover(a, f))
 		}
@@ -67,6 +71,8 @@ func (u *upkeep) sweep(a *Account) error {
 		}
 	}
 	a.letGo(strays)
+	// Nobody looks for what comes back after the account counts as swept.
+	err = errors.Join(err, a.syncRemovals(dirs, aside))
 	if err = errors.Join(err, u.forgetGone(a)); err != nil {
 		return err // and tried again in the next run
 	}
