@@ -52,8 +52,9 @@
 // is tried again when space is freed in the account or its settings change
 // (waiting.go); and now and then in any case.
 //
-// An account may be renamed or removed while its mail waits or is being delivered.
-// What was routed to it is routed again at once: an alias that went with the account
+// An account may be renamed or removed while its mail waits or is being delivered. A
+// delivery that is under way goes to the account under its new name. What finds no
+// account is routed again at once: an alias that went with the account
 // leads to its new name, and it is the router that knows what becomes of mail for
 // somebody unknown.
 package delivery
