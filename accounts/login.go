@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"strings"
 
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
@@ -20,6 +21,11 @@ type Peer struct {
 	// Service is the service that the login is for, as AccessModes names it
 	// (IMAP, POP, PWD, Relay ...); an account that may not use it cannot log in.
 	Service string
+	// Mechanism is the SASL mechanism, empty for a command with a password.
+	Mechanism string
+	// Log, of the session, gets the record of the login. Nil: the Store's log gets
+	// it, with service and address.
+	Log *slog.Logger
 }
 
 // badCredentials is the one answer to every login that fails.
@@ -282,12 +288,11 @@ func (s *Store) noteLogin(t attempt) {
 		return
 	}
 	s.info.note(t.account, t.peer.IP)
-	level := logs.LevelLowLevel
+	level := logs.LevelProblem
 	if t.account.settings.LogLogin {
 		level = logs.LevelMajor
 	}
-	s.log.LogAttrs(s.life, level, "login", slog.String(logs.AttrAccount, t.key.String()),
-		slog.String("service", t.peer.Service), slog.String(logs.AttrPeer, t.peer.IP.String()))
+	s.logLogin(t, level, "login", slog.Bool(logs.AttrTLS, t.peer.TLS))
 }
 
 func (s *Store) failed(t attempt, reason string) {
@@ -299,8 +304,23 @@ func (s *Store) failed(t attempt, reason string) {
 }
 
 func (s *Store) logFailure(t attempt, reason string) {
-	s.log.LogAttrs(s.life, logs.LevelProblem, "login failed", slog.String(logs.AttrAccount, t.key.String()),
-		slog.String("service", t.peer.Service), slog.String(logs.AttrPeer, t.peer.IP.String()), slog.String("reason", reason))
+	s.logLogin(t, logs.LevelProblem, "login failed", slog.String("reason", reason))
+}
+
+// logLogin writes the record of a try to log in: to the log of its session, whose
+// tag and number tell service and address, if it has one.
+func (s *Store) logLogin(t attempt, level slog.Level, text string, more slog.Attr) {
+	// Package auth marks the name of nobody with "?"; the reason says that it is unknown.
+	attrs := append(make([]slog.Attr, 0, 5), slog.String(logs.AttrAccount, strings.TrimPrefix(t.key.String(), "?")))
+	log := t.peer.Log
+	if log == nil {
+		log = s.log
+		attrs = append(attrs, slog.String("service", t.peer.Service), slog.String(logs.AttrPeer, t.peer.IP.String()))
+	}
+	if t.peer.Mechanism != "" {
+		attrs = append(attrs, slog.String("mechanism", t.peer.Mechanism))
+	}
+	log.LogAttrs(s.life, level, text, append(attrs, more)...)
 }
 
 // ClientIP reports whether an address is one of the Client IPs: the machines

@@ -17,7 +17,7 @@ import (
 var arrows = map[string][]string{
 	// vocabulary: no state
 	"server/fault":      {},
-	"server/logs":       {},
+	"server/logs":       {"server/fault"},
 	"server/dataformat": {"server/fault"},
 	"server/settings":   {"server/dataformat", "server/fault"},
 	"router/address":    {"server/fault"},

@@ -60,7 +60,7 @@ func (s *session) login(c *call, p *wire.Parser) error {
 	if err != nil {
 		return s.loginFailed(err)
 	}
-	s.enter(c, acc, "LOGIN")
+	s.enter(c, acc)
 	return nil
 }
 
@@ -96,7 +96,7 @@ func (s *session) authenticate(c *call, p *wire.Parser) error {
 			return s.loginFailed(err)
 		}
 		if done {
-			s.enter(c, exchange.Account(), mechanism)
+			s.enter(c, exchange.Account())
 			return nil
 		}
 		s.out.Set(base64.StdEncoding.AppendEncode(s.out.Raw("+ ").Buf(), challenge))
@@ -143,12 +143,11 @@ func (s *session) loginFailed(err error) error {
 }
 
 // enter makes the session that of an account.
-func (s *session) enter(c *call, acc *accounts.Account, mechanism string) {
+func (s *session) enter(c *call, acc *accounts.Account) {
 	listen.LoggedIn(s.ctx)
 	s.account, s.mail = acc, acc.Mail()
 	s.in.SetLimits(userLimits)
 	s.watch = s.srv.acc.Watch(acc, s.peer, func(reason string) { listen.End(s.ctx, reason) })
-	s.log.Log(s.ctx, logs.LevelMajor, "login", logs.AttrAccount, acc.Address(), "mechanism", mechanism, "tls", s.peer.TLS)
 	c.code = "CAPABILITY " + string(s.capabilities())
 	c.text = "Logged in"
 }

@@ -93,7 +93,7 @@ func newSession(srv *Server, ctx context.Context, c net.Conn, startTLS bool) *se
 		log: logs.Session(srv.log, "IMAP", n, "["+remote.String()+"]"),
 		in:  wire.NewReader(l, strangerLimits), out: wire.NewEncoder(l),
 	}
-	s.peer = accounts.Peer{IP: remote, LocalIP: local, TLS: l.tlsState() != nil, Service: "IMAP"}
+	s.peer = accounts.Peer{IP: remote, LocalIP: local, TLS: l.tlsState() != nil, Service: "IMAP", Log: s.log}
 	return s
 }
 
@@ -208,9 +208,9 @@ func (s *session) end() {
 		s.box = nil
 	}
 	if s.account != nil {
-		s.log.Log(s.ctx, logs.LevelMajor, "logout", logs.AttrAccount, s.account.Address(),
+		s.log.Log(s.ctx, logs.LevelProblem, "session ended", logs.AttrAccount, s.account.Address(),
 			"reason", s.ending, "duration", time.Since(s.began).Round(time.Second).String())
 	} else {
-		s.log.Log(s.ctx, logs.LevelLowLevel, "disconnected", "reason", s.ending)
+		s.log.Log(s.ctx, logs.LevelLowLevel, "session ended", "reason", s.ending)
 	}
 }

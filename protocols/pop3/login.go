@@ -11,6 +11,7 @@ import (
 	"gatepost/protocols/internal/auth"
 	"gatepost/protocols/internal/listen"
 	"gatepost/server/fault"
+	"gatepost/server/logs"
 )
 
 // startTLS is STLS (RFC 2595 section 4). What the client has sent behind the
@@ -30,9 +31,11 @@ func (s *session) startTLS([]string) error {
 			return nil
 		}
 		var t *tls.Conn
-		if t, s.over = listen.StartTLS(s.ctx, s.conn, config); s.over == nil {
-			s.attach(t)
+		if t, s.over = listen.StartTLS(s.ctx, s.conn, config); s.over != nil {
+			s.log.Log(s.ctx, logs.LevelProblem, "TLS handshake failed", logs.AttrError, s.over)
+			return nil
 		}
+		s.attach(t)
 		return nil
 	}
 }

@@ -65,11 +65,12 @@ func refuse(c net.Conn) {
 // handle runs one session. listen closes the connection.
 func (s *Server) handle(ctx context.Context, c net.Conn, mode settings.TLSMode) {
 	remote, local := listen.Addrs(c)
+	log := logs.Session(s.log, tag, s.sessions.Add(1), "["+remote.String()+"]")
 	k := &session{
 		Server: s,
 		ctx:    ctx,
-		log:    logs.Session(s.log, tag, s.sessions.Add(1), "["+remote.String()+"]"),
-		peer:   accounts.Peer{IP: remote, LocalIP: local, Service: auth.ServicePOP},
+		log:    log,
+		peer:   accounts.Peer{IP: remote, LocalIP: local, Service: auth.ServicePOP, Log: log},
 		config: s.settings.Get(),
 		host:   s.hostName(local.String(), s.accounts.DomainForIP(local)),
 		stls:   mode == settings.TLSStart,

@@ -114,7 +114,7 @@ func (s *session) execute(ctx context.Context, verb, rest string) reply {
 		return s.failed(err)
 	}
 	v, err := cmd.run(c)
-	s.logCommand(c, v != nil, err)
+	s.logCommand(c, v != nil || cmd.verb == "NOOP", err)
 	switch {
 	case err != nil:
 		return s.failed(err)

@@ -218,6 +218,7 @@ func (s *session) startTLSNow(ctx context.Context, _ string) (reply, error) {
 	}
 	t, err := listen.StartTLS(ctx, s.conn, config)
 	if err != nil {
+		s.log.Log(ctx, logs.LevelProblem, "TLS handshake failed", logs.AttrError, err)
 		return reply{}, fmt.Errorf("TLS: %w", err)
 	}
 	s.conn = t
@@ -234,7 +235,9 @@ func (s *session) newPassword(ctx context.Context, rest string) (reply, error) {
 	}
 	a := s.account
 	if err := s.server.acc.SetPassword(ctx, a.Domain, a.Name, strings.TrimPrefix(rest, " "), true); err != nil {
+		s.log.Log(ctx, logs.LevelProblem, "password not changed", logs.AttrAccount, a.Address(), logs.AttrError, err)
 		return s.failed(err), nil
 	}
+	s.log.Log(ctx, logs.LevelMajor, "password changed", logs.AttrAccount, a.Address())
 	return replyOK, nil
 }

@@ -71,11 +71,12 @@ func (s *Server) serve(ctx context.Context, c net.Conn, l settings.Listener) {
 	remote, local := listen.Addrs(c)
 	_, secure := c.(*tls.Conn)
 	n := s.sessions.Add(1)
+	log := logs.Session(s.log, "PWD", n, "["+remote.String()+"]")
 	ses := &session{
 		server: s, conn: c, number: n,
-		peer:     accounts.Peer{IP: remote, LocalIP: local, TLS: secure, Service: "PWD"},
+		peer:     accounts.Peer{IP: remote, LocalIP: local, TLS: secure, Service: "PWD", Log: log},
 		startTLS: l.TLS == settings.TLSStart,
-		log:      logs.Session(s.log, "PWD", n, "["+remote.String()+"]"),
+		log:      log,
 	}
 	ses.run(ctx)
 }
@@ -87,7 +88,7 @@ func (s *Server) ServeControl(ctx context.Context, c net.Conn) {
 	n := s.sessions.Add(1)
 	ses := &session{
 		server: s, conn: c, number: n, control: true, patient: true,
-		log: logs.Session(s.log, "PWD", n, "[control]"),
+		log: logs.Session(s.log, "PWD", n, "[control.sock]"),
 	}
 	// This socket has no accept loop of package listen, which would wake the
 	// session up when the server stops.

@@ -213,21 +213,23 @@ func (s *session) failed(err error) reply {
 // whom, never its data.
 func (s *session) logCommand(c *call, read bool, err error) {
 	level := logs.LevelMajor
-	if read || err != nil {
+	switch {
+	case fault.Is(err, fault.Denied):
+		level = logs.LevelProblem
+	case read, err != nil:
 		level = logs.LevelLowLevel
 	}
-	who := "control"
-	if s.account != nil {
-		who = s.account.Address()
-	}
-	attrs := []slog.Attr{slog.String(logs.AttrAccount, who), slog.String("command", c.cmd.verb)}
+	var attrs []slog.Attr
 	if object := c.object(); object != "" {
 		attrs = append(attrs, slog.String("target", object))
+	}
+	if s.account != nil {
+		attrs = append(attrs, slog.String("by", s.account.Address()))
 	}
 	if err != nil {
 		attrs = append(attrs, slog.String(logs.AttrError, fault.KindOf(err).String()))
 	}
-	s.log.LogAttrs(c, level, "command", attrs...)
+	s.log.LogAttrs(c, level, c.cmd.verb, attrs...)
 }
 
 // answer sends one reply in one write.

@@ -442,7 +442,7 @@ func TestNoPasswordReachesTheLog(t *testing.T) {
 	c2.say("PASS swordfish2")
 	c2.say("AUTH PLAIN c3dvcmRmaXNo")
 	log := s.log.String()
-	if !strings.Contains(log, "command=SETACCOUNTPASSWORD") || !strings.Contains(log, "tag=PWD") {
+	if !strings.Contains(log, "msg=SETACCOUNTPASSWORD ") || !strings.Contains(log, "tag=PWD") {
 		t.Errorf("the commands are not in the log:\n%s", log)
 	}
 	for _, line := range strings.Split(log, "\n") {
@@ -468,11 +468,11 @@ func TestLogNamesTheObjectOfACommand(t *testing.T) {
 		c.say(line.command)
 		c.expect("NOOP", "200 OK") // the log comes before the next command
 		verb, _ := splitVerb(line.command)
-		want := "command=" + verb
+		want := "msg=" + verb + " tag=PWD instance=1 object=[127.0.0.1]"
 		if line.target != "" {
 			want += " target=" + line.target
 		}
-		if got := s.log.String()[before:]; !strings.Contains(got, want+"\n") && !strings.Contains(got, want+" error=") {
+		if got := s.log.String()[before:]; !strings.Contains(got, want+" by=postmaster@c.com") {
 			t.Errorf("%s is logged as\n%s", line.command, got)
 		}
 	}

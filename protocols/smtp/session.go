@@ -228,7 +228,7 @@ const maxKeptReplies = 8 << 10
 
 // peer is the session for a login.
 func (s *session) peer() accounts.Peer {
-	return accounts.Peer{IP: s.remote, LocalIP: s.local, TLS: s.tls != nil, Service: "SMTP"}
+	return accounts.Peer{IP: s.remote, LocalIP: s.local, TLS: s.tls != nil, Service: "SMTP", Log: s.log}
 }
 
 // trusted tells whether the client may relay.

@@ -155,10 +155,10 @@ func TestLogTellsWhyMailDidNotCome(t *testing.T) {
 		for _, want := range []string{
 			`3 SMTPI-000001([198.51.100.7]) sender refused return_path=nosuch@company.com status=550 error="return-path refused: unknown user account"`,
 			`3 SMTPI-000001([198.51.100.7]) sender refused return_path=a@[192.0.2.77] status=550 error="the literal is not your address"`,
-			`3 SMTPI-000001([198.51.100.7]) sender refused return_path=a@example.net status=552 error="smtp.receive: message is too large"`,
+			`3 SMTPI-000001([198.51.100.7]) sender refused return_path=a@example.net status=552 error="message is too large"`,
 			`3 SMTPI-000001([198.51.100.7]) sender refused return_path=jürgen@example.net status=553 error="the address needs SMTPUTF8"`,
 			`3 SMTPI-000001([198.51.100.7]) recipient refused rcpt=jürgen@company.com error="the address needs SMTPUTF8"`,
-			`3 SMTPI-000001([198.51.100.7]) recipient refused rcpt=moe@company.com error="smtp.rcpt: too many recipients"`,
+			`3 SMTPI-000001([198.51.100.7]) recipient refused rcpt=moe@company.com error="too many recipients"`,
 			`3 SMTPI-000002([198.51.100.7]) sender refused return_path=larry@company.com status=530 error="authentication required, and STARTTLS before it"`,
 			`3 SMTPI-000003([198.51.100.7]) sender refused return_path=moe@company.com status=550 error="is not an address of larry@company.com" account=larry@company.com`,
 		} {

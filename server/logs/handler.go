@@ -6,7 +6,10 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
+
+	"gatepost/server/fault"
 )
 
 // Sink takes one finished line, with its line end. Urgent lines must reach
@@ -24,6 +27,8 @@ type Levels struct {
 	ByTag map[string]int
 	// Precision is the number of digits of the second's fraction, 0 to 6.
 	Precision int
+	// Dated puts the date before the time and the zone behind it (RFC 3339).
+	Dated bool
 }
 
 func (l *Levels) of(tag string) slog.Level {
@@ -107,7 +112,7 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 		return nil
 	}
 	b := make([]byte, 0, 160+len(w.attrs)+len(pairs))
-	b = appendTime(b, r, levels.Precision)
+	b = appendTime(b, r.Time, levels)
 	b = strconv.AppendInt(append(b, ' '), int64(Number(r.Level)), 10)
 	b = append(b, ' ')
 	if w.tag == "" {
@@ -131,13 +136,18 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-func appendTime(b []byte, r slog.Record, precision int) []byte {
-	t := r.Time
-	b = t.AppendFormat(b, "15:04:05")
-	if precision <= 0 {
-		return b
+func appendTime(b []byte, t time.Time, l *Levels) []byte {
+	if l.Dated {
+		b = t.AppendFormat(b, "2006-01-02T")
 	}
-	return append(b, fmt.Sprintf(".%06d", t.Nanosecond()/1000)[:min(precision, 6)+1]...)
+	b = t.AppendFormat(b, "15:04:05")
+	if l.Precision > 0 {
+		b = append(b, fmt.Sprintf(".%06d", t.Nanosecond()/1000)[:min(l.Precision, 6)+1]...)
+	}
+	if l.Dated {
+		b = t.AppendFormat(b, "Z07:00")
+	}
+	return b
 }
 
 func (h *handler) append(b []byte, prefix string, a slog.Attr) []byte {
@@ -158,6 +168,9 @@ func (h *handler) append(b []byte, prefix string, a slog.Attr) []byte {
 	b = append(append(b, prefix...), a.Key...)
 	b = append(b, '=')
 	s := v.String()
+	if err, ok := v.Any().(error); ok {
+		s = fault.Explain(err) // without the names of functions that have met it
+	}
 	if s != "" && !strings.ContainsFunc(s, mustQuote) {
 		return append(b, s...)
 	}

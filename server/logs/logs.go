@@ -2,17 +2,17 @@
 //
 // A record reads
 //
-//	10:42:11.084 2 SMTPI-000123([192.0.2.10]) [100234] received, size=2045
+//	10:42:11.084 2 SMTPI-000123([192.0.2.10]) [100234] received size=2045
 //
-// that is: time of day, level, the tag of the component with the number of its
+// that is: time of day (with date and zone if Levels says so), level, the tag of the component with the number of its
 // session and the object that it works on, the queue ID of the message that it
 // is about, a fixed text, and the rest as key=value. An administrator follows
 // a session by its tag and number, and a message by its queue ID alone.
 //
 // Components get a *slog.Logger and call Component or Session to put their tag
 // on it; what they pass as AttrQueueID goes to its place in brackets. Values
-// that came from a client are escaped, so no input can forge a line. Passwords
-// and message text are never passed here.
+// that came from a client are escaped, so no input can forge a line. An error is
+// written as fault.Explain has it. Passwords and message text are never passed here.
 package logs
 
 import "log/slog"
@@ -23,7 +23,7 @@ const (
 	LevelCrash    = slog.Level(12) // 0: the server or a part of it stopped
 	LevelFailure  = slog.Level(8)  // 1: something failed that should not
 	LevelMajor    = slog.Level(4)  // 2: what an administrator wants to know: received, delivered, settings changed
-	LevelProblem  = slog.Level(2)  // 3: what went wrong outside: refused, deferred, login failed, bad input
+	LevelProblem  = slog.Level(2)  // 3: what comes from outside: logins, and what went wrong there: refused, deferred, bad input
 	LevelLowLevel = slog.Level(0)  // 4: dialogue and steps
 	LevelAll      = slog.Level(-4) // 5: everything
 )
@@ -43,6 +43,9 @@ const (
 	AttrSize       = "size"
 	AttrPeer       = "peer"
 	AttrError      = "error"
+	AttrMessageID  = "message_id"
+	AttrReply      = "reply"
+	AttrTLS        = "tls"
 )
 
 // Component returns l with the tag of a component, such as "ENQUEUER".

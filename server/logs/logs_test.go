@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gatepost/server/fault"
 )
 
 type lines struct{ bytes.Buffer }
@@ -48,6 +50,12 @@ func TestRecordForm(t *testing.T) {
 			},
 			"3 DEQUEUER x text=\"two words\" empty=\"\"\n",
 		},
+		"error without names of functions": {
+			func(l *slog.Logger) {
+				l.Log(t.Context(), LevelProblem, "refused", AttrError, fault.Wrap("smtp.Rcpt", fault.NotFound, fault.New("router.Route", fault.NotFound, "unknown")))
+			},
+			"3 SYSTEM refused error=unknown\n",
+		},
 		"no tag": {func(l *slog.Logger) { l.Error("down") }, "1 SYSTEM down\n"},
 		"client data cannot forge a line": {
 			func(l *slog.Logger) {
@@ -59,6 +67,21 @@ func TestRecordForm(t *testing.T) {
 		if got := record(t, all, c.log); got != c.want {
 			t.Errorf("%s:\n got %q\nwant %q", name, got, c.want)
 		}
+	}
+}
+
+func TestDateAndZone(t *testing.T) {
+	var out lines
+	at := time.Date(2026, 11, 22, 10, 42, 11, 84_500_000, time.FixedZone("", 3600))
+	r := slog.NewRecord(at, LevelMajor, "ready", 0)
+	for _, levels := range []Levels{{Default: 5, Precision: 3, Dated: true}, {Default: 5, Dated: true}, {Default: 5, Precision: 1}} {
+		if err := New(&out, func() *Levels { return &levels }).Handler().Handle(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := "2026-11-22T10:42:11.084+01:00 2 SYSTEM ready\n2026-11-22T10:42:11+01:00 2 SYSTEM ready\n10:42:11.0 2 SYSTEM ready\n"
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
 }
 

@@ -35,8 +35,10 @@ type Exchange interface {
 // peer may not use, TLSRequired for one that it may use only inside TLS.
 func (a *Authenticator) Start(ctx context.Context, mech string, p accounts.Peer, state *tls.ConnectionState, host string) (Exchange, error) {
 	const op = "auth.Start"
+	mech = strings.ToUpper(mech)
+	p.Mechanism = mech
 	run := exchange{Authenticator: a, ctx: ctx, peer: p}
-	switch mech = strings.ToUpper(mech); mech {
+	switch mech {
 	case ScramPlus, Scram:
 		if mech == ScramPlus && !bindable(state) {
 			break
@@ -72,6 +74,14 @@ type exchange struct {
 func (e *exchange) Account() *accounts.Account { return e.account }
 func (e *exchange) Mailbox() string            { return e.mailbox }
 
+// sessionLog is the log for what only the mechanism knows.
+func (e *exchange) sessionLog() *slog.Logger {
+	if e.peer.Log != nil {
+		return e.peer.Log
+	}
+	return e.log.With(slog.String("service", e.peer.Service), slog.String(logs.AttrPeer, e.peer.IP.String()))
+}
+
 func malformed(op, text string) error { return fault.New(op, fault.Invalid, text) }
 
 // actAs accepts an authorization identity (RFC 4422 section 2) only if it
@@ -86,8 +96,8 @@ func (e *exchange) actAs(authzid string, acc *accounts.Account) error {
 	}
 	if !who.known || who.name != acc.Name || who.domain != acc.Domain {
 		// A guesser must not learn from the answer that the password was right.
-		e.log.LogAttrs(e.ctx, logs.LevelProblem, "login for another account refused", slog.String(logs.AttrAccount, acc.Address()),
-			slog.String("service", e.peer.Service), slog.String(logs.AttrPeer, e.peer.IP.String()))
+		e.sessionLog().LogAttrs(e.ctx, logs.LevelProblem, "login for another account refused",
+			slog.String(logs.AttrAccount, acc.Address()), slog.String("for", authzid))
 		return fault.New("auth.actAs", fault.BadCredentials, "")
 	}
 	return nil

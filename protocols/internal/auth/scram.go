@@ -55,8 +55,7 @@ func (e *scramExchange) Next(response []byte) ([]byte, bool, error) {
 			if err != nil {
 				// The client hears the same whatever the reason; a binding that
 				// does not match means a third party in between.
-				e.log.LogAttrs(e.ctx, logs.LevelLowLevel, "SCRAM exchange failed",
-					slog.String(logs.AttrPeer, e.peer.IP.String()), slog.String(logs.AttrError, reason(err)))
+				e.sessionLog().LogAttrs(e.ctx, logs.LevelLowLevel, "SCRAM exchange failed", slog.String(logs.AttrError, reason(err)))
 			}
 			try.Failed()
 			return nil, false, fault.New(op, fault.BadCredentials, "")

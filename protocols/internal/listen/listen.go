@@ -299,7 +299,11 @@ func (s *server) session(raw net.Conn, remote netip.Addr) {
 	if s.Listener.TLS == settings.TLSImplicit {
 		t, err := StartTLS(ctx, c, s.TLS)
 		if err != nil {
-			s.Log.Log(s.ctx, logs.LevelProblem, "TLS handshake failed", logs.AttrPeer, remote, logs.AttrError, err)
+			level := logs.LevelProblem
+			if errors.Is(err, errNoHandshake) {
+				level = logs.LevelLowLevel // somebody looks whether the port is open
+			}
+			s.Log.Log(s.ctx, level, "TLS handshake failed", logs.AttrPeer, remote, logs.AttrError, err)
 			return
 		}
 		c = t

@@ -57,15 +57,18 @@ func LoggedIn(ctx context.Context) {
 
 // StartTLS does the server side of a TLS handshake within HandshakeTimeout and returns
 // the connection without a deadline. The goroutine of handle calls it, with its context
-// and the connection that it was given. On failure the session has to end.
+// and the connection that it was given. On failure the session has to end; the error says
+// what an administrator can do about it.
 func StartTLS(ctx context.Context, c net.Conn, config *tls.Config) (*tls.Conn, error) {
-	t := tls.Server(c, config)
+	h := &handshake{Conn: c}
+	t := tls.Server(h, config)
 	if err := t.SetDeadline(time.Now().Add(HandshakeTimeout)); err != nil {
 		return nil, err
 	}
 	if err := t.Handshake(); err != nil {
-		return nil, err
+		return nil, h.explain(err)
 	}
+	h.done = true
 	if s := sessionOf(ctx); s != nil {
 		s.conn = t
 	}
