@@ -101,11 +101,7 @@ func (q *Queue) List(ctx context.Context, fn func(Entry) bool) error {
 		if err := ctx.Err(); err != nil {
 			return fault.Wrap("queue.List", fault.Canceled, err)
 		}
-		entries, err := q.entriesOf(id)
-		if err != nil {
-			return fault.Wrap("queue.List", fault.Internal, err)
-		}
-		for _, e := range entries {
+		for _, e := range q.entriesOf(id) {
 			if !fn(e) {
 				return nil
 			}
@@ -127,13 +123,14 @@ func (q *Queue) ids() []envelope.QueueID {
 	return ids
 }
 
-// entriesOf lists the waiting recipients of one message, in their order.
-func (q *Queue) entriesOf(id envelope.QueueID) ([]Entry, error) {
+// entriesOf lists the waiting recipients of one message, in their order. A message whose file
+// cannot be read is one entry without a recipient, which says why.
+func (q *Queue) entriesOf(id envelope.QueueID) []Entry {
 	q.mu.Lock()
 	m := q.messages[id]
 	if m == nil || m.finished {
 		q.mu.Unlock()
-		return nil, nil
+		return nil
 	}
 	h := m.hot
 	q.mu.Unlock()
@@ -141,9 +138,9 @@ func (q *Queue) entriesOf(id envelope.QueueID) ([]Entry, error) {
 		var err error
 		if h, err = q.readHead(id); err != nil {
 			if errors.Is(err, fs.ErrNotExist) || fault.Is(err, fault.Corrupt) || fault.Is(err, fault.Unsupported) {
-				return nil, nil // it has just left the queue, or is about to be set aside
+				return nil // it has just left the queue, or is about to be set aside
 			}
-			return nil, err
+			return []Entry{{ID: id, Submitted: q.clock(), Module: enqueuer, LastError: "the queue file cannot be read: " + fault.Explain(err)}}
 		}
 	}
 	at := map[int]Entry{}
@@ -183,7 +180,7 @@ func (q *Queue) entriesOf(id envelope.QueueID) ([]Entry, error) {
 		x.ReturnPath, x.Recipient = h.env.ReturnPath, h.env.Recipients[i].Address
 		out = append(out, x)
 	}
-	return out, nil
+	return out
 }
 
 // toBeDelivered reports whether somebody still has to get the message for a

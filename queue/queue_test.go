@@ -374,6 +374,23 @@ func TestInfoAndList(t *testing.T) {
 	})
 }
 
+func TestListHasTheOthersBesideAFileThatCannotBeRead(t *testing.T) {
+	b := open(t, t.TempDir())
+	defer func() { b.ctr.Close() }()
+	b.mustSubmit(b.env("joe@far.org", "bob@far.net"), testMessage)
+	if err := os.Mkdir(filepath.Join(b.dir, "Queue", "7.msg"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b.mustSubmit(b.env("joe@far.org", "tom@slow.net"), testMessage)
+	b.reopen(nil)
+	got := b.list()
+	for _, want := range []string{"<bob@far.net>", "<tom@slow.net>", "7 0 <> <> ENQUEUER() in 0s: the queue file cannot be read: read "} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in the list\n%s", want, got)
+		}
+	}
+}
+
 // After a start nothing is routed yet. Who has the message, or has been given up,
 // does not wait for it all the same.
 func TestListAfterAStartHasOnlyWhoWaits(t *testing.T) {

@@ -70,6 +70,9 @@ type summary struct {
 
 func (s *summary) file() fileRef { return fileRef{s.id, s.dir} }
 
+// end returns where the message ends in its file, which is where the file ends.
+func (s *summary) end() int64 { return int64(s.offset) + s.size - int64(s.prefix) }
+
 // appendSummary appends low bits (1 byte), the length of the fields (1 byte),
 // and the fields as varints. Fields that were added later read as 0.
 func appendSummary(b []byte, uid imap.UID, s *summary) []byte {

@@ -3,8 +3,8 @@ package mailbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strconv"
 
@@ -30,14 +30,11 @@ func (m *Mailbox) OpenBody(uid imap.UID) (Body, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := m.box.account
-	a.place.RLock()
-	f, err := openFile(a.path(s.file()))
-	a.place.RUnlock()
+	f, err := m.box.account.openMessage(&s)
 	if err != nil {
-		return nil, err
+		return nil, m.cannotRead(&s, err)
 	}
-	return newBody(f, prefix, s), nil
+	return m.box.account.newBody(f, prefix, s), nil
 }
 
 // Open opens a message of the view. It can be read after the message is expunged,
@@ -47,31 +44,59 @@ func (r *Reader) Open(ctx context.Context, uid imap.UID) (Body, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := r.open(s.file())
+	f, err := r.open(&s)
 	if err != nil {
 		return nil, err
 	}
-	return newBody(f, prefix, s), nil
+	return r.m.box.account.newBody(f, prefix, s), nil
 }
 
 // open opens a message file by its directory, which is quicker than by its path.
-func (r *Reader) open(ref fileRef) (file, error) {
-	if r.files == closed || r.dir != ref.dir {
+func (r *Reader) open(s *summary) (f file, err error) {
+	if r.files == closed || r.dir != s.dir {
 		r.closeDir()
 		a := r.m.box.account
 		a.place.RLock()
-		d, err := openFile(a.dirPath(ref.dir))
+		r.files, err = openAt(unix.AT_FDCWD, a.dirPath(s.dir))
 		a.place.RUnlock()
-		if err != nil {
-			return closed, err
-		}
-		r.files, r.dir = d, ref.dir
+		r.dir = s.dir
 	}
-	f, err := openAt(r.files.fd, strconv.FormatUint(ref.id, 10))
+	if err == nil {
+		f, err = openLength(r.files.fd, strconv.FormatUint(s.id, 10), s.end())
+	}
 	if err != nil {
-		return closed, openError(r.m.box.account.path(ref), err)
+		return closed, r.m.cannotRead(s, err)
 	}
 	return f, nil
+}
+
+// cannotRead is the error for a message of the view whose file cannot be read: it is
+// damaged, unless the whole mailbox is gone.
+func (m *Mailbox) cannotRead(s *summary, err error) error {
+	b := m.box
+	b.mu.RLock()
+	gone := b.gone
+	b.mu.RUnlock()
+	if gone {
+		return fault.Wrap("mailbox.Open", fault.NoMessage, err)
+	}
+	return b.account.damaged(s.file(), err)
+}
+
+// damaged is the error for a message file that cannot be read. Its kind is Corrupt unless
+// the system says that the process lacks something, such as descriptors.
+func (a *Account) damaged(f fileRef, err error) error {
+	a.place.RLock()
+	defer a.place.RUnlock()
+	return damagedAt(a.path(f), err)
+}
+
+func damagedAt(path string, err error) error {
+	if fault.KindOf(err) != fault.Internal {
+		return fault.Wrap("mailbox.Open", fault.Internal, fmt.Errorf("message file %s: %w", path, err))
+	}
+	return &fault.Error{Op: "mailbox.Open", Kind: fault.Corrupt, Text: "the file of a message is damaged or missing",
+		Err: fmt.Errorf("message file %s: %w", path, err)}
 }
 
 // A file is open for reading, without what an os.File adds for files that can keep
@@ -83,33 +108,56 @@ type file struct {
 // closed is a file that is not open.
 var closed = file{-1}
 
-func openFile(path string) (file, error) {
-	f, err := openAt(unix.AT_FDCWD, path)
+// openMessage opens the file of a message, which has to end where the message does.
+func (a *Account) openMessage(s *summary) (file, error) {
+	a.place.RLock()
+	defer a.place.RUnlock()
+	return openLength(unix.AT_FDCWD, a.path(s.file()), s.end())
+}
+
+// openLength opens a file that has to have a length. A shorter or longer one is not what
+// was stored: what is found in it may be of another message.
+func openLength(dir int, name string, length int64) (file, error) {
+	f, err := openAt(dir, name)
 	if err != nil {
-		return closed, openError(path, err)
+		return closed, err
+	}
+	if err := f.check(length); err != nil {
+		return closed, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
+func (f *file) check(length int64) error {
+	var st unix.Stat_t
+	for {
+		err := unix.Fstat(f.fd, &st)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return os.NewSyscallError("fstat", err)
+		case st.Mode&unix.S_IFMT != unix.S_IFREG:
+			return errors.New("it is not a regular file")
+		case st.Size != length:
+			return fmt.Errorf("it has %d bytes and should have %d", st.Size, length)
+		}
+		return nil
+	}
+}
+
 func openAt(dir int, name string) (file, error) {
 	for {
-		fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		// Without O_NONBLOCK, opening something that is not a file may wait for ever.
+		fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 		switch err {
 		case nil:
 			return file{fd}, nil
 		case unix.EINTR:
 			continue
 		}
-		return closed, err
+		return closed, os.NewSyscallError("open", err)
 	}
-}
-
-func openError(path string, err error) error {
-	kind := fault.Internal
-	if errors.Is(err, fs.ErrNotExist) {
-		kind = fault.NoMessage
-	}
-	return fault.Wrap("mailbox.OpenBody", kind, &fs.PathError{Op: "open", Path: path, Err: err})
 }
 
 // ReadAt reads as an os.File does.
@@ -142,14 +190,16 @@ func (f *file) Close() error {
 }
 
 type body struct {
-	prefix []byte
-	file   file
-	offset int64 // of the message in the file
-	size   int64 // of both
+	account *Account
+	ref     fileRef
+	prefix  []byte
+	file    file
+	offset  int64 // of the message in the file
+	size    int64 // of both
 }
 
-func newBody(f file, prefix []byte, s summary) *body {
-	return &body{prefix: prefix, file: f, offset: int64(s.offset), size: s.size}
+func (a *Account) newBody(f file, prefix []byte, s summary) *body {
+	return &body{account: a, ref: s.file(), prefix: prefix, file: f, offset: int64(s.offset), size: s.size}
 }
 
 func (b *body) Size() int64  { return b.size }
@@ -175,8 +225,8 @@ func (b *body) ReadAt(p []byte, off int64) (n int, err error) {
 	if got == len(rest) {
 		return n, err
 	}
-	if readErr == io.EOF { // the file is shorter than its record says
-		readErr = fault.Wrap("mailbox.ReadAt", fault.Corrupt, io.ErrUnexpectedEOF)
+	if readErr == io.EOF { // it was cut short since it was opened
+		readErr = io.ErrUnexpectedEOF
 	}
-	return n, readErr
+	return n, b.account.damaged(b.ref, readErr)
 }

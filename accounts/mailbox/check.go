@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+	"path/filepath"
 
 	imap "github.com/emersion/go-imap/v2"
 
@@ -182,13 +182,12 @@ type checkedFile struct {
 	mailbox string
 	data    uint32
 	uid     imap.UID
-	file    fileRef
-	end     int64 // where the message ends in it
+	summary summary
 }
 
-// checkFile looks whether the file is there and long enough.
+// checkFile looks whether the file is there and as long as it should be.
 func (a *Account) checkFile(ctx context.Context, f *checkedFile, report func(Finding)) error {
-	text := a.lookAt(f)
+	text, missing := a.lookAt(f)
 	if text == "" {
 		return nil
 	}
@@ -200,7 +199,7 @@ func (a *Account) checkFile(ctx context.Context, f *checkedFile, report func(Fin
 	wrong := false
 	err := a.shard.View(func(tx index.Tx) error {
 		s, found, err := readSummary(tx, a.id, f.data, f.uid)
-		if err != nil || !found || s.file() != f.file {
+		if err != nil || !found || s.file() != f.summary.file() {
 			return err
 		}
 		var k keyBuffer
@@ -208,37 +207,36 @@ func (a *Account) checkFile(ctx context.Context, f *checkedFile, report func(Fin
 		from := append([]byte(nil), k.delivered(s.email, a.id, 0)...)
 		tx.Range(index.Delivered, from, after(from[:16]), func(_, v []byte) bool {
 			var rec deliveredRecord
-			queued = rec.unmarshal(v) == nil && rec.file == f.file.id
+			queued = rec.unmarshal(v) == nil && rec.file == s.id
 			return !queued
 		})
 		// A queue file that is still there is delivered again, which makes the
 		// link again.
-		wrong = !queued || text != fileMissing
+		wrong = !queued || !missing
 		return nil
 	})
 	if err == nil && wrong {
-		if text = a.lookAt(f); text != "" {
+		if text, _ = a.lookAt(f); text != "" {
 			report(Finding{Account: a.id, Mailbox: f.mailbox, UID: f.uid, Text: text})
 		}
 	}
 	return err
 }
 
-const fileMissing = "the message file is missing"
-
-func (a *Account) lookAt(f *checkedFile) string {
-	a.place.RLock()
-	info, err := os.Stat(a.path(f.file))
-	a.place.RUnlock()
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fileMissing
-	case err != nil:
-		return "the message file cannot be read: " + err.Error()
-	case info.Size() < f.end:
-		return fmt.Sprintf("the message file has %d bytes and should have %d", info.Size(), f.end)
+// lookAt says what is wrong with a message file, if anything.
+func (a *Account) lookAt(f *checkedFile) (text string, missing bool) {
+	file, err := a.openMessage(&f.summary)
+	if err == nil {
+		err = file.Close()
 	}
-	return ""
+	name := filepath.Join(messagesDir, f.summary.file().String())
+	switch {
+	case err == nil:
+		return "", false
+	case errors.Is(err, fs.ErrNotExist):
+		return "the message file is missing: " + name, true
+	}
+	return "the message file is damaged: " + name + ": " + err.Error(), false
 }
 
 // checkStrays reports files without a record, except those that are to be removed,

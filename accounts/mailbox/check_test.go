@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -146,6 +147,18 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 				w.t.Fatal(err)
 			}
 		}, "has 3 bytes and should have"},
+		"a file too long": {func(w *world, a *Account) {
+			path := filepath.Join(a.owner.Load().Dir, messagesDir, w.files(a)[0])
+			if err := os.Truncate(path, 10000); err != nil {
+				w.t.Fatal(err)
+			}
+		}, "has 10000 bytes and should have"},
+		"a directory instead of a file": {func(w *world, a *Account) {
+			path := filepath.Join(a.owner.Load().Dir, messagesDir, w.files(a)[0])
+			if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
+				w.t.Fatal(err)
+			}
+		}, "it is not a regular file"},
 		"a file of no message": {func(w *world, a *Account) {
 			w.write(a, fmt.Sprint("0/", w.ids.Add(1)))
 		}, "no message has the file"},

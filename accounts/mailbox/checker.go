@@ -242,7 +242,7 @@ func (c *checker) checkSummary(rec *mailboxRecord, uid imap.UID, s *summary, con
 		c.found(uid, "its prefix is missing")
 	}
 	delete(content, uid)
-	c.files = append(c.files, checkedFile{c.name, rec.data, uid, s.file(), int64(s.offset) + s.size - int64(s.prefix)})
+	c.files = append(c.files, checkedFile{c.name, rec.data, uid, *s})
 }
 
 // checkHistory looks whether expunged messages are gone, and returns the number of ranges.

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	imap "github.com/emersion/go-imap/v2"
+	"golang.org/x/sys/unix"
 
 	"gatepost/accounts/index"
 	"gatepost/server/fault"
@@ -241,6 +242,19 @@ func (m *Mailbox) liveState(uid imap.UID) (st state, keywords []string, ok bool)
 	return st, keywords, true
 }
 
+// checkSource refuses to copy a message whose file is damaged. a.place is held.
+func (a *Account) checkSource(c *copied) error {
+	path := a.path(c.from)
+	f, err := openLength(unix.AT_FDCWD, path, c.summary.end())
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return fault.Wrap("mailbox.Copy", fault.Internal, damagedAt(path, err))
+	}
+	return nil
+}
+
 // linkCopies makes the files of copies and their names durable. It returns how many it has begun.
 func (m *Mailbox) linkCopies(to *Account, list []copied) (made int, err error) {
 	const op = "mailbox.Copy"
@@ -253,6 +267,10 @@ func (m *Mailbox) linkCopies(to *Account, list []copied) (made int, err error) {
 			return i, fault.Wrap(op, fault.Internal, err)
 		}
 		leave := stay(from, to)
+		if err := from.checkSource(c); err != nil {
+			leave()
+			return i, err
+		}
 		ref, err := to.newFileHere(id, func(path string) error { return linkOrCopy(from.path(c.from), path) })
 		leave()
 		if err != nil {

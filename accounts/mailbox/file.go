@@ -29,9 +29,14 @@ type fileRef struct {
 	dir uint32
 }
 
+// String returns the path of the file below the directory of messages.
+func (f fileRef) String() string {
+	return filepath.Join(strconv.FormatUint(uint64(f.dir), 10), strconv.FormatUint(f.id, 10))
+}
+
 // path returns where a message file is now. a.place is held.
 func (a *Account) path(f fileRef) string {
-	return filepath.Join(a.dirPath(f.dir), strconv.FormatUint(f.id, 10))
+	return filepath.Join(a.owner.Load().Dir, messagesDir, f.String())
 }
 
 func (a *Account) dirPath(dir uint32) string {

@@ -134,12 +134,14 @@ func (r *Reader) scanHead(ctx context.Context, s summary) (h message.Head, err e
 
 // readMessage passes the message to read, without its prefix.
 func (r *Reader) readMessage(ctx context.Context, s summary, read func(io.Reader) error) error {
-	f, err := r.open(s.file())
+	f, err := r.open(&s)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	section := io.NewSectionReader(&f, int64(s.offset), s.size-int64(s.prefix))
+	s.size -= int64(s.prefix)
+	text := r.m.box.account.newBody(f, nil, s)
+	defer text.Close()
+	section := io.NewSectionReader(text, 0, text.Size())
 	return fault.Wrap("mailbox.Content", fault.Internal, read(&canceler{ctx, section}))
 }
 

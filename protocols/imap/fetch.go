@@ -123,8 +123,12 @@ func (s *session) fetchRanges(plan *fetchPlan, seqs []wire.Range, mark bool) (re
 			}
 			m := fetched{seq: int(seq), state: st, flags: marked && !plan.hasFlags, pace: &pace}
 			err := s.fetchOne(plan, reader, &m)
-			if s.out.Err() != nil {
-				return read, s.out.Err()
+			if err := s.out.Err(); err != nil {
+				if s.ctx.Err() == nil && s.link.failed == nil && s.link.lost == nil {
+					s.log.Log(s.ctx, logs.LevelFailure, "cannot read a message to its end, the connection is closed",
+						"uid", st.UID, logs.AttrError, err)
+				}
+				return read, err
 			}
 			switch {
 			case err != nil:

@@ -7,6 +7,7 @@ import (
 
 	"gatepost/protocols/imap/wire"
 	"gatepost/server/fault"
+	"gatepost/server/logs"
 )
 
 // search is SEARCH (RFC 9051 section 6.4.4) with the result options of RFC 4731 and
@@ -48,9 +49,12 @@ func (s *session) search(c *call, p *wire.Parser) error {
 	return nil
 }
 
-// findMessages returns the sequence numbers of the messages that fit.
+// findMessages returns the sequence numbers of the messages that fit. Of damaged ones, which
+// are left out, the client is warned (RFC 9051 section 7.1.2): clients forget the result of a
+// search that fails.
 func (s *session) findMessages(g *searchProgram) ([]uint32, error) {
 	found := make([]uint32, 0, 64)
+	damaged := 0
 	x := newCandidate(s, g)
 	defer x.release()
 	for seq := 1; seq <= s.box.Len(); seq++ {
@@ -63,9 +67,17 @@ func (s *session) findMessages(g *searchProgram) ([]uint32, error) {
 		if x.fits(&g.root) && x.err == nil {
 			found = append(found, uint32(seq))
 		}
-		if x.err != nil && !fault.Is(x.err, fault.NoMessage) {
+		switch {
+		case x.err == nil, fault.Is(x.err, fault.NoMessage):
+		case fault.Is(x.err, fault.Corrupt):
+			damaged++
+			s.log.Log(s.ctx, logs.LevelFailure, "cannot read a message", "uid", st.UID, logs.AttrError, x.err)
+		default:
 			return nil, x.err
 		}
+	}
+	if damaged > 0 {
+		s.out.Raw("* NO [CORRUPTION] Damaged messages that were not searched: ").Number(uint64(damaged)).CRLF()
 	}
 	return found, nil
 }

@@ -1,16 +1,19 @@
 package pop3
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/md5"
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -448,4 +451,60 @@ func TestSettingsAreDeclaredRight(t *testing.T) {
 			t.Errorf("accepted: %+v", s)
 		}
 	}
+}
+
+func TestADamagedMessageIsRefusedAndTheOthersAreRead(t *testing.T) {
+	for name, change := range map[string]func(path string) error{
+		"short":   func(path string) error { return os.Truncate(path, 10) },
+		"long":    func(path string) error { return os.Truncate(path, 10000) },
+		"empty":   func(path string) error { return os.Truncate(path, 0) },
+		"missing": os.Remove,
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, options{})
+			path := f.damage(1, change)
+			c := f.login()
+			c.ask("RETR 1", "-ERR [SYS/TEMP] stored data is damaged")
+			c.ask("TOP 1 5", "-ERR [SYS/TEMP] stored data is damaged")
+			c.ask("RETR 2", "+OK")
+			for c.line() != "." {
+			}
+			c.ask("QUIT", "+OK")
+			if !strings.Contains(f.log.String(), path) {
+				t.Error("the log does not name " + path)
+			}
+		})
+	}
+}
+
+func TestAMessageThatIsCutWhileItIsSentEndsTheConnection(t *testing.T) {
+	f := newFixture(t, options{})
+	f.put("INBOX", "Subject: long\r\n\r\n"+strings.Repeat("text\r\n", 1<<17))
+	c := f.login()
+	c.ask("RETR 4", "+OK")
+	path := f.damage(4, func(path string) error { return os.Truncate(path, 1<<18) })
+	if text, err := io.ReadAll(c); err != nil || len(text) >= 1<<19 {
+		t.Errorf("%d bytes were sent: %v", len(text), err)
+	}
+	if log := f.log.String(); !strings.Contains(log, "cannot read a message to its end") || !strings.Contains(log, path) {
+		t.Error("the log does not name " + path)
+	}
+}
+
+// damage does something to the file of a message in INBOX, and undoes it before the test's
+// check of the store.
+func (f *fixture) damage(number int, change func(path string) error) (path string) {
+	f.t.Helper()
+	files, err := filepath.Glob(filepath.Join(f.account().Dir(), "Messages", "0", "*"))
+	must(f.t, err)
+	slices.SortFunc(files, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
+	if number > 3 {
+		number++ // the one in Sorted comes between
+	}
+	path = files[number-1]
+	text, err := os.ReadFile(path)
+	must(f.t, err)
+	f.t.Cleanup(func() { must(f.t, errors.Join(os.RemoveAll(path), os.WriteFile(path, text, 0o600))) })
+	must(f.t, change(path))
+	return path
 }

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"strconv"
 	"sync"
 
 	"gatepost/server/fault"
+	"gatepost/server/logs"
 )
 
 // retrieve is RETR.
@@ -67,6 +69,7 @@ func (s *session) send(n int, lines int64) error {
 		// Half of a message is on the wire: only the end of the connection tells
 		// the client that it is not whole.
 		s.over = fmt.Errorf("message %d: %w", d.uids[n-1], errors.Join(err, io.ErrUnexpectedEOF))
+		s.log.LogAttrs(s.ctx, logs.LevelFailure, "cannot read a message to its end, the connection is closed", slog.Any(logs.AttrError, err))
 		return nil
 	}
 	w.end()
