@@ -1,49 +1,77 @@
 package message
 
-import "bytes"
-
-// addressKind says what a step of the addressParser found.
-type addressKind uint8
-
-const (
-	oneAddress addressKind = iota
-	groupStart
-	groupEnd
+import (
+	"bytes"
+	"iter"
 )
 
-// An addressParser reads an address list (RFC 5322 section 3.4) one address at a
-// time, in time linear in its length. It takes what comes: unterminated quotes and
-// comments end with the field, missing brackets and commas are guessed, 8-bit letters
-// pass. Encoded-words stay as they are. After MaxAddresses it stops.
+// AddressKind says what an entry of an address list is.
+type AddressKind uint8
+
+const (
+	// Mailbox is an address, with a display name or without one.
+	Mailbox AddressKind = iota
+	// GroupStart begins a group, whose name is Address.Name.
+	GroupStart
+	// GroupEnd ends it.
+	GroupEnd
+)
+
+// Address is an entry of an address list (RFC 5322 section 3.4), without the quotes and comments
+// of the header field. Encoded-words and 8-bit letters stand as they were written.
+type Address struct {
+	Kind AddressKind
+	// Name is the display name; where there is none, the first comment.
+	Name []byte
+	// Route is a source route (RFC 5322 section 4.4), "@a,@b".
+	Route []byte
+	// Local and Domain are the address. Of an entry without an at sign, a single word is Local, and
+	// several are Name.
+	Local, Domain []byte
+}
+
+// Addresses yields the entries of an address list, which is the value of a From, To or Cc field as
+// it was received. An entry is valid until the next one. See addressParser for what it makes of
+// damage.
+func Addresses(value []byte) iter.Seq[Address] {
+	return func(yield func(Address) bool) {
+		var p addressParser
+		for p.reset(value); p.next(); {
+			if !yield(p.Address) {
+				return
+			}
+		}
+	}
+}
+
+// An addressParser reads an address list one entry at a time, in time linear in its length. It
+// accepts the obsolete forms of RFC 5322 section 4.4. It never fails: a quote without an end means
+// nothing, a comment without an end is cut at the next address, missing brackets and commas are guessed.
 type addressParser struct {
-	in     []byte
-	stray  bool // a quote without an end was found: quotes mean nothing any more
-	count  int  // addresses and group starts so far
-	within bool // a group was begun
-	ended  bool // … and its semicolon has been read
+	in        []byte
+	oddQuote  bool // a quote without an end was found: later quotes mean nothing
+	oddParens bool // a comment without an end was found: later ones are not nested
+	within    bool // a group was begun
+	ended     bool // … and its semicolon has been read
 
-	// What next found, valid until the next call. A name alone has neither local
-	// nor domain, a local part alone no domain.
-	kind                       addressKind
-	name, route, local, domain []byte
+	// Address is what next found, valid until the next call.
+	Address
 
-	text []byte // words outside of brackets, with one blank between
-	word int    // where the last of them begins
-	note []byte // the first comment
+	text  []byte // the words outside of brackets, with one blank between
+	word  int    // where the last of them begins
+	local int    // where the local part of an address without brackets begins, which at tells of
+	words int    // how many words there are, those joined by dots counted as one
+	note  []byte // the first comment
 }
 
 func (p *addressParser) reset(value []byte) {
-	p.in, p.stray, p.within, p.ended = value, false, false, false
+	p.in, p.oddQuote, p.oddParens, p.within, p.ended = value, false, false, false, false
 }
 
-// next steps to the next address, group start or group end.
+// next steps to the next entry.
 func (p *addressParser) next() bool {
-	if p.count >= MaxAddresses {
-		p.in = nil
-	}
 	for !p.ended && len(p.in) > 0 {
-		if p.mailbox() {
-			p.count++
+		if p.entry() {
 			return true
 		}
 	}
@@ -51,15 +79,18 @@ func (p *addressParser) next() bool {
 		return false
 	}
 	p.within, p.ended = false, false
-	p.kind = groupEnd
+	p.clear(GroupEnd)
 	return true
 }
 
-// mailbox reads up to a separator, and reports whether there was an address or a group start.
-func (p *addressParser) mailbox() bool {
-	p.kind = oneAddress
-	p.name, p.route, p.local, p.domain = p.name[:0], p.route[:0], p.local[:0], p.domain[:0]
-	p.text, p.note, p.word = p.text[:0], p.note[:0], 0
+func (p *addressParser) clear(kind AddressKind) {
+	p.Address = Address{Kind: kind, Name: p.Name[:0], Route: p.Route[:0], Local: p.Local[:0], Domain: p.Domain[:0]}
+}
+
+// entry reads up to a separator, and reports whether there was an address or a group start.
+func (p *addressParser) entry() bool {
+	p.clear(Mailbox)
+	p.text, p.note, p.word, p.local, p.words = p.text[:0], p.note[:0], 0, 0, 0
 	angle, at, space := false, false, false
 	for len(p.in) > 0 {
 		c := p.in[0]
@@ -69,11 +100,9 @@ func (p *addressParser) mailbox() bool {
 			p.in = p.in[1:]
 			continue
 		case '(':
-			rest := skipComment(p.in)
-			if len(p.note) == 0 {
-				p.note = appendComment(p.note, p.in[1:len(p.in)-len(rest)])
+			if note := p.comment(); len(p.note) == 0 {
+				p.note = appendComment(p.note, note)
 			}
-			p.in = rest
 			space = true
 			continue
 		case ',':
@@ -86,43 +115,51 @@ func (p *addressParser) mailbox() bool {
 		case ':':
 			p.in = p.in[1:]
 			if !p.within && !angle && !at && len(p.text) > 0 {
-				p.within, p.kind = true, groupStart
-				p.name = append(p.name, p.text...)
+				p.within, p.Kind = true, GroupStart
+				p.Name = append(p.Name, p.text...)
 				return true
 			}
 		case '<':
-			p.in = p.in[1:]
 			if angle {
-				continue // stray
+				return p.finish(angle, at) // the comma is missing
 			}
-			angle, at = true, false
-			p.local, p.domain = p.local[:0], p.domain[:0]
+			p.in = p.in[1:]
+			angle, at = true, false // what looked like an address was its display name
+			p.Local, p.Domain = p.Local[:0], p.Domain[:0]
 			p.inBrackets()
 		case '@':
 			p.in = p.in[1:]
-			if angle || at {
-				continue // stray
+			if angle {
+				continue // it begins nothing
+			}
+			if at { // the last one counts
+				p.Local = append(append(p.Local, '@'), p.Domain...)
+				p.Domain = p.Domain[:0]
+			} else {
+				p.bareLocal()
 			}
 			at = true
-			p.local = append(p.local, p.text[p.word:]...)
-			p.text = bytes.TrimRight(p.text[:p.word], " ")
-			p.readDomain()
+			p.domain()
+			p.text = append(append(p.text, '@'), p.Domain...)
 		case '"':
-			if p.stray {
+			w, rest, ok := p.quoted()
+			if !ok {
 				p.in = p.in[1:]
 				continue
 			}
-			w, rest, ended := cutQuoted(p.in)
-			if p.stray = !ended; p.stray {
-				continue
+			if (angle || at) && len(rest) > 0 && rest[0] == '@' {
+				return p.finish(angle, at) // the comma is missing
 			}
 			p.in = rest
-			p.addWord(w, space, at)
+			p.addWord(w, space)
 		case '>', ')':
-			p.in = p.in[1:] // stray
+			p.in = p.in[1:] // it closes nothing
 		default:
 			n := atomLength(p.in)
-			p.addWord(p.in[:n], space, at)
+			if (angle || at) && n < len(p.in) && p.in[n] == '@' {
+				return p.finish(angle, at) // the comma is missing
+			}
+			p.addWord(p.in[:n], space)
 			p.in = p.in[n:]
 		}
 		space = false
@@ -130,102 +167,205 @@ func (p *addressParser) mailbox() bool {
 	return p.finish(angle, at)
 }
 
-// addWord appends a word to the text. What follows an address without brackets is dropped.
-func (p *addressParser) addWord(w []byte, space, at bool) {
-	if at {
-		return
-	}
-	if space && len(p.text) > 0 {
+// addWord appends a word to the text.
+func (p *addressParser) addWord(w []byte, space bool) {
+	if n := len(p.text); n == 0 {
+		p.words = 1
+	} else if space {
+		if p.text[n-1] != '.' && (len(w) == 0 || w[0] != '.') {
+			p.words++
+		}
 		p.text = append(p.text, ' ')
 		p.word = len(p.text)
 	}
 	p.text = appendUnfolded(p.text, w)
 }
 
+// bareLocal takes the local part of an address without brackets from the text: all of it where its
+// words are joined by dots, as in "joe . doe@host" (obs-local-part, RFC 5322 section 4.4), else the
+// last word. The text keeps it, as it may turn out to be a display name.
+func (p *addressParser) bareLocal() {
+	if p.words > 1 || p.word == 0 {
+		p.local = p.word
+		p.Local = append(p.Local, p.text[p.word:]...)
+		return
+	}
+	p.local = 0
+	dot := false
+	for i, c := range p.text {
+		if c == ' ' && (dot || i+1 < len(p.text) && p.text[i+1] == '.') {
+			continue // a blank beside a dot
+		}
+		p.Local = append(p.Local, c)
+		dot = c == '.'
+	}
+}
+
+// quoted reads the quoted string that the list goes on with, and does not step over it. It reports
+// false where the quote means nothing.
+func (p *addressParser) quoted() (text, rest []byte, ok bool) {
+	if p.oddQuote {
+		return nil, nil, false
+	}
+	text, rest, ok = cutQuoted(p.in)
+	p.oddQuote = !ok
+	return text, rest, ok
+}
+
 // finish decides what the words that were read mean.
 func (p *addressParser) finish(angle, at bool) bool {
 	switch {
-	case angle, at:
-		p.name = append(p.name, p.text...)
+	case angle:
+		p.Name = append(p.Name, p.text...)
+	case at:
+		p.Name = append(p.Name, bytes.TrimRight(p.text[:p.local], " ")...)
 	case p.word == 0:
-		p.local = append(p.local, p.text...)
+		p.Local = append(p.Local, p.text...)
 	default:
-		p.name = append(p.name, p.text...)
+		p.Name = append(p.Name, p.text...)
 	}
-	if len(p.name)+len(p.local)+len(p.domain) == 0 {
+	if len(p.Name)+len(p.Local)+len(p.Domain) == 0 {
 		return false
 	}
-	if len(p.name) == 0 {
-		p.name = append(p.name, p.note...) // user@host (Full Name)
+	if len(p.Name) == 0 {
+		p.Name = append(p.Name, p.note...) // user@host (Full Name)
 	}
 	return true
 }
 
 // inBrackets reads from behind "<" to behind ">", or to a comma or semicolon before it.
 func (p *addressParser) inBrackets() {
-	p.in = skipBlank(p.in)
+	p.skipBlank()
 	if len(p.in) > 0 && p.in[0] == '@' {
-		p.readRoute()
+		p.route()
 	}
 	at := false
 	for len(p.in) > 0 {
 		switch c := p.in[0]; c {
 		case ' ', '\t', '\r', '\n', '(':
-			p.in = skipBlank(p.in)
+			p.skipBlank()
 		case '>':
 			p.in = p.in[1:]
 			return
-		case ',', ';':
+		case ',', ';', '<':
 			return
 		case '"':
-			var w []byte
-			w, p.in, _ = cutQuoted(p.in)
-			p.local = appendUnfolded(p.local, w)
+			w, rest, ok := p.quoted()
+			if !ok {
+				p.in = p.in[1:]
+				continue
+			}
+			p.in = rest
+			p.addLocal(w, at)
 		case '@':
 			p.in = p.in[1:]
 			if at { // the last one counts
-				p.local = append(append(p.local, '@'), p.domain...)
-				p.domain = p.domain[:0]
+				p.Local = append(append(p.Local, '@'), p.Domain...)
+				p.Domain = p.Domain[:0]
 			}
 			at = true
-			p.readDomain()
+			p.domain()
 		default:
 			n := max(1, atomLength(p.in))
-			p.local = append(p.local, p.in[:n]...)
+			p.addLocal(p.in[:n], at)
 			p.in = p.in[n:]
 		}
 	}
 }
 
-// readRoute reads "@a,@b:" (RFC 5322 section 4.4). Without the colon it reads nothing.
-func (p *addressParser) readRoute() {
+// addLocal appends a word in brackets to the local part; behind the domain it means nothing.
+func (p *addressParser) addLocal(w []byte, at bool) {
+	if !at {
+		p.Local = appendUnfolded(p.Local, w)
+	}
+}
+
+// route reads "@a,@b:" (RFC 5322 section 4.4). Without the colon it reads nothing.
+func (p *addressParser) route() {
 	end := bytes.IndexAny(p.in, ":<>\"") // the next bracket bounds the search
 	if end < 0 || p.in[end] != ':' {
 		return
 	}
-	for _, c := range p.in[:end] {
-		if c > ' ' {
-			p.route = append(p.route, c)
+	for b := p.in[:end]; len(b) > 0; {
+		switch {
+		case b[0] == '(':
+			b = skipComment(b)
+		default:
+			if b[0] > ' ' {
+				p.Route = append(p.Route, b[0])
+			}
+			b = b[1:]
 		}
 	}
 	p.in = p.in[end+1:]
 }
 
-// readDomain reads what follows "@": atoms, dots, or a literal in square brackets.
-func (p *addressParser) readDomain() {
-	p.in = skipBlank(p.in)
+// longestLiteral bounds the search for the end of a domain in square brackets.
+const longestLiteral = 255
+
+// domain reads what follows "@": words with dots between, which may have blanks and comments around
+// them (obs-domain, RFC 5322 section 4.4), or a literal in square brackets.
+func (p *addressParser) domain() {
+	p.skipBlank()
 	if len(p.in) > 0 && p.in[0] == '[' {
-		end := bytes.IndexByte(p.in, ']') + 1
-		if end == 0 {
-			end = len(p.in)
+		if end := bytes.IndexByte(p.in[:min(len(p.in), longestLiteral)], ']') + 1; end > 0 {
+			for _, c := range p.in[:end] {
+				if c > ' ' { // the folding of a literal means nothing
+					p.Domain = append(p.Domain, c)
+				}
+			}
+			p.in = p.in[end:]
+			return
 		}
-		p.domain = appendUnfolded(p.domain, p.in[:end])
-		p.in = p.in[end:]
-		return
 	}
-	n := atomLength(p.in)
-	p.domain = append(p.domain, p.in[:n]...)
-	p.in = p.in[n:]
+	for {
+		n := atomLength(p.in)
+		p.Domain = append(p.Domain, p.in[:n]...)
+		p.in = p.in[n:]
+		dot := n > 0 && p.Domain[len(p.Domain)-1] == '.'
+		behind := p.in
+		p.skipBlank()
+		if len(p.in) == 0 || !dot && p.in[0] != '.' || atomLength(p.in) == 0 {
+			p.in = behind // a comment here is the name
+			return
+		}
+	}
+}
+
+// skipBlank steps over white space and comments.
+func (p *addressParser) skipBlank() {
+	for len(p.in) > 0 {
+		switch p.in[0] {
+		case ' ', '\t', '\r', '\n':
+			p.in = p.in[1:]
+		case '(':
+			p.comment()
+		default:
+			return
+		}
+	}
+}
+
+// comment reads a comment and returns it without its first parenthesis.
+func (p *addressParser) comment() []byte {
+	in := p.in
+	if !p.oddParens {
+		if rest, ended := cutComment(in); ended {
+			p.in = rest
+			return in[1 : len(in)-len(rest)]
+		}
+		p.oddParens = true
+	}
+	end := bytes.IndexAny(in[1:], ")<>,;") + 1
+	if end == 0 {
+		p.in = nil
+		return in[1:]
+	}
+	if in[end] == ')' {
+		end++
+	}
+	p.in = in[end:]
+	return in[1:end]
 }
 
 // atomLength is how many letters b begins with that neither end a word nor begin

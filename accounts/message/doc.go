@@ -27,8 +27,7 @@
 //
 // Nesting MaxDepth, parts MaxParts, kept bytes of one header MaxHeader and of all
 // inner headers together MaxHeader again; the rest of a longer header is
-// skipped, and counted in its span. Addresses of one field MaxAddresses,
-// parameters of one field MaxParams.
+// skipped, and counted in its span. Parameters of one field MaxParams.
 //
 // # Stored form
 //
@@ -50,8 +49,6 @@ const (
 	MaxParts = 1000
 	// MaxHeader is how many bytes of a header are looked at.
 	MaxHeader = 1 << 20
-	// MaxAddresses is how many addresses of one header field go into an ENVELOPE.
-	MaxAddresses = 1000
 	// MaxParams is how many parameters of one Content-Type or Content-Disposition are kept.
 	MaxParams = 100
 	// MaxPreview is the length of a preview in characters (RFC 8970 section 3.1 asks for 200).

@@ -48,36 +48,32 @@ func (s *scanner) appendAddresses(dst []byte, id fieldID, fields int) []byte {
 			break
 		}
 		for p.reset(s.header[f.value:f.end]); p.next(); {
-			dst = appendAddress(dst, p)
-		}
-		if p.count >= MaxAddresses {
-			break
+			dst = appendAddress(dst, &p.Address)
 		}
 	}
-	p.count = 0
 	if len(dst) == start+1 {
 		return append(dst[:start], "NIL"...)
 	}
 	return append(dst, ')')
 }
 
-func appendAddress(dst []byte, p *addressParser) []byte {
-	switch p.kind {
-	case groupStart:
+func appendAddress(dst []byte, a *Address) []byte {
+	switch a.Kind {
+	case GroupStart:
 		dst = append(dst, "(NIL NIL "...)
-		dst = appendString(dst, p.name)
+		dst = appendString(dst, a.Name)
 		return append(dst, " NIL)"...)
-	case groupEnd:
+	case GroupEnd:
 		return append(dst, "(NIL NIL NIL NIL)"...)
 	}
 	dst = append(dst, '(')
-	dst = appendNString(dst, p.name)
+	dst = appendNString(dst, a.Name)
 	dst = append(dst, ' ')
-	dst = appendNString(dst, p.route)
+	dst = appendNString(dst, a.Route)
 	dst = append(dst, ' ')
-	dst = appendString(dst, p.local)
+	dst = appendString(dst, a.Local)
 	dst = append(dst, ' ')
-	dst = appendString(dst, p.domain) // NIL would make it a group
+	dst = appendString(dst, a.Domain) // NIL would make it a group
 	return append(dst, ')')
 }
 

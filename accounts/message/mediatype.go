@@ -126,6 +126,12 @@ func skipBlank(b []byte) []byte {
 
 // skipComment removes a comment from the front; one without an end takes everything.
 func skipComment(b []byte) []byte {
+	rest, _ := cutComment(b)
+	return rest
+}
+
+// cutComment removes a comment from the front, and reports whether it has an end.
+func cutComment(b []byte) (rest []byte, ended bool) {
 	depth := 0
 	for i := 0; i < len(b); i++ {
 		switch b[i] {
@@ -135,11 +141,11 @@ func skipComment(b []byte) []byte {
 			depth++
 		case ')':
 			if depth--; depth == 0 {
-				return b[i+1:]
+				return b[i+1:], true
 			}
 		}
 	}
-	return nil
+	return nil, false
 }
 
 // parseParams reads "; name=value ...". It steps over what it can't read.
