@@ -252,11 +252,12 @@ func TestTableIsReadWholeDuringChanges(t *testing.T) {
 			running = false
 		default:
 		}
-		last := fmt.Sprintf("new%d", acknowledged.Load())
+		n := acknowledged.Load()
+		last := fmt.Sprintf("new%d", n)
 		f, err := readTable(path)
 		if err != nil {
 			t.Error(err)
-		} else if _, ok := f.entries[last]; !ok && acknowledged.Load() > 0 {
+		} else if _, ok := f.entries[last]; !ok && n > 0 {
 			t.Errorf("%s was acknowledged and is not there", last)
 		}
 	}

@@ -232,6 +232,21 @@ func TestHeaderScannerAnyCut(t *testing.T) {
 	}
 }
 
+func TestHeaderScannerFindsTheMessageID(t *testing.T) {
+	for text, want := range map[string]string{
+		"From: x\r\nmessage-id:  <a@b> \r\nMessage-ID: <second>\r\n\r\n": "<a@b>",
+		"Message-ID:\r\n <folded@b>\r\n y\r\n\r\n":                       "<folded@b>",
+		"Message-ID:\r\nFrom: x\r\n y\r\n\r\n":                           "",
+		"Subject: x\r\n\r\nMessage-ID: <body>\r\n":                       "",
+	} {
+		var h headerScanner
+		h.scan([]byte(text))
+		if h.messageID != want {
+			t.Errorf("%q has %q, want %q", text, h.messageID, want)
+		}
+	}
+}
+
 func FuzzHeaderScanner(f *testing.F) {
 	f.Add("Received: a\r\n\tb\r\n\r\nx", 3)
 	f.Fuzz(func(t *testing.T, text string, cut int) {

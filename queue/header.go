@@ -16,6 +16,9 @@ type headerScanner struct {
 	echo     bool     // keep fields for the log
 	fields   []string // kept so far
 
+	messageID string // value of the first Message-ID field
+	idFolded  bool   // its value is on the next line
+
 	line []byte // start of the current line
 	last bool   // the field before was kept: its folded lines belong to it
 }
@@ -54,10 +57,18 @@ func (h *headerScanner) endLine() {
 	case len(line) == 0:
 		h.done = true
 	case line[0] == ' ' || line[0] == '\t':
+		if h.idFolded {
+			h.messageID, h.idFolded = string(bytes.TrimSpace(line)), false
+		}
 		if n := len(h.fields); h.last && n > 0 && len(h.fields[n-1]) < maxEchoLine {
 			h.fields[n-1] += " " + string(bytes.TrimSpace(line))
 		}
 	default:
+		h.idFolded = false
+		if h.messageID == "" && hasFold(line, messageID) {
+			h.messageID = string(bytes.TrimSpace(line[len(messageID):]))
+			h.idFolded = h.messageID == ""
+		}
 		if hasFold(line, "Received:") {
 			h.received++
 		}
@@ -71,7 +82,10 @@ func (h *headerScanner) endLine() {
 	}
 }
 
-const deliveredTo = "Delivered-To:"
+const (
+	deliveredTo = "Delivered-To:"
+	messageID   = "Message-ID:"
+)
 
 // namesAll reports whether the value of a field is an address that the message goes to.
 func (h *headerScanner) namesAll(value []byte) bool {

@@ -1,9 +1,11 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"gatepost/queue/envelope"
@@ -234,6 +236,8 @@ func (q *Queue) conclude(m *message, fates []fate, now time.Time) []outcome {
 	return unmarked
 }
 
+// logFate writes the record of a result. Its words up to the attributes are those that
+// log analysers know, "relayed: relayed via" among them.
 func (q *Queue) logFate(it *Item, f *fate) {
 	level, verb := logs.LevelMajor, "failed"
 	switch {
@@ -248,9 +252,22 @@ func (q *Queue) logFate(it *Item, f *fate) {
 	if !q.logDequeuer.Enabled(ctx, level) {
 		return
 	}
-	q.logDequeuer.LogAttrs(ctx, level,
-		string(f.module)+"("+q.shortName(f.queue)+") "+verb+": "+f.status.Summary(),
+	attrs := append(make([]slog.Attr, 0, 8),
 		slog.Uint64(logs.AttrQueueID, uint64(it.ID)),
 		slog.String(logs.AttrRecipient, it.Envelope.Recipients[f.rcpt].Address.String()),
-		slog.String(logs.AttrStatus, f.status.Code.String()))
+		slog.String(logs.AttrStatus, f.status.Code.String()),
+		slog.Duration(logs.AttrDelay, max(0, time.Since(it.Envelope.Submitted)).Round(100*time.Millisecond)))
+	if f.status.Reply != "" {
+		attrs = append(attrs, slog.String(logs.AttrReply, oneLine(f.status.Reply)))
+	}
+	if f.status.Action == envelope.ActionRelayed {
+		attrs = append(attrs, slog.String(logs.AttrTLS, cmp.Or(f.status.TLS, "no")))
+	}
+	if f.state == envelope.Waiting {
+		attrs = append(attrs, slog.Duration("retry_in", f.wait))
+	}
+	q.logDequeuer.LogAttrs(ctx, level,
+		string(f.module)+"("+q.shortName(f.queue)+") "+verb+": "+oneLine(f.status.Text), attrs...)
 }
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -95,6 +95,10 @@ func (s *Submission) ID() envelope.QueueID { return s.id }
 // Size is the number of message bytes written so far.
 func (s *Submission) Size() int64 { return s.size }
 
+// MessageID is the value of the Message-ID field, once the header has passed; empty
+// if there is none. It is text of whoever wrote the message.
+func (s *Submission) MessageID() string { return s.scan.messageID }
+
 // Write takes bytes of the message, with CRLF line ends. After a failure it
 // returns the same one again, so that a caller may read its input to the end
 // before it answers.

@@ -273,6 +273,15 @@ func (c *conn) handshake(ctx context.Context, config *tls.Config) error {
 	return nil
 }
 
+// tlsVersion is the version of the encryption, such as TLS1.3, or empty.
+func (c *conn) tlsVersion() string {
+	t, ok := c.net.(*tls.Conn)
+	if !ok {
+		return ""
+	}
+	return strings.ReplaceAll(tls.VersionName(t.ConnectionState().Version), " ", "")
+}
+
 // command sends one command and reads its reply.
 func (c *conn) command(limit time.Duration, line string) (reply, error) {
 	if err := c.send(limit, line); err != nil {

@@ -242,6 +242,27 @@ func TestIdleConnectionThatTheServerClosedIsReplaced(t *testing.T) {
 	})
 }
 
+func TestRelayedIsLoggedWithReplyDelayAndTLS(t *testing.T) {
+	for want, cert := range map[string]bool{"TLS1.3": true, "no": false} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStation(t, dataformat.Dict{"SmartHost": dataformat.String("mx.test")})
+			defer s.stop()
+			server := newServer(s)
+			if cert {
+				server.cert = selfSigned(t)
+			}
+			go server.serve()
+			s.send(mailText, nil, "a@far.org")
+			synctest.Wait()
+			s.results.mu.Lock()
+			defer s.results.mu.Unlock()
+			if a := s.results.attrs; a["tls"] != want || a["reply"] != "250 ok" || a["delay"] != "0s" {
+				t.Errorf("logged with %v", a)
+			}
+		})
+	}
+}
+
 func TestStartTLSEncryptsTheMail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStation(t, dataformat.Dict{"SmartHost": dataformat.String("mx.test")})

@@ -76,7 +76,8 @@ func (i *inbox) Deliver(_ context.Context, b *queue.Batch) {
 type results struct {
 	mu    sync.Mutex
 	lines []string
-	news  chan string // if set, gets the lines too
+	attrs map[string]string // of the last record
+	news  chan string       // if set, gets the lines too
 }
 
 func (*results) Enabled(context.Context, slog.Level) bool { return true }
@@ -86,16 +87,19 @@ func (r *results) Handle(_ context.Context, rec slog.Record) error {
 	if !strings.HasPrefix(rec.Message, "SMTP(") {
 		return nil
 	}
-	line := rec.Message
+	attrs := map[string]string{}
 	rec.Attrs(func(a slog.Attr) bool {
-		if a.Key == "rcpt" || a.Key == "status" {
-			line += " " + a.Value.String()
-		}
+		attrs[a.Key] = a.Value.String()
 		return true
 	})
+	line := rec.Message
+	if reply := attrs["reply"]; reply != "" && !strings.Contains(line, " relayed: ") {
+		line += ": " + reply
+	}
+	line += " " + attrs["rcpt"] + " " + attrs["status"]
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lines = append(r.lines, line)
+	r.lines, r.attrs = append(r.lines, line), attrs
 	if r.news != nil {
 		r.news <- line
 	}

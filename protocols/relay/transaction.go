@@ -341,7 +341,7 @@ func (t *transaction) judgeText(final reply, accepted []int) {
 	t.c.clean = true
 	t.settleThese(accepted, envelope.Status{
 		Action: envelope.ActionRelayed, Code: envelope.Code{2, 0, 0}, Text: "relayed via " + t.host,
-		Remote: t.host, Passed: t.c.ext.dsn,
+		Remote: t.host, Reply: final.String(), TLS: t.c.tlsVersion(), Passed: t.c.ext.dsn,
 	})
 }
 

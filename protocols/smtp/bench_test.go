@@ -15,6 +15,7 @@ import (
 // discard is a submission that goes nowhere.
 type discard struct{}
 
+func (discard) MessageID() string            { return "" }
 func (discard) ID() envelope.QueueID         { return 4711 }
 func (discard) Write(p []byte) (int, error)  { return len(p), nil }
 func (discard) Commit(context.Context) error { return nil }

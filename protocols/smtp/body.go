@@ -3,6 +3,7 @@ package smtp
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -16,18 +17,19 @@ import (
 // failure it takes the rest of the message and drops it, so that the client
 // gets its answer where it expects one.
 type body struct {
-	sub     submission // nil once the message is given up
-	id      envelope.QueueID
-	limit   int64 // of the message as the client sends it; below 0: none
-	size    int64 // taken so far
-	began   time.Time
-	header  headerFilter           // until the header is complete
-	binary  *message.BinaryEncoder // of a BINARYMIME message
-	repair  bool
-	refused *reply // why it was given up, if for an octet that no message may hold
-	trap    bool   // a recipient is a spamtrap: the message is dropped
-	scratch []byte // for repaired text
-	err     error
+	sub       submission // nil once the message is given up
+	id        envelope.QueueID
+	messageID string // of the Message-ID field
+	limit     int64  // of the message as the client sends it; below 0: none
+	size      int64  // taken so far
+	began     time.Time
+	header    headerFilter           // until the header is complete
+	binary    *message.BinaryEncoder // of a BINARYMIME message
+	repair    bool
+	refused   *reply // why it was given up, if for an octet that no message may hold
+	trap      bool   // a recipient is a spamtrap: the message is dropped
+	scratch   []byte // for repaired text
+	err       error
 }
 
 // startBody opens the queue file and writes the trace field.
@@ -190,7 +192,7 @@ func (s *session) commit(b *body) {
 	env := s.tx.env
 	s.tx, s.useful = nil, time.Now()
 	if b.refused != nil {
-		s.refuseMessage(env, *b.refused)
+		s.refuseMessage(env, *b.refused, nil)
 		return
 	}
 	if b.err == nil && b.trap {
@@ -198,12 +200,13 @@ func (s *session) commit(b *body) {
 		return
 	}
 	if b.err == nil {
+		b.messageID = b.sub.MessageID()
 		b.err = s.commitCounted(b.sub)
 		b.sub = nil
 	}
 	if b.err != nil {
 		b.giveUp()
-		s.refuseMessage(env, replyTo(b.err), slog.Any(logs.AttrError, b.err))
+		s.refuseMessage(env, replyTo(b.err), b.err)
 		return
 	}
 	s.logReceived(b, env)
@@ -231,13 +234,21 @@ func (s *session) accepted(id envelope.QueueID) {
 	s.reply(reply{code: 250, text: id.String() + " message accepted for delivery"})
 }
 
-// refuseMessage answers the end of a message that is not accepted.
-func (s *session) refuseMessage(env *envelope.Envelope, r reply, attrs ...slog.Attr) {
+// refuseMessage answers the end of a message that is not accepted. cause, if any, is
+// for the log.
+func (s *session) refuseMessage(env *envelope.Envelope, r reply, cause error) {
 	level := logs.LevelProblem
 	if r.code < 500 {
 		level = logs.LevelFailure
 	}
-	attrs = append(attrs, slog.String(logs.AttrReturnPath, env.ReturnPath.String()), slog.Int(logs.AttrStatus, r.code))
+	attrs := []slog.Attr{slog.String(logs.AttrReturnPath, shown(env.ReturnPath)),
+		slog.String(logs.AttrRecipient, listed(env.Recipients)), slog.Int(logs.AttrStatus, r.code)}
+	if s.account != nil {
+		attrs = append(attrs, slog.String(logs.AttrAccount, s.account.Address()))
+	}
+	if cause != nil && fault.Explain(cause) != r.text {
+		attrs = append(attrs, slog.Any(logs.AttrError, cause))
+	}
 	s.log.LogAttrs(s.ctx, level, "message refused: "+r.text, attrs...)
 	s.reply(r)
 }
@@ -246,8 +257,7 @@ func (s *session) refuseMessage(env *envelope.Envelope, r reply, attrs ...slog.A
 // gets it (spec/router.md section 7).
 func (s *session) springTrap(b *body, env *envelope.Envelope) {
 	s.log.LogAttrs(s.ctx, logs.LevelMajor, "spamtrap: message dropped", slog.Any(logs.AttrQueueID, b.id),
-		slog.String(logs.AttrReturnPath, env.ReturnPath.String()),
-		slog.String(logs.AttrPeer, s.remote.String()))
+		slog.String(logs.AttrReturnPath, shown(env.ReturnPath)))
 	if s.cfg.Spamtrap == "Refuse" {
 		s.reply(refusal(550, 5, 7, 1, "message refused"))
 		return
@@ -267,5 +277,23 @@ func (s *session) logReceived(b *body, env *envelope.Envelope) {
 		text += "(" + s.account.Address() + ")"
 	}
 	s.log.LogAttrs(s.ctx, logs.LevelMajor, text, slog.Any(logs.AttrQueueID, b.id), slog.Int64(logs.AttrSize, b.size),
-		slog.String(logs.AttrReturnPath, env.ReturnPath.String()), slog.Int("rcpts", len(env.Recipients)))
+		slog.String(logs.AttrReturnPath, shown(env.ReturnPath)), slog.String(logs.AttrRecipient, listed(env.Recipients)),
+		slog.String(logs.AttrMessageID, b.messageID))
+}
+
+// maxListed is how many recipients the record of a message names.
+const maxListed = 20
+
+func listed(rcpts []envelope.Recipient) string {
+	var list []byte
+	for i := range rcpts {
+		if i == maxListed {
+			return string(fmt.Appendf(list, " and %d more", len(rcpts)-i))
+		}
+		if i > 0 {
+			list = append(list, ',')
+		}
+		list = append(list, rcpts[i].Address.String()...)
+	}
+	return string(list)
 }

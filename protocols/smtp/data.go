@@ -31,7 +31,7 @@ func (s *session) data(arg string) {
 	if err != nil {
 		env := s.tx.env
 		s.tx = nil
-		s.refuseMessage(env, replyTo(err))
+		s.refuseMessage(env, replyTo(err), err)
 		return
 	}
 	s.reply(reply{code: 354, text: `Enter mail, end with "." on a line by itself`})
@@ -75,7 +75,7 @@ func (s *session) readData(b *body) {
 func (s *session) hangUp(b *body) {
 	env := s.tx.env
 	s.tx = nil
-	s.refuseMessage(env, replyTo(b.err))
+	s.refuseMessage(env, replyTo(b.err), b.err)
 	s.closing = true
 }
 

@@ -57,6 +57,7 @@ type broken struct {
 	bytes         *atomic.Int64
 }
 
+func (b *broken) MessageID() string                { return "" }
 func (b *broken) ID() envelope.QueueID             { return 4711 }
 func (b *broken) Commit(ctx context.Context) error { return b.commit }
 func (b *broken) Abort()                           { b.aborted.Add(1) }

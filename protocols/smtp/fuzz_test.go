@@ -22,6 +22,7 @@ type checked struct {
 	text []byte
 }
 
+func (c *checked) MessageID() string           { return "" }
 func (c *checked) ID() envelope.QueueID        { return 4711 }
 func (c *checked) Abort()                      {}
 func (c *checked) Write(p []byte) (int, error) { c.text = append(c.text, p...); return len(p), nil }

@@ -102,7 +102,8 @@ func (s *session) refuseRcpt(about string, err error) {
 		r.code = 550 // it is about this recipient; 554 would be about the transaction
 	}
 	if kind != fault.TooMany || !s.tx.full { // a client may name thousands more
-		s.log.LogAttrs(s.ctx, logs.LevelProblem, "recipient refused", slog.String(logs.AttrRecipient, about), slog.Any(logs.AttrError, err))
+		s.log.LogAttrs(s.ctx, logs.LevelProblem, "recipient refused", slog.String(logs.AttrRecipient, about),
+			slog.String(logs.AttrReturnPath, shown(s.tx.env.ReturnPath)), slog.Int(logs.AttrStatus, r.code), slog.Any(logs.AttrError, err))
 	}
 	s.tx.full = s.tx.full || kind == fault.TooMany
 	if !s.stranger() {
@@ -136,7 +137,7 @@ func (s *session) take(rcpt envelope.Recipient, route router.Route) {
 // For our own users the trap closes on nobody: it is their mistake, or their
 // stolen password, and the log has it; the queue drops only that recipient.
 func (s *session) spring(to address.Address) {
-	attrs := []slog.Attr{slog.String(logs.AttrRecipient, to.String()), slog.String(logs.AttrPeer, s.remote.String())}
+	attrs := []slog.Attr{slog.String(logs.AttrRecipient, to.String())}
 	if s.account != nil {
 		attrs = append(attrs, slog.String(logs.AttrAccount, s.account.Address()))
 	}

@@ -57,6 +57,7 @@ type Server struct {
 // submission is what the receiver needs of a queue.Submission.
 type submission interface {
 	ID() envelope.QueueID
+	MessageID() string
 	Write(p []byte) (int, error)
 	Commit(ctx context.Context) error
 	Abort()

@@ -109,7 +109,7 @@ func TestLogFollowsSessionAndMessage(t *testing.T) {
 		for _, want := range []string{
 			"SMTPI-000001([198.51.100.7]) got connection on 192.0.2.25:465\n",
 			"SMTPI-000001([198.51.100.7]) rsp: 220 company.com ESMTP Gatepost is glad to see you!\n",
-			"2 SMTPI-000001([198.51.100.7]) [90007] received encrypted(larry@company.com) size=24 return_path=larry@company.com rcpts=1\n",
+			"2 SMTPI-000001([198.51.100.7]) [90007] received encrypted(larry@company.com) size=24 return_path=larry@company.com rcpt=moe@company.com message_id=<smtp-90007@company.com>\n",
 			"SMTPI-000001([198.51.100.7]) rsp: 250 90007 message accepted for delivery\n",
 			"SMTPI-000001([198.51.100.7]) releasing stream\n",
 			"3 SMTPI-000002([127.0.0.1]) message refused: bare CR or LF",
@@ -157,8 +157,8 @@ func TestLogTellsWhyMailDidNotCome(t *testing.T) {
 			`3 SMTPI-000001([198.51.100.7]) sender refused return_path=a@[192.0.2.77] status=550 error="the literal is not your address"`,
 			`3 SMTPI-000001([198.51.100.7]) sender refused return_path=a@example.net status=552 error="message is too large"`,
 			`3 SMTPI-000001([198.51.100.7]) sender refused return_path=jürgen@example.net status=553 error="the address needs SMTPUTF8"`,
-			`3 SMTPI-000001([198.51.100.7]) recipient refused rcpt=jürgen@company.com error="the address needs SMTPUTF8"`,
-			`3 SMTPI-000001([198.51.100.7]) recipient refused rcpt=moe@company.com error="too many recipients"`,
+			`3 SMTPI-000001([198.51.100.7]) recipient refused rcpt=jürgen@company.com return_path=a@example.net status=553 error="the address needs SMTPUTF8"`,
+			`3 SMTPI-000001([198.51.100.7]) recipient refused rcpt=moe@company.com return_path=a@example.net status=452 error="too many recipients"`,
 			`3 SMTPI-000002([198.51.100.7]) sender refused return_path=larry@company.com status=530 error="authentication required, and STARTTLS before it"`,
 			`3 SMTPI-000003([198.51.100.7]) sender refused return_path=moe@company.com status=550 error="is not an address of larry@company.com" account=larry@company.com`,
 		} {

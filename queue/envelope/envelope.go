@@ -154,6 +154,8 @@ type Status struct {
 	// decision was made by another server.
 	Remote string
 	Reply  string
+	// TLS is the version of the encryption towards Remote, or empty.
+	TLS string
 	// Queue says that the whole logical queue has to wait, not this recipient
 	// alone: the host does not answer, the account is full.
 	Queue bool
