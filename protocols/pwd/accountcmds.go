@@ -1,6 +1,7 @@
 package pwd
 
 import (
+	"maps"
 	"slices"
 
 	"gatepost/accounts"
@@ -35,8 +36,11 @@ func createAccount(c *call) (dataformat.Value, error) {
 	if err := c.plainStorage(); err != nil {
 		return nil, err
 	}
-	given := c.args.dict("settings")
-	return nil, c.acc.CreateAccount(c, c.target.domain, c.target.name, c.allowed(given))
+	given, err := c.allowed()
+	if err != nil {
+		return nil, err
+	}
+	return nil, c.acc.CreateAccount(c, c.target.domain, c.target.name, given)
 }
 
 // plainStorage refuses the forms of storage that this server does not have.
@@ -51,15 +55,11 @@ func (c *call) plainStorage() error {
 	return nil
 }
 
-// allowed takes out of settings what the asker may not change; this is no error.
-func (c *call) allowed(settings dataformat.Dict) dataformat.Dict {
-	out := dataformat.Dict{}
-	for k, v := range settings {
-		if c.rights.Setting(c.target.domain, k) {
-			out[k] = v
-		}
-	}
-	return out
+// allowed takes out of the given settings what the asker may not change; this is no error.
+func (c *call) allowed() (dataformat.Dict, error) {
+	given, err := accounts.RespellAccount(c.args.dict("settings"))
+	maps.DeleteFunc(given, func(key string, _ dataformat.Value) bool { return !c.rights.Setting(c.target.domain, key) })
+	return given, err
 }
 
 func renameAccount(c *call) (dataformat.Value, error) {
@@ -140,7 +140,7 @@ func getAccountOneSetting(c *call) (dataformat.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	key := c.args.word("key")
+	key := accounts.AccountSettingNames().Spell(c.args.word("key"))
 	if key == keyPassword {
 		if sees, err := c.seesPasswords(); !sees {
 			return dataformat.Null{}, err
@@ -153,7 +153,10 @@ func getAccountOneSetting(c *call) (dataformat.Value, error) {
 }
 
 func updateAccountSettings(c *call) (dataformat.Value, error) {
-	update := c.allowed(c.args.dict("settings"))
+	update, err := c.allowed()
+	if err != nil {
+		return nil, err
+	}
 	return nil, c.acc.UpdateAccountSettings(c, c.target.domain, c.target.name, update)
 }
 

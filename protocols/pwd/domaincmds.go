@@ -1,6 +1,7 @@
 package pwd
 
 import (
+	"maps"
 	"strconv"
 
 	"gatepost/accounts"
@@ -72,12 +73,11 @@ func getDomainEffectiveSettings(c *call) (dataformat.Value, error) {
 
 // updateDomainSettings changes what the asker may change and ignores the rest.
 func updateDomainSettings(c *call) (dataformat.Value, error) {
-	update := dataformat.Dict{}
-	for k, v := range c.args.dict("settings") {
-		if c.rights.Domain(c.target.domain, k) {
-			update[k] = v
-		}
+	update, err := accounts.RespellDomain(c.args.dict("settings"))
+	if err != nil {
+		return nil, err
 	}
+	maps.DeleteFunc(update, func(key string, _ dataformat.Value) bool { return !c.rights.Domain(c.target.domain, key) })
 	return nil, c.acc.UpdateDomainSettings(c, c.target.domain, update)
 }
 
