@@ -127,11 +127,15 @@ const maxHops = 8
 
 // OwnsAddress reports whether an address is the account's own: its name or one
 // of its aliases, in its domain or an alias of it, with or without a detail
-// after +, or a forwarder that leads to one of them.
+// after +, or a forwarder that leads to one of them. A local part that is an address
+// itself (user+x%elsewhere@domain) leads on, and is nobody's.
 func (s *Store) OwnsAddress(ctx context.Context, a *Account, addr address.Address) (bool, error) {
 	for range maxHops {
 		if err := ctx.Err(); err != nil {
 			return false, fault.Wrap("accounts.OwnsAddress", fault.Canceled, err)
+		}
+		if _, complex := addr.Inner(); complex {
+			return false, nil
 		}
 		domain := s.realDomain(addr.Domain)
 		d, err := s.domain(domain)

@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"accounts/index":               {"server/fault", "server/logs"},
 	"accounts/mailbox":             {"accounts/index", "accounts/message", "server/fault", "server/logs"},
 	"accounts/mailbox/mailboxtest": {"accounts/mailbox"},
-	"accounts": {"accounts/mailbox", "router/address", "router/names",
+	"accounts": {"accounts/mailbox", "accounts/message", "router/address", "router/names",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"router": {"router/address", "router/names", "server/fault", "server/logs", "server/settings"},
 	"queue": {"queue/envelope", "router", "router/address", "router/names",

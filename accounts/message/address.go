@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"iter"
+	"strings"
 )
 
 // AddressKind says what an entry of an address list is.
@@ -53,6 +54,7 @@ type addressParser struct {
 	oddParens bool // a comment without an end was found: later ones are not nested
 	within    bool // a group was begun
 	ended     bool // … and its semicolon has been read
+	ambiguous bool // other readers may find other addresses, see AuthorAddresses
 
 	// Address is what next found, valid until the next call.
 	Address
@@ -62,10 +64,12 @@ type addressParser struct {
 	local int    // where the local part of an address without brackets begins, which at tells of
 	words int    // how many words there are, those joined by dots counted as one
 	note  []byte // the first comment
+	// A dot or a comment stands between the last word and the one before.
+	joined, commented bool
 }
 
 func (p *addressParser) reset(value []byte) {
-	p.in, p.oddQuote, p.oddParens, p.within, p.ended = value, false, false, false, false
+	p.in, p.oddQuote, p.oddParens, p.within, p.ended, p.ambiguous = value, false, false, false, false, false
 }
 
 // next steps to the next entry.
@@ -91,6 +95,7 @@ func (p *addressParser) clear(kind AddressKind) {
 func (p *addressParser) entry() bool {
 	p.clear(Mailbox)
 	p.text, p.note, p.word, p.local, p.words = p.text[:0], p.note[:0], 0, 0, 0
+	p.joined, p.commented = false, false
 	angle, at, space := false, false, false
 	for len(p.in) > 0 {
 		c := p.in[0]
@@ -103,7 +108,7 @@ func (p *addressParser) entry() bool {
 			if note := p.comment(); len(p.note) == 0 {
 				p.note = appendComment(p.note, note)
 			}
-			space = true
+			space, p.commented = true, true
 			continue
 		case ',':
 			p.in = p.in[1:]
@@ -119,16 +124,17 @@ func (p *addressParser) entry() bool {
 				p.Name = append(p.Name, p.text...)
 				return true
 			}
+			p.ambiguous = true
 		case '<':
 			if angle {
-				return p.finish(angle, at) // the comma is missing
+				return p.withoutComma(angle, at)
 			}
 			p.in = p.in[1:]
+			p.bracketed(at)
 			angle, at = true, false // what looked like an address was its display name
-			p.Local, p.Domain = p.Local[:0], p.Domain[:0]
-			p.inBrackets()
 		case '@':
 			p.in = p.in[1:]
+			p.ambiguous = p.ambiguous || angle || at
 			if angle {
 				continue // it begins nothing
 			}
@@ -148,18 +154,18 @@ func (p *addressParser) entry() bool {
 				continue
 			}
 			if (angle || at) && len(rest) > 0 && rest[0] == '@' {
-				return p.finish(angle, at) // the comma is missing
+				return p.withoutComma(angle, at)
 			}
 			p.in = rest
-			p.addWord(w, space)
+			p.addWord(w, space, angle || at)
 		case '>', ')':
-			p.in = p.in[1:] // it closes nothing
+			p.in, p.ambiguous = p.in[1:], true // it closes nothing
 		default:
 			n := atomLength(p.in)
 			if (angle || at) && n < len(p.in) && p.in[n] == '@' {
-				return p.finish(angle, at) // the comma is missing
+				return p.withoutComma(angle, at)
 			}
-			p.addWord(p.in[:n], space)
+			p.addWord(p.in[:n], space, angle || at)
 			p.in = p.in[n:]
 		}
 		space = false
@@ -167,17 +173,41 @@ func (p *addressParser) entry() bool {
 	return p.finish(angle, at)
 }
 
-// addWord appends a word to the text.
-func (p *addressParser) addWord(w []byte, space bool) {
+// withoutComma ends an address behind which the comma is missing.
+func (p *addressParser) withoutComma(angle, at bool) bool {
+	p.ambiguous = true
+	return p.finish(angle, at)
+}
+
+// bracketed reads what follows "<". Some readers take an address that stands before it (at) for
+// the one that is meant.
+func (p *addressParser) bracketed(at bool) {
+	before := ""
+	if at {
+		before = string(p.Local) + "@" + string(p.Domain)
+	}
+	p.Local, p.Domain = p.Local[:0], p.Domain[:0]
+	p.inBrackets()
+	if at && !strings.EqualFold(before, string(p.Local)+"@"+string(p.Domain)) {
+		p.ambiguous = true
+	}
+}
+
+// addWord appends a word to the text. behind tells that an address stands before it.
+func (p *addressParser) addWord(w []byte, space, behind bool) {
+	p.ambiguous = p.ambiguous || behind
 	if n := len(p.text); n == 0 {
 		p.words = 1
 	} else if space {
-		if p.text[n-1] != '.' && (len(w) == 0 || w[0] != '.') {
+		dot := p.text[n-1] == '.' || len(w) > 0 && w[0] == '.'
+		if !dot {
 			p.words++
 		}
+		p.joined = dot || p.commented
 		p.text = append(p.text, ' ')
 		p.word = len(p.text)
 	}
+	p.commented = false
 	p.text = appendUnfolded(p.text, w)
 }
 
@@ -186,6 +216,7 @@ func (p *addressParser) addWord(w []byte, space bool) {
 // last word. The text keeps it, as it may turn out to be a display name.
 func (p *addressParser) bareLocal() {
 	if p.words > 1 || p.word == 0 {
+		p.ambiguous = p.ambiguous || p.joined
 		p.local = p.word
 		p.Local = append(p.Local, p.text[p.word:]...)
 		return
@@ -202,13 +233,17 @@ func (p *addressParser) bareLocal() {
 }
 
 // quoted reads the quoted string that the list goes on with, and does not step over it. It reports
-// false where the quote means nothing.
+// false where the quote means nothing. Readers differ in what a backslash does: an address may follow it.
 func (p *addressParser) quoted() (text, rest []byte, ok bool) {
 	if p.oddQuote {
 		return nil, nil, false
 	}
 	text, rest, ok = cutQuoted(p.in)
 	p.oddQuote = !ok
+	raw := p.in[:len(p.in)-len(rest)]
+	if !ok || bytes.IndexByte(raw, '\\') >= 0 && bytes.IndexByte(raw, '@') >= 0 {
+		p.ambiguous = true
+	}
 	return text, rest, ok
 }
 
@@ -239,15 +274,18 @@ func (p *addressParser) inBrackets() {
 	if len(p.in) > 0 && p.in[0] == '@' {
 		p.route()
 	}
-	at := false
+	at, space := false, false
 	for len(p.in) > 0 {
 		switch c := p.in[0]; c {
 		case ' ', '\t', '\r', '\n', '(':
 			p.skipBlank()
+			space = true
+			continue
 		case '>':
 			p.in = p.in[1:]
 			return
 		case ',', ';', '<':
+			p.ambiguous = true
 			return
 		case '"':
 			w, rest, ok := p.quoted()
@@ -256,10 +294,11 @@ func (p *addressParser) inBrackets() {
 				continue
 			}
 			p.in = rest
-			p.addLocal(w, at)
+			p.addLocal(w, space, at)
 		case '@':
 			p.in = p.in[1:]
 			if at { // the last one counts
+				p.ambiguous = true
 				p.Local = append(append(p.Local, '@'), p.Domain...)
 				p.Domain = p.Domain[:0]
 			}
@@ -267,14 +306,21 @@ func (p *addressParser) inBrackets() {
 			p.domain()
 		default:
 			n := max(1, atomLength(p.in))
-			p.addLocal(p.in[:n], at)
+			p.addLocal(p.in[:n], space, at)
 			p.in = p.in[n:]
 		}
+		space = false
 	}
+	p.ambiguous = true
 }
 
 // addLocal appends a word in brackets to the local part; behind the domain it means nothing.
-func (p *addressParser) addLocal(w []byte, at bool) {
+// Blanks may only stand beside the dots of a local part.
+func (p *addressParser) addLocal(w []byte, space, at bool) {
+	n := len(p.Local)
+	if at || space && n > 0 && p.Local[n-1] != '.' && (len(w) == 0 || w[0] != '.') {
+		p.ambiguous = true
+	}
 	if !at {
 		p.Local = appendUnfolded(p.Local, w)
 	}
@@ -346,15 +392,20 @@ func (p *addressParser) skipBlank() {
 	}
 }
 
-// comment reads a comment and returns it without its first parenthesis.
+// comment reads a comment and returns it without its first parenthesis. Readers differ in where
+// one ends that holds quotes, backslashes and other comments: an address may follow.
 func (p *addressParser) comment() []byte {
 	in := p.in
 	if !p.oddParens {
 		if rest, ended := cutComment(in); ended {
 			p.in = rest
-			return in[1 : len(in)-len(rest)]
+			text := in[1 : len(in)-len(rest)]
+			if bytes.IndexByte(text, '@') >= 0 && bytes.IndexAny(text, `(\"`) >= 0 {
+				p.ambiguous = true
+			}
+			return text
 		}
-		p.oddParens = true
+		p.oddParens, p.ambiguous = true, true
 	}
 	end := bytes.IndexAny(in[1:], ")<>,;") + 1
 	if end == 0 {

@@ -1,8 +1,6 @@
 package pwd
 
 import (
-	"strings"
-
 	"gatepost/router/address"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
@@ -37,19 +35,12 @@ func verifyAccountIdentity(c *call) (dataformat.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := strings.TrimSpace(c.args.word("identity"))
-	if i := strings.LastIndexByte(text, '<'); i >= 0 && strings.HasSuffix(text, ">") {
-		text = text[i:]
+	text := c.args.word("identity")
+	if name, err := address.Parse(text); err == nil && name.Domain == "" {
+		text = address.Address{Local: name.Local, Domain: a.Domain}.String()
 	}
-	addr, err := address.Parse(text)
-	if err != nil {
-		return nil, err
-	}
-	if addr.Domain == "" {
-		addr.Domain = a.Domain
-	}
-	own, err := c.acc.OwnsAddress(c, a, addr)
-	if err == nil && !own {
+	authors, err := c.acc.Authors(c, a, []byte(text))
+	if err == nil && !authors.Own {
 		err = fault.New(op, fault.Denied, "the address does not belong to the account")
 	}
 	return nil, err

@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"bytes"
-	"net/mail"
 	"strings"
 	"time"
 
@@ -14,21 +13,16 @@ import (
 // maxHeader bounds the header of a submission, which is held in memory.
 const maxHeader = 1 << 20
 
-// A From beyond these limits is nobody's.
-const (
-	maxFromField     = 64 << 10
-	maxFromAddresses = 100
-)
-
 var errLargeHeader = fault.New("smtp.header", fault.TooLarge, "the message header is too large")
 
 var errTwoFroms = fault.New("smtp.header", fault.Rejected, "more than one From field")
 
 // headerFix completes the header of a submission (RFC 6409 section 8): Date,
-// Message-ID and From that are missing are added, Bcc is removed, and a From
-// with an address that is not the account's gets a Sender. Two From fields are
-// refused: readers differ in which of them they show. It holds the header until it is complete; the
-// body never passes through it.
+// Message-ID and From that are missing are added, Bcc is removed, and a Sender
+// that is not the account's own is replaced. A From with an address that is not the
+// account's own gets a Sender, and so does one with several addresses (RFC 5322
+// 3.6.2). Two From fields are refused: readers differ in which of them they show.
+// It holds the header until it is complete; the body never passes through it.
 type headerFix struct {
 	session *session
 	id      envelope.QueueID
@@ -104,7 +98,7 @@ func (h *headerFix) fix(header, rest []byte) ([]byte, error) {
 		return nil, errLargeHeader
 	}
 	out := make([]byte, 0, len(header)+len(rest)+256)
-	var from, sender []string
+	var from, sender [][]byte
 	var date, messageID bool
 	for len(header) > 0 {
 		field := header[:fieldEnd(header)]
@@ -118,9 +112,9 @@ func (h *headerFix) fix(header, rest []byte) ([]byte, error) {
 		case "message-id":
 			messageID = true
 		case "from":
-			from = append(from, string(value))
+			from = append(from, value)
 		case "sender":
-			sender = append(sender, string(value))
+			sender = append(sender, value)
 		}
 		out = append(out, field...)
 	}
@@ -132,25 +126,13 @@ func (h *headerFix) fix(header, rest []byte) ([]byte, error) {
 		out = append(append(append(out, "Message-ID: <smtp-"...), h.id.String()...), '@')
 		out = append(append(out, s.name...), ">\r\n"...)
 	}
-	switch {
-	case len(from) > 1:
+	if len(from) > 1 {
 		return nil, errTwoFroms
-	case s.account == nil:
-	case len(from) == 0:
-		out = h.appendOwn(out, "From")
-	default:
-		foreign, err := h.foreign(from)
-		if err == nil && foreign && s.cfg.ForeignFrom == "Refuse" {
-			err = fault.New("smtp.header", fault.Denied, "From has to be an address of "+s.account.Address())
-		}
-		if err != nil {
+	}
+	if s.account != nil {
+		var err error
+		if out, err = h.setAuthors(out, from, sender); err != nil {
 			return nil, err
-		}
-		if foreign {
-			out, err = h.setSender(out, sender)
-			if err != nil {
-				return nil, err
-			}
 		}
 	}
 	return append(out, rest...), nil
@@ -185,11 +167,29 @@ func appendWithout(dst, header []byte, name string) []byte {
 	return dst
 }
 
-// setSender makes Sender name the account, in the place of any other.
-func (h *headerFix) setSender(out []byte, sender []string) ([]byte, error) {
+// setAuthors sees to it that From or Sender names the account, and Sender nobody else.
+// from and sender are the values of these fields in the header out.
+func (h *headerFix) setAuthors(out []byte, from, sender [][]byte) ([]byte, error) {
+	s := h.session
+	needed := false
+	if len(from) == 0 {
+		out = h.appendOwn(out, "From")
+	} else {
+		authors, err := s.srv.accounts.Authors(s.ctx, s.account, from[0])
+		if err != nil {
+			return nil, err
+		}
+		if !authors.Own && s.cfg.ForeignFrom == "Refuse" {
+			return nil, fault.New("smtp.header", fault.Denied, "From has to be an address of "+s.account.Address())
+		}
+		needed = !authors.Own || authors.Count > 1
+	}
+	if len(sender) == 0 && !needed {
+		return out, nil
+	}
 	if len(sender) == 1 {
-		foreign, err := h.foreign(sender)
-		if err != nil || !foreign {
+		authors, err := s.srv.accounts.Authors(s.ctx, s.account, sender[0])
+		if err != nil || authors.Own && authors.Count == 1 {
 			return out, err
 		}
 	}
@@ -204,34 +204,4 @@ func (h *headerFix) appendOwn(out []byte, name string) []byte {
 	a := h.session.account
 	own := address.Address{Local: a.Name, Domain: a.Domain}
 	return append(append(append(append(out, name...), ": <"...), own.String()...), ">\r\n"...)
-}
-
-// foreign tells whether any of the addresses in the fields may be somebody
-// else's: a reader shows all of them. What cannot be read, and a field without
-// an address, is nobody's.
-func (h *headerFix) foreign(fields []string) (bool, error) {
-	looked := 0
-	for _, field := range fields {
-		if len(field) > maxFromField {
-			return true, nil
-		}
-		list, err := mail.ParseAddressList(strings.Join(strings.Fields(field), " "))
-		if err != nil || len(list) == 0 {
-			return true, nil
-		}
-		for _, entry := range list {
-			if looked++; looked > maxFromAddresses {
-				return true, nil
-			}
-			a, err := address.Parse(entry.Address)
-			if err != nil {
-				return true, nil
-			}
-			own, err := h.session.srv.accounts.OwnsAddress(h.session.ctx, h.session.account, a)
-			if err != nil || !own {
-				return true, err
-			}
-		}
-	}
-	return false, nil
 }

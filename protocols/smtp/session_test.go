@@ -367,6 +367,8 @@ func TestForeignFromRefused(t *testing.T) {
 			"Larry <larry@company.com>, boss@company.com": "550 5.7.1 From has to be",
 			"us: larry@company.com, boss@company.com;":    "550 5.7.1 From has to be",
 			"us:;":                               "550 5.7.1 From has to be",
+			"boss. larry@company.com":            "550 5.7.1 From has to be",
+			"Jos\xe9 <larry@company.com>":        "250 ",
 			"Larry <larry@company.com>, <broken": "550 5.7.1 From has to be",
 			"":                                   "550 5.7.1 From has to be",
 			"x@nosuch.example\r\nFrom: larry@company.com":     "550 5.7.1 more than one From",
@@ -395,6 +397,14 @@ func TestSenderTellsWhoWrote(t *testing.T) {
 			{"Sender: a@x.example\r\nFrom: boss@company.com\r\nSENDER: b@x.example,\r\n c@x.example\r\n", "From: boss@company.com\nSender: <larry@company.com>\n"},
 			{"From: boss@company.com\r\nSender: lawrence@company.com\r\n", "From: boss@company.com\nSender: lawrence@company.com\n"},
 			{"Subject: nobody's\r\n", "Subject: nobody's\nFrom: <larry@company.com>\n"},
+			{"Sender: boss@company.com\r\n", "From: <larry@company.com>\nSender: <larry@company.com>\n"},
+			{"From: larry@company.com\r\nSender: boss@company.com\r\n", "From: larry@company.com\nSender: <larry@company.com>\n"},
+			{"From: larry@company.com\r\nSender: larry@company.com, boss@company.com\r\n", "From: larry@company.com\nSender: <larry@company.com>\n"},
+			{"From: larry@company.com\r\nSender: lawrence@company.com\r\n", "From: larry@company.com\nSender: lawrence@company.com\n"},
+			{"From: larry@company.com,\r\n lawrence@company.com\r\n", "From: larry@company.com,\n lawrence@company.com\nSender: <larry@company.com>\n"},
+			{"From: =?koi8-r?B?98nLzw==?= <larry@company.com>\r\n", "From: =?koi8-r?B?98nLzw==?= <larry@company.com>\n"},
+			{"From: J\xf6rg <larry@company.com>\r\n", "From: J\xf6rg <larry@company.com>\n"},
+			{"From: =?utf-8?Q?boss=40company.com=2C?= <larry@company.com>\r\n", "From: =?utf-8?Q?boss=40company.com=2C?= <larry@company.com>\nSender: <larry@company.com>\n"},
 		} {
 			c.mail("<larry@company.com>", "Date: today\r\nMessage-ID: <1@x>\r\n"+test.header+"\r\nx", "<moe@company.com>")
 			all := s.received()

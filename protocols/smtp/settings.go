@@ -23,7 +23,7 @@ type Settings struct {
 	VerifyReturnPath    string          `key:"VerifyReturnPath" default:"non-clients" values:"nobody|non-clients|everybody" level:"basic" since:"0.1" help:"whose return-paths must be addresses that exist, as far as can be told"`
 	AdvertiseAUTH       string          `key:"AdvertiseAUTH" default:"everybody" values:"everybody|clients|non-clients|nobody" level:"advanced" since:"0.1" help:"who is offered authentication on port 25"`
 	ClientSubmission    settings.Flag   `key:"SubmissionFromClients" default:"NO" level:"advanced" since:"0.1" help:"ports 587 and 465 take mail from Client IPs without authentication"`
-	ForeignFrom         string          `key:"ForeignFrom" default:"Sender" values:"Sender|Refuse" level:"advanced" since:"0.1" help:"a submitted message with somebody else's address in From gets a Sender field, or is refused"`
+	ForeignFrom         string          `key:"ForeignFrom" default:"Sender" values:"Sender|Refuse" level:"advanced" since:"0.1" help:"a submitted message with an address in From that is not the account's own gets a Sender field, or is refused"`
 	BareLineEnds        string          `key:"BareLineEnds" default:"Refuse" values:"Refuse|Repair" level:"expert" since:"0.1" help:"a message with a bare CR or LF is refused, or stored with CR LF in its place"`
 	Spamtrap            string          `key:"SpamtrapAnswer" default:"Accept" values:"Accept|Refuse" level:"advanced" since:"0.1" help:"the answer to a message for a spamtrap, which is dropped in any case"`
 }
