@@ -43,14 +43,11 @@ func createAccount(c *call) (dataformat.Value, error) {
 	return nil, c.acc.CreateAccount(c, c.target.domain, c.target.name, given)
 }
 
-// plainStorage refuses the forms of storage that this server does not have.
+// plainStorage refuses to choose a place. Types and forms of storage are accepted: there
+// is one form, which has what each of them has.
 func (c *call) plainStorage() error {
-	const op = "pwd.Storage"
-	switch t := c.args.word("type"); {
-	case c.args.has("path"):
-		return fault.New(op, fault.Unsupported, "storage paths are not supported")
-	case c.args.has("LEGACY"), t == "TextMailbox", t == "MailDirMailbox", t == "SlicedMailbox":
-		return fault.New(op, fault.Unsupported, "only accounts of the type MultiMailbox are supported")
+	if c.args.has("path") {
+		return fault.New("pwd.Storage", fault.Unsupported, "storage paths are not supported")
 	}
 	return nil
 }
@@ -93,11 +90,8 @@ func deleteAccount(c *call) (dataformat.Value, error) {
 	return nil, c.acc.DeleteAccount(c, c.target.domain, c.target.name)
 }
 
-// setAccountType has nothing to change: all types that are supported are one.
+// setAccountType has nothing to change: all types are one.
 func setAccountType(c *call) (dataformat.Value, error) {
-	if err := c.plainStorage(); err != nil {
-		return nil, err
-	}
 	_, err := c.acc.Account(c, c.target.domain, c.target.name)
 	return nil, err
 }

@@ -51,7 +51,7 @@ func createDomain(c *call) (dataformat.Value, error) {
 // server's settings.
 func renameDomain(c *call) (dataformat.Value, error) {
 	if c.target.domain == c.acc.MainDomain() {
-		return nil, fault.New("pwd.RenameDomain", fault.Denied, "this is the main domain")
+		return nil, fault.New("pwd.RenameDomain", fault.Denied, "this is the main domain; UPDATESERVERSETTINGS {DomainName=...;} renames it")
 	}
 	if err := c.plainStorage(); err != nil {
 		return nil, err

@@ -183,7 +183,7 @@ func (s *session) login(ctx context.Context, a *accounts.Account, err error) (re
 		}
 		if !s.server.places.take(a.ID, share(s.server.cfg.Get().MaxSessions, have.Any())) {
 			s.log.Log(ctx, logs.LevelProblem, "login refused: too many sessions", logs.AttrAccount, a.Address())
-			return replyTooMany, nil
+			return replyTooMany, errQuit
 		}
 		s.account, s.user, s.failures = a, "", 0
 		s.watch.Stop()

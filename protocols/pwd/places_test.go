@@ -2,6 +2,7 @@ package pwd
 
 import (
 	"context"
+	"io"
 	"net"
 	"testing"
 
@@ -29,18 +30,19 @@ func TestNoAccountHoldsAllSessions(t *testing.T) {
 		for range account.most {
 			open = append(open, s.patient(t, account.name, account.password))
 		}
-		// The code is the one that makes every client stop trying.
+		// The code is not that of a wrong password, and no client tries for ever.
 		refused := newClient(t, s.dial(t))
 		refused.line()
 		refused.expect("USER "+account.name, "300 please send the PASS")
-		refused.expect("PASS "+account.password, "515 too many sessions of this account, close some of them first")
-		refused.expect("NOOP", "500 please log in first")
+		refused.expect("PASS "+account.password, "501 too many sessions of this account, close some of them first")
+		if _, err := refused.r.ReadByte(); err != io.EOF {
+			t.Errorf("the session goes on: %v", err)
+		}
 		// Others are not touched, and a place that is given back is free.
 		s.login(t, "other", "pw").expect("QUIT", "200 Gatepost PWD connection closed")
 		open[0].expect("QUIT", "200 Gatepost PWD connection closed")
 		waitClosed(open[0])
-		refused.expect("USER "+account.name, "300 please send the PASS")
-		refused.expect("PASS "+account.password, "200 login OK")
+		s.login(t, account.name, account.password)
 	}
 }
 

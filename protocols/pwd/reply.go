@@ -23,8 +23,9 @@ var (
 )
 
 // replyTooMany answers a login that is right when the account has all the sessions
-// that it may have. With any other code than this some clients try for ever.
-var replyTooMany = reply{code: 515, text: "too many sessions of this account, close some of them first"}
+// that it may have. The connection is closed after it: there are clients that try again
+// for ever after any other code than that of a wrong password.
+var replyTooMany = reply{code: 501, text: "too many sessions of this account, close some of them first"}
 
 // withData answers a command with an object.
 func withData(v dataformat.Value) reply { return reply{code: 201, data: v} }

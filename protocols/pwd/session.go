@@ -144,14 +144,14 @@ func (s *session) step(ctx context.Context) error {
 
 // other carries out a command of the table.
 func (s *session) other(ctx context.Context, verb, rest string) reply {
-	known := s.server.commands[verb] != nil || s.control && verb == controlVerb
+	known := s.server.commands[verb] != nil || notYet[verb] || isCluster(verb) || s.control && verb == controlVerb
 	if known {
 		s.confused = 0
 	} else {
 		s.confused++
 	}
 	switch {
-	case !s.loggedIn() && (known || notYet[verb]):
+	case !s.loggedIn() && known:
 		return failure(fault.New("pwd.Login", fault.AuthRequired, ""))
 	case s.control && verb == controlVerb:
 		return s.controlCommand(ctx, rest)

@@ -255,6 +255,7 @@ func TestNothingButLoginWorksBeforeLogin(t *testing.T) {
 	for _, line := range []string{"ListDomains", "CreateAccount x", "NOOP", "SHUTDOWN", "GETGROUP x", "NEWPASS x"} {
 		c.expect(line, "500 please log in first")
 	}
+	c.expect("GETCLUSTERSETTINGS", "500 please log in first")
 	c.expect("FOO", "500 unknown command")
 	c.expect("GATEPOST CHECK", "500 unknown command")
 	c.expect("PASS secret", "500 please send the USER first")
@@ -262,6 +263,25 @@ func TestNothingButLoginWorksBeforeLogin(t *testing.T) {
 	c.expect(`USER ""`, "500 a name is expected")
 	if s.admin.stopped {
 		t.Error("SHUTDOWN was carried out")
+	}
+}
+
+func TestKnownCommandsAreAnsweredHoweverManyAreNotSupported(t *testing.T) {
+	s := newSite(t, false)
+	c := s.login(t, "postmaster", "secret")
+	for range 3 * maxConfused {
+		c.expect("LISTSTOCKPBXFILES ENGLISH", "500 command not supported")
+		c.expect("GETCLUSTERDOMAINDEFAULTS", "500 not a cluster member")
+	}
+	for range maxConfused {
+		c.expect("GET / HTTP/1.0", "500 unknown command")
+	}
+	c.expect("NOOP", "200 OK")
+	for range maxConfused + 1 {
+		c.expect("FOO", "500 unknown command")
+	}
+	if _, err := c.r.ReadByte(); err != io.EOF {
+		t.Errorf("a session of lines that are no command goes on: %v", err)
 	}
 }
 
