@@ -32,7 +32,7 @@
 //  9. A domain without a dot that nobody took is completed.
 //  10. In a domain of ours the objects decide: all, aliases, accounts, lists,
 //     groups, forwarders, and at last the policy for unknown names (objects.go).
-//     postmaster, abuse and hostmaster always lead to somebody (RFC 2142).
+//     postmaster, abuse, hostmaster and mailer-daemon always lead to somebody (RFC 2142).
 //  11. Any other domain with a dot is remote.
 //  12. Nobody takes the rest.
 //

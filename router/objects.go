@@ -92,6 +92,10 @@ func (w *walk) unified(domain, name string) (Route, bool, error) {
 	return w.account(domain, o.Name, realTo, "", ""), true, nil
 }
 
+// mailerDaemon is whom reports are from, in the name of each domain; somebody has to
+// read what is answered to them (RFC 3464 section 2).
+const mailerDaemon = "mailer-daemon"
+
 // unknown applies the policy of a domain for names that it does not know. Mail
 // for the role names reaches the Main Domain's postmaster before that (RFC 5321
 // 4.5.1, RFC 2142).
@@ -100,7 +104,7 @@ func (w *walk) unknown(domain, name string) (Route, bool, error) {
 	main := w.c.main()
 	if w.op == names.Mail {
 		switch name {
-		case postmaster, "abuse", "hostmaster":
+		case postmaster, "abuse", "hostmaster", mailerDaemon:
 			if name != postmaster || domain != main {
 				return Route{}, false, w.rewrite(address.Address{Local: postmaster}, 0, "role name", false)
 			}

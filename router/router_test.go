@@ -166,7 +166,8 @@ func TestPostmasterRoutesUnderAnyPolicy(t *testing.T) {
 		dir := newFake()
 		dir.policies["client.dom"], dir.policies["company.com"] = p, p
 		r := newRouter(t, dir, StockTable)
-		for _, in := range []string{"postmaster", "PostMaster@client.dom", "postmaster@client.alias", "postmaster@[192.0.2.2]", "abuse@client.dom", "hostmaster@company.com", "root", "mailer-daemon"} {
+		for _, in := range []string{"postmaster", "PostMaster@client.dom", "postmaster@client.alias", "postmaster@[192.0.2.2]", "abuse@client.dom", "hostmaster@company.com", "root", "mailer-daemon",
+			"MAILER-DAEMON@client.dom", "mailer-daemon@client.alias"} {
 			if got := show(r.Route(t.Context(), Mail, parse(t, in))); !strings.HasPrefix(got, "LOCAL(postmaster@company.com)") {
 				t.Errorf("policy %v: %s is routed to %s", p, in, got)
 			}
