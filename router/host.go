@@ -91,7 +91,7 @@ func (w *walk) remote(queue, host string, port int) Route {
 	default:
 		a = w.at
 	}
-	route := Route{Module: SMTP, Queue: queue, Address: a, Host: host, Port: port, Relay: w.relay}
+	route := Route{Module: SMTP, Queue: queue, Address: a, Host: host, Port: port, AsGiven: w.rewrites == 0, Relay: w.relay}
 	if w.op == Signal {
 		route.Module = SIP
 	}

@@ -72,6 +72,8 @@ type Route struct {
 	// MX records if Host is a name. A port that is named switches MX off.
 	Host string
 	Port int
+	// AsGiven says that no record and no object has changed the address.
+	AsGiven bool
 	// Relay is the relay mark.
 	Relay bool
 	// All says that the mail is for all accounts of the domain. Whoever

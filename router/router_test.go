@@ -212,6 +212,18 @@ func TestUnknownNamePolicies(t *testing.T) {
 	}
 }
 
+func TestRouteSaysWhetherTheAddressIsAsItWasGiven(t *testing.T) {
+	r := newRouter(t, newFake(), "via.com = via.com@fw.com._via\n<old@far.org> = new@far.org")
+	for in, want := range map[string]bool{
+		"joe@far.org": true, `"a@b.com"@far.org`: true, "joe@[10.0.0.1]": true,
+		"joe@via.com": false, "old@far.org": false, "joe%far.org@company.com": false,
+	} {
+		if route, err := r.Route(t.Context(), Mail, parse(t, in)); err != nil || route.AsGiven != want {
+			t.Errorf("%s: %v %v", in, route.AsGiven, err)
+		}
+	}
+}
+
 func TestStrangersGetNoBounceOfUnknownNames(t *testing.T) {
 	route := Route{Module: LOCAL, Unknown: true}
 	if err := MayRelay(route, false); !fault.Is(err, fault.NotFound) {

@@ -1,7 +1,6 @@
 package pwd
 
 import (
-	"maps"
 	"slices"
 
 	"gatepost/accounts"
@@ -36,11 +35,8 @@ func createAccount(c *call) (dataformat.Value, error) {
 	if err := c.plainStorage(); err != nil {
 		return nil, err
 	}
-	given, err := c.allowed()
-	if err != nil {
-		return nil, err
-	}
-	return nil, c.acc.CreateAccount(c, c.target.domain, c.target.name, given)
+	given := c.args.dict("settings")
+	return nil, c.acc.CreateAccount(c, c.target.domain, c.target.name, c.allowed(given))
 }
 
 // plainStorage refuses to choose a place. Types and forms of storage are accepted: there
@@ -52,11 +48,15 @@ func (c *call) plainStorage() error {
 	return nil
 }
 
-// allowed takes out of the given settings what the asker may not change; this is no error.
-func (c *call) allowed() (dataformat.Dict, error) {
-	given, err := accounts.RespellAccount(c.args.dict("settings"))
-	maps.DeleteFunc(given, func(key string, _ dataformat.Value) bool { return !c.rights.Setting(c.target.domain, key) })
-	return given, err
+// allowed takes out of settings what the asker may not change; this is no error.
+func (c *call) allowed(settings dataformat.Dict) dataformat.Dict {
+	out := dataformat.Dict{}
+	for k, v := range settings {
+		if c.rights.Setting(c.target.domain, k) {
+			out[k] = v
+		}
+	}
+	return out
 }
 
 func renameAccount(c *call) (dataformat.Value, error) {
@@ -134,7 +134,7 @@ func getAccountOneSetting(c *call) (dataformat.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	key := accounts.AccountSettingNames().Spell(c.args.word("key"))
+	key := c.args.word("key")
 	if key == keyPassword {
 		if sees, err := c.seesPasswords(); !sees {
 			return dataformat.Null{}, err
@@ -147,10 +147,7 @@ func getAccountOneSetting(c *call) (dataformat.Value, error) {
 }
 
 func updateAccountSettings(c *call) (dataformat.Value, error) {
-	update, err := c.allowed()
-	if err != nil {
-		return nil, err
-	}
+	update := c.allowed(c.args.dict("settings"))
 	return nil, c.acc.UpdateAccountSettings(c, c.target.domain, c.target.name, update)
 }
 

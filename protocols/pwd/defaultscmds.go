@@ -42,9 +42,5 @@ func (c *call) changeIn(set func(context.Context, string, dataformat.Dict) error
 
 // changeAllowed is changeIn with what the asker may change.
 func (c *call) changeAllowed(set func(context.Context, string, dataformat.Dict) error) (dataformat.Value, error) {
-	given, err := c.allowed()
-	if err != nil {
-		return nil, err
-	}
-	return nil, set(c, c.target.domain, given)
+	return nil, set(c, c.target.domain, c.allowed(c.args.dict("settings")))
 }

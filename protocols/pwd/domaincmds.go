@@ -1,7 +1,6 @@
 package pwd
 
 import (
-	"maps"
 	"strconv"
 
 	"gatepost/accounts"
@@ -73,11 +72,12 @@ func getDomainEffectiveSettings(c *call) (dataformat.Value, error) {
 
 // updateDomainSettings changes what the asker may change and ignores the rest.
 func updateDomainSettings(c *call) (dataformat.Value, error) {
-	update, err := accounts.RespellDomain(c.args.dict("settings"))
-	if err != nil {
-		return nil, err
+	update := dataformat.Dict{}
+	for k, v := range c.args.dict("settings") {
+		if c.rights.Domain(c.target.domain, k) {
+			update[k] = v
+		}
 	}
-	maps.DeleteFunc(update, func(key string, _ dataformat.Value) bool { return !c.rights.Domain(c.target.domain, key) })
 	return nil, c.acc.UpdateDomainSettings(c, c.target.domain, update)
 }
 

@@ -144,29 +144,6 @@ func TestStoredPasswordsAreForThoseWhoMaySetThem(t *testing.T) {
 	control.expect("GetAccountSettings plain", `201 {Password="{CLEAR}swordfish";}`)
 }
 
-// What an administrator may not change is left out in silence, but never because of a
-// name in another case, nor a password under a misspelt one.
-func TestNamesOfSettingsAreReadBeforeRightsAreLookedAt(t *testing.T) {
-	s := newSite(t, false)
-	limited(t, s)
-	c := s.login(t, "admin", "pw")
-	for _, line := range []string{"CreateAccount new {PASSWORD=pw2;maxwebsize=1G;}", "UpdateAccountSettings plain {PASSWORD=pw2;maxwebsize=1G;}"} {
-		c.expect(line, "200 OK")
-	}
-	for _, name := range []string{"new", "plain"} {
-		c.expect("GetAccountOneSetting "+name+" MAXWEBSIZE", "201 100M")
-		c.expect("GetAccountOneSetting "+name+" password", "201 #NULL#")
-		s.login(t, name, "pw2")
-	}
-	for _, line := range []string{
-		"CreateAccount new2 {Pasword=x;}", "UpdateAccountSettings plain {Pasword=x;}", "UpdateAccountTemplate {Pasword=x;}",
-		"UpdateAccountDefaults {Pasword=x;}",
-	} {
-		c.expect(line, "500 unknown setting Pasword; is Password meant?")
-	}
-	c.expect("UpdateDomainSettings {MailToUnkown=Discarded;}", "500 unknown setting MailToUnkown; is MailToUnknown meant?")
-}
-
 func TestRightsThatDoNotExistAreRefused(t *testing.T) {
 	s := newSite(t, false)
 	limited(t, s)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"gatepost/queue/envelope"
+	"gatepost/router/address"
 )
 
 // mail makes the MAIL command.
@@ -12,7 +13,7 @@ func (t *transaction) mail() string {
 	env, ext := t.item.Envelope, &t.c.ext
 	b := append(make([]byte, 0, 128), "MAIL FROM:<"...)
 	if !env.ReturnPath.IsNull() {
-		b = append(b, env.ReturnPath.String()...)
+		b = appendPath(b, env.ReturnPath, env.ReturnPathLocal)
 	}
 	b = append(b, '>')
 	if ext.size {
@@ -45,7 +46,7 @@ func (t *transaction) mail() string {
 func (t *transaction) rcpt(i int) string {
 	r := &t.item.Envelope.Recipients[t.rcpts[i].rcpt]
 	b := append(make([]byte, 0, 128), "RCPT TO:<"...)
-	b = append(append(b, t.rcpts[i].to.String()...), '>')
+	b = append(appendPath(b, t.rcpts[i].to, t.rcpts[i].local), '>')
 	if t.c.ext.dsn {
 		if n := notifyText(r.Notify); n != "" {
 			b = append(append(b, " NOTIFY="...), n...)
@@ -55,6 +56,14 @@ func (t *transaction) rcpt(i int) string {
 		}
 	}
 	return string(b)
+}
+
+// appendPath appends an address; local, if there is one, is its local part as it was written.
+func appendPath(b []byte, a address.Address, local string) []byte {
+	if local == "" {
+		return append(b, a.String()...)
+	}
+	return append(b, a.Written(local)...)
 }
 
 // notifyText is the value of NOTIFY, or empty for the default: what was

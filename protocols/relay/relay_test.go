@@ -12,6 +12,7 @@ import (
 	"gatepost/protocols/transcript"
 	"gatepost/queue/envelope"
 	"gatepost/router"
+	"gatepost/router/address"
 	"gatepost/server/dataformat"
 )
 
@@ -37,6 +38,19 @@ func TestDialogues(t *testing.T) {
 				e.Recipients[1].Notify = envelope.NotifyNever
 			}, "jürgen@far.org", "b@far.org")
 		}, want: []string{"SMTP(far.org) relayed: relayed via mx.test jürgen@far.org 2.0.0", "SMTP(far.org) relayed: relayed via mx.test b@far.org 2.0.0"}},
+		{name: "as-it-came", mail: func(s *station) {
+			to := []string{`"John.Doe"@far.org`, `"a@b.com"@far.org`, "MiXed@far.org", "Ju\u0308rgen@far.org", `"old"@far.org`}
+			s.send(mailText, func(e *envelope.Envelope) {
+				e.ReturnPath, e.ReturnPathLocal, e.SMTPUTF8 = s.addr(`"Joe"@company.com`), `"Joe"`, true
+				for i, text := range to {
+					e.Recipients[i].Local = address.WrittenLocal(text, e.Recipients[i].Address)
+				}
+			}, to...)
+		}, want: []string{"SMTP(far.org) relayed: relayed via mx.test John.Doe@far.org 2.0.0",
+			`SMTP(far.org) relayed: relayed via mx.test "a@b.com"@far.org 2.0.0`,
+			"SMTP(far.org) relayed: relayed via mx.test MiXed@far.org 2.0.0",
+			"SMTP(far.org) relayed: relayed via mx.test Jürgen@far.org 2.0.0",
+			"SMTP(far.org) relayed: relayed via mx.test old@far.org 2.0.0"}},
 		{name: "refusals", mail: func(s *station) { s.send(mailText, nil, "good@far.org", "no@far.org", "later@far.org") },
 			want: []string{"SMTP(far.org) relayed: relayed via mx.test good@far.org 2.0.0",
 				"SMTP(far.org) failed: recipient rejected by mx.test: 550 5.1.1 no such user ask postmaster no@far.org 5.1.1",

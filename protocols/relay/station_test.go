@@ -32,11 +32,17 @@ import (
 )
 
 // routes sends everything to the domain's queue; [literals] and domains in .direct
-// name their host.
+// name their host, and a record gives old@ another name.
 type routes struct{}
 
 func (routes) Route(_ context.Context, _ names.Operation, a address.Address) (router.Route, error) {
-	r := router.Route{Module: router.SMTP, Queue: a.Domain, Address: a}
+	r := router.Route{Module: router.SMTP, Queue: a.Domain, Address: a, AsGiven: true}
+	if plain, ok := a.Plain(); ok {
+		r.Address = plain
+	}
+	if a.Local == "old" {
+		r.Address.Local, r.AsGiven = "new", false
+	}
 	if ip, ok := a.Literal(); ok {
 		r.Host = ip.String()
 	}

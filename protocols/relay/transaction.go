@@ -6,9 +6,11 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 
 	"gatepost/queue"
 	"gatepost/queue/envelope"
+	"gatepost/router"
 	"gatepost/router/address"
 )
 
@@ -28,7 +30,22 @@ type transaction struct {
 type target struct {
 	rcpt    int // index in the envelope
 	to      address.Address
+	local   string // the local part as it came, see envelope.Recipient
 	settled bool
+}
+
+// targetOf is where a recipient leads. A local part that nobody has changed on the way
+// goes out as it came (RFC 5321 section 2.3.11): what stands in quotes belongs to the
+// domain, even where the router reads it as another address.
+func targetOf(rcpt int, r *envelope.Recipient, route *router.Route) target {
+	t := target{rcpt: rcpt, to: route.Address}
+	if route.AsGiven && strings.HasPrefix(r.Local, `"`) {
+		t.to = r.Address
+	}
+	if t.to == r.Address {
+		t.local = r.Local
+	}
+	return t
 }
 
 // broken is a failure of the connection: nothing more can be sent through it.

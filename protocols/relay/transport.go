@@ -75,7 +75,7 @@ func (t *Transport) split(b *queue.Batch) ([]hop, map[hop][]job) {
 				list = append(list, job{item: it})
 			}
 			last := &list[len(list)-1]
-			last.rcpts = append(last.rcpts, target{rcpt: rcpt, to: it.Routes[i].Address})
+			last.rcpts = append(last.rcpts, targetOf(rcpt, &it.Envelope.Recipients[rcpt], &it.Routes[i]))
 			jobs[h] = list
 		}
 	}

@@ -93,12 +93,13 @@ func (s *session) mail(arg string) {
 	}
 	s.chunkFailed = false
 	s.tx = &transaction{env: &envelope.Envelope{
-		Source:     s.source(),
-		ReturnPath: from,
-		ID:         params.id,
-		Return:     params.ret,
-		Body:       params.body,
-		SMTPUTF8:   params.smtpUTF8,
+		Source:          s.source(),
+		ReturnPath:      from,
+		ReturnPathLocal: address.WrittenLocal(path, from),
+		ID:              params.id,
+		Return:          params.ret,
+		Body:            params.body,
+		SMTPUTF8:        params.smtpUTF8,
 	}}
 	s.replyAbout(shown(from), reply{code: 250, text: "sender accepted"})
 }

@@ -42,7 +42,7 @@ func (s *session) rcpt(arg string) {
 		s.reply(refusal(501, 5, 1, 3, fault.Text(err)))
 		return
 	}
-	rcpt := envelope.Recipient{Address: to, Notify: envelope.NotifyDefault, State: envelope.Waiting}
+	rcpt := envelope.Recipient{Address: to, Local: address.WrittenLocal(path, to), Notify: envelope.NotifyDefault, State: envelope.Waiting}
 	bad := parseRcptParams(rest, &rcpt)
 	if bad == nil && rest != "" && !s.esmtp {
 		bad = &replyNeedsEHLO

@@ -121,7 +121,7 @@ func (w *headWriter) head(e *Envelope) {
 		state = 'E'
 	}
 	w.layout.ReturnPath = int64(len(w.buf) - w.start)
-	w.path('P', state, e.Submitted, &Recipient{Address: e.ReturnPath})
+	w.path('P', state, e.Submitted, &Recipient{Address: e.ReturnPath, Local: e.ReturnPathLocal})
 	w.layout.Recipients = make([]int64, len(e.Recipients))
 	for i := range e.Recipients {
 		r := &e.Recipients[i]
@@ -193,7 +193,7 @@ func (w *headWriter) path(letter, state byte, t time.Time, r *Recipient) {
 	w.flag(r.Notify&NotifyDelay != 0, 'Y')
 	w.raw("_ <")
 	if !r.Address.IsNull() {
-		w.text("the address", r.Address.String())
+		w.text("the address", r.Address.Written(r.Local))
 	}
 	w.raw(">\n")
 }

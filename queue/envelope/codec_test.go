@@ -101,11 +101,15 @@ func TestHeadSurvivesEveryField(t *testing.T) {
 		"full": {
 			Source: Source{Tag: "HTTPU", IP: netip.MustParseAddr("192.0.2.7"), Account: "ann@client.dom", Domain: "client.dom",
 				LocalIP: netip.MustParseAddr("2001:db8::2"), Trusted: true},
-			Submitted: at, ReturnPath: mustParse(t, `"odd <> name"@client.dom`), ID: "a b=c+d", Return: ReturnFull,
+			Submitted: at, ReturnPath: mustParse(t, "jürgen@client.dom"), ReturnPathLocal: "ju\u0308rgen", ID: "a b=c+d", Return: ReturnFull,
 			Body: BodyBinaryMIME, SMTPUTF8: true, RulesDone: true,
 			Recipients: []Recipient{
 				{Address: mustParse(t, "joe%far.org@[192.0.2.1]"), Notify: NotifySuccess | NotifyDelay, State: Delivered, Warned: 17},
+				{Address: mustParse(t, "Joe@far.org"), Local: `"Joe"`, Notify: NotifyDefault, State: Waiting},
 				{Address: mustParse(t, "box#john@company.com"), Notify: NotifyDefault, State: Waiting, Original: "rfc822;x+y=z@old.org"},
+				{Address: mustParse(t, `"a@b"@far.org`), Local: `"a@b"`, Notify: NotifyDefault, State: Waiting},
+				{Address: mustParse(t, "@far.org:a@b"), Notify: NotifyDefault, State: Waiting},
+				{Address: mustParse(t, `"odd <> name"@client.dom`), Notify: NotifyDefault, State: Waiting},
 				{Address: mustParse(t, "all@company.com"), Notify: NotifySuccess, State: Waiting, Expanded: true},
 			},
 		},

@@ -82,11 +82,14 @@ type Source struct {
 type Envelope struct {
 	Source     Source
 	ReturnPath address.Address // the zero Address is <>
-	Recipients []Recipient
-	ID         EnvelopeID
-	Return     Return
-	Body       Body
-	SMTPUTF8   bool
+	// ReturnPathLocal is the local part of the return-path as it was written, see
+	// Recipient.Local.
+	ReturnPathLocal string
+	Recipients      []Recipient
+	ID              EnvelopeID
+	Return          Return
+	Body            Body
+	SMTPUTF8        bool
 	// Submitted is when the server took responsibility, in UTC to the second.
 	Submitted time.Time
 	// RulesDone says that the server rules ran; they don't run again after a restart.
@@ -109,6 +112,10 @@ const (
 type Recipient struct {
 	// Address is the recipient as it was given.
 	Address address.Address
+	// Local is the local part as it was written, with its quotes, where Address does
+	// not show it so; else empty (address.WrittenLocal). It belongs to its domain
+	// alone, and goes to it as it came (RFC 5321 section 2.3.11).
+	Local string
 	// Original is ORCPT as "type;address", decoded from xtext, or empty (RFC 3461 section 4.2).
 	Original string
 	Notify   Notify

@@ -123,7 +123,7 @@ func (p *headReader) line(start int64, letter byte, line string) error {
 		}
 		p.path = true
 		p.layout.ReturnPath = start
-		p.env.ReturnPath = f.addr
+		p.env.ReturnPath, p.env.ReturnPathLocal = f.addr, f.local
 		p.env.RulesDone = f.state == 'E'
 		p.env.Submitted = f.time
 	case 'R':
@@ -139,7 +139,7 @@ func (p *headReader) line(start int64, letter byte, line string) error {
 		}
 		p.layout.Recipients = append(p.layout.Recipients, start)
 		p.env.Recipients = append(p.env.Recipients, Recipient{
-			Address: f.addr, Notify: f.notify, State: State(f.state), Warned: f.warned, Expanded: f.expanded,
+			Address: f.addr, Local: f.local, Notify: f.notify, State: State(f.state), Warned: f.warned, Expanded: f.expanded,
 		})
 	case 'N':
 		return p.original(line[2:])
@@ -247,6 +247,7 @@ type pathLine struct {
 	expanded bool
 	notify   Notify
 	addr     address.Address
+	local    string // see Recipient.Local
 }
 
 func parsePath(line string) (pathLine, error) {
@@ -279,5 +280,6 @@ func parsePath(line string) (pathLine, error) {
 	if f.addr, err = address.Parse(text); err != nil {
 		return f, corrupt("an address does not parse")
 	}
+	f.local = address.WrittenLocal(text, f.addr)
 	return f, nil
 }

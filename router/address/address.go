@@ -161,6 +161,47 @@ func QuoteLocal(local string) string {
 	return quote(local)
 }
 
+// WrittenLocal returns the local part of a path that was read as a, as it was written,
+// where a does not tell: it is quoted without need, or not in NFC, or it is quoted and
+// would be another address without quotes. Else it is empty, also for obsolete forms.
+func WrittenLocal(path string, a Address) string {
+	path, _, err := splitPath(path)
+	at := strings.LastIndexByte(path, '@')
+	if err != nil || at <= 0 {
+		return ""
+	}
+	local := path[:at]
+	quoted := local[0] == '"'
+	if local == QuoteLocal(a.Local) && !(quoted && a.complex()) || !quoted && strings.Contains(local, "@") {
+		return ""
+	}
+	if again, err := Parse(local + "@" + a.Domain); err != nil || again != a {
+		return ""
+	}
+	return local
+}
+
+// Written is the inverse of WrittenLocal: the text of an address whose local part was
+// written as local says.
+func (a Address) Written(local string) string {
+	if local != "" {
+		return local + "@" + a.Domain
+	}
+	text := a.String()
+	if !a.complex() || text[0] != '"' {
+		return text
+	}
+	// It came in an obsolete form: in quotes it would be a local part as it was written.
+	for _, form := range []string{a.Local + "@" + a.Domain, "@" + a.Domain + ":" + a.Local, "@" + a.Domain + "," + a.Local} {
+		if again, err := Parse(form); err == nil && again == a && WrittenLocal(form, a) == "" {
+			return form
+		}
+	}
+	return text
+}
+
+func (a Address) complex() bool { return a.Domain != "" && strings.ContainsAny(a.Local, "@%!") }
+
 func quote(s string) string {
 	b := make([]byte, 0, len(s)+2)
 	b = append(b, '"')

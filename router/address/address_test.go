@@ -341,6 +341,10 @@ func FuzzParse(f *testing.F) {
 		if p, rest, err := ParsePath("<" + text + "> X=1"); err != nil || p != a || rest != "X=1" {
 			t.Fatalf("%q as a path gives %#v, %q, %v", text, p, rest, err)
 		}
+		local := WrittenLocal(s, a)
+		if back, err := Parse(a.Written(local)); err != nil || back != a || local != "" && WrittenLocal(a.Written(local), a) != local {
+			t.Fatalf("%q gives %#v, is written as %q, reads back as %#v, %v", s, a, a.Written(local), back, err)
+		}
 		if a.Domain != "" {
 			if d, err := NormalizeDomain(a.Domain); err != nil || d != a.Domain {
 				t.Fatalf("domain %q normalizes to %q, %v", a.Domain, d, err)
@@ -397,5 +401,30 @@ func BenchmarkParse(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestWrittenLocalKeepsWhatTheNormalFormLoses(t *testing.T) {
+	for path, want := range map[string]string{
+		`<joe@far.org>`: "", `<Joe.Doe@FAR.org.> SIZE=3`: "", `joe`: "", `<>`: "", `<"a b"@far.org>`: "",
+		`<"joe"@far.org>`:            `"joe"`,
+		`<"Joe.Doe"@Far.Org> SIZE=3`: `"Joe.Doe"`,
+		`<"j\oe"@far.org>`:           `"j\oe"`,
+		`<"a@b"@far.org>`:            `"a@b"`, "\"a b\"@far.org": "",
+		`<"joe@x"."y"@[192.0.2.1]>`:                     `"joe@x"."y"`,
+		"<Ju\u0308rgen@far.org>":                        "Ju\u0308rgen",
+		`<@a.org:"joe"@far.org>`:                        "",
+		`<a@b@far.org>`:                                 "",
+		`<joe%far.org>`:                                 "",
+		`<far.org!"joe">`:                               "",
+		`<"unclosed@far.org>`:                           "",
+		`<"` + strings.Repeat(`\a`, 250) + `"@far.org>`: `"` + strings.Repeat(`\a`, 250) + `"`,
+	} {
+		a, _, err := ParsePath(path)
+		if got := WrittenLocal(path, a); got != want {
+			t.Errorf("%s (%v): %q, want %q", path, err, got, want)
+		} else if text := a.Written(got); !a.IsNull() && WrittenLocal(text, a) != got {
+			t.Errorf("%s is written as %s", path, text)
+		}
 	}
 }
