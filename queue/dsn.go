@@ -56,6 +56,8 @@ type reportResult struct {
 	queue  string // as people know it
 	status envelope.Status
 	until  time.Time // delay: when the server gives up; zero: not known
+	// expired says that the time was over after answers that were temporary.
+	expired bool
 }
 
 func (q *Queue) newReport(id envelope.QueueID, h *head, kind reportKind, about []outcome) *report {
@@ -67,7 +69,8 @@ func (q *Queue) newReport(id envelope.QueueID, h *head, kind reportKind, about [
 	r.HeadersOnly = kind != failureReport || h.env.Return == envelope.ReturnHeaders ||
 		h.env.Body == envelope.BodyBinaryMIME || limit.Exceeds(h.size)
 	for _, o := range about {
-		res := reportResult{rcpt: o.rcpt, module: o.module, queue: q.shortName(o.queue), status: o.status}
+		res := reportResult{rcpt: o.rcpt, module: o.module, queue: q.shortName(o.queue), status: o.status,
+			expired: o.state == envelope.Expired && o.status.Code[0] == 4}
 		if o.module == router.SYSTEM {
 			q.coverUp(&res, h.env)
 		}

@@ -113,6 +113,9 @@ func checkReport(t *testing.T, text string) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if p.Header.Get("Content-Type") == "message/delivery-status" && !ascii(string(data)) {
+			t.Errorf("message/delivery-status is not 7bit: %q", data)
+		}
 		eight := p.Header.Get("Content-Transfer-Encoding") == "8bit"
 		if !eight && !ascii(string(data)) {
 			t.Errorf("part %d is 8bit and does not say so", count)
@@ -217,6 +220,59 @@ func TestReportAboutInternationalizedMail(t *testing.T) {
 	golden(t, "dsn-utf8.txt", r.print(t))
 }
 
+// RFC 3464 section 2.1: message/delivery-status is 7bit. The next server answers in its
+// own language; only the part for people shows it as it is.
+func TestDeliveryStatusIsSevenBit(t *testing.T) {
+	r := sampleReport(t, failureReport, reportedMessage)
+	r.Envelope.ID = "gr\u00fcn"
+	r.Results = []reportResult{{rcpt: 1, module: router.SMTP, queue: "far.org", status: envelope.Status{
+		Action: envelope.ActionFailed, Code: envelope.Code{5, 7, 1}, Text: "recipient rejected by mx.far.org", Remote: "mx.far.org",
+		Reply: "550 5.7.1 Refus\u00e9 \u2013 bo\u00eete pleine \U0001F4EC"}}}
+	golden(t, "dsn-7bit.txt", r.print(t))
+}
+
+// RFC 3463 section 2: what was given up after temporary answers has class 4, and words.
+func TestReportOfWhatExpired(t *testing.T) {
+	r := sampleReport(t, failureReport, reportedMessage)
+	r.Results = []reportResult{
+		{rcpt: 1, module: router.SMTP, queue: "far.org", expired: true, status: envelope.Status{
+			Action: envelope.ActionFailed, Code: envelope.Code{4, 7, 1}, Text: "recipient rejected by mx.far.org", Remote: "mx.far.org",
+			Reply: "450 4.7.1 Greylisted, try again later"}},
+	}
+	golden(t, "dsn-expired.txt", r.print(t))
+}
+
+func TestMailGivenUpIsReportedAsATemporaryFailure(t *testing.T) {
+	for name, c := range map[string]struct {
+		code envelope.Code
+		want string
+	}{
+		"greylisted":        {envelope.Code{4, 7, 1}, "4.7.1"},
+		"without a detail":  {envelope.Code{4, 0, 0}, "4.4.7"},
+		"without any code":  {envelope.Code{}, "4.4.7"},
+		"with a false code": {envelope.Code{5, 1, 1}, "4.4.7"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := open(t, t.TempDir())
+				b.remote.decide = func(*Item, int) envelope.Status { return envelope.Status{Code: c.code, Text: "not now"} }
+				b.run()
+				defer b.halt()
+				b.mustSubmit(b.env("joe@company.com", "bob@far.net"), testMessage)
+				time.Sleep(6 * 24 * time.Hour)
+				synctest.Wait()
+				got := b.local.messages("joe@company.com")
+				last := got[len(got)-1]
+				for _, want := range []string{"\r\nAction: failed\r\n", "\r\nStatus: " + c.want + "\r\n", "The failure was temporary"} {
+					if !strings.Contains(last, want) {
+						t.Errorf("no %q in\n%s", want, last)
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestReportOfLongAndEmptyTexts(t *testing.T) {
 	r := sampleReport(t, failureReport, "no header end")
 	r.Results = []reportResult{
@@ -240,19 +296,23 @@ func TestWhoGetsReports(t *testing.T) {
 		st      envelope.Status
 		want    want
 	}{
-		"failure by default":           {"joe@company.com", "SMTP", envelope.NotifyDefault, true, refused("no"), want{1, 1}},
-		"failure with NOTIFY=NEVER":    {"joe@company.com", "SMTP", envelope.NotifyNever, true, refused("no"), want{0, 0}},
-		"failure with NOTIFY=SUCCESS":  {"joe@company.com", "SMTP", envelope.NotifySuccess, true, refused("no"), want{0, 0}},
-		"failure without return-path":  {"", "SMTP", envelope.NotifyDefault, true, refused("no"), want{0, 1}},
-		"failure of a report":          {"", "DSN", all, true, refused("no"), want{0, 0}},
-		"failure of a forged report":   {"joe@company.com", "DSN", all, true, refused("no"), want{0, 0}},
-		"failure of a stranger's mail": {"joe@company.com", "SMTP", envelope.NotifyDefault, false, refused("no"), want{1, 1}},
-		"failure of postmaster's mail": {"postmaster", "SMTP", envelope.NotifyDefault, true, refused("no"), want{0, 1}},
-		"success by default":           {"joe@company.com", "SMTP", envelope.NotifyDefault, true, envelope.Status{Action: envelope.ActionRelayed}, want{0, 0}},
-		"success with NOTIFY=SUCCESS":  {"joe@company.com", "SMTP", all, true, envelope.Status{Action: envelope.ActionRelayed}, want{1, 0}},
-		"success, next hop tells":      {"joe@company.com", "SMTP", all, true, envelope.Status{Action: envelope.ActionRelayed, Passed: true}, want{0, 0}},
-		"delay by default":             {"joe@company.com", "SMTP", envelope.NotifyDefault, true, deferred("wait"), want{1, 0}},
-		"delay without DELAY":          {"joe@company.com", "SMTP", envelope.NotifyFailure, true, deferred("wait"), want{0, 0}},
+		"failure by default":                          {"joe@company.com", "SMTP", envelope.NotifyDefault, true, refused("no"), want{1, 1}},
+		"failure with NOTIFY=NEVER":                   {"joe@company.com", "SMTP", envelope.NotifyNever, true, refused("no"), want{0, 0}},
+		"failure with NOTIFY=SUCCESS":                 {"joe@company.com", "SMTP", envelope.NotifySuccess, true, refused("no"), want{0, 0}},
+		"failure without return-path":                 {"", "SMTP", envelope.NotifyDefault, true, refused("no"), want{0, 1}},
+		"failure of a report":                         {"", "DSN", all, true, refused("no"), want{0, 0}},
+		"failure of a forged report":                  {"joe@company.com", "DSN", all, true, refused("no"), want{0, 0}},
+		"failure of a stranger's mail":                {"joe@company.com", "SMTP", envelope.NotifyDefault, false, refused("no"), want{1, 1}},
+		"failure of postmaster's mail":                {"postmaster", "SMTP", envelope.NotifyDefault, true, refused("no"), want{0, 1}},
+		"success by default":                          {"joe@company.com", "SMTP", envelope.NotifyDefault, true, envelope.Status{Action: envelope.ActionRelayed}, want{0, 0}},
+		"success with NOTIFY=SUCCESS":                 {"joe@company.com", "SMTP", all, true, envelope.Status{Action: envelope.ActionRelayed}, want{1, 0}},
+		"success, next hop tells":                     {"joe@company.com", "SMTP", all, true, envelope.Status{Action: envelope.ActionRelayed, Passed: true}, want{0, 0}},
+		"delay by default":                            {"joe@company.com", "SMTP", envelope.NotifyDefault, true, deferred("wait"), want{1, 0}},
+		"success of a user without the Relay service": {"joe@company.com", "SMTP user", all, false, envelope.Status{Action: envelope.ActionRelayed}, want{1, 0}},
+		"success of a stranger's mail":                {"joe@company.com", "SMTP", all, false, envelope.Status{Action: envelope.ActionRelayed}, want{0, 0}},
+		"local success of a stranger's mail":          {"joe@company.com", "SMTP", all, false, envelope.Status{Action: envelope.ActionDelivered}, want{0, 0}},
+		"delay of a stranger's mail":                  {"joe@company.com", "SMTP", all, false, deferred("wait"), want{1, 0}},
+		"delay without DELAY":                         {"joe@company.com", "SMTP", envelope.NotifyFailure, true, deferred("wait"), want{0, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -261,7 +321,11 @@ func TestWhoGetsReports(t *testing.T) {
 				b.run()
 				defer b.halt()
 				e := b.env(c.from, "bob@far.net")
-				e.Source.Tag, e.Source.Trusted, e.Recipients[0].Notify = c.tag, c.trusted, c.notify
+				tag, user, ok := strings.Cut(c.tag, " ")
+				if ok {
+					e.Source.Account = user + "@company.com"
+				}
+				e.Source.Tag, e.Source.Trusted, e.Recipients[0].Notify = tag, c.trusted, c.notify
 				b.mustSubmit(e, testMessage)
 				time.Sleep(5 * time.Hour)
 				synctest.Wait()
@@ -368,6 +432,58 @@ func TestReportsToStrangersAreLimited(t *testing.T) {
 		flood()
 		if n := len(b.local.messages("victim@company.com")); n != 6 {
 			t.Errorf("%d reports after an hour, want 6", n)
+		}
+		if b.q.Len() != 0 {
+			t.Errorf("left: %s", b.list())
+		}
+	})
+}
+
+// Each return-path may get a report, and all together get no more than the server's
+// rate; what exceeds it is dropped, also the administrator's copy, and logged.
+func TestReportsToAllStrangersTogetherAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		b := open(t, t.TempDir())
+		b.q.logDequeuer = slog.New(slog.NewTextHandler(&log, nil))
+		b.set.Set(testSettings(t, dataformat.Dict{"ReportsToAllStrangers": dataformat.Array{dataformat.String("3"), dataformat.String("1h")}}).Get())
+		b.remote.decide = func(*Item, int) envelope.Status { return refused("no") }
+		b.run()
+		defer b.halt()
+		count := func() (n int) {
+			for i := range 20 {
+				n += len(b.local.messages(fmt.Sprintf("victim%d@company.com", i)))
+			}
+			return n
+		}
+		flood := func() {
+			for i := range 10 {
+				e := b.env(fmt.Sprintf("victim%d@company.com", i), "bob@far.net")
+				e.Source.Trusted = false
+				b.mustSubmit(e, testMessage)
+				e = b.env("", "bob@far.net")
+				e.Source.Trusted = false
+				b.mustSubmit(e, testMessage)
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		flood()
+		if n := len(b.local.messages("postmaster")); n != 3 || count() > 3 {
+			t.Errorf("%d reports, %d of them to victims, want 3", n, count())
+		}
+		if n := strings.Count(log.String(), "report dropped: too many about mail of strangers"); n != 17 {
+			t.Errorf("%d are logged as dropped", n)
+		}
+		b.mustSubmit(b.env("joe@company.com", "bob@far.net"), testMessage)
+		synctest.Wait()
+		if n := len(b.local.messages("joe@company.com")); n != 1 {
+			t.Errorf("our user got %d reports", n)
+		}
+		time.Sleep(time.Hour)
+		flood()
+		if n := len(b.local.messages("postmaster")); n != 7 {
+			t.Errorf("%d reports after an hour, want 7", n)
 		}
 		if b.q.Len() != 0 {
 			t.Errorf("left: %s", b.list())

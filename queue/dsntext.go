@@ -2,6 +2,7 @@ package queue
 
 import (
 	"bufio"
+	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -41,6 +42,10 @@ func (r *report) text() string {
 		if !res.until.IsZero() {
 			b.WriteString("The server goes on trying until " + res.until.UTC().Format(time.RFC1123Z) + "\r\n")
 		}
+		if res.expired {
+			b.WriteString("The server has tried since " + r.Envelope.Submitted.UTC().Format(time.RFC1123Z) + " and gives up.\r\n" +
+				"The failure was temporary: the message may get through when it is sent again later.\r\n")
+		}
 		b.WriteString("\r\n")
 	}
 	return b.String()
@@ -73,9 +78,10 @@ func appendReason(b *strings.Builder, st *envelope.Status) {
 // maxReportLine keeps lines below the limit of RFC 5321 section 4.5.3.1.6.
 const maxReportLine = 900
 
-// status is the part for programs (RFC 3464 section 2).
+// status is the part for programs (RFC 3464 section 2). In message/delivery-status it
+// has to be 7bit (section 2.1), only message/global-delivery-status may be UTF-8.
 func (r *report) status() string {
-	w := &fieldWriter{}
+	w := &fieldWriter{utf8: r.needsUTF8()}
 	w.field("Reporting-MTA", "dns; "+r.Host)
 	if r.Envelope.ID != "" {
 		w.field("Original-Envelope-Id", string(r.Envelope.ID))
@@ -121,6 +127,9 @@ func (r *report) action(res *reportResult) string {
 // code is the status code, with a class that fits the report.
 func (r *report) code(res *reportResult) envelope.Code {
 	c := res.status.Code
+	if res.expired {
+		return c
+	}
 	c[0] = [...]int{failureReport: 5, delayReport: 4, successReport: 2}[r.Kind]
 	return c
 }
@@ -165,7 +174,10 @@ func (w *lineWriter) part(boundary, kind string, eight bool) {
 }
 
 // fieldWriter writes header fields, folded at blanks.
-type fieldWriter struct{ b strings.Builder }
+type fieldWriter struct {
+	b    strings.Builder
+	utf8 bool // they may be UTF-8
+}
 
 // fieldWidth is where lines are folded.
 const fieldWidth = 76
@@ -175,6 +187,10 @@ const fieldWidth = 76
 func (w *fieldWriter) field(name, value string) {
 	w.b.WriteString(name + ": ")
 	value = clean(value)
+	limit, written := maxReportLine, func(s string) string { return s }
+	if !w.utf8 && !ascii(value) {
+		limit, written = maxReportLine/3, escaped // \x{FC} for two bytes
+	}
 	for width, first := len(name)+2, true; value != ""; first = false {
 		blanks := len(value) - len(strings.TrimLeft(value, " \t"))
 		end := len(value)
@@ -185,20 +201,38 @@ func (w *fieldWriter) field(name, value string) {
 			w.b.WriteString("\r\n")
 			width = 0
 		}
-		if end > maxReportLine {
-			end = maxReportLine
+		if end > limit {
+			end = limit
 			for end > 0 && !utf8.RuneStart(value[end]) {
 				end--
 			}
 		}
-		w.b.WriteString(value[:end])
-		width += end
+		word := written(value[:end])
+		w.b.WriteString(word)
+		width += len(word)
 		value = value[end:]
 		if value != "" && value[0] != ' ' && value[0] != '\t' {
 			value = " " + value
 		}
 	}
 	w.b.WriteString("\r\n")
+}
+
+// escaped writes what is outside of ASCII as RFC 6533 section 3 has it for those who
+// cannot read UTF-8: \x{E9}.
+func escaped(s string) string {
+	if ascii(s) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if r < utf8.RuneSelf {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, `\x{%X}`, r)
+		}
+	}
+	return b.String()
 }
 
 func ascii(s string) bool {

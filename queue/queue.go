@@ -60,7 +60,7 @@ type Queue struct {
 	syncDelivered   func(ctx context.Context) error
 	forgetDelivered func(ids []envelope.QueueID)
 
-	strangers flows // of reports
+	strangers strangers // reports about their mail
 
 	logEnqueuer, logDequeuer, logQueueTag *slog.Logger
 }

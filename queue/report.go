@@ -9,14 +9,12 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
-	"sync"
 	"time"
 
 	"gatepost/queue/envelope"
 	"gatepost/router/address"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
-	"gatepost/server/settings"
 )
 
 // tagDSN is the submit tag of reports.
@@ -228,17 +226,15 @@ func outcomesOf(outs []outcome, kind reportKind) []outcome {
 // sendReport makes and submits one report. Nobody to send it to is no failure. A
 // panic costs the report a try, not the server its life.
 func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about []outcome) (err error) {
-	to, counted := q.reportRecipients(h.env, kind)
-	if counted {
-		defer func() {
-			if err != nil { // it is made again
-				q.strangers.giveBack(h.env.ReturnPath.String())
-			}
-		}()
-	}
+	to, undo := q.reportRecipients(id, h.env, kind)
 	if len(to) == 0 {
 		return nil
 	}
+	defer func() {
+		if err != nil { // it is made again
+			undo()
+		}
+	}()
 	defer func() {
 		if r := recover(); r != nil {
 			q.logDequeuer.Log(context.Background(), logs.LevelCrash, "report stopped by a bug", logs.AttrQueueID, uint64(id),
@@ -258,7 +254,11 @@ func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about 
 		Submitted: r.Time, Body: r.body(), SMTPUTF8: r.needsUTF8(),
 	}
 	for _, a := range to {
-		env.Recipients = append(env.Recipients, envelope.Recipient{Address: a, State: envelope.Waiting})
+		rcpt := envelope.Recipient{Address: a, State: envelope.Waiting}
+		if a == h.env.ReturnPath {
+			rcpt.Local = h.env.ReturnPathLocal
+		}
+		env.Recipients = append(env.Recipients, rcpt)
 	}
 	s, err := q.begin(context.Background(), env)
 	if err != nil {
@@ -286,84 +286,30 @@ func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about 
 
 // reportRecipients says who hears of results: the return-path and, of failures,
 // the address of the setting. Reports about reports are never made, and mail
-// without a return-path only tells the administrator. counted says that the
-// report was taken from what one stranger may get.
-func (q *Queue) reportRecipients(env *envelope.Envelope, kind reportKind) (to []address.Address, counted bool) {
+// without a return-path only tells the administrator. undo is called when the
+// report was not made after all.
+func (q *Queue) reportRecipients(id envelope.QueueID, env *envelope.Envelope, kind reportKind) (to []address.Address, undo func()) {
+	undo = func() {}
 	if env.Source.Tag == tagDSN {
-		return nil, false
+		return nil, undo
 	}
 	set := q.settings()
 	if !env.ReturnPath.IsNull() {
-		counted = !env.Source.Trusted && q.strangers.take(env.ReturnPath.String(), set.ReportsFlow, time.Now())
-		if counted || env.Source.Trusted {
-			to = append(to, env.ReturnPath)
+		to = append(to, env.ReturnPath)
+	}
+	if kind == failureReport && set.FailureCopy != "" {
+		if admin, err := address.Parse(set.FailureCopy); err == nil && !slices.Contains(to, admin) {
+			to = append(to, admin)
 		}
 	}
-	if kind != failureReport || set.FailureCopy == "" {
-		return to, counted
+	if vouched(&env.Source) {
+		return to, undo
 	}
-	reply, err := address.Parse(set.FailureCopy)
-	if err != nil || slices.Contains(to, reply) {
-		return to, counted
+	left, undo := q.strangers.take(env.ReturnPath, to, set, time.Now())
+	if len(left) < len(to) {
+		q.logDequeuer.LogAttrs(context.Background(), logs.LevelProblem, "report dropped: too many about mail of strangers",
+			slog.Uint64(logs.AttrQueueID, uint64(id)), slog.String(logs.AttrReturnPath, env.ReturnPath.String()),
+			slog.String("kind", kind.String()), slog.Int("still_told", len(left)))
 	}
-	return append(to, reply), counted
-}
-
-// flows counts reports to strangers: mail with a forged return-path must not
-// make this server the source of a flood (backscatter).
-type flows struct {
-	mu    sync.Mutex
-	since map[string]*flow
-}
-
-type flow struct {
-	start time.Time
-	count int
-}
-
-// maxFlows bounds the addresses that are counted.
-const maxFlows = 10000
-
-// take counts one report to an address and reports whether it may be made.
-func (f *flows) take(addr string, limit settings.Rate, now time.Time) bool {
-	if limit.Unlimited() {
-		return true
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	period := limit.Period.Duration()
-	w := f.since[addr]
-	if w == nil || now.Sub(w.start) >= period {
-		if len(f.since) >= maxFlows {
-			f.expire(now, period)
-		}
-		w = &flow{start: now}
-		if f.since == nil {
-			f.since = map[string]*flow{}
-		}
-		f.since[addr] = w
-	}
-	w.count++
-	return w.count <= limit.Count
-}
-
-// giveBack undoes a take of a report that was not made.
-func (f *flows) giveBack(addr string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if w := f.since[addr]; w != nil && w.count > 0 {
-		w.count--
-	}
-}
-
-// expire forgets the periods that are over, and all when none is.
-func (f *flows) expire(now time.Time, period time.Duration) {
-	for a, w := range f.since {
-		if now.Sub(w.start) >= period {
-			delete(f.since, a)
-		}
-	}
-	if len(f.since) >= maxFlows {
-		clear(f.since)
-	}
+	return left, undo
 }

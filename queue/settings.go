@@ -20,7 +20,8 @@ type Settings struct {
 	Reporters     int             `key:"DequeuerProcessors" default:"4" level:"advanced" since:"0.1" help:"reports that are written at once"`
 	FailureCopy   string          `key:"CopyFailureReportsTo" default:"postmaster" level:"basic" since:"0.1" help:"address that gets a copy of every failure report; empty for none"`
 	FullReturn    settings.Size   `key:"ReportReturnSize" default:"64K" unit:"bytes" level:"advanced" since:"0.1" help:"larger messages come back as headers only"`
-	ReportsFlow   settings.Rate   `key:"ReportsToStrangers" default:"(60, 1h)" level:"advanced" since:"0.1" help:"reports to one return-path about messages that were not submitted by our users, in a period; above, none are made"`
+	ReportsFlow   settings.Rate   `key:"ReportsToStrangers" default:"(60, 1h)" level:"advanced" since:"0.1" help:"reports to one return-path about messages that were not submitted by our users, in a period; above, none are made to it"`
+	ReportsTotal  settings.Rate   `key:"ReportsToAllStrangers" default:"(200, 1h)" level:"advanced" since:"0.1" help:"reports to all return-paths together about messages that were not submitted by our users, in a period; what exceeds it is dropped and logged"`
 	ReportsGather settings.Period `key:"ReportsGather" default:"10s" level:"expert" since:"0.1" help:"how long the results of one message are gathered into one report while other recipients still wait"`
 }
 

@@ -88,7 +88,7 @@ func decide(it *Item, r result, was rcptState, l lifetime, rejected *rejection) 
 	switch r.status.Action {
 	case envelope.ActionDelivered, envelope.ActionRelayed, envelope.ActionExpanded:
 		f.state = envelope.Delivered
-		f.report = rcpt.Notify&envelope.NotifySuccess != 0 && !r.status.Passed
+		f.report = rcpt.Notify&envelope.NotifySuccess != 0 && !r.status.Passed && vouched(&it.Envelope.Source)
 		return f
 	case envelope.ActionFailed:
 		f.state = envelope.Failed
@@ -118,13 +118,14 @@ func decide(it *Item, r result, was rcptState, l lifetime, rejected *rejection) 
 	return f
 }
 
-// expiredCode makes the status of the last attempt permanent; without one it is
-// "delivery time expired" (RFC 3463 section 3.5).
+// expiredCode is the code of the last attempt, which was temporary: RFC 3463 section 2
+// has class 4 also for what is given up, and readers of reports take class 5 for a
+// dead address. Without a detail it is "delivery time expired" (section 3.5).
 func expiredCode(c envelope.Code) envelope.Code {
 	if c[1] == 0 && c[2] == 0 || c[0] != 4 {
-		return envelope.Code{5, 4, 7}
+		return envelope.Code{4, 4, 7}
 	}
-	return envelope.Code{5, c[1], c[2]}
+	return c
 }
 
 // apply gives the recipients of the entry their new places. q.mu is held.
