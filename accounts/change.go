@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
-	"net/netip"
 	"path/filepath"
 	"strings"
 
@@ -201,29 +200,19 @@ func (s *Store) SetPassword(ctx context.Context, domain, name, password string, 
 	})
 }
 
-// VerifyPassword reports whether a password is the account's, without a login: no
-// service has to be enabled. Wrong ones count in FailedLoginFlow as failed logins
-// do. Errors: NoDomain, NotFound, BadCredentials, also when too many were wrong,
-// Busy.
+// VerifyPassword reports whether a password is the account's, for an administrator: it is
+// no login, so that no service has to be enabled, wrong ones count nowhere, and failed
+// logins do not block it. Errors: NoDomain, NotFound, BadCredentials, Busy, Canceled.
 func (s *Store) VerifyPassword(ctx context.Context, domain, name, password string) error {
-	const op = "accounts.VerifyPassword"
 	a, err := s.Account(ctx, domain, name)
 	if err != nil {
 		return err
 	}
-	place, blocked, err := s.logins.begin(ctx, accountKey{a.Domain, a.Name}, a.settings.FailedLoginFlow, netip.Addr{}, true)
-	if err != nil {
-		return err
-	}
-	if blocked != "" {
-		s.logins.pretend(ctx)
-		return badCredentials(op)
-	}
-	defer s.logins.end(place, unknown) // a verification is no login: the count stays
-	ok, err := s.verify(ctx, a.password != nil, a, password)
+	wait, cancel := s.logins.inTime(ctx)
+	defer cancel()
+	ok, err := s.verify(wait, a.password != nil, a, password)
 	if err == nil && !ok {
-		s.logins.end(place, failure)
-		err = badCredentials(op)
+		err = badCredentials("accounts.VerifyPassword")
 	}
 	return err
 }

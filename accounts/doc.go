@@ -38,7 +38,7 @@
 //	                                  aliases.changes (table.go)
 //	  <name>.macnt/                   an account
 //	    account.settings              explicit settings
-//	    account.info                  last login; may be deleted at any time
+//	    account.info                  last login, addresses of logins; may be deleted at any time
 //	Pending/                          what is being made, renamed or removed (pending.go, jobs.go)
 //
 // Keys that start with # are the server's own: #AccountID (identity.go),
@@ -84,5 +84,6 @@
 // only then APOP (RFC 1939) and CRAM-MD5 (RFC 2195) work. A login that fails gets
 // the same answer after the same time whatever the reason, see login.go. Limits
 // and the memory of verified passwords are in limits.go; they do not outlive the
-// process.
+// process. The addresses that an account logs in from do (known.go): failures elsewhere
+// do not block it there.
 package accounts

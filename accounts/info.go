@@ -15,7 +15,7 @@ import (
 )
 
 // account.info holds what changes by itself: the time and address of the last
-// login. It is written from time to time, without waiting for the disk; the file
+// login, and the addresses of the ones before (known.go). It is written from time to time, without waiting for the disk; the file
 // may be deleted or damaged and nothing else is lost.
 
 const (
@@ -35,9 +35,10 @@ type infoWriter struct {
 }
 
 type lastLogin struct {
-	id uint64 // of the account
-	at time.Time
-	ip netip.Addr
+	id    uint64 // of the account
+	at    time.Time
+	ip    netip.Addr
+	known []knownAddress
 }
 
 func (w *infoWriter) start(s *Store) {
@@ -59,7 +60,7 @@ func (w *infoWriter) start(s *Store) {
 }
 
 // note remembers a login.
-func (w *infoWriter) note(a *Account, ip netip.Addr) {
+func (w *infoWriter) note(a *Account, ip netip.Addr, known []knownAddress) {
 	k := accountKey{a.Domain, a.Name}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -73,7 +74,15 @@ func (w *infoWriter) note(a *Account, ip netip.Addr) {
 		}
 		return // a login that is not noted is better than memory without bound
 	}
-	w.logins[k] = lastLogin{a.ID, time.Now().UTC().Truncate(time.Second), ip}
+	w.logins[k] = lastLogin{a.ID, time.Now().UTC().Truncate(time.Second), ip, known}
+}
+
+// pending returns the login of an account that was noted and is not written yet.
+func (w *infoWriter) pending(a *Account) (lastLogin, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l, ok := w.logins[accountKey{a.Domain, a.Name}]
+	return l, ok && l.id == a.ID
 }
 
 // flush writes what was noted.
@@ -109,6 +118,9 @@ func (s *Store) writeLogin(k accountKey, l lastLogin) error {
 	if l.ip.IsValid() {
 		info[keyLastAddress] = dataformat.String(l.ip.Unmap().String())
 	}
+	if len(l.known) > 0 {
+		info[keyKnown] = knownValue(l.known)
+	}
 	tmp := path + ".tmp"
 	if err := os.WriteFile(tmp, []byte(dataformat.PrettyOld(info)+"\n"), 0o600); err != nil {
 		return err
@@ -127,7 +139,7 @@ func readInfo(path string) dataformat.Dict {
 
 // AccountInfo returns what account.info and the message store tell of an
 // account, under names without #: LastLogin, LastAddress, AccountID, StorageUsed,
-// MessagesStored, Mailboxes.
+// MessagesStored, Mailboxes, LoginAddresses.
 func (s *Store) AccountInfo(ctx context.Context, domain, name string) (dataformat.Dict, error) {
 	a, err := s.Account(ctx, domain, name)
 	if err != nil {
@@ -150,10 +162,11 @@ func (s *Store) AccountInfo(ctx context.Context, domain, name string) (dataforma
 			out[k[1:]] = v
 		}
 	}
-	s.info.mu.Lock()
-	defer s.info.mu.Unlock()
-	if l, ok := s.info.logins[accountKey{a.Domain, a.Name}]; ok && l.id == a.ID {
+	if l, ok := s.info.pending(a); ok {
 		out[keyLastLogin[1:]] = dataformat.Time{T: l.at}
+		if len(l.known) > 0 {
+			out[keyKnown[1:]] = knownValue(l.known)
+		}
 		if l.ip.IsValid() {
 			out[keyLastAddress[1:]] = dataformat.String(l.ip.Unmap().String())
 		}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"gatepost/server/fault"
+	"gatepost/server/logs"
+	"gatepost/server/rate"
 	"gatepost/server/settings"
 )
 
@@ -19,14 +21,18 @@ import (
 // by others starts anew.
 const (
 	maxVerified      = 50_000
-	maxFailingNames  = 100_000
-	maxFailingPeers  = 100_000
-	maxHashWaiters   = 256
+	maxFailing       = 200_000
 	verifiedLifetime = time.Hour
+
+	// loginWait is how long a login waits for its turn: for the memory-hard hash, and for
+	// other logins whose failures would block it. Clients give up not much later.
+	loginWait = time.Minute
+	// longestPretence is the longest that a blocked login takes, however long a hash does.
+	longestPretence = time.Second
 )
 
 // peerFlow is how many logins may fail from one address: an IPv4 address or an
-// IPv6 network of 64 bits. Client IPs are not counted.
+// IPv6 network of 64 bits.
 var peerFlow = settings.Rate{Count: 20, Period: settings.Period(10 * time.Minute)}
 
 // logins is what the server remembers about logins: which passwords were right
@@ -35,16 +41,16 @@ type logins struct {
 	key     []byte // of this process, for the keyed hashes of verified passwords
 	dummy   argonHash
 	hashing chan struct{} // a token per memory-hard hash at a time
-	waiting atomic.Int32
-	hashes  atomic.Int64 // memory-hard hashes so far
-	cost    atomic.Int64 // running mean of a memory-hard hash, in nanoseconds
+	hashes  atomic.Int64  // memory-hard hashes so far
+	cost    atomic.Int64  // running mean of a memory-hard hash, in nanoseconds
+	busy    logs.Throttle // logins that were not carried out for want of time
 
 	verified *cache[uint64, verifiedPassword] // by account ID
+	failures *rate.Table[failureKey]
 
-	mu      sync.Mutex // guards the counts in the windows, and settled
-	names   *cache[accountKey, *window]
-	peers   *cache[netip.Prefix, *window]
-	settled chan struct{} // closed, and made anew, when a try has ended
+	mu       sync.Mutex // guards underWay and settled, and the step from one to a failure
+	underWay map[failureKey]int
+	settled  chan struct{} // closed, and made anew, when a try has ended
 }
 
 type verifiedPassword struct {
@@ -52,34 +58,44 @@ type verifiedPassword struct {
 	until time.Time
 }
 
-// window counts failures since its start, and tries that have not ended: those
-// count as failures until they do, so that parallel guesses get no further than
-// guesses one by one.
-type window struct {
-	start time.Time
-	count int
-	tries int
+// failureKey is what failed logins are counted for.
+type failureKey struct {
+	cause   cause
+	account accountKey
+	network netip.Prefix
 }
 
-// full reports whether the failures, and with tries those under way too, are as
-// many as may be.
-func (w *window) full(flow settings.Rate, now time.Time, tries bool) bool {
-	n := 0
-	if now.Sub(w.start) <= flow.Period.Duration() {
-		n = w.count
-	}
-	if tries {
-		n += w.tries
-	}
-	return !flow.Unlimited() && n >= flow.Count
+// cause is the kind of a failureKey, which tells why logins are blocked.
+type cause string
+
+const (
+	// ofAccount counts for an account what fails from addresses that nobody vouches for.
+	ofAccount cause = "failed logins of the account from unknown addresses"
+	// ofAddress counts what fails from such an address, whatever the account.
+	ofAddress cause = "failed logins from the address"
+	// ofBoth counts for an account what fails from one Client IP, or from one address that the
+	// account lately logged in from.
+	ofBoth cause = "failed logins of the account from this known address"
+)
+
+// counter is one limit that a login has to keep.
+type counter struct {
+	failureKey
+	limit settings.Rate
 }
 
-// fail counts one failure.
-func (w *window) fail(flow settings.Rate, now time.Time) {
-	if now.Sub(w.start) > flow.Period.Duration() {
-		w.start, w.count = now, 0
+// counters are the limits of a login. Nobody can lock an account for its owner by
+// failing: what fails from elsewhere does not count against Client IPs and the addresses
+// that the account lately logged in from.
+func counters(k accountKey, flow settings.Rate, ip netip.Addr, trusted bool) []counter {
+	n := network(ip)
+	if trusted {
+		return []counter{{failureKey{ofBoth, k, n}, flow}}
 	}
-	w.count++
+	return []counter{
+		{failureKey{ofAccount, k, netip.Prefix{}}, flow},
+		{failureKey{ofAddress, accountKey{}, n}, peerFlow},
+	}
 }
 
 func newLogins() *logins {
@@ -87,8 +103,8 @@ func newLogins() *logins {
 		key:      random(32),
 		hashing:  make(chan struct{}, runtime.GOMAXPROCS(0)),
 		verified: newCache[uint64, verifiedPassword](maxVerified),
-		names:    newCache[accountKey, *window](maxFailingNames),
-		peers:    newCache[netip.Prefix, *window](maxFailingPeers),
+		failures: rate.New[failureKey](maxFailing),
+		underWay: map[failureKey]int{},
 		settled:  make(chan struct{}),
 	}
 	// No password has this key; comparing one with it costs as much as with any.
@@ -130,20 +146,27 @@ func (l *logins) remember(a *Account, password string) {
 // forget drops what is remembered of an account's password.
 func (l *logins) forget(id uint64) { l.verified.drop(id) }
 
-// hash runs a function that costs as much as a memory-hard hash when its turn
-// comes. Busy when too many wait already.
-func (l *logins) hash(ctx context.Context, fn func()) error {
-	const op = "accounts.CheckPassword"
-	if l.waiting.Add(1) > maxHashWaiters {
-		l.waiting.Add(-1)
-		return fault.New(op, fault.Busy, "too many logins at a time")
+// inTime returns a context for the time that a login may wait. Who waits longer gets Busy
+// from gaveUp.
+func (l *logins) inTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, loginWait, fault.New("accounts.Login", fault.Busy, "too many logins at a time, try again later"))
+}
+
+// gaveUp is why a context of inTime has ended.
+func gaveUp(wait context.Context) error {
+	if err := context.Cause(wait); fault.Is(err, fault.Busy) {
+		return err
 	}
+	return fault.Wrap("accounts.Login", fault.Canceled, wait.Err())
+}
+
+// hash runs a function that costs as much as a memory-hard hash when its turn
+// comes.
+func (l *logins) hash(wait context.Context, fn func()) error {
 	select {
 	case l.hashing <- struct{}{}:
-		l.waiting.Add(-1)
-	case <-ctx.Done():
-		l.waiting.Add(-1)
-		return fault.Wrap(op, fault.Canceled, ctx.Err())
+	case <-wait.Done():
+		return gaveUp(wait)
 	}
 	defer func() { <-l.hashing }()
 	l.hashes.Add(1)
@@ -156,7 +179,7 @@ func (l *logins) hash(ctx context.Context, fn func()) error {
 
 // pretend takes as long as a memory-hard hash without its work.
 func (l *logins) pretend(ctx context.Context) {
-	t := time.NewTimer(time.Duration(l.cost.Load()))
+	t := time.NewTimer(min(time.Duration(l.cost.Load()), longestPretence))
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -164,7 +187,8 @@ func (l *logins) pretend(ctx context.Context) {
 	}
 }
 
-// network is what failures of a peer are counted for.
+// network is what an address counts as: an IPv4 address, or an IPv6 network of 64 bits,
+// since one host owns that many.
 func network(ip netip.Addr) netip.Prefix {
 	ip = ip.Unmap().WithZone("")
 	bits := 32
@@ -178,99 +202,73 @@ func network(ip netip.Addr) netip.Prefix {
 	return p
 }
 
-// try is the place that a login holds in the windows while it is tried.
+// try is a login under way. It counts as a failure until it has ended, so that
+// parallel guesses get no further than guesses one by one.
 type try struct {
-	key        accountKey
-	flow       settings.Rate
-	name, peer *window // peer is nil where failures of the peer are not counted
-	ended      bool    // guarded by logins.mu
+	counters []counter
+	ended    bool // guarded by logins.mu
 }
 
-// windowOf returns the window of k.
-func windowOf[K comparable](table *cache[K, *window], k K, now time.Time) *window {
-	w, _ := table.get(k, func() (*window, error) { return &window{start: now}, nil }) // never fails
-	return w
-}
-
-// begin takes a place for a login. It waits while only logins under way stand in
-// its way, as many at a time as hash lets wait. blocked says by whose failures it
-// is blocked: "account", "address" or "". Errors: Busy, Canceled.
-func (l *logins) begin(ctx context.Context, k accountKey, flow settings.Rate, ip netip.Addr, exempt bool) (t *try, blocked string, err error) {
-	const op = "accounts.CheckPassword"
-	for waits := false; ; waits = true {
-		t, blocked, settled := l.place(k, flow, ip, exempt)
-		if t != nil || blocked != "" {
-			if waits {
-				l.waiting.Add(-1)
-			}
+// begin starts a try. It waits while only tries under way stand in its way. blocked is
+// the limit that the failures have reached, if any. Errors: Busy, Canceled.
+func (l *logins) begin(wait context.Context, counters []counter) (t *try, blocked *counter, err error) {
+	for {
+		t, blocked, settled := l.start(counters)
+		if settled == nil {
 			return t, blocked, nil
-		}
-		if !waits && l.waiting.Add(1) > maxHashWaiters {
-			l.waiting.Add(-1)
-			return nil, "", fault.New(op, fault.Busy, "too many logins at a time")
 		}
 		select {
 		case <-settled:
-		case <-ctx.Done():
-			l.waiting.Add(-1)
-			return nil, "", fault.Wrap(op, fault.Canceled, ctx.Err())
+		case <-wait.Done():
+			return nil, nil, gaveUp(wait)
 		}
 	}
 }
 
-// place takes a place at once, or returns what to wait for.
-func (l *logins) place(k accountKey, flow settings.Rate, ip netip.Addr, exempt bool) (t *try, blocked string, settled <-chan struct{}) {
-	now := time.Now()
+// start starts a try at once, or returns what to wait for.
+func (l *logins) start(counters []counter) (t *try, blocked *counter, settled <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t = &try{key: k, flow: flow, name: windowOf(l.names, k, now)}
-	if !exempt {
-		t.peer = windowOf(l.peers, network(ip), now)
+	if c := l.blocked(counters); c != nil {
+		return nil, c, nil
 	}
-	switch {
-	case t.name.full(flow, now, false):
-		return nil, "account", nil
-	case t.peer != nil && t.peer.full(peerFlow, now, false):
-		return nil, "address", nil
-	case t.name.full(flow, now, true), t.peer != nil && t.peer.full(peerFlow, now, true):
-		return nil, "", l.settled
+	for _, c := range counters {
+		if n := l.underWay[c.failureKey]; n > 0 && !c.limit.Unlimited() && l.failures.Count(c.failureKey)+n >= c.limit.Count {
+			return nil, nil, l.settled
+		}
 	}
-	t.name.tries++
-	if t.peer != nil {
-		t.peer.tries++
+	for _, c := range counters {
+		l.underWay[c.failureKey]++
 	}
-	return t, "", nil
+	return &try{counters: counters}, nil, nil
 }
 
-// end gives the place back, the first time that it is called. A success starts the account's count anew. The
-// peer's count goes on: one account of its own must not let a guesser try others
-// without end.
-func (l *logins) end(t *try, o outcome) {
-	now := time.Now()
+// end ends a try, the first time that it is called. It returns the limits that its failure
+// has reached.
+func (l *logins) end(t *try, o outcome) (reached []counter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t.ended {
-		return
+		return nil
 	}
 	t.ended = true
-	t.name.tries--
-	if t.peer != nil {
-		t.peer.tries--
-	}
-	switch o {
-	case success:
-		t.name.count = 0
-		if w, ok := l.names.peek(t.key); ok && w == t.name && w.tries == 0 {
-			l.names.drop(t.key) // the table is for names that fail
+	for _, c := range t.counters {
+		if l.underWay[c.failureKey]--; l.underWay[c.failureKey] == 0 {
+			delete(l.underWay, c.failureKey)
 		}
-	case failure:
-		t.name.fail(t.flow, now)
-		if t.peer != nil {
-			t.peer.fail(peerFlow, now)
+		switch {
+		case o == failure:
+			l.failures.Take(c.failureKey, c.limit)
+			if l.failures.Wait(c.failureKey, c.limit) > 0 {
+				reached = append(reached, c)
+			}
+		case o == success:
+			l.succeeded(c)
 		}
 	}
 	close(l.settled)
 	l.settled = make(chan struct{})
+	return reached
 }
 
 // outcome is how a try ended.
@@ -282,25 +280,21 @@ const (
 	failure
 )
 
-// blocked reports by whose failures a login is blocked: "account", "address" or "".
-func (l *logins) blocked(k accountKey, flow settings.Rate, ip netip.Addr, exempt bool) string {
-	now := time.Now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if w, ok := l.names.peek(k); ok && w.full(flow, now, false) {
-		return "account"
+// succeeded starts the count of a known address anew. The others go on: one account of its
+// own must not let a guesser try others without end, and its owner's logins must not give
+// the guessers of an account more tries.
+func (l *logins) succeeded(c counter) {
+	if c.cause == ofBoth {
+		l.failures.Reset(c.failureKey)
 	}
-	if w, ok := l.peers.peek(network(ip)); !exempt && ok && w.full(peerFlow, now, false) {
-		return "address"
-	}
-	return ""
 }
 
-// succeeded starts the account's count anew without a try.
-func (l *logins) succeeded(k accountKey) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if w, ok := l.names.peek(k); ok {
-		w.count = 0
+// blocked returns the first limit that failures have reached, or nil.
+func (l *logins) blocked(counters []counter) *counter {
+	for i, c := range counters {
+		if l.failures.Wait(c.failureKey, c.limit) > 0 {
+			return &counters[i]
+		}
 	}
+	return nil
 }

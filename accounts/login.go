@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+	"time"
 
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
@@ -34,39 +35,37 @@ func badCredentials(op string) error {
 }
 
 // CheckPassword verifies the password of the account with a name in a domain and
-// returns the account. Unknown names, wrong passwords, disabled services and
-// blocked accounts and addresses get the same error, BadCredentials, after the
-// same time. Other errors: Busy, Corrupt, Canceled.
+// returns the account. Unknown names, wrong passwords, disabled services, accounts whose
+// files are damaged, and blocked accounts and addresses get the same error,
+// BadCredentials, after the same time. Other errors: Busy, Canceled.
 func (s *Store) CheckPassword(ctx context.Context, p Peer, domain, name, password string) (*Account, error) {
 	const op = "accounts.CheckPassword"
 	t, err := s.attempt(ctx, p, domain, name)
 	if err != nil {
 		return nil, err
 	}
-	if t.blocked != "" {
-		s.logins.pretend(ctx)
-		s.logFailure(t, "blocked by failed logins of the "+t.blocked)
-		return nil, badCredentials(op)
-	}
 	a := t.account
 	usable := t.refusal == "" && !(bool(a.settings.RequireAPOP) && !p.TLS)
-	if usable && s.logins.remembers(a, password) {
-		s.logins.succeeded(t.key)
+	if t.blocked == nil && usable && s.logins.remembers(a, password) {
+		for _, c := range t.counters {
+			s.logins.succeeded(c)
+		}
 		s.noteLogin(t)
 		return a, nil
 	}
-	if err := s.reserve(ctx, &t); err != nil {
+	wait, cancel := s.logins.inTime(ctx)
+	defer cancel()
+	if err := s.reserve(wait, &t); err != nil {
 		return nil, err
 	}
-	if t.blocked != "" {
+	if t.blocked != nil {
 		s.logins.pretend(ctx)
-		s.logFailure(t, "blocked by failed logins of the "+t.blocked)
 		return nil, badCredentials(op)
 	}
 	defer s.logins.end(t.try, unknown) // unless it has ended
-	ok, err := s.verify(ctx, usable, a, password)
+	ok, err := s.verify(wait, usable, a, password)
 	if err != nil {
-		return nil, err
+		return nil, s.refused(t, err)
 	}
 	if !ok {
 		s.failed(t, "wrong password")
@@ -77,16 +76,32 @@ func (s *Store) CheckPassword(ctx context.Context, p Peer, domain, name, passwor
 	return a, nil
 }
 
-// reserve takes a place for the try, or finds that it is blocked now.
-func (s *Store) reserve(ctx context.Context, t *attempt) (err error) {
-	t.try, t.blocked, err = s.logins.begin(ctx, t.key, t.flow, t.peer.IP, t.exempt)
+// reserve starts the try, or finds that it is blocked now.
+func (s *Store) reserve(wait context.Context, t *attempt) (err error) {
+	if t.blocked == nil {
+		if t.try, t.blocked, err = s.logins.begin(wait, t.counters); err != nil {
+			return s.refused(*t, err)
+		}
+	}
+	if t.blocked != nil {
+		s.logFailure(*t, "blocked by "+string(t.blocked.cause))
+	}
+	return nil
+}
+
+// refused logs a login that was not carried out for want of time.
+func (s *Store) refused(t attempt, err error) error {
+	if fault.Is(err, fault.Busy) {
+		s.logins.busy.Log(s.log, logs.LevelProblem, "login refused: it waited for its turn for "+loginWait.String(),
+			accountAttr(t.key), slog.String("service", t.peer.Service), slog.String(logs.AttrPeer, t.peer.IP.String()))
+	}
 	return err
 }
 
 // verify compares the password with the account's. Every failure costs exactly
 // one memory-hard hash.
-func (s *Store) verify(ctx context.Context, usable bool, a *Account, password string) (ok bool, err error) {
-	password = prepared(password)
+func (s *Store) verify(wait context.Context, usable bool, a *Account, given string) (ok bool, err error) {
+	password := prepared(given)
 	if usable {
 		if _, quick := a.password.(revealer); quick {
 			if ok, _ = a.password.verify(password); ok {
@@ -95,8 +110,12 @@ func (s *Store) verify(ctx context.Context, usable bool, a *Account, password st
 			usable = false
 		}
 	}
-	err = s.logins.hash(ctx, func() {
+	err = s.logins.hash(wait, func() {
 		slow := false
+		if usable && s.logins.remembers(a, given) { // another login was faster
+			ok = true
+			return
+		}
 		if usable {
 			ok, slow = a.password.verify(password)
 		}
@@ -109,14 +128,13 @@ func (s *Store) verify(ctx context.Context, usable bool, a *Account, password st
 
 // attempt is one try to log in.
 type attempt struct {
-	peer    Peer
-	key     accountKey
-	account *Account // nil if there is none
-	flow    settings.Rate
-	exempt  bool   // the peer's failures are not counted
-	blocked string // by whose failures: "account", "address", or ""
-	refusal string // why the account cannot log in whatever the password, or ""
-	try     *try   // its place in the counts, once it has one
+	peer     Peer
+	key      accountKey
+	account  *Account // nil if there is none, or it cannot be read
+	counters []counter
+	blocked  *counter // the limit that failures have reached, or nil
+	refusal  string   // why the account cannot log in whatever the password, or ""
+	try      *try     // once it has begun
 }
 
 // attempt looks at everything but the password.
@@ -125,18 +143,24 @@ func (s *Store) attempt(ctx context.Context, p Peer, domain, name string) (attem
 	if len(t.key.name) > 256 || len(t.key.domain) > 256 {
 		t.key = accountKey{} // nobody; keeps the tables small
 	}
-	t.exempt = !p.IP.IsValid() || s.ClientIP(p.IP)
+	trusted := !p.IP.IsValid() || s.ClientIP(p.IP)
+	var flow settings.Rate
 	a, err := s.Account(ctx, t.key.domain, t.key.name)
-	switch {
+	switch kind := fault.KindOf(err); {
 	case err == nil:
-		t.account, t.flow = a, a.settings.FailedLoginFlow
+		t.account, flow = a, a.settings.FailedLoginFlow
 		t.refusal = s.refusal(a, p)
-	case fault.Is(err, fault.NotFound), fault.Is(err, fault.NoDomain):
-		t.flow, t.refusal = s.defaultFlow(t.key.domain), "unknown account"
-	default:
+		trusted = trusted || s.isKnown(a, p.IP)
+	case kind == fault.Busy, kind == fault.Canceled, kind == fault.Unavailable:
 		return t, err
+	case kind == fault.NotFound, kind == fault.NoDomain:
+		flow, t.refusal = s.defaultFlow(t.key.domain), "unknown account"
+	default:
+		// A stranger must not learn that there is an account by what is wrong with it.
+		flow, t.refusal = s.defaultFlow(t.key.domain), "the account cannot be read: "+fault.Explain(err)
 	}
-	t.blocked = s.logins.blocked(t.key, t.flow, p.IP, t.exempt)
+	t.counters = counters(t.key, flow, p.IP, trusted)
+	t.blocked = s.logins.blocked(t.counters)
 	return t, nil
 }
 
@@ -185,7 +209,7 @@ func (s *Store) SCRAM(ctx context.Context, p Peer, domain, name string) (ScramCr
 			return c, fault.Wrap("accounts.SCRAM", fault.Internal, err)
 		}
 		if ok {
-			if t.refusal == "" && t.blocked == "" {
+			if t.refusal == "" && t.blocked == nil {
 				return real, nil
 			}
 			c.Salt, c.Iterations = real.Salt, real.Iterations
@@ -227,7 +251,7 @@ func (a *Account) derived(p revealer, salt []byte) (ScramCredentials, error) {
 // login.
 func (s *Store) PlainPassword(ctx context.Context, p Peer, domain, name string) (string, bool, error) {
 	t, err := s.attempt(ctx, p, domain, name)
-	if err != nil || t.refusal != "" || t.blocked != "" {
+	if err != nil || t.refusal != "" || t.blocked != nil {
 		return "", false, err
 	}
 	r, ok := t.account.password.(revealer)
@@ -258,11 +282,12 @@ func (s *Store) BeginLogin(ctx context.Context, p Peer, domain, name string) (*L
 	if err != nil {
 		return nil, err
 	}
-	if err := s.reserve(ctx, &t); err != nil {
+	wait, cancel := s.logins.inTime(ctx)
+	defer cancel()
+	if err := s.reserve(wait, &t); err != nil {
 		return nil, err
 	}
-	if t.blocked != "" {
-		s.logFailure(t, "blocked by failed logins of the "+t.blocked)
+	if t.blocked != nil {
 		return nil, badCredentials(op)
 	}
 	return &Login{s, t}, nil
@@ -271,8 +296,8 @@ func (s *Store) BeginLogin(ctx context.Context, p Peer, domain, name string) (*L
 // Succeeded ends a login that was right.
 func (l *Login) Succeeded() { l.store.succeeded(l.attempt) }
 
-// Failed ends a login that was wrong.
-func (l *Login) Failed() { l.store.failed(l.attempt, "wrong response") }
+// Failed ends a login that was wrong, for a reason that goes into the log.
+func (l *Login) Failed(reason string) { l.store.failed(l.attempt, reason) }
 
 // Abandoned ends a login of which nobody can say whether it was right.
 func (l *Login) Abandoned() { l.store.logins.end(l.try, unknown) }
@@ -287,7 +312,7 @@ func (s *Store) noteLogin(t attempt) {
 	if t.account == nil {
 		return
 	}
-	s.info.note(t.account, t.peer.IP)
+	s.info.note(t.account, t.peer.IP, s.noteKnown(t.account, t.peer.IP))
 	level := logs.LevelProblem
 	if t.account.settings.LogLogin {
 		level = logs.LevelMajor
@@ -296,11 +321,25 @@ func (s *Store) noteLogin(t attempt) {
 }
 
 func (s *Store) failed(t attempt, reason string) {
-	s.logins.end(t.try, failure)
+	reached := s.logins.end(t.try, failure)
 	if t.refusal != "" {
 		reason = t.refusal
 	}
 	s.logFailure(t, reason)
+	for _, c := range reached {
+		s.logBlock(t, c)
+	}
+}
+
+// logBlock says that logins are blocked from now on, why, and for how long.
+func (s *Store) logBlock(t attempt, c counter) {
+	var attrs []slog.Attr
+	if c.cause != ofAddress {
+		attrs = append(attrs, accountAttr(c.account))
+	}
+	s.log.LogAttrs(s.life, logs.LevelProblem, "logins blocked", append(attrs, slog.String("cause", string(c.cause)),
+		slog.Int("failures", s.logins.failures.Count(c.failureKey)), slog.String("for", s.logins.failures.Wait(c.failureKey, c.limit).Round(time.Second).String()),
+		slog.String("last_peer", t.peer.IP.String()))...)
 }
 
 func (s *Store) logFailure(t attempt, reason string) {
@@ -310,8 +349,7 @@ func (s *Store) logFailure(t attempt, reason string) {
 // logLogin writes the record of a try to log in: to the log of its session, whose
 // tag and number tell service and address, if it has one.
 func (s *Store) logLogin(t attempt, level slog.Level, text string, more slog.Attr) {
-	// Package auth marks the name of nobody with "?"; the reason says that it is unknown.
-	attrs := append(make([]slog.Attr, 0, 5), slog.String(logs.AttrAccount, strings.TrimPrefix(t.key.String(), "?")))
+	attrs := append(make([]slog.Attr, 0, 5), accountAttr(t.key))
 	log := t.peer.Log
 	if log == nil {
 		log = s.log
@@ -321,6 +359,12 @@ func (s *Store) logLogin(t attempt, level slog.Level, text string, more slog.Att
 		attrs = append(attrs, slog.String("mechanism", t.peer.Mechanism))
 	}
 	log.LogAttrs(s.life, level, text, append(attrs, more)...)
+}
+
+// accountAttr names an account in a record. Package auth marks the name of nobody with
+// "?"; the reason says that it is unknown.
+func accountAttr(k accountKey) slog.Attr {
+	return slog.String(logs.AttrAccount, strings.TrimPrefix(k.String(), "?"))
 }
 
 // ClientIP reports whether an address is one of the Client IPs: the machines

@@ -15,6 +15,7 @@ import (
 
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
+	"gatepost/server/rate"
 )
 
 var stranger = Peer{IP: netip.MustParseAddr("192.0.2.1"), TLS: true, Service: "IMAP"}
@@ -30,7 +31,7 @@ func loginFailed(t *testing.T, s *Store, p Peer, domain, name string) {
 	t.Helper()
 	l, err := s.BeginLogin(ctx, p, domain, name)
 	must(t, err)
-	l.Failed()
+	l.Failed("wrong response")
 }
 
 func loginSucceeded(t *testing.T, s *Store, p Peer, domain, name string) {
@@ -219,7 +220,7 @@ func TestLoginsThatPanicOrAreCanceledLeaveNoTrace(t *testing.T) {
 		must(t, err)
 		l.Succeeded()
 		l.Abandoned()
-		l.Failed()
+		l.Failed("wrong response")
 		a, err := s.Account(ctx, "", "postmaster")
 		must(t, err)
 		real := a.password
@@ -234,7 +235,7 @@ func TestLoginsThatPanicOrAreCanceledLeaveNoTrace(t *testing.T) {
 	}
 	waiting, cancel := context.WithCancel(ctx)
 	go func() {
-		for s.logins.waiting.Load() == 0 {
+		for s.underWay() == 0 {
 			runtime.Gosched()
 		}
 		cancel()
@@ -244,18 +245,17 @@ func TestLoginsThatPanicOrAreCanceledLeaveNoTrace(t *testing.T) {
 	for range cap(s.logins.hashing) {
 		<-s.logins.hashing
 	}
-	if w := s.logins.waiting.Load(); w != 0 || len(s.logins.hashing) != 0 {
-		t.Errorf("%d wait, %d hash", w, len(s.logins.hashing))
-	}
-	for _, w := range []*window{
-		windowOf(s.logins.names, accountKey{"company.com", "postmaster"}, time.Now()),
-		windowOf(s.logins.peers, network(p.IP), time.Now()),
-	} {
-		if w.tries != 0 || w.count != 0 {
-			t.Errorf("%d tries are left, %d failures", w.tries, w.count)
-		}
+	if n, f := s.underWay(), s.logins.failures.Len(); n != 0 || f != 0 || len(s.logins.hashing) != 0 {
+		t.Errorf("%d tries are left, %d failures, %d hash", n, f, len(s.logins.hashing))
 	}
 	loginSucceeded(t, s, p, "", "postmaster")
+}
+
+// underWay is the number of tries under way, each once for what it counts for.
+func (s *Store) underWay() int {
+	s.logins.mu.Lock()
+	defer s.logins.mu.Unlock()
+	return len(s.logins.underWay)
 }
 
 // panicking is the stored form of a password with a bug in it.
@@ -263,16 +263,19 @@ type panicking struct{}
 
 func (panicking) verify(string) (ok, slow bool) { panic("a bug") }
 
-func TestVerificationsCountAsLogins(t *testing.T) {
+func TestVerificationsOfAnAdministratorCountNothing(t *testing.T) {
 	s := newStore(t)
 	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;FailedLoginFlow=(3,10m);}")))
-	for range 3 {
-		must(t, s.VerifyPassword(ctx, "", "u", "right"))
+	for range 5 {
 		wantKind(t, s.VerifyPassword(ctx, "", "u", "wrong"), fault.BadCredentials)
+		must(t, s.VerifyPassword(ctx, "", "u", "right"))
 	}
-	wantKind(t, s.VerifyPassword(ctx, "", "u", "right"), fault.BadCredentials)
+	for range 3 {
+		loginFailed(t, s, stranger, "", "u")
+	}
 	_, err := s.CheckPassword(ctx, stranger, "", "u", "right")
 	wantKind(t, err, fault.BadCredentials)
+	must(t, s.VerifyPassword(ctx, "", "u", "right"))
 }
 
 func TestUnknownNamesAreBlockedLikeOthers(t *testing.T) {
@@ -294,14 +297,17 @@ func TestManyFailuresBlockTheAddress(t *testing.T) {
 		p := newPlace(t)
 		s := p.open(t)
 		defer p.close(t, s)
-		must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;}")))
 		fail := func(p Peer) {
 			for i := range 20 {
 				loginFailed(t, s, p, "", "name"+string(rune('a'+i)))
 			}
 		}
-		try := func(p Peer) error {
-			_, err := s.CheckPassword(ctx, p, "", "u", "right")
+		n := 0
+		try := func(p Peer) error { // as an account that has never logged in
+			n++
+			name := "u" + strconv.Itoa(n)
+			must(t, s.CreateAccount(ctx, "", name, dict(t, "{Password=right;}")))
+			_, err := s.CheckPassword(ctx, p, "", name, "right")
 			return err
 		}
 		fail(from("192.0.2.1"))
@@ -324,19 +330,16 @@ func TestManyFailuresBlockTheAddress(t *testing.T) {
 
 func TestFailureTablesAreBounded(t *testing.T) {
 	l := newLogins()
-	l.names.max, l.peers.max, l.verified.max = 100, 100, 100
+	l.failures, l.verified.max = rate.New[failureKey](100), 100
 	for i := range 1000 {
 		ip := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
-		place, _, err := l.begin(ctx, accountKey{"d", ip.String()}, peerFlow, ip, false)
+		try, _, err := l.begin(ctx, counters(accountKey{"d", ip.String()}, peerFlow, ip, false))
 		must(t, err)
-		l.end(place, failure)
+		l.end(try, failure)
 		l.remember(&Account{ID: uint64(i)}, "x")
 	}
-	if n := len(l.names.entries); n != 100 {
-		t.Errorf("%d names", n)
-	}
-	if n := len(l.peers.entries); n != 100 {
-		t.Errorf("%d peers", n)
+	if n := l.failures.Len(); n != 100 || len(l.underWay) != 0 {
+		t.Errorf("%d windows, %d tries", n, len(l.underWay))
 	}
 	if n := len(l.verified.entries); n != 100 {
 		t.Errorf("%d passwords", n)

@@ -18,7 +18,7 @@ type AccountSettings struct {
 	RequireAPOP         settings.Flag `key:"RequireAPOP" default:"NO" help:"a password in clear text is refused unless the connection is encrypted" since:"0.1"`
 	PWDAllowed          settings.Flag `key:"PWDAllowed" default:"YES" help:"the user may change the password" since:"0.1"`
 	PasswordRecovery    settings.Flag `key:"PasswordRecovery" default:"YES" level:"advanced" help:"the password can be recovered by mail (kept; not used yet)" since:"0.1"`
-	FailedLoginFlow     settings.Rate `key:"FailedLoginFlow" default:"(10, 1m)" help:"failed logins in a period; above, logins are refused for the rest of it" since:"0.1"`
+	FailedLoginFlow     settings.Rate `key:"FailedLoginFlow" default:"(10, 1m)" help:"failed logins in a period, above which logins are refused for the rest of it: counted together for all addresses that the account has not lately logged in from, and for each other address and each Client IP alone" since:"0.1"`
 	LogLogin            settings.Flag `key:"LogLogin" default:"NO" level:"advanced" help:"logins are logged as major events, at level 2 instead of 3" since:"0.1"`
 	MinPasswordLength   int           `key:"MinPasswordLength" default:"0" help:"shortest password that a user may choose" since:"0.1"`
 	ServiceClass        string        `key:"ServiceClass" help:"class of service that the account belongs to" since:"0.1"`

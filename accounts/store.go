@@ -60,6 +60,8 @@ type Store struct {
 	watches    *watches
 	onChange   atomic.Pointer[func(match func(domain, name string) bool)]
 	info       infoWriter
+	addresses  *cache[uint64, []knownAddress] // by account ID, see known.go
+	noting     sync.Mutex                     // held while a list of addresses changes, in memory
 
 	life     context.Context // ends with Close
 	end      context.CancelFunc
@@ -92,7 +94,7 @@ func Open(base string, o Options) (*Store, error) {
 		removing: make(chan struct{}, maxRemovals),
 		domains:  newCache[string, *domain](o.CachedDomains),
 		foreign:  newCache[string, struct{}](o.CachedDomains),
-		accounts: newCache[accountKey, *Account](o.CachedAccounts),
+		accounts: newCache[accountKey, *Account](o.CachedAccounts), addresses: newCache[uint64, []knownAddress](maxKnownCache),
 	}
 	s.life, s.end = context.WithCancel(context.Background())
 	fresh, err := s.prepare(o.MainDomain)

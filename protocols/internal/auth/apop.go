@@ -39,7 +39,7 @@ func (a *Authenticator) APOPMailbox(ctx context.Context, p accounts.Peer, login,
 	sum := md5.Sum([]byte(token + password))
 	equal := subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum[:])), []byte(strings.ToLower(digest))) == 1
 	if !equal || !ok || err != nil || !who.known {
-		try.Failed()
+		try.Failed("wrong response")
 		return nil, "", fault.New(op, fault.BadCredentials, "")
 	}
 	acc, err := a.acc.Account(ctx, who.domain, who.name)

@@ -57,7 +57,7 @@ func (e *scramExchange) Next(response []byte) ([]byte, bool, error) {
 				// does not match means a third party in between.
 				e.sessionLog().LogAttrs(e.ctx, logs.LevelLowLevel, "SCRAM exchange failed", slog.String(logs.AttrError, reason(err)))
 			}
-			try.Failed()
+			try.Failed("wrong response")
 			return nil, false, fault.New(op, fault.BadCredentials, "")
 		}
 		if err := e.succeed(try); err != nil {
