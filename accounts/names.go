@@ -76,8 +76,9 @@ func newDomainName(op, name string) (string, error) {
 			return "", fault.Newf(op, fault.Invalid, "%q is not a valid domain name", name)
 		}
 	}
-	if names.ReservedDomain(n) {
-		return "", fault.Newf(op, fault.Invalid, "the name %s has a meaning of its own for the router", n)
+	if meaning, reserved := names.ReservedDomain(n); reserved {
+		return "", fault.Newf(op, fault.Invalid,
+			"%s cannot be the name of a domain: to the router it means %s; choose another, such as mail.example.com", n, meaning)
 	}
 	return n, nil
 }

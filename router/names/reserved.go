@@ -41,17 +41,27 @@ const (
 // HostSuffixes are those that make the router connect to a host.
 func HostSuffixes() [4]string { return [...]string{"._via", ".via", "._smtp", ".smtp"} }
 
-// ReservedDomain is Reserved for the name of a domain.
-func ReservedDomain(name string) bool {
-	hosts := HostSuffixes()
-	for _, suffix := range append(hosts[:], LocalSuffix, DomainSuffix) {
+// ReservedDomain says what a name means to the router, if it means something else than
+// a domain. Names such as corp.local are free: a domain of ours comes before the
+// account that the suffix stands for.
+func ReservedDomain(name string) (meaning string, reserved bool) {
+	for _, suffix := range HostSuffixes() {
 		if strings.HasSuffix(name, suffix) {
-			return true
+			return "the host before " + suffix, true
 		}
 	}
-	switch name {
-	case Null, Error, Spamtrap, Blacklisted, Localhost, Telnum, Pipe:
-		return true
+	if strings.HasSuffix(name, DomainSuffix) {
+		return "an account of the domain before " + DomainSuffix, true
 	}
-	return false
+	switch name {
+	case Null, Error, Spamtrap, Blacklisted:
+		return "mail that nobody gets", true
+	case Localhost:
+		return "the Main Domain, whatever its name", true
+	case Telnum:
+		return "telephone numbers", true
+	case Pipe:
+		return "programs", true
+	}
+	return "", false
 }
