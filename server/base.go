@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gatepost/server/control"
+	"gatepost/server/fault"
 )
 
 // lockFile is locked by the server that runs on the directory.
@@ -42,8 +44,11 @@ func openBase(dir string) (*base, error) {
 		return nil, err
 	}
 	if len(dir) > control.MaxPath {
-		return nil, fmt.Errorf("%s is too long a path: the name of %s in it has room for %d bytes; give a shorter one, such as a symbolic link",
+		return nil, unfit("%s is too long a path: the name of %s in it has room for %d bytes; give a shorter one, such as a symbolic link",
 			dir, control.Socket, control.MaxPath)
+	}
+	if err := checkOwner(dir); err != nil {
+		return nil, err
 	}
 	if !Exists(dir) {
 		if err := cmp.Or(bereft(dir), vacant(dir)); err != nil {
@@ -81,6 +86,46 @@ func openBase(dir string) (*base, error) {
 	return &base{dir: dir, lock: lock}, nil
 }
 
+// unfit is a refusal of a base directory: the same command fails again until
+// somebody mends what it says.
+func unfit(format string, args ...any) error {
+	return fault.Newf("server.OpenBase", fault.Invalid, format, args...)
+}
+
+// checkOwner refuses a directory of another user, who could not change the files that
+// this one would leave in it, and a directory that others may write, who could change
+// settings and mail. Both look at the directory alone: what is in it is private.
+func checkOwner(dir string) error {
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if owner := info.Sys().(*syscall.Stat_t).Uid; int(owner) != os.Geteuid() {
+		return wrongUser(dir, owner)
+	}
+	if mode := info.Mode().Perm(); mode&0o022 != 0 {
+		return unfit("others than its owner may write to %s, which has mode %o: type 'chmod 700 %s'", dir, mode, dir)
+	}
+	return nil
+}
+
+func wrongUser(dir string, owner uint32) error {
+	name := userName(owner)
+	return unfit("%s belongs to the user %s, and this runs as %s: run it as %s, such as with 'sudo -u %s gatepost ...'",
+		dir, name, userName(uint32(os.Geteuid())), name, name)
+}
+
+func userName(id uint32) string {
+	number := strconv.FormatUint(uint64(id), 10)
+	if u, err := user.LookupId(number); err == nil {
+		return u.Username
+	}
+	return "#" + number // as sudo takes a number
+}
+
 // vacant refuses a directory that holds anything but what a first start that was
 // cut short has made. A file system of its own has lost+found.
 func vacant(dir string) error {
@@ -90,7 +135,7 @@ func vacant(dir string) error {
 	}
 	for _, e := range entries {
 		if name := e.Name(); name != "lost+found" && name != lockFile && name != "Pending" && !slices.Contains(subdirectories, name) {
-			return fmt.Errorf("%s is no base directory and is not empty; give a new or an empty directory", dir)
+			return unfit("%s is no base directory and is not empty; give a new or an empty directory", dir)
 		}
 	}
 	return nil
@@ -106,7 +151,7 @@ func bereft(dir string) error {
 		}
 		// A first start that was cut short has made Accounts/Settings.
 		if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != "Settings" }) {
-			return fmt.Errorf("%s has lost Settings/Main.settings, which names the Main Domain: put it back", dir)
+			return unfit("%s has lost Settings/Main.settings, which names the Main Domain: put it back", dir)
 		}
 	}
 	return nil

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -15,7 +17,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
+
+	"gatepost/server/fault"
+	"gatepost/server/logs"
 )
 
 // The server's certificate is Certificates/server.pem (the chain, own
@@ -36,11 +43,92 @@ func loadCertificate(dir, name string) (*tls.Certificate, error) {
 			return nil, fmt.Errorf("make a self-signed certificate: %w", err)
 		}
 	}
-	cert, err := tls.LoadX509KeyPair(certPath, keyPath)
+	return readPair(certPath, keyPath)
+}
+
+// readPair reads a certificate and its key. Errors name the file that is wrong.
+func readPair(certPath, keyPath string) (*tls.Certificate, error) {
+	certPEM, err := os.ReadFile(certPath)
 	if err != nil {
-		return nil, fmt.Errorf("load the certificate: %w", err)
+		return nil, err
 	}
-	return &cert, nil
+	keyPEM, err := os.ReadFile(keyPath)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err == nil {
+		return &cert, nil
+	}
+	wrong := func(file, format string, args ...any) (*tls.Certificate, error) {
+		return nil, fault.Newf("server.Certificate", fault.Invalid, "Certificates/"+file+": "+format, args...)
+	}
+	leaf := pemBlock(certPEM, func(kind string) bool { return kind == "CERTIFICATE" })
+	key := pemBlock(keyPEM, func(kind string) bool { return strings.HasSuffix(kind, "PRIVATE KEY") })
+	switch {
+	case leaf == nil:
+		return wrong(certificateFile, "there is no certificate in PEM form")
+	case key == nil:
+		return wrong(keyFile, "there is no private key in PEM form")
+	case key.Type == "ENCRYPTED PRIVATE KEY", key.Headers["DEK-Info"] != "":
+		return wrong(keyFile, "the key is protected by a passphrase: store it without one")
+	}
+	if _, err := x509.ParseCertificate(leaf.Bytes); err != nil {
+		return wrong(certificateFile, "%v", err)
+	}
+	return wrong(keyFile, "the key is not that of the first certificate in %s, or cannot be used: %s",
+		certificateFile, strings.TrimPrefix(err.Error(), "tls: "))
+}
+
+// pemBlock is the first block of a type.
+func pemBlock(text []byte, wanted func(kind string) bool) *pem.Block {
+	for {
+		block, rest := pem.Decode(text)
+		if block == nil || wanted(block.Type) {
+			return block
+		}
+		text = rest
+	}
+}
+
+// expirySoon is when a certificate should have been renewed.
+const expirySoon = 14 * 24 * time.Hour
+
+// logCertificate says what clients are shown.
+func (s *Server) logCertificate(leaf *x509.Certificate) {
+	names := slices.Clone(leaf.DNSNames)
+	for _, ip := range leaf.IPAddresses {
+		names = append(names, ip.String())
+	}
+	issuer := leaf.Issuer.String()
+	if selfSigned(leaf) {
+		issuer = "itself"
+	}
+	level, text := logs.LevelMajor, "certificate read"
+	switch left := time.Until(leaf.NotAfter); {
+	case left <= 0:
+		level, text = logs.LevelFailure, "the certificate has expired: clients will refuse it"
+	case left < expirySoon:
+		level, text = logs.LevelProblem, "the certificate expires soon"
+	}
+	s.log.Log(context.Background(), level, text, "file", "Certificates/"+certificateFile, "names", strings.Join(names, ","),
+		"issuer", issuer, "expires", leaf.NotAfter.Format(time.RFC3339))
+}
+
+func selfSigned(leaf *x509.Certificate) bool { return bytes.Equal(leaf.RawIssuer, leaf.RawSubject) }
+
+// dropOwnCertificate removes a certificate that was made here under another name.
+func (s *Server) dropOwnCertificate() error {
+	leaf := s.cert.Load().Leaf
+	if !selfSigned(leaf) || leaf.Subject.CommonName == s.accounts.MainDomain() {
+		return nil
+	}
+	dir := s.base.path("Certificates")
+	// The certificate first: its file says that the pair is whole.
+	if err := os.Remove(filepath.Join(dir, certificateFile)); err != nil {
+		return err
+	}
+	return os.Remove(filepath.Join(dir, keyFile))
 }
 
 // makeCertificate writes a self-signed certificate for name and the loopback

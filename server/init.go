@@ -4,15 +4,15 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 
 	"gatepost/accounts"
 	"gatepost/server/control"
-	"gatepost/server/fault"
+	"gatepost/server/logs"
 )
 
 // Postmaster is the account that owns the server.
@@ -25,26 +25,71 @@ func Exists(dir string) bool {
 }
 
 // Init creates the base directory with its Main Domain and sets postmaster's
-// password. It refuses a directory that is one already. It returns the name of the
-// Main Domain as it is stored.
+// password. It does the same for one that is there and not in use: a start has made
+// it, or an Init with a misspelt name. It returns the name of the Main Domain as it is
+// stored.
 func Init(ctx context.Context, c Config, password string) (domain string, err error) {
-	if Exists(c.Base) {
-		return "", fmt.Errorf("%s is a base directory already; 'gatepost serve --base %s' runs it", c.Base, c.Base)
-	}
 	// Before anything is on the disk: what is half done would be in the way of
 	// the next try.
 	domain, err = accounts.CheckDomainName(c.MainDomain)
 	if err = cmp.Or(err, accounts.CheckPassword(password)); err != nil {
-		return "", errors.New(fault.Text(err))
+		return "", err
 	}
 	s, err := New(c)
 	if err != nil {
 		return "", err
 	}
-	if password != "" {
+	err = s.name(ctx, domain)
+	if err == nil && password != "" {
 		err = s.accounts.SetPassword(ctx, domain, Postmaster, password, false)
 	}
 	return domain, errors.Join(err, s.Close())
+}
+
+// name gives the Main Domain the name that it was made with or, while nothing
+// depends on the old one, another.
+func (s *Server) name(ctx context.Context, domain string) error {
+	old := s.accounts.MainDomain()
+	has, err := s.HasPassword(ctx)
+	if err != nil || old == domain && !has {
+		return err
+	}
+	unused, err := s.unused(ctx)
+	switch {
+	case err != nil:
+		return err
+	case old == domain:
+		return unfit("%s is a base directory already, of the server of %s; 'gatepost serve' runs it", s.base.dir, old)
+	case !unused:
+		return unfit("%s is a base directory already, of the server of %s, and has accounts or mail; "+
+			"\"gatepost cli 'UPDATESERVERSETTINGS {DomainName=%s;}'\" gives it another name", s.base.dir, old, domain)
+	}
+	if err := s.accounts.RenameDomain(ctx, old, domain); err != nil {
+		return err
+	}
+	s.log.Log(ctx, logs.LevelMajor, "the Main Domain has another name", "from", old, "to", domain)
+	if err := s.dropOwnCertificate(); err != nil {
+		return err
+	}
+	return s.reloadCertificate()
+}
+
+// unused reports whether the server holds nothing but what a first start makes.
+func (s *Server) unused(ctx context.Context) (bool, error) {
+	domains, err := s.accounts.Domains(ctx)
+	if err != nil || len(domains) != 1 || s.queue.Len() > 0 {
+		return false, err
+	}
+	list, err := s.accounts.ListObjects(ctx, domains[0], accounts.ListOptions{Limit: 1, Accounts: true, Aliases: true, Forwarders: true})
+	if err != nil || list.Accounts != 1 || list.Aliases+list.Forwarders > 0 {
+		return false, err
+	}
+	postmaster, err := s.accounts.Account(ctx, domains[0], Postmaster)
+	if err != nil {
+		return false, err
+	}
+	usage, err := postmaster.Mail().Usage(ctx)
+	return usage.Messages == 0, err
 }
 
 // HasPassword reports whether postmaster has a password: without one, nobody
@@ -65,11 +110,14 @@ func (s *Server) MainDomain() string { return s.accounts.MainDomain() }
 // without listeners and deliveries, and closed with the client.
 func Connect(dir string) (*control.Client, error) {
 	client, err := control.Dial(dir)
+	if errors.Is(err, fs.ErrPermission) {
+		err = cmp.Or(checkOwner(dir), err)
+	}
 	if err == nil || !errors.Is(err, control.ErrNotRunning) {
 		return client, err
 	}
 	if !Exists(dir) {
-		return nil, cmp.Or(bereft(dir), fmt.Errorf("%s is not a base directory", dir))
+		return nil, cmp.Or(bereft(dir), unfit("%s is not a base directory", dir))
 	}
 	s, err := New(Config{Base: dir, Messages: io.Discard})
 	if err != nil {

@@ -112,12 +112,12 @@ func (l *listeners) start(w wanted) (net.Listener, error) {
 
 // bindFault names port, reason and remedy.
 func bindFault(w wanted, err error) error {
-	remedy := "give another address or port in Settings/" + w.module.file
+	kind, remedy := fault.Unavailable, "give another address or port in Settings/"+w.module.file
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		remedy = "stop the program that has it (ss -ltnp shows it), use --port-shift, or " + remedy
 	case errors.Is(err, syscall.EACCES), errors.Is(err, os.ErrPermission):
-		remedy = "start as root, give the program CAP_NET_BIND_SERVICE, or use --port-shift"
+		kind, remedy = fault.Denied, "start it by systemd with the unit of docs/admin/gatepost.service, give the program CAP_NET_BIND_SERVICE, or use --port-shift"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		remedy = "the address is not one of this machine's; " + remedy
 	}
@@ -126,7 +126,7 @@ func bindFault(w wanted, err error) error {
 	if errors.As(err, &sys) {
 		reason = sys.Error()
 	}
-	return &fault.Error{Op: "server.Listen", Kind: fault.Unavailable, Err: err,
+	return &fault.Error{Op: "server.Listen", Kind: kind, Err: err,
 		Text: fmt.Sprintf("%s cannot listen on %s: %s; %s", w.module.name, strings.TrimPrefix(w.address, ":"), reason, remedy)}
 }
 

@@ -29,9 +29,6 @@ import (
 	"gatepost/server/settings"
 )
 
-// Version is the version of this server.
-const Version = "0.1"
-
 // An orderly stop ends within ten seconds: Run takes at most stopLimit of them,
 // Close the rest.
 const (
@@ -82,6 +79,8 @@ type Server struct {
 	listeners  listeners
 	changing   sync.Mutex // serialises changes of settings
 
+	ran      bool          // Run was called: this is a server, not a tool on its files
+	ready    chan struct{} // closed when all listeners accept
 	stop     chan struct{} // closed by Shutdown
 	stopOnce sync.Once
 }
@@ -96,9 +95,9 @@ func New(c Config) (_ *Server, err error) {
 		c.Messages = io.Discard
 	}
 	if c.PortShift < 0 || c.PortShift > maxShift {
-		return nil, fmt.Errorf("the ports cannot be shifted by %d: 0 to %d is possible", c.PortShift, maxShift)
+		return nil, fault.Newf("server.New", fault.Invalid, "the ports cannot be shifted by %d: 0 to %d is possible", c.PortShift, maxShift)
 	}
-	s := &Server{config: c, stop: make(chan struct{})}
+	s := &Server{config: c, ready: make(chan struct{}), stop: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -241,7 +240,8 @@ func (s *Server) openLog() error {
 
 // setLevels computes the level of every component from the settings.
 func (s *Server) setLevels() {
-	l := &logs.Levels{Default: s.main.Get().LogLevel, Precision: s.logging.Get().Precision, ByTag: map[string]int{}}
+	files := s.logging.Get()
+	l := &logs.Levels{Default: s.main.Get().LogLevel, Precision: files.Precision, Dated: bool(files.Dated), ByTag: map[string]int{}}
 	for _, m := range s.modules {
 		if n := m.common.Load().LogLevel; n >= 0 {
 			for _, tag := range m.tags {
@@ -264,7 +264,9 @@ func (s *Server) reloadCertificate() error {
 	if err != nil {
 		return err
 	}
-	s.cert.Store(cert)
+	if old := s.cert.Swap(cert); s.ran && !old.Leaf.Equal(cert.Leaf) {
+		s.logCertificate(cert.Leaf)
+	}
 	return nil
 }
 
@@ -279,24 +281,32 @@ func (s *Server) Run(ctx context.Context) error {
 	queueDone := make(chan error, 1)
 	go func() { queueDone <- s.queue.Run(deliveries) }()
 
+	s.log.Log(ctx, logs.LevelMajor, "starting", "version", Build(), "pid", os.Getpid(), "base", s.base.dir, "domain", s.accounts.MainDomain())
+	s.logCertificate(s.cert.Load().Leaf)
+	s.ran = true
 	s.listeners.ctx = sessions
 	err := s.start(ctx)
 	var failed error
+	why := "start failed"
 	if err == nil {
 		fmt.Fprintln(s.config.Messages, "ready")
-		s.log.Log(ctx, logs.LevelMajor, "ready", "version", Version)
+		s.log.Log(ctx, logs.LevelMajor, "ready")
+		close(s.ready)
 		select {
 		case <-ctx.Done():
+			why = context.Cause(ctx).Error()
 		case <-s.stop:
+			why = "SHUTDOWN command"
 		case failed = <-queueDone:
 			queueDone <- nil
+			why = "the queue has ended"
 		}
 	}
 
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		s.log.Log(ctx, logs.LevelMajor, "stopping")
+		s.log.Log(ctx, logs.LevelMajor, "stopping", "reason", why)
 		endSessions()
 		s.listeners.wait()
 		endDeliveries()
@@ -312,6 +322,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 }
 
+// Ready is closed when all listeners accept. It stays open when Run fails before.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
 // start opens the control socket and the listeners.
 func (s *Server) start(ctx context.Context) error {
 	if err := s.serveControl(); err != nil {
@@ -324,9 +337,9 @@ func (s *Server) start(ctx context.Context) error {
 	case n == 0, bool(s.main.Get().IgnoreBindings):
 		return nil
 	case n == 1:
-		return errors.New(fault.Text(faults[0]))
+		return faults[0]
 	default:
-		return fmt.Errorf("%s; and %d more listeners", fault.Text(faults[0]), n-1)
+		return fault.Newf("server.Start", fault.KindOf(faults[0]), "%s; and %d more listeners", fault.Text(faults[0]), n-1)
 	}
 }
 
@@ -379,8 +392,10 @@ func (s *Server) close() error {
 	if s.counter != nil {
 		errs = append(errs, s.counter.Close())
 	}
-	if s.log != nil {
-		s.log.Log(context.Background(), logs.LevelMajor, "stopped")
+	if s.files != nil {
+		if s.ran {
+			s.log.Log(context.Background(), logs.LevelMajor, "stopped")
+		}
 		errs = append(errs, s.files.Close())
 	}
 	if s.base != nil {

@@ -27,13 +27,14 @@ func (s *Settings) Validate() error { return checkLevel("LogLevel", s.LogLevel) 
 type LogSettings struct {
 	MaxSize   settings.Size   `key:"MaxFileSize" default:"unlimited" unit:"bytes" level:"basic" since:"0.1" help:"a new log file is begun when the current one is larger"`
 	Keep      settings.Period `key:"DeleteOldFilesIn" default:"30d" level:"basic" since:"0.1" help:"log files older than this are removed; never keeps them"`
+	Dated     settings.Flag   `key:"DateInRecords" default:"NO" level:"basic" since:"0.1" help:"records begin with date, time and zone, as RFC 3339 has them, instead of the time alone"`
 	Precision int             `key:"TimePrecision" default:"3" unit:"digits" level:"advanced" since:"0.1" help:"digits of the fraction of a second in a record, 0 to 6"`
 }
 
 // Validate checks the precision, and that files are not old at once.
 func (s *LogSettings) Validate() error {
 	if s.Keep == 0 {
-		return fault.New("server.LogSettings", fault.Invalid, "DeleteOldFilesIn: it is longer than nothing, or never")
+		return fault.New("server.LogSettings", fault.Invalid, "DeleteOldFilesIn must be greater than 0, or never")
 	}
 	if s.Precision < 0 || s.Precision > 6 {
 		return fault.Newf("server.LogSettings", fault.Invalid, "TimePrecision: %d is not 0 to 6", s.Precision)
@@ -132,8 +133,10 @@ func (s *Server) force(ctx context.Context, apply func()) error {
 func (s *Server) Reload(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
-			s.log.Log(ctx, logs.LevelFailure, "the settings were not read again as a whole", logs.AttrError, fault.Explain(err))
+			s.log.Log(ctx, logs.LevelFailure, "reload: what is named here stays as it was", logs.AttrError, err)
+			return
 		}
+		s.log.Log(ctx, logs.LevelMajor, "reload: all settings and the certificate were read again")
 	}()
 	s.changing.Lock()
 	defer s.changing.Unlock()

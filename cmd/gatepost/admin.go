@@ -19,7 +19,22 @@ type cliCommand struct {
 	Command []string `arg:"" optional:"" help:"The command; without one, commands are read from standard input, one per line." passthrough:""`
 }
 
+// takeBase takes a --base behind the command away from it: kong leaves all that
+// follows the first word of a command alone.
+func (l *cliCommand) takeBase(c *commands) {
+	n := len(l.Command)
+	if n == 0 {
+		return
+	}
+	if dir, ok := strings.CutPrefix(l.Command[n-1], "--base="); ok {
+		c.Base, l.Command = dir, l.Command[:n-1]
+	} else if n > 1 && l.Command[n-2] == "--base" {
+		c.Base, l.Command = l.Command[n-1], l.Command[:n-2]
+	}
+}
+
 func (l *cliCommand) Run(c *commands) error {
+	l.takeBase(c)
 	dir, err := c.base()
 	if err != nil {
 		return err

@@ -13,5 +13,5 @@ type demoCommand struct {
 }
 
 func (d *demoCommand) Run(ctx context.Context) error {
-	return demo.Run(ctx, demo.Options{Once: d.Once, PortShift: d.PortShift, Out: os.Stdout})
+	return demo.Run(ctx, demo.Options{Once: d.Once, PortShift: d.PortShift, Program: program(), Out: os.Stdout})
 }

@@ -2,7 +2,8 @@
 //
 // "gatepost --help" lists the subcommands; docs/man/gatepost.md describes them.
 // Exit codes: 0 done, 1 the command ran and said no (an error answer, findings
-// of check), 2 it could not run.
+// of check), 2 it could not run, 78 (EX_CONFIG of sysexits.h) it could not run and will
+// not before the command line, the settings or the base directory are mended.
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -43,7 +45,7 @@ func main() {
 	var c commands
 	parser, err := kong.New(&c, kong.Name("gatepost"), kong.UsageOnError(),
 		kong.Description("A mail and groupware server in one program."),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Vars{"version": "gatepost " + server.Version})
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Vars{"version": "gatepost " + server.Build()})
 	if err != nil {
 		fail(err)
 	}
@@ -61,19 +63,34 @@ func main() {
 }
 
 // misused adds to an error of the command line where to look.
-func misused(err error) error { return fmt.Errorf("%w; 'gatepost --help' lists the commands", err) }
+func misused(err error) error { return wrongUse("%v; 'gatepost --help' lists the commands", err) }
+
+func wrongUse(format string, args ...any) error {
+	return fault.Newf("gatepost", fault.Invalid, format, args...)
+}
+
+// The exit codes of commands that could not run.
+const (
+	exitFailed = 2
+	exitConfig = 78 // EX_CONFIG
+)
 
 func fail(err error) {
 	fmt.Fprintln(os.Stderr, "gatepost:", fault.Explain(err))
-	os.Exit(2)
+	code := exitFailed
+	switch fault.KindOf(err) {
+	case fault.Invalid, fault.Denied, fault.Corrupt, fault.Unsupported:
+		code = exitConfig // trying again does not help
+	}
+	os.Exit(code)
 }
 
 // base is the base directory, which every command but demo and version needs.
 func (c *commands) base() (string, error) {
 	if c.Base == "" {
-		return "", errors.New("no base directory; give --base DIR or set GATEPOST_BASE")
+		return "", wrongUse("no base directory; give --base DIR or set GATEPOST_BASE")
 	}
-	return c.Base, nil
+	return filepath.Abs(c.Base)
 }
 
 type helpCommand struct {

@@ -57,6 +57,12 @@ func TestScript(t *testing.T) {
 			env.Setenv("SHIFT", strconv.Itoa(shift))
 			return nil
 		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "root" {
+				return false, fmt.Errorf("unknown condition %s", cond)
+			}
+			return os.Getuid() == 0, nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve":    serve,
 			"shutdown": shutdown,

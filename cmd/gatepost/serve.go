@@ -14,7 +14,6 @@ import (
 	"golang.org/x/term"
 
 	"gatepost/server"
-	"gatepost/server/fault"
 )
 
 type initCommand struct {
@@ -28,10 +27,7 @@ func (i *initCommand) Run(ctx context.Context, c *commands) error {
 		return err
 	}
 	if i.Domain == "" {
-		return errors.New("no Main Domain; give --domain NAME")
-	}
-	if server.Exists(dir) {
-		return fmt.Errorf("%s is a base directory already", dir)
+		return wrongUse("no Main Domain; give --domain NAME")
 	}
 	password, err := i.password()
 	if err != nil {
@@ -41,7 +37,7 @@ func (i *initCommand) Run(ctx context.Context, c *commands) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s holds the server of %s now. Run it with\n\n    gatepost serve --base %s\n\n", dir, domain, dir)
+	fmt.Printf("%s holds the server of %s now. Run it with\n\n    %s serve --base %s\n\n", dir, domain, program(), quoted(dir))
 	if password == "" {
 		fmt.Print(withoutPassword(dir))
 	}
@@ -61,7 +57,7 @@ func (i *initCommand) password() (string, error) {
 			return "", err
 		}
 		if line = strings.TrimRight(line, "\r\n"); line == "" {
-			return "", fmt.Errorf("the first line of %s is empty", i.PasswordFile)
+			return "", wrongUse("the first line of %s is empty", i.PasswordFile)
 		}
 		return line, nil
 	}
@@ -89,7 +85,15 @@ func (i *initCommand) password() (string, error) {
 
 func withoutPassword(dir string) string {
 	return fmt.Sprintf("postmaster has no password yet, so nobody can log in as postmaster. To choose one, type\n\n"+
-		"    gatepost cli --base %s\n    SETACCOUNTPASSWORD postmaster PASSWORD \"...\"\n\n", dir)
+		"    %s cli --base %s\n    SETACCOUNTPASSWORD postmaster PASSWORD \"...\"\n\n", program(), quoted(dir))
+}
+
+// newBase is what serve says when it has made the base directory.
+func newBase(dir, domain string) string {
+	return fmt.Sprintf("There was no base directory %[1]s: this is a new one, without accounts and mail. Its Main Domain is %[2]s,\n"+
+		"the name of this machine. If you meant another directory, stop the server and remove this one.\n"+
+		"To choose the domain and postmaster's password, stop the server and type\n\n"+
+		"    %[3]s init --base %[4]s --domain example.com\n\n", dir, domain, program(), quoted(dir))
 }
 
 type serveCommand struct {
@@ -107,25 +111,25 @@ func (v *serveCommand) Run(ctx context.Context, c *commands) error {
 	if err != nil {
 		return err
 	}
-	if fresh {
-		fmt.Printf("%s is a new base directory for %s.\n", dir, s.MainDomain())
-	}
 	has, err := s.HasPassword(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		return errors.Join(err, s.Close())
-	}
-	if !has {
+	case fresh:
+		fmt.Print(newBase(dir, s.MainDomain()))
+	case !has:
 		fmt.Print(withoutPassword(dir))
 	}
+	ended := make(chan struct{})
+	defer close(ended)
+	go notifyReady(s.Ready(), ended)
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for range reload {
-			if err := s.Reload(ctx); err != nil {
-				fmt.Fprintln(os.Stderr, "gatepost: reload:", fault.Explain(err))
-			}
+			_ = s.Reload(ctx) // it has logged an error, which shows it here too
 		}
 	}()
 	err = s.Run(ctx)
@@ -138,6 +142,6 @@ func (v *serveCommand) Run(ctx context.Context, c *commands) error {
 type versionCommand struct{}
 
 func (versionCommand) Run() error {
-	fmt.Println("gatepost", server.Version)
+	fmt.Println("gatepost", server.Build())
 	return nil
 }

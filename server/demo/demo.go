@@ -36,7 +36,9 @@ type Options struct {
 	Once bool
 	// PortShift is added to every port; 0 means a shift at which all are free.
 	PortShift int
-	Out       io.Writer
+	// Program is how the program is called in the commands to try.
+	Program string
+	Out     io.Writer
 }
 
 const domain = "demo.test"
@@ -55,6 +57,7 @@ func Run(ctx context.Context, o Options) error {
 			return err
 		}
 	}
+	fmt.Fprintf(o.Out, "Starting a server with its files in %s ...\n", dir)
 	people := []account{{"alice", rand.Text()[:12]}, {"bob", rand.Text()[:12]}, {server.Postmaster, rand.Text()[:12]}}
 	s, err := server.New(server.Config{Base: dir, MainDomain: domain, Listen: []string{"127.0.0.1"},
 		PortShift: o.PortShift, Messages: io.Discard})
@@ -66,9 +69,14 @@ func Run(ctx context.Context, o Options) error {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(runCtx) }()
 
+	select {
+	case err = <-ended:
+		return errors.Join(err, s.Close())
+	case <-s.Ready():
+	}
 	err = prove(ctx, s, dir, people, o.Out)
 	if err == nil {
-		explain(o.Out, dir, o.PortShift, people)
+		explain(o, dir, people)
 		if !o.Once {
 			fmt.Fprint(o.Out, "\nThe server runs until you press Ctrl-C; then everything of it is removed.\n")
 			select {
@@ -107,11 +115,12 @@ func portsFree(shift int) bool {
 func prove(ctx context.Context, s *server.Server, dir string, people []account, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	client, err := dialWhenReady(ctx, dir)
+	client, err := control.Dial(dir)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
+	fmt.Fprintln(out, "Making accounts ...")
 	for _, p := range people {
 		command := fmt.Sprintf("CREATEACCOUNT %s {Password=%s;}", p.name, dataformat.Quote(p.password))
 		if p.name == server.Postmaster {
@@ -126,6 +135,7 @@ func prove(ctx context.Context, s *server.Server, dir string, people []account, 
 	body := fmt.Sprintf("From: <%[1]s@%[3]s>\r\nTo: <%[2]s@%[3]s>\r\nSubject: %[4]s\r\nDate: %[5]s\r\n"+
 		"Message-ID: <%[6]s@%[3]s>\r\n\r\nThis message went through the queue and the router into a mailbox.\r\n",
 		from.name, to.name, domain, subject, time.Now().Format(time.RFC1123Z), rand.Text())
+	fmt.Fprintln(out, "Sending a message ...")
 	sent := time.Now()
 	if err := send(s.Addr("SMTP", 587), from, to, body); err != nil {
 		return fmt.Errorf("send the message: %w", err)
@@ -143,32 +153,11 @@ func prove(ctx context.Context, s *server.Server, dir string, people []account, 
 	return nil
 }
 
-// dialWhenReady connects to the control socket as soon as it is there.
-func dialWhenReady(ctx context.Context, dir string) (*control.Client, error) {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		client, err := control.Dial(dir)
-		if !errors.Is(err, control.ErrNotRunning) {
-			return client, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(err, ctx.Err())
-		case <-tick.C:
-		}
-	}
-}
-
 // unverified is TLS towards a certificate that was signed by nobody, on loopback.
 var unverified = &tls.Config{InsecureSkipVerify: true}
 
 func send(addr string, from, to account, body string) error {
-	var c *smtp.Client
-	err := retryRefused(func() (err error) {
-		c, err = smtp.DialStartTLS(addr, unverified)
-		return err
-	})
+	c, err := smtp.DialStartTLS(addr, unverified)
 	if err != nil {
 		return err
 	}
@@ -180,19 +169,6 @@ func send(addr string, from, to account, body string) error {
 		return err
 	}
 	return c.Quit()
-}
-
-// retryRefused covers the moment between the control socket and the listeners.
-func retryRefused(dial func() error) error {
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		err := dial()
-		var op *net.OpError
-		if err == nil || !errors.As(err, &op) || op.Op != "dial" || time.Now().After(deadline) {
-			return err
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
 }
 
 // receive waits for the message with the subject in the account's INBOX.
@@ -239,27 +215,32 @@ func receive(ctx context.Context, addr string, who account, subject string) ([]b
 	}
 }
 
-// explain prints how to reach the server.
-func explain(out io.Writer, dir string, shift int, people []account) {
-	fmt.Fprintf(out, "\nThe server is on 127.0.0.1, its certificate is self-signed, its files are in %s\n\n", dir)
+// explain prints how to reach the server. What it offers to type can be pasted as it is.
+func explain(o Options, dir string, people []account) {
+	port := func(n int) int { return n + o.PortShift }
+	fmt.Fprintf(o.Out, "\nThe server is on 127.0.0.1, with a self-signed certificate. Its accounts:\n\n")
 	for _, p := range people {
-		fmt.Fprintf(out, "    %-22s password %s\n", p.name+"@"+domain, p.password)
+		fmt.Fprintf(o.Out, "    %-22s password %s\n", p.name+"@"+domain, p.password)
 	}
-	fmt.Fprintf(out, `
+	fmt.Fprintf(o.Out, `
     IMAP        port %d (STARTTLS), %d (TLS)
     POP3        port %d (STLS), %d (TLS)
     submission  port %d (STARTTLS), %d (TLS)
     SMTP        port %d
     CLI         port %d
 
-To try next:
+A mail program can use the accounts with these ports; the commands below are for another terminal.
 
-    set up %s@%s in a mail client with the ports above
-    curl --url imap://127.0.0.1:%d/INBOX --user %s@%s:%s
-    telnet 127.0.0.1 %d                                  HELO me, MAIL FROM, RCPT TO, DATA: as ever
-    gatepost cli --base %s LISTACCOUNTS
-    gatepost route --base %s somebody@example.org
-    tail -f %s/SystemLogs/*.log
-`, 143+shift, 993+shift, 110+shift, 995+shift, 587+shift, 465+shift, 25+shift, 106+shift,
-		people[1].name, domain, 143+shift, people[1].name, domain, people[1].password, 25+shift, dir, dir, dir)
+To try next:
+`, port(143), port(993), port(110), port(995), port(587), port(465), port(25), port(106))
+	reader := people[1].name + "@" + domain
+	for _, try := range []struct{ what, command string }{
+		{"read the message", fmt.Sprintf("curl --user %s:%s 'imap://127.0.0.1:%d/INBOX;MAILINDEX=1'", reader, people[1].password, port(143))},
+		{"send one as other servers do", fmt.Sprintf("printf 'Subject: hello\\r\\n\\r\\nhello\\r\\n' | curl --mail-from you@example.org --mail-rcpt %s --upload-file - smtp://127.0.0.1:%d", reader, port(25))},
+		{"list the accounts", fmt.Sprintf("%s cli --base %s LISTACCOUNTS", o.Program, dir)},
+		{"ask where an address leads", fmt.Sprintf("%s route --base %s postmaster@%s", o.Program, dir, domain)},
+		{"follow the log", fmt.Sprintf("tail -f %s/SystemLogs/*.log", dir)},
+	} {
+		fmt.Fprintf(o.Out, "\n    # %s\n    %s\n", try.what, try.command)
+	}
 }
