@@ -2,6 +2,7 @@ package imap
 
 import (
 	"errors"
+	"io"
 
 	"gatepost/protocols/imap/wire"
 	"gatepost/protocols/internal/listen"
@@ -29,6 +30,9 @@ const (
 	steady
 	// secret: the arguments are not logged.
 	secret
+	// adds: carried out twice it adds messages twice, so it is carried out only for a client that is
+	// there to learn of it (see present).
+	adds
 )
 
 // commands is the command table. A new command is a line here and a handler in
@@ -55,7 +59,7 @@ var commands = index([]command{
 	{"LIST", loggedIn, (*session).list, 0},
 	{"LSUB", loggedIn, (*session).lsub, 0},
 	{"STATUS", loggedIn, (*session).status, 0},
-	{"APPEND", loggedIn, (*session).append, 0},
+	{"APPEND", loggedIn, (*session).append, adds},
 	{"IDLE", loggedIn, (*session).idle, 0},
 
 	{"CHECK", selected, (*session).noop, 0},
@@ -65,7 +69,7 @@ var commands = index([]command{
 	{"SEARCH", selected, (*session).search, byUID | steady},
 	{"FETCH", selected, (*session).fetch, byUID | steady},
 	{"STORE", selected, (*session).store, byUID | steady},
-	{"COPY", selected, (*session).copy, byUID},
+	{"COPY", selected, (*session).copy, byUID | adds},
 	{"MOVE", selected, (*session).move, byUID},
 })
 
@@ -88,7 +92,7 @@ func (s *session) dispatch(line []byte, refused error) error {
 	if err == nil {
 		err = s.carryOut(c, p)
 	}
-	if err != nil && c.body != nil {
+	if err != nil && c.body != nil && !s.broken() {
 		// The handler has refused the message before it took all of it.
 		err = s.in.Abandon(*c.body, err)
 	}
@@ -156,7 +160,26 @@ func (s *session) carryOut(c *call, p *wire.Parser) error {
 		}
 		return wire.Bad("select a mailbox first")
 	}
+	if cmd.traits&adds != 0 {
+		if err := s.present(); err != nil {
+			return err
+		}
+	}
 	return cmd.run(s, c, p)
+}
+
+// present sends the answers that wait, and fails if the client is gone. A client that was killed
+// leaves what it has pipelined behind, as much as the system's buffers hold. When it comes back it sends
+// again what has no answer: what is carried out after its end is stored twice.
+func (s *session) present() error {
+	if err := s.out.Flush(); err != nil {
+		return err
+	}
+	if _, gone := listen.PeerState(s.link.Conn); gone {
+		s.link.failed = io.ErrUnexpectedEOF
+		return s.link.failed
+	}
+	return nil
 }
 
 // logCommand logs a command with the beginning of its arguments.

@@ -37,6 +37,8 @@
 //     told (RFC 2180 section 4.1).
 //   - A keyword is in FLAGS before it is in a FETCH.
 //   - FETCH gives \Seen to what it has written, and to nothing else.
+//   - A pipelined APPEND or COPY is carried out after the answers before it were written, and
+//     not at all once the connection is broken: a client that comes back sends it again.
 //   - A refused literal is never taken for commands: its bytes are thrown away,
 //     or the connection is closed.
 //   - A client that has not enabled IMAP4rev2 gets RFC 3501: RECENT, [UNSEEN],

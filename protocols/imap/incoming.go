@@ -125,7 +125,7 @@ func (m *incoming) convert(text []byte) {
 	m.spare = out
 }
 
-// finish reads what follows the message in its command.
+// finish reads what follows the message in its command. An error keeps the message from being stored.
 func (m *incoming) finish() error {
 	tail, _, err := m.s.in.Next(func([]byte, wire.Literal) (wire.Verdict, error) {
 		return 0, wire.Bad("APPEND takes one message")
@@ -138,5 +138,5 @@ func (m *incoming) finish() error {
 	case !m.utf8 && len(bytes.TrimRight(tail, " ")) > 0:
 		return wire.Bad("unexpected text after the message")
 	}
-	return nil
+	return m.s.present() // a long message takes its time
 }

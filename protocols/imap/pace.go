@@ -1,14 +1,11 @@
 package imap
 
 import (
-	"crypto/tls"
 	"io"
 	"runtime"
-	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"gatepost/protocols/internal/listen"
 	"gatepost/server/fault"
 )
 
@@ -75,7 +72,7 @@ func (p *pace) pause() error {
 	if ctx.Err() != nil {
 		return fault.Wrap("imap.pause", fault.Canceled, ctx.Err())
 	}
-	switch shut, gone := p.s.link.peer(); {
+	switch shut, gone := listen.PeerState(p.s.link.Conn); {
 	case gone:
 		p.s.link.failed = io.ErrUnexpectedEOF
 		return p.s.link.failed
@@ -111,31 +108,4 @@ func (r *pacedReader) Read(b []byte) (int, error) {
 		err = slow
 	}
 	return n, err
-}
-
-// peer asks the system, without waiting, whether the client has shut down its sending
-// side, and whether the connection is broken. Other connections than TCP tell
-// nothing.
-func (l *link) peer() (shut, gone bool) {
-	conn := l.Conn
-	if t, ok := conn.(*tls.Conn); ok {
-		conn = t.NetConn()
-	}
-	c, ok := conn.(syscall.Conn)
-	if !ok {
-		return false, false
-	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return false, false
-	}
-	fds := [1]unix.PollFd{{Events: unix.POLLRDHUP}}
-	err = raw.Control(func(fd uintptr) {
-		fds[0].Fd = int32(fd)
-		if _, err := unix.Poll(fds[:], 0); err != nil {
-			fds[0].Revents = 0 // a signal came; the next time will do
-		}
-	})
-	got := fds[0].Revents
-	return got&unix.POLLRDHUP != 0, err != nil || got&(unix.POLLERR|unix.POLLHUP) != 0
 }

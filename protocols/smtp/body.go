@@ -232,6 +232,7 @@ func (s *session) commitCounted(sub submission) error {
 
 func (s *session) accepted(id envelope.QueueID) {
 	s.reply(reply{code: 250, text: id.String() + " message accepted for delivery"})
+	s.owes = true
 }
 
 // refuseMessage answers the end of a message that is not accepted. cause, if any, is

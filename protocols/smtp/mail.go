@@ -68,6 +68,8 @@ func (s *session) mail(arg string) {
 	case s.tx != nil:
 		s.reply(replyNested)
 		return
+	case !s.settled():
+		return
 	}
 	path, ok := afterColon(arg, "FROM")
 	if !ok {

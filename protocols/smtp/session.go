@@ -48,6 +48,7 @@ type session struct {
 	useful                    time.Time // when the session began, its last message came to its end, or it logged in
 	errors, unknown, relaying int       // counted against the limits
 	closing                   bool
+	owes                      bool // the answer to a message is not written yet
 	chunkFailed               bool // the chunks of a message that was given up may still come
 	secrets                   bool // AUTH was the last command: unknown ones may be its responses
 }
@@ -214,6 +215,7 @@ func (s *session) flush() error {
 		return err
 	}
 	_, err := s.conn.Write(s.out)
+	s.owes = false
 	if s.out = s.out[:0]; cap(s.out) > maxKeptReplies {
 		s.out = nil
 	}
@@ -221,6 +223,23 @@ func (s *session) flush() error {
 		return fmt.Errorf("write replies: %w", err)
 	}
 	return nil
+}
+
+// settled writes the answer to an earlier message before a further one begins, and ends the session if
+// the client is gone. A client that is killed leaves the messages behind that it has pipelined
+// in chunks, and sends again what has no answer: those would be delivered twice.
+func (s *session) settled() bool {
+	if !s.owes {
+		return true
+	}
+	err := s.flush()
+	if _, gone := listen.PeerState(s.conn); gone && err == nil {
+		err = io.EOF
+	}
+	if err != nil {
+		s.lost(err)
+	}
+	return err == nil
 }
 
 // maxKeptReplies is how large a reply buffer stays with its session.
