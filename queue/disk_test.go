@@ -247,6 +247,15 @@ func TestHeaderScannerFindsTheMessageID(t *testing.T) {
 	}
 }
 
+// RFC 5322 section 4.5 has blanks before the colon; a loop does not hide behind them.
+func TestFieldsWithBlanksBeforeTheColon(t *testing.T) {
+	h := headerScanner{echo: true, all: []string{"all@company.com"}}
+	h.scan([]byte("Received : a\r\nRECEIVED\t: b\r\nReceived no field\r\nReceived-By: c\r\nSubject : s\r\nMessage-ID :\r\n <1@x>\r\nDelivered-To :all@company.com\r\n\r\n"))
+	if want := []string{"Received : a", "RECEIVED\t: b", "Subject : s"}; h.received != 2 || h.messageID != "<1@x>" || !h.looped || !slices.Equal(h.fields, want) {
+		t.Errorf("%d received, %q, looped %v, %q", h.received, h.messageID, h.looped, h.fields)
+	}
+}
+
 func FuzzHeaderScanner(f *testing.F) {
 	f.Add("Received: a\r\n\tb\r\n\r\nx", 3)
 	f.Fuzz(func(t *testing.T, text string, cut int) {

@@ -28,7 +28,7 @@ const (
 	maxEchoFields = 40
 )
 
-var echoed = []string{"From:", "Subject:", "Received:", "Resent-From:"}
+var echoed = [...]string{"From", "Subject", "Received", "Resent-From"}
 
 // scan takes the next bytes of the message.
 func (h *headerScanner) scan(p []byte) {
@@ -65,27 +65,36 @@ func (h *headerScanner) endLine() {
 		}
 	default:
 		h.idFolded = false
-		if h.messageID == "" && hasFold(line, messageID) {
-			h.messageID = string(bytes.TrimSpace(line[len(messageID):]))
+		name, value := cutField(line)
+		switch {
+		case isField(name, "Message-ID") && h.messageID == "":
+			h.messageID = string(bytes.TrimSpace(value))
 			h.idFolded = h.messageID == ""
-		}
-		if hasFold(line, "Received:") {
+		case isField(name, "Received"):
 			h.received++
+		case isField(name, "Delivered-To"):
+			h.looped = h.looped || h.namesAll(value)
 		}
-		if len(h.all) > 0 && hasFold(line, deliveredTo) {
-			h.looped = h.looped || h.namesAll(line[len(deliveredTo):])
-		}
-		h.last = h.echo && len(h.fields) < maxEchoFields && isEchoed(line)
+		h.last = h.echo && len(h.fields) < maxEchoFields && isEchoed(name)
 		if h.last {
 			h.fields = append(h.fields, string(line))
 		}
 	}
 }
 
-const (
-	deliveredTo = "Delivered-To:"
-	messageID   = "Message-ID:"
-)
+// cutField returns the name of a field, empty if the line has none, and its value. Blanks may stand
+// before the colon (RFC 5322 section 4.5).
+func cutField(line []byte) (name, value []byte) {
+	before, value, ok := bytes.Cut(line, []byte(":"))
+	if !ok {
+		return nil, nil
+	}
+	return bytes.TrimRight(before, " \t"), value
+}
+
+func isField(name []byte, want string) bool {
+	return len(name) == len(want) && bytes.EqualFold(name, []byte(want))
+}
 
 // namesAll reports whether the value of a field is an address that the message goes to.
 func (h *headerScanner) namesAll(value []byte) bool {
@@ -98,15 +107,11 @@ func (h *headerScanner) namesAll(value []byte) bool {
 	return false
 }
 
-func isEchoed(line []byte) bool {
-	for _, name := range echoed {
-		if hasFold(line, name) {
+func isEchoed(name []byte) bool {
+	for _, e := range echoed {
+		if isField(name, e) {
 			return true
 		}
 	}
 	return false
-}
-
-func hasFold(line []byte, name string) bool {
-	return len(line) >= len(name) && bytes.EqualFold(line[:len(name)], []byte(name))
 }

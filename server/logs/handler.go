@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"gatepost/server/fault"
@@ -178,16 +179,28 @@ func (h *handler) append(b []byte, prefix string, a slog.Attr) []byte {
 }
 
 func mustQuote(r rune) bool {
-	return r <= ' ' || r == '"' || r == '=' || r == 0x7f || r == utf8.RuneError || r >= 0x80 && r < 0xa0
+	return r == ' ' || r == '"' || r == '=' || r == utf8.RuneError || misleads(r)
 }
 
-// appendClean appends text of which parts may come from a client: a control
-// character, which could start a line of its own, is written as an escape.
+// misleads reports whether a character may make a line read as another one: a control, which
+// could start a line of its own, and what Unicode has to separate lines, to turn the direction of
+// writing, or to show nothing.
+func misleads(r rune) bool {
+	if r < 0x7f {
+		return r < ' '
+	}
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+}
+
+// appendClean appends text of which parts may come from a client: characters that
+// mislead are written as escapes.
 func appendClean(b []byte, s string) []byte {
 	for _, r := range s {
 		switch {
-		case r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029:
+		case misleads(r) && r < 0x100:
 			b = fmt.Appendf(b, `\x%02x`, r)
+		case misleads(r):
+			b = fmt.Appendf(b, `\u%04x`, r)
 		default:
 			b = utf8.AppendRune(b, r)
 		}

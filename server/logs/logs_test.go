@@ -70,6 +70,21 @@ func TestRecordForm(t *testing.T) {
 	}
 }
 
+// TestTextThatReadsOtherwise: "\u202e" and its like make a terminal show an address backwards.
+func TestTextThatReadsOtherwise(t *testing.T) {
+	for _, r := range "\u00ad\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\U000e0041" {
+		got := record(t, Levels{Default: 5}, func(l *slog.Logger) {
+			Session(l, "SMTPI", 1, "[x]"+string(r)).Log(t.Context(), LevelProblem, "cmd: a"+string(r)+"b", "rcpt", "a"+string(r)+"b@c", "text", slog.StringValue(string(r)+" x"))
+		})
+		if strings.ContainsRune(got, r) || strings.Count(got, "\\") != 4 {
+			t.Errorf("%U: %q", r, got)
+		}
+	}
+	if got := record(t, Levels{Default: 5}, func(l *slog.Logger) { l.Error("грüße 語", "rcpt", "jürgen@пример") }); got != "1 SYSTEM грüße 語 rcpt=jürgen@пример\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestDateAndZone(t *testing.T) {
 	var out lines
 	at := time.Date(2026, 11, 22, 10, 42, 11, 84_500_000, time.FixedZone("", 3600))
