@@ -78,6 +78,19 @@ func (a *Account) Setting(key string) dataformat.Value {
 	return v
 }
 
+// AcceptsSize returns nil unless a message of a size can never be delivered to the account: it is
+// larger than the account accepts (fault.TooLarge), or than all its mail may be (fault.OverQuota).
+func (a *Account) AcceptsSize(size int64) error {
+	const op = "accounts.AcceptsSize"
+	switch {
+	case a.settings.MaxMessageSize.Exceeds(size):
+		return fault.New(op, fault.TooLarge, "message is too large for the account")
+	case a.settings.MaxAccountSize.Exceeds(size):
+		return fault.New(op, fault.OverQuota, "account is full (quota exceeded)")
+	}
+	return nil
+}
+
 // HasPassword reports whether there is a password that could be used.
 func (a *Account) HasPassword() bool { return a.password != nil }
 

@@ -31,7 +31,7 @@ func failed(err error) envelope.Status {
 	case fault.NotFound, fault.NoDomain:
 		return elsewhere
 	case fault.TooLarge:
-		return envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 2, 3}, Text: "message is too large for the account"}
+		return envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 2, 3}, Text: fault.Text(err)}
 	case fault.Loop:
 		return envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 4, 6}, Text: fault.Text(err)}
 	case fault.NoSpace:

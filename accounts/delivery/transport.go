@@ -142,11 +142,12 @@ var delivered = envelope.Status{Action: envelope.ActionDelivered, Code: envelope
 
 // examine reads the message and checks what needs no store. A status ends it.
 func (t *Transport) examine(acc *accounts.Account, it *queue.Item) (*message.Summary, *envelope.Status) {
-	if limit := acc.Settings().MaxMessageSize; limit.Exceeds(it.Size) {
-		return nil, &envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 2, 3}, Text: "message is too large for the account"}
-	}
-	if limit := acc.Settings().MaxAccountSize; limit.Exceeds(it.Size) {
-		return nil, &envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 2, 2}, Text: textFull}
+	if err := acc.AcceptsSize(it.Size); err != nil {
+		code := envelope.Code{5, 2, 3}
+		if fault.Is(err, fault.OverQuota) {
+			code = envelope.Code{5, 2, 2}
+		}
+		return nil, &envelope.Status{Action: envelope.ActionFailed, Code: code, Text: fault.Text(err)}
 	}
 	sum, err := t.messages.get(it)
 	if err != nil {

@@ -22,13 +22,15 @@ type body struct {
 	messageID string // of the Message-ID field
 	limit     int64  // of the message as the client sends it; below 0: none
 	size      int64  // taken so far
+	stored    int64  // written to the queue file
 	began     time.Time
+	start     messageStart
 	header    headerFilter           // until the header is complete
 	binary    *message.BinaryEncoder // of a BINARYMIME message
 	repair    bool
+	repairs   repairer
 	refused   *reply // why it was given up, if for an octet that no message may hold
 	trap      bool   // a recipient is a spamtrap: the message is dropped
-	scratch   []byte // for repaired text
 	err       error
 }
 
@@ -48,7 +50,7 @@ func (s *session) startBody() (*body, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.sub, b.id = sub, sub.ID()
+	b.sub, b.id, tx.body = sub, sub.ID(), b
 	if b.trap {
 		b.giveUp() // its number was all that is needed
 		return b, nil
@@ -83,6 +85,11 @@ func (b *body) write(text []byte) {
 	if b.binary == nil && hasNUL(text) {
 		b.refuse(&replyNULData)
 	}
+	b.begin(b.start.next(text))
+}
+
+// begin takes text behind what is taken off the start of a message.
+func (b *body) begin(text []byte) {
 	switch {
 	case b.sub == nil || len(text) == 0:
 	case b.binary != nil:
@@ -99,13 +106,12 @@ func (b *body) line(text []byte) {
 	if b.sub == nil {
 		return
 	}
-	if (b.repair || b.binary != nil) && hasBare(text) {
-		if !b.repair {
-			b.refuse(&replyBareData)
-			return
-		}
-		b.scratch = appendRepaired(b.scratch[:0], text)
-		text = b.scratch
+	switch {
+	case b.repair:
+		text = b.repairs.next(text)
+	case b.binary != nil && hasBare(text):
+		b.refuse(&replyBareData)
+		return
 	}
 	if b.binary != nil && hasNUL(text) {
 		b.refuse(&replyNULData) // its binary parts are base64 by now
@@ -141,6 +147,7 @@ func (b *body) put(text []byte) {
 	if _, err := b.sub.Write(text); err != nil {
 		b.fail(err)
 	}
+	b.stored += int64(len(text))
 }
 
 // fail keeps the first failure and gives the message up.
@@ -158,14 +165,17 @@ func (b *body) giveUp() {
 	}
 }
 
-// hopeless tells that so much more than the limit has come that it is not
-// worth reading the rest: the connection is closed after the answer.
-func (b *body) hopeless() bool {
-	return b.limit >= 0 && b.size > 2*b.limit+maxHeader
+// excess is how much more than the limit has come, or 0.
+func (b *body) excess() int64 {
+	if b.limit < 0 {
+		return 0
+	}
+	return max(0, b.size-b.limit)
 }
 
 // close writes what was held back at the end of the message.
 func (b *body) close() {
+	b.begin(b.start.rest())
 	if b.sub != nil && b.binary != nil {
 		b.binary.Close(true)
 	}
@@ -189,7 +199,7 @@ func hasNUL(text []byte) bool { return bytes.IndexByte(text, 0) >= 0 }
 // commit ends the message and the transaction, and answers.
 func (s *session) commit(b *body) {
 	b.close()
-	env := s.tx.env
+	env, routes := s.tx.env, s.tx.routes
 	s.tx, s.useful = nil, time.Now()
 	if b.refused != nil {
 		s.refuseMessage(env, *b.refused, nil)
@@ -198,6 +208,9 @@ func (s *session) commit(b *body) {
 	if b.err == nil && b.trap {
 		s.springTrap(b, env)
 		return
+	}
+	if b.err == nil {
+		b.err = s.refusedByAll(routes, b.stored)
 	}
 	if b.err == nil {
 		b.messageID = b.sub.MessageID()
@@ -230,7 +243,9 @@ func (s *session) commitCounted(sub submission) error {
 	return err
 }
 
+// accepted answers a message that was accepted. Errors before it are forgiven.
 func (s *session) accepted(id envelope.QueueID) {
+	s.errors = 0
 	s.reply(reply{code: 250, text: id.String() + " message accepted for delivery"})
 	s.owes = true
 }

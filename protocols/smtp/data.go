@@ -1,7 +1,8 @@
 package smtp
 
 import (
-	"math"
+	"errors"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -52,9 +53,7 @@ func (s *session) readData(b *body) {
 		}
 		if used == 0 {
 			if err := s.in.fill(); err != nil {
-				b.giveUp()
-				s.tx = nil
-				s.lost(err)
+				s.dataLost(err)
 				return
 			}
 			continue
@@ -64,11 +63,38 @@ func (s *session) readData(b *body) {
 		}
 		b.write(text)
 		s.in.take(used)
-		if b.hopeless() {
+		if s.endless(b) {
 			s.hangUp(b)
 			return
 		}
 	}
+}
+
+// maxExcess is how much more than its limit is read of a message.
+const maxExcess = 1 << 30
+
+// endless reports whether so much more than its limit has come of a message that it is not worth
+// reading on. Most clients look for the answer when they have sent all, and one whose connection
+// is closed before tries again (RFC 5321 section 3.8); so the rest of a message that is too
+// large is read, but only up to maxExcess, and only for DataTimeout.
+func (s *session) endless(b *body) bool {
+	excess := b.excess()
+	if excess > 0 && s.in.end.IsZero() {
+		s.in.end = time.Now().Add(s.cfg.DataTimeout.Duration())
+	}
+	return excess > maxExcess
+}
+
+// dataLost ends a session whose message does not go on. If it is too large, the client
+// learns that.
+func (s *session) dataLost(err error) {
+	if s.tx != nil && s.tx.body != nil && s.tx.body.excess() > 0 && s.ctx.Err() == nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		s.hangUp(s.tx.body)
+		return
+	}
+	s.tx.abort()
+	s.tx = nil
+	s.lost(err)
 }
 
 // hangUp answers a message that is far beyond its limit and closes.
@@ -135,12 +161,10 @@ func (s *session) startBdat(size int64) (reply, bool) {
 	case len(s.tx.env.Recipients) == 0:
 		return replyNoRecipients, false
 	}
-	b, err := s.startBody()
-	if err != nil {
+	if _, err := s.startBody(); err != nil {
 		s.tx = nil
 		return replyTo(err), false
 	}
-	s.tx.body = b
 	return reply{}, true
 }
 
@@ -171,7 +195,7 @@ func (s *session) readChunk(b *body, size int64) bool {
 			b.write(held)
 			b.write(text)
 		}
-		if b.hopeless() {
+		if s.endless(b) {
 			s.hangUp(b)
 			return false
 		}
@@ -194,8 +218,7 @@ func (s *session) finishLines(b *body) {
 // skip takes a chunk and drops it, unless it is so large that the connection
 // is better closed.
 func (s *session) skip(size int64) bool {
-	limit := int64(s.cfg.MaxMessageSize)
-	if limit >= 0 && limit < math.MaxInt64/4 && size > 2*limit+maxHeader {
+	if limit := int64(s.cfg.MaxMessageSize); limit >= 0 && size-limit > maxExcess {
 		s.reply(replyTo(errTooLarge))
 		s.closing = true
 		return false
@@ -209,9 +232,7 @@ func (s *session) chunk(size int64, take func(piece []byte) bool) bool {
 		piece := s.in.window()
 		if len(piece) == 0 {
 			if err := s.in.fill(); err != nil {
-				s.tx.abort()
-				s.tx = nil
-				s.lost(err)
+				s.dataLost(err)
 				return false
 			}
 			continue

@@ -33,13 +33,35 @@ func TestSizeLimit(t *testing.T) {
 		c.bdat("Subject: x", false, "552 5.3.4 ")
 		c.bdat("abc", true, "503 5.5.1 ")
 		c.say("NOOP", "250 ")
-		// Far beyond the limit nobody reads on.
+		// A client that looks for the answer at the end gets it there (RFC 5321 section 3.8).
+		if got := c.mail("<a@example.net>", strings.Repeat(text, 6), "<larry@company.com>"); got != "552 5.3.4 message is too large" {
+			t.Errorf("six times the limit: %s", got)
+		}
+		c.say("MAIL FROM:<a@example.net>", "250 ")
+		c.say("RCPT TO:<larry@company.com>", "250 ")
+		c.bdat(strings.Repeat(text, 6), true, "552 5.3.4 ")
+		c.bdat(strings.Repeat(text, 6), true, "503 5.5.1 ")
+		// The time for that is bounded, however fast it comes.
 		c.say("MAIL FROM:<a@example.net>", "250 ")
 		c.say("RCPT TO:<larry@company.com>", "250 ")
 		c.say("DATA", "354 ")
-		c.send(strings.Repeat(text, 4))
+		began := time.Now()
+		stop := make(chan struct{})
+		go func() {
+			for {
+				if _, err := c.conn.Write([]byte(text)); err != nil {
+					close(stop)
+					return
+				}
+				time.Sleep(time.Second)
+			}
+		}()
 		c.expect("552 5.3.4 ")
 		c.closed()
+		if d := time.Since(began); d > 10*time.Minute+5*time.Second {
+			t.Errorf("read for %v", d)
+		}
+		<-stop
 		c = s.connect(25, "10.1.2.3")
 		c.say("EHLO mx.example.net", "250-")
 		c.say("BDAT 99999999999 LAST", "552 5.3.4 ")
@@ -110,6 +132,80 @@ func TestChunksAfterAFailedOneAreNoErrors(t *testing.T) {
 	})
 }
 
+// TestEndlessMessageIsNotReadForEver: the octets that are read beyond the limit are bounded, too.
+func TestEndlessMessageIsNotReadForEver(t *testing.T) {
+	bubble(t, func(s *Settings) { s.MaxMessageSize = 1000 }, func(t *testing.T, s *site) {
+		c := s.connect(25, "10.1.2.3")
+		c.say("EHLO mx.example.net", "250-")
+		c.say(fmt.Sprint("BDAT ", 1001+maxExcess), "552 5.3.4 ")
+		c.closed()
+		tx := &transaction{body: &body{limit: 1000, size: 1000 + maxExcess}}
+		ses := session{cfg: s.settings.Get(), in: &reader{}, tx: tx}
+		if ses.endless(tx.body) {
+			t.Error("the bound itself is not reached")
+		}
+		if tx.body.size++; !ses.endless(tx.body) {
+			t.Error("one octet more is read on")
+		}
+	})
+}
+
+// TestSizeIsJudgedByTheRecipients: what no recipient can ever get is refused while the client
+// is there, not returned to whoever the return-path names.
+func TestSizeIsJudgedByTheRecipients(t *testing.T) {
+	bubble(t, func(s *Settings) { s.ErrorsLimit = 0 }, func(t *testing.T, s *site) {
+		s.must(s.accounts.UpdateAccountSettings(t.Context(), "company.com", "larry", dict("MaxMessageSize", "2000")))
+		s.must(s.accounts.UpdateAccountSettings(t.Context(), "company.com", "moe", dict("MaxAccountSize", "3000")))
+		s.must(s.accounts.CreateForwarder(t.Context(), "company.com", "desk", "larry@company.com"))
+		for _, from := range []string{"198.51.100.7", "127.0.0.1"} {
+			c := s.connect(25, from)
+			c.say("EHLO mx.example.net", "250-")
+			const tooLarge, full = "552 5.2.3 ", "552 5.2.2 "
+			// SIZE, at RCPT.
+			c.say("MAIL FROM:<a@example.net> SIZE=2000", "250 ")
+			c.say("RCPT TO:<larry@company.com>", "250 ")
+			c.say("RSET", "250 ")
+			c.say("MAIL FROM:<a@example.net> SIZE=2001", "250 ")
+			c.say("RCPT TO:<larry@company.com>", tooLarge+"larry@company.com message is too large for the account")
+			c.say("RCPT TO:<lawrence@company.com>", tooLarge)
+			c.say("RCPT TO:<desk@company.com>", tooLarge)
+			c.say("RCPT TO:<moe@company.com>", "250 ")
+			c.say("RSET", "250 ")
+			c.say("MAIL FROM:<a@example.net> SIZE=3001", "250 ")
+			c.say("RCPT TO:<moe@company.com>", full+"moe@company.com account is full (quota exceeded)")
+			c.say("RCPT TO:<shemp@branch.example>", "250 ")
+			c.say("RSET", "250 ")
+			// The message itself, at its end, when all refuse it.
+			text := strings.Repeat(strings.Repeat("x", 98)+"\r\n", 40)
+			for to, want := range map[string]string{"<larry@company.com>": tooLarge, "<desk@company.com>": tooLarge, "<moe@company.com>": full} {
+				if got := c.mail("<a@example.net>", text, to); !strings.HasPrefix(got, want) {
+					t.Errorf("%s: %s", to, got)
+				}
+			}
+			if got := c.mail("<a@example.net>", text, "<larry@company.com>", "<moe@company.com>"); !strings.HasPrefix(got, "552 5.2.") {
+				t.Error(got)
+			}
+			c.say("MAIL FROM:<a@example.net>", "250 ")
+			c.say("RCPT TO:<larry@company.com>", "250 ")
+			c.bdat(text, true, tooLarge)
+			if n := len(s.received()); n > 0 {
+				t.Fatalf("%d messages are stored", n)
+			}
+		}
+		c := s.connect(25, "127.0.0.1")
+		c.say("EHLO mx.example.net", "250-")
+		text := strings.Repeat(strings.Repeat("x", 98)+"\r\n", 40)
+		for _, other := range []string{"<shemp@branch.example>", "<joe@elsewhere.example>", "<partner-1@company.com>"} {
+			if got := c.mail("<a@example.net>", text, "<larry@company.com>", other); !strings.HasPrefix(got, "250 ") {
+				t.Errorf("%s: %s", other, got)
+			}
+		}
+		if left := s.leftovers(); len(left) > 0 {
+			t.Errorf("left: %v", left)
+		}
+	})
+}
+
 func TestAccountsOwnSizeLimit(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, s *site) {
 		s.must(s.accounts.UpdateAccountSettings(t.Context(), "company.com", "larry", dict("MaxMailOutSize", "1000")))
@@ -144,6 +240,18 @@ func TestBareLineEndsRepaired(t *testing.T) {
 		}
 		if got := m[1].text; !strings.HasSuffix(got, "+0000\n\na\n\nb\n") {
 			t.Errorf("stored %q", got)
+		}
+		// Each LF of a text with CR LF has become CR LF.
+		c.mail("<a@example.net>", "Subject: x\r\r\nTo: y\r\r\n\r\r\nz\r", "<larry@company.com>")
+		c.say("MAIL FROM:<a@example.net>", "250 ")
+		c.say("RCPT TO:<larry@company.com>", "250 ")
+		c.bdat("Subject: x\r", false, "250 ")
+		c.bdat("\r", false, "250 ")
+		c.bdat("\nTo: y\r\r\n\r\r\nz\r\r", true, "250 ")
+		for _, m := range s.received()[2:] {
+			if !strings.HasSuffix(m.text, "+0000\nSubject: x\nTo: y\n\nz\n") {
+				t.Errorf("stored %q", m.text)
+			}
 		}
 	})
 }

@@ -18,14 +18,15 @@
 //
 // BDAT does the same from its first chunk on. A message is never held in memory;
 // only the header of a submission is, up to maxHeader. A header ends at the first
-// line that is no field, also where its empty line is missing (headerend.go).
+// line that is no field, also where its empty line is missing. A byte order mark before it
+// is taken off, and the "From " line of an mbox file becomes a field (headerend.go).
 //
 // # Input
 //
 // The only end of DATA is CR LF . CR LF. A bare CR or LF never ends a line
 // (RFC 5321 2.3.8, 4.1.1.4): in a command it is a syntax error, in a message it
 // makes the whole message refused (550 5.6.0) once its real end was read, or, by
-// a setting, it is stored as CR LF. What is stored never holds a bare CR or LF.
+// a setting, it is stored as CR LF; CR CR LF is one line end then. What is stored never holds a bare CR or LF.
 // A message with NUL is refused the same way, whatever the setting (RFC 5322
 // 4.1, RFC 3501 4.3.1: no reader could be given it).
 // BDAT obeys the same rule, with BODY=BINARYMIME too: binary parts are turned
@@ -47,8 +48,10 @@
 //
 // Lines, recipients, message size, header size, errors, unknown recipients,
 // refused relaying and waiting are all bounded; see Settings and the constants
-// beside their use. A message beyond its size limit is read on to be answered
-// properly, but only up to twice the limit: then the connection is closed.
+// beside their use. A message beyond its size limit is read to its end, so that the
+// client learns why it is refused; but only for DataTimeout and up to maxExcess
+// octets beyond the limit: then the connection is closed. A message that all of its
+// recipients' accounts would refuse for its size is refused here.
 // A command has CommandTimeout for all its bytes, a message has to come at a rate, and a
 // session in which no message came to its end for six CommandTimeouts is closed,
 // whatever else it says.

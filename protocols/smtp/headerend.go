@@ -15,8 +15,7 @@ type headerFilter interface {
 // headerEnd puts the missing empty line before the first line that is no header
 // field: a text without a header, typed by hand or sent by a script, is a body
 // (RFC 5322 section 2.1: the header is fields, and the empty line tells the rest
-// apart). The "From " line of an mbox file is no field either. Without the line
-// what follows would join the fields that are put before the message, and
+// apart). Without the line what follows would join the fields that are put before the message, and
 // readers would see an empty message. A header that is one, with its signatures,
 // passes as it came; so does a message that is all header.
 //
@@ -84,4 +83,45 @@ func startOfLine(text []byte, folded bool) lineKind {
 		return fieldLine
 	}
 	return bodyLine
+}
+
+// messageStart looks at the start of a message. Programs that send files leave two things there that are no
+// header: a byte order mark, which is taken off, and the "From " line of an mbox file (RFC
+// 4155), which becomes a Mailbox-Line field.
+type messageStart struct {
+	held []byte // until it is known what it is
+	over bool
+}
+
+var (
+	byteOrderMark = []byte("\ufeff")
+	mailboxLine   = []byte("From ")
+)
+
+// next takes a piece of the message and returns what has its place there.
+func (s *messageStart) next(text []byte) []byte {
+	if s.over || len(text) == 0 {
+		return text
+	}
+	if len(s.held) > 0 {
+		text = append(s.held, text...)
+	}
+	rest := bytes.TrimPrefix(text, byteOrderMark)
+	line := bytes.TrimPrefix(rest, []byte(">")) // quoted within another mailbox
+	if bytes.HasPrefix(byteOrderMark, rest) || len(line) <= len(mailboxLine) && bytes.HasPrefix(mailboxLine, line) {
+		s.held = bytes.Clone(text)
+		return nil
+	}
+	s.over, s.held = true, nil
+	// A field From may have blanks before its colon.
+	if bytes.HasPrefix(line, mailboxLine) && bytes.IndexByte([]byte(" \t:\r"), line[len(mailboxLine)]) < 0 {
+		return append([]byte("Mailbox-Line: "), rest...)
+	}
+	return rest
+}
+
+// rest returns what is held back when the message ends.
+func (s *messageStart) rest() []byte {
+	s.over = true
+	return s.held
 }

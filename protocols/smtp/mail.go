@@ -7,17 +7,21 @@ import (
 	"gatepost/queue/envelope"
 	"gatepost/router"
 	"gatepost/router/address"
+	"gatepost/router/names"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
 
 // transaction is what MAIL began.
 type transaction struct {
-	env   *envelope.Envelope
-	trap  bool  // a recipient is a spamtrap: nobody gets the message
-	full  bool  // a recipient was one too many
-	body  *body // once BDAT began
-	lines lineScanner
+	env *envelope.Envelope
+	// routes are those of env.Recipients.
+	routes []router.Route
+	size   int64 // declared by SIZE, or 0
+	trap   bool  // a recipient is a spamtrap: nobody gets the message
+	full   bool  // a recipient was one too many
+	body   *body // once BDAT began
+	lines  lineScanner
 }
 
 // abort drops what has been received. A nil transaction has nothing.
@@ -81,6 +85,7 @@ func (s *session) mail(arg string) {
 		s.reply(refusal(501, 5, 1, 7, fault.Text(err)))
 		return
 	}
+	from = s.qualified(from)
 	params, bad := parseMailParams(rest)
 	if bad == nil && rest != "" && !s.esmtp {
 		bad = &replyNeedsEHLO
@@ -94,7 +99,7 @@ func (s *session) mail(arg string) {
 		return
 	}
 	s.chunkFailed = false
-	s.tx = &transaction{env: &envelope.Envelope{
+	s.tx = &transaction{size: params.size, env: &envelope.Envelope{
 		Source:          s.source(),
 		ReturnPath:      from,
 		ReturnPathLocal: address.WrittenLocal(path, from),
@@ -104,6 +109,19 @@ func (s *session) mail(arg string) {
 		SMTPUTF8:        params.smtpUTF8,
 	}}
 	s.replyAbout(shown(from), reply{code: 250, text: "sender accepted"})
+}
+
+// qualified gives the return-path of an account the domain that is missing (RFC 6409 section
+// 4.2): outside of this server it would be read as a name of the reader's own.
+func (s *session) qualified(from address.Address) address.Address {
+	switch {
+	case s.account == nil || from.IsNull():
+	case from.Domain == "":
+		from.Domain = s.account.Domain
+	case from.Domain == names.Localhost:
+		from.Domain = s.srv.accounts.MainDomain()
+	}
+	return from
 }
 
 // shown is an address as replies have it.
@@ -149,10 +167,26 @@ func (s *session) judgeSender(from address.Address, p mailParams) error {
 	if from.NeedsUTF8() && !p.smtpUTF8 {
 		return &replyNeedsUTF8
 	}
-	if s.account != nil {
-		return s.judgeOwner(from)
+	if s.account == nil && !s.submission {
+		return s.verifyReturnPath(from)
 	}
-	return s.verifyReturnPath(from)
+	if !s.isQualified(from) {
+		r := refusal(550, 5, 1, 7, "the domain of the return-path is not fully qualified")
+		return &r
+	}
+	if s.account == nil {
+		return s.verifyReturnPath(from)
+	}
+	return s.judgeOwner(from)
+}
+
+// isQualified reports whether a domain has a dot, is a literal, or is one of ours.
+func (s *session) isQualified(a address.Address) bool {
+	if strings.ContainsAny(a.Domain, ".[") {
+		return true
+	}
+	_, ours := s.srv.accounts.DomainName(a.Domain)
+	return ours && a.Domain != ""
 }
 
 // judgeClient decides whether the client may send now at all.

@@ -71,6 +71,9 @@ func (s *session) answerRcpt(rcpt envelope.Recipient) {
 	if err == nil && route.All {
 		err = s.mayWriteToAll(route)
 	}
+	if err == nil {
+		err = s.acceptsSize(route, s.tx.size)
+	}
 	if err != nil {
 		s.refuseRcpt(about, err)
 		return
@@ -119,18 +122,60 @@ func (s *session) refuseRcpt(about string, err error) {
 	s.replyAbout(about, r)
 }
 
-// take adds an accepted recipient. One that is there already is not added again.
+// acceptsSize refuses a recipient that a message of a size could never be delivered to. A size of 0
+// is not known.
+func (s *session) acceptsSize(route router.Route, size int64) error {
+	if size == 0 || route.Module != router.LOCAL || route.All || route.Unknown {
+		return nil
+	}
+	name, domain, _ := strings.Cut(route.Queue, "@")
+	acc, err := s.srv.accounts.Account(s.ctx, domain, name)
+	if err != nil {
+		return nil // the delivery meets it too, and knows what becomes of the message
+	}
+	err = acc.AcceptsSize(size)
+	if err == nil {
+		return nil
+	}
+	r := refusal(552, 5, 2, 3, fault.Text(err))
+	if fault.Is(err, fault.OverQuota) {
+		r.enhanced = envelope.Code{5, 2, 2}
+	}
+	return &r
+}
+
+// refusedByAll returns why all recipients of a message would refuse it, so that the client learns it
+// instead of a report to a return-path that may be forged; nil if one accepts it.
+func (s *session) refusedByAll(routes []router.Route, size int64) (err error) {
+	for _, route := range routes {
+		if err = s.acceptsSize(route, size); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// take adds an accepted recipient. One that is there already, or that leads where another one
+// leads, is not added again: the sender gets the reports that either asked for.
 func (s *session) take(rcpt envelope.Recipient, route router.Route) {
 	env := s.tx.env
 	if route.Module == router.SYSTEM && route.Queue == router.Spamtrap {
 		s.spring(rcpt.Address)
 	}
 	for i := range env.Recipients {
-		if env.Recipients[i].Address == rcpt.Address {
+		if env.Recipients[i].Address == rcpt.Address || sameDestination(s.tx.routes[i], route) {
+			env.Recipients[i].Notify |= rcpt.Notify
 			return
 		}
 	}
 	env.Recipients = append(env.Recipients, rcpt)
+	s.tx.routes = append(s.tx.routes, route)
+}
+
+// sameDestination reports whether two routes lead to one recipient: an address, and a forwarder to it.
+func sameDestination(a, b router.Route) bool {
+	a.Relay, a.Direct = b.Relay, b.Direct // about the way there
+	return a == b
 }
 
 // spring notes a spamtrap among the recipients. The client learns nothing.

@@ -143,19 +143,47 @@ func (l *lineScanner) finish() []byte {
 	return nil
 }
 
-// appendRepaired appends text with CR LF in the place of every bare CR and LF.
-// text does not end between CR and LF.
-func appendRepaired(dst, text []byte) []byte {
+// repairer puts CR LF in the place of every bare CR and LF. CRs before a CR LF go: they are what a
+// program leaves that turns each LF of a text with CR LF into CR LF.
+type repairer struct {
+	crs int // CRs at the end of the text, of which the next byte tells what they are
+	out []byte
+}
+
+// maxCRs is how many CRs may stand before the LF that ends a line with them.
+const maxCRs = 16
+
+// next returns the next piece of a repaired text, which is valid until the next call.
+func (r *repairer) next(text []byte) []byte {
+	if r.crs == 0 && !hasBare(text) {
+		return text
+	}
+	r.out = r.out[:0]
 	for len(text) > 0 {
 		i := bytes.IndexAny(text, "\r\n")
-		if i < 0 {
-			return append(dst, text...)
+		if i != 0 {
+			r.endLines()
+			if i < 0 {
+				i = len(text)
+			}
+			r.out = append(r.out, text[:i]...)
+			text = text[i:]
+			continue
 		}
-		dst = append(append(dst, text[:i]...), crlf...)
-		if text[i] == '\r' && i+1 < len(text) && text[i+1] == '\n' {
-			i++
+		if text[0] == '\n' {
+			r.crs = 1
+			r.endLines()
+		} else if r.crs++; r.crs > maxCRs {
+			r.endLines()
 		}
-		text = text[i+1:]
+		text = text[1:]
 	}
-	return dst
+	return r.out
+}
+
+// endLines makes each of the CRs a line end.
+func (r *repairer) endLines() {
+	for ; r.crs > 0; r.crs-- {
+		r.out = append(r.out, crlf...)
+	}
 }

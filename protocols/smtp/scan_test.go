@@ -118,6 +118,44 @@ func FuzzDotScanner(f *testing.F) {
 	})
 }
 
+// repairWhole is the whole of a text repaired.
+func repairWhole(text string) string {
+	var r repairer
+	out := r.next([]byte(text))
+	r.out = out
+	r.endLines()
+	return string(r.out)
+}
+
+func TestRepairedLineEnds(t *testing.T) {
+	for in, want := range map[string]string{
+		"a\r\nb\r\n":                           "a\r\nb\r\n",
+		"a\nb\rc":                              "a\r\nb\r\nc",
+		"a\r\r\nb\r\r\n":                       "a\r\nb\r\n",
+		"a\r\r\n\r\r\nb\r\r\n":                 "a\r\n\r\nb\r\n",
+		"a\r\r\r\nb":                           "a\r\nb",
+		"a\r\rb":                               "a\r\n\r\nb",
+		"a\n\rb":                               "a\r\n\r\nb",
+		"a\n\r\nb":                             "a\r\n\r\nb",
+		"\r\n\r\r\n":                           "\r\n\r\n",
+		"\r\r":                                 "\r\n\r\n",
+		strings.Repeat("\r", maxCRs+3) + "\nb": strings.Repeat("\r\n", maxCRs+2) + "b",
+	} {
+		if got := repairWhole(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+		var r repairer
+		var pieces []byte
+		for i := range len(in) {
+			pieces = append(pieces, r.next([]byte(in[i:i+1]))...)
+		}
+		r.out = pieces
+		if r.endLines(); string(r.out) != want {
+			t.Errorf("%q in pieces: %q, want %q", in, r.out, want)
+		}
+	}
+}
+
 // FuzzLineScanner checks that chunks come out as they went in, that no text ends
 // between CR and LF, and that every bare CR and LF is seen.
 func FuzzLineScanner(f *testing.F) {
@@ -128,9 +166,10 @@ func FuzzLineScanner(f *testing.F) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		var l lineScanner
 		var out, repaired []byte
+		var repairs repairer
 		take := func(text []byte) {
 			out = append(out, text...)
-			repaired = appendRepaired(repaired, text)
+			repaired = append(repaired, repairs.next(text)...)
 			if hasBare(text) != bare(text) {
 				t.Fatalf("hasBare(%q) = %v", text, hasBare(text))
 			}
@@ -154,8 +193,8 @@ func FuzzLineScanner(f *testing.F) {
 		if l.bare != bare(in) {
 			t.Fatalf("%q: bare = %v", in, l.bare)
 		}
-		if bare(repaired) {
-			t.Fatalf("%q repaired is %q", in, repaired)
+		if bare(repaired) || string(repaired) != repairWhole(string(want)) {
+			t.Fatalf("%q repaired is %q, as a whole %q", in, repaired, repairWhole(string(want)))
 		}
 	})
 }

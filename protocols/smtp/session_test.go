@@ -415,6 +415,130 @@ func TestSenderTellsWhoWrote(t *testing.T) {
 	})
 }
 
+// TestReturnPathOfAnAccountIsQualified: RFC 6409 section 4.2. A name alone would be read as one
+// of the next server's own.
+func TestReturnPathOfAnAccountIsQualified(t *testing.T) {
+	open := dict("SenderAddressRequired", "NO")
+	bubble(t, func(s *Settings) { s.ErrorsLimit = 0 }, func(t *testing.T, s *site) {
+		for _, domain := range []string{"company.com", "branch.example"} {
+			s.must(s.accounts.CreateAccount(t.Context(), domain, "open", secret()))
+			s.must(s.accounts.UpdateAccountSettings(t.Context(), domain, "open", open))
+		}
+		for _, test := range []struct {
+			port           int
+			login          string
+			from, accepted string
+		}{
+			{465, "larry", "larry", "larry@company.com"},
+			{465, "larry", "Lawrence+x", "Lawrence+x@company.com"},
+			{465, "larry", "larry@localhost", "larry@company.com"},
+			{465, "larry", "moe", ""},
+			{465, "larry", "moe@localhost", ""},
+			{465, "larry", "larry@scanner", ""},
+			{465, "shemp@branch.example", "shemp", "shemp@branch.example"},
+			{465, "shemp@branch.example", "larry", ""},
+			{465, "open", "scan", "scan@company.com"},
+			{465, "open", "scan@scanner", ""},
+			{465, "open", "scan@[192.0.2.1]", "scan@[192.0.2.1]"},
+			{465, "open@branch.example", "scan", "scan@branch.example"},
+			{465, "open@branch.example", "scan@localhost", "scan@company.com"},
+			{25, "larry", "larry", "larry@company.com"},
+			{25, "larry", "scan", "scan@company.com"},
+			{25, "larry", "scan@scanner", ""},
+			{25, "", "scan", ""},
+		} {
+			c := s.connect(test.port, "127.0.0.1")
+			c.say("EHLO scanner", "250-")
+			if test.login != "" {
+				c.say("AUTH PLAIN "+plain(test.login, "secret"), "235 ")
+			}
+			c.send("MAIL FROM:<" + test.from + ">\r\n")
+			got := c.reply()
+			if want := "250 " + test.accepted + " sender accepted"; test.accepted == "" && !strings.HasPrefix(got, "550 5.") || test.accepted != "" && got != want {
+				t.Errorf("port %d, account %q, return-path %s: %s", test.port, test.login, test.from, got)
+			}
+			if test.accepted == "" {
+				continue
+			}
+			c.say("RCPT TO:<larry@company.com>", "250 ")
+			c.say("DATA", "354 ")
+			c.send("x\r\n.\r\n")
+			c.expect("250 ")
+			all := s.received()
+			if got := all[len(all)-1].env.ReturnPath.String(); got != test.accepted {
+				t.Errorf("the queue has the return-path %s, want %s", got, test.accepted)
+			}
+		}
+	})
+}
+
+// TestTwoWaysToARecipient: an address and a forwarder to it are one recipient.
+func TestTwoWaysToARecipient(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		s.must(s.accounts.CreateForwarder(t.Context(), "company.com", "desk", "larry@company.com"))
+		s.must(s.accounts.CreateForwarder(t.Context(), "company.com", "desk2", "desk@company.com"))
+		s.must(s.accounts.CreateForwarder(t.Context(), "company.com", "box", "news#larry@company.com"))
+		c := s.connect(25, "127.0.0.1")
+		c.say("EHLO mx.example.net", "250-")
+		for _, test := range []struct{ rcpts, want string }{
+			{"larry desk desk2 larry", "<larry@company.com>"},
+			{"desk larry", "<desk@company.com>"},
+			{"away@company.com larry@elsewhere.example", "<away@company.com>"},
+			{"partner-1 1@partner.example", "<partner-1@company.com>"},
+			{"larry moe lawrence box", "<larry@company.com> <moe@company.com> <lawrence@company.com> <box@company.com>"},
+			{"larry+a larry+b", "<larry+a@company.com> <larry+b@company.com>"},
+		} {
+			var rcpts []string
+			for _, r := range strings.Fields(test.rcpts) {
+				if !strings.Contains(r, "@") {
+					r += "@company.com"
+				}
+				rcpts = append(rcpts, "<"+r+">")
+			}
+			c.mail("<a@example.net>", "x", rcpts...)
+			all := s.received()
+			var got []string
+			for _, r := range all[len(all)-1].env.Recipients {
+				got = append(got, "<"+r.Address.String()+">")
+			}
+			if strings.Join(got, " ") != test.want {
+				t.Errorf("%s: %s, want %s", test.rcpts, got, test.want)
+			}
+		}
+		// The sender gets the reports that either asked for.
+		c.say("MAIL FROM:<a@example.net>", "250 ")
+		c.say("RCPT TO:<desk@company.com> NOTIFY=NEVER", "250 ")
+		c.say("RCPT TO:<larry@company.com> NOTIFY=SUCCESS,FAILURE", "250 ")
+		c.say("DATA", "354 ")
+		c.send("x\r\n.\r\n")
+		c.expect("250 ")
+		all := s.received()
+		if got := all[len(all)-1].env.Recipients; len(got) != 1 || got[0].Notify != envelope.NotifySuccess|envelope.NotifyFailure {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// TestAcceptedMessageClearsErrors: a server that brings much mail is not cut off for one
+// refusal now and then.
+func TestAcceptedMessageClearsErrors(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		c := s.connect(25, "127.0.0.1")
+		c.say("EHLO mx.example.net", "250-")
+		for range 5 {
+			for range s.settings.Get().ErrorsLimit - 1 {
+				c.say("WHAT", "500 ")
+			}
+			c.mail("<a@example.net>", "x", "<larry@company.com>")
+		}
+		for range s.settings.Get().ErrorsLimit {
+			c.say("WHAT", "500 ")
+		}
+		c.expect("421 4.7.0 company.com too many errors")
+		c.closed()
+	})
+}
+
 func TestSpamtrapKeepsTheMessageFromEverybody(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, s *site) {
 		c := s.connect(25, "198.51.100.7")
