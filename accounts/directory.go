@@ -68,6 +68,25 @@ func (s *Store) DomainForIP(local netip.Addr) string {
 	return st.mainDomain
 }
 
+// PublicName returns the host that the mail programs of a domain connect to: its setting
+// PublicServerName, else its first alias that begins with mail., else the Main Domain's
+// name. Errors: NoDomain.
+func (s *Store) PublicName(domain string) (string, error) {
+	d, err := s.domain(s.realDomain(domain))
+	if err != nil {
+		return "", err
+	}
+	if name := d.settings.PublicServerName; name != "" {
+		return string(name), nil
+	}
+	for _, alias := range s.state.Load().domainAliases.of(d.name) {
+		if strings.HasPrefix(alias, "mail.") {
+			return alias, nil
+		}
+	}
+	return s.MainDomain(), nil
+}
+
 // Object looks a name up among the objects of a domain, whose real name is
 // given. A name that nobody has is Kind None without an error.
 func (s *Store) Object(ctx context.Context, domain, name string) (names.Object, error) {

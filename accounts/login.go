@@ -27,6 +27,9 @@ type Peer struct {
 	// Log, of the session, gets the record of the login. Nil: the Store's log gets
 	// it, with service and address.
 	Log *slog.Logger
+	// Again says that the same name and password have logged in on the connection before, as
+	// HTTP has them with each request. It is no news for the log.
+	Again bool
 }
 
 // badCredentials is the one answer to every login that fails.
@@ -314,7 +317,10 @@ func (s *Store) noteLogin(t attempt) {
 	}
 	s.info.note(t.account, t.peer.IP, s.noteKnown(t.account, t.peer.IP))
 	level := logs.LevelProblem
-	if t.account.settings.LogLogin {
+	switch {
+	case t.peer.Again:
+		level = logs.LevelAll
+	case bool(t.account.settings.LogLogin):
 		level = logs.LevelMajor
 	}
 	s.logLogin(t, level, "login", slog.Bool(logs.AttrTLS, t.peer.TLS))

@@ -84,5 +84,6 @@ type DomainSettings struct {
 	ClientCertReq        settings.Flag   `key:"ClientCertReq" default:"NO" level:"expert" help:"clients are asked for a certificate (kept; not used yet)" since:"0.1"`
 	RelayAddress         string          `key:"RelayAddress" default:"any" level:"advanced" help:"local address of outgoing connections for this domain (kept; not used yet)" since:"0.1"`
 	IPAddresses          []string        `key:"IPAddresses" level:"advanced" help:"local addresses that belong to this domain: logins without a domain name on them are the domain's" since:"0.1"`
+	PublicServerName     HostName        `key:"PublicServerName" help:"host that mail programs are told to connect to; empty for the first alias of the domain that begins with mail., else the Main Domain's name" since:"0.1"`
 	AdminDomain          string          `key:"AdminDomain" level:"advanced" help:"domain whose administrators may administer this one" since:"0.1"`
 }

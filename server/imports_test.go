@@ -48,6 +48,7 @@ var arrows = map[string][]string{
 	"protocols/imap/wire": {"server/fault"},
 	"protocols/pop3":      append([]string{"accounts/mailbox", "accounts/message"}, wire...),
 	"protocols/pwd":       append([]string{"accounts/mailbox", "server/dataformat"}, wire...),
+	"protocols/http":      wire,
 	"protocols/relay": {"queue", "queue/envelope", "router", "router/address",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},
 

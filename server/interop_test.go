@@ -125,9 +125,9 @@ func start(t *testing.T, before ...string) *running {
 func freeShift(t *testing.T) int {
 	t.Helper()
 	for range 50 {
-		shift := 20000 + mathrand.IntN(40000)
+		shift := 20000 + mathrand.IntN(36000)
 		free := true
-		for _, port := range []int{25, 106, 107, 110, 143, 465, 587, 993, 995} {
+		for _, port := range append(server.StockPorts(), 107) {
 			ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+shift)))
 			if err != nil {
 				free = false

@@ -40,8 +40,6 @@ type module struct {
 	name string   // as GETMODULE takes it: SMTP
 	file string   // in Settings/
 	tags []string // of the log records that LogLevel is about
-	// stock are the listeners of a module whose file names none.
-	stock settings.Listeners
 	// serve runs one listener of the module; nil for parts without one.
 	serve func(ctx context.Context, ln net.Listener, l settings.Listener) error
 	// check reads the part's own settings and returns what puts them in force.
@@ -78,7 +76,7 @@ func (m *module) check(d dataformat.Dict) (func(), error) {
 		return nil, err
 	}
 	if _, named := d[keyListener]; !named {
-		c.Listener = m.stock
+		c.Listener = stockListeners[m.name]
 	}
 	apply, err := m.parse(d)
 	if err != nil {

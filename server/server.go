@@ -15,6 +15,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/delivery"
+	"gatepost/protocols/http"
 	"gatepost/protocols/imap"
 	"gatepost/protocols/pop3"
 	"gatepost/protocols/pwd"
@@ -85,17 +86,14 @@ type Server struct {
 	stopOnce sync.Once
 }
 
-// maxShift leaves room for the highest of the stock ports.
-const maxShift = 65535 - 995
-
 // New opens everything below the base directory and connects the parts; Run
 // starts them. Messages that an earlier process accepted are recovered.
 func New(c Config) (_ *Server, err error) {
 	if c.Messages == nil {
 		c.Messages = io.Discard
 	}
-	if c.PortShift < 0 || c.PortShift > maxShift {
-		return nil, fault.Newf("server.New", fault.Invalid, "the ports cannot be shifted by %d: 0 to %d is possible", c.PortShift, maxShift)
+	if c.PortShift < 0 || c.PortShift > maxShift() {
+		return nil, fault.Newf("server.New", fault.Invalid, "the ports cannot be shifted by %d: 0 to %d is possible", c.PortShift, maxShift())
 	}
 	s := &Server{config: c, ready: make(chan struct{}), stop: make(chan struct{})}
 	defer func() {
@@ -109,16 +107,22 @@ func New(c Config) (_ *Server, err error) {
 	if err = s.openLog(); err != nil {
 		return s, err
 	}
+	if err = s.clearSpool(); err != nil {
+		return s, err
+	}
 
 	// Every module's settings are read before its part is made.
 	s.main, s.logging = live[Settings](), live[LogSettings]()
 	s.routing = live[router.Settings]()
 	queueing, local, relaying := live[queue.Settings](), live[delivery.Settings](), live[relay.Settings]()
 	smtpIn, imapSet, popSet, pwdSet := live[smtp.Settings](), live[imap.Settings](), live[pop3.Settings](), live[pwd.Settings]()
-	mSMTP := newModule("SMTP", smtpIn, "SMTPI").listening(20, 25, 587).secure(20, 465)
-	mIMAP := newModule("IMAP", imapSet, "IMAP").listening(100, 143).secure(100, 993)
-	mPOP := newModule("POP", popSet, "POP").listening(50, 110).secure(50, 995)
-	mPWD := newModule("PWD", pwdSet, "PWD").listening(20, 106)
+	adminSet, userSet := live[http.Settings](), live[http.Settings]()
+	mSMTP := newModule("SMTP", smtpIn, "SMTPI")
+	mIMAP := newModule("IMAP", imapSet, "IMAP")
+	mPOP := newModule("POP", popSet, "POP")
+	mPWD := newModule("PWD", pwdSet, "PWD")
+	mHTTPA := newModule("HTTPA", adminSet, "HTTPA")
+	mHTTPU := newModule("HTTPU", userSet, "HTTPU")
 	mRouter := newModule("Router", s.routing, "ROUTER")
 	mLocal := newModule("LOCAL", local, "LOCAL")
 	mSending := newModule("SMTPSending", relaying, "SMTP")
@@ -127,7 +131,7 @@ func New(c Config) (_ *Server, err error) {
 	s.modules = []*module{
 		s.mainModule, newModule("Logs", s.logging), mRouter,
 		newModule("Queue", queueing, "QUEUE", "ENQUEUER", "DEQUEUER"), mLocal, mSending,
-		mSMTP, mIMAP, mPOP, mPWD,
+		mSMTP, mIMAP, mPOP, mPWD, mHTTPA, mHTTPU,
 	}
 	if err = s.stockSettings(); err != nil {
 		return s, err
@@ -189,29 +193,18 @@ func New(c Config) (_ *Server, err error) {
 		return s, err
 	}
 	mPWD.serve = s.pwd.Serve
+	admins := http.New("HTTPA", adminSet, s.accounts, s.router, tlsNow, s.base.path("Spool"), s.log)
+	users := http.New("HTTPU", userSet, s.accounts, s.router, tlsNow, s.base.path("Spool"), s.log)
+	mHTTPA.serve, mHTTPU.serve = admins.Serve, users.Serve
+	if err = s.mount(admins, users); err != nil {
+		return s, err
+	}
 	s.listeners = listeners{shift: c.PortShift, listen: c.Listen, log: s.log, running: map[string]net.Listener{}}
 	return s, nil
 }
 
 // live returns a Live to be loaded before anybody reads it.
 func live[T any]() *settings.Live[T] { return settings.NewLive(new(T)) }
-
-// listening adds stock listeners with STARTTLS, each with a limit of
-// connections from one address that is not a Client IP.
-func (m *module) listening(perIP int, ports ...int) *module {
-	for _, p := range ports {
-		m.stock = append(m.stock, settings.Listener{Port: p, TLS: settings.TLSStart, PerIP: perIP})
-	}
-	return m
-}
-
-// secure adds stock listeners with TLS from the first byte.
-func (m *module) secure(perIP int, ports ...int) *module {
-	for _, p := range ports {
-		m.stock = append(m.stock, settings.Listener{Port: p, TLS: settings.TLSImplicit, PerIP: perIP})
-	}
-	return m
-}
 
 // stockSettings writes the Router Table that a new server starts with.
 func (s *Server) stockSettings() error {
@@ -220,6 +213,21 @@ func (s *Server) stockSettings() error {
 		return err
 	}
 	return dataformat.WriteFile(path, dataformat.Dict{"RouterTable": dataformat.String(router.StockTable)}, dataformat.StylePretty)
+}
+
+// clearSpool removes what a crash has left there: spooled bodies lose their names as soon as they
+// have one.
+func (s *Server) clearSpool() error {
+	entries, err := os.ReadDir(s.base.path("Spool"))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.Remove(s.base.path("Spool", e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Server) openLog() error {

@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"gatepost/protocols/transcript"
+	"gatepost/server"
 )
 
 func TestMain(m *testing.M) {
@@ -170,7 +171,7 @@ func freeShift() (int, error) {
 	for range 50 {
 		shift := 12000 + mathrand.IntN(18000)
 		free := true
-		for _, port := range []int{25, 106, 110, 143, 465, 587, 993, 995} {
+		for _, port := range server.StockPorts() {
 			ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+shift)))
 			if err != nil {
 				free = false

@@ -13,6 +13,7 @@ type reply struct {
 	code int
 	text string
 	data dataformat.Value // with code 201
+	err  error            // of a failure
 }
 
 // The replies that are not failures.
@@ -75,7 +76,7 @@ func failure(err error) reply {
 	if own := fault.Text(err); f.own && own != fault.KindOf(err).String() {
 		text = own
 	}
-	return reply{code: f.code, text: oneLine(text)}
+	return reply{code: f.code, text: oneLine(text), err: err}
 }
 
 // oneLine keeps an answer on one line, whatever a name in it holds.

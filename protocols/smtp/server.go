@@ -80,6 +80,11 @@ func New(cfg *settings.Live[Settings], q *queue.Queue, r *router.Router, acc *ac
 	return s
 }
 
+// Submission reports whether a listener is for mail from our users.
+func Submission(l settings.Listener) bool {
+	return l.Port == portSubmission || l.Port == portSubmissions
+}
+
 // Serve runs the sessions of one listener until ctx is done. Listeners on 587
 // and 465 are for submission.
 func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener) error {

@@ -60,7 +60,7 @@ func (s *Server) run(ctx context.Context, c net.Conn, l settings.Listener) {
 	t.literal = address.FormatLiteral(t.remote)
 	t.name = s.accounts.DomainForIP(t.local)
 	t.client = s.accounts.ClientIP(t.remote)
-	t.submission = l.Port == portSubmission || l.Port == portSubmissions
+	t.submission = Submission(l)
 	t.log = logs.Session(s.log, tag, s.sessions.Add(1), "["+t.remote.String()+"]")
 	if e, ok := c.(*tls.Conn); ok {
 		state := e.ConnectionState()

@@ -101,7 +101,7 @@ func freeShift() (int, error) {
 }
 
 func portsFree(shift int) bool {
-	for _, port := range []int{25, 106, 110, 143, 465, 587, 993, 995} {
+	for _, port := range server.StockPorts() {
 		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+shift)))
 		if err != nil {
 			return false
@@ -228,11 +228,13 @@ func explain(o Options, dir string, people []account) {
     submission  port %d (STARTTLS), %d (TLS)
     SMTP        port %d
     CLI         port %d
+    HTTP        http://127.0.0.1:%d/ and https://127.0.0.1:%d/ for users, :%d and :%d for administrators
 
 A mail program can use the accounts with these ports; the commands below are for another terminal.
 
 To try next:
-`, port(143), port(993), port(110), port(995), port(587), port(465), port(25), port(106))
+`, port(143), port(993), port(110), port(995), port(587), port(465), port(25), port(106),
+		port(8100), port(9100), port(8010), port(9010))
 	reader := people[1].name + "@" + domain
 	for _, try := range []struct{ what, command string }{
 		{"read the message", fmt.Sprintf("curl --user %s:%s 'imap://127.0.0.1:%d/INBOX;MAILINDEX=1'", reader, people[1].password, port(143))},
