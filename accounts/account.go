@@ -28,6 +28,7 @@ type Account struct {
 
 	dir      string
 	explicit dataformat.Dict // account.settings, with the reserved keys
+	bare     bool            // there is no account.settings
 	layers   []dataformat.Dict
 	settings AccountSettings
 	password storedPassword
@@ -146,7 +147,7 @@ func (s *Store) readAccount(k accountKey) (*Account, error) {
 			}
 			return nil, fault.Wrap(op, fault.Internal, err)
 		}
-		v = dataformat.Dict{}
+		v, a.bare = dataformat.Dict{}, true
 	}
 	var ok bool
 	if a.explicit, ok = v.(dataformat.Dict); !ok {

@@ -172,6 +172,11 @@ func (a *Account) unused() bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
+// numberLost is the error for an account that has messages and no number.
+func (a *Account) numberLost() error {
+	return fault.Wrap("accounts.Identify", fault.Corrupt, fmt.Errorf("the account %s has messages but both %s and %s have lost its number", a.Address(), accountFile, infoFile))
+}
+
 // recoverIdentity finds the number in account.info, or makes a new one, and
 // puts it into account.settings. The steps of an adoption are: account.info
 // gets the number and the mark, the message store gets the account,
@@ -193,7 +198,7 @@ func (s *Store) recoverIdentity(a *Account, here string) error {
 			return errUnchanged
 		}
 		if _, err := os.Stat(filepath.Join(a.dir, messagesDirectory)); err == nil {
-			return fault.Wrap(op, fault.Corrupt, fmt.Errorf("the account %s has messages but both %s and %s have lost its number", a.Address(), accountFile, infoFile))
+			return a.numberLost()
 		}
 		number, err := s.nextID()
 		if err != nil {
@@ -214,6 +219,11 @@ func (s *Store) recoverIdentity(a *Account, here string) error {
 		}
 	}
 	a.ID = id.id
+	if a.bare && !adopting {
+		// It stays away: with a new file nobody would see that it was lost.
+		s.log.Log(s.life, logs.LevelFailure, accountFile+" is missing; the account has no password and the default settings", logs.AttrAccount, a.Address())
+		return nil
+	}
 	err = s.edit(filepath.Join(a.dir, accountFile), func(d dataformat.Dict) error {
 		a.explicit = d
 		if now, ok := readIdentity(d); ok {

@@ -79,7 +79,7 @@ func (s *Store) recover() error {
 func (s *Store) pendingOwners(visit func(mailbox.Owner) error) error {
 	dir := filepath.Join(s.base, pendingDirectory)
 	entries, err := os.ReadDir(dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fault.Wrap("accounts.owners", fault.Internal, err)
 	}
 	for _, e := range entries {

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,11 +40,12 @@ type Options struct {
 // Store is the directory of one server. Its methods may be called by many
 // goroutines at once.
 type Store struct {
-	base   string
-	log    *slog.Logger
-	nextID func() (uint64, error)
-	mail   *mailbox.Store
-	keys   keys
+	base     string
+	log      *slog.Logger
+	readOnly bool // see OpenReadOnly
+	nextID   func() (uint64, error)
+	mail     *mailbox.Store
+	keys     keys
 
 	state      atomic.Pointer[serverState]
 	stateMu    sync.Mutex // held while a server-wide file changes
@@ -80,23 +80,10 @@ func Open(base string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}
-	if o.CachedAccounts == 0 {
-		o.CachedAccounts = 20_000
-	}
-	if o.CachedDomains == 0 {
-		o.CachedDomains = 5_000
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{
-		base: base, log: logs.Component(o.Log, "ACCOUNT"), nextID: o.NextID, logins: newLogins(), watches: newWatches(),
-		removing: make(chan struct{}, maxRemovals),
-		domains:  newCache[string, *domain](o.CachedDomains),
-		foreign:  newCache[string, struct{}](o.CachedDomains),
-		accounts: newCache[accountKey, *Account](o.CachedAccounts), addresses: newCache[uint64, []knownAddress](maxKnownCache),
-	}
-	s.life, s.end = context.WithCancel(context.Background())
+	s := makeStore(base, o)
 	fresh, err := s.prepare(o.MainDomain)
 	if err != nil {
 		return nil, err
@@ -104,7 +91,9 @@ func Open(base string, o Options) (*Store, error) {
 	if err := s.load(nil); err != nil {
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}
-	s.mail, err = mailbox.Open(base, mailbox.Options{NextID: o.NextID, Raise: o.Raise, Shards: o.Shards, Owners: s.owners, Log: o.Log})
+	// The message store is made before the first account, which comes before its rights.
+	existing := !fresh || isDir(s.accountDir(accountKey{s.MainDomain(), Postmaster}))
+	s.mail, err = mailbox.Open(base, mailbox.Options{NextID: o.NextID, Raise: o.Raise, Shards: o.Shards, Existing: existing, Owners: s.owners, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +108,25 @@ func Open(base string, o Options) (*Store, error) {
 	s.info.start(s)
 	s.work.Go(s.watchSessions)
 	return s, nil
+}
+
+// makeStore makes a Store that nothing was read into yet.
+func makeStore(base string, o Options) *Store {
+	if o.CachedAccounts == 0 {
+		o.CachedAccounts = 20_000
+	}
+	if o.CachedDomains == 0 {
+		o.CachedDomains = 5_000
+	}
+	s := &Store{
+		base: base, log: logs.Component(o.Log, "ACCOUNT"), nextID: o.NextID, logins: newLogins(), watches: newWatches(),
+		removing: make(chan struct{}, maxRemovals),
+		domains:  newCache[string, *domain](o.CachedDomains),
+		foreign:  newCache[string, struct{}](o.CachedDomains),
+		accounts: newCache[accountKey, *Account](o.CachedAccounts), addresses: newCache[uint64, []knownAddress](maxKnownCache),
+	}
+	s.life, s.end = context.WithCancel(context.Background())
+	return s
 }
 
 // prepare makes the directories and, in a new base directory, Main.settings.
@@ -282,75 +290,4 @@ func isPlain(s string) bool {
 		}
 	}
 	return true
-}
-
-// owners visits every account, for the check of the message store. An account
-// that cannot be read is among them, and so is a domain that cannot: as one
-// owner without a number, whose accounts are not known. Neither hides the others.
-func (s *Store) owners(ctx context.Context, visit func(mailbox.Owner) error) error {
-	list, err := s.Domains(ctx)
-	if err != nil {
-		return err
-	}
-	for _, domain := range list {
-		accounts, err := s.accountNames(domain)
-		if fault.Is(err, fault.NoDomain) {
-			continue // removed meanwhile
-		}
-		if err != nil {
-			if err := visit(s.unreadDomain(domain, err)); err != nil {
-				return err
-			}
-			continue
-		}
-		for _, name := range accounts {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			owner, mail, err := s.ownerOf(accountKey{domain, name})
-			if fault.Is(err, fault.NotFound) || fault.Is(err, fault.NoDomain) {
-				continue // removed meanwhile, or nothing there yet
-			}
-			if err != nil {
-				return err
-			}
-			err = visit(owner)
-			runtime.KeepAlive(mail) // so that it learns when its directory moves
-			if err != nil {
-				return err
-			}
-		}
-	}
-	// Last, since accounts go from the domains to Pending.
-	return s.pendingOwners(visit)
-}
-
-// unreadDomain stands for the accounts of a domain that cannot be read.
-func (s *Store) unreadDomain(domain string, err error) mailbox.Owner {
-	return mailbox.Owner{Dir: filepath.Join(s.base, s.state.Load().domainDir(domain)), Damaged: err}
-}
-
-// ownerOf returns the owner of an account's messages and their handle, also of an account
-// that cannot be read, which has no handle. A directory made by hand that nobody has used yet has none: it
-// is NotFound, and gets no number for being looked at.
-func (s *Store) ownerOf(k accountKey) (mailbox.Owner, *mailbox.Account, error) {
-	s.places.RLock()
-	defer s.places.RUnlock()
-	a, err := s.readAccount(k)
-	if err == nil && a.unused() {
-		return mailbox.Owner{}, nil, fault.New("accounts.owners", fault.NotFound, "")
-	}
-	if err == nil {
-		err = s.identify(a)
-	}
-	switch {
-	case err == nil:
-		s.resolve(a)
-		return s.owner(a), a.mail, nil
-	case fault.Is(err, fault.NotFound), fault.Is(err, fault.NoDomain):
-		return mailbox.Owner{}, nil, err
-	}
-	dir := filepath.Join(s.base, s.state.Load().domainDir(k.domain), k.name+accountSuffix)
-	id, _ := directoryIdentity(dir)
-	return mailbox.Owner{ID: id.id, Dir: dir, Damaged: err}, nil, nil
 }

@@ -135,8 +135,10 @@ var headReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<
 
 // readHead reads the envelope of a queue file. Its errors: fault.Corrupt and
 // fault.Unsupported from the codec, fs.ErrNotExist, or what the disk says.
-func (q *Queue) readHead(id envelope.QueueID) (*head, error) {
-	f, err := os.Open(q.path(id, extMsg))
+func (q *Queue) readHead(id envelope.QueueID) (*head, error) { return readHead(q.path(id, extMsg)) }
+
+func readHead(path string) (*head, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}

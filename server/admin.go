@@ -2,13 +2,9 @@ package server
 
 import (
 	"context"
-	"fmt"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
-	"gatepost/accounts/mailbox"
 	"gatepost/queue"
 	"gatepost/router"
 	"gatepost/server/dataformat"
@@ -222,24 +218,4 @@ func entryDict(e queue.Entry) dataformat.Dict {
 		d["lastError"] = dataformat.String(e.LastError)
 	}
 	return d
-}
-
-// findingLimit bounds what Check answers; the rest is counted.
-const findingLimit = 1000
-
-// Check compares index and message files and returns a line per finding.
-func (s *Server) Check(ctx context.Context) ([]string, error) {
-	var lines []string
-	total := 0
-	err := s.accounts.Mail().Check(ctx, func(f mailbox.Finding) {
-		total++
-		if total <= findingLimit {
-			f.Dir = strings.TrimPrefix(f.Dir, s.base.dir+string(filepath.Separator))
-			lines = append(lines, f.String())
-		}
-	})
-	if total > findingLimit {
-		lines = append(lines, fmt.Sprintf("and %d more", total-findingLimit))
-	}
-	return lines, err
 }

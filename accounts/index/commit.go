@@ -54,6 +54,9 @@ func (sh *Shard) submit(ctx context.Context, fn func(Tx) error, committed func()
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(op, fault.Canceled, err)
 	}
+	if sh.readOnly {
+		return fault.New(op, fault.ReadOnly, "")
+	}
 	r, ok := sh.requests.Get().(*request)
 	if !ok {
 		r = &request{done: make(chan struct{}, 1)}
@@ -98,6 +101,7 @@ func (sh *Shard) takeBack(r *request) bool {
 // run is the writer. It ends when the shard is closed and nothing waits.
 func (sh *Shard) run() {
 	defer close(sh.done)
+	debug.SetPanicOnFault(true) // in this goroutine: a file that is cut short, see damaged
 	var batch []*request
 	for {
 		sh.mu.Lock()
@@ -241,7 +245,9 @@ func (sh *Shard) call(t *tx, fn func(Tx) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			t.writes++ // whatever it did has to be undone
-			err = sh.panicked("an index update", p)
+			if err = sh.damaged(p); err == nil {
+				err = sh.panicked("an index update", p)
+			}
 		}
 	}()
 	return fn(t)
@@ -260,7 +266,9 @@ func (sh *Shard) announce(committed func()) {
 func (sh *Shard) safeCommit(btx *bolt.Tx) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = sh.panicked("an index commit", p)
+			if err = sh.damaged(p); err == nil {
+				err = sh.panicked("an index commit", p)
+			}
 			sh.undo(btx)
 		}
 	}()

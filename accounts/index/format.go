@@ -2,67 +2,79 @@ package index
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"gatepost/server/fault"
-	"gatepost/server/logs"
 )
 
 const (
-	// formatVersion is 2 since records in the bucket Dropped say more than in 1 (package
-	// mailbox). A store of format 1 is one of format 2 that does not use that.
-	formatVersion = 2
+	// formatVersion is raised by every change of what the records say.
+	formatVersion = 3
 	formatName    = "format"
 	// maxShards is what two digits in the file names can number.
 	maxShards = 99
 )
 
-// openFormat reads the format file of dir, or creates dir and the file for a
-// store with the wanted number of shards, and returns the number of shards. The file of
-// an older format gets this version before anything of it can be written: an older
-// server would take it for something else.
-func openFormat(dir string, shards int, log *slog.Logger) (int, error) {
+// format is what the format file says. While a store is being made its last line is "new":
+// then nothing was stored yet, and shards that are missing are made. Afterwards a missing one
+// was lost.
+type format struct {
+	shards int
+	new    bool
+}
+
+// openFormat reads the format file of dir, or creates both for a new store.
+func openFormat(dir string, o Options) (format, error) {
 	const op = "index.Open"
 	path := filepath.Join(dir, formatName)
 	text, err := os.ReadFile(path)
 	if err == nil {
-		version, shards, err := parseFormat(text)
-		if err != nil || version == formatVersion {
-			return shards, err
+		f, err := parseFormat(text)
+		if fault.Is(err, fault.Corrupt) {
+			err = fault.Wrap(op, fault.Corrupt, fmt.Errorf("the file %s is damaged: restore it from a backup, or write two lines into it, %q and %q with the number of index files (00.db and so on)",
+				path, fmt.Sprintf("gatepost index %d", formatVersion), "shards N"))
 		}
-		log.Log(context.Background(), logs.LevelMajor, "the index is upgraded", slog.Int("from", version), slog.Int("to", formatVersion))
-		return shards, fault.Wrap(op, fault.Internal, createFormat(dir, path, shards))
+		return f, err
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return 0, fault.Wrap(op, fault.Internal, err)
+		return format{}, fault.Wrap(op, fault.Internal, err)
 	}
-	if files, _ := filepath.Glob(filepath.Join(dir, "*.db")); len(files) > 0 {
-		return 0, fault.Newf(op, fault.Corrupt, "the index has files but no %q: restore it from a backup", formatName)
+	if files, _ := filepath.Glob(filepath.Join(dir, "*.db")); len(files) > 0 || o.Existing || o.ReadOnly {
+		return format{}, fault.Wrap(op, fault.Corrupt, fmt.Errorf("the file %s is missing: restore the directory %s from a backup", path, dir))
 	}
-	if shards == 0 {
-		shards = DefaultShards()
+	f := format{shards: o.Shards, new: true}
+	if f.shards == 0 {
+		f.shards = DefaultShards()
 	}
-	if shards < 1 || shards > maxShards {
-		return 0, fault.Newf(op, fault.Invalid, "an index has 1 to %d shards, not %d", maxShards, shards)
+	if f.shards < 1 || f.shards > maxShards {
+		return f, fault.Newf(op, fault.Invalid, "an index has 1 to %d shards, not %d", maxShards, f.shards)
 	}
-	return shards, fault.Wrap(op, fault.Internal, createFormat(dir, path, shards))
+	return f, fault.Wrap(op, fault.Internal, writeFormat(dir, f))
 }
 
-func createFormat(dir, path string, shards int) error {
+func (f format) String() string {
+	s := fmt.Sprintf("gatepost index %d\nshards %d\n", formatVersion, f.shards)
+	if f.new {
+		s += "new\n"
+	}
+	return s
+}
+
+func writeFormat(dir string, format format) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
+	path := filepath.Join(dir, formatName)
 	f, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(f, "gatepost index %d\nshards %d\n", formatVersion, shards)
+	_, err = f.WriteString(format.String())
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
@@ -72,19 +84,19 @@ func createFormat(dir, path string, shards int) error {
 	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)))
 }
 
-// parseFormat returns the version and the number of shards that a format file names.
-func parseFormat(text []byte) (version, shards int, err error) {
+func parseFormat(text []byte) (f format, err error) {
 	const op = "index.Open"
+	version := 0
 	if _, err := fmt.Fscanf(bytes.NewReader(text), "gatepost index %d\n", &version); err != nil {
-		return 0, 0, fault.New(op, fault.Corrupt, "the index's format file is damaged")
+		return f, fault.New(op, fault.Corrupt, "")
 	}
-	if version > formatVersion {
-		return 0, 0, fault.Newf(op, fault.Unsupported,
-			"the index has format %d and this server knows %d: start the newer server that wrote it", version, formatVersion)
+	if version != formatVersion {
+		return f, fault.Newf(op, fault.Unsupported, "the index has format %d and this server knows %d: start the server that wrote it", version, formatVersion)
 	}
-	_, err = fmt.Fscanf(bytes.NewReader(text), "gatepost index %d\nshards %d\n", &version, &shards)
-	if err != nil || version < 1 || shards < 1 || shards > maxShards {
-		return 0, 0, fault.New(op, fault.Corrupt, "the index's format file is damaged")
+	_, err = fmt.Fscanf(bytes.NewReader(text), "gatepost index %d\nshards %d\n", &version, &f.shards)
+	if err != nil || f.shards < 1 || f.shards > maxShards {
+		return f, fault.New(op, fault.Corrupt, "")
 	}
-	return version, shards, nil
+	f.new = strings.HasSuffix(string(text), "\nnew\n")
+	return f, nil
 }

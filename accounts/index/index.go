@@ -40,12 +40,16 @@
 // writes no more: every later Update is fault.Unavailable until the server is
 // started again, and the log says so. Reading goes on.
 //
+// A file that is missing, empty or cut short is refused when the store is opened: it is never taken
+// for a new one. Damage within a file shows when its pages are read, and is
+// fault.Corrupt.
+//
 // # On disk
 //
-// The file format holds a line "gatepost index 2" (the version of this layout)
+// The file format holds a line "gatepost index 3" (the version of this layout)
 // and a line "shards N". NN.db are bbolt files, numbered from 00. A store is as
 // new as its newest record format: packages that change one raise formatVersion.
-// A store with a newer version is refused, one with an older version becomes one of this.
+// A store with another version is refused.
 package index
 
 import (
@@ -55,6 +59,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"gatepost/server/fault"
 )
 
 // Bucket is one ordered space of keys.
@@ -99,7 +105,12 @@ type Options struct {
 	// Shards is the number of files of a new store; 0 means DefaultShards(). It
 	// is fixed when the store is created.
 	Shards int
-	Log    *slog.Logger
+	// Existing says that there is a store: one that is missing is fault.Corrupt.
+	Existing bool
+	// ReadOnly opens the store to be looked at: nothing is written, and a shard that
+	// cannot be opened fails when it is read.
+	ReadOnly bool
+	Log      *slog.Logger
 }
 
 // DefaultShards returns the number of shards of a new store. More shards are
@@ -114,27 +125,42 @@ type Store struct {
 }
 
 // Open opens the store in dir, which it creates if there is none. A store that
-// another process has open is fault.Unavailable; one of a newer version is
-// fault.Unsupported.
+// another process has open is fault.Unavailable; one of another version is
+// fault.Unsupported; one that has lost a file is fault.Corrupt.
 func Open(dir string, o Options) (*Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	n, err := openFormat(dir, o.Shards, o.Log)
+	f, err := openFormat(dir, o)
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{}
-	for i := range n {
-		sh, err := openShard(filepath.Join(dir, fmt.Sprintf("%02d.db", i)), o.Log)
+	for i := range f.shards {
+		path := filepath.Join(dir, fmt.Sprintf("%02d.db", i))
+		var err error
+		if !f.new || o.ReadOnly {
+			err = lookAt(path)
+		}
+		var sh *Shard
+		if err == nil {
+			sh, err = openShard(path, o)
+		}
+		if fault.Is(err, fault.Corrupt) && o.ReadOnly {
+			sh, err = &Shard{path: path, damage: err, readOnly: true}, nil
+		}
 		if err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 		s.shards = append(s.shards, sh)
 	}
+	if o.ReadOnly || !f.new {
+		return s, nil
+	}
 	// The names of new files have to last as long as what is written to them.
-	if err := syncDir(dir); err != nil {
-		return nil, errors.Join(err, s.Close())
+	f.new = false
+	if err := errors.Join(syncDir(dir), writeFormat(dir, f)); err != nil {
+		return nil, errors.Join(fault.Wrap("index.Open", fault.Internal, err), s.Close())
 	}
 	return s, nil
 }

@@ -1,11 +1,13 @@
 package index
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -18,9 +20,12 @@ import (
 
 // Shard holds the records of some accounts.
 type Shard struct {
-	db   *bolt.DB
-	file *os.File // bbolt's, to grow it
-	log  *slog.Logger
+	path     string
+	readOnly bool
+	damage   error // why a shard that is read-only could not be opened
+	db       *bolt.DB
+	file     *os.File // bbolt's, to grow it
+	log      *slog.Logger
 
 	// commit is (*bolt.Tx).Commit; tests put failing ones in its place.
 	commit func(*bolt.Tx) error
@@ -54,45 +59,59 @@ const mapSize = 1 << 30 << (^uint(0) >> 63 * 2) // 4 GB, 1 GB where pointers hav
 // commit too much, and is written when the shard is closed.
 const maxFreelist = 1000
 
-func openShard(path string, log *slog.Logger) (sh *Shard, err error) {
+func openShard(path string, o Options) (sh *Shard, err error) {
 	const op = "index.Open"
+	sh = &Shard{
+		path:     path,
+		readOnly: o.ReadOnly,
+		log:      o.Log.With(slog.String(logs.AttrObject, filepath.Base(path))),
+		commit:   (*bolt.Tx).Commit,
+		grow:     allocate,
+		wake:     make(chan struct{}, 1),
+		done:     make(chan struct{}),
+	}
+	file := (*os.File)(nil)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		// bbolt panics when it finds pages that cannot be while it looks for free ones.
 		if p := recover(); p != nil {
-			err = fault.Wrap(op, fault.Corrupt, fmt.Errorf("open %s: %v", path, p))
-			sh, err = nil, errors.Join(err, sh.file.Close())
+			sh, err = nil, errors.Join(lost(path, "is damaged: %v", p), file.Close())
 		}
 	}()
-	sh = &Shard{
-		log:    log.With(slog.String(logs.AttrObject, filepath.Base(path))),
-		commit: (*bolt.Tx).Commit,
-		grow:   allocate,
-		wake:   make(chan struct{}, 1),
-		done:   make(chan struct{}),
+	mapped := mapSize
+	if o.ReadOnly {
+		mapped = 0
 	}
 	db, err := bolt.Open(path, 0o600, &bolt.Options{
 		Timeout:         time.Second, // for the lock of another process that is just ending
 		FreelistType:    bolt.FreelistMapType,
 		NoFreelistSync:  true,
-		InitialMmapSize: mapSize,
+		InitialMmapSize: mapped,
+		ReadOnly:        o.ReadOnly,
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			f, err := os.OpenFile(name, flag, mode)
-			sh.file = f
+			sh.file, file = f, f
 			return f, err
 		},
 	})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fault.Newf(op, fault.Unavailable, "another process has %s open", path)
 	}
+	if errors.Is(err, bolterrors.ErrInvalid) || errors.Is(err, bolterrors.ErrChecksum) || errors.Is(err, bolterrors.ErrVersionMismatch) {
+		return nil, lost(path, "is damaged: %v", err)
+	}
 	if err != nil {
 		return nil, fault.Wrap(op, fault.Internal, fmt.Errorf("open %s: %w", path, err))
+	}
+	sh.db = db
+	if o.ReadOnly {
+		return sh, nil
 	}
 	db.AllocSize = os.Getpagesize() // makeRoom grows the file, with blocks that exist
 	db.NoFreelistSync = false       // from here on the writer decides, see manyFree
 	if err := createBuckets(db); err != nil {
 		return nil, errors.Join(fault.Wrap(op, fault.Internal, err), db.Close())
 	}
-	sh.db = db
 	go sh.run()
 	return sh, nil
 }
@@ -121,6 +140,12 @@ func createBuckets(db *bolt.DB) error {
 }
 
 func (sh *Shard) close() error {
+	switch {
+	case sh.damage != nil:
+		return nil
+	case sh.readOnly:
+		return sh.db.Close()
+	}
 	sh.mu.Lock()
 	sh.closed = true
 	sh.mu.Unlock()
@@ -165,14 +190,43 @@ func (sh *Shard) signal() {
 
 // View calls fn with a snapshot of the last commit. fn must be short and wait
 // for nothing: a snapshot that stays open keeps the file from reusing space.
-// The error is fn's.
-func (sh *Shard) View(fn func(Tx) error) error {
+// The error is fn's, or Corrupt when the file is damaged where fn reads it.
+func (sh *Shard) View(fn func(Tx) error) (err error) {
+	if sh.damage != nil {
+		return sh.damage
+	}
 	btx, err := sh.db.Begin(false)
 	if err != nil {
 		return fault.Wrap("index.View", fault.Unavailable, err)
 	}
 	defer btx.Rollback()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			if err = sh.damaged(p); err == nil {
+				panic(p)
+			}
+		}
+	}()
 	return fn(&tx{tx: btx})
+}
+
+// damaged returns the error for a panic over what is in the file, or nil for another one.
+func (sh *Shard) damaged(p any) error {
+	if !ofDamage(p) {
+		return nil
+	}
+	err := lost(sh.path, "is damaged: %v", p)
+	sh.log.Log(context.Background(), logs.LevelFailure, "the index is damaged", slog.Any(logs.AttrError, err))
+	return err
+}
+
+// Settle returns when View shows what was committed before the call.
+func (sh *Shard) Settle(ctx context.Context) error {
+	if sh.readOnly {
+		return sh.damage
+	}
+	return sh.Update(ctx, func(Tx) error { return nil }, nil)
 }
 
 // Size returns the size of the shard's file in bytes.

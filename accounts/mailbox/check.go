@@ -17,7 +17,7 @@ import (
 // Finding is one thing that Check found wrong.
 type Finding struct {
 	// Account is the account's number, Dir its directory or "" when it has none,
-	// Mailbox the mailbox name or "".
+	// Mailbox the mailbox name or "". All are empty for what concerns the whole store.
 	Account uint64
 	Dir     string
 	Mailbox string
@@ -32,8 +32,11 @@ type Finding struct {
 
 func (f Finding) String() string {
 	s := fmt.Sprintf("account %d", f.Account)
-	if f.Dir != "" {
+	switch {
+	case f.Dir != "":
 		s = f.Dir
+	case f.Account == 0: // it is about the whole store
+		return f.Text
 	}
 	if f.Note {
 		s = "note: " + s
@@ -53,7 +56,14 @@ func (f Finding) String() string {
 // running server: each account is looked at in one snapshot, and what concerns
 // files is looked at again before it is reported.
 func (s *Store) Check(ctx context.Context, report func(Finding)) error {
-	indexed, err := s.indexedAccounts(ctx)
+	if s.o.ReadOnly {
+		for _, sh := range s.index.Shards() {
+			if err := sh.Verify(func(err error) { report(Finding{Text: fault.Explain(err)}) }); err != nil {
+				return fault.Wrap("mailbox.Check", fault.Internal, err)
+			}
+		}
+	}
+	indexed, err := s.indexedAccounts(ctx, report)
 	if err != nil {
 		return err
 	}
@@ -67,6 +77,8 @@ func (s *Store) Check(ctx context.Context, report func(Finding)) error {
 			lost = lost || o.ID == 0
 			report(Finding{Account: o.ID, Dir: o.Dir, Text: "cannot be read, and was not checked: " + fault.Explain(o.Damaged)})
 			return nil
+		case o.Lost != "":
+			report(Finding{Account: o.ID, Dir: o.Dir, Text: o.Lost})
 		}
 		// The directory may have moved since it was looked at.
 		return s.account(o, false).check(ctx, func(f Finding) { f.Dir = o.Dir; report(f) })
@@ -84,8 +96,8 @@ func (s *Store) Check(ctx context.Context, report func(Finding)) error {
 	return s.reportOwnerless(ctx, indexed, report)
 }
 
-// indexedAccounts returns the numbers of all accounts in the index.
-func (s *Store) indexedAccounts(ctx context.Context) (map[uint64]bool, error) {
+// indexedAccounts returns the numbers of all accounts in the index, as far as it can be read.
+func (s *Store) indexedAccounts(ctx context.Context, report func(Finding)) (map[uint64]bool, error) {
 	all := make(map[uint64]bool)
 	for _, sh := range s.index.Shards() {
 		next, more := uint64(0), true
@@ -99,6 +111,12 @@ func (s *Store) indexedAccounts(ctx context.Context) (map[uint64]bool, error) {
 				})
 				return ctx.Err()
 			})
+			if fault.Is(err, fault.Corrupt) {
+				if !s.o.ReadOnly {
+					report(Finding{Text: fault.Explain(err)})
+				}
+				break
+			}
 			if err != nil {
 				return nil, fault.Wrap("mailbox.Check", fault.Internal, err)
 			}
@@ -123,7 +141,7 @@ func (s *Store) reportOwnerless(ctx context.Context, left map[uint64]bool, repor
 			}
 			return nil
 		})
-		if err != nil {
+		if err != nil && !fault.Is(err, fault.Corrupt) {
 			return err
 		}
 	}
@@ -132,8 +150,17 @@ func (s *Store) reportOwnerless(ctx context.Context, left map[uint64]bool, repor
 
 // check looks at one account: at its records together in one snapshot, at the
 // messages of each mailbox in another, so that none is held for long, and then
-// at the files.
+// at the files. What of it cannot be read is a finding.
 func (a *Account) check(ctx context.Context, report func(Finding)) error {
+	err := a.checkAll(ctx, report)
+	if fault.Is(err, fault.Corrupt) {
+		report(Finding{Account: a.id, Text: fault.Explain(err)})
+		return nil
+	}
+	return err
+}
+
+func (a *Account) checkAll(ctx context.Context, report func(Finding)) error {
 	c := &checker{account: a, report: report}
 	err := a.shard.View(func(tx index.Tx) error {
 		if _, err := readAccount(tx, a.id); fault.Is(err, fault.NotFound) {
@@ -156,6 +183,10 @@ func (a *Account) check(ctx context.Context, report func(Finding)) error {
 			c.checkMailbox(id)
 			return nil
 		})
+		if fault.Is(err, fault.Corrupt) {
+			c.found(0, "%s", fault.Explain(err))
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -168,13 +199,7 @@ func (a *Account) check(ctx context.Context, report func(Finding)) error {
 			return err
 		}
 	}
-	err = a.checkStrays(ctx, report)
-	if fault.Is(err, fault.Corrupt) {
-		// It cannot be told which files are strays.
-		report(Finding{Account: a.id, Text: fault.Explain(err)})
-		return nil
-	}
-	return err
+	return a.checkStrays(ctx, report)
 }
 
 // checkedFile is a message file that has to be there.
@@ -193,7 +218,7 @@ func (a *Account) checkFile(ctx context.Context, f *checkedFile, report func(Fin
 	}
 	// The message may have been expunged or the account moved since the
 	// snapshot; after all commits so far only what is wrong still looks wrong.
-	if err := a.shard.Update(ctx, func(index.Tx) error { return nil }, nil); err != nil {
+	if err := a.shard.Settle(ctx); err != nil {
 		return err
 	}
 	wrong := false

@@ -193,7 +193,7 @@ func (r *Reader) find(ctx context.Context, uid imap.UID, all bool) (s summary, p
 // the view has the prefix, or will never have it.
 func (r *Reader) findAgain(ctx context.Context, uid imap.UID, s summary) (summary, []byte, []byte, error) {
 	b := r.m.box
-	if err := b.account.shard.Update(ctx, func(index.Tx) error { return nil }, nil); err != nil {
+	if err := b.account.shard.Settle(ctx); err != nil {
 		return s, nil, nil, err
 	}
 	b.mu.RLock()

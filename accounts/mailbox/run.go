@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"gatepost/accounts/index"
+	"gatepost/server/fault"
 )
 
 // A run is the time from Open to Close. The file Index/open is there during a
@@ -110,6 +112,29 @@ func (s *Store) begin() error {
 		}
 	}
 	return s.mark()
+}
+
+// lookBack finds what crashes have left in a store that is read only.
+func (s *Store) lookBack() error {
+	s.crashes = make(map[*index.Shard][]crash)
+	text, err := os.ReadFile(s.marker)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	first, open := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+	for _, sh := range s.index.Shards() {
+		err := sh.View(func(tx index.Tx) error {
+			s.crashes[sh] = crashesOf(tx)
+			if open == nil {
+				s.crashes[sh] = append(s.crashes[sh], crash{first, math.MaxUint64, reachOf(tx)})
+			}
+			return nil
+		})
+		if err != nil && !fault.Is(err, fault.Corrupt) {
+			return err
+		}
+	}
+	return nil
 }
 
 // addCrash remembers a crashed run in a shard. It may have been remembered

@@ -24,6 +24,8 @@ type Owner struct {
 	Limits func() Limits
 	// Damaged says why the account cannot be read. ID is 0 then if that is lost too.
 	Damaged error
+	// Lost says what the account has lost beside its mailboxes, if anything, for Check.
+	Lost string
 	// Passing says that the account is being made or removed: it has mailboxes
 	// or it has none. Check does not look at it.
 	Passing bool
@@ -52,6 +54,10 @@ type Options struct {
 	Raise func(used uint64) error
 	// Shards is the number of index files of a new store; 0 means the default.
 	Shards int
+	// Existing says that there is a store: one that is missing is fault.Corrupt.
+	Existing bool
+	// ReadOnly opens the store for Check alone: nothing is written. NextID is not needed.
+	ReadOnly bool
 	// Owners visits every account, whose handle it keeps meanwhile; Check needs it to
 	// find what belongs to nobody, and the store to remove the messages of deleted mailboxes after
 	// a restart. If nil, the accounts that are in use stand for all.
@@ -85,19 +91,22 @@ type Store struct {
 // Open opens or creates the store below base (base/Index).
 func Open(base string, o Options) (*Store, error) {
 	const op = "mailbox.Open"
-	if o.NextID == nil {
+	if o.NextID == nil && !o.ReadOnly {
 		return nil, fault.New(op, fault.Invalid, "the message store needs a counter")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	dir := filepath.Join(base, "Index")
-	ix, err := index.Open(dir, index.Options{Shards: o.Shards, Log: o.Log})
+	ix, err := index.Open(dir, index.Options{Shards: o.Shards, Existing: o.Existing, ReadOnly: o.ReadOnly, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{base: base, o: o, log: o.Log, index: ix,
 		marker: filepath.Join(dir, "open"), accounts: make(map[uint64]weak.Pointer[Account])}
+	if o.ReadOnly {
+		return s, s.lookBack()
+	}
 	if err := s.begin(); err != nil {
 		return nil, errors.Join(fault.Wrap(op, fault.Internal, err), ix.Close())
 	}
@@ -113,6 +122,9 @@ func Open(base string, o Options) (*Store, error) {
 // Close ends the store: it saves what was put off, removes the files that
 // nobody needs any more, and closes the index. Views must be closed before.
 func (s *Store) Close() error {
+	if s.o.ReadOnly {
+		return s.index.Close()
+	}
 	err := s.upkeep.stop()
 	if err2 := s.index.Close(); err == nil {
 		err = err2

@@ -197,11 +197,10 @@ func (a *Account) namedFiles(ctx context.Context) (map[fileRef]struct{}, error) 
 		named[s.file()] = struct{}{}
 		return true
 	}
-	err := a.shard.Update(ctx, func(index.Tx) error { return nil }, nil)
-	if err != nil {
+	if err := a.shard.Settle(ctx); err != nil {
 		return nil, err
 	}
-	err = a.shard.View(func(tx index.Tx) error { return eachSummary(tx, a.id, visit) })
+	err := a.shard.View(func(tx index.Tx) error { return eachSummary(tx, a.id, visit) })
 	return named, err
 }
 

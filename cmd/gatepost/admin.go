@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -117,19 +118,18 @@ func ask(c *commands, command string) (dataformat.Value, error) {
 type checkCommand struct{}
 
 func (checkCommand) Run(c *commands) error {
-	v, err := ask(c, "GATEPOST CHECK")
+	dir, err := c.base()
 	if err != nil {
 		return err
 	}
-	findings, ok := v.(dataformat.Array)
-	if !ok {
-		return errors.New("the server gave no list of findings")
+	findings, err := server.Check(context.Background(), dir)
+	if err != nil {
+		return err
 	}
 	clean := true
-	for _, f := range findings {
-		line, _ := dataformat.Text(f)
+	for _, line := range findings {
 		fmt.Println(line)
-		clean = clean && strings.HasPrefix(line, "note: ")
+		clean = clean && server.IsNote(line)
 	}
 	if !clean {
 		return errSaidNo

@@ -1,0 +1,155 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"gatepost/accounts"
+	"gatepost/accounts/mailbox"
+	"gatepost/queue"
+	"gatepost/server/control"
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+)
+
+// notePrefix begins the findings after which the base directory is clean all the same.
+const notePrefix = "note: "
+
+// IsNote reports whether a finding of Check is only to be known.
+func IsNote(finding string) bool { return strings.HasPrefix(finding, notePrefix) }
+
+// Check checks a base directory and returns a line per finding. It asks the server that runs
+// there; if there is none it reads the files, of which it changes none: they may be a snapshot that is
+// mounted read-only.
+func Check(ctx context.Context, dir string) ([]string, error) {
+	client, err := control.Dial(dir)
+	if err == nil {
+		return askCheck(client)
+	}
+	if !errors.Is(err, control.ErrNotRunning) {
+		return nil, err
+	}
+	if !Exists(dir) {
+		return nil, cmp.Or(bereft(dir), unfit("%s is not a base directory", dir))
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	unlock, err := shareBase(dir)
+	if err != nil {
+		return nil, err
+	}
+	lines, err := checkStopped(ctx, dir)
+	return lines, errors.Join(err, unlock())
+}
+
+func askCheck(client *control.Client) ([]string, error) {
+	a, err := client.Do("GATEPOST CHECK")
+	if err = errors.Join(err, client.Close()); err != nil {
+		return nil, err
+	}
+	list, ok := a.Data.(dataformat.Array)
+	if !ok {
+		return nil, errors.New(a.Text)
+	}
+	lines := make([]string, len(list))
+	for i, v := range list {
+		lines[i], _ = dataformat.Text(v)
+	}
+	return lines, nil
+}
+
+// shareBase keeps a server from being started on a base directory, which must not be written.
+func shareBase(dir string) (unlock func() error, err error) {
+	f, err := os.Open(filepath.Join(dir, lockFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return func() error { return nil }, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("the server (process %s) on %s does not answer at %s; stop it first", readPID(f.Name()), dir, control.Socket)
+		}
+		return nil, fmt.Errorf("lock ProcessID: %w", err)
+	}
+	return f.Close, nil
+}
+
+// checkStopped checks a base directory that no server runs on.
+func checkStopped(ctx context.Context, dir string) ([]string, error) {
+	f := findings{base: dir}
+	store, err := accounts.OpenReadOnly(dir, slog.New(slog.DiscardHandler))
+	switch {
+	case fault.Is(err, fault.Corrupt): // what is lost of the index
+		f.add(fault.Explain(err))
+	case err != nil:
+		return nil, err
+	default:
+		err = store.Mail().Check(ctx, f.mailbox)
+		if err = errors.Join(err, store.Close()); err != nil {
+			return f.lines(), err
+		}
+	}
+	err = queue.Check(ctx, filepath.Join(dir, "Queue"), f.queue)
+	return f.lines(), err
+}
+
+// Check checks accounts, index, message files and the queue, and returns a line per finding.
+func (s *Server) Check(ctx context.Context) ([]string, error) {
+	f := findings{base: s.base.dir}
+	err := s.accounts.Mail().Check(ctx, f.mailbox)
+	if err == nil {
+		err = queue.Check(ctx, s.base.path("Queue"), f.queue)
+	}
+	return f.lines(), err
+}
+
+// findingLimit bounds what Check answers; the rest is counted.
+const findingLimit = 1000
+
+// findings gathers lines.
+type findings struct {
+	base  string
+	list  []string
+	total int
+}
+
+func (f *findings) add(line string) {
+	f.total++
+	if f.total <= findingLimit {
+		f.list = append(f.list, line)
+	}
+}
+
+func (f *findings) mailbox(m mailbox.Finding) {
+	m.Dir = strings.TrimPrefix(m.Dir, f.base+string(filepath.Separator))
+	f.add(m.String())
+}
+
+func (f *findings) queue(d queue.Damage) {
+	line := filepath.Join("Queue", d.Name) + ": " + d.Text
+	if d.SetAside {
+		line = notePrefix + line
+	}
+	f.add(line)
+}
+
+func (f *findings) lines() []string {
+	if f.total > findingLimit {
+		return append(f.list, fmt.Sprintf("and %d more", f.total-findingLimit))
+	}
+	return f.list
+}
