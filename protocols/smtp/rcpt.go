@@ -174,7 +174,7 @@ func (s *session) take(rcpt envelope.Recipient, route router.Route) {
 
 // sameDestination reports whether two routes lead to one recipient: an address, and a forwarder to it.
 func sameDestination(a, b router.Route) bool {
-	a.Relay, a.Direct = b.Relay, b.Direct // about the way there
+	a.Relay, a.Direct, a.AsGiven = b.Relay, b.Direct, b.AsGiven // about the way there
 	return a == b
 }
 
