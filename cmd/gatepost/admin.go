@@ -11,6 +11,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"golang.org/x/term"
+
 	"gatepost/server"
 	"gatepost/server/control"
 	"gatepost/server/dataformat"
@@ -34,7 +36,7 @@ func (l *cliCommand) takeBase(c *commands) {
 	}
 }
 
-func (l *cliCommand) Run(c *commands) error {
+func (l *cliCommand) Run(ctx context.Context, c *commands) error {
 	l.takeBase(c)
 	dir, err := c.base()
 	if err != nil {
@@ -44,22 +46,34 @@ func (l *cliCommand) Run(c *commands) error {
 	if err != nil {
 		return err
 	}
-	if len(l.Command) > 0 {
+	// Ctrl-C ends a command whose answer takes long.
+	stop := context.AfterFunc(ctx, client.Interrupt)
+	defer stop()
+	switch {
+	case len(l.Command) > 0:
 		err = runCommand(client, strings.Join(l.Command, " "))
-	} else {
-		err = runCommands(client, os.Stdin)
+	case term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())):
+		err = interact(ctx, client)
+	default:
+		err = runCommands(ctx, client, os.Stdin)
+	}
+	if ctx.Err() != nil {
+		err = errLeft
 	}
 	return errors.Join(err, client.Close())
 }
 
 // runCommands runs what it reads until the end; one error answer does not stop
 // the others, but the exit code tells.
-func runCommands(client *control.Client, in io.Reader) error {
+func runCommands(ctx context.Context, client *control.Client, in io.Reader) error {
 	lines := bufio.NewReaderSize(in, 64<<10)
 	var said error
 	for {
-		line, readErr := lines.ReadString('\n')
+		line, readErr := interruptible(ctx, func() (string, error) { return lines.ReadString('\n') })
 		if command := strings.TrimSpace(line); command != "" {
+			if strings.EqualFold(command, "EXIT") {
+				return said
+			}
 			err := runCommand(client, command)
 			if err != nil && !errors.Is(err, errSaidNo) {
 				return err
@@ -85,12 +99,12 @@ func runCommand(client *control.Client, command string) error {
 	if err != nil {
 		return err
 	}
+	show(command, a)
 	switch {
-	case a.Data != nil:
-		fmt.Println(dataformat.Pretty(a.Data))
 	case !a.OK():
-		fmt.Println(a.Code, a.Text)
 		return errSaidNo
+	case a.Data == nil && a.Text != "OK":
+		fmt.Fprintln(os.Stderr, a.Text) // what a person should know, beside the data that programs read
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func (i *initCommand) Run(ctx context.Context, c *commands) error {
 	if i.Domain == "" {
 		return wrongUse("no Main Domain; give --domain NAME")
 	}
-	password, err := i.password()
+	password, err := i.password(ctx)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (i *initCommand) Run(ctx context.Context, c *commands) error {
 }
 
 // password reads the file, or asks at a terminal; elsewhere there is none.
-func (i *initCommand) password() (string, error) {
+func (i *initCommand) password(ctx context.Context) (string, error) {
 	if i.PasswordFile != "" {
 		f, err := os.Open(i.PasswordFile)
 		if err != nil {
@@ -64,15 +64,13 @@ func (i *initCommand) password() (string, error) {
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return "", nil
 	}
+	person := newTerminal(os.Stdin, os.Stderr, "")
 	var typed [2]string
 	for n, prompt := range [2]string{"Password for postmaster: ", "Again: "} {
-		fmt.Fprint(os.Stderr, prompt)
-		b, err := term.ReadPassword(int(os.Stdin.Fd()))
-		fmt.Fprintln(os.Stderr)
-		if err != nil {
-			return "", err
+		var err error
+		if typed[n], err = person.password(ctx, prompt); err != nil {
+			return "", fmt.Errorf("nothing was created: %w", err)
 		}
-		typed[n] = string(b)
 	}
 	switch {
 	case typed[0] == "":

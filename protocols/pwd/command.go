@@ -95,7 +95,11 @@ func (s *session) execute(ctx context.Context, verb, rest string) reply {
 	}
 	a, err := readArgs(cmd.params, rest)
 	if err != nil {
-		return failure(err)
+		r := failure(err)
+		if s.control { // elsewhere scripts compare texts
+			r.text += "; syntax: " + cmd.usage()
+		}
+		return r
 	}
 	c := &call{Context: ctx, Server: s.server, session: s, cmd: cmd, args: a}
 	if c.rights, err = s.rights(); err != nil {
@@ -157,6 +161,9 @@ func (c *call) object() string {
 	}
 	return ""
 }
+
+// usage is the command as it is written.
+func (c *compiled) usage() string { return strings.TrimSpace(c.verb + " " + c.syntax) }
 
 // takes reports whether a command has a parameter.
 func (c *compiled) takes(name string) bool {

@@ -3,9 +3,11 @@ package pwd
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"gatepost/server/dataformat"
+	"gatepost/server/fault"
 )
 
 var miscCommands = []command{
@@ -18,8 +20,29 @@ var miscCommands = []command{
 	{"LISTCLICOMMANDS", "", "any", func(c *call) (dataformat.Value, error) {
 		return arrayOf(slices.Sorted(maps.Keys(c.commands)), nil)
 	}},
+	{"HELP", "[command]", "any", help},
 	{"SHUTDOWN", "", "Monitor", func(c *call) (dataformat.Value, error) {
 		c.session.after = c.admin.Shutdown // the answer goes out first
 		return nil, nil
 	}},
+}
+
+// help answers how a command is written, or all commands with a word in their names: an
+// array of lines.
+func help(c *call) (dataformat.Value, error) {
+	word := strings.ToUpper(c.args.word("command"))
+	if cmd := c.commands[word]; cmd != nil {
+		return arrayOf([]string{cmd.usage()}, nil)
+	}
+	var list []string
+	for verb, cmd := range c.commands {
+		if verb == cmd.verb && strings.Contains(verb, word) {
+			list = append(list, cmd.usage())
+		}
+	}
+	if len(list) == 0 {
+		return nil, fault.New("pwd.Help", fault.Unsupported, unknown(word).text)
+	}
+	slices.Sort(list)
+	return arrayOf(list, nil)
 }

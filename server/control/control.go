@@ -132,6 +132,13 @@ func (c *Client) read() (Answer, error) {
 	return a, nil
 }
 
+// Interrupt ends a command that waits for its answer, and with it the connection. Close is
+// to be called all the same.
+func (c *Client) Interrupt() {
+	// An error means that the connection has ended already.
+	_ = c.conn.SetDeadline(time.Unix(1, 0))
+}
+
 // Close ends the connection.
 func (c *Client) Close() error {
 	err := c.conn.Close()
