@@ -65,7 +65,7 @@ type DomainSettings struct {
 	ExternalOnUnknown    settings.Flag   `key:"ExternalOnUnknown" default:"NO" level:"advanced" help:"the external authentication program is asked about unknown names (kept; not used yet)" since:"0.1"`
 	ExternalOnProvision  settings.Flag   `key:"ExternalOnProvision" default:"NO" level:"advanced" help:"the external authentication program is asked when an account is made (kept; not used yet)" since:"0.1"`
 	AutoSignup           settings.Flag   `key:"AutoSignup" default:"NO" level:"advanced" help:"users may make accounts on the login page (kept; not used yet)" since:"0.1"`
-	MailToAllAction      string          `key:"MailToAllAction" default:"Authenticated Domain Users" level:"advanced" help:"who may send to all@domain" since:"0.1"`
+	MailToAllAction      ToAll           `key:"MailToAllAction" default:"Authenticated Domain Users" values:"anybody|clients|Authenticated Users|Authenticated Domain Users|Authenticated Administrator|nobody" level:"advanced" help:"who may send to all@domain" since:"0.1"`
 	AllWithForwarders    settings.Flag   `key:"AllWithForwarders" default:"NO" level:"advanced" help:"mail to all@domain goes to forwarders too" since:"0.1"`
 	ForceSMTPAUTH        string          `key:"ForceSMTPAUTH" default:"nobody" values:"nobody|non-clients|clients|everybody" help:"who has to log in to send with a return-path in this domain" since:"0.1"`
 	ClientIPs            settings.IPList `key:"ClientIPs" level:"advanced" help:"client addresses of this domain in addition to the server's (kept; not used yet)" since:"0.1"`

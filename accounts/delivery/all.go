@@ -16,29 +16,15 @@ import (
 // its forwarders. Errors: NoDomain, Denied.
 func AllAccounts(acc *accounts.Store) func(ctx context.Context, src *envelope.Source, domain string) ([]address.Address, error) {
 	return func(ctx context.Context, src *envelope.Source, domain string) ([]address.Address, error) {
+		if err := acc.MayWriteToAll(domain, src.Account, src.Trusted); err != nil {
+			return nil, err
+		}
 		set, err := acc.DomainEffectiveSettings(domain)
 		if err != nil {
 			return nil, err
 		}
-		if !mayWriteToAll(set.String("MailToAllAction"), src, domain) {
-			return nil, fault.New("delivery.AllAccounts", fault.Denied, "you may not write to all accounts")
-		}
 		return allAccounts(ctx, acc, domain, set)
 	}
-}
-
-// mayWriteToAll reads the domain's MailToAllAction.
-func mayWriteToAll(action string, src *envelope.Source, domain string) bool {
-	_, from, authenticated := cutLast(src.Account, '@')
-	switch strings.ToLower(action) {
-	case "anybody", "everybody":
-		return true
-	case "nobody", "disabled":
-		return false
-	case "authenticated users":
-		return authenticated
-	}
-	return authenticated && strings.EqualFold(from, domain) // Authenticated Domain Users
 }
 
 func allAccounts(ctx context.Context, acc *accounts.Store, domain string, set dataformat.Dict) (to []address.Address, err error) {

@@ -69,7 +69,9 @@ func (s *session) answerRcpt(rcpt envelope.Recipient) {
 		err = s.srv.handles(route.Module)
 	}
 	if err == nil && route.All {
-		err = s.mayWriteToAll(route)
+		// The queue asks again; here a stranger is told before anything is sent.
+		_, domain, _ := strings.Cut(route.Queue, "@")
+		err = s.srv.accounts.MayWriteToAll(domain, s.tx.env.Source.Account, s.tx.env.Source.Trusted)
 	}
 	if err == nil {
 		err = s.acceptsSize(route, s.tx.size)
@@ -200,28 +202,4 @@ func (s *session) tail(route router.Route) string {
 		return tailClient
 	}
 	return tailMarked
-}
-
-// mayWriteToAll tells whether the sender may write to all accounts of a domain.
-// Delivery asks the same; here a stranger is told before he sends anything.
-func (s *session) mayWriteToAll(route router.Route) error {
-	_, domain, _ := strings.Cut(route.Queue, "@")
-	set, err := s.srv.accounts.DomainEffectiveSettings(domain)
-	if err != nil {
-		return err
-	}
-	allowed := false
-	switch strings.ToLower(set.String("MailToAllAction")) {
-	case "anybody", "everybody":
-		allowed = true
-	case "nobody", "disabled":
-	case "authenticated users":
-		allowed = s.account != nil
-	default: // Authenticated Domain Users
-		allowed = s.account != nil && strings.EqualFold(s.account.Domain, domain)
-	}
-	if !allowed {
-		return fault.New("smtp.rcpt", fault.Denied, "you may not write to all accounts")
-	}
-	return nil
 }

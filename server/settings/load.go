@@ -115,15 +115,15 @@ func fill(dst any, d dataformat.Dict) error {
 
 // assign sets one field to a value of the data format.
 func (f field) assign(v reflect.Value, given dataformat.Value) error {
+	if s, ok := v.Addr().Interface().(Value); ok {
+		return s.SetValue(given)
+	}
 	if len(f.Values) > 0 {
 		word, err := f.word(given)
 		if err != nil {
 			return err
 		}
 		given = dataformat.String(word)
-	}
-	if s, ok := v.Addr().Interface().(Value); ok {
-		return s.SetValue(given)
 	}
 	switch v.Kind() {
 	case reflect.String:
