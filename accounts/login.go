@@ -299,6 +299,16 @@ func (s *Store) BeginLogin(ctx context.Context, p Peer, domain, name string) (*L
 // Succeeded ends a login that was right.
 func (l *Login) Succeeded() { l.store.succeeded(l.attempt) }
 
+// OneWay reports whether the account keeps its password in a form that cannot be turned
+// back, so that mechanisms that need the password itself always fail.
+func (l *Login) OneWay() bool {
+	if l.account == nil || l.account.password == nil {
+		return false
+	}
+	_, reversible := l.account.password.(revealer)
+	return !reversible
+}
+
 // Failed ends a login that was wrong, for a reason that goes into the log.
 func (l *Login) Failed(reason string) { l.store.failed(l.attempt, reason) }
 

@@ -39,7 +39,7 @@ func (a *Authenticator) APOPMailbox(ctx context.Context, p accounts.Peer, login,
 	sum := md5.Sum([]byte(token + password))
 	equal := subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum[:])), []byte(strings.ToLower(digest))) == 1
 	if !equal || !ok || err != nil || !who.known {
-		try.Failed("wrong response")
+		try.Failed(wrongDigest(try, "APOP"))
 		return nil, "", fault.New(op, fault.BadCredentials, "")
 	}
 	acc, err := a.acc.Account(ctx, who.domain, who.name)
@@ -48,4 +48,13 @@ func (a *Authenticator) APOPMailbox(ctx context.Context, p accounts.Peer, login,
 	}
 	try.Succeeded()
 	return acc, who.mailbox, nil
+}
+
+// wrongDigest says for the log why a digest of the password is wrong. Clients use the
+// mechanism wherever some account of the server allows it.
+func wrongDigest(try *accounts.Login, mechanism string) string {
+	if try.OneWay() {
+		return "the password is stored one-way and " + mechanism + " needs it in clear: set it again with PasswordEncryption A-crpt, or log in without " + mechanism
+	}
+	return "wrong response"
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -104,5 +105,25 @@ func TestAuthorizationIdentityDoesNotTellARightPassword(t *testing.T) {
 	right, wrong := try("postmaster\x00u\x00right"), try("postmaster\x00u\x00wrong")
 	if !fault.Is(right, fault.BadCredentials) || !fault.Is(wrong, fault.BadCredentials) {
 		t.Errorf("%v and %v", right, wrong)
+	}
+}
+
+// Clients use APOP and CRAM-MD5 wherever the server offers them: the log tells why an
+// account with a one-way password cannot log in with them, and no stranger learns it.
+func TestLogSaysWhyADigestOfAOneWayPasswordFails(t *testing.T) {
+	a, acc := newAuth(t, "")
+	must(t, acc.UpdateAccountDefaults(ctx, "d.com", dataformat.Dict{"PasswordEncryption": dataformat.String("A-crpt")}))
+	must(t, acc.CreateAccount(ctx, "d.com", "kept", dataformat.Dict{"Password": dataformat.String("right")}))
+	for login, want := range map[string]string{
+		"u@c.com": "the password is stored one-way", "u@d.com": "the password is stored one-way",
+		"kept@d.com": `reason="wrong response"`, "nosuch@c.com": `reason="unknown account"`,
+	} {
+		var log strings.Builder
+		p := peer
+		p.Log = slog.New(slog.NewTextHandler(&log, nil))
+		_, err := a.APOP(ctx, p, login, "<1@x>", strings.Repeat("0", 32))
+		if !fault.Is(err, fault.BadCredentials) || fault.Text(err) != "bad credentials" || !strings.Contains(log.String(), want) {
+			t.Errorf("%s: %v, log %s", login, err, log.String())
+		}
 	}
 }

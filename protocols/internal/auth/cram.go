@@ -54,7 +54,7 @@ func (e *cramExchange) Next(response []byte) ([]byte, bool, error) {
 	mac.Write(e.challenge)
 	equal := hmac.Equal(mac.Sum(nil), digest)
 	if !equal || !ok || err != nil || !who.known {
-		try.Failed("wrong response")
+		try.Failed(wrongDigest(try, "CRAM-MD5"))
 		return nil, false, fault.New(op, fault.BadCredentials, "")
 	}
 	acc, err := e.acc.Account(e.ctx, who.domain, who.name)
