@@ -220,10 +220,12 @@ func (s *session) logEnd() {
 	case errors.Is(s.over, os.ErrDeadlineExceeded):
 		why = "timeout"
 	}
-	attrs := []slog.Attr{slog.String("reason", why)}
+	var attrs []slog.Attr
 	if s.account != nil {
+		level = logs.LevelProblem // as the login
 		attrs = append(attrs, slog.String(logs.AttrAccount, s.account.Address()))
 	}
+	attrs = append(attrs, slog.String("reason", why))
 	if d := s.drop; d != nil {
 		attrs = append(attrs, slog.String("mailbox", d.name), slog.Int("retrieved", len(d.seen)),
 			slog.Int64(logs.AttrSize, d.sent), slog.Int("deleted", d.removed))

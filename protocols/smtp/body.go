@@ -292,9 +292,12 @@ func (s *session) logReceived(b *body, env *envelope.Envelope) {
 	if s.account != nil {
 		text += "(" + s.account.Address() + ")"
 	}
-	s.log.LogAttrs(s.ctx, logs.LevelMajor, text, slog.Any(logs.AttrQueueID, b.id), slog.Int64(logs.AttrSize, b.size),
-		slog.String(logs.AttrReturnPath, shown(env.ReturnPath)), slog.String(logs.AttrRecipient, listed(env.Recipients)),
-		slog.String(logs.AttrMessageID, b.messageID))
+	attrs := append(make([]slog.Attr, 0, 5), slog.Any(logs.AttrQueueID, b.id), slog.Int64(logs.AttrSize, b.size),
+		slog.String(logs.AttrReturnPath, shown(env.ReturnPath)), slog.String(logs.AttrRecipient, listed(env.Recipients)))
+	if b.messageID != "" {
+		attrs = append(attrs, slog.String(logs.AttrMessageID, b.messageID))
+	}
+	s.log.LogAttrs(s.ctx, logs.LevelMajor, text, attrs...)
 }
 
 // maxListed is how many recipients the record of a message names.
