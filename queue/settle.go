@@ -257,7 +257,7 @@ func (q *Queue) logFate(it *Item, f *fate) {
 		slog.Uint64(logs.AttrQueueID, uint64(it.ID)),
 		slog.String(logs.AttrRecipient, it.Envelope.Recipients[f.rcpt].Address.String()),
 		slog.String(logs.AttrStatus, f.status.Code.String()),
-		slog.Duration(logs.AttrDelay, max(0, time.Since(it.Envelope.Submitted)).Round(100*time.Millisecond)))
+		slog.Duration(logs.AttrDelay, max(0, time.Since(it.Envelope.Submitted)).Truncate(time.Second)))
 	if f.status.Reply != "" {
 		attrs = append(attrs, slog.String(logs.AttrReply, oneLine(f.status.Reply)))
 	}
