@@ -43,7 +43,7 @@ var arrows = map[string][]string{
 	"protocols/internal/listen": {"server/fault", "server/logs", "server/settings"},
 	"protocols/internal/auth": {"accounts", "router", "router/address", "router/names",
 		"server/fault", "server/logs"},
-	"protocols/smtp":      append([]string{"accounts/message", "queue", "queue/envelope"}, wire...),
+	"protocols/smtp":      append([]string{"accounts/message", "queue", "queue/envelope", "server/rate"}, wire...),
 	"protocols/imap":      append([]string{"accounts/mailbox", "accounts/message", "protocols/imap/wire"}, wire...),
 	"protocols/imap/wire": {"server/fault"},
 	"protocols/pop3":      append([]string{"accounts/mailbox", "accounts/message"}, wire...),

@@ -232,13 +232,13 @@ func (s *session) commitCounted(sub submission) error {
 	if s.account == nil {
 		return sub.Commit(s.ctx)
 	}
-	if !s.srv.flows.take(s.account.ID, s.account.Settings().MailOutFlow) {
+	if s.srv.sent.Take(s.account.ID, s.account.Settings().MailOutFlow) > 0 {
 		sub.Abort()
 		return fault.New("smtp.commit", fault.RateLimited, "")
 	}
 	err := sub.Commit(s.ctx)
 	if err != nil {
-		s.srv.flows.giveBack(s.account.ID)
+		s.srv.sent.GiveBack(s.account.ID)
 	}
 	return err
 }

@@ -213,7 +213,7 @@ func (s *session) judgeClient() error {
 	default:
 		return err
 	}
-	if s.srv.flows.full(acc.ID, acc.Settings().MailOutFlow) {
+	if s.srv.sent.Wait(acc.ID, acc.Settings().MailOutFlow) > 0 {
 		return fault.New("smtp.mail", fault.RateLimited, "")
 	}
 	return nil

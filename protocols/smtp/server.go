@@ -16,6 +16,7 @@ import (
 	"gatepost/queue"
 	"gatepost/queue/envelope"
 	"gatepost/router"
+	"gatepost/server/rate"
 	"gatepost/server/settings"
 )
 
@@ -37,6 +38,9 @@ const (
 	portSubmissions = 465
 )
 
+// maxSenders is how many accounts' messages are counted at a time.
+const maxSenders = 100_000
+
 // Server receives mail. One Server serves all listeners of the module.
 type Server struct {
 	cfg      *settings.Live[Settings]
@@ -50,8 +54,8 @@ type Server struct {
 	version  string // of the build, or empty
 
 	count    listen.Count
-	sessions atomic.Uint64 // numbers given to sessions
-	flows    flows
+	sessions atomic.Uint64       // numbers given to sessions
+	sent     *rate.Table[uint64] // messages of each account, for its MailOutFlow; by account ID
 }
 
 // submission is what the receiver needs of a queue.Submission.
@@ -66,7 +70,8 @@ type submission interface {
 // New returns a Server. tls is asked at each use; while it returns nil,
 // STARTTLS is not offered.
 func New(cfg *settings.Live[Settings], q *queue.Queue, r *router.Router, acc *accounts.Store, tls func() *tls.Config, log *slog.Logger) *Server {
-	s := &Server{cfg: cfg, handles: q.Handles, router: r, accounts: acc, auth: auth.New(acc, r, log), tls: tls, log: log}
+	s := &Server{cfg: cfg, handles: q.Handles, router: r, accounts: acc, auth: auth.New(acc, r, log), tls: tls, log: log,
+		sent: rate.New[uint64](maxSenders)}
 	s.begin = func(ctx context.Context, env *envelope.Envelope) (submission, error) {
 		sub, err := q.Begin(ctx, env)
 		if err != nil {
