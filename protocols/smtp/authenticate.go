@@ -15,7 +15,7 @@ import (
 	"gatepost/server/settings"
 )
 
-// mayStartTLS tells whether STARTTLS is offered now.
+// mayStartTLS reports whether STARTTLS is offered now.
 func (s *session) mayStartTLS() bool {
 	return s.tls == nil && s.listener.TLS == settings.TLSStart && s.srv.tls() != nil
 }
@@ -39,9 +39,9 @@ func (s *session) startTLS(arg string) {
 	s.reply(reply{code: 220, text: "please start a TLS connection"})
 	// What came in clear behind the command is not from the peer that the
 	// handshake will tell us about.
-	s.in.drop()
+	s.in.discard()
 	if err := s.flush(); err != nil {
-		s.lost(err)
+		s.disconnect(err)
 		return
 	}
 	c, err := listen.StartTLS(s.ctx, s.conn, s.srv.tls())
@@ -56,7 +56,7 @@ func (s *session) startTLS(arg string) {
 	s.helo, s.greeted, s.esmtp, s.account, s.watch = "", false, false, nil, nil // RFC 3207 4.2
 }
 
-// mayAuth tells whether AUTH is offered at all: inside TLS and on the same
+// mayAuth reports whether AUTH is offered at all: inside TLS and on the same
 // machine.
 func (s *session) mayAuth() bool {
 	if !s.srv.auth.PlainAllowed(s.peer()) {
@@ -88,7 +88,7 @@ func (s *session) authenticate(arg string) {
 	words := strings.Fields(arg)
 	switch {
 	case !s.greeted || !s.esmtp:
-		s.reply(refusal(503, 5, 5, 1, "say EHLO first"))
+		s.reply(refusal(503, 5, 5, 1, "send EHLO first"))
 		return
 	case s.account != nil:
 		s.reply(refusal(503, 5, 5, 1, "authenticated already"))
@@ -130,7 +130,7 @@ func (s *session) exchange(e auth.Exchange, response []byte) {
 			return
 		}
 		if done {
-			s.account, s.useful = e.Account(), time.Now()
+			s.account, s.lastProgress = e.Account(), time.Now()
 			s.watch = s.srv.accounts.Watch(s.account, s.peer(), func(reason string) { listen.End(s.ctx, reason) })
 			s.reply(reply{code: 235, text: s.account.Address() + " authenticated"})
 			return
@@ -145,7 +145,7 @@ func (s *session) exchange(e auth.Exchange, response []byte) {
 			s.reply(replyAuthBase64)
 			return
 		case err != nil:
-			s.lost(err)
+			s.disconnect(err)
 			return
 		case string(line) == "*":
 			s.reply(replyAuthCanceled)

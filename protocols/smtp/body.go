@@ -14,10 +14,10 @@ import (
 )
 
 // body is the message of one transaction on its way into the queue. After a
-// failure it takes the rest of the message and drops it, so that the client
-// gets its answer where it expects one.
+// failure it discards the rest of the message, so that the reply comes where the
+// client expects it.
 type body struct {
-	sub       submission // nil once the message is given up
+	sub       submission // nil once the message is aborted
 	id        envelope.QueueID
 	messageID string // of the Message-ID field
 	limit     int64  // of the message as the client sends it; below 0: none
@@ -29,19 +29,19 @@ type body struct {
 	binary    *message.BinaryEncoder // of a BINARYMIME message
 	repair    bool
 	repairs   repairer
-	refused   *reply // why it was given up, if for an octet that no message may hold
-	trap      bool   // a recipient is a spamtrap: the message is dropped
+	refused   *reply // why it was aborted, if for an octet that no message may hold
+	spamtrap  bool   // a recipient is a spamtrap: the message is dropped
 	err       error
 }
 
 // startBody opens the queue file and writes the trace field.
 func (s *session) startBody() (*body, error) {
 	tx := s.tx
-	b := &body{limit: s.sizeLimit(), repair: s.cfg.BareLineEnds == "Repair", trap: tx.trap}
+	b := &body{limit: s.sizeLimit(), repair: s.cfg.BareLineEnds == "Repair", spamtrap: tx.spamtrap}
 	b.began = time.Now()
 	tx.env.Submitted = b.began
 	if tx.env.Body == envelope.BodyBinaryMIME {
-		b.binary = &message.BinaryEncoder{Emit: b.line, StartsBody: func(line []byte, fields bool) bool {
+		b.binary = &message.BinaryEncoder{Emit: b.writeText, StartsBody: func(line []byte, fields bool) bool {
 			return !isFieldLine(line, fields) // see headerEnd
 		}}
 		tx.env.Body = envelope.Body8BitMIME
@@ -51,16 +51,16 @@ func (s *session) startBody() (*body, error) {
 		return nil, err
 	}
 	b.sub, b.id, tx.body = sub, sub.ID(), b
-	if b.trap {
-		b.giveUp() // its number was all that is needed
+	if b.spamtrap {
+		b.abort() // only its number was needed
 		return b, nil
 	}
 	if s.account != nil || s.submission {
-		b.header = &headerFix{session: s, id: b.id}
+		b.header = &submissionHeader{session: s, id: b.id}
 	} else {
 		b.header = &headerEnd{}
 	}
-	b.put(s.appendReceived(make([]byte, 0, 512), b.id, time.Now()))
+	b.store(s.appendReceived(make([]byte, 0, 512), b.id, time.Now()))
 	return b, nil
 }
 
@@ -85,11 +85,11 @@ func (b *body) write(text []byte) {
 	if b.binary == nil && hasNUL(text) {
 		b.refuse(&replyNULData)
 	}
-	b.begin(b.start.next(text))
+	b.encode(b.start.next(text))
 }
 
-// begin takes text behind what is taken off the start of a message.
-func (b *body) begin(text []byte) {
+// encode takes text from which the messageStart has taken what is no header. Binary parts become base64.
+func (b *body) encode(text []byte) {
 	switch {
 	case b.sub == nil || len(text) == 0:
 	case b.binary != nil:
@@ -97,12 +97,12 @@ func (b *body) begin(text []byte) {
 			b.fail(err)
 		}
 	default:
-		b.line(text)
+		b.writeText(text)
 	}
 }
 
-// line takes text that does not end between CR and LF.
-func (b *body) line(text []byte) {
+// writeText takes text that does not end between CR and LF.
+func (b *body) writeText(text []byte) {
 	if b.sub == nil {
 		return
 	}
@@ -128,19 +128,19 @@ func (b *body) line(text []byte) {
 		}
 		text = out
 	}
-	b.put(text)
+	b.store(text)
 }
 
-// refuse gives up a message because of an octet in it, and keeps the first reason.
+// refuse aborts a message because of an octet in it. The first reason counts.
 func (b *body) refuse(why *reply) {
 	if b.refused == nil {
 		b.refused = why
 	}
-	b.giveUp()
+	b.abort()
 }
 
-// put writes to the queue file.
-func (b *body) put(text []byte) {
+// store writes to the queue file.
+func (b *body) store(text []byte) {
 	if b.sub == nil || len(text) == 0 {
 		return
 	}
@@ -150,15 +150,15 @@ func (b *body) put(text []byte) {
 	b.stored += int64(len(text))
 }
 
-// fail keeps the first failure and gives the message up.
+// fail aborts a message. The first failure counts.
 func (b *body) fail(err error) {
 	if b.err == nil {
 		b.err = err
 	}
-	b.giveUp()
+	b.abort()
 }
 
-func (b *body) giveUp() {
+func (b *body) abort() {
 	if b.sub != nil {
 		b.sub.Abort()
 		b.sub = nil
@@ -175,7 +175,7 @@ func (b *body) excess() int64 {
 
 // close writes what was held back at the end of the message.
 func (b *body) close() {
-	b.begin(b.start.rest())
+	b.encode(b.start.rest())
 	if b.sub != nil && b.binary != nil {
 		b.binary.Close(true)
 	}
@@ -184,11 +184,11 @@ func (b *body) close() {
 		if err != nil {
 			b.fail(err)
 		}
-		b.put(out)
+		b.store(out)
 	}
 }
 
-// hasBare tells whether text holds a bare CR or LF.
+// hasBare reports whether text holds a bare CR or LF.
 func hasBare(text []byte) bool {
 	n := bytes.Count(text, crlf)
 	return bytes.Count(text, crlf[:1]) != n || bytes.Count(text, crlf[1:]) != n
@@ -200,13 +200,13 @@ func hasNUL(text []byte) bool { return bytes.IndexByte(text, 0) >= 0 }
 func (s *session) commit(b *body) {
 	b.close()
 	env, routes := s.tx.env, s.tx.routes
-	s.tx, s.useful = nil, time.Now()
+	s.tx, s.lastProgress = nil, time.Now()
 	if b.refused != nil {
 		s.refuseMessage(env, *b.refused, nil)
 		return
 	}
-	if b.err == nil && b.trap {
-		s.springTrap(b, env)
+	if b.err == nil && b.spamtrap {
+		s.answerSpamtrap(b, env)
 		return
 	}
 	if b.err == nil {
@@ -218,7 +218,7 @@ func (s *session) commit(b *body) {
 		b.sub = nil
 	}
 	if b.err != nil {
-		b.giveUp()
+		b.abort()
 		s.refuseMessage(env, replyTo(b.err), b.err)
 		return
 	}
@@ -247,7 +247,7 @@ func (s *session) commitCounted(sub submission) error {
 func (s *session) accepted(id envelope.QueueID) {
 	s.errors = 0
 	s.reply(reply{code: 250, text: id.String() + " message accepted for delivery"})
-	s.owes = true
+	s.replyDue = true
 }
 
 // refuseMessage answers the end of a message that is not accepted. cause, if any, is
@@ -269,9 +269,9 @@ func (s *session) refuseMessage(env *envelope.Envelope, r reply, cause error) {
 	s.reply(r)
 }
 
-// springTrap answers a message with a spamtrap among its recipients: nobody
-// gets it (spec/router.md section 7).
-func (s *session) springTrap(b *body, env *envelope.Envelope) {
+// answerSpamtrap answers a message with a spamtrap among its recipients: nobody
+// gets it.
+func (s *session) answerSpamtrap(b *body, env *envelope.Envelope) {
 	s.log.LogAttrs(s.ctx, logs.LevelMajor, "spamtrap: message dropped", slog.Any(logs.AttrQueueID, b.id),
 		slog.String(logs.AttrReturnPath, shown(env.ReturnPath)))
 	if s.cfg.Spamtrap == "Refuse" {

@@ -29,9 +29,9 @@ var commands = map[string]func(s *session, arg string){
 	"ATRN":     func(s *session, _ string) { s.reply(replyNotImplemented) },
 }
 
-// notMail are words that only a web client says: a page made a browser talk to
-// us. What follows would be read as commands, so the connection ends.
-var notMail = map[string]bool{
+// webVerbs are words that only an HTTP client sends: a page has made a browser connect to
+// us. What follows would be read as commands, so the connection is closed.
+var webVerbs = map[string]bool{
 	"GET": true, "POST": true, "HEAD": true, "PUT": true, "DELETE": true, "OPTIONS": true, "CONNECT": true,
 	"PATCH": true, "TRACE": true, "PRI": true, "HOST:": true, "USER-AGENT:": true,
 }
@@ -41,9 +41,9 @@ func (s *session) command(line []byte) {
 	verb, arg := splitCommand(line)
 	run, ok := commands[verb]
 	if strings.HasPrefix(verb, "AUTH") {
-		s.secrets = true
+		s.afterAUTH = true
 	} else if ok {
-		s.secrets = false
+		s.afterAUTH = false
 	}
 	if s.log.Enabled(s.ctx, logs.LevelAll) {
 		s.log.LogAttrs(s.ctx, logs.LevelAll, "cmd: "+s.shownCommand(verb, ok, line))
@@ -53,7 +53,7 @@ func (s *session) command(line []byte) {
 		s.reply(replyLineTooLong)
 	case ok:
 		run(s, arg)
-	case notMail[verb]:
+	case webVerbs[verb]:
 		s.log.LogAttrs(s.ctx, logs.LevelProblem, "not a mail client", slog.String("verb", verb))
 		s.reply(refusal(554, 5, 5, 1, "this is a mail server"))
 		s.closing = true
@@ -74,7 +74,7 @@ func (s *session) shownCommand(verb string, known bool, line []byte) string {
 		return "AUTH ..."
 	case known:
 		return string(line)
-	case s.secrets || len(verb) > maxShownVerb:
+	case s.afterAUTH || len(verb) > maxShownVerb:
 		return "..."
 	}
 	return verb

@@ -47,7 +47,7 @@ func (s *session) readData(b *body) {
 	for {
 		text, used, end := scan.next(s.in.window())
 		if end {
-			s.in.take(used)
+			s.in.consume(used)
 			s.commit(b)
 			return
 		}
@@ -62,9 +62,9 @@ func (s *session) readData(b *body) {
 			b.refuse(&replyBareData)
 		}
 		b.write(text)
-		s.in.take(used)
+		s.in.consume(used)
 		if s.endless(b) {
-			s.hangUp(b)
+			s.refuseAndClose(b)
 			return
 		}
 	}
@@ -89,16 +89,16 @@ func (s *session) endless(b *body) bool {
 // learns that.
 func (s *session) dataLost(err error) {
 	if s.tx != nil && s.tx.body != nil && s.tx.body.excess() > 0 && s.ctx.Err() == nil && errors.Is(err, os.ErrDeadlineExceeded) {
-		s.hangUp(s.tx.body)
+		s.refuseAndClose(s.tx.body)
 		return
 	}
 	s.tx.abort()
 	s.tx = nil
-	s.lost(err)
+	s.disconnect(err)
 }
 
-// hangUp answers a message that is far beyond its limit and closes.
-func (s *session) hangUp(b *body) {
+// refuseAndClose answers a message that is far beyond its limit and closes.
+func (s *session) refuseAndClose(b *body) {
 	env := s.tx.env
 	s.tx = nil
 	s.refuseMessage(env, replyTo(b.err), b.err)
@@ -119,7 +119,7 @@ func (s *session) bdat(arg string) {
 	refused, ok := s.startBdat(size)
 	if !ok {
 		s.in.startMessage(s.cfg.DataTimeout.Duration(), time.Now(), 0)
-		if s.skip(size) {
+		if s.discardChunk(size) {
 			s.refuseChunk(refused)
 		}
 		return
@@ -184,7 +184,7 @@ func (s *session) refuseChunk(r reply) {
 // is at its end.
 func (s *session) readChunk(b *body, size int64) bool {
 	lines := &s.tx.lines
-	return s.chunk(size, func(piece []byte) bool {
+	return s.readOctets(size, func(piece []byte) bool {
 		if b.binary != nil {
 			b.write(piece)
 		} else {
@@ -196,7 +196,7 @@ func (s *session) readChunk(b *body, size int64) bool {
 			b.write(text)
 		}
 		if s.endless(b) {
-			s.hangUp(b)
+			s.refuseAndClose(b)
 			return false
 		}
 		return true
@@ -215,19 +215,19 @@ func (s *session) finishLines(b *body) {
 	b.write(missing)
 }
 
-// skip takes a chunk and drops it, unless it is so large that the connection
+// discardChunk takes a chunk and drops it, unless it is so large that the connection
 // is better closed.
-func (s *session) skip(size int64) bool {
+func (s *session) discardChunk(size int64) bool {
 	if limit := int64(s.cfg.MaxMessageSize); limit >= 0 && size-limit > maxExcess {
 		s.reply(replyTo(errTooLarge))
 		s.closing = true
 		return false
 	}
-	return s.chunk(size, func([]byte) bool { return true })
+	return s.readOctets(size, func([]byte) bool { return true })
 }
 
-// chunk takes size octets of the input, in pieces.
-func (s *session) chunk(size int64, take func(piece []byte) bool) bool {
+// readOctets takes size octets of the input, in pieces.
+func (s *session) readOctets(size int64, use func(piece []byte) bool) bool {
 	for size > 0 {
 		piece := s.in.window()
 		if len(piece) == 0 {
@@ -240,10 +240,10 @@ func (s *session) chunk(size int64, take func(piece []byte) bool) bool {
 		if int64(len(piece)) > size {
 			piece = piece[:size]
 		}
-		if !take(piece) {
+		if !use(piece) {
 			return false
 		}
-		s.in.take(len(piece))
+		s.in.consume(len(piece))
 		size -= int64(len(piece))
 	}
 	return true

@@ -295,7 +295,7 @@ func TestNULIsRefused(t *testing.T) {
 				c.say("MAIL FROM:<a@example.net>", "250 ")
 				c.say("RCPT TO:<larry@company.com>", "250 ")
 				c.bdat(text, false, want)
-				c.bdat("", true, "503 5.5.1 MAIL first")
+				c.bdat("", true, "503 5.5.1 send MAIL first")
 			}
 			// A spamtrap does not show itself by another answer.
 			if got := c.mail("<a@example.net>", "\x00", "<director@company.com>"); got != want {

@@ -33,9 +33,9 @@
 // into base64 on the way (message.BinaryEncoder), so that neither the store nor any
 // reader or next hop has to know them.
 //
-// The reader owns one buffer; commands, DATA and BDAT take from it in turn, so
-// pipelined input of any shape keeps its order. Replies gather until the next
-// read would wait: a pipelined group is answered by one write (RFC 2920).
+// The reader owns one buffer, from which commands, DATA and BDAT read in turn, so
+// pipelined input of any shape keeps its order. Replies are kept until the next
+// read would block: a pipelined group is answered by one write (RFC 2920).
 //
 // # Replies
 //
@@ -52,14 +52,14 @@
 // client learns why it is refused; but only for DataTimeout and up to maxExcess
 // octets beyond the limit: then the connection is closed. A message that all of its
 // recipients' accounts would refuse for its size is refused here.
-// A command has CommandTimeout for all its bytes, a message has to come at a rate, and a
-// session in which no message came to its end for six CommandTimeouts is closed,
-// whatever else it says.
+// All bytes of a command must arrive within CommandTimeout, and a message at a minimum
+// rate. A session in which no message has come to its end for six CommandTimeouts is
+// closed, whatever else the client sends.
 //
 // # State
 //
 // The session's goroutine owns everything in session and below. The Server has
-// only counters, and the flow of each account's submissions.
+// only counters, of sessions and of the messages that each account submits.
 //
 // RFC 5321, 1870 (SIZE), 2034 and 3463 (enhanced codes), 2920 (PIPELINING), 3030
 // (CHUNKING, BINARYMIME), 3207 (STARTTLS), 3461 (DSN), 3848 (with ESMTPSA), 4954

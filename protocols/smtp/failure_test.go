@@ -86,10 +86,10 @@ func TestFailuresOfTheQueueReachTheClient(t *testing.T) {
 			s.server.begin = func(context.Context, *envelope.Envelope) (submission, error) { return nil, fail }
 			begin()
 			c.say("DATA", want)
-			c.say("DATA", "503 5.5.1 MAIL first")
+			c.say("DATA", "503 5.5.1 send MAIL first")
 			begin()
 			c.bdat("Subject: x\r\n", false, want)
-			c.bdat("Subject: x\r\n", true, "503 5.5.1 MAIL first")
+			c.bdat("Subject: x\r\n", true, "503 5.5.1 send MAIL first")
 
 			s.server.begin = func(context.Context, *envelope.Envelope) (submission, error) {
 				return &broken{write: fail, aborted: &aborted, bytes: &n}, nil

@@ -154,7 +154,7 @@ func FuzzHeaderFix(f *testing.F) {
 		f.Add([]byte(s), byte(3))
 	}
 	run := func(in []byte, step int) ([]byte, error) {
-		h := &headerFix{session: &session{name: "company.com", cfg: &Settings{}}, id: 1}
+		h := &submissionHeader{session: &session{name: "company.com", cfg: &Settings{}}, id: 1}
 		var out []byte
 		for len(in) > 0 {
 			n := min(step, len(in))

@@ -11,7 +11,7 @@ import (
 )
 
 // greet sends the 220. Strangers on port 25 wait for it: programs that do not
-// know the protocol talk at once, and give themselves away (spec/smtp.md 3). It
+// know the protocol talk at once, and give themselves away. It
 // reports false when the session is over.
 func (s *session) greet() bool {
 	if delay := s.cfg.DelayPrompt.Duration(); delay > 0 && !s.client && !s.submission {
@@ -19,12 +19,12 @@ func (s *session) greet() bool {
 		err := s.in.fill()
 		switch {
 		case err == nil:
-			s.in.drop()
+			s.in.discard()
 			s.log.LogAttrs(s.ctx, logs.LevelProblem, "client talked before the greeting")
 			s.reply(refusal(554, 5, 7, 1, s.name+" wait for the greeting before you talk"))
 			return false
 		case s.ctx.Err() != nil || !errors.Is(err, os.ErrDeadlineExceeded):
-			s.lost(err)
+			s.disconnect(err)
 			return false
 		}
 	}

@@ -17,13 +17,13 @@ var errLargeHeader = fault.New("smtp.header", fault.TooLarge, "the message heade
 
 var errTwoFroms = fault.New("smtp.header", fault.Rejected, "more than one From field")
 
-// headerFix completes the header of a submission (RFC 6409 section 8): Date,
+// submissionHeader completes the header of a submission (RFC 6409 section 8): Date,
 // Message-ID and From that are missing are added, Bcc is removed, and a Sender
 // that is not the account's own is replaced. A From with an address that is not the
 // account's own gets a Sender, and so does one with several addresses (RFC 5322
 // 3.6.2). Two From fields are refused: readers differ in which of them they show.
 // It holds the header until it is complete; the body never passes through it.
-type headerFix struct {
+type submissionHeader struct {
 	session *session
 	id      envelope.QueueID
 	buf     []byte
@@ -33,7 +33,7 @@ type headerFix struct {
 
 // write takes text. done means that the header is complete: out is the fixed
 // header and what follows it.
-func (h *headerFix) write(text []byte) (out []byte, done bool, err error) {
+func (h *submissionHeader) write(text []byte) (out []byte, done bool, err error) {
 	h.buf = append(h.buf, text...)
 	for {
 		lf := bytes.IndexByte(h.buf[h.seen+h.looked:], '\n')
@@ -61,12 +61,12 @@ func (h *headerFix) write(text []byte) (out []byte, done bool, err error) {
 }
 
 // close ends a message that is all header.
-func (h *headerFix) close() ([]byte, error) {
+func (h *submissionHeader) close() ([]byte, error) {
 	rest := h.buf[h.seen:]
 	return h.fix(h.buf[:h.seen], append([]byte("\r\n"), rest...))
 }
 
-// isFieldLine tells whether a line belongs to a header: a field name and a
+// isFieldLine reports whether a line belongs to a header: a field name and a
 // colon, or, after the first, a folded line.
 func isFieldLine(line []byte, folded bool) bool {
 	if line[0] == ' ' || line[0] == '\t' {
@@ -93,7 +93,7 @@ func isFieldName(name []byte) bool {
 
 // fix returns the header as it is sent on, and rest, which begins with the
 // empty line.
-func (h *headerFix) fix(header, rest []byte) ([]byte, error) {
+func (h *submissionHeader) fix(header, rest []byte) ([]byte, error) {
 	if len(header) > maxHeader {
 		return nil, errLargeHeader
 	}
@@ -167,9 +167,9 @@ func appendWithout(dst, header []byte, name string) []byte {
 	return dst
 }
 
-// setAuthors sees to it that From or Sender names the account, and Sender nobody else.
+// setAuthors ensures that From or Sender names the account, and Sender nobody else.
 // from and sender are the values of these fields in the header out.
-func (h *headerFix) setAuthors(out []byte, from, sender [][]byte) ([]byte, error) {
+func (h *submissionHeader) setAuthors(out []byte, from, sender [][]byte) ([]byte, error) {
 	s := h.session
 	needed := false
 	if len(from) == 0 {
@@ -180,7 +180,7 @@ func (h *headerFix) setAuthors(out []byte, from, sender [][]byte) ([]byte, error
 			return nil, err
 		}
 		if !authors.Own && s.cfg.ForeignFrom == "Refuse" {
-			return nil, fault.New("smtp.header", fault.Denied, "From has to be an address of "+s.account.Address())
+			return nil, fault.New("smtp.header", fault.Denied, "From must be an address of "+s.account.Address())
 		}
 		needed = !authors.Own || authors.Count > 1
 	}
@@ -200,7 +200,7 @@ func (h *headerFix) setAuthors(out []byte, from, sender [][]byte) ([]byte, error
 }
 
 // appendOwn appends a field with the account's address.
-func (h *headerFix) appendOwn(out []byte, name string) []byte {
+func (h *submissionHeader) appendOwn(out []byte, name string) []byte {
 	a := h.session.account
 	own := address.Address{Local: a.Name, Domain: a.Domain}
 	return append(append(append(append(out, name...), ": <"...), own.String()...), ">\r\n"...)

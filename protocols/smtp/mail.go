@@ -16,22 +16,22 @@ import (
 type transaction struct {
 	env *envelope.Envelope
 	// routes are those of env.Recipients.
-	routes []router.Route
-	size   int64 // declared by SIZE, or 0
-	trap   bool  // a recipient is a spamtrap: nobody gets the message
-	full   bool  // a recipient was one too many
-	body   *body // once BDAT began
-	lines  lineScanner
+	routes   []router.Route
+	size     int64 // declared by SIZE, or 0
+	spamtrap bool  // a recipient is a spamtrap: nobody gets the message
+	full     bool  // there was a recipient too many
+	body     *body // once DATA or BDAT began
+	lines    lineScanner
 }
 
 // abort drops what has been received. A nil transaction has nothing.
 func (t *transaction) abort() {
 	if t != nil && t.body != nil {
-		t.body.giveUp()
+		t.body.abort()
 	}
 }
 
-// inTransaction answers a command that is out of its place.
+// inTransaction reports whether MAIL has begun a transaction, and refuses the command if not.
 func (s *session) inTransaction() bool {
 	switch {
 	case !s.greeted:
@@ -72,7 +72,7 @@ func (s *session) mail(arg string) {
 	case s.tx != nil:
 		s.reply(replyNested)
 		return
-	case !s.settled():
+	case !s.writeReplyDue():
 		return
 	}
 	path, ok := afterColon(arg, "FROM")
@@ -94,7 +94,7 @@ func (s *session) mail(arg string) {
 		s.reply(*bad)
 		return
 	}
-	if err := s.judgeSender(from, params); err != nil {
+	if err := s.checkReturnPath(from, params); err != nil {
 		s.refuseSender(from, err)
 		return
 	}
@@ -152,10 +152,10 @@ func (s *session) refuseSender(from address.Address, err error) {
 	s.replyAbout(shown(from), r)
 }
 
-// judgeSender decides whether the client may send with a return-path. The text of
-// a refusal follows the address.
-func (s *session) judgeSender(from address.Address, p mailParams) error {
-	if err := s.judgeClient(); err != nil {
+// checkReturnPath refuses a return-path with which the client may not send. The text of the
+// refusal follows the address.
+func (s *session) checkReturnPath(from address.Address, p mailParams) error {
+	if err := s.checkClient(); err != nil {
 		return err
 	}
 	if limit := s.sizeLimit(); limit >= 0 && p.size > limit {
@@ -177,7 +177,7 @@ func (s *session) judgeSender(from address.Address, p mailParams) error {
 	if s.account == nil {
 		return s.verifyReturnPath(from)
 	}
-	return s.judgeOwner(from)
+	return s.checkOwner(from)
 }
 
 // isQualified reports whether a domain has a dot, is a literal, or is one of ours.
@@ -189,8 +189,8 @@ func (s *session) isQualified(a address.Address) bool {
 	return ours && a.Domain != ""
 }
 
-// judgeClient decides whether the client may send now at all.
-func (s *session) judgeClient() error {
+// checkClient refuses a client that may not send now at all.
+func (s *session) checkClient() error {
 	if s.account == nil {
 		if s.submission && !(s.client && bool(s.cfg.ClientSubmission)) {
 			r := replies[fault.AuthRequired]
@@ -219,8 +219,8 @@ func (s *session) judgeClient() error {
 	return nil
 }
 
-// judgeOwner holds an account to its own addresses where mail is submitted.
-func (s *session) judgeOwner(from address.Address) error {
+// checkOwner refuses a return-path that is not the account's own where mail is submitted.
+func (s *session) checkOwner(from address.Address) error {
 	if !s.submission || !bool(s.account.Settings().SenderAddressRequired) {
 		return nil
 	}
@@ -235,25 +235,24 @@ func (s *session) judgeOwner(from address.Address) error {
 	return nil
 }
 
-// verifyReturnPath tells what can be told of a return-path without DNS
-// (spec/smtp.md section 4).
+// verifyReturnPath refuses a return-path that cannot be right, as far as that is known without DNS.
 func (s *session) verifyReturnPath(from address.Address) error {
 	noDomain := refusal(550, 5, 1, 7, "the return-path needs a domain")
 	if from.Domain == "" {
 		return &noDomain
 	}
 	if ip, ok := from.Literal(); ok && s.stranger() && ip != s.remote {
-		r := refusal(550, 5, 1, 8, "the literal is not your address")
+		r := refusal(550, 5, 1, 8, "the address literal is not the address of the client")
 		return &r
 	}
 	route, err := s.srv.router.Route(s.ctx, router.Mail, from)
 	if err != nil || route.Address != from || route.Local() {
-		// It is one of our domains, or may be.
-		if err := s.forcedAuth(from); err != nil {
+		// It is in one of our domains, or may be.
+		if err := s.checkForcedAuth(from); err != nil {
 			return err
 		}
 	}
-	if !concerns(s.cfg.VerifyReturnPath, s.client) {
+	if !appliesTo(s.cfg.VerifyReturnPath, s.client) {
 		return nil
 	}
 	if err != nil {
@@ -270,8 +269,8 @@ func (s *session) verifyReturnPath(from address.Address) error {
 	return nil
 }
 
-// forcedAuth refuses a return-path in a domain of ours whose users have to log in.
-func (s *session) forcedAuth(from address.Address) error {
+// checkForcedAuth refuses a return-path in a domain of ours whose users have to log in.
+func (s *session) checkForcedAuth(from address.Address) error {
 	domain, ours := s.srv.accounts.DomainName(from.Domain)
 	if !ours {
 		return nil
@@ -280,7 +279,7 @@ func (s *session) forcedAuth(from address.Address) error {
 	if err != nil {
 		return err
 	}
-	if concerns(set.String("ForceSMTPAUTH"), s.client) {
+	if appliesTo(set.String("ForceSMTPAUTH"), s.client) {
 		r := refusal(530, 5, 7, 0, "authentication required for this return-path")
 		return &r
 	}

@@ -62,9 +62,9 @@ type mailParams struct {
 	smtpUTF8 bool
 }
 
-// eachParam calls take for each parameter, unless one is given twice. Both
+// eachParam calls apply for each parameter, unless one is given twice. Both
 // return the reply to what is wrong.
-func eachParam(rest string, take func(p param) *reply) *reply {
+func eachParam(rest string, apply func(p param) *reply) *reply {
 	list, ok := splitParams(rest)
 	if !ok {
 		return &replyBadParams
@@ -75,7 +75,7 @@ func eachParam(rest string, take func(p param) *reply) *reply {
 				return &replyTwice
 			}
 		}
-		if bad := take(p); bad != nil {
+		if bad := apply(p); bad != nil {
 			return bad
 		}
 	}

@@ -11,13 +11,13 @@ import (
 	"gatepost/server/logs"
 )
 
-// The tails of the replies to RCPT, by why the recipient is accepted. The words
-// for a local recipient read oddly and are matched by tools.
+// The texts of the replies to RCPT, by the reason why the recipient is accepted. Odd as it is, tools that
+// read logs match the text for a local recipient.
 const (
-	tailLocal  = "will leave the Internet"
-	tailUser   = "will relay mail for an authenticated user"
-	tailClient = "accepting mail from a client address"
-	tailMarked = "will relay mail for this address"
+	textLocal  = "will leave the Internet"
+	textUser   = "will relay mail for an authenticated user"
+	textClient = "accepting mail from a client address"
+	textMarked = "will relay mail for this address"
 )
 
 // rcpt is RCPT.
@@ -54,7 +54,7 @@ func (s *session) rcpt(arg string) {
 	s.answerRcpt(rcpt)
 }
 
-// answerRcpt decides and answers.
+// answerRcpt accepts or refuses a recipient.
 func (s *session) answerRcpt(rcpt envelope.Recipient) {
 	about := shown(rcpt.Address)
 	if err := s.limitRecipients(rcpt.Address); err != nil {
@@ -80,11 +80,11 @@ func (s *session) answerRcpt(rcpt envelope.Recipient) {
 		s.refuseRcpt(about, err)
 		return
 	}
-	s.take(rcpt, route)
-	s.replyAbout(about, reply{code: 250, text: s.tail(route)})
+	s.addRecipient(rcpt, route)
+	s.replyAbout(about, reply{code: 250, text: s.acceptedText(route)})
 }
 
-// limitRecipients refuses a recipient before anything is asked about it.
+// limitRecipients refuses a recipient before it is routed.
 func (s *session) limitRecipients(to address.Address) error {
 	n := len(s.tx.env.Recipients)
 	switch {
@@ -93,7 +93,7 @@ func (s *session) limitRecipients(to address.Address) error {
 	case n >= s.recipientsLimit():
 		return fault.New("smtp.rcpt", fault.TooMany, "too many recipients")
 	case n >= 1 && s.tx.env.ReturnPath.IsNull() && s.stranger():
-		return fault.New("smtp.rcpt", fault.TooMany, "the null return-path takes one recipient")
+		return fault.New("smtp.rcpt", fault.TooMany, "a message with the null return-path may have one recipient")
 	}
 	return nil
 }
@@ -157,12 +157,12 @@ func (s *session) refusedByAll(routes []router.Route, size int64) (err error) {
 	return err
 }
 
-// take adds an accepted recipient. One that is there already, or that leads where another one
+// addRecipient adds an accepted recipient. One that is there already, or that leads where another one
 // leads, is not added again: the sender gets the reports that either asked for.
-func (s *session) take(rcpt envelope.Recipient, route router.Route) {
+func (s *session) addRecipient(rcpt envelope.Recipient, route router.Route) {
 	env := s.tx.env
 	if route.Module == router.SYSTEM && route.Queue == router.Spamtrap {
-		s.spring(rcpt.Address)
+		s.markSpamtrap(rcpt.Address)
 	}
 	for i := range env.Recipients {
 		if env.Recipients[i].Address == rcpt.Address || sameDestination(s.tx.routes[i], route) {
@@ -180,26 +180,26 @@ func sameDestination(a, b router.Route) bool {
 	return a == b
 }
 
-// spring notes a spamtrap among the recipients. The client learns nothing.
-// For our own users the trap closes on nobody: it is their mistake, or their
-// stolen password, and the log has it; the queue drops only that recipient.
-func (s *session) spring(to address.Address) {
+// markSpamtrap notes a spamtrap among the recipients. The client learns nothing.
+// A message of one of our users is not dropped: the user has made a mistake, or the password was
+// stolen, and the log has it. The queue drops only that recipient.
+func (s *session) markSpamtrap(to address.Address) {
 	attrs := []slog.Attr{slog.String(logs.AttrRecipient, to.String())}
 	if s.account != nil {
 		attrs = append(attrs, slog.String(logs.AttrAccount, s.account.Address()))
 	}
 	s.log.LogAttrs(s.ctx, logs.LevelMajor, "spamtrap addressed", attrs...)
-	s.tx.trap = s.tx.trap || s.account == nil
+	s.tx.spamtrap = s.tx.spamtrap || s.account == nil
 }
 
-func (s *session) tail(route router.Route) string {
+func (s *session) acceptedText(route router.Route) string {
 	switch {
 	case route.Local():
-		return tailLocal
+		return textLocal
 	case s.account != nil && s.account.Enabled("Relay"):
-		return tailUser
+		return textUser
 	case s.client:
-		return tailClient
+		return textClient
 	}
-	return tailMarked
+	return textMarked
 }

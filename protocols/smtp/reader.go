@@ -17,20 +17,20 @@ const (
 	maxCommand = 4096
 	// maxLine bounds any line: an AUTH response is the longest.
 	maxLine = auth.MaxResponse + len("AUTH SCRAM-SHA-256-PLUS ")
-	// maxJunk is how much of a line that is too long is read to find its end.
-	maxJunk = 1 << 20
+	// maxSkipped is how much of a line that is too long is read to find its end.
+	maxSkipped = 1 << 20
 
-	smallBuffer = 16 << 10 // holds maxLine; commands
-	largeBuffer = 64 << 10 // messages
-	minRate     = 100      // octets in a second, of a message that takes long
-	longMessage = 6        // timeouts after which minRate holds
-	smallRest   = 512      // is moved to the front, so that a read has the whole buffer
+	smallBuffer  = 16 << 10 // holds maxLine; commands
+	largeBuffer  = 64 << 10 // messages
+	minRate      = 100      // octets in a second, of a message that takes long
+	rateAfter    = 6        // timeouts after which minRate holds
+	compactBelow = 512      // is moved to the front, so that a read has the whole buffer
 )
 
 var (
 	errLineTooLong = errors.New("line too long")
 	errBareLine    = errors.New("bare CR, LF or NUL in a command")
-	errEndless     = errors.New("line without an end")
+	errNoLineEnd   = errors.New("line without an end")
 )
 
 var (
@@ -39,19 +39,19 @@ var (
 )
 
 // reader is the input of a session. Commands and message data come from the
-// same buffer. Before a read that may wait, it has the session write what it
-// owes the client.
+// same buffer. Before a read that may block, it has the session write the
+// replies that are due.
 type reader struct {
-	conn    net.Conn
-	flush   func() error
-	end     time.Time     // of the time for a command; zero within a message
-	timeout time.Duration // of each read of a message
-	began   time.Time     // of the message
-	got     int64         // octets of it
+	conn     net.Conn
+	flush    func() error
+	end      time.Time     // of the time for a command; zero within a message
+	timeout  time.Duration // of each read of a message
+	began    time.Time     // of the message
+	received int64         // octets of it
 
 	buf   *[]byte
 	large bool
-	r, w  int // (*buf)[r:w] is read and not yet taken
+	r, w  int // (*buf)[r:w] was read and is not consumed yet
 }
 
 func newReader(conn net.Conn, flush func() error) *reader {
@@ -68,20 +68,20 @@ func (r *reader) release() {
 	r.buf = nil
 }
 
-// window is what is read and not yet taken.
+// window is what was read and is not consumed yet.
 func (r *reader) window() []byte { return (*r.buf)[r.r:r.w] }
 
-// take removes the first n bytes of the window.
-func (r *reader) take(n int) { r.r += n }
+// consume removes the first n bytes of the window.
+func (r *reader) consume(n int) { r.r += n }
 
-// drop removes the whole window.
-func (r *reader) drop() { r.r = r.w }
+// discard removes the whole window.
+func (r *reader) discard() { r.r = r.w }
 
-// startMessage has the next reads wait as for a message that began earlier and
-// has got octets already.
-func (r *reader) startMessage(timeout time.Duration, began time.Time, got int64) {
+// startMessage sets the deadlines of the next reads to those of a message that began at a time and of
+// which so many octets were received before.
+func (r *reader) startMessage(timeout time.Duration, began time.Time, received int64) {
 	r.enlarge()
-	r.end, r.timeout, r.began, r.got = time.Time{}, timeout, began, got
+	r.end, r.timeout, r.began, r.received = time.Time{}, timeout, began, received
 }
 
 // deadline is the end of the next read. A command has one for all its bytes.
@@ -89,14 +89,14 @@ func (r *reader) deadline() time.Time {
 	if !r.end.IsZero() {
 		return r.end
 	}
-	return earlier(time.Now().Add(r.timeout), r.slowest())
+	return earlier(time.Now().Add(r.timeout), r.rateDeadline())
 }
 
-// slowest is until when the next octet of the message has to come. One that takes
-// longer than longMessage timeouts has to come at minRate: a client that sends a byte now
-// and then does not keep a session and a queue file for ever.
-func (r *reader) slowest() time.Time {
-	return r.began.Add(longMessage*r.timeout + time.Duration(r.got/minRate)*time.Second)
+// rateDeadline is when the next octet of the message must have arrived. After rateAfter timeouts a
+// message must have come at minRate, so that a client that sends a byte now and then cannot
+// keep a session and a queue file forever.
+func (r *reader) rateDeadline() time.Time {
+	return r.began.Add(rateAfter*r.timeout + time.Duration(r.received/minRate)*time.Second)
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -111,7 +111,7 @@ func (r *reader) fill() error {
 	if err := r.flush(); err != nil {
 		return err
 	}
-	if r.r > 0 && (r.w == len(*r.buf) || r.w-r.r < smallRest) {
+	if r.r > 0 && (r.w == len(*r.buf) || r.w-r.r < compactBelow) {
 		r.w = copy(*r.buf, r.window())
 		r.r = 0
 	}
@@ -120,7 +120,7 @@ func (r *reader) fill() error {
 	}
 	n, err := r.conn.Read((*r.buf)[r.w:])
 	r.w += n
-	r.got += int64(n)
+	r.received += int64(n)
 	if n > 0 {
 		return nil
 	}
@@ -164,7 +164,7 @@ func (r *reader) line(end time.Time) ([]byte, error) {
 	for {
 		if i := bytes.IndexByte(r.window()[seen:], '\n'); i >= 0 {
 			line := r.window()[:seen+i]
-			r.take(seen + i + 1)
+			r.consume(seen + i + 1)
 			if len(line) > maxLine+1 {
 				return nil, errLineTooLong
 			}
@@ -189,16 +189,16 @@ func (r *reader) line(end time.Time) ([]byte, error) {
 
 // skipLine reads on to the end of a line that is too long.
 func (r *reader) skipLine() error {
-	for skipped := 0; skipped < maxJunk; {
+	for skipped := 0; skipped < maxSkipped; {
 		if i := bytes.IndexByte(r.window(), '\n'); i >= 0 {
-			r.take(i + 1)
+			r.consume(i + 1)
 			return errLineTooLong
 		}
 		skipped += r.w - r.r
-		r.drop()
+		r.discard()
 		if err := r.fill(); err != nil {
 			return err
 		}
 	}
-	return errEndless
+	return errNoLineEnd
 }

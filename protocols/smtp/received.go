@@ -60,7 +60,7 @@ func shownAccount(a *accounts.Account, main string) string {
 	return a.Address()
 }
 
-// heloVerified tells whether the name in HELO is proved to be the client's, as
+// heloVerified reports whether the name in HELO is proved to be the client's, as
 // far as that can be told without DNS: a literal of its address, or this very
 // machine.
 func (s *session) heloVerified() bool {

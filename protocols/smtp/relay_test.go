@@ -57,7 +57,7 @@ func TestClientIPsMayRelay(t *testing.T) {
 			c.say("EHLO x.example", "250-")
 			c.say("MAIL FROM:<a@example.net>", "250 ")
 			got := c.say("RCPT TO:<v@elsewhere.example>", want)
-			if want == "250 " && !strings.HasSuffix(got, tailClient) {
+			if want == "250 " && !strings.HasSuffix(got, textClient) {
 				t.Error(got)
 			}
 			c.conn.Close()
@@ -68,7 +68,7 @@ func TestClientIPsMayRelay(t *testing.T) {
 // TestLoginAloneDoesNotRelay: the account needs Relay among its access modes.
 func TestLoginAloneDoesNotRelay(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, s *site) {
-		for name, want := range map[string]string{"larry": "250 v@elsewhere.example " + tailUser, "curly": "550 5.7.1 v@elsewhere.example we do not relay"} {
+		for name, want := range map[string]string{"larry": "250 v@elsewhere.example " + textUser, "curly": "550 5.7.1 v@elsewhere.example we do not relay"} {
 			c := s.connect(465, "198.51.100.7")
 			c.say("EHLO laptop.home", "250-")
 			c.say("AUTH PLAIN "+plain(name, "secret"), "235 ")

@@ -74,16 +74,16 @@ func replyTo(err error) reply {
 // hides are the kinds whose own texts are for people who know the server.
 var hides = map[fault.Kind]bool{fault.Internal: true, fault.Corrupt: true}
 
-// The replies that don't come from a failure.
+// The replies that do not come from a failure.
 var (
 	replyUnknownCommand = reply{500, envelope.Code{5, 5, 1}, "command unrecognized"}
 	replyNotImplemented = reply{502, envelope.Code{5, 5, 1}, "command not implemented"}
 	replyLineTooLong    = reply{500, envelope.Code{5, 5, 2}, "line too long"}
-	replyBareCommand    = reply{500, envelope.Code{5, 5, 2}, "commands end in CR LF and hold no other CR, LF or NUL"}
+	replyBareCommand    = reply{500, envelope.Code{5, 5, 2}, "commands must end in CR LF and contain no other CR, LF or NUL"}
 	replyBareData       = reply{550, envelope.Code{5, 6, 0}, "bare CR or LF"}
 	replyNULData        = reply{550, envelope.Code{5, 6, 0}, "NUL in the message"}
-	replyNoHello        = reply{503, envelope.Code{5, 5, 1}, "say EHLO or HELO first"}
-	replyNoMail         = reply{503, envelope.Code{5, 5, 1}, "MAIL first"}
+	replyNoHello        = reply{503, envelope.Code{5, 5, 1}, "send EHLO or HELO first"}
+	replyNoMail         = reply{503, envelope.Code{5, 5, 1}, "send MAIL first"}
 	replyNested         = reply{503, envelope.Code{5, 5, 1}, "a message is being sent already; RSET drops it"}
 	replyNoRecipients   = reply{554, envelope.Code{5, 5, 1}, "no valid recipients"}
 	replyNoArgument     = reply{501, envelope.Code{5, 5, 4}, "the command takes no parameters"}

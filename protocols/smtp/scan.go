@@ -64,7 +64,7 @@ func (d *dotScanner) next(window []byte) (text []byte, used int, end bool) {
 	return window[from:to], to, false
 }
 
-// checkLine looks at a piece that ends in LF, and tells whether that is a line
+// checkLine looks at a piece that ends in LF, and reports whether that is a line
 // end.
 func (d *dotScanner) checkLine(line []byte) bool {
 	n := len(line)

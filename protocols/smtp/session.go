@@ -38,24 +38,24 @@ type session struct {
 	submission    bool   // a port where authentication is required
 	tls           *tls.ConnectionState
 
-	helo    string // as the client gave it, clean
+	helo    string // as the client gave it, see cleanName
 	greeted bool   // HELO or EHLO was said
 	esmtp   bool   // it was EHLO
 	account *accounts.Account
 	watch   *accounts.Watch // ends the session with its account; nil without one
 	tx      *transaction    // between MAIL and the end of the message
 
-	useful                    time.Time // when the session began, its last message came to its end, or it logged in
+	lastProgress              time.Time // when the session began, its last message came to its end, or it logged in
 	errors, unknown, relaying int       // counted against the limits
 	closing                   bool
-	owes                      bool // the answer to a message is not written yet
+	replyDue                  bool // the answer to a message is not written yet
 	chunkFailed               bool // the chunks of a message that was given up may still come
-	secrets                   bool // AUTH was the last command: unknown ones may be its responses
+	afterAUTH                 bool // AUTH was the last command: unknown ones may be its responses
 }
 
 // run is one session, from the connection to its end.
 func (s *Server) run(ctx context.Context, c net.Conn, l settings.Listener) {
-	t := session{srv: s, cfg: s.cfg.Get(), ctx: ctx, conn: c, listener: l, useful: time.Now()}
+	t := session{srv: s, cfg: s.cfg.Get(), ctx: ctx, conn: c, listener: l, lastProgress: time.Now()}
 	t.remote, t.local = listen.Addrs(c)
 	t.literal = address.FormatLiteral(t.remote)
 	t.name = s.accounts.DomainForIP(t.local)
@@ -74,11 +74,11 @@ func (s *Server) run(ctx context.Context, c net.Conn, l settings.Listener) {
 	}
 }
 
-// end drops what is under way and writes what is owed.
+// end aborts the transaction and writes the replies that are not written yet.
 func (s *session) end() {
 	s.watch.Stop()
 	s.tx.abort()
-	// The client may be gone, and then nobody misses these replies.
+	// An error means that the client is gone.
 	_ = s.flush()
 	s.in.release()
 	s.log.LogAttrs(s.ctx, logs.LevelLowLevel, "releasing stream")
@@ -88,7 +88,7 @@ func (s *session) end() {
 func (s *session) converse() {
 	for !s.closing {
 		if s.ctx.Err() != nil {
-			s.lost(os.ErrDeadlineExceeded)
+			s.disconnect(os.ErrDeadlineExceeded)
 			return
 		}
 		line, err := s.in.line(s.commandEnd())
@@ -100,30 +100,31 @@ func (s *session) converse() {
 		case errors.Is(err, errBareLine):
 			s.reply(replyBareCommand)
 		default:
-			s.lost(err)
+			s.disconnect(err)
 			return
 		}
 		s.limitErrors()
 	}
 }
 
-// longIdling is after how many timeouts a session ends in which no message comes to
-// its end, whatever else the client says: NOOP is no reason to keep its place.
-const longIdling = 6
+// maxIdle is the number of CommandTimeouts after which a session ends in which no message has
+// come to its end. Other commands, such as NOOP, do not prolong it.
+const maxIdle = 6
 
-// commandEnd is until when the next command has to be there. Between two chunks of a
-// message it is the message's time that runs.
+// commandEnd is when the next command must have arrived. Between two chunks of a message the
+// time limit of the message holds.
 func (s *session) commandEnd() time.Time {
 	timeout := s.cfg.CommandTimeout.Duration()
 	end := time.Now().Add(timeout)
 	if s.tx != nil && s.tx.body != nil {
-		return earlier(end, s.in.slowest())
+		return earlier(end, s.in.rateDeadline())
 	}
-	return earlier(end, s.useful.Add(longIdling*timeout))
+	return earlier(end, s.lastProgress.Add(maxIdle*timeout))
 }
 
-// lost ends a session whose client does not answer, went away, or has to.
-func (s *session) lost(err error) {
+// disconnect ends a session after a read error: the client did not answer in time, or has closed the
+// connection, or the server ends the session.
+func (s *session) disconnect(err error) {
 	s.closing = true
 	reason, ended := listen.Ended(s.ctx)
 	switch {
@@ -133,7 +134,7 @@ func (s *session) lost(err error) {
 		s.reply(reply{421, [3]int{4, 3, 2}, s.name + " service is going down, closing connection"})
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.reply(reply{421, [3]int{4, 4, 2}, s.name + " timeout, closing connection"})
-	case errors.Is(err, errEndless):
+	case errors.Is(err, errNoLineEnd):
 		s.reply(replyLineTooLong)
 	case errors.Is(err, io.EOF):
 		s.log.LogAttrs(s.ctx, logs.LevelLowLevel, "connection closed by peer")
@@ -174,11 +175,11 @@ func (s *session) replyAbout(about string, r reply) {
 }
 
 // send sends a reply that is not counted.
-func (s *session) send(about string, r reply) { s.putLine(about, r, true) }
+func (s *session) send(about string, r reply) { s.appendLine(about, r, true) }
 
-// putLine appends one line of a reply. Outside of a transaction with SMTPUTF8 it is
+// appendLine appends one line of a reply. Outside of a transaction with SMTPUTF8 it is
 // ASCII (RFC 6531 section 3.7.4.2).
-func (s *session) putLine(about string, r reply, last bool) {
+func (s *session) appendLine(about string, r reply, last bool) {
 	start := len(s.out)
 	s.out = r.append(s.out, about, last)
 	line := s.out[start:]
@@ -196,7 +197,7 @@ func (s *session) putLine(about string, r reply, last bool) {
 // its continuation.
 func (s *session) replyLines(r reply, more ...string) {
 	for i, line := range append([]string{r.text}, more...) {
-		s.putLine("", reply{code: r.code, text: line}, i == len(more))
+		s.appendLine("", reply{code: r.code, text: line}, i == len(more))
 	}
 }
 
@@ -215,7 +216,7 @@ func (s *session) flush() error {
 		return err
 	}
 	_, err := s.conn.Write(s.out)
-	s.owes = false
+	s.replyDue = false
 	if s.out = s.out[:0]; cap(s.out) > maxKeptReplies {
 		s.out = nil
 	}
@@ -225,11 +226,11 @@ func (s *session) flush() error {
 	return nil
 }
 
-// settled writes the answer to an earlier message before a further one begins, and ends the session if
-// the client is gone. A client that is killed leaves the messages behind that it has pipelined
-// in chunks, and sends again what has no answer: those would be delivered twice.
-func (s *session) settled() bool {
-	if !s.owes {
+// writeReplyDue writes the reply to a message before the next message begins, and ends the session
+// if the client has closed the connection. A client that was killed may have sent further messages in
+// chunks, and sends all those again to which it got no reply: they would be delivered twice.
+func (s *session) writeReplyDue() bool {
+	if !s.replyDue {
 		return true
 	}
 	err := s.flush()
@@ -237,7 +238,7 @@ func (s *session) settled() bool {
 		err = io.EOF
 	}
 	if err != nil {
-		s.lost(err)
+		s.disconnect(err)
 	}
 	return err == nil
 }
@@ -250,10 +251,10 @@ func (s *session) peer() accounts.Peer {
 	return accounts.Peer{IP: s.remote, LocalIP: s.local, TLS: s.tls != nil, Service: "SMTP", Log: s.log}
 }
 
-// trusted tells whether the client may relay.
+// trusted reports whether the client may relay.
 func (s *session) trusted() bool {
 	return s.client || s.account != nil && s.account.Enabled("Relay")
 }
 
-// stranger tells whether nobody vouches for the client.
+// stranger reports whether the client is neither authenticated nor a Client IP.
 func (s *session) stranger() bool { return !s.client && s.account == nil }

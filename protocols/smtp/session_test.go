@@ -154,7 +154,7 @@ func TestLogTellsWhyMailDidNotCome(t *testing.T) {
 		log := s.log.String()
 		for _, want := range []string{
 			`3 SMTPI-000001([198.51.100.7]) sender refused return_path=nosuch@company.com status=550 error="return-path refused: unknown user account"`,
-			`3 SMTPI-000001([198.51.100.7]) sender refused return_path=a@[192.0.2.77] status=550 error="the literal is not your address"`,
+			`3 SMTPI-000001([198.51.100.7]) sender refused return_path=a@[192.0.2.77] status=550 error="the address literal is not the address of the client"`,
 			`3 SMTPI-000001([198.51.100.7]) sender refused return_path=a@example.net status=552 error="message is too large"`,
 			`3 SMTPI-000001([198.51.100.7]) sender refused return_path=jürgen@example.net status=553 error="the address needs SMTPUTF8"`,
 			`3 SMTPI-000001([198.51.100.7]) recipient refused rcpt=jürgen@company.com return_path=a@example.net status=553 error="the address needs SMTPUTF8"`,
@@ -359,18 +359,18 @@ func TestForeignFromRefused(t *testing.T) {
 		c := s.connect(465, "198.51.100.7")
 		c.say("EHLO laptop.home", "250-")
 		c.say("AUTH PLAIN "+plain("larry", "secret"), "235 ")
-		if got := c.mail("<larry@company.com>", "From: boss@company.com\r\n\r\nx", "<moe@company.com>"); got != "550 5.7.1 From has to be an address of larry@company.com" {
+		if got := c.mail("<larry@company.com>", "From: boss@company.com\r\n\r\nx", "<moe@company.com>"); got != "550 5.7.1 From must be an address of larry@company.com" {
 			t.Error(got)
 		}
 		for from, want := range map[string]string{
-			"boss@company.com, Larry <larry@company.com>": "550 5.7.1 From has to be",
-			"Larry <larry@company.com>, boss@company.com": "550 5.7.1 From has to be",
-			"us: larry@company.com, boss@company.com;":    "550 5.7.1 From has to be",
-			"us:;":                               "550 5.7.1 From has to be",
-			"boss. larry@company.com":            "550 5.7.1 From has to be",
+			"boss@company.com, Larry <larry@company.com>": "550 5.7.1 From must be",
+			"Larry <larry@company.com>, boss@company.com": "550 5.7.1 From must be",
+			"us: larry@company.com, boss@company.com;":    "550 5.7.1 From must be",
+			"us:;":                               "550 5.7.1 From must be",
+			"boss. larry@company.com":            "550 5.7.1 From must be",
 			"Jos\xe9 <larry@company.com>":        "250 ",
-			"Larry <larry@company.com>, <broken": "550 5.7.1 From has to be",
-			"":                                   "550 5.7.1 From has to be",
+			"Larry <larry@company.com>, <broken": "550 5.7.1 From must be",
+			"":                                   "550 5.7.1 From must be",
 			"x@nosuch.example\r\nFrom: larry@company.com":     "550 5.7.1 more than one From",
 			"larry@company.com\r\nFROM : larry@company.com":   "550 5.7.1 more than one From",
 			"Larry <larry@company.com>, lawrence@company.com": "250 ",

@@ -11,20 +11,20 @@ type Settings struct {
 	Prompt              string          `key:"Prompt" default:"ESMTP Gatepost is glad to see you!" level:"basic" since:"0.1" help:"text after the server's name in the greeting"`
 	DiscloseVersion     settings.Flag   `key:"DiscloseVersion" default:"NO" level:"advanced" since:"0.1" help:"the version is told in HELP and in Received fields"`
 	Channels            int             `key:"Channels" default:"500" level:"basic" since:"0.1" help:"connections at a time on all listeners; 0 for no limit"`
-	DelayPrompt         settings.Period `key:"DelayPrompt" default:"5s" level:"basic" since:"0.1" help:"how long the greeting is held back for strangers on port 25; clients that do not wait are refused"`
+	DelayPrompt         settings.Period `key:"DelayPrompt" default:"5s" level:"basic" since:"0.1" help:"time before the greeting for strangers on port 25; clients that send before it are refused"`
 	MaxMessageSize      settings.Size   `key:"MaxMessageSize" default:"50M" unit:"bytes" level:"basic" since:"0.1" help:"largest message that is accepted"`
 	RecipientsLimit     int             `key:"RecipientsLimit" default:"200" level:"basic" since:"0.1" help:"recipients of one message"`
 	StrangersRecipients int             `key:"NonClientRecipientsLimit" default:"50" level:"basic" since:"0.1" help:"recipients of one message from a stranger"`
-	ErrorsLimit         int             `key:"DisconnectAfterErrors" default:"10" level:"advanced" since:"0.1" help:"refused commands in a session before it is closed; 0 for no limit"`
-	UnknownLimit        int             `key:"UnknownRecipientsLimit" default:"10" level:"advanced" since:"0.1" help:"unknown recipients from a stranger before the session is closed; 0 for no limit"`
-	RelayingLimit       int             `key:"RefusedRelayingLimit" default:"5" level:"advanced" since:"0.1" help:"refused relaying attempts of a stranger before the session is closed; 0 for no limit"`
-	CommandTimeout      settings.Period `key:"CommandTimeout" default:"5m" level:"expert" since:"0.1" help:"how long a client may wait between commands, and a sixth of the time after which a session ends that brings no message"`
-	DataTimeout         settings.Period `key:"DataTimeout" default:"10m" level:"expert" since:"0.1" help:"how long a client may pause while it sends a message, and a sixth of the time after which it must have sent 100 bytes a second"`
-	VerifyReturnPath    string          `key:"VerifyReturnPath" default:"non-clients" values:"nobody|non-clients|everybody" level:"basic" since:"0.1" help:"whose return-paths must be addresses that exist, as far as can be told"`
+	ErrorsLimit         int             `key:"DisconnectAfterErrors" default:"10" level:"advanced" since:"0.1" help:"refused commands since the last accepted message after which a session is closed; 0 for no limit"`
+	UnknownLimit        int             `key:"UnknownRecipientsLimit" default:"10" level:"advanced" since:"0.1" help:"unknown recipients from a stranger after which the session is closed; 0 for no limit"`
+	RelayingLimit       int             `key:"RefusedRelayingLimit" default:"5" level:"advanced" since:"0.1" help:"refused relaying attempts of a stranger after which the session is closed; 0 for no limit"`
+	CommandTimeout      settings.Period `key:"CommandTimeout" default:"5m" level:"expert" since:"0.1" help:"longest time for a command to arrive; a session in which no message ends for six times as long is closed"`
+	DataTimeout         settings.Period `key:"DataTimeout" default:"10m" level:"expert" since:"0.1" help:"longest pause within a message; a message that takes six times as long must arrive at 100 bytes per second"`
+	VerifyReturnPath    string          `key:"VerifyReturnPath" default:"non-clients" values:"nobody|non-clients|everybody" level:"basic" since:"0.1" help:"clients whose return-paths are refused if they are in a domain of this server and do not exist there"`
 	AdvertiseAUTH       string          `key:"AdvertiseAUTH" default:"everybody" values:"everybody|clients|non-clients|nobody" level:"advanced" since:"0.1" help:"who is offered authentication on port 25"`
 	ClientSubmission    settings.Flag   `key:"SubmissionFromClients" default:"NO" level:"advanced" since:"0.1" help:"ports 587 and 465 take mail from Client IPs without authentication"`
 	ForeignFrom         string          `key:"ForeignFrom" default:"Sender" values:"Sender|Refuse" level:"advanced" since:"0.1" help:"a submitted message with an address in From that is not the account's own gets a Sender field, or is refused"`
-	BareLineEnds        string          `key:"BareLineEnds" default:"Refuse" values:"Refuse|Repair" level:"expert" since:"0.1" help:"a message with a bare CR or LF is refused, or stored with CR LF in its place"`
+	BareLineEnds        string          `key:"BareLineEnds" default:"Refuse" values:"Refuse|Repair" level:"expert" since:"0.1" help:"a message with a bare CR or LF is refused, or stored with CR LF in its place; CR CR LF is then one line end"`
 	Spamtrap            string          `key:"SpamtrapAnswer" default:"Accept" values:"Accept|Refuse" level:"advanced" since:"0.1" help:"the answer to a message for a spamtrap, which is dropped in any case"`
 }
 
@@ -32,20 +32,20 @@ type Settings struct {
 func (s *Settings) Validate() error {
 	switch {
 	case s.Channels < 0 || s.ErrorsLimit < 0 || s.UnknownLimit < 0 || s.RelayingLimit < 0:
-		return errors.New("a negative number in Channels, DisconnectAfterErrors, UnknownRecipientsLimit or RefusedRelayingLimit")
+		return errors.New("Channels, DisconnectAfterErrors, UnknownRecipientsLimit and RefusedRelayingLimit must not be negative")
 	case s.RecipientsLimit < 1 || s.StrangersRecipients < 1 || s.RecipientsLimit > maxRecipients:
-		return errors.New("not 1 to 10000 in RecipientsLimit or NonClientRecipientsLimit")
+		return errors.New("RecipientsLimit and NonClientRecipientsLimit must be 1 to 10000")
 	case s.CommandTimeout.Duration() < minTimeout || s.DataTimeout.Duration() < minTimeout:
-		return errors.New("less than 10s in CommandTimeout or DataTimeout")
+		return errors.New("CommandTimeout and DataTimeout must be at least 10s")
 	case s.DelayPrompt.Duration() > maxDelay:
-		return errors.New("more than 2m in DelayPrompt: other servers do not wait longer")
+		return errors.New("DelayPrompt must be at most 2m: other servers do not wait longer")
 	case !printable(s.Prompt) || len(s.Prompt) > 400:
-		return errors.New("not up to 400 printable ASCII characters in Prompt")
+		return errors.New("Prompt must be at most 400 printable ASCII characters")
 	}
 	return nil
 }
 
-// advertised tells whether a client is offered authentication on port 25.
+// advertised reports whether a client is offered authentication on port 25.
 func (s *Settings) advertised(client bool) bool {
 	switch s.AdvertiseAUTH {
 	case "clients":
@@ -58,8 +58,8 @@ func (s *Settings) advertised(client bool) bool {
 	return true
 }
 
-// concerns reads a setting "for whom".
-func concerns(whom string, client bool) bool {
+// appliesTo evaluates a setting that says for which clients something holds.
+func appliesTo(whom string, client bool) bool {
 	switch whom {
 	case "everybody":
 		return true
