@@ -63,9 +63,11 @@ func (a *Account) Enabled(service string) bool {
 	return !a.domain.suspended && a.settings.AccessModes.Has(service) && a.domain.settings.DomainAccessModes.Has(service)
 }
 
-// Setting returns the effective value of any account setting, or nil when
-// nobody sets it and it has no default: what AccountEffectiveSettings has.
+// Setting returns the effective value of any account setting, whose name may be in any
+// case, or nil when nobody sets it and it has no default: what AccountEffectiveSettings
+// has.
 func (a *Account) Setting(key string) dataformat.Value {
+	key = accountNames().Spell(key)
 	if reserved(key) || key == keyServiceClasses || key == keyPrefs {
 		return nil
 	}

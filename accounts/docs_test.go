@@ -58,6 +58,16 @@ func TestSettingsPage(t *testing.T) {
 		must(t, settings.Load(declared, dataformat.Dict{}))
 		return settings.Table(settings.Describe(declared))
 	}
+	kept := func(declared any) string {
+		must(t, settings.Check(declared))
+		must(t, settings.Load(declared, dataformat.Dict{}))
+		for _, s := range settings.Describe(declared) {
+			if s.Feature == "" {
+				t.Errorf("%s waits for nothing", s.Key)
+			}
+		}
+		return settings.KeptTable(settings.Describe(declared))
+	}
 	page := `# Settings of accounts and domains
 
 Made from the declarations in the code; "go test ./accounts -update" rewrites it.
@@ -65,7 +75,8 @@ Made from the declarations in the code; "go test ./accounts -update" rewrites it
 A setting of an account is looked up in the account itself, then in its class of service (ServiceClass names one of the
 ServiceClasses in the account defaults), in the account defaults of its domain, in those of the server, and at last in
 the table below. UPDATE commands leave alone what they do not name, and the value "default" takes an explicit value
-away. The template of a domain is not in this chain: what it says is copied into new accounts.
+away. Names may be given in any case. A name that is nearly one of these is refused as misspelt; other names are kept as
+attributes of the site's own, unless they look like the name of a password. The template of a domain is not in this chain: what it says is copied into new accounts.
 
 ## Accounts
 
@@ -74,7 +85,17 @@ away. The template of a domain is not in this chain: what it says is copied into
 
 A setting of a domain is looked up in the domain itself, then in the domain defaults of the server, then here.
 
-` + table(new(DomainSettings)) + usesText + leftoversText
+` + table(new(DomainSettings)) + `
+## Settings that do nothing yet
+
+They are kept for scripts and for what is to come, checked and inherited like others. The log says so when one is given.
+
+Of accounts:
+
+` + kept(new(keptAccountSettings)) + `
+Of domains:
+
+` + kept(new(keptDomainSettings)) + usesText + leftoversText
 	const path = "../docs/admin/accounts.md"
 	if *update {
 		must(t, os.WriteFile(path, []byte(page), 0o644))

@@ -7,14 +7,71 @@ import (
 )
 
 // This file checks settings that somebody gives, before anything is changed. What
-// it returns is a copy without the server's own keys; dictionaries inside are checked
-// and cleaned as they would be if they had been given by themselves.
+// it returns is a copy under the declared names and without the server's own keys;
+// dictionaries inside are checked and cleaned as they would be if they had been given by
+// themselves.
+//
+// Names that are not declared are kept: sites add attributes of their own to accounts.
+// But one that is nearly a declared name is misspelt and would do nothing, and one that
+// seems to be that of a password would lay it down in clear.
+
+// leastMisspelt is how long a declared name is for others to count as misspelt forms of
+// it: too many words that sites may use are near to a shorter one.
+const leastMisspelt = 8
+
+// respell returns given settings under the declared names.
+func respell(op string, names *settings.Names, given dataformat.Dict) (dataformat.Dict, error) {
+	given, err := names.Respell(visible(given))
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range names.Unknown(given) {
+		if settings.IsDefault(given[key]) {
+			continue // a file may have such a key, and it can go
+		}
+		if likely := names.Likely(key); len(likely) >= leastMisspelt {
+			return nil, fault.Newf(op, fault.Invalid, "unknown setting %s; is %s meant?", key, likely)
+		}
+		if err := noSecret(op, key, given[key]); err != nil {
+			return nil, err
+		}
+	}
+	return given, nil
+}
+
+// RespellAccount returns given settings of accounts under the declared names. Errors: Invalid
+// for a name that is misspelt, given twice, or seems to be that of a password.
+func RespellAccount(given dataformat.Dict) (dataformat.Dict, error) {
+	return respell("accounts.RespellAccount", accountNames(), given)
+}
+
+// RespellDomain is RespellAccount for settings of domains.
+func RespellDomain(given dataformat.Dict) (dataformat.Dict, error) {
+	return respell("accounts.RespellDomain", domainNames(), given)
+}
+
+// noSecret refuses an undeclared setting that seems to hold a password.
+func noSecret(op, key string, v dataformat.Value) error {
+	if settings.LooksSecret(key) {
+		return fault.Newf(op, fault.Invalid, "unknown setting %s; a password is given as Password of an account", key)
+	}
+	d, _ := v.(dataformat.Dict)
+	for k, v := range d {
+		if err := noSecret(op, k, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // givenAccount checks settings of one account.
 func givenAccount(op string, given dataformat.Dict) (dataformat.Dict, error) {
-	given = visible(given)
+	given, err := respell(op, accountNames(), given)
+	if err != nil {
+		return nil, err
+	}
 	declared := new(AccountSettings)
-	if err := check(op, declared, given); err != nil {
+	if err := check(op, given, declared, new(keptAccountSettings)); err != nil {
 		return nil, err
 	}
 	if err := declared.AccessModes.check(op, "AccessModes"); err != nil {
@@ -49,9 +106,12 @@ func givenClasses(op string, given dataformat.Dict) (dataformat.Dict, error) {
 
 // givenDomain checks settings of a domain, or the defaults of domains.
 func givenDomain(op string, given dataformat.Dict) (dataformat.Dict, error) {
-	given = visible(given)
+	given, err := respell(op, domainNames(), given)
+	if err != nil {
+		return nil, err
+	}
 	declared := new(DomainSettings)
-	if err := check(op, declared, given); err != nil {
+	if err := check(op, given, declared, new(keptDomainSettings)); err != nil {
 		return nil, err
 	}
 	if err := declared.DomainAccessModes.check(op, "DomainAccessModes"); err != nil {
@@ -66,8 +126,20 @@ func givenDomain(op string, given dataformat.Dict) (dataformat.Dict, error) {
 	return given, replaceNested(op, given, keyAccountDefaults, givenDefaults)
 }
 
-// givenPrefs checks preferences: any key may have any value.
-func givenPrefs(_ string, given dataformat.Dict) (dataformat.Dict, error) { return visible(given), nil }
+// givenPrefs checks preferences: any key may have any value, but for what seems to be a
+// password.
+func givenPrefs(op string, given dataformat.Dict) (dataformat.Dict, error) {
+	given, err := prefNames().Respell(visible(given))
+	if err != nil {
+		return nil, err
+	}
+	for key, v := range given {
+		if err := noSecret(op, key, v); err != nil && !settings.IsDefault(v) {
+			return nil, err
+		}
+	}
+	return given, nil
+}
 
 // replaceNested has the dictionary under a key checked and puts the result in its
 // place, without what is "default" in it. None at all is left out.
@@ -92,15 +164,17 @@ func replaceNested(op string, given dataformat.Dict, key string, check func(stri
 
 // check refuses values that the declared settings do not take, and loads the others
 // into declared.
-func check(op string, declared any, given dataformat.Dict) error {
+func check(op string, given dataformat.Dict, declared ...any) error {
 	values := make(dataformat.Dict, len(given))
 	for k, v := range given {
 		if !settings.IsDefault(v) {
 			values[k] = v
 		}
 	}
-	if err := settings.Load(declared, values); err != nil {
-		return fault.Newf(op, fault.Invalid, "%s", fault.Text(err))
+	for _, d := range declared {
+		if err := settings.Load(d, values); err != nil {
+			return fault.Newf(op, fault.Invalid, "%s", fault.Text(err))
+		}
 	}
 	return nil
 }

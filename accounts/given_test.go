@@ -59,6 +59,7 @@ func TestBadValuesAreRefusedInWordsForPeople(t *testing.T) {
 	operation := regexp.MustCompile(`\b[a-z]+\.[A-Z][A-Za-z]+\b`)
 	for given, check := range map[any]func(string, dataformat.Dict) (dataformat.Dict, error){
 		new(AccountSettings): givenAccount, new(DomainSettings): givenDomain,
+		new(keptAccountSettings): givenAccount, new(keptDomainSettings): givenDomain,
 	} {
 		for _, set := range settings.Describe(given) {
 			for _, v := range []string{`"x y"`, "a..b", `"-7"`, "99999999999999999999", `"\001"`, `"x@"`, "(a,b)", "{x=y;}", "#NULL#", "(({}),2)"} {
@@ -72,6 +73,90 @@ func TestBadValuesAreRefusedInWordsForPeople(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestNamesOfSettingsAreTakenInAnyCase(t *testing.T) {
+	s := newStore(t)
+	must(t, s.CreateDomain(ctx, "d.com", dict(t, "{mailtounknown=Discarded;ACCOUNTDEFAULTS={maxaccountsize=1G;serviceclasses={Gold={MAXMAILBOXES=3;};};};}")))
+	d, err := s.DomainSettings("d.com")
+	wantDict(t, d, err, "{MailToUnknown=Discarded;}")
+	d, err = s.AccountDefaults("d.com")
+	wantDict(t, d, err, "{MaxAccountSize=1G;ServiceClasses={Gold={MaxMailboxes=3;};};}")
+	must(t, s.CreateAccount(ctx, "d.com", "u", dict(t, `{realname="U";PASSWORD=secret;webuserprefs={sentbox=Out;};title=x;}`)))
+	_, err = s.CheckPassword(ctx, Peer{Service: "POP"}, "d.com", "u", "secret")
+	must(t, err)
+	must(t, s.UpdateAccountSettings(ctx, "d.com", "u", dict(t, "{REALNAME=default;maxaccountsize=2M;quotaalert=50;}")))
+	d, err = s.AccountSettings(ctx, "d.com", "u")
+	delete(d, keyPassword)
+	wantDict(t, d, err, "{MaxAccountSize=2M;QuotaAlert=50;title=x;}")
+	d, err = s.AccountPrefs(ctx, "d.com", "u")
+	wantDict(t, d, err, "{SentBox=Out;}")
+	must(t, s.UpdateAccountPrefs(ctx, "d.com", "u", dict(t, "{SENTBOX=default;}")))
+	d, err = s.AccountPrefs(ctx, "d.com", "u")
+	wantDict(t, d, err, "{}")
+	a, err := s.Account(ctx, "d.com", "u")
+	must(t, err)
+	if v := a.Setting("MAXACCOUNTSIZE"); v != dataformat.String("2M") {
+		t.Errorf("one setting: %v", v)
+	}
+	wantKind(t, s.UpdateAccountSettings(ctx, "d.com", "u", dict(t, "{RealName=a;realname=b;}")), fault.Invalid)
+}
+
+// What a file has under a misspelt name can be removed, and goes when the setting is given.
+func TestOtherSpellingInAFileGoesWhenTheSettingIsGiven(t *testing.T) {
+	s := newStore(t)
+	a, err := s.Account(ctx, "", "postmaster")
+	must(t, err)
+	must(t, s.edit(filepath.Join(a.Dir(), accountFile), func(d dataformat.Dict) error {
+		d["password"], d["Pasword"] = dataformat.String("x"), dataformat.String("y")
+		return nil
+	}))
+	must(t, s.Reload())
+	must(t, s.UpdateAccountSettings(ctx, "", "postmaster", dict(t, "{Password=secret;Pasword=default;}")))
+	d, err := s.AccountSettings(ctx, "", "postmaster")
+	delete(d, keyPassword)
+	wantDict(t, d, err, "{}")
+}
+
+func TestMisspeltSettingsAreRefusedWithAHint(t *testing.T) {
+	s := newStore(t)
+	must(t, s.CreateDomain(ctx, "d.com", nil))
+	for given, want := range map[string]string{
+		"{Pasword=x;}": "unknown setting Pasword; is Password meant?", "{Passwort=x;}": "unknown setting Passwort; is Password meant?",
+		"{MaxAcountSize=1G;}": "unknown setting MaxAcountSize; is MaxAccountSize meant?", "{maxwebsiz=1G;}": "unknown setting maxwebsiz; is MaxWebSize meant?",
+		"{UserPwd=x;}":              "unknown setting UserPwd; a password is given as Password of an account",
+		"{pass=x;}":                 "unknown setting pass; a password is given as Password of an account",
+		"{Other={Login={Pw=x;};};}": "unknown setting Pw; a password is given as Password of an account",
+	} {
+		for how, err := range map[string]error{
+			"create":   s.CreateAccount(ctx, "d.com", "new", dict(t, given)),
+			"update":   s.UpdateAccountSettings(ctx, "", "postmaster", dict(t, given)),
+			"set":      s.SetAccountSettings(ctx, "", "postmaster", dict(t, given)),
+			"defaults": s.UpdateAccountDefaults(ctx, "d.com", dict(t, given)),
+			"template": s.SetAccountTemplate(ctx, "d.com", dict(t, given)),
+		} {
+			if !fault.Is(err, fault.Invalid) || fault.Text(err) != want {
+				t.Errorf("%s %s: %v", how, given, err)
+			}
+		}
+	}
+	for given, err := range map[string]error{
+		"a password in preferences": s.UpdateAccountPrefs(ctx, "", "postmaster", dict(t, "{Password=x;}")),
+		"one of the server":         s.SetServerAccountPrefs(ctx, dict(t, "{password=x;}")),
+		"a password of a domain":    s.UpdateDomainSettings(ctx, "d.com", dict(t, "{password=x;}")),
+		"a misspelt domain setting": s.UpdateDomainSettings(ctx, "d.com", dict(t, "{MailToUnkown=Discarded;}")),
+		"among domain defaults":     s.UpdateDomainDefaults(ctx, dict(t, "{MailToUnkown=Discarded;}")),
+	} {
+		wantKind(t, err, fault.Invalid)
+		if err == nil {
+			t.Error(given)
+		}
+	}
+	// Attributes of a site's own are kept, and so is what has a name in the standard product.
+	own := "{CallInpFlow=(1,60);PSTNGatewayPassword=x;Roles=a;l=Riga;telephoneNumber=5;}"
+	must(t, s.CreateAccount(ctx, "d.com", "own", dict(t, own)))
+	d, err := s.AccountSettings(ctx, "d.com", "own")
+	wantDict(t, d, err, own)
 }
 
 func TestServicesThatDoNotExistAreRefused(t *testing.T) {
@@ -125,13 +210,13 @@ func TestPasswordsInFilesOfDefaultsAreNotInherited(t *testing.T) {
 	s := newStore(t)
 	d, err := s.domain("company.com")
 	must(t, err)
-	given := dict(t, "{AccountDefaults={Password=x;MaxWebSize=1M;ServiceClass=gold;ServiceClasses={gold={Password=x;MaxMailboxes=3;};};};}")
+	given := dict(t, "{AccountDefaults={Password=x;MaxMessageSize=1M;ServiceClass=gold;ServiceClasses={gold={Password=x;MaxMailboxes=3;};};};}")
 	must(t, dataformat.WriteFile(d.file(domainFile), given, dataformat.StyleOld))
 	must(t, dataformat.WriteFile(filepath.Join(s.base, settingsDirectory, domainDefaultFile), given, dataformat.StyleOld))
 	must(t, s.Reload())
 	a, err := s.Account(ctx, "", "postmaster")
 	must(t, err)
-	if a.HasPassword() || a.Settings().Password != "" || a.Settings().MaxMailboxes != 3 || a.Settings().MaxWebSize != 1<<20 {
+	if a.HasPassword() || a.Settings().Password != "" || a.Settings().MaxMailboxes != 3 || a.Settings().MaxMessageSize != 1<<20 {
 		t.Errorf("password %v, settings %+v", a.HasPassword(), a.Settings())
 	}
 	effective, err := s.AccountEffectiveSettings(ctx, "", "postmaster")

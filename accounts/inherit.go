@@ -46,8 +46,8 @@ func lookup(key string, layers []dataformat.Dict) (dataformat.Value, bool) {
 	return nil, false
 }
 
-var builtInAccount = sync.OnceValue(func() dataformat.Dict { return builtIn(new(AccountSettings)) })
-var builtInDomain = sync.OnceValue(func() dataformat.Dict { return builtIn(new(DomainSettings)) })
+var builtInAccount = sync.OnceValue(func() dataformat.Dict { return builtIn(new(AccountSettings), new(keptAccountSettings)) })
+var builtInDomain = sync.OnceValue(func() dataformat.Dict { return builtIn(new(DomainSettings), new(keptDomainSettings)) })
 
 // accountDefaults returns a copy of the declared defaults of an account.
 func accountDefaults() dataformat.Dict { return maps.Clone(builtInAccount()) }
@@ -55,9 +55,17 @@ func accountDefaults() dataformat.Dict { return maps.Clone(builtInAccount()) }
 // domainDefaults returns a copy of the declared defaults of a domain.
 func domainDefaults() dataformat.Dict { return maps.Clone(builtInDomain()) }
 
-func builtIn(declared any) dataformat.Dict {
-	if err := settings.Load(declared, nil); err != nil {
-		return dataformat.Dict{} // the declaration is tested
+func builtIn(declared, kept any) dataformat.Dict {
+	out := dataformat.Dict{}
+	for _, d := range []any{declared, kept} {
+		if err := settings.Load(d, nil); err != nil {
+			return dataformat.Dict{} // the declarations are tested
+		}
+		for key, v := range settings.Effective(d) {
+			if free := v == dataformat.String("") && d == kept; !free {
+				out[key] = v
+			}
+		}
 	}
-	return settings.Effective(declared)
+	return out
 }

@@ -23,16 +23,20 @@ func (s *Store) ServerAccountPrefs() dataformat.Dict { return clone(s.state.Load
 
 // UpdateServerAccountPrefs merges preferences into the server's.
 func (s *Store) UpdateServerAccountPrefs(ctx context.Context, update dataformat.Dict) error {
-	return s.changeServerPrefs(update, false)
+	return s.changeServerPrefs("accounts.UpdateServerAccountPrefs", update, false)
 }
 
 // SetServerAccountPrefs replaces the server's account preferences.
 func (s *Store) SetServerAccountPrefs(ctx context.Context, given dataformat.Dict) error {
-	return s.changeServerPrefs(given, true)
+	return s.changeServerPrefs("accounts.SetServerAccountPrefs", given, true)
 }
 
-func (s *Store) changeServerPrefs(given dataformat.Dict, replace bool) error {
-	return fault.Wrap("accounts.SetServerAccountPrefs", fault.Internal, s.editState(prefsFile, func(e dataformat.Dict) error {
+func (s *Store) changeServerPrefs(op string, given dataformat.Dict, replace bool) error {
+	given, err := givenPrefs(op, given)
+	if err != nil {
+		return err
+	}
+	return fault.Wrap(op, fault.Internal, s.editState(prefsFile, func(e dataformat.Dict) error {
 		before := maps.Clone(e)
 		if replace {
 			before = nil
@@ -103,6 +107,10 @@ func (s *Store) SetAccountPrefs(ctx context.Context, domain, name string, given 
 }
 
 func (s *Store) changePrefs(ctx context.Context, op, domain, name string, given dataformat.Dict, replace bool) error {
+	given, err := givenPrefs(op, given)
+	if err != nil {
+		return err
+	}
 	a, err := s.Account(ctx, domain, name)
 	if err != nil {
 		return err

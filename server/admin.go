@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"gatepost/queue"
@@ -102,15 +103,22 @@ func (s *Server) ServerSettings(context.Context) (dataformat.Dict, error) {
 // UpdateServerSettings merges an update into Main.settings. The name of the
 // Main Domain is changed by renaming the domain.
 func (s *Server) UpdateServerSettings(ctx context.Context, update dataformat.Dict) error {
-	update = settings.Merge(update, nil)
-	if v := update["DomainName"]; v != nil {
+	const key = "DomainName"
+	update, err := settings.NamesOf([]settings.Setting{{Key: key}}).Respell(update)
+	if err != nil {
+		return err
+	}
+	if v := update[key]; v != nil {
 		name, ok := dataformat.Text(v)
 		if !ok || settings.IsDefault(v) {
 			return fault.New("server.UpdateServerSettings", fault.Invalid, "DomainName: a domain name is expected")
 		}
-		delete(update, "DomainName")
-		if err := s.renameMainDomain(ctx, name, update); err != nil {
-			return err
+		delete(update, key)
+		// Programs write back what they have read, and the name with it.
+		if !strings.EqualFold(name, s.accounts.MainDomain()) {
+			if err := s.renameMainDomain(ctx, name, update); err != nil {
+				return err
+			}
 		}
 	}
 	if len(update) == 0 {
@@ -128,7 +136,7 @@ func (s *Server) renameMainDomain(ctx context.Context, name string, rest datafor
 	if err != nil {
 		return err
 	}
-	if err := s.mainModule.checkGiven(rest, old); err != nil {
+	if rest, err = s.mainModule.respell(rest, old); err != nil {
 		return err
 	}
 	if _, err := s.mainModule.check(settings.Merge(old, rest)); err != nil {
@@ -147,14 +155,62 @@ func (s *Server) SetQueueSettings(ctx context.Context, d dataformat.Dict) error 
 	return s.SetModule(ctx, "Queue", d)
 }
 
-// LogSettings are the settings of the log files.
+// logModule is the module of the log files. It writes no records of its own, so that a
+// LogLevel among its settings is the server's.
+const logModule = "Logs"
+
+// LogSettings are the settings of the log files, and the server's LogLevel.
 func (s *Server) LogSettings(ctx context.Context) (dataformat.Dict, error) {
-	return s.Module(ctx, "Logs")
+	d, err := s.Module(ctx, logModule)
+	if err != nil {
+		return nil, err
+	}
+	main, err := s.ServerSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if level, ok := main[keyLogLevel]; ok {
+		d[keyLogLevel] = level
+	}
+	return d, nil
 }
 
-// UpdateLogSettings changes settings of the log files.
+// UpdateLogSettings changes settings of the log files, and the server's LogLevel. One
+// that is refused changes nothing.
 func (s *Server) UpdateLogSettings(ctx context.Context, update dataformat.Dict) error {
-	return s.UpdateModule(ctx, "Logs", update)
+	files, level := dataformat.Dict{}, dataformat.Dict{}
+	for key, v := range update {
+		if strings.EqualFold(key, keyLogLevel) {
+			level[key] = v
+		} else {
+			files[key] = v
+		}
+	}
+	if len(level) == 0 {
+		return s.UpdateModule(ctx, logModule, files)
+	}
+	if err := s.wouldTake(s.mainModule, level); err != nil {
+		return err
+	}
+	if len(files) > 0 {
+		if err := s.UpdateModule(ctx, logModule, files); err != nil {
+			return err
+		}
+	}
+	return s.UpdateServerSettings(ctx, level)
+}
+
+// wouldTake checks an update of a module and changes nothing.
+func (s *Server) wouldTake(m *module, update dataformat.Dict) error {
+	old, err := s.explicit(m)
+	if err != nil {
+		return err
+	}
+	if update, err = m.respell(update, old); err != nil {
+		return err
+	}
+	_, err = m.check(settings.Merge(old, update))
+	return err
 }
 
 // QueueInfo tells of one logical queue; the dictionary is empty if there is none.

@@ -12,13 +12,17 @@ import (
 	"gatepost/server/settings"
 )
 
-// common are the settings that every module has beside its own.
+// common are the settings that modules have beside their own: those that write log records
+// a level, those that accept connections their listeners.
 type common struct {
 	LogLevel int                `key:"LogLevel" default:"-1" level:"basic" since:"0.1" help:"records of this module that are written, 0 to 5; -1 for the server's level"`
 	Listener settings.Listeners `key:"Listener" level:"basic" since:"0.1" help:"addresses and ports that the module accepts connections on"`
 }
 
-const keyListener = "Listener"
+const (
+	keyListener = "Listener"
+	keyLogLevel = "LogLevel"
+)
 
 // Validate checks level and listeners.
 func (c *common) Validate() error {
@@ -48,8 +52,8 @@ type module struct {
 	describe func() []settings.Setting
 	// changed, if any, is called after new settings are in force.
 	changed func()
-	// kept are keys that commands may set although nothing here reads them.
-	kept []string
+	// kept are settings that commands may give and that do nothing yet.
+	kept []settings.Setting
 
 	common atomic.Pointer[common]
 }
@@ -104,36 +108,79 @@ func (s *Server) module(name string) (*module, error) {
 	return nil, fault.Newf("server.Module", fault.NotFound, "unknown module %s", name)
 }
 
-// keptInMain are keys of Main.settings that programs for other servers set with
-// UPDATESERVERSETTINGS: installers of helper programs read the dictionary, add
-// their entry and write it back. They are kept, so that these programs run.
-var keptInMain = []string{
-	"AccountCacheSize", "AccountStatistics", "CrashRecovery", "ExternalAUTH", "ExternalBanner", "ExternalCDR", "ExternalFilters",
-	"ExternalRADIUS", "HideAccountUnknown", "LicenseAccepted", "SeparateAdminRealms", "TLSTimeToLive",
+// declared lists the settings that the module has, with their present values.
+func (m *module) declared() []settings.Setting {
+	shared := slices.DeleteFunc(settings.Describe(m.common.Load()), func(s settings.Setting) bool {
+		return s.Key == keyListener && stockListeners[m.name] == nil || s.Key == keyLogLevel && m.tags == nil
+	})
+	return append(shared, m.describe()...)
 }
 
-// checkGiven refuses what a command gives under a key that nothing reads: it is
-// misspelt, and would do nothing. What stands in the file may come back as GETMODULE
-// has shown it, and may be removed.
-func (m *module) checkGiven(given, file dataformat.Dict) error {
-	common, own := settings.Describe(m.common.Load()), m.describe()
-	for _, key := range settings.Unknown(given, common, own) {
+// names are the names of the settings that the module has or keeps.
+func (m *module) names() *settings.Names { return settings.NamesOf(m.declared(), m.kept) }
+
+// keptMainSettings are those of Main.settings that programs for other servers set with
+// UPDATESERVERSETTINGS: installers of helper programs read the dictionary, add their entry and
+// write it back. They are kept, so that these programs run.
+type keptMainSettings struct {
+	ExternalFilters     settings.Free `key:"ExternalFilters" feature:"external filters" help:"programs that look at messages"`
+	ExternalAUTH        settings.Free `key:"ExternalAUTH" feature:"external authentication" help:"the program that checks passwords"`
+	ExternalBanner      settings.Free `key:"ExternalBanner" feature:"web interface" help:"the program that makes banners"`
+	ExternalCDR         settings.Free `key:"ExternalCDR" feature:"calls" help:"the program that gets records of calls"`
+	ExternalRADIUS      settings.Free `key:"ExternalRADIUS" feature:"RADIUS" help:"the program that answers RADIUS requests"`
+	AccountStatistics   settings.Free `key:"AccountStatistics" feature:"statistics" help:"whether messages and logins of accounts are counted"`
+	SeparateAdminRealms settings.Free `key:"SeparateAdminRealms" feature:"WebAdmin" help:"whether each part of WebAdmin asks for a login of its own"`
+	HideAccountUnknown  settings.Free `key:"HideAccountUnknown" feature:"nothing: no login tells whether an account exists" help:"whether unknown names are told"`
+	AccountCacheSize    settings.Free `key:"AccountCacheSize" feature:"nothing: the caches have fixed bounds" help:"accounts that are kept in memory"`
+	CrashRecovery       settings.Free `key:"CrashRecovery" feature:"nothing: what a crash leaves is always recovered" help:"what happens after a crash"`
+	LicenseAccepted     settings.Free `key:"LicenseAccepted" feature:"nothing: there is no licence to accept" help:"mark of an installer"`
+	TLSTimeToLive       settings.Free `key:"TLSTimeToLive" feature:"nothing: TLS sessions are resumed by tickets" help:"how long TLS sessions can be resumed"`
+}
+
+// respell returns what a command gives under the declared names. It refuses a key that
+// nothing reads: it is misspelt, and would do nothing. What stands in the file may come
+// back as GETMODULE has shown it, and may be removed.
+func (m *module) respell(given, file dataformat.Dict) (dataformat.Dict, error) {
+	names := m.names()
+	given, err := names.Respell(given)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range names.Unknown(given) {
 		v := given[key]
 		before, there := file[key]
-		if there && (settings.IsDefault(v) || same(v)(before)) || slices.Contains(m.kept, key) {
+		if there && (settings.IsDefault(v) || same(v)(before)) {
 			continue
 		}
-		return unknownSetting(key, common, own)
+		return nil, unknownSetting(key, names)
 	}
-	record := settings.Describe(new(settings.Listener))
-	listeners, _ := given[keyListener].(dataformat.Array)
+	return given, m.respellListeners(given, file)
+}
+
+// respellListeners does the same for each listener.
+func (m *module) respellListeners(given, file dataformat.Dict) error {
+	listeners, ok := given[keyListener].(dataformat.Array)
+	if !ok {
+		return nil
+	}
+	names := settings.NamesOf(settings.Describe(new(settings.Listener)))
 	before, _ := file[keyListener].(dataformat.Array)
-	for _, l := range listeners {
-		d, _ := l.(dataformat.Dict)
-		if unknown := settings.Unknown(d, record); len(unknown) > 0 && !slices.ContainsFunc(before, same(l)) {
-			return unknownSetting(unknown[0], record)
+	listeners = slices.Clone(listeners)
+	for i, l := range listeners {
+		d, ok := l.(dataformat.Dict)
+		if !ok || slices.ContainsFunc(before, same(l)) {
+			continue
 		}
+		d, err := names.Respell(d)
+		if err != nil {
+			return err
+		}
+		if unknown := names.Unknown(d); len(unknown) > 0 {
+			return unknownSetting(unknown[0], names)
+		}
+		listeners[i] = d
 	}
+	given[keyListener] = listeners
 	return nil
 }
 
@@ -143,9 +190,9 @@ func same(v dataformat.Value) func(dataformat.Value) bool {
 	return func(other dataformat.Value) bool { return dataformat.Compact(other) == text }
 }
 
-func unknownSetting(key string, declared ...[]settings.Setting) error {
+func unknownSetting(key string, names *settings.Names) error {
 	text := "unknown setting " + key
-	if likely := settings.Likely(key, declared...); likely != "" {
+	if likely := names.Likely(key); likely != "" {
 		text += "; is " + likely + " meant?"
 	}
 	return fault.New("server.Change", fault.Invalid, text)

@@ -127,9 +127,9 @@ func New(c Config) (_ *Server, err error) {
 	mLocal := newModule("LOCAL", local, "LOCAL")
 	mSending := newModule("SMTPSending", relaying, "SMTP")
 	s.mainModule = newModule(mainModule, s.main, "SYSTEM")
-	s.mainModule.kept = keptInMain
+	s.mainModule.kept = settings.Describe(new(keptMainSettings))
 	s.modules = []*module{
-		s.mainModule, newModule("Logs", s.logging), mRouter,
+		s.mainModule, newModule(logModule, s.logging), mRouter,
 		newModule("Queue", queueing, "QUEUE", "ENQUEUER", "DEQUEUER"), mLocal, mSending,
 		mSMTP, mIMAP, mPOP, mPWD, mHTTPA, mHTTPU,
 	}

@@ -96,7 +96,7 @@ func (s *Server) change(ctx context.Context, m *module, given dataformat.Dict, e
 	if err != nil {
 		return err
 	}
-	if err := m.checkGiven(given, old); err != nil {
+	if given, err = m.respell(given, old); err != nil {
 		return err
 	}
 	d := edit(old, given)
@@ -174,14 +174,24 @@ func (s *Server) load(m *module) error {
 	return nil
 }
 
-// noteUnknown tells of keys of a file that nothing reads: they are kept, and most
-// likely misspelt.
+// noteUnknown tells of keys of a file that nothing reads: they are kept, and do nothing
+// yet or are misspelt.
 func (s *Server) noteUnknown(m *module, d dataformat.Dict) {
-	for _, key := range settings.Unknown(d, settings.Describe(m.common.Load()), m.describe()) {
+	names := settings.NamesOf(m.declared())
+	for _, key := range names.Unknown(d) {
 		if m.name == mainModule && key == "DomainName" {
 			continue // package accounts reads it
 		}
-		s.log.Log(context.Background(), logs.LevelProblem, "unknown setting", "file", "Settings/"+m.file, "key", key)
-		fmt.Fprintf(s.config.Messages, "Settings/%s: there is no setting %s; it is kept and does nothing\n", m.file, key)
+		file := "Settings/" + m.file
+		if kept, ok := settings.NamesOf(m.kept).Find(key); ok && kept.Key == key {
+			s.log.Log(context.Background(), logs.LevelProblem, "setting does nothing yet", "file", file, "key", key, "waits_for", kept.Feature)
+			continue
+		}
+		hint := ""
+		if likely := names.Likely(key); likely != "" {
+			hint = " (is " + likely + " meant?)"
+		}
+		s.log.Log(context.Background(), logs.LevelProblem, "unknown setting", "file", file, "key", key)
+		fmt.Fprintf(s.config.Messages, "%s: there is no setting %s%s; it is kept and does nothing\n", file, key, hint)
 	}
 }

@@ -38,13 +38,20 @@ func TestSettingsPage(t *testing.T) {
 
 Made from the declarations in the code; "go test ./server -update" rewrites it. Each section is a module and its file below
 Settings/ in the base directory. The CLI reads and changes them with GETMODULE, SETMODULE and UPDATEMODULE (Main:
-GETSERVERSETTINGS, Queue: GETQUEUESETTINGS, Logs: GETLOGSETTINGS); a file that was edited by hand holds after SIGHUP. Every
-module also has
+GETSERVERSETTINGS, Queue: GETQUEUESETTINGS, Logs: GETLOGSETTINGS), which take names of settings in any case; a file that was
+edited by hand holds after SIGHUP. Modules that write log records have a LogLevel, those that accept connections have Listener.
 
 `)
 	page.WriteString(settings.Table(settings.Describe(&common{LogLevel: -1})))
 	for _, m := range s.modules {
-		page.WriteString("\n## " + m.name + "\n\nSettings/" + m.file + "\n\n" + settings.Table(m.describe()))
+		page.WriteString("\n## " + m.name + "\n\nSettings/" + m.file + "\n\n")
+		if m.name == logModule {
+			page.WriteString("UPDATELOGSETTINGS and GETLOGSETTINGS take and show the server's LogLevel too, which is in Main.settings.\n\n")
+		}
+		page.WriteString(settings.Table(m.describe()))
+		if len(m.kept) > 0 {
+			page.WriteString("\nKept for programs that set them, and without effect yet:\n\n" + settings.KeptTable(m.kept))
+		}
 	}
 	const path = "../docs/admin/settings.md"
 	if *update {
@@ -199,14 +206,16 @@ func TestCommandWithAMisspeltSettingIsRefused(t *testing.T) {
 	}{
 		"update": {s.UpdateModule(ctx, "SMTPSending", one("SmartHst", "mx.corp.test")), "unknown setting SmartHst; is SmartHost meant?"},
 		"set":    {s.SetModule(ctx, "SMTP", one("NoSuch", "5")), "unknown setting NoSuch"},
-		"removal of what is not there": {s.UpdateModule(ctx, "SMTPSending", one("smarthost", "default")),
-			"unknown setting smarthost; is SmartHost meant?"},
+		"removal of what is not there": {s.UpdateModule(ctx, "SMTPSending", one("smarthst", "default")),
+			"unknown setting smarthst; is SmartHost meant?"},
 		"another value for what only the file knows": {s.UpdateModule(ctx, "SMTP", one("Future", "y")), "unknown setting Future"},
-		"server":   {s.UpdateServerSettings(ctx, one("LogLevle", "4")), "unknown setting LogLevle; is LogLevel meant?"},
-		"queue":    {s.SetQueueSettings(ctx, one("HopLimits", "4")), "unknown setting HopLimits; is HopLimit meant?"},
-		"logs":     {s.UpdateLogSettings(ctx, one("Keep", "4d")), "unknown setting Keep"},
-		"router":   {s.SetRouterSettings(ctx, one("Suffix", "4d")), "unknown setting Suffix"},
-		"listener": {s.UpdateModule(ctx, "SMTP", dataformat.Dict{"Listener": dataformat.Array{open}}), "unknown setting Alow; is Allow meant?"},
+		"server":                              {s.UpdateServerSettings(ctx, one("LogLevle", "4")), "unknown setting LogLevle; is LogLevel meant?"},
+		"queue":                               {s.SetQueueSettings(ctx, one("HopLimits", "4")), "unknown setting HopLimits; is HopLimit meant?"},
+		"logs":                                {s.UpdateLogSettings(ctx, one("Keep", "4d")), "unknown setting Keep"},
+		"router":                              {s.SetRouterSettings(ctx, one("Suffix", "4d")), "unknown setting Suffix"},
+		"listener":                            {s.UpdateModule(ctx, "SMTP", dataformat.Dict{"Listener": dataformat.Array{open}}), "unknown setting Alow; is Allow meant?"},
+		"level of a module without records":   {s.UpdateModule(ctx, "Logs", one("LogLevel", "4")), "unknown setting LogLevel"},
+		"listener of one without connections": {s.UpdateModule(ctx, "Queue", dataformat.Dict{"Listener": dataformat.Array{}}), "unknown setting Listener"},
 		"two at once": {s.UpdateModule(ctx, "SMTP", dataformat.Dict{"B": dataformat.String("x"), "A": dataformat.String("x")}),
 			"unknown setting A"},
 	} {
@@ -218,6 +227,63 @@ func TestCommandWithAMisspeltSettingIsRefused(t *testing.T) {
 	d["LogLevle"] = dataformat.String("4")
 	if err := s.UpdateServerSettings(ctx, d); !fault.Is(err, fault.Invalid) || s.MainDomain() != "corp.test" {
 		t.Errorf("with a new name: %v, and the Main Domain is %s", err, s.MainDomain())
+	}
+}
+
+func TestNamesOfSettingsAreTakenInAnyCase(t *testing.T) {
+	s := open(t)
+	given, err := dataformat.Parse([]byte(`{loglevel=4;LISTENER=({port=2525;tls=none;});PROMPT=x;}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.UpdateModule(t.Context(), "smtp", given.(dataformat.Dict)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.UpdateModule(t.Context(), "SMTP", dataformat.Dict{"prompt": dataformat.String("default")}); err != nil {
+		t.Fatal(err)
+	}
+	d, err := s.Module(t.Context(), "SMTP")
+	if got := dataformat.Compact(d); err != nil || got != "{Listener=({Port=2525;TLS=none;});LogLevel=4;}" {
+		t.Errorf("%s, %v", got, err)
+	}
+	if err := s.UpdateServerSettings(t.Context(), dataformat.Dict{"domainname": dataformat.String("new.test"), "externalfilters": dataformat.Array{}}); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := s.ServerSettings(t.Context()); err != nil || s.MainDomain() != "new.test" || d["ExternalFilters"] == nil {
+		t.Errorf("%v, %v, and the Main Domain is %s", d, err, s.MainDomain())
+	}
+}
+
+func TestLogSettingsSetTheLevelOfTheServer(t *testing.T) {
+	s := open(t)
+	update := func(text string) error {
+		d, err := dataformat.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.UpdateLogSettings(t.Context(), d.(dataformat.Dict))
+	}
+	if err := update("{LogLevel=5;MaxFileSize=1M;}"); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.levels.Load().Default; got != 5 {
+		t.Errorf("level %d", got)
+	}
+	d, err := s.LogSettings(t.Context())
+	if got := dataformat.Compact(d); err != nil || got != "{LogLevel=5;MaxFileSize=1M;}" {
+		t.Errorf("%s, %v", got, err)
+	}
+	for _, bad := range []string{"{LogLevel=9;MaxFileSize=2M;}", "{LogLevel=2;MaxFileSize=much;}"} {
+		if err := update(bad); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	if err := update("{loglevel=default;}"); err != nil {
+		t.Fatal(err)
+	}
+	d, err = s.LogSettings(t.Context())
+	if got := dataformat.Compact(d); err != nil || got != "{MaxFileSize=1M;}" || s.levels.Load().Default != 3 {
+		t.Errorf("%s, %v, level %d", got, err, s.levels.Load().Default)
 	}
 }
 
@@ -235,6 +301,10 @@ func TestSettingsThatInstallersWriteAreKept(t *testing.T) {
 	if err != nil || now["ExternalFilters"] == nil || now["ExternalAUTH"] == nil {
 		t.Errorf("settings %v, %v", now, err)
 	}
+	// The whole of it comes back, with the name of the Main Domain.
+	if err := s.UpdateServerSettings(t.Context(), now); err != nil || now["DomainName"] == nil {
+		t.Errorf("%v: %v", now, err)
+	}
 }
 
 func TestMisspeltSettingOfAFileIsTold(t *testing.T) {
@@ -248,7 +318,7 @@ func TestMisspeltSettingOfAFileIsTold(t *testing.T) {
 	if err := s.UpdateModule(t.Context(), "SMTP", dataformat.Dict{"LogLevel": dataformat.String("4")}); err != nil {
 		t.Fatal(err)
 	}
-	if want := "Settings/SMTP.settings: there is no setting MaxMesageSize; it is kept and does nothing\n"; told.String() != want+want {
+	if want := "Settings/SMTP.settings: there is no setting MaxMesageSize (is MaxMessageSize meant?); it is kept and does nothing\n"; told.String() != want+want {
 		t.Errorf("told: %q", told.String())
 	}
 }

@@ -17,6 +17,11 @@ type Setting struct {
 	Level   string // basic, advanced or expert
 	Help    string
 	Since   string
+	// Feature is what will use a setting that is kept and does nothing yet, or why
+	// nothing ever will; "" for a setting that works.
+	Feature string
+	// Secret says that the value is for nobody's eyes.
+	Secret bool
 	// Value is the present value in the struct that was described.
 	Value dataformat.Value
 }
@@ -76,6 +81,8 @@ func typeName(t reflect.Type) string {
 		return "listeners"
 	case *Flag:
 		return "flag"
+	case *Free:
+		return "any"
 	}
 	switch t.Kind() {
 	case reflect.Bool:
@@ -92,30 +99,49 @@ func typeName(t reflect.Type) string {
 	return strings.ToLower(t.Name())
 }
 
+// KeptTable prints settings that are kept and do nothing yet: key, values, default, what
+// will use it, meaning.
+func KeptTable(list []Setting) string {
+	var b strings.Builder
+	b.WriteString("| setting | values | default | waits for | meaning |\n|---|---|---|---|---|\n")
+	for _, s := range list {
+		writeRow(&b, "`"+s.Key+"`", s.values(), s.def(), s.Feature, s.Help)
+	}
+	return b.String()
+}
+
 // Table prints settings as the rows of a table for a reference page, one row
 // per setting: key, values, default, meaning.
 func Table(list []Setting) string {
 	var b strings.Builder
 	b.WriteString("| setting | values | default | level | since | meaning |\n|---|---|---|---|---|---|\n")
 	for _, s := range list {
-		values := s.Type
-		if len(s.Values) > 0 {
-			values = strings.Join(s.Values, ", ")
-		}
-		if s.Unit != "" {
-			values += " (" + s.Unit + ")"
-		}
-		def := s.Default
-		if def == "" {
-			def = "–"
-		} else {
-			def = "`" + def + "`"
-		}
-		row := []string{"`" + s.Key + "`", values, def, s.Level, s.Since, s.Help}
-		for _, cell := range row {
-			b.WriteString("| " + strings.ReplaceAll(cell, "|", "\\|") + " ")
-		}
-		b.WriteString("|\n")
+		writeRow(&b, "`"+s.Key+"`", s.values(), s.def(), s.Level, s.Since, s.Help)
 	}
 	return b.String()
+}
+
+func (s Setting) values() string {
+	values := s.Type
+	if len(s.Values) > 0 {
+		values = strings.Join(s.Values, ", ")
+	}
+	if s.Unit != "" {
+		values += " (" + s.Unit + ")"
+	}
+	return values
+}
+
+func (s Setting) def() string {
+	if s.Default == "" {
+		return "–"
+	}
+	return "`" + s.Default + "`"
+}
+
+func writeRow(b *strings.Builder, cells ...string) {
+	for _, cell := range cells {
+		b.WriteString("| " + strings.ReplaceAll(cell, "|", "\\|") + " ")
+	}
+	b.WriteString("|\n")
 }

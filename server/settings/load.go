@@ -3,7 +3,6 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"strconv"
 	"strings"
@@ -37,6 +36,7 @@ func fields(t reflect.Type) ([]field, error) {
 		d := field{index: f.Index, Setting: Setting{
 			Key: key, Type: typeName(f.Type), Unit: f.Tag.Get("unit"), Default: f.Tag.Get("default"),
 			Level: f.Tag.Get("level"), Help: f.Tag.Get("help"), Since: f.Tag.Get("since"),
+			Feature: f.Tag.Get("feature"), Secret: f.Tag.Get("secret") == "yes",
 		}}
 		if d.Level == "" {
 			d.Level = "basic"
@@ -265,21 +265,34 @@ func Effective(src any) dataformat.Dict {
 func equal(a, b dataformat.Value) bool { return dataformat.Compact(a) == dataformat.Compact(b) }
 
 // Merge applies an update to explicit values as the UPDATE commands do: keys
-// that the update does not name stay, the string "default" removes a key. Neither
-// argument is changed.
+// that the update does not name stay, the string "default" removes a key. A key of the
+// update takes the place of one that differs only in case. Neither argument is changed.
 func Merge(old, update dataformat.Dict) dataformat.Dict {
-	out := maps.Clone(old)
-	if out == nil {
-		out = dataformat.Dict{}
+	out := make(dataformat.Dict, len(old)+len(update))
+	for k, v := range old {
+		if !gives(update, k) {
+			out[k] = v
+		}
 	}
 	for k, v := range update {
-		if IsDefault(v) {
-			delete(out, k)
-		} else {
+		if !IsDefault(v) {
 			out[k] = v
 		}
 	}
 	return out
+}
+
+// gives reports whether an update has a key, in any case.
+func gives(update dataformat.Dict, key string) bool {
+	if _, ok := update[key]; ok {
+		return true
+	}
+	for k := range update {
+		if strings.EqualFold(k, key) {
+			return true
+		}
+	}
+	return false
 }
 
 // IsDefault reports whether a value asks for the inherited one: the string

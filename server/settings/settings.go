@@ -11,7 +11,9 @@
 //
 // The key is the word of the settings file and of the CLI. The default is
 // written as in a file. level says whom a setting is for (basic, advanced,
-// expert), values lists the words of an enumeration separated by "|". That one
+// expert), values lists the words of an enumeration separated by "|", secret:"yes" hides
+// the value. A setting that is kept for scripts and other servers and does nothing yet is
+// declared in a struct of its own, with the feature that will use it. That one
 // declaration feeds the file, the CLI, the administrator's pages and the
 // reference page, see Describe.
 //
@@ -19,9 +21,9 @@
 //
 // A settings file is a dictionary of the data format. It holds explicit values
 // only; what it does not name has its default. Keys that this version does not
-// know do no harm: a file survives a program that is older than it. Unknown finds
-// them, so that a misspelt key is told, and refused when a command gives it. A
-// value that cannot be read is an error that names the key and the reason; the
+// know do no harm: a file survives a program that is older than it. Names finds
+// them, so that a misspelt key is told, and refused when a command gives it. Commands
+// may give names in any case; files have them as they are declared. A value that cannot be read is an error that names the key and the reason; the
 // part then goes on with what it had.
 //
 // # Values

@@ -88,19 +88,50 @@ func TestExplicitIsWhatDiffersFromTheDefaults(t *testing.T) {
 
 func TestUnknownKeysAreFound(t *testing.T) {
 	var a, b sample
-	if got := Unknown(dict(t, `{MaxMesageSize=1;Channels=x;Zeta=();}`), Describe(&a), Describe(&b)); !slices.Equal(got, []string{"MaxMesageSize", "Zeta"}) {
+	n := NamesOf(Describe(&a), Describe(&b))
+	if got := n.Unknown(dict(t, `{MaxMesageSize=1;Channels=x;Zeta=();timeout=5m;}`)); !slices.Equal(got, []string{"MaxMesageSize", "Zeta", "timeout"}) {
 		t.Errorf("unknown: %q", got)
 	}
 }
 
 func TestLikelyKeyIsFound(t *testing.T) {
-	a := Describe(&sample{})
+	n := NamesOf(Describe(&sample{}))
 	for given, want := range map[string]string{
 		"MaxMesageSize": "MaxMessageSize", "maxmessagesize": "MaxMessageSize", "MaxMessageSizes": "MaxMessageSize",
 		"Chanels": "Channels", "Cannel": "Channels", "Zeta": "", "": "", "X": "", strings.Repeat("Channels", 100): "",
 	} {
-		if got := Likely(given, a); got != want {
+		if got := n.Likely(given); got != want {
 			t.Errorf("%.20q: %q, not %q", given, got, want)
+		}
+	}
+}
+
+func TestNamesAreTakenInAnyCase(t *testing.T) {
+	n := NamesOf(Describe(&sample{}))
+	got, err := n.Respell(dict(t, `{maxmessagesize=1;CHANNELS=2;Timeout=3;other=4;}`))
+	if s := dataformat.Compact(got); err != nil || s != `{Channels=2;MaxMessageSize=1;Timeout=3;other=4;}` {
+		t.Errorf("%s, %v", s, err)
+	}
+	_, err = n.Respell(dict(t, `{channels=1;Channels=2;}`))
+	if !fault.Is(err, fault.Invalid) || fault.Text(err) != "Channels: the setting is given twice" {
+		t.Errorf("twice: %v", err)
+	}
+}
+
+func TestSecretsAreKnownByTheirNames(t *testing.T) {
+	type declared struct {
+		Key      string `key:"SharedKey" secret:"yes" help:"h"`
+		UsePwd   Flag   `key:"UsePassword" help:"h"`
+		Password string `key:"Password" secret:"yes" help:"h"`
+	}
+	n := NamesOf(Describe(&declared{}))
+	for name, want := range map[string]bool{
+		"SharedKey": true, "sharedkey": true, "UsePassword": false, "usepassword": false, "Password": true, "PASSWORD": true,
+		"SIPPassword": true, "Passwort": true, "passwd": true, "Pass": true, "pw": true, "UserPwd": true, "RADIUSSecret": true,
+		"PrivateSecureKey": true, "Passport": false, "title": false, "Bypass": false,
+	} {
+		if got := n.Secret(name); got != want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }
@@ -188,6 +219,10 @@ func TestMerge(t *testing.T) {
 	got := Merge(dict(t, `{a=1;b=2;c=3;}`), dict(t, `{b=default;c=Default;d=4;}`))
 	if s := dataformat.Compact(got); s != `{a=1;d=4;}` {
 		t.Errorf("merge = %s", s)
+	}
+	got = Merge(dict(t, `{abc=1;Def=2;ghi=3;}`), dict(t, `{ABC=4;def=default;}`))
+	if s := dataformat.Compact(got); s != `{ABC=4;ghi=3;}` {
+		t.Errorf("merge with other cases = %s", s)
 	}
 }
 

@@ -35,6 +35,23 @@ func Integer(v dataformat.Value) (int64, error) {
 	return 0, fmt.Errorf("%q is not a number", s)
 }
 
+// Free is a value of any form: that of a setting which nothing reads yet.
+type Free struct{ value dataformat.Value }
+
+// SetValue takes any value.
+func (f *Free) SetValue(v dataformat.Value) error {
+	f.value = v
+	return nil
+}
+
+// DataValue is the value as it came; none is an empty string.
+func (f Free) DataValue() dataformat.Value {
+	if f.value == nil {
+		return dataformat.String("")
+	}
+	return f.value
+}
+
 // Flag is YES or NO.
 type Flag bool
 
