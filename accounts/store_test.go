@@ -1,7 +1,6 @@
 package accounts
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -14,6 +13,7 @@ import (
 	"testing"
 
 	"gatepost/accounts/mailbox"
+	"gatepost/protocols/transcript"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -23,7 +23,7 @@ import (
 type place struct {
 	base string
 	ids  atomic.Uint64
-	log  bytes.Buffer
+	log  transcript.Log
 }
 
 // open opens the store of a place; the test checks and closes it at its end.

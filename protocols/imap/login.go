@@ -60,8 +60,7 @@ func (s *session) login(c *call, p *wire.Parser) error {
 	if err != nil {
 		return s.loginFailed(err)
 	}
-	s.enter(c, acc)
-	return nil
+	return s.enter(c, acc)
 }
 
 // authenticate is AUTHENTICATE (RFC 9051 section 6.2.2), with an initial response
@@ -96,8 +95,7 @@ func (s *session) authenticate(c *call, p *wire.Parser) error {
 			return s.loginFailed(err)
 		}
 		if done {
-			s.enter(c, exchange.Account())
-			return nil
+			return s.enter(c, exchange.Account())
 		}
 		s.out.Set(base64.StdEncoding.AppendEncode(s.out.Raw("+ ").Buf(), challenge))
 		if err := s.out.CRLF().Flush(); err != nil {
@@ -143,11 +141,14 @@ func (s *session) loginFailed(err error) error {
 }
 
 // enter makes the session that of an account.
-func (s *session) enter(c *call, acc *accounts.Account) {
-	listen.LoggedIn(s.ctx)
+func (s *session) enter(c *call, acc *accounts.Account) error {
+	if err := listen.LoggedIn(s.ctx); err != nil {
+		return err
+	}
 	s.account, s.mail = acc, acc.Mail()
 	s.in.SetLimits(userLimits)
 	s.watch = s.srv.acc.Watch(acc, s.peer, func(reason string) { listen.End(s.ctx, reason) })
 	c.code = "CAPABILITY " + string(s.capabilities())
 	c.text = "Logged in"
+	return nil
 }

@@ -176,6 +176,8 @@ func (s *session) goOn(text string) error {
 func (s *session) fail(err error) {
 	reason, ended := listen.Ended(s.ctx)
 	switch {
+	case ended && s.account == nil:
+		s.bye(reason, "[UNAVAILABLE] "+sentence(reason)) // its place was needed
 	case ended:
 		s.bye(reason, sentence(reason))
 	case s.ctx.Err() != nil:

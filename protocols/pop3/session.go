@@ -121,7 +121,11 @@ func (s *session) run() {
 func (s *session) ended() bool {
 	reason, ended := listen.Ended(s.ctx)
 	if ended {
-		s.say("-ERR [AUTH] " + reason)
+		code := "[AUTH] "
+		if s.account == nil {
+			code = "[SYS/TEMP] " // its place was needed
+		}
+		s.say("-ERR " + code + reason)
 		s.over = errors.New(reason)
 	}
 	return ended
@@ -261,7 +265,10 @@ func (s *session) open(acc *accounts.Account, box string) error {
 	if err != nil {
 		return err
 	}
-	listen.LoggedIn(s.ctx)
+	if err := listen.LoggedIn(s.ctx); err != nil {
+		view.Close()
+		return err
+	}
 	s.account, s.drop = acc, newMaildrop(box, view)
 	s.watch = s.accounts.Watch(acc, s.peer, func(reason string) { listen.End(s.ctx, reason) })
 	return nil

@@ -181,13 +181,15 @@ func (s *session) login(ctx context.Context, a *accounts.Account, err error) (re
 		if err != nil {
 			return s.failed(err), nil
 		}
+		if err := listen.LoggedIn(ctx); err != nil {
+			return s.failed(err), nil
+		}
 		if !s.server.places.take(a.ID, share(s.server.cfg.Get().MaxSessions, have.Any())) {
 			s.log.Log(ctx, logs.LevelProblem, "login refused: too many sessions", logs.AttrAccount, a.Address())
 			return replyTooMany, errQuit
 		}
 		s.account, s.user, s.failures = a, "", 0
 		s.watch.Stop()
-		listen.LoggedIn(ctx)
 		s.watch = s.server.acc.Watch(a, s.peer, func(reason string) { listen.End(ctx, reason) })
 		return replyLogin, nil
 	}

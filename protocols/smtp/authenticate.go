@@ -130,6 +130,10 @@ func (s *session) exchange(e auth.Exchange, response []byte) {
 			return
 		}
 		if done {
+			if err := listen.LoggedIn(s.ctx); err != nil {
+				s.reply(authReply(err))
+				return
+			}
 			s.account, s.lastProgress = e.Account(), time.Now()
 			s.watch = s.srv.accounts.Watch(s.account, s.peer(), func(reason string) { listen.End(s.ctx, reason) })
 			s.reply(reply{code: 235, text: s.account.Address() + " authenticated"})

@@ -31,28 +31,30 @@ func addr(a net.Addr) netip.Addr {
 // silence, four probes. The idle limits of the sessions are longer.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 2 * time.Minute, Interval: 30 * time.Second, Count: 4}
 
-// bounded returns raw as a connection that obeys the limit of its session's time, and
-// that limit.
-func bounded(raw net.Conn) (net.Conn, *limit) {
+// bounded returns raw as a connection that obeys the limit of its session's time, that
+// limit, and the client's traffic.
+func bounded(raw net.Conn) (net.Conn, *limit, *traffic) {
+	now := time.Now()
 	if t, ok := raw.(*net.TCPConn); ok {
 		// A connection without keep-alive works; an error here shows at the next read.
 		_ = t.SetKeepAliveConfig(keepAlive)
-		c := &tcpConn{TCPConn: t}
-		c.limit.conn = t
-		return c, &c.limit
+		c := &tcpConn{TCPConn: t, limit: limit{conn: t}, traffic: traffic{accepted: now}}
+		return c, &c.limit, &c.traffic
 	}
-	c := &otherConn{Conn: raw}
-	c.limit.conn = raw
-	return c, &c.limit
+	c := &otherConn{Conn: raw, limit: limit{conn: raw}, traffic: traffic{accepted: now}}
+	return c, &c.limit, &c.traffic
 }
 
 // tcpConn embeds the whole TCPConn, not the interface, so that vectored writes
 // and sendfile still reach it.
 type tcpConn struct {
 	*net.TCPConn
-	limit limit
+	limit   limit
+	traffic traffic
 }
 
+func (c *tcpConn) Read(p []byte) (int, error)         { return c.traffic.read(c.TCPConn, p) }
+func (c *tcpConn) Write(p []byte) (int, error)        { return c.traffic.write(c.TCPConn, p) }
 func (c *tcpConn) SetDeadline(t time.Time) error      { return c.limit.set(&t, &t) }
 func (c *tcpConn) SetReadDeadline(t time.Time) error  { return c.limit.set(&t, nil) }
 func (c *tcpConn) SetWriteDeadline(t time.Time) error { return c.limit.set(nil, &t) }
@@ -60,9 +62,12 @@ func (c *tcpConn) SetWriteDeadline(t time.Time) error { return c.limit.set(nil, 
 // otherConn is for connections that are not TCP: pipes in tests.
 type otherConn struct {
 	net.Conn
-	limit limit
+	limit   limit
+	traffic traffic
 }
 
+func (c *otherConn) Read(p []byte) (int, error)         { return c.traffic.read(c.Conn, p) }
+func (c *otherConn) Write(p []byte) (int, error)        { return c.traffic.write(c.Conn, p) }
 func (c *otherConn) SetDeadline(t time.Time) error      { return c.limit.set(&t, &t) }
 func (c *otherConn) SetReadDeadline(t time.Time) error  { return c.limit.set(&t, nil) }
 func (c *otherConn) SetWriteDeadline(t time.Time) error { return c.limit.set(nil, &t) }

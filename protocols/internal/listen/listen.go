@@ -5,7 +5,7 @@
 // # A connection's life
 //
 //	accepted ── not in the listener's list ─────────────▶ closed without a word
-//	    │    ── over the limit of its IP or of the module ▶ Refuse, closed
+//	    │    ── over the limit of its IP, or no place ───▶ Refuse, closed
 //	    ▼
 //	a goroutine of its own: TLS handshake if the listener has one, then handle
 //	    │    ── handle panics ──────────────────────────▶ logged, counted
@@ -40,11 +40,23 @@
 // StartTLS turns a session's connection to TLS. At the end of every TLS session, Serve
 // sends a close alert, without which a client cannot tell the end from an attacker's cut.
 //
-// # Limits
+// # Limits and places
 //
 // The limit per IP belongs to the listener; IPv6 addresses count by their /64,
-// since one host owns that many. It does not hold for Client IPs. The limit of
-// all sessions belongs to the module: its listeners share a Count.
+// since one host owns that many. It does not hold for Client IPs.
+//
+// The limit of all sessions belongs to the module: its listeners share a Count. Nobody can
+// take all of these places from the others. A tenth is kept for Client IPs, a tenth for
+// users who have logged in, and a tenth for the strangers of the listeners, in equal parts;
+// the rest is for whoever comes first. A stranger is a client that is neither.
+//
+// When there is no place for a connection, it gets that of the stranger that has been idle
+// for longest, if that is five seconds or more: the session ends as by End. Idle is a client
+// that the session waits for, since the first words that were sent to it; what it sends
+// counts as a thousand octets a second, so that a byte now and then does not make it busy and
+// a message on its way does. While the server works for it, no client is idle.
+//
+// A listener may bound the sessions further, see Bound.
 package listen
 
 import (
@@ -79,7 +91,7 @@ type Options struct {
 	// Listener has the mode of TLS, the list of addresses that may connect and
 	// the number of sessions per IP (0: no limit).
 	Listener settings.Listener
-	// MaxSessions is the limit of Count, asked at every connection so that a
+	// MaxSessions is the limit of Count, asked at every connection and login so that a
 	// changed setting holds at once. Nil or a result below 1 means no limit.
 	MaxSessions func() int
 	// LoginTimeout is how long a client has from its connection to LoggedIn, asked at every
@@ -87,7 +99,7 @@ type Options struct {
 	LoginTimeout func() time.Duration
 	// Count is what the listeners of one module share. Nil: a Count of its own.
 	Count *Count
-	// ClientIP tells the addresses for which the limit per IP does not hold.
+	// ClientIP tells the addresses that the administrator trusts.
 	ClientIP func(netip.Addr) bool
 	// Log carries the tag of the component.
 	Log *slog.Logger
@@ -97,6 +109,14 @@ type Options struct {
 	// closed. It is not called on a TLS listener: a stranger who is one too
 	// many is not worth a handshake.
 	Refuse func(net.Conn)
+}
+
+// Bound is a listener that knows how many sessions its module can have at most, such as by the
+// file descriptors of the process. MaxSessions gets the limit that the module asks for, 0 for
+// none, and returns the one that holds.
+type Bound interface {
+	net.Listener
+	MaxSessions(asked int) int
 }
 
 // Serve accepts connections from ln until ctx is done, and calls handle for
@@ -116,9 +136,12 @@ func Serve(ctx context.Context, ln net.Listener, o Options, handle func(ctx cont
 	sessions, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &server{Options: o, ctx: sessions, handle: handle, perIP: map[netip.Prefix]int{}, refusing: make(chan struct{}, refusals)}
+	s.bound, _ = ln.(Bound)
+	s.strangers = o.Count.listen()
 	unhook := context.AfterFunc(ctx, func() { ln.Close() })
 	defer unhook()
 	err := s.accept(ln)
+	o.Count.stopped(s.strangers)
 	if ctx.Err() == nil && errors.Is(err, net.ErrClosed) {
 		err = nil // its owner has closed it; sessions go on until ctx ends
 	} else {
@@ -139,6 +162,12 @@ type server struct {
 	handle   func(ctx context.Context, c net.Conn)
 	wg       sync.WaitGroup
 	refusing chan struct{}
+
+	bound     Bound  // nil if the listener is none
+	strangers *group // of this listener
+
+	// Records that clients can cause at any rate.
+	overIP, overLimit, displaced, refusedLogins logs.Throttle
 
 	mu    sync.Mutex
 	perIP map[netip.Prefix]int // sessions now; entries of 0 are removed
@@ -195,36 +224,56 @@ func (s *server) admit(c net.Conn) {
 		c.Close()
 		return
 	}
-	key, limited := s.prefix(remote)
+	client := s.ClientIP != nil && s.ClientIP(remote)
+	key, limited := s.prefix(remote, client)
 	if limited && !s.takeIP(key) {
-		s.refuse(c, remote, "connection refused: too many from this address")
+		s.refuse(c, remote, &s.overIP, "connection refused: too many from this address")
 		return
 	}
-	limit := 0
-	if s.MaxSessions != nil {
-		limit = s.MaxSessions()
+	ses, group := s.newSession(c, remote), s.strangers
+	if client {
+		group = &s.Count.clients
 	}
-	if !s.Count.take(limit) {
+	displaced, ok := s.Count.enter(ses, group, s.limit())
+	if !ok {
+		ses.cancel(nil)
 		if limited {
 			s.giveIP(key)
 		}
-		s.refuse(c, remote, "connection refused: too many sessions")
+		s.refuse(c, remote, &s.overLimit, "connection refused: too many sessions")
 		return
+	}
+	if displaced != nil {
+		s.displaced.Log(s.Log, logs.LevelProblem, "idle session ended: its place is needed",
+			slog.String(logs.AttrPeer, displaced.remote.String()))
+		displaced.cancel(ended("too many connections, try again later"))
 	}
 	s.wg.Go(func() {
 		defer func() {
-			s.Count.open.Add(-1)
+			s.Count.leave(ses)
 			if limited {
 				s.giveIP(key)
 			}
 		}()
-		s.session(c, remote)
+		s.session(ses)
 	})
 }
 
+// limit is the limit of all sessions, 0 for none.
+func (s *server) limit() int {
+	n := 0
+	if s.MaxSessions != nil {
+		n = max(0, s.MaxSessions())
+	}
+	if s.bound != nil {
+		n = s.bound.MaxSessions(n)
+	}
+	return n
+}
+
 // prefix returns what an address counts under, and whether it counts.
-func (s *server) prefix(ip netip.Addr) (netip.Prefix, bool) {
-	if s.Listener.PerIP <= 0 || !ip.IsValid() || (s.ClientIP != nil && s.ClientIP(ip)) {
+func (s *server) prefix(ip netip.Addr, client bool) (netip.Prefix, bool) {
+	if s.Listener.PerIP <= 0 || !ip.IsValid() || client {
 		return netip.Prefix{}, false
 	}
 	bits := 32
@@ -253,9 +302,9 @@ func (s *server) giveIP(p netip.Prefix) {
 	}
 }
 
-func (s *server) refuse(c net.Conn, remote netip.Addr, why string) {
+func (s *server) refuse(c net.Conn, remote netip.Addr, records *logs.Throttle, why string) {
 	s.Count.refused.Add(1)
-	s.Log.Log(s.ctx, logs.LevelProblem, why, logs.AttrPeer, remote)
+	records.Log(s.Log, logs.LevelProblem, why, slog.String(logs.AttrPeer, remote.String()))
 	if s.Refuse == nil || s.Listener.TLS == settings.TLSImplicit {
 		c.Close()
 		return
@@ -275,18 +324,24 @@ func (s *server) refuse(c net.Conn, remote netip.Addr, why string) {
 	})
 }
 
+// newSession is what is kept of a connection.
+func (s *server) newSession(raw net.Conn, remote netip.Addr) *session {
+	ses := &session{server: s, remote: remote}
+	ses.conn, ses.limit, ses.traffic = bounded(raw)
+	ses.ctx, ses.cancel = context.WithCancelCause(s.ctx)
+	return ses
+}
+
 // session runs in the goroutine of the connection.
-func (s *server) session(raw net.Conn, remote netip.Addr) {
+func (s *server) session(ses *session) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.Count.crashed.Add(1)
-			s.Log.Log(s.ctx, logs.LevelCrash, "session crashed", logs.AttrPeer, remote, logs.AttrError, p, "stack", string(debug.Stack()))
+			s.Log.Log(s.ctx, logs.LevelCrash, "session crashed", logs.AttrPeer, ses.remote, logs.AttrError, p, "stack", string(debug.Stack()))
 		}
 	}()
-	c, bound := bounded(raw)
-	ctx, cancel := context.WithCancelCause(s.ctx)
-	defer cancel(nil)
-	ses := &session{conn: c, limit: bound, cancel: cancel}
+	c, bound, ctx := ses.conn, ses.limit, ses.ctx
+	defer ses.cancel(nil)
 	defer ses.close()
 	if s.LoginTimeout != nil {
 		if d := s.LoginTimeout(); d > 0 {
@@ -300,10 +355,10 @@ func (s *server) session(raw net.Conn, remote netip.Addr) {
 		t, err := StartTLS(ctx, c, s.TLS)
 		if err != nil {
 			level := logs.LevelProblem
-			if errors.Is(err, errNoHandshake) {
+			if _, told := Ended(ctx); told || errors.Is(err, errNoHandshake) {
 				level = logs.LevelLowLevel // somebody looks whether the port is open
 			}
-			s.Log.Log(s.ctx, level, "TLS handshake failed", logs.AttrPeer, remote, logs.AttrError, err)
+			s.Log.Log(s.ctx, level, "TLS handshake failed", logs.AttrPeer, ses.remote, logs.AttrError, err)
 			return
 		}
 		c = t

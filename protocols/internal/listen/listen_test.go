@@ -1,7 +1,6 @@
 package listen
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -67,17 +66,24 @@ type started struct {
 	ln   *fakeListener
 	stop context.CancelFunc
 	done chan error
-	log  *bytes.Buffer
+	log  *transcript.Log
 }
 
 func start(t *testing.T, o Options, handle func(context.Context, net.Conn)) *started {
 	t.Helper()
-	s := &started{ln: newListener(), done: make(chan error, 1), log: new(bytes.Buffer)}
+	ln := newListener()
+	return startOn(t, ln, ln, o, handle)
+}
+
+// startOn is start on a listener that is made of ln.
+func startOn(t *testing.T, ln *fakeListener, on net.Listener, o Options, handle func(context.Context, net.Conn)) *started {
+	t.Helper()
+	s := &started{ln: ln, done: make(chan error, 1), log: new(transcript.Log)}
 	o.Log = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: logs.LevelAll}))
 	o.Refuse = func(c net.Conn) { io.WriteString(c, "too many\r\n") }
 	ctx, cancel := context.WithCancel(t.Context())
 	s.stop = cancel
-	go func() { s.done <- Serve(ctx, s.ln, o, handle) }()
+	go func() { s.done <- Serve(ctx, on, o, handle) }()
 	return s
 }
 

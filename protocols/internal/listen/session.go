@@ -4,15 +4,27 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net"
+	"net/netip"
 	"time"
+
+	"gatepost/server/fault"
+	"gatepost/server/logs"
 )
 
 // session is what Serve keeps of one connection; the context of its handle leads to it.
 type session struct {
 	conn   net.Conn // what close closes: TLS, once that was started
 	limit  *limit
+	ctx    context.Context // of handle
 	cancel context.CancelCauseFunc
+	server *server
+	remote netip.Addr
+
+	traffic *traffic
+	group   *group // guarded by Count; nil once another session has its place
+	index   int    // in the group
 }
 
 type sessionKey struct{}
@@ -47,12 +59,20 @@ func Ended(ctx context.Context) (reason string, ok bool) {
 	return string(e), ok
 }
 
-// LoggedIn lifts the limit of LoginTimeout from the session that Serve gave the context
-// to. Deadlines that the session has set are taken away, too.
-func LoggedIn(ctx context.Context) {
-	if s := sessionOf(ctx); s != nil {
-		s.limit.lift()
+// LoggedIn makes a user of the stranger whose session has the context that Serve gave, and
+// lifts the limit of LoginTimeout; deadlines that the session has set are taken away, too.
+// An error of kind Busy says that the places of users are taken: the login must be refused.
+func LoggedIn(ctx context.Context) error {
+	s := sessionOf(ctx)
+	if s == nil {
+		return nil
 	}
+	if o := s.server; !o.Count.login(s, o.limit()) {
+		o.refusedLogins.Log(o.Log, logs.LevelProblem, "login refused: the places of users are taken", slog.String(logs.AttrPeer, s.remote.String()))
+		return fault.New("listen.LoggedIn", fault.Busy, "too many sessions at a time, try again later")
+	}
+	s.limit.lift()
+	return nil
 }
 
 // StartTLS does the server side of a TLS handshake within HandshakeTimeout and returns

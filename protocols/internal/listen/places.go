@@ -1,0 +1,183 @@
+package listen
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Count is what the listeners of one module share: its sessions, and the places that
+// they hold (see the package comment). The zero Count is ready.
+type Count struct {
+	refused atomic.Int64
+	crashed atomic.Int64
+
+	mu        sync.Mutex // guards all below, and what it says of a session
+	open      int
+	clients   group
+	users     group
+	listeners []*group // the strangers of each listener that accepts
+	leaving   int      // sessions whose place another one has, and that have not ended
+}
+
+// group is sessions for which a part of the places is kept.
+type group struct {
+	sessions  int
+	strangers []*session // those sessions, in the group of a listener
+}
+
+const (
+	// keptParts is the part of the places that is kept for each of Client IPs, users who
+	// have logged in, and all listeners together.
+	keptParts = 10
+	// idleGrace is how long a stranger may be idle before its place can be taken.
+	idleGrace = 5 * time.Second
+	// maxLeaving bounds the sessions that have lost their place and still say so.
+	maxLeaving = 64
+)
+
+// Open is the number of sessions now.
+func (c *Count) Open() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open + c.leaving
+}
+
+// Refused is the number of connections that got no session since the start.
+func (c *Count) Refused() int { return int(c.refused.Load()) }
+
+// Crashed is the number of sessions that ended by a panic since the start.
+func (c *Count) Crashed() int { return int(c.crashed.Load()) }
+
+// listen adds a listener, whose strangers are in the group that it returns.
+func (c *Count) listen() *group {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	g := new(group)
+	c.listeners = append(c.listeners, g)
+	return g
+}
+
+// stopped removes a listener that does not accept any more. Its sessions go on.
+func (c *Count) stopped(g *group) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.listeners = slices.DeleteFunc(c.listeners, func(l *group) bool { return l == g })
+}
+
+// enter gives a new session a place in a group, if need be that of the stranger that has
+// been idle for longest, which it returns. False when there is none.
+func (c *Count) enter(s *session, g *group, limit int) (displaced *session, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.room(g, limit) {
+		if displaced = c.idlest(g, limit); displaced == nil {
+			return nil, false
+		}
+		c.remove(displaced)
+		displaced.group = nil
+		c.leaving++
+	}
+	c.add(s, g)
+	return displaced, true
+}
+
+// leave gives back the place of a session that has ended.
+func (c *Count) leave(s *session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.group == nil {
+		c.leaving--
+		return
+	}
+	c.remove(s)
+}
+
+// login moves a stranger to the users. False when their places are taken, and when the
+// session has lost its own.
+func (c *Count) login(s *session, limit int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	from := s.group
+	switch {
+	case from == nil:
+		return false
+	case from == &c.clients || from == &c.users:
+		return true
+	case limit > 0 && c.users.sessions >= c.kept(&c.users, limit) && from.sessions <= c.kept(from, limit) && c.open+c.wanting(limit) >= limit:
+		return false
+	}
+	c.remove(s)
+	c.add(s, &c.users)
+	return true
+}
+
+func (c *Count) add(s *session, g *group) {
+	c.open++
+	g.sessions++
+	s.group = g
+	if g != &c.clients && g != &c.users {
+		s.index = len(g.strangers)
+		g.strangers = append(g.strangers, s)
+	}
+}
+
+func (c *Count) remove(s *session) {
+	g := s.group
+	c.open--
+	g.sessions--
+	if n := len(g.strangers); n > 0 {
+		last := g.strangers[n-1]
+		g.strangers[s.index], last.index = last, s.index
+		g.strangers[n-1] = nil
+		g.strangers = g.strangers[:n-1]
+	}
+}
+
+// kept is how many places are kept for a group.
+func (c *Count) kept(g *group, limit int) int {
+	switch {
+	case g == &c.clients || g == &c.users:
+		return limit / keptParts
+	case !slices.Contains(c.listeners, g):
+		return 0
+	}
+	return limit / keptParts / len(c.listeners)
+}
+
+// wanting is the number of places that are kept and not taken.
+func (c *Count) wanting(limit int) int {
+	n := max(0, c.kept(&c.clients, limit)-c.clients.sessions) + max(0, c.kept(&c.users, limit)-c.users.sessions)
+	for _, l := range c.listeners {
+		n += max(0, c.kept(l, limit)-l.sessions)
+	}
+	return n
+}
+
+// room reports whether a group may have a session more: one of its kept places, or one
+// that is kept for nobody.
+func (c *Count) room(g *group, limit int) bool {
+	return limit <= 0 || c.open < limit && (g.sessions < c.kept(g, limit) || c.open+c.wanting(limit) < limit)
+}
+
+// idlest returns the stranger whose place a session of a group may take, or nil: of its own
+// listener, or of one that has more strangers than are kept for it and than this one has. A
+// flood on one listener does not reach the places of a quiet one.
+func (c *Count) idlest(g *group, limit int) (found *session) {
+	if c.leaving >= maxLeaving || c.open > limit {
+		return nil
+	}
+	now, longest := time.Now(), idleGrace
+	for _, l := range c.listeners {
+		if l != g && (l.sessions <= c.kept(l, limit) || l.sessions <= len(g.strangers)) {
+			continue
+		}
+		for _, s := range l.strangers {
+			if d := s.traffic.idle(now); d >= longest {
+				found, longest = s, d
+			}
+		}
+	}
+	return found
+}
