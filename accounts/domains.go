@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"gatepost/server/dataformat"
+	"gatepost/server/durable"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
 )
@@ -111,7 +112,7 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 	}
 	err = dataformat.WriteFile(filepath.Join(tmp, settingsDirectory, domainFile), given, dataformat.StyleOld)
 	if err == nil {
-		err = syncDir(tmp)
+		err = durable.SyncDir(tmp)
 	}
 	moved := false
 	if err == nil {

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"gatepost/server/dataformat"
+	"gatepost/server/durable"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
@@ -212,7 +213,7 @@ func (s *Store) strike(path string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return fault.Wrap("accounts.Rename", fault.Internal, errors.Join(err, syncDir(filepath.Dir(path))))
+	return fault.Wrap("accounts.Rename", fault.Internal, errors.Join(err, durable.SyncDir(filepath.Dir(path))))
 }
 
 // recoverJob carries out what the last run has left. One that cannot be carried out does

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"gatepost/accounts/mailbox"
+	"gatepost/server/durable"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
@@ -253,17 +254,9 @@ func (s *Store) moveDir(from, to string) (moved bool, err error) {
 
 // syncMove makes the move of a directory durable.
 func syncMove(from, to string) error {
-	err := syncDir(filepath.Dir(from))
+	err := durable.SyncDir(filepath.Dir(from))
 	if errors.Is(err, fs.ErrNotExist) { // removed since
 		err = nil
 	}
-	return errors.Join(err, syncDir(filepath.Dir(to)))
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(err, durable.SyncDir(filepath.Dir(to)))
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"gatepost/server/dataformat"
+	"gatepost/server/durable"
 )
 
 // table is a file of names and what they stand for: the domain aliases of the
@@ -153,7 +154,7 @@ func (t *table[V]) rewrite(update dataformat.Dict) (tableFile, error) {
 		if err := dataformat.WriteFile(t.path, f.entries, dataformat.StyleOld); err != nil {
 			return f, err
 		}
-		if err := errors.Join(os.Remove(changesOf(t.path)), syncDir(filepath.Dir(t.path))); err != nil {
+		if err := errors.Join(os.Remove(changesOf(t.path)), durable.SyncDir(filepath.Dir(t.path))); err != nil {
 			return f, err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gatepost/server/dataformat"
+	"gatepost/server/durable"
 )
 
 // tableFile is what the two files of a table say.
@@ -159,5 +160,5 @@ func appendFile(path string, b []byte, size int64) error {
 	if err = errors.Join(err, f.Close()); err != nil || size > 0 {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }

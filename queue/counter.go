@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 
 	"gatepost/queue/envelope"
+	"gatepost/server/durable"
 	"gatepost/server/fault"
 )
 
@@ -68,7 +69,7 @@ func OpenCounter(file, queueDir string, floor envelope.QueueID) (*Counter, error
 			return nil, fault.Wrap(op, fault.Internal, err)
 		}
 	}
-	if err := syncParent(file); err != nil {
+	if err := durable.SyncDir(filepath.Dir(file)); err != nil {
 		f.Close()
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}
@@ -216,12 +217,4 @@ func parseName(name string) (id envelope.QueueID, ext string, ok bool) {
 		return 0, "", false
 	}
 	return envelope.QueueID(n), ext, true
-}
-
-func syncParent(file string) error {
-	d, err := os.Open(filepath.Dir(file))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

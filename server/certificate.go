@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"gatepost/server/durable"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
@@ -163,33 +164,11 @@ func makeCertificate(certPath, keyPath, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeDurably(keyPath, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600); err != nil {
+	if err := durable.ReplaceFile(keyPath, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600); err != nil {
 		return err
 	}
 	// The certificate comes last: its file says that the pair is whole.
-	return writeDurably(certPath, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
-}
-
-// writeDurably puts a file in its place that is whole also after a power cut: a server
-// with half a certificate would not start.
-func writeDurably(path string, text []byte, mode os.FileMode) error {
-	next := path + ".new"
-	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(next))
-	}
-	if err := os.Rename(next, path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return durable.ReplaceFile(certPath, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
 }
 
 // tlsConfig offers TLS 1.2 and 1.3 (RFC 8996, RFC 9325) with the certificate

@@ -27,14 +27,14 @@ var arrows = map[string][]string{
 
 	// heart
 	"accounts/message":             {"server/fault"},
-	"accounts/index":               {"server/fault", "server/logs"},
-	"accounts/mailbox":             {"accounts/index", "accounts/message", "server/fault", "server/logs"},
+	"accounts/index":               {"server/durable", "server/fault", "server/logs"},
+	"accounts/mailbox":             {"accounts/index", "accounts/message", "server/durable", "server/fault", "server/logs"},
 	"accounts/mailbox/mailboxtest": {"accounts/mailbox"},
 	"accounts": {"accounts/mailbox", "accounts/message", "router/address", "router/names",
-		"server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
+		"server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"router": {"router/address", "router/names", "server/fault", "server/logs", "server/settings"},
 	"queue": {"queue/envelope", "router", "router/address", "router/names",
-		"server/dataformat", "server/fault", "server/logs", "server/settings"},
+		"server/dataformat", "server/durable", "server/fault", "server/logs", "server/settings"},
 	"accounts/delivery": {"accounts", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
 		"router", "router/address", "router/names", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 

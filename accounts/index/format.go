@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"gatepost/server/durable"
 	"gatepost/server/fault"
 )
 
@@ -69,19 +70,10 @@ func writeFormat(dir string, format format) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	path := filepath.Join(dir, formatName)
-	f, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
+	if err := durable.ReplaceFile(filepath.Join(dir, formatName), []byte(format.String()), 0o600); err != nil {
 		return err
 	}
-	_, err = f.WriteString(format.String())
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".tmp", path); err != nil {
-		return err
-	}
-	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)))
+	return durable.SyncDir(filepath.Dir(dir))
 }
 
 func parseFormat(text []byte) (f format, err error) {

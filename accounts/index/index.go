@@ -56,10 +56,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"runtime"
 
+	"gatepost/server/durable"
 	"gatepost/server/fault"
 )
 
@@ -159,7 +159,7 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	// The names of new files have to last as long as what is written to them.
 	f.new = false
-	if err := errors.Join(syncDir(dir), writeFormat(dir, f)); err != nil {
+	if err := errors.Join(durable.SyncDir(dir), writeFormat(dir, f)); err != nil {
 		return nil, errors.Join(fault.Wrap("index.Open", fault.Internal, err), s.Close())
 	}
 	return s, nil
@@ -181,11 +181,3 @@ func (s *Store) Shard(account uint64) *Shard {
 
 // Shards returns all shards.
 func (s *Store) Shards() []*Shard { return s.shards }
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

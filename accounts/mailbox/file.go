@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 
+	"gatepost/server/durable"
 	"gatepost/server/fault"
 )
 
@@ -265,7 +266,7 @@ func makeMessageDir(account string, dir uint32) error {
 			return err
 		}
 	}
-	return errors.Join(syncDir(messages), syncDir(account))
+	return errors.Join(durable.SyncDir(messages), durable.SyncDir(account))
 }
 
 // saveDir keeps the choice of nextFile in the account's record.
@@ -277,14 +278,6 @@ func (e *edit) saveDir() {
 		e.rec.dir, e.rec.dirFiles = a.dir, a.dirFiles
 		e.dirty = true
 	}
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return syncAndClose(d)
 }
 
 func syncAndClose(d *os.File) error { return errors.Join(d.Sync(), d.Close()) }

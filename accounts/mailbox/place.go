@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"gatepost/server/durable"
 )
 
 // The directory of an account moves when the account or its domain gets another name,
@@ -143,7 +145,7 @@ func (a *Account) syncLeftovers() error {
 	a.place.RLock()
 	defer a.place.RUnlock()
 	dir := a.owner.Load().Dir
-	return errors.Join(syncDir(filepath.Join(dir, leftoversDir)), syncDir(dir))
+	return errors.Join(durable.SyncDir(filepath.Join(dir, leftoversDir)), durable.SyncDir(dir))
 }
 
 // messageDir is a directory with messages.

@@ -7,12 +7,12 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"gatepost/accounts/index"
+	"gatepost/server/durable"
 	"gatepost/server/fault"
 )
 
@@ -151,19 +151,7 @@ func (s *Store) addCrash(sh *index.Shard, c crash) error {
 
 // mark writes the file that says that a run has begun.
 func (s *Store) mark() error {
-	next := s.marker + ".new"
-	f, err := os.Create(next)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(strconv.AppendUint(nil, s.firstID, 10))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(next, s.marker); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(s.marker))
+	return durable.ReplaceFile(s.marker, strconv.AppendUint(nil, s.firstID, 10), 0o600)
 }
 
 // crashOf returns the crashed run that can have left a file without a record, if

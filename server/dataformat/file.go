@@ -6,8 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 
+	"gatepost/server/durable"
 	"gatepost/server/fault"
 )
 
@@ -43,34 +43,8 @@ func ReadFile(path string) (Value, error) {
 // WriteFile replaces the file at path by one that holds v: after a crash there
 // is the old file or the new one, never a part. When it returns, the new file is
 // on the disk. A crash may leave a file .name.*.tmp beside it, which nobody reads.
-func WriteFile(path string, v Value, style Style) (err error) {
-	dir, name := filepath.Split(path)
-	if dir == "" {
-		dir = "."
-	}
-	f, err := os.CreateTemp(dir, "."+name+".*.tmp") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err = f.Write(append(render(v, style), '\n')); err != nil {
-		return err
-	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(dir)
+func WriteFile(path string, v Value, style Style) error {
+	return durable.ReplaceFile(path, append(render(v, style), '\n'), 0o600)
 }
 
 func render(v Value, style Style) []byte {
@@ -81,14 +55,4 @@ func render(v Value, style Style) []byte {
 		return AppendCompact(nil, v)
 	}
 	return appendPretty(nil, v, 0, 0)
-}
-
-// syncDir makes the entry of a renamed file durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
