@@ -65,7 +65,7 @@ func (q *Queue) planOne(ctx context.Context, p *plan, env *envelope.Envelope, i 
 	}
 	r, err := q.o.Router.Route(ctx, names.Mail, env.Recipients[i].Address)
 	if err == nil && r.All {
-		err = q.notExpanded(ctx, env, r.Queue)
+		err = q.notExpanded(ctx, env, r.Domain)
 	}
 	switch {
 	case err != nil:

@@ -44,7 +44,7 @@ func (q *Queue) expand(ctx context.Context, env *envelope.Envelope) (*envelope.E
 			}
 		}
 		if !slices.Contains(all, route.Queue) {
-			list, err := q.allAccounts(ctx, env, route.Queue)
+			list, err := q.allAccounts(ctx, env, route.Domain)
 			if fault.Is(err, fault.Denied) {
 				continue // as plan says to the sender
 			}
@@ -64,18 +64,18 @@ func (q *Queue) expand(ctx context.Context, env *envelope.Envelope) (*envelope.E
 	return env, all, nil
 }
 
-// allAccounts asks who gets mail to all@domain, the name of a queue.
-func (q *Queue) allAccounts(ctx context.Context, env *envelope.Envelope, queue string) ([]address.Address, error) {
+// allAccounts asks who gets mail to all@domain.
+func (q *Queue) allAccounts(ctx context.Context, env *envelope.Envelope, domain string) ([]address.Address, error) {
 	if q.o.AllAccounts == nil {
 		return nil, errNotToAll
 	}
-	return q.o.AllAccounts(ctx, &env.Source, queue[len("all@"):])
+	return q.o.AllAccounts(ctx, &env.Source, domain)
 }
 
 // notExpanded says why an address leads to all@domain and is not expanded: its
 // sender may not write to all, or it led there only after the message had arrived.
-func (q *Queue) notExpanded(ctx context.Context, env *envelope.Envelope, queue string) error {
-	if _, err := q.allAccounts(ctx, env, queue); err != nil {
+func (q *Queue) notExpanded(ctx context.Context, env *envelope.Envelope, domain string) error {
+	if _, err := q.allAccounts(ctx, env, domain); err != nil {
 		return err
 	}
 	return fault.New("queue.plan", fault.Denied, "the address did not lead to all accounts when the message came; send it again")

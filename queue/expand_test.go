@@ -56,7 +56,7 @@ func TestMailToAllFollowsForwardersOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, t.TempDir())
 		toAll := func(domain string) router.Route {
-			return router.Route{Module: router.LOCAL, Queue: "all@" + domain, Address: b.addr("all@" + domain), All: true}
+			return router.Route{Module: router.LOCAL, Queue: "all@" + domain, Domain: domain, Address: b.addr("all@" + domain), All: true}
 		}
 		local := func(addr string) router.Route {
 			return router.Route{Module: router.LOCAL, Queue: addr, Address: b.addr(addr)}

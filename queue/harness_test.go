@@ -46,7 +46,7 @@ func (r *table) Route(_ context.Context, _ names.Operation, a address.Address) (
 		case a.Local == "bounced":
 			return router.Route{Module: router.LOCAL, Queue: "bounced@company.com", Unknown: true}, nil
 		case a.Local == "all":
-			return router.Route{Module: router.LOCAL, Queue: "all@company.com", Address: a, All: true}, nil
+			return router.Route{Module: router.LOCAL, Queue: "all@company.com", Domain: "company.com", Address: a, All: true}, nil
 		case a.Local == "nobody":
 			return router.Route{Module: router.SYSTEM, Queue: "NULL"}, nil
 		}

@@ -27,6 +27,13 @@ func show(r Route, err error) string {
 			s += fmt.Sprintf(" %s=%v", f.name, f.v)
 		}
 	}
+	object := r.Name + "@" + r.Domain
+	if r.All {
+		object = "all@" + r.Domain
+	}
+	if ours := r.Module == LOCAL || r.Module == LIST; ours != (object == r.Queue) || !ours && object != "@" {
+		s += " but the object is " + object
+	}
 	for name, set := range map[string]bool{"relay": r.Relay, "all": r.All, "unknown": r.Unknown, "direct": r.Direct} {
 		if set {
 			s += " " + name

@@ -19,7 +19,7 @@ func (w *walk) object(domain string) (Route, bool, error) {
 	box, name, detail := splitLocal(w.at.Local)
 	name = strings.ToLower(name)
 	if w.op == names.Mail && name == names.All && box == "" && detail == "" {
-		return Route{Module: LOCAL, Queue: names.All + "@" + domain, Address: w.qualified(w.at), Relay: w.relay, All: true}, true, nil
+		return Route{Module: LOCAL, Queue: names.All + "@" + domain, Domain: domain, Address: w.qualified(w.at), Relay: w.relay, All: true}, true, nil
 	}
 	o, err := w.lookUp(domain, name)
 	if err != nil {
@@ -32,7 +32,7 @@ func (w *walk) object(domain string) (Route, bool, error) {
 	case names.Account:
 		return w.account(domain, o.Name, w.at, box, detail), true, nil
 	case names.List, names.Group:
-		return Route{Module: LIST, Queue: o.Name + "@" + domain, Address: w.qualified(w.at), Detail: detail, Relay: w.relay}, true, nil
+		return Route{Module: LIST, Queue: o.Name + "@" + domain, Name: o.Name, Domain: domain, Address: w.qualified(w.at), Detail: detail, Relay: w.relay}, true, nil
 	case names.Forwarder:
 		to, err := address.Parse(o.Target)
 		if err != nil {
@@ -70,7 +70,7 @@ func (w *walk) lookUp(domain, name string) (names.Object, error) {
 // account ends the way at an account; realTo is the recipient as it reached us.
 func (w *walk) account(domain, name string, realTo address.Address, box, detail string) Route {
 	return Route{
-		Module: LOCAL, Queue: name + "@" + domain, Address: w.qualified(realTo),
+		Module: LOCAL, Queue: name + "@" + domain, Name: name, Domain: domain, Address: w.qualified(realTo),
 		Mailbox: box, Detail: detail, Relay: w.relay,
 	}
 }

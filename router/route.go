@@ -61,6 +61,9 @@ type Route struct {
 	// or a literal names, with :port if that is named too. PIPE: the program and
 	// its parameters. SYSTEM: Null or Spamtrap.
 	Queue string
+	// Name and Domain say which object of ours that is: the account of LOCAL, the list
+	// or group of LIST. With All, Name is empty. Other modules have neither.
+	Name, Domain string
 	// Address is the address inside the queue. SMTP: where to send. LOCAL: the
 	// recipient as it was when it reached us (Real-To), always with its domain.
 	Address address.Address

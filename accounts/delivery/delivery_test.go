@@ -233,7 +233,7 @@ func TestDeliveryIsExactlyOnceAfterAKill(t *testing.T) {
 			"R W 24-11-2026 09:00:00 0000 ____ _FY_ <ann@company.com>\n\n"
 		it := &queue.Item{ID: id, File: filepath.Join(dir, "again.msg"), Offset: int64(len(head)), Size: int64(len(text)),
 			Envelope:   &envelope.Envelope{Recipients: []envelope.Recipient{{Address: o.addr("ann@company.com")}}},
-			Recipients: []int{0}, Routes: []router.Route{{Module: router.LOCAL, Queue: "ann@company.com", Address: o.addr("ann@company.com")}}}
+			Recipients: []int{0}, Routes: []router.Route{{Module: router.LOCAL, Queue: "ann@company.com", Name: "ann", Domain: "company.com", Address: o.addr("ann@company.com")}}}
 		if err := os.WriteFile(it.File, []byte(head+text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -56,7 +56,7 @@ func (t *Transport) ForgetBut(ctx context.Context, queued func(envelope.QueueID)
 
 // Deliver puts the messages of a batch into the account that the queue is named after.
 func (t *Transport) Deliver(ctx context.Context, b *queue.Batch) {
-	name, domain, _ := cutLast(b.Queue, '@')
+	name, domain := b.Items[0].Routes[0].Name, b.Items[0].Routes[0].Domain
 	acc, err := t.accounts.Account(ctx, domain, name)
 	if err == nil && !acc.Enabled("Mail") && t.waiting.add(acc, b.Queue) {
 		acc, err = t.accounts.Account(ctx, domain, name)
@@ -245,11 +245,4 @@ func reportAll(items []*queue.Item, st envelope.Status) {
 			it.Report(r, st)
 		}
 	}
-}
-
-func cutLast(s string, sep byte) (before, after string, found bool) {
-	if i := strings.LastIndexByte(s, sep); i >= 0 {
-		return s[:i], s[i+1:], true
-	}
-	return s, "", false
 }

@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"log/slog"
-	"strings"
 
 	"gatepost/queue/envelope"
 	"gatepost/router"
@@ -70,8 +69,7 @@ func (s *session) answerRcpt(rcpt envelope.Recipient) {
 	}
 	if err == nil && route.All {
 		// The queue asks again; here a stranger is told before anything is sent.
-		_, domain, _ := strings.Cut(route.Queue, "@")
-		err = s.srv.accounts.MayWriteToAll(domain, s.tx.env.Source.Account, s.tx.env.Source.Trusted)
+		err = s.srv.accounts.MayWriteToAll(route.Domain, s.tx.env.Source.Account, s.tx.env.Source.Trusted)
 	}
 	if err == nil {
 		err = s.acceptsSize(route, s.tx.size)
@@ -130,8 +128,7 @@ func (s *session) acceptsSize(route router.Route, size int64) error {
 	if size == 0 || route.Module != router.LOCAL || route.All || route.Unknown {
 		return nil
 	}
-	name, domain, _ := strings.Cut(route.Queue, "@")
-	acc, err := s.srv.accounts.Account(s.ctx, domain, name)
+	acc, err := s.srv.accounts.Account(s.ctx, route.Domain, route.Name)
 	if err != nil {
 		return nil // the delivery meets it too, and knows what becomes of the message
 	}

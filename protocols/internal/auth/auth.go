@@ -154,11 +154,10 @@ func (a *Authenticator) resolveAccount(ctx context.Context, p accounts.Peer, log
 		}
 		return a.nobodyAt(ctx, addr), nil
 	}
-	at := strings.LastIndexByte(route.Queue, '@')
-	if route.Module != router.LOCAL || route.Mailbox != "" || route.All || at < 1 {
+	if route.Module != router.LOCAL || route.Mailbox != "" || route.Name == "" {
 		return a.nobodyAt(ctx, addr), nil
 	}
-	return identity{domain: route.Queue[at+1:], name: route.Queue[:at], known: true}, nil
+	return identity{domain: route.Domain, name: route.Name, known: true}, nil
 }
 
 // unknownMark begins the names of nobody. No object name starts with it: such a
