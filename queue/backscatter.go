@@ -1,15 +1,11 @@
 package queue
 
 import (
-	"cmp"
-	"maps"
 	"slices"
-	"sync"
-	"time"
 
 	"gatepost/queue/envelope"
 	"gatepost/router/address"
-	"gatepost/server/settings"
+	"gatepost/server/rate"
 )
 
 // A message of a stranger may have the return-path of a victim. Reports about such
@@ -23,79 +19,34 @@ func vouched(s *envelope.Source) bool { return s.Trusted || s.Account != "" }
 
 // strangers counts reports about mail whose return-path nobody vouches for.
 type strangers struct {
-	mu    sync.Mutex
-	all   window
-	paths map[address.Address]*window
+	all   *rate.Table[struct{}]
+	paths *rate.Table[address.Address]
 }
 
 // maxPaths bounds the return-paths that are counted.
 const maxPaths = 10000
 
+func newStrangers() strangers {
+	return strangers{rate.New[struct{}](1), rate.New[address.Address](maxPaths)}
+}
+
 // take counts one report to addresses, and returns those that may get it. The
 // return-path has a limit of its own. undo takes the count back.
-func (s *strangers) take(path address.Address, to []address.Address, set *Settings, now time.Time) (left []address.Address, undo func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	own := new(window)
+func (s *strangers) take(path address.Address, to []address.Address, set *Settings) (left []address.Address, undo func()) {
+	own := func() {}
 	if slices.Contains(to, path) {
-		own = s.of(path, set.ReportsFlow, now)
-		if !own.take(set.ReportsFlow, now) {
-			own = new(window)
+		if s.paths.Take(path, set.ReportsFlow) == 0 {
+			own = func() { s.paths.GiveBack(path) }
+		} else {
 			to = slices.DeleteFunc(slices.Clone(to), func(a address.Address) bool { return a == path })
 		}
 	}
-	if len(to) == 0 || !s.all.take(set.ReportsTotal, now) {
-		own.giveBack()
+	if len(to) == 0 || s.all.Take(struct{}{}, set.ReportsTotal) > 0 {
+		own()
 		return nil, func() {}
 	}
 	return to, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.all.giveBack()
-		own.giveBack()
+		s.all.GiveBack(struct{}{})
+		own()
 	}
 }
-
-// of returns the window of a return-path.
-func (s *strangers) of(path address.Address, limit settings.Rate, now time.Time) *window {
-	w := s.paths[path]
-	if w != nil || limit.Unlimited() {
-		return cmp.Or(w, new(window))
-	}
-	if len(s.paths) >= maxPaths {
-		maps.DeleteFunc(s.paths, func(_ address.Address, w *window) bool { return w.over(limit, now) })
-	}
-	if s.paths == nil || len(s.paths) >= maxPaths {
-		s.paths = map[address.Address]*window{}
-	}
-	w = new(window)
-	s.paths[path] = w
-	return w
-}
-
-// window counts what happens in a period, which begins with the first event.
-type window struct {
-	start time.Time
-	count int
-}
-
-func (w *window) over(limit settings.Rate, now time.Time) bool {
-	return now.Sub(w.start) >= limit.Period.Duration()
-}
-
-// take counts an event and reports whether the limit lets it happen.
-func (w *window) take(limit settings.Rate, now time.Time) bool {
-	if limit.Unlimited() {
-		return true
-	}
-	if w.over(limit, now) {
-		*w = window{start: now}
-	}
-	if w.count >= limit.Count {
-		return false
-	}
-	w.count++
-	return true
-}
-
-func (w *window) giveBack() { w.count = max(w.count-1, 0) }

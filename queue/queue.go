@@ -86,6 +86,7 @@ func newQueue(dir string, d disk, o Options) *Queue {
 	q := &Queue{
 		dir: dir, disk: d, o: o, opened: time.Now(), clock: time.Now,
 		removeWake:  make(chan struct{}, 1),
+		strangers:   newStrangers(),
 		logEnqueuer: logs.Component(o.Log, "ENQUEUER"),
 		logDequeuer: logs.Component(o.Log, "DEQUEUER"),
 		logQueueTag: logs.Component(o.Log, "QUEUE"),

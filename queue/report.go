@@ -305,7 +305,7 @@ func (q *Queue) reportRecipients(id envelope.QueueID, env *envelope.Envelope, ki
 	if vouched(&env.Source) {
 		return to, undo
 	}
-	left, undo := q.strangers.take(env.ReturnPath, to, set, time.Now())
+	left, undo := q.strangers.take(env.ReturnPath, to, set)
 	if len(left) < len(to) {
 		q.logDequeuer.LogAttrs(context.Background(), logs.LevelProblem, "report dropped: too many about mail of strangers",
 			slog.Uint64(logs.AttrQueueID, uint64(id)), slog.String(logs.AttrReturnPath, env.ReturnPath.String()),

@@ -18,7 +18,8 @@ var arrows = map[string][]string{
 	// vocabulary: no state
 	"server/fault":      {},
 	"server/logs":       {"server/fault"},
-	"server/dataformat": {"server/fault"},
+	"server/durable":    {},
+	"server/dataformat": {"server/durable", "server/fault"},
 	"server/settings":   {"server/dataformat", "server/fault"},
 	"server/rate":       {"server/settings"},
 	"router/address":    {"server/fault"},
@@ -34,9 +35,9 @@ var arrows = map[string][]string{
 		"server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"router": {"router/address", "router/names", "server/fault", "server/logs", "server/settings"},
 	"queue": {"queue/envelope", "router", "router/address", "router/names",
-		"server/dataformat", "server/durable", "server/fault", "server/logs", "server/settings"},
+		"server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"accounts/delivery": {"accounts", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
-		"router", "router/address", "router/names", "server/dataformat", "server/fault", "server/logs", "server/settings"},
+		"router", "router/address", "router/names", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 
 	// wires
 	"protocols/transcript":      {},

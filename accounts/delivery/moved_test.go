@@ -2,6 +2,9 @@ package delivery
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -83,10 +86,20 @@ func TestAccountRenamedInMidBatchWhoseNameIsTakenAtOnceGetsTheMessage(t *testing
 
 func TestAccountRemovedInMidBatchIsUnknownAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOffice(t, t.TempDir())
+		dir := t.TempDir()
+		o := newOffice(t, dir)
 		inMidBatch(t, o, func() {
 			if err := o.acc.DeleteAccount(context.Background(), "company.com", "ann"); err != nil {
 				t.Error(err)
+			}
+			for { // the directory goes in the background; until then a message may be put there
+				if left, err := os.ReadDir(filepath.Join(dir, "Pending")); len(left) == 0 {
+					if err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				runtime.Gosched()
 			}
 		}, "Lists#anna@company.com LOCAL(ann@company.com) the account was renamed or removed; to be routed again\n")
 		if got := o.box("joe", "INBOX"); len(got) != 1 || !strings.Contains(got[0], "unknown user account") {

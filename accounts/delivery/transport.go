@@ -14,6 +14,7 @@ import (
 	"gatepost/router"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
+	"gatepost/server/rate"
 	"gatepost/server/settings"
 )
 
@@ -23,14 +24,17 @@ type Transport struct {
 	settings *settings.Live[Settings]
 	log      *slog.Logger
 	messages *summaries
-	flows    flows
+	flow     *rate.Table[uint64] // deliveries by account ID, against MailInpFlow
 	waiting  waiting
 }
+
+// maxFlows bounds the accounts whose deliveries are counted. Only those with a limit are.
+const maxFlows = 100000
 
 // New returns the transport of the LOCAL module. waker is the queue that it delivers for.
 func New(acc *accounts.Store, waker Waker, cfg *settings.Live[Settings], log *slog.Logger) *Transport {
 	t := &Transport{accounts: acc, settings: cfg, log: logs.Component(log, "LOCAL"), messages: newSummaries(),
-		waiting: waiting{waker: waker, watch: watchMailboxes}}
+		flow: rate.New[uint64](maxFlows), waiting: waiting{waker: waker, watch: watchMailboxes}}
 	acc.OnChange(t.waiting.wakeThose)
 	return t
 }
@@ -86,8 +90,8 @@ func (t *Transport) deliverTo(ctx context.Context, acc *accounts.Account, b *que
 		if ctx.Err() != nil {
 			break
 		}
-		if wait := t.flows.take(acc, time.Now()); wait > 0 {
-			reportAll(items[i:], t.overFlow(wait))
+		if wait := t.flow.Take(acc.ID, acc.Settings().MailInpFlow); wait > 0 {
+			reportAll(items[i:], t.overFlow(max(wait, time.Second)))
 			break
 		}
 		sum, st := t.examine(acc, it)
