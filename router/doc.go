@@ -1,4 +1,4 @@
-// Package router decides where an address leads: which module takes it, in
+// Package router decides where an address leads: which module delivers it, in
 // which queue and under which address, or why nobody does. Recipients and
 // return-paths, login names, and targets of calls all go through it, so one
 // alias serves mail, logins and calls alike.
@@ -18,7 +18,7 @@
 //  1. The address is parsed (package address).
 //  2. The Main Domain's name, its aliases and localhost are cut off; a local
 //     part that is an address itself takes the place of the whole.
-//  3. NULL, ERROR, SPAMTRAP and BLACKLISTED end the way.
+//  3. NULL, ERROR, SPAMTRAP and BLACKLISTED end routing.
 //  4. A number in the domain telnum becomes the account that has the number.
 //  5. The first record of the Router Table that applies rewrites the address.
 //     A record whose result is its input does not apply, nor does one that
@@ -27,14 +27,14 @@
 //     the host to connect to.
 //  7. A domain alias becomes the domain.
 //  8. host._via names the host to connect to; name.local and domain.domain an
-//     account that takes a whole domain; pipe a program. A domain of ours that
+//     account that gets all mail of a domain; pipe a program. A domain of ours that
 //     happens to end so comes first.
-//  9. A domain without a dot that nobody took is completed.
+//  9. A domain without a dot is completed.
 //  10. In a domain of ours the objects decide: all, aliases, accounts, lists,
 //     groups, forwarders, and at last the policy for unknown names (objects.go).
 //     postmaster, abuse, hostmaster and mailer-daemon always lead to somebody (RFC 2142).
 //  11. Any other domain with a dot is remote.
-//  12. Nobody takes the rest.
+//  12. What is left has no route.
 //
 // # What a sender cannot gain
 //

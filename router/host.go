@@ -9,12 +9,12 @@ import (
 	"gatepost/server/fault"
 )
 
-// suffix takes domains by how they end: the first call of the modules.
-func (w *walk) suffix() (Route, bool, error) {
-	domain := w.at.Domain
+// routeSuffix routes addresses of which the end of the domain says where they lead.
+func (w *walk) routeSuffix() (Route, bool, error) {
+	domain := w.addr.Domain
 	if domain == names.Pipe {
 		return Route{
-			Module: PIPE, Queue: w.at.Local, Address: address.Address{Local: w.at.Local, Domain: names.Pipe},
+			Module: PIPE, Queue: w.addr.Local, Address: address.Address{Local: w.addr.Local, Domain: names.Pipe},
 			Relay: w.relay, Direct: w.direct,
 		}, true, nil
 	}
@@ -28,11 +28,11 @@ func (w *walk) suffix() (Route, bool, error) {
 			if port > 0 {
 				queue += ":" + strconv.Itoa(port)
 			}
-			return w.remote(queue, host, port), true, nil
+			return w.remoteRoute(queue, host, port), true, nil
 		}
 	}
 	if name, ok := strings.CutSuffix(domain, names.LocalSuffix); ok {
-		return w.unified(w.c.main(), name)
+		return w.routeUnified(w.c.main(), name)
 	}
 	if name, ok := strings.CutSuffix(domain, names.DomainSuffix); ok {
 		real, ours := w.c.realName(name)
@@ -42,9 +42,9 @@ func (w *walk) suffix() (Route, bool, error) {
 		if !ours {
 			return Route{}, false, fault.New("router.Route", fault.NoHost, textUnknownHost)
 		}
-		account := w.at.Local
+		account := w.addr.Local
 		account = account[strings.LastIndexAny(account, "@%")+1:]
-		return w.unified(real, account)
+		return w.routeUnified(real, account)
 	}
 	return Route{}, false, nil
 }
@@ -77,19 +77,19 @@ func allDigits(s string) bool {
 	return s != ""
 }
 
-// remote ends the way at another host. The address to send is the local part
+// remoteRoute is the route to another host. The address to send is the local part
 // if that is an address; else the host's name, or the literal, is its domain.
 //
 // A bang path that a sender wrote before the domain of another system is that
 // system's to read (RFC 5321 2.3.11), and stays as it is.
-func (w *walk) remote(queue, host string, port int) Route {
-	a, ok := w.at.Plain()
+func (w *walk) remoteRoute(queue, host string, port int) Route {
+	a, ok := w.addr.Plain()
 	switch {
-	case ok && (host != "" || w.written || strings.ContainsAny(w.at.Local, "@%")):
+	case ok && (host != "" || w.localFromTable || strings.ContainsAny(w.addr.Local, "@%")):
 	case host != "":
-		a = address.Address{Local: w.at.Local, Domain: host}
+		a = address.Address{Local: w.addr.Local, Domain: host}
 	default:
-		a = w.at
+		a = w.addr
 	}
 	route := Route{Module: SMTP, Queue: queue, Address: a, Host: host, Port: port, AsGiven: w.rewrites == 0, Relay: w.relay}
 	if w.op == Signal {

@@ -10,16 +10,16 @@ import (
 	"gatepost/server/logs"
 )
 
-// object routes an address in a domain of ours, whose real name is given, by
+// routeObject routes an address in a domain of ours, whose real name is given, by
 // the objects of the domain.
-func (w *walk) object(domain string) (Route, bool, error) {
-	if inner, ok := w.at.Inner(); ok {
+func (w *walk) routeObject(domain string) (Route, bool, error) {
+	if inner, ok := w.addr.Inner(); ok {
 		return Route{}, false, w.rewriteInner(inner)
 	}
-	box, name, detail := splitLocal(w.at.Local)
+	box, name, detail := splitLocal(w.addr.Local)
 	name = strings.ToLower(name)
 	if w.op == names.Mail && name == names.All && box == "" && detail == "" {
-		return Route{Module: LOCAL, Queue: names.All + "@" + domain, Domain: domain, Address: w.qualified(w.at), Relay: w.relay, All: true}, true, nil
+		return Route{Module: LOCAL, Queue: names.All + "@" + domain, Domain: domain, Address: w.qualified(w.addr), Relay: w.relay, All: true}, true, nil
 	}
 	o, err := w.lookUp(domain, name)
 	if err != nil {
@@ -27,23 +27,23 @@ func (w *walk) object(domain string) (Route, bool, error) {
 	}
 	switch o.Kind {
 	case names.Alias:
-		w.note(address.Address{Local: o.Name, Domain: domain}, 0, "account alias")
-		return w.account(domain, o.Name, w.at, box, detail), true, nil
+		w.addStep(address.Address{Local: o.Name, Domain: domain}, 0, "account alias")
+		return w.accountRoute(domain, o.Name, w.addr, box, detail), true, nil
 	case names.Account:
-		return w.account(domain, o.Name, w.at, box, detail), true, nil
+		return w.accountRoute(domain, o.Name, w.addr, box, detail), true, nil
 	case names.List, names.Group:
-		return Route{Module: LIST, Queue: o.Name + "@" + domain, Name: o.Name, Domain: domain, Address: w.qualified(w.at), Detail: detail, Relay: w.relay}, true, nil
+		return Route{Module: LIST, Queue: o.Name + "@" + domain, Name: o.Name, Domain: domain, Address: w.qualified(w.addr), Detail: detail, Relay: w.relay}, true, nil
 	case names.Forwarder:
 		to, err := address.Parse(o.Target)
 		if err != nil {
-			return Route{}, false, &fault.Error{Op: "router.Route", Kind: fault.Corrupt, Text: "the forwarder has a bad address", Err: err}
+			return Route{}, false, &fault.Error{Op: "router.Route", Kind: fault.Corrupt, Text: "the address of the forwarder is not valid", Err: err}
 		}
-		// Whoever may write forwarders of a domain may not thereby open programs
-		// to strangers: that takes a record of the table.
-		w.direct, w.written = true, true
+		// Whoever may edit the forwarders of a domain must not thereby make programs
+		// reachable for strangers: that needs a record of the table.
+		w.direct, w.localFromTable = true, true
 		return Route{}, false, w.rewrite(to, 0, "forwarder", true)
 	}
-	return w.unknown(domain, name)
+	return w.applyUnknownPolicy(domain, name)
 }
 
 // splitLocal splits box#name+detail. Names of objects have neither character;
@@ -67,17 +67,17 @@ func (w *walk) lookUp(domain, name string) (names.Object, error) {
 	return o, fault.Wrap("router.Route", fault.Internal, err)
 }
 
-// account ends the way at an account; realTo is the recipient as it reached us.
-func (w *walk) account(domain, name string, realTo address.Address, box, detail string) Route {
+// accountRoute is the route to an account; realTo is the recipient as it reached us.
+func (w *walk) accountRoute(domain, name string, realTo address.Address, box, detail string) Route {
 	return Route{
 		Module: LOCAL, Queue: name + "@" + domain, Name: name, Domain: domain, Address: w.qualified(realTo),
 		Mailbox: box, Detail: detail, Relay: w.relay,
 	}
 }
 
-// unified ends the way at the account that takes all mail of a domain. The
+// routeUnified routes to the account that gets all mail of a domain. The
 // address from before the domain was rewritten is kept as Real-To.
-func (w *walk) unified(domain, name string) (Route, bool, error) {
+func (w *walk) routeUnified(domain, name string) (Route, bool, error) {
 	o, err := w.lookUp(domain, strings.ToLower(name))
 	if err != nil {
 		return Route{}, false, err
@@ -85,21 +85,21 @@ func (w *walk) unified(domain, name string) (Route, bool, error) {
 	if o.Kind != names.Account && o.Kind != names.Alias {
 		return Route{}, false, fault.New("router.Route", fault.NotFound, textUnknownUser)
 	}
-	realTo := w.from
+	realTo := w.previous
 	if realTo.IsNull() {
-		realTo = w.at
+		realTo = w.addr
 	}
-	return w.account(domain, o.Name, realTo, "", ""), true, nil
+	return w.accountRoute(domain, o.Name, realTo, "", ""), true, nil
 }
 
 // mailerDaemon is whom reports are from, in the name of each domain; somebody has to
 // read what is answered to them (RFC 3464 section 2).
 const mailerDaemon = "mailer-daemon"
 
-// unknown applies the policy of a domain for names that it does not know. Mail
+// applyUnknownPolicy applies the policy of a domain for names that it does not know. Mail
 // for the role names reaches the Main Domain's postmaster before that (RFC 5321
 // 4.5.1, RFC 2142).
-func (w *walk) unknown(domain, name string) (Route, bool, error) {
+func (w *walk) applyUnknownPolicy(domain, name string) (Route, bool, error) {
 	const postmaster = "postmaster"
 	main := w.c.main()
 	if w.op == names.Mail {
@@ -118,32 +118,31 @@ func (w *walk) unknown(domain, name string) (Route, bool, error) {
 	switch policy.Action {
 	case names.Discard:
 		if w.op == names.Mail {
-			return Route{Module: SYSTEM, Queue: Null, Address: w.qualified(w.at), Relay: w.relay}, true, nil
+			return Route{Module: SYSTEM, Queue: Null, Address: w.qualified(w.addr), Relay: w.relay}, true, nil
 		}
 	case names.AcceptAndBounce:
 		if w.op == names.Mail {
-			route := w.account(domain, name, w.at, "", "")
+			route := w.accountRoute(domain, name, w.addr, "", "")
 			route.Unknown = true
 			return route, true, nil
 		}
 	case names.Reroute:
-		rt, err := compileRight(policy.Address, true, []string{"x"}, true)
+		rt, err := compileRightSide(policy.Address, true, []string{"x"}, true)
 		if err != nil {
-			w.r.log.LogAttrs(w.ctx, logs.LevelProblem, "bad address for unknown names", slog.String("domain", domain), slog.String("address", policy.Address), slog.Any(logs.AttrError, err))
+			w.r.log.LogAttrs(w.ctx, logs.LevelProblem, "the address for unknown names is not valid", slog.String("domain", domain), slog.String("address", policy.Address), slog.Any(logs.AttrError, err))
 			return Route{}, false, notFound
 		}
-		to, ok, err := rt.apply(w.at, true, []string{w.at.Local})
+		to, ok, err := rt.apply(w.addr, true, []string{w.addr.Local})
 		if err != nil {
 			return Route{}, false, err
 		}
-		if !ok || w.same(to) {
+		if !ok || w.isSame(to) {
 			return Route{}, false, notFound
 		}
-		// The migration recipe: mail for names that did not move yet goes
-		// on to the old server, whoever sent it.
-		// Programs are not opened that way, see the forwarder.
-		w.direct, w.written = true, w.written || rt.complex
-		return Route{}, false, w.rewrite(to, 0, "unknown name", !leadsOn(w.at.Local))
+		// During a migration, mail for names that have not moved yet goes on to the
+		// old server, whoever sent it. Programs are not reachable that way, as with forwarders.
+		w.direct, w.localFromTable = true, w.localFromTable || rt.complex
+		return Route{}, false, w.rewrite(to, 0, "unknown name", !mayHoldAddress(w.addr.Local))
 	}
 	return Route{}, false, notFound
 }

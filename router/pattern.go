@@ -57,7 +57,7 @@ func compilePattern(s string) (pattern, error) {
 		}
 		end := strings.IndexByte(s, ')')
 		if end < 0 || s[0] == ')' {
-			return p, errors.New("a parenthesis without its partner")
+			return p, errors.New("unmatched parenthesis")
 		}
 		it, err := compileCount(s[1:end])
 		if err != nil {
@@ -71,7 +71,7 @@ func compilePattern(s string) (pattern, error) {
 
 // compileCount reads 3d, 7-20d, 3+d and the same with h.
 func compileCount(s string) (item, error) {
-	bad := errors.New("(" + s + ") is no pattern: (3d), (7-20d), (3+d) and the same with h are known")
+	bad := errors.New("(" + s + ") is not a pattern; patterns are (3d), (7-20d), (3+d), and the same with h")
 	if s == "" || s[len(s)-1] != 'd' && s[len(s)-1] != 'h' {
 		return item{}, bad
 	}

@@ -31,7 +31,7 @@ type record struct {
 	local        pattern // of an account-level record
 	domain       pattern
 	mainDomain   bool // <name> without a domain
-	right        right
+	right        rightSide
 	rightText    string
 	leftText     string
 }
@@ -67,7 +67,7 @@ func parseRecord(line string) (*record, error) {
 		return nil, errors.New("no = after the left side")
 	}
 	r.rightText = strings.TrimSpace(withoutComment(s[1:]))
-	r.right, err = compileRight(r.rightText, r.accountLevel, append(r.local.samples(), r.domain.samples()...), false)
+	r.right, err = compileRightSide(r.rightText, r.accountLevel, append(r.local.samples(), r.domain.samples()...), false)
 	return r, err
 }
 
@@ -84,9 +84,9 @@ func (r *record) prefixes(s string) (string, error) {
 		relay, op := prefix(word)
 		switch {
 		case relay == relayNone && op == anyOperation:
-			return "", errors.New(s[:i+1] + " is no prefix")
+			return "", errors.New("unknown prefix " + s[:i+1])
 		case relay != relayNone && r.relay != relayNone, op != anyOperation && r.op != anyOperation:
-			return "", errors.New("two prefixes of the same kind")
+			return "", errors.New("two prefixes of one kind")
 		case relay != relayNone:
 			r.relay = relay
 		default:
@@ -184,7 +184,7 @@ func compileDomain(s string) (pattern, error) {
 	s = strings.Join(labels, ".")
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || strings.IndexByte(`"<>@,;\%!=`, c) >= 0 {
-			return pattern{}, errors.New("a character on the left side that no domain has")
+			return pattern{}, errors.New("invalid character in the domain on the left side")
 		}
 	}
 	return compilePattern(s)

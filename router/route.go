@@ -34,7 +34,7 @@ type TelnumDirectory interface {
 	Telnum(ctx context.Context, number string) (domain, account string, ok bool, err error)
 }
 
-// Module takes addresses and delivers to them.
+// Module is a part of the server that delivers mail.
 type Module string
 
 // The modules.

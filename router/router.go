@@ -41,8 +41,8 @@ func New(s *settings.Live[Settings], dir Directory, log *slog.Logger) (*Router, 
 	return r, nil
 }
 
-// Reload puts other settings into force, and into the Live that New got. After
-// an error, which names the line and the reason, the old ones stay.
+// Reload applies other settings, and puts them into the Live that New got. After
+// an error, which names the line and the reason, the old settings stay.
 func (r *Router) Reload(s *Settings) error {
 	c, err := compile(s)
 	if err != nil {
@@ -55,11 +55,11 @@ func (r *Router) Reload(s *Settings) error {
 }
 
 // Route returns where an address leads. Errors: fault.NotFound for an unknown
-// user account, fault.NoHost for a domain that nobody takes, fault.Loop,
+// user account, fault.NoHost for a domain that has no route, fault.Loop,
 // fault.Rejected for an address that the table or a domain refuses, fault.Invalid;
 // and what the directory reports, temporary unless it says otherwise.
 func (r *Router) Route(ctx context.Context, op Operation, a address.Address) (Route, error) {
-	w := walk{ctx: ctx, r: r, c: r.now.Load(), op: op, at: a, direct: true, log: r.log.Enabled(ctx, logs.LevelLowLevel)}
+	w := walk{ctx: ctx, r: r, c: r.now.Load(), op: op, addr: a, direct: true, log: r.log.Enabled(ctx, logs.LevelLowLevel)}
 	if a.IsNull() {
 		return Route{}, fault.New("router.Route", fault.Invalid, "empty address")
 	}
@@ -83,13 +83,13 @@ func (r *Router) Explain(ctx context.Context, op Operation, a address.Address) (
 	if a.IsNull() {
 		return nil, Route{}, fault.New("router.Explain", fault.Invalid, "empty address")
 	}
-	w := walk{ctx: ctx, r: r, c: r.now.Load(), op: op, at: a, direct: true, explain: true}
+	w := walk{ctx: ctx, r: r, c: r.now.Load(), op: op, addr: a, direct: true, explain: true}
 	route, err := w.run()
 	return w.steps, route, err
 }
 
-// logLoop logs the whole chain of an address that goes in circles. Loops are
-// rare, so the way is walked again rather than kept each time.
+// logLoop logs all rewrites of an address that is rewritten in a loop. Loops are
+// rare, so the address is routed again rather than the rewrites kept each time.
 func (r *Router) logLoop(ctx context.Context, op Operation, a address.Address) {
 	steps, _, _ := r.Explain(ctx, op, a)
 	var chain strings.Builder

@@ -33,8 +33,8 @@ func CheckTable(text string) error {
 
 // table is a compiled Router Table. It never changes.
 //
-// Records whose name or domain is plain text are found by it; only records
-// that start with a pattern are tried one by one. Each list is in table order.
+// Records whose name or domain is plain text are looked up by it; only records
+// whose name or domain is a pattern are tried one by one. Each list is in table order.
 type table struct {
 	records   []*record
 	byLocal   map[string][]int32 // account-level, by name
@@ -120,10 +120,10 @@ func (c *candidates) next() *record {
 	return c.records[n]
 }
 
-// groupsOf returns what the groups of a record took of an address, and whether
+// match returns what the groups of a record took of an address, and whether
 // the record matches it at all. name is the local part in lower case; isMain
 // tells whether a domain is another name of the Main Domain.
-func (r *record) groupsOf(a address.Address, name string, isMain func(domain string) bool) (groups []string, ok bool) {
+func (r *record) match(a address.Address, name string, isMain func(domain string) bool) (groups []string, ok bool) {
 	if !strings.HasPrefix(name, r.local.prefix) {
 		return nil, false
 	}
@@ -162,23 +162,23 @@ func (r *record) groupsOf(a address.Address, name string, isMain func(domain str
 	return groups, true
 }
 
-// marks reports whether the record sets the relay mark on an address that it
+// setsRelayMark reports whether the record sets the relay mark on an address that it
 // rewrites. Relay: does not when text that the sender chose could lead on to a
 // further address: he would have found a relay (RelayAll: does so on purpose).
-func (r *record) marks(old address.Address, groups []string) bool {
+func (r *record) setsRelayMark(old address.Address, groups []string) bool {
 	switch r.relay {
 	case relayAll:
 		return true
 	case relayMark:
 		for _, g := range groups {
-			if leadsOn(g) {
+			if mayHoldAddress(g) {
 				return false
 			}
 		}
-		return r.accountLevel || !leadsOn(old.Local)
+		return r.accountLevel || !mayHoldAddress(old.Local)
 	}
 	return false
 }
 
-// leadsOn reports whether text could be read as a further address.
-func leadsOn(s string) bool { return strings.ContainsAny(s, `%@!:"`) }
+// mayHoldAddress reports whether text could be read as a further address.
+func mayHoldAddress(s string) bool { return strings.ContainsAny(s, `%@!:"`) }

@@ -51,39 +51,39 @@ func (t *template) fixed() bool {
 	return len(t.parts) == 0 || len(t.parts) == 1 && t.parts[0].group == 0
 }
 
-// right is the right side of a record: an address, or a domain, as templates.
-type right struct {
+// rightSide is the right side of a record: an address, or a domain, as templates.
+type rightSide struct {
 	local  template // of an account-level record: the new local part, without quotes
 	domain template // in normal form as far as it is literal
-	// below is set for a domain-level record with an @: local then stands
+	// insertsLocal is set for a domain-level record with an @: local then stands
 	// between the old local part and the new domain.
-	below bool
+	insertsLocal bool
 	// complex says that the local part is written as an address.
 	complex bool
 }
 
-// reader makes templates of the two halves of a right side, counting the
+// templateReader makes templates of the two halves of a right side, counting the
 // stars through both.
-type reader struct {
+type templateReader struct {
 	groups int  // how many groups the left side has
 	next   int  // the last group that was used
 	same   bool // every star stands for the first group
 }
 
-// compileRight reads a right side. samples has a text for each group of the left
+// compileRightSide reads a right side. samples has a text for each group of the left
 // side that the group could take; the right side must make an address of them, so
 // that a record which never can is refused when it is written. The n-th * stands
 // for what the n-th group took; with same, each * for the first.
-func compileRight(text string, accountLevel bool, samples []string, same bool) (right, error) {
+func compileRightSide(text string, accountLevel bool, samples []string, same bool) (rightSide, error) {
 	text = norm.NFC.String(text)
 	if len(text) > 2 && text[0] == '<' && text[len(text)-1] == '>' {
 		text = strings.TrimSpace(text[1 : len(text)-1])
 	}
 	if text == "" && accountLevel {
-		return right{}, errors.New("the right side is empty")
+		return rightSide{}, errors.New("the right side is empty")
 	}
-	if err := checkRight(text, accountLevel, samples, same); err != nil {
-		return right{}, err
+	if err := checkRightSide(text, accountLevel, samples, same); err != nil {
+		return rightSide{}, err
 	}
 	if strings.HasPrefix(text, "@") {
 		return compileSourceRoute(text, accountLevel)
@@ -94,8 +94,8 @@ func compileRight(text string, accountLevel bool, samples []string, same bool) (
 	} else if accountLevel {
 		local, domain = text, ""
 	}
-	r := reader{groups: len(samples), same: same}
-	out := right{below: !accountLevel && local != ""}
+	r := templateReader{groups: len(samples), same: same}
+	out := rightSide{insertsLocal: !accountLevel && local != ""}
 	var err error
 	// Only a plain local part loses its quotes: in any other they belong to
 	// an address that is read later.
@@ -114,9 +114,9 @@ func compileRight(text string, accountLevel bool, samples []string, same bool) (
 	return out, err
 }
 
-// checkRight makes an address as the right side would, and reads it.
-func checkRight(text string, accountLevel bool, samples []string, same bool) error {
-	r := reader{groups: len(samples), same: same}
+// checkRightSide makes an address as the right side would, and reads it.
+func checkRightSide(text string, accountLevel bool, samples []string, same bool) error {
+	r := templateReader{groups: len(samples), same: same}
 	t, err := r.template(text, false)
 	if err != nil {
 		return err
@@ -132,19 +132,19 @@ func checkRight(text string, accountLevel bool, samples []string, same bool) err
 }
 
 // compileSourceRoute reads a right side @host:address, which has no groups.
-func compileSourceRoute(text string, accountLevel bool) (right, error) {
+func compileSourceRoute(text string, accountLevel bool) (rightSide, error) {
 	a, err := address.Parse(text)
 	if err != nil {
-		return right{}, err
+		return rightSide{}, err
 	}
 	if !accountLevel || strings.IndexByte(text, '*') >= 0 {
-		return right{}, errors.New("a source route can only stand alone on the right")
+		return rightSide{}, errors.New("a source route must be the whole right side, without *")
 	}
-	return right{local: template{parts: []part{{literal: a.Local}}}, domain: template{parts: []part{{literal: a.Domain}}}}, nil
+	return rightSide{local: template{parts: []part{{literal: a.Local}}}, domain: template{parts: []part{{literal: a.Domain}}}}, nil
 }
 
 // template reads text with stars in it.
-func (r *reader) template(s string, unquote bool) (template, error) {
+func (r *templateReader) template(s string, unquote bool) (template, error) {
 	var t template
 	var b strings.Builder
 	flush := func() {
@@ -181,7 +181,7 @@ func (r *reader) template(s string, unquote bool) (template, error) {
 		}
 	}
 	if quoted {
-		return t, errors.New("a quotation mark without its partner")
+		return t, errors.New("unmatched quotation mark")
 	}
 	flush()
 	return t, nil
@@ -190,7 +190,7 @@ func (r *reader) template(s string, unquote bool) (template, error) {
 // apply makes the new address. It reports false when what the groups took makes
 // no address. One that is too long is an error: the record applies, and mail must
 // not go where the address would lead without it.
-func (r *right) apply(old address.Address, accountLevel bool, groups []string) (address.Address, bool, error) {
+func (r *rightSide) apply(old address.Address, accountLevel bool, groups []string) (address.Address, bool, error) {
 	a := address.Address{Local: old.Local, Domain: r.domain.expand(groups)}
 	if len(a.Domain) > address.MaxDomain {
 		return a, false, errTooLong
@@ -204,7 +204,7 @@ func (r *right) apply(old address.Address, accountLevel bool, groups []string) (
 	switch {
 	case accountLevel:
 		a.Local = r.local.expand(groups)
-	case r.below:
+	case r.insertsLocal:
 		a.Local = address.QuoteLocal(old.Local) + "@" + r.local.expand(groups)
 	}
 	if a.TooLong() {

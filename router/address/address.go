@@ -20,7 +20,7 @@
 // itself is called complex; it is read by Inner once the domain part turned
 // out to be ours and was cut off. Complex forms are obsolete (RFC 5321
 // appendices C and F.2): they are understood, and earn nobody any right. A
-// return-path loses its source route, since nothing is ever returned along it.
+// return-path loses its source route, since reports are not sent along it.
 //
 // # Normal form
 //

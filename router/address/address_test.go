@@ -353,7 +353,7 @@ func FuzzParse(f *testing.F) {
 		for inner, ok := a.Inner(); ok; inner, ok = inner.Inner() {
 			// Each step takes a separator away, so there is an end. The text may
 			// grow: domains become A-labels.
-			if separators(inner.Local) >= separators(a.Local) || inner.Local == "" {
+			if countSeparators(inner.Local) >= countSeparators(a.Local) || inner.Local == "" {
 				t.Fatalf("Inner of %#v is %#v", a, inner)
 			}
 			a = inner
@@ -364,7 +364,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func separators(local string) (n int) {
+func countSeparators(local string) (n int) {
 	for _, c := range []byte(local) {
 		if strings.IndexByte("@%!", c) >= 0 {
 			n++

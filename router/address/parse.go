@@ -246,16 +246,16 @@ func hopEnd(s string) int {
 	return end
 }
 
-// marks are the places of separators outside quotes, braces and literals; -1
+// separators are the positions of separators outside quotes, braces and literals; -1
 // where there is none.
-type marks struct {
+type separators struct {
 	at, percent int // the last
 	bang, colon int // the first; colon stands for all that may only follow a domain
 }
 
 // scan finds the separators of an address and checks its characters.
-func scan(s string) (marks, error) {
-	m := marks{-1, -1, -1, -1}
+func scan(s string) (separators, error) {
+	m := separators{-1, -1, -1, -1}
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; c {
 		case '"':

@@ -2,8 +2,8 @@ package names
 
 import "strings"
 
-// Words of the router that end the way of an address. In the Main Domain they are
-// looked for before any object, and as a domain part before any domain.
+// Names at which routing ends. In the Main Domain the router looks for them before any object, and as a
+// domain part before any domain.
 const (
 	Null        = "null"        // accepted and dropped
 	Error       = "error"       // refused
@@ -31,8 +31,7 @@ func Reserved(name string, main bool) bool {
 	return name == All
 }
 
-// The ends of domain parts with which the router takes an address that no domain
-// of ours has.
+// Suffixes of domain parts that the router interprets if no domain of ours has the name.
 const (
 	LocalSuffix  = ".local"  // name.local: an account of the Main Domain
 	DomainSuffix = ".domain" // account@domain.domain: an account of a domain
