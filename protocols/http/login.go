@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"gatepost/accounts"
+	"gatepost/protocols/internal/listen"
 	"gatepost/server/fault"
 )
 
@@ -48,6 +49,9 @@ func (k *session) loggedIn(credentials [sha256.Size]byte) bool {
 func (k *session) noteLogin(credentials [sha256.Size]byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.lastLogin == [sha256.Size]byte{} {
+		listen.LoggedIn(k.ctx) // no stranger any more
+	}
 	k.lastLogin = credentials
 }
 
