@@ -102,7 +102,7 @@ func (l *listeners) start(w wanted) (net.Listener, error) {
 		return nil, bindFault(w, err)
 	}
 	l.wg.Go(func() {
-		if err := w.module.serve(l.ctx, ln, w.listener); err != nil && l.ctx.Err() == nil {
+		if err := w.module.serve(l.ctx, boundListener{ln, w.module}, w.listener); err != nil && l.ctx.Err() == nil {
 			l.log.Log(l.ctx, logs.LevelFailure, "listener ended", "module", w.module.name, "address", w.address, logs.AttrError, err)
 		}
 	})

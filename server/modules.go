@@ -55,7 +55,8 @@ type module struct {
 	// kept are settings that commands may give and that do nothing yet.
 	kept []settings.Setting
 
-	common atomic.Pointer[common]
+	common   atomic.Pointer[common]
+	sessions atomic.Int64 // its share of the descriptors
 }
 
 // newModule ties a settings file to the Live that a part reads.

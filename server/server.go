@@ -80,6 +80,7 @@ type Server struct {
 	listeners  listeners
 	changing   sync.Mutex // serialises changes of settings
 
+	short    string        // why modules have fewer sessions than they ask for; guarded by changing
 	ran      bool          // Run was called: this is a server, not a tool on its files
 	ready    chan struct{} // closed when all listeners accept
 	stop     chan struct{} // closed by Shutdown
@@ -142,6 +143,7 @@ func New(c Config) (_ *Server, err error) {
 		}
 	}
 	s.setLevels()
+	s.shareDescriptors()
 
 	if s.counter, err = queue.OpenCounter(s.base.path("Settings", "MessageID.data"), s.base.path("Queue"), 0); err != nil {
 		return s, err
@@ -340,6 +342,7 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	s.tellShortage(ctx)
 	faults := s.listeners.reconcile(ctx, s.modules) // each was logged, which shows it on the terminal
 	switch n := len(faults); {
 	case n == 0, bool(s.main.Get().IgnoreBindings):

@@ -127,6 +127,7 @@ func (s *Server) change(ctx context.Context, m *module, given dataformat.Dict, e
 func (s *Server) force(ctx context.Context, apply func()) error {
 	apply()
 	s.setLevels()
+	s.shareDescriptors()
 	return joinFaults(s.listeners.reconcile(ctx, s.modules))
 }
 
@@ -150,6 +151,7 @@ func (s *Server) Reload(ctx context.Context) (err error) {
 		}
 	}
 	s.setLevels()
+	s.shareDescriptors()
 	if err := s.accounts.Reload(); err != nil {
 		faults = append(faults, err)
 	}
