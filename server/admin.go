@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"gatepost/queue"
-	"gatepost/router"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -51,7 +50,7 @@ func (s *Server) SetRouterSettings(ctx context.Context, d dataformat.Dict) error
 // Modules lists the names that Module takes.
 func (s *Server) Modules(context.Context) ([]string, error) {
 	list := make([]string, 0, len(s.modules))
-	for _, m := range s.modules {
+	for m := range s.configured() {
 		if m != s.mainModule {
 			list = append(list, m.name)
 		}
@@ -215,8 +214,14 @@ func (s *Server) wouldTake(m *module, update dataformat.Dict) error {
 
 // QueueInfo tells of one logical queue; the dictionary is empty if there is none.
 func (s *Server) QueueInfo(_ context.Context, module, name string) (dataformat.Dict, error) {
-	info, ok := s.queue.Info(router.Module(module), name)
-	if !ok {
+	var info queue.Info
+	found := false
+	for _, m := range s.modules {
+		if m.queues != "" && strings.EqualFold(string(m.queues), module) {
+			info, found = s.queue.Info(m.queues, name)
+		}
+	}
+	if !found {
 		return dataformat.Dict{}, nil
 	}
 	// Numbers are strings: to the Perl client #2 is a word.
@@ -236,8 +241,8 @@ func (s *Server) QueueInfo(_ context.Context, module, name string) (dataformat.D
 // ReleaseQueue lets a logical queue try now: that of a host, which the SMTP module
 // names by its domain, or of an account, named account@domain.
 func (s *Server) ReleaseQueue(_ context.Context, name string) error {
-	for _, m := range []router.Module{router.SMTP, router.LOCAL} {
-		if s.queue.Wake(m, name) {
+	for _, m := range s.modules {
+		if m.queues != "" && s.queue.Wake(m.queues, name) {
 			return nil
 		}
 	}

@@ -78,7 +78,7 @@ func (s *Server) shareDescriptors() {
 	var modules []*module
 	var asked []int
 	for _, m := range s.modules {
-		if stockListeners[m.name] != nil {
+		if m.stock != nil {
 			modules, asked = append(modules, m), append(asked, m.channels())
 		}
 	}

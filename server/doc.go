@@ -1,9 +1,9 @@
 // Package server builds the parts into one server and owns their start, reload
 // and stop.
 //
-// New is the drawing of docs/architecture.md as code: what is not connected
-// there is not connected. Nothing below imports this package; it knows no
-// protocol words and no stored formats.
+// table.go is the drawing of docs/architecture.md as code: a list of modules, each with
+// its settings, listeners, start and stop. What is not connected there is not connected.
+// Nothing below imports this package; it knows no protocol words and no stored formats.
 //
 // # Start
 //
@@ -14,7 +14,7 @@
 // # Settings
 //
 // Every module has a file Settings/<MODULE>.settings in the data format; the
-// table in modules.go says which part reads it. A change, by CLI or by hand and
+// table in table.go says which part reads it. A change, by CLI or by hand and
 // reload, is checked as a whole; a part sees the old snapshot or the new one,
 // never a mixture, and a bad file leaves everything as it was.
 //

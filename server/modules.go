@@ -2,11 +2,13 @@ package server
 
 import (
 	"context"
+	"iter"
 	"net"
 	"slices"
 	"strings"
 	"sync/atomic"
 
+	"gatepost/router"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -39,30 +41,55 @@ func (c *common) Validate() error {
 	return nil
 }
 
-// module is a part that has a settings file.
+// module is a part of the server. table.go makes all of them. Functions that a module
+// has no use for are nil.
 type module struct {
 	name string   // as GETMODULE takes it: SMTP
-	file string   // in Settings/
+	file string   // in Settings/; empty for a part without settings
 	tags []string // of the log records that LogLevel is about
-	// serve runs one listener of the module; nil for parts without one.
+	// stock are the listeners while the settings name none; nil for parts that have none.
+	stock settings.Listeners
+	// kept are settings that commands may give and that do nothing yet.
+	kept []settings.Setting
+	// protocol is what autoconfiguration calls the module, and forUsers tells its listeners
+	// for mail programs.
+	protocol string
+	forUsers func(settings.Listener) bool
+	// queues names the logical queues of a module that delivers.
+	queues router.Module
+
+	// open builds the part of those that were opened before it.
+	open func() error
+	// run works until ctx ends: after that nothing is delivered any more.
+	run func(ctx context.Context) error
+	// serve runs one listener; those of all modules end before run does. open sets it.
 	serve func(ctx context.Context, ln net.Listener, l settings.Listener) error
-	// check reads the part's own settings and returns what puts them in force.
+	// close ends what open has begun.
+	close func() error
+	// changed is called after new settings are in force.
+	changed func()
+
+	// parse reads the part's own settings and returns what puts them in force.
 	parse func(d dataformat.Dict) (apply func(), err error)
 	// describe lists the declared settings, with their present values.
 	describe func() []settings.Setting
-	// changed, if any, is called after new settings are in force.
-	changed func()
-	// kept are settings that commands may give and that do nothing yet.
-	kept []settings.Setting
 
+	opened   bool
 	common   atomic.Pointer[common]
 	sessions atomic.Int64 // its share of the descriptors
 }
 
+// newPart makes a module without settings.
+func newPart(name string) *module {
+	m := &module{name: name}
+	m.common.Store(&common{LogLevel: -1})
+	return m
+}
+
 // newModule ties a settings file to the Live that a part reads.
 func newModule[T any](name string, live *settings.Live[T], tags ...string) *module {
-	m := &module{name: name, file: name + ".settings", tags: tags}
-	m.common.Store(&common{LogLevel: -1})
+	m := newPart(name)
+	m.file, m.tags = name+".settings", tags
 	m.parse = func(d dataformat.Dict) (func(), error) {
 		fresh := new(T)
 		if err := settings.Load(fresh, d); err != nil {
@@ -81,7 +108,7 @@ func (m *module) check(d dataformat.Dict) (func(), error) {
 		return nil, err
 	}
 	if _, named := d[keyListener]; !named {
-		c.Listener = stockListeners[m.name]
+		c.Listener = m.stock
 	}
 	apply, err := m.parse(d)
 	if err != nil {
@@ -90,18 +117,30 @@ func (m *module) check(d dataformat.Dict) (func(), error) {
 	return func() {
 		apply()
 		m.common.Store(c)
-		if m.changed != nil {
+		if m.changed != nil && m.opened {
 			m.changed()
 		}
 	}, nil
+}
+
+// configured are the modules that have settings.
+func (s *Server) configured() iter.Seq[*module] {
+	return func(yield func(*module) bool) {
+		for _, m := range s.modules {
+			if m.file != "" && !yield(m) {
+				return
+			}
+		}
+	}
 }
 
 // mainModule is the module of Main.settings. Commands reach it as the server's
 // settings and not by name: a replacement would take DomainName away.
 const mainModule = "Main"
 
+// module finds the module with a name, in any case. Errors: NotFound.
 func (s *Server) module(name string) (*module, error) {
-	for _, m := range s.modules {
+	for m := range s.configured() {
 		if m.name != mainModule && strings.EqualFold(m.name, name) {
 			return m, nil
 		}
@@ -112,7 +151,7 @@ func (s *Server) module(name string) (*module, error) {
 // declared lists the settings that the module has, with their present values.
 func (m *module) declared() []settings.Setting {
 	shared := slices.DeleteFunc(settings.Describe(m.common.Load()), func(s settings.Setting) bool {
-		return s.Key == keyListener && stockListeners[m.name] == nil || s.Key == keyLogLevel && m.tags == nil
+		return s.Key == keyListener && m.stock == nil || s.Key == keyLogLevel && m.tags == nil
 	})
 	return append(shared, m.describe()...)
 }

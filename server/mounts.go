@@ -6,21 +6,18 @@ import (
 	"gatepost/accounts"
 	"gatepost/protocols/http"
 	"gatepost/protocols/pwd"
-	"gatepost/protocols/smtp"
 	"gatepost/server/settings"
 )
 
-// mount puts the parts on the two HTTP modules.
-func (s *Server) mount(admins, users *http.Server) error {
-	for _, h := range []*http.Server{admins, users} {
-		if err := h.Mount("/{$}", http.Options{}, h.Front()); err != nil {
-			return err
-		}
-		if err := h.MountCLI(commandLine{s.pwd}); err != nil {
-			return err
-		}
-	}
-	return users.MountAutoconfig(s.mailServices, s.usersHTTPS)
+// A mount puts a part on an HTTP module.
+type mount func(h *http.Server) error
+
+func (s *Server) frontPage(h *http.Server) error { return h.Mount("/{$}", http.Options{}, h.Front()) }
+
+func (s *Server) commandLine(h *http.Server) error { return h.MountCLI(commandLine{s.pwd}) }
+
+func (s *Server) autoconfiguration(h *http.Server) error {
+	return h.MountAutoconfig(s.mailServices, s.usersHTTPS)
 }
 
 // commandLine is the command line of the PWD module for HTTP.
@@ -33,12 +30,12 @@ func (c commandLine) Command(ctx context.Context, who *accounts.Account, peer ac
 // mailServices lists the listeners for mail programs.
 func (s *Server) mailServices() []http.MailService {
 	var list []http.MailService
-	for module, protocol := range map[string]string{"IMAP": "imap", "POP": "pop3", "SMTP": "smtp"} {
-		for _, l := range s.moduleListeners(module) {
-			if protocol == "smtp" && !smtp.Submission(l) {
+	for _, m := range s.modules {
+		for _, l := range m.common.Load().Listener {
+			if m.protocol == "" || !m.forUsers(l) {
 				continue
 			}
-			list = append(list, http.MailService{Protocol: protocol, Port: l.Port + s.config.PortShift, TLS: l.TLS, Allow: l.Allow})
+			list = append(list, http.MailService{Protocol: m.protocol, Port: l.Port + s.config.PortShift, TLS: l.TLS, Allow: l.Allow})
 		}
 	}
 	return list
@@ -46,20 +43,14 @@ func (s *Server) mailServices() []http.MailService {
 
 // usersHTTPS is the port of the first listener of HTTPU with TLS, or 0.
 func (s *Server) usersHTTPS() int {
-	for _, l := range s.moduleListeners("HTTPU") {
+	users, err := s.module(usersModule)
+	if err != nil {
+		return 0
+	}
+	for _, l := range users.common.Load().Listener {
 		if l.TLS == settings.TLSImplicit {
 			return l.Port + s.config.PortShift
 		}
 	}
 	return 0
-}
-
-// moduleListeners are the listeners that a module has now.
-func (s *Server) moduleListeners(name string) settings.Listeners {
-	for _, m := range s.modules {
-		if m.name == name {
-			return m.common.Load().Listener
-		}
-	}
-	return nil
 }

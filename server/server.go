@@ -9,20 +9,14 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"gatepost/accounts"
-	"gatepost/accounts/delivery"
-	"gatepost/protocols/http"
-	"gatepost/protocols/imap"
-	"gatepost/protocols/pop3"
 	"gatepost/protocols/pwd"
-	"gatepost/protocols/relay"
-	"gatepost/protocols/smtp"
 	"gatepost/queue"
-	"gatepost/queue/envelope"
 	"gatepost/router"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
@@ -64,19 +58,19 @@ type Server struct {
 	levels atomic.Pointer[logs.Levels]
 	cert   atomic.Pointer[tls.Certificate]
 
-	main    *settings.Live[Settings]
-	logging *settings.Live[LogSettings]
-	routing *settings.Live[router.Settings]
-
+	// What modules of the table make for those after them.
+	main     *settings.Live[Settings]
+	logging  *settings.Live[LogSettings]
+	routing  *settings.Live[router.Settings]
 	counter  *queue.Counter
 	accounts *accounts.Store
 	router   *router.Router
 	queue    *queue.Queue
-	relay    *relay.Transport
 	pwd      *pwd.Server
+	encrypt  *tls.Config
 
-	modules    []*module
-	mainModule *module // of Main.settings
+	modules    []*module // as table.go lists them
+	mainModule *module   // of Main.settings
 	listeners  listeners
 	changing   sync.Mutex // serialises changes of settings
 
@@ -89,7 +83,9 @@ type Server struct {
 
 // New opens everything below the base directory and connects the parts; Run
 // starts them. Messages that an earlier process accepted are recovered.
-func New(c Config) (_ *Server, err error) {
+func New(c Config) (*Server, error) { return newServer(c, (*Server).table) }
+
+func newServer(c Config, table func(*Server) []*module) (_ *Server, err error) {
 	if c.Messages == nil {
 		c.Messages = io.Discard
 	}
@@ -112,101 +108,29 @@ func New(c Config) (_ *Server, err error) {
 		return s, err
 	}
 
-	// Every module's settings are read before its part is made.
-	s.main, s.logging = live[Settings](), live[LogSettings]()
-	s.routing = live[router.Settings]()
-	queueing, local, relaying := live[queue.Settings](), live[delivery.Settings](), live[relay.Settings]()
-	smtpIn, imapSet, popSet, pwdSet := live[smtp.Settings](), live[imap.Settings](), live[pop3.Settings](), live[pwd.Settings]()
-	adminSet, userSet := live[http.Settings](), live[http.Settings]()
-	mSMTP := newModule("SMTP", smtpIn, "SMTPI")
-	mIMAP := newModule("IMAP", imapSet, "IMAP")
-	mPOP := newModule("POP", popSet, "POP")
-	mPWD := newModule("PWD", pwdSet, "PWD")
-	mHTTPA := newModule("HTTPA", adminSet, "HTTPA")
-	mHTTPU := newModule("HTTPU", userSet, "HTTPU")
-	mRouter := newModule("Router", s.routing, "ROUTER")
-	mLocal := newModule("LOCAL", local, "LOCAL")
-	mSending := newModule("SMTPSending", relaying, "SMTP")
-	s.mainModule = newModule(mainModule, s.main, "SYSTEM")
-	s.mainModule.kept = settings.Describe(new(keptMainSettings))
-	s.modules = []*module{
-		s.mainModule, newModule(logModule, s.logging), mRouter,
-		newModule("Queue", queueing, "QUEUE", "ENQUEUER", "DEQUEUER"), mLocal, mSending,
-		mSMTP, mIMAP, mPOP, mPWD, mHTTPA, mHTTPU,
-	}
+	s.encrypt = tlsConfig(s.cert.Load)
+	s.listeners = listeners{shift: c.PortShift, listen: c.Listen, log: s.log, running: map[string]net.Listener{}}
 	if err = s.stockSettings(); err != nil {
 		return s, err
 	}
-	for _, m := range s.modules {
+	s.modules = table(s)
+	for m := range s.configured() {
 		if err = s.load(m); err != nil {
 			return s, err
 		}
 	}
 	s.setLevels()
 	s.shareDescriptors()
-
-	if s.counter, err = queue.OpenCounter(s.base.path("Settings", "MessageID.data"), s.base.path("Queue"), 0); err != nil {
-		return s, err
+	for _, m := range s.modules {
+		if m.open != nil {
+			if err = m.open(); err != nil {
+				return s, err
+			}
+		}
+		m.opened = true
 	}
-	s.accounts, err = accounts.Open(s.base.dir, accounts.Options{
-		Log: s.log, MainDomain: c.MainDomain,
-		NextID: func() (uint64, error) {
-			id, err := s.counter.NextID()
-			return uint64(id), err
-		},
-		Raise: func(used uint64) error { return s.counter.Raise(envelope.QueueID(used)) },
-	})
-	if err != nil {
-		return s, err
-	}
-	if s.router, err = router.New(s.routing, s.accounts, s.log); err != nil {
-		return s, err
-	}
-	s.queue, err = queue.Open(s.base.path("Queue"), queue.Options{
-		Settings: queueing, Router: s.router, Counter: s.counter, MainDomain: s.accounts.MainDomain,
-		AllAccounts: delivery.AllAccounts(s.accounts), Log: s.log,
-	})
-	if err != nil {
-		return s, err
-	}
-	toMailboxes := delivery.New(s.accounts, s.queue, local, s.log)
-	s.queue.Handle(router.LOCAL, toMailboxes)
-	s.queue.OnFinish(toMailboxes.Sync, toMailboxes.Forget)
-	if err = toMailboxes.ForgetBut(context.Background(), s.queue.Has); err != nil {
-		return s, err
-	}
-	s.relay = relay.New(relaying, s.accounts.MainDomain, s.log)
-	s.queue.Handle(router.SMTP, s.relay)
-
-	// What waits under the old settings is tried under the new ones.
-	mRouter.changed = func() { s.reloadRouter() }
-	mLocal.changed = func() { s.queue.WakeModule(router.LOCAL) }
-	mSending.changed = func() { s.queue.WakeModule(router.SMTP) }
-
-	if err = s.reloadCertificate(); err != nil {
-		return s, err
-	}
-	encrypt := tlsConfig(s.cert.Load)
-	tlsNow := func() *tls.Config { return encrypt }
-	mSMTP.serve = smtp.New(smtpIn, s.queue, s.router, s.accounts, tlsNow, s.log).Serve
-	mIMAP.serve = imap.New(imapSet, s.accounts, s.router, tlsNow, s.log).Serve
-	mPOP.serve = pop3.New(popSet, s.accounts, s.router, tlsNow, s.log).Serve
-	if s.pwd, err = pwd.New(pwdSet, s.accounts, s.router, s, tlsNow, s.log); err != nil {
-		return s, err
-	}
-	mPWD.serve = s.pwd.Serve
-	admins := http.New("HTTPA", adminSet, s.accounts, s.router, tlsNow, s.base.path("Spool"), s.log)
-	users := http.New("HTTPU", userSet, s.accounts, s.router, tlsNow, s.base.path("Spool"), s.log)
-	mHTTPA.serve, mHTTPU.serve = admins.Serve, users.Serve
-	if err = s.mount(admins, users); err != nil {
-		return s, err
-	}
-	s.listeners = listeners{shift: c.PortShift, listen: c.Listen, log: s.log, running: map[string]net.Listener{}}
 	return s, nil
 }
-
-// live returns a Live to be loaded before anybody reads it.
-func live[T any]() *settings.Live[T] { return settings.NewLive(new(T)) }
 
 // stockSettings writes the Router Table that a new server starts with.
 func (s *Server) stockSettings() error {
@@ -252,7 +176,7 @@ func (s *Server) openLog() error {
 func (s *Server) setLevels() {
 	files := s.logging.Get()
 	l := &logs.Levels{Default: s.main.Get().LogLevel, Precision: files.Precision, Dated: bool(files.Dated), ByTag: map[string]int{}}
-	for _, m := range s.modules {
+	for m := range s.configured() {
 		if n := m.common.Load().LogLevel; n >= 0 {
 			for _, tag := range m.tags {
 				l.ByTag[tag] = n
@@ -260,13 +184,6 @@ func (s *Server) setLevels() {
 		}
 	}
 	s.levels.Store(l)
-}
-
-// reloadRouter puts a table in force that check has compiled already.
-func (s *Server) reloadRouter() {
-	if err := s.router.Reload(s.routing.Get()); err != nil {
-		s.log.Log(context.Background(), logs.LevelFailure, "the Router Table is not in force", logs.AttrError, err)
-	}
 }
 
 func (s *Server) reloadCertificate() error {
@@ -288,8 +205,13 @@ func (s *Server) Run(ctx context.Context) error {
 	deliveries, endDeliveries := context.WithCancel(context.WithoutCancel(ctx))
 	defer endDeliveries()
 
-	queueDone := make(chan error, 1)
-	go func() { queueDone <- s.queue.Run(deliveries) }()
+	done, running := make(chan error, len(s.modules)), 0
+	for _, m := range s.modules {
+		if m.run != nil {
+			running++
+			go func() { done <- m.run(deliveries) }()
+		}
+	}
 
 	s.log.Log(ctx, logs.LevelMajor, "starting", "version", Build(), "pid", os.Getpid(), "base", s.base.dir, "domain", s.accounts.MainDomain())
 	s.logCertificate(s.cert.Load().Leaf)
@@ -307,9 +229,9 @@ func (s *Server) Run(ctx context.Context) error {
 			why = context.Cause(ctx).Error()
 		case <-s.stop:
 			why = "SHUTDOWN command"
-		case failed = <-queueDone:
-			queueDone <- nil
-			why = "the queue has ended"
+		case failed = <-done:
+			running--
+			why = "a part of the server has ended"
 		}
 	}
 
@@ -320,8 +242,8 @@ func (s *Server) Run(ctx context.Context) error {
 		endSessions()
 		s.listeners.wait()
 		endDeliveries()
-		if qerr := <-queueDone; failed == nil {
-			failed = qerr
+		for range running {
+			failed = errors.Join(failed, <-done)
 		}
 	}()
 	select {
@@ -391,17 +313,10 @@ func (s *Server) Close() error {
 
 func (s *Server) close() error {
 	var errs []error
-	if s.queue != nil {
-		errs = append(errs, s.queue.Close())
-	}
-	if s.relay != nil {
-		s.relay.Close()
-	}
-	if s.accounts != nil {
-		errs = append(errs, s.accounts.Close())
-	}
-	if s.counter != nil {
-		errs = append(errs, s.counter.Close())
+	for _, m := range slices.Backward(s.modules) {
+		if m.opened && m.close != nil {
+			errs = append(errs, m.close())
+		}
 	}
 	if s.files != nil {
 		if s.ran {

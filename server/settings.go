@@ -145,7 +145,7 @@ func (s *Server) Reload(ctx context.Context) (err error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	var faults []error
-	for _, m := range s.modules {
+	for m := range s.configured() {
 		if err := s.load(m); err != nil {
 			faults = append(faults, err)
 		}

@@ -43,7 +43,7 @@ edited by hand holds after SIGHUP. Modules that write log records have a LogLeve
 
 `)
 	page.WriteString(settings.Table(settings.Describe(&common{LogLevel: -1})))
-	for _, m := range s.modules {
+	for m := range s.configured() {
 		page.WriteString("\n## " + m.name + "\n\nSettings/" + m.file + "\n\n")
 		if m.name == logModule {
 			page.WriteString("UPDATELOGSETTINGS and GETLOGSETTINGS take and show the server's LogLevel too, which is in Main.settings.\n\n")
@@ -103,7 +103,7 @@ func TestBadValuesAreRefusedInWordsForPeople(t *testing.T) {
 		dataformat.Array{word("x y"), word("z")}, dataformat.Array{dataformat.Dict{"Port": word("99999")}},
 		dataformat.Array{dataformat.Dict{"Address": word("x")}}, dataformat.Dict{"x": word("y")}, dataformat.Null{},
 	}
-	for _, m := range s.modules {
+	for m := range s.configured() {
 		refused := 0
 		for _, set := range slices.Concat(settings.Describe(m.common.Load()), m.describe()) {
 			for _, v := range values {

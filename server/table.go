@@ -1,0 +1,257 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"slices"
+
+	"gatepost/accounts"
+	"gatepost/accounts/delivery"
+	"gatepost/protocols/http"
+	"gatepost/protocols/imap"
+	"gatepost/protocols/pop3"
+	"gatepost/protocols/pwd"
+	"gatepost/protocols/relay"
+	"gatepost/protocols/smtp"
+	"gatepost/queue"
+	"gatepost/queue/envelope"
+	"gatepost/router"
+	"gatepost/server/logs"
+	"gatepost/server/settings"
+)
+
+// table is the server: every module, after those that it uses. New reads the settings of
+// all and then opens one after the other; close goes backwards. What a module is, with its
+// settings, listeners, start and stop, stands in its function below and nowhere else. Those
+// functions connect nothing before open is called.
+func (s *Server) table() []*module {
+	return []*module{
+		s.mainPart(), s.logsPart(),
+		s.counterPart(), s.accountsPart(), s.routerPart(),
+		s.queuePart(), s.localPart(), s.sendingPart(),
+		s.certificatePart(),
+		s.smtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
+		s.httpPart("HTTPA", 8010, 9010, s.frontPage, s.commandLine),
+		s.httpPart(usersModule, 8100, 9100, s.frontPage, s.commandLine, s.autoconfiguration),
+	}
+}
+
+// usersModule is the HTTP module for users.
+const usersModule = "HTTPU"
+
+func (s *Server) mainPart() *module {
+	s.main = live[Settings]()
+	s.mainModule = newModule(mainModule, s.main, "SYSTEM")
+	s.mainModule.kept = settings.Describe(new(keptMainSettings))
+	return s.mainModule
+}
+
+func (s *Server) logsPart() *module {
+	s.logging = live[LogSettings]()
+	return newModule(logModule, s.logging)
+}
+
+// counterPart numbers messages, in the queue and in the mailboxes alike.
+func (s *Server) counterPart() *module {
+	m := newPart("counter")
+	m.open = func() (err error) {
+		s.counter, err = queue.OpenCounter(s.base.path("Settings", "MessageID.data"), s.base.path("Queue"), 0)
+		return err
+	}
+	m.close = func() error { return s.counter.Close() }
+	return m
+}
+
+// accountsPart is the directory with the mailboxes.
+func (s *Server) accountsPart() *module {
+	m := newPart("accounts")
+	m.open = func() (err error) {
+		s.accounts, err = accounts.Open(s.base.dir, accounts.Options{
+			Log: s.log, MainDomain: s.config.MainDomain,
+			NextID: func() (uint64, error) {
+				id, err := s.counter.NextID()
+				return uint64(id), err
+			},
+			Raise: func(used uint64) error { return s.counter.Raise(envelope.QueueID(used)) },
+		})
+		return err
+	}
+	m.close = func() error { return s.accounts.Close() }
+	return m
+}
+
+func (s *Server) routerPart() *module {
+	s.routing = live[router.Settings]()
+	m := newModule("Router", s.routing, "ROUTER")
+	m.open = func() (err error) {
+		s.router, err = router.New(s.routing, s.accounts, s.log)
+		return err
+	}
+	// The table has been compiled when the settings were checked.
+	m.changed = func() {
+		if err := s.router.Reload(s.routing.Get()); err != nil {
+			s.log.Log(context.Background(), logs.LevelFailure, "the Router Table is not in force", logs.AttrError, err)
+		}
+	}
+	return m
+}
+
+func (s *Server) queuePart() *module {
+	set := live[queue.Settings]()
+	m := newModule("Queue", set, "QUEUE", "ENQUEUER", "DEQUEUER")
+	m.open = func() (err error) {
+		s.queue, err = queue.Open(s.base.path("Queue"), queue.Options{
+			Settings: set, Router: s.router, Counter: s.counter, MainDomain: s.accounts.MainDomain,
+			AllAccounts: delivery.AllAccounts(s.accounts), Log: s.log,
+		})
+		return err
+	}
+	m.run = func(ctx context.Context) error { return s.queue.Run(ctx) }
+	m.close = func() error { return s.queue.Close() }
+	return m
+}
+
+// localPart delivers to mailboxes.
+func (s *Server) localPart() *module {
+	set := live[delivery.Settings]()
+	m := newModule("LOCAL", set, "LOCAL").delivering(s, router.LOCAL)
+	m.open = func() error {
+		t := delivery.New(s.accounts, s.queue, set, s.log)
+		s.queue.Handle(m.queues, t)
+		s.queue.OnFinish(t.Sync, t.Forget)
+		return t.ForgetBut(context.Background(), s.queue.Has)
+	}
+	return m
+}
+
+// sendingPart delivers to other servers.
+func (s *Server) sendingPart() *module {
+	set := live[relay.Settings]()
+	m := newModule("SMTPSending", set, "SMTP").delivering(s, router.SMTP)
+	var t *relay.Transport
+	m.open = func() error {
+		t = relay.New(set, s.accounts.MainDomain, s.log)
+		s.queue.Handle(m.queues, t)
+		return nil
+	}
+	m.close = func() error {
+		t.Close()
+		return nil
+	}
+	return m
+}
+
+// certificatePart is what the listeners after it show to clients.
+func (s *Server) certificatePart() *module {
+	m := newPart("certificate")
+	m.open = s.reloadCertificate
+	return m
+}
+
+func (s *Server) smtpPart() *module {
+	set := live[smtp.Settings]()
+	m := newModule("SMTP", set, "SMTPI").forMailPrograms("smtp", smtp.Submission)
+	m.stock = settings.Listeners{stock(25, settings.TLSStart, 20), stock(587, settings.TLSStart, 20), stock(465, settings.TLSImplicit, 20)}
+	m.open = func() error {
+		m.serve = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.log).Serve
+		return nil
+	}
+	return m
+}
+
+func (s *Server) imapPart() *module {
+	set := live[imap.Settings]()
+	m := newModule("IMAP", set, "IMAP").forMailPrograms("imap", anyListener)
+	m.stock = settings.Listeners{stock(143, settings.TLSStart, 100), stock(993, settings.TLSImplicit, 100)}
+	m.open = func() error {
+		m.serve = imap.New(set, s.accounts, s.router, s.tls, s.log).Serve
+		return nil
+	}
+	return m
+}
+
+func (s *Server) popPart() *module {
+	set := live[pop3.Settings]()
+	m := newModule("POP", set, "POP").forMailPrograms("pop3", anyListener)
+	m.stock = settings.Listeners{stock(110, settings.TLSStart, 50), stock(995, settings.TLSImplicit, 50)}
+	m.open = func() error {
+		m.serve = pop3.New(set, s.accounts, s.router, s.tls, s.log).Serve
+		return nil
+	}
+	return m
+}
+
+func (s *Server) pwdPart() *module {
+	set := live[pwd.Settings]()
+	m := newModule("PWD", set, "PWD")
+	m.stock = settings.Listeners{stock(106, settings.TLSStart, 20)}
+	m.open = func() (err error) {
+		if s.pwd, err = pwd.New(set, s.accounts, s.router, s, s.tls, s.log); err != nil {
+			return err
+		}
+		m.serve = s.pwd.Serve
+		return nil
+	}
+	return m
+}
+
+// httpPart is HTTPA for administrators or HTTPU for users.
+func (s *Server) httpPart(name string, plain, secure int, mounts ...mount) *module {
+	set := live[http.Settings]()
+	m := newModule(name, set, name)
+	m.stock = settings.Listeners{stock(plain, settings.TLSNone, 50), stock(secure, settings.TLSImplicit, 50)}
+	m.open = func() error {
+		h := http.New(name, set, s.accounts, s.router, s.tls, s.base.path("Spool"), s.log)
+		m.serve = h.Serve
+		for _, part := range mounts {
+			if err := part(h); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return m
+}
+
+// delivering marks a module whose logical queues go to a transport of its own. What
+// waits under old settings is tried under the new ones.
+func (m *module) delivering(s *Server, queues router.Module) *module {
+	m.queues = queues
+	m.changed = func() { s.queue.WakeModule(queues) }
+	return m
+}
+
+// forMailPrograms marks a module that autoconfiguration tells of.
+func (m *module) forMailPrograms(protocol string, which func(settings.Listener) bool) *module {
+	m.protocol, m.forUsers = protocol, which
+	return m
+}
+
+func anyListener(settings.Listener) bool { return true }
+
+// stock is a stock listener, with the limit of connections from one address that is
+// not a Client IP.
+func stock(port int, mode settings.TLSMode, perIP int) settings.Listener {
+	return settings.Listener{Port: port, TLS: mode, PerIP: perIP}
+}
+
+// live returns a Live to be loaded before anybody reads it.
+func live[T any]() *settings.Live[T] { return settings.NewLive(new(T)) }
+
+// tls is what the wires encrypt with.
+func (s *Server) tls() *tls.Config { return s.encrypt }
+
+// StockPorts lists the ports of the stock listeners, sorted.
+func StockPorts() []int {
+	var ports []int
+	for _, m := range new(Server).table() {
+		for _, l := range m.stock {
+			ports = append(ports, l.Port)
+		}
+	}
+	slices.Sort(ports)
+	return ports
+}
+
+// maxShift leaves room for the highest of the stock ports.
+func maxShift() int { return 65535 - slices.Max(StockPorts()) }
