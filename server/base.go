@@ -30,6 +30,8 @@ const lockFile = "ProcessID"
 type base struct {
 	dir  string
 	lock *os.File
+	// openMode is the mode that the directory had when others could write to it, else 0.
+	openMode fs.FileMode
 }
 
 // subdirectories are made at the first start.
@@ -51,9 +53,13 @@ func openBase(dir string) (*base, error) {
 		return nil, err
 	}
 	if !Exists(dir) {
-		if err := cmp.Or(bereft(dir), vacant(dir)); err != nil {
+		if err := cmp.Or(bereft(dir), vacant(dir), notOpen(dir)); err != nil {
 			return nil, err
 		}
+	}
+	openMode, err := closeToOthers(dir)
+	if err != nil {
+		return nil, err
 	}
 	// Mail is private: nothing below is readable for others.
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -83,7 +89,7 @@ func openBase(dir string) (*base, error) {
 			return nil, fmt.Errorf("write ProcessID: %w", err)
 		}
 	}
-	return &base{dir: dir, lock: lock}, nil
+	return &base{dir: dir, lock: lock, openMode: openMode}, nil
 }
 
 // unfit is a refusal of a base directory: the same command fails again until
@@ -93,8 +99,7 @@ func unfit(format string, args ...any) error {
 }
 
 // checkOwner refuses a directory of another user, who could not change the files that
-// this one would leave in it, and a directory that others may write, who could change
-// settings and mail. Both look at the directory alone: what is in it is private.
+// this one would leave in it. It looks at the directory alone: what is in it is private.
 func checkOwner(dir string) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -106,10 +111,38 @@ func checkOwner(dir string) error {
 	if owner := info.Sys().(*syscall.Stat_t).Uid; int(owner) != os.Geteuid() {
 		return wrongUser(dir, owner)
 	}
-	if mode := info.Mode().Perm(); mode&0o022 != 0 {
-		return unfit("others than its owner may write to %s, which has mode %o: type 'chmod 700 %s'", dir, mode, dir)
-	}
 	return nil
+}
+
+// othersMayWrite are the bits of a mode with which others than the owner could change
+// settings and mail.
+const othersMayWrite fs.FileMode = 0o022
+
+// notOpen refuses a directory that others may write for a new server: what they have put
+// there, or where its links lead, is not known.
+func notOpen(dir string) error {
+	info, err := os.Stat(dir)
+	if err == nil && info.Mode()&othersMayWrite != 0 {
+		return unfit("others than its owner may write to %s, which has mode %04o: type 'chmod 700 %s'", dir, info.Mode().Perm(), dir)
+	}
+	return nil // one that is not there is made
+}
+
+// closeToOthers takes the permission to write to the base directory from others. It
+// returns the mode of a directory that had it, else 0. Mail goes on: what was possible
+// before the start is the administrator's to judge.
+func closeToOthers(dir string) (was fs.FileMode, err error) {
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode()&othersMayWrite == 0 {
+		return 0, nil
+	}
+	if err == nil {
+		err = os.Chmod(dir, info.Mode().Perm()&^othersMayWrite)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("take the permission to write to %s from others: %w", dir, err)
+	}
+	return info.Mode().Perm(), nil
 }
 
 func wrongUser(dir string, owner uint32) error {

@@ -104,6 +104,10 @@ func newServer(c Config, table func(*Server) []*module) (_ *Server, err error) {
 	if err = s.openLog(); err != nil {
 		return s, err
 	}
+	if mode := s.base.openMode; mode != 0 {
+		s.log.Log(context.Background(), logs.LevelFailure, "others could write to the base directory; the server took that permission away: look what they changed",
+			"path", s.base.dir, "mode", fmt.Sprintf("%04o", mode))
+	}
 	if err = s.clearSpool(); err != nil {
 		return s, err
 	}
