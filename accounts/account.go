@@ -29,7 +29,7 @@ type Account struct {
 	dir      string
 	explicit dataformat.Dict // account.settings, with the reserved keys
 	bare     bool            // there is no account.settings
-	layers   []dataformat.Dict
+	layers   layers
 	settings AccountSettings
 	password storedPassword
 	domain   *domain
@@ -67,17 +67,7 @@ func (a *Account) Enabled(service string) bool {
 // case, or nil when nobody sets it and it has no default: what AccountEffectiveSettings
 // has.
 func (a *Account) Setting(key string) dataformat.Value {
-	key = accountNames().Spell(key)
-	if reserved(key) || key == keyServiceClasses || key == keyPrefs {
-		return nil
-	}
-	v, ok := lookup(key, a.layers)
-	if !ok {
-		v = builtInAccount()[key]
-	}
-	if v == dataformat.String("") {
-		return nil
-	}
+	v, _ := a.Inherited(key)
 	return v
 }
 
@@ -162,7 +152,7 @@ func (s *Store) readAccount(k accountKey) (*Account, error) {
 func (s *Store) resolve(a *Account) {
 	bad := s.badSetting(a.Address(), accountFile)
 	a.layers = accountLayers(a.explicit, a.domain)
-	settings.LoadLayers(&a.settings, a.layers, bad)
+	settings.LoadLayers(&a.settings, a.layers.dicts(), bad)
 	if a.settings.Password != "" {
 		p, err := s.keys.parsePassword(a.settings.Password)
 		if err != nil {
@@ -203,7 +193,7 @@ func (a *Account) explicitSettings() dataformat.Dict {
 func (a *Account) effectiveSettings() dataformat.Dict {
 	out := accountDefaults()
 	for i := len(a.layers) - 1; i >= 0; i-- {
-		maps.Copy(out, visible(a.layers[i]))
+		maps.Copy(out, visible(a.layers[i].values))
 	}
 	delete(out, keyServiceClasses)
 	delete(out, keyPrefs)

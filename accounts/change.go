@@ -56,7 +56,7 @@ func (s *Store) newStored(d *domain, explicit dataformat.Dict, password string) 
 		return "", err
 	}
 	var effective AccountSettings
-	settings.LoadLayers(&effective, accountLayers(explicit, d), func(string, error) {})
+	settings.LoadLayers(&effective, accountLayers(explicit, d).dicts(), func(string, error) {})
 	stored, err := s.keys.storePassword(password, effective.PasswordEncryption)
 	if err != nil {
 		return "", err

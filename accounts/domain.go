@@ -89,7 +89,7 @@ func (s *Store) loadDomain(name string) (*domain, error) {
 	d.defaults = inheritable(nested(given, keyAccountDefaults))
 	d.explicit = visible(given)
 	delete(d.explicit, keyAccountDefaults)
-	settings.LoadLayers(&d.settings, []dataformat.Dict{d.explicit, st.domainDefaults}, s.badSetting(name, domainFile))
+	settings.LoadLayers(&d.settings, d.layers().dicts(), s.badSetting(name, domainFile))
 	if d.names, err = loadTable(d.file(aliasesFile), objectReader(s.badSetting(name, aliasesFile)), func(o object) string { return o.account }); err != nil {
 		return nil, unread(op, err)
 	}

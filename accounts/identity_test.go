@@ -116,10 +116,10 @@ func TestAdoptionIsResumedAfterACrash(t *testing.T) {
 	for name, setUp := range map[string]func(s *Store, dir string, id identity) error{
 		"after the number was written": func(s *Store, dir string, id identity) error { return nil },
 		"after the message store": func(s *Store, dir string, id identity) error {
-			return s.mail.Create(ctx, s.ownerFor(id.id, dir), newMailboxes([]dataformat.Dict{builtInPrefs()}))
+			return s.mail.Create(ctx, s.ownerFor(id.id, dir), newMailboxes(layers{{BuiltIn, builtInPrefs()}}))
 		},
 		"after account.settings": func(s *Store, dir string, id identity) error {
-			if err := s.mail.Create(ctx, s.ownerFor(id.id, dir), newMailboxes([]dataformat.Dict{builtInPrefs()})); err != nil {
+			if err := s.mail.Create(ctx, s.ownerFor(id.id, dir), newMailboxes(layers{{BuiltIn, builtInPrefs()}})); err != nil {
 				return err
 			}
 			return dataformat.WriteFile(filepath.Join(dir, accountFile), dataformat.Dict{keyAccountID: id.dataValue()}, dataformat.StyleOld)

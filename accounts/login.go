@@ -187,12 +187,12 @@ func (s *Store) refusal(a *Account, p Peer) string {
 // defaultFlow is the FailedLoginFlow that an account of a domain inherits: it
 // holds for names that do not exist, so that they behave as others do.
 func (s *Store) defaultFlow(domain string) settings.Rate {
-	layers := []dataformat.Dict{s.state.Load().accountDefaults}
+	chain := layers{{OfServer, s.state.Load().accountDefaults}}
 	if d, err := s.domain(domain); err == nil {
-		layers = accountLayers(nil, d)
+		chain = accountLayers(nil, d)
 	}
 	var inherited AccountSettings
-	settings.LoadLayers(&inherited, layers, func(string, error) {})
+	settings.LoadLayers(&inherited, chain.dicts(), func(string, error) {})
 	return inherited.FailedLoginFlow
 }
 
@@ -397,7 +397,7 @@ func (s *Store) HasReversible(domain string) bool {
 	if err != nil {
 		return false
 	}
-	v, _ := lookup("PasswordEncryption", accountLayers(nil, d))
+	v, _ := accountLayers(nil, d).lookup("PasswordEncryption")
 	e, _ := dataformat.Text(v)
 	return reversibleEncryption(e)
 }

@@ -92,8 +92,8 @@ func (s *Store) initialSettings(op string, d *domain, given dataformat.Dict) (da
 	template = visible(template)
 	delete(template, keyPassword)
 	for k, v := range template {
-		inherited, ok := lookup(k, append(accountLayers(nil, d), builtInAccount()))
-		if !ok || dataformat.Compact(inherited) != dataformat.Compact(v) {
+		inherited, origin := accountLayers(nil, d).withBuiltIn(builtInAccount()).lookup(k)
+		if origin == "" || dataformat.Compact(inherited) != dataformat.Compact(v) {
 			start[k] = v
 		}
 	}

@@ -46,7 +46,7 @@ func TestCrashWhileAnAccountIsMadeLeavesNothing(t *testing.T) {
 			return dataformat.WriteFile(filepath.Join(dir, accountFile), dataformat.Dict{keyAccountID: identity{id, "Accounts/u.macnt"}.dataValue()}, dataformat.StyleOld)
 		},
 		func(s *Store, dir string, id uint64) error {
-			return s.mail.Create(ctx, s.ownerFor(id, dir), newMailboxes([]dataformat.Dict{builtInPrefs()}))
+			return s.mail.Create(ctx, s.ownerFor(id, dir), newMailboxes(layers{{BuiltIn, builtInPrefs()}}))
 		},
 	}
 	for stop := 1; stop <= len(steps); stop++ {

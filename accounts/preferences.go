@@ -83,18 +83,19 @@ func (s *Store) AccountEffectivePrefs(ctx context.Context, domain, name string) 
 	}
 	out := dataformat.Dict{}
 	for _, layer := range slices.Backward(a.prefLayers()) {
-		maps.Copy(out, layer)
+		maps.Copy(out, layer.values)
 	}
 	return out, nil
 }
 
 // prefLayers is the chain of inheritance of an account's preferences, the first that has
 // a key wins; the first is what the explicit settings of the account have.
-func prefLayers(explicit dataformat.Dict, d *domain) []dataformat.Dict {
-	return []dataformat.Dict{nested(explicit, keyPrefs), nested(d.explicit, keyPrefs), d.state.prefs, builtInPrefs()}
+func prefLayers(explicit dataformat.Dict, d *domain) layers {
+	return layers{{OfAccount, nested(explicit, keyPrefs)}, {OfDomain, nested(d.explicit, keyPrefs)},
+		{OfServer, d.state.prefs}, {BuiltIn, builtInPrefs()}}
 }
 
-func (a *Account) prefLayers() []dataformat.Dict { return prefLayers(a.explicit, a.domain) }
+func (a *Account) prefLayers() layers { return prefLayers(a.explicit, a.domain) }
 
 // UpdateAccountPrefs merges preferences into an account's own.
 func (s *Store) UpdateAccountPrefs(ctx context.Context, domain, name string, update dataformat.Dict) error {

@@ -39,9 +39,9 @@ type usedBoxes [len(uses)]string
 
 // used reads from layers of preferences which mailboxes they name. A value that cannot
 // be the name of an own mailbox names none.
-func used(layers []dataformat.Dict) (names usedBoxes) {
+func used(prefs layers) (names usedBoxes) {
 	for i, u := range uses {
-		v, _ := lookup(u.pref, layers)
+		v, _ := prefs.lookup(u.pref)
 		if text, ok := dataformat.Text(v); ok {
 			names[i], _ = mailbox.CleanName(text) // "" with an error
 		}
@@ -63,7 +63,7 @@ func (a *Account) SpecialUses() map[string][]imap.MailboxAttr {
 
 // newMailboxes are the mailboxes that a new account has besides INBOX: those to which its
 // preferences give a use.
-func newMailboxes(prefs []dataformat.Dict) (boxes []mailbox.NewMailbox) {
+func newMailboxes(prefs layers) (boxes []mailbox.NewMailbox) {
 	seen := map[string]bool{"": true, "INBOX": true}
 	for _, name := range used(prefs) {
 		if !seen[name] {
@@ -200,8 +200,8 @@ func (s *Store) moveUses(ctx context.Context, op string, a *Account, moving []mo
 // inherits anyway is not made its own.
 func (s *Store) changeUses(op string, a *Account, change func(*usedBoxes)) error {
 	return s.editAccount(op, a, func(d dataformat.Dict) dataformat.Dict {
-		layers := prefLayers(d, a.domain)
-		before, inherited := used(layers), used(layers[1:])
+		prefs := prefLayers(d, a.domain)
+		before, inherited := used(prefs), used(prefs[1:])
 		after := before
 		change(&after)
 		own := clone(nested(d, keyPrefs))
