@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"gatepost/protocols/internal/listen"
 	"gatepost/server/fault"
 )
 
@@ -62,7 +63,8 @@ func (b *body) Read(p []byte) (int, error) {
 		// Package net/http reads on for the next request; that is not to end this one.
 		_ = b.control.SetReadDeadline(time.Time{})
 	case err != nil && b.stopping.Err() != nil:
-		b.err = fault.Wrap("http.Body", fault.Canceled, err)
+		reason, _ := listen.Ended(b.stopping) // empty when the server stops
+		b.err = &fault.Error{Op: "http.Body", Kind: fault.Canceled, Text: reason, Err: err}
 	case err != nil:
 		b.err = bodyFault(err)
 	}

@@ -17,7 +17,7 @@ const serviceHTTP = "HTTP"
 // basic logs in with the Authorization header (RFC 7617). Each request is checked for itself, so
 // that nothing of one login reaches the next request of the connection. Errors: AuthRequired
 // without credentials that can be read, and those of Login.
-func (q *Request) basic(r *http.Request) (*accounts.Account, error) {
+func (q *Request) basic(r *http.Request) (acc *accounts.Account, err error) {
 	const op = "http.Basic"
 	if !q.session.auth.PlainAllowed(q.Peer) {
 		return nil, fault.New(op, fault.TLSRequired, "")
@@ -31,9 +31,9 @@ func (q *Request) basic(r *http.Request) (*accounts.Account, error) {
 	}
 	credentials := sha256.Sum256([]byte(q.Peer.Service + " " + q.Domain + " " + r.Header.Get("Authorization")))
 	q.Peer.Again = q.session.loggedIn(credentials)
-	acc, err := q.Login(r.Context(), name, password)
+	acc, err = q.Login(r.Context(), name, password)
 	if err == nil {
-		q.session.noteLogin(credentials)
+		err = q.session.noteLogin(credentials)
 	}
 	return acc, err
 }
@@ -46,13 +46,17 @@ func (k *session) loggedIn(credentials [sha256.Size]byte) bool {
 	return credentials == k.lastLogin
 }
 
-func (k *session) noteLogin(credentials [sha256.Size]byte) {
+// noteLogin makes the connection that of a user. Busy when the places of users are taken.
+func (k *session) noteLogin(credentials [sha256.Size]byte) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.lastLogin == [sha256.Size]byte{} {
-		listen.LoggedIn(k.ctx) // no stranger any more
+		if err := listen.LoggedIn(k.ctx); err != nil {
+			return err
+		}
 	}
 	k.lastLogin = credentials
+	return nil
 }
 
 // challenge is the WWW-Authenticate header that asks for a name and a password.

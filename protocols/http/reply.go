@@ -46,7 +46,7 @@ var answers = map[fault.Kind]answer{
 	fault.Unsupported:    {501, "The server cannot do this.", true},
 	fault.ReadOnly:       {403, "This cannot be changed.", true},
 	fault.Corrupt:        {500, "Stored data is damaged. The administrator has to look.", false},
-	fault.Canceled:       {503, "The server is stopping. Try again later.", false},
+	fault.Canceled:       {503, "The server is stopping. Try again later.", true},
 }
 
 // statusError is a failure of HTTP alone, which no kind stands for.
