@@ -33,6 +33,8 @@ type disk interface {
 
 type diskFile interface {
 	io.Writer
+	io.ReaderAt
+	io.WriterAt
 	// Sync makes the content durable.
 	Sync() error
 	// Publish gives the file a name that no other file has. It comes after Sync.

@@ -92,6 +92,21 @@ func cutField(line []byte) (name, value []byte) {
 	return bytes.TrimRight(before, " \t"), value
 }
 
+// areFields reports whether text is complete header fields: anything else before a message would
+// change what it says.
+func areFields(text []byte) bool {
+	first := true
+	for line := range bytes.Lines(text) {
+		line, ok := bytes.CutSuffix(line, []byte("\r\n"))
+		folded := !first && len(line) > 0 && (line[0] == ' ' || line[0] == '\t')
+		if name, _ := cutField(line); !ok || bytes.ContainsAny(line, "\r\x00") || !folded && (len(name) == 0 || bytes.ContainsAny(name, " \t")) {
+			return false
+		}
+		first = false
+	}
+	return true
+}
+
 func isField(name []byte, want string) bool {
 	return len(name) == len(want) && bytes.EqualFold(name, []byte(want))
 }

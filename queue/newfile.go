@@ -2,6 +2,7 @@ package queue
 
 import (
 	"errors"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +20,7 @@ type newFile struct {
 // Create makes a new file.
 func (d *directory) Create(temp string) (diskFile, error) {
 	fd, err := ignoringEINTR(func() (int, error) {
-		return unix.Open(d.file(temp), unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+		return unix.Open(d.file(temp), unix.O_CREAT|unix.O_EXCL|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	})
 	if err != nil {
 		return nil, &os.PathError{Op: "create", Path: d.file(temp), Err: err}
@@ -31,6 +32,33 @@ func (f *newFile) Write(p []byte) (int, error) {
 	done := 0
 	for done < len(p) {
 		n, err := ignoringEINTR(func() (int, error) { return unix.Write(f.fd, p[done:]) })
+		if err != nil {
+			return done, f.failed("write", err)
+		}
+		done += n
+	}
+	return done, nil
+}
+
+func (f *newFile) ReadAt(p []byte, at int64) (int, error) {
+	done := 0
+	for done < len(p) {
+		n, err := ignoringEINTR(func() (int, error) { return unix.Pread(f.fd, p[done:], at+int64(done)) })
+		if err != nil {
+			return done, f.failed("read", err)
+		}
+		if n == 0 {
+			return done, io.EOF
+		}
+		done += n
+	}
+	return done, nil
+}
+
+func (f *newFile) WriteAt(p []byte, at int64) (int, error) {
+	done := 0
+	for done < len(p) {
+		n, err := ignoringEINTR(func() (int, error) { return unix.Pwrite(f.fd, p[done:], at+int64(done)) })
 		if err != nil {
 			return done, f.failed("write", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ type Submission struct {
 	size   int64
 	scan   headerScanner
 	err    error // the first failure; nothing is written after it
+	whole  bool  // no Write comes any more
 	closed bool  // committed or aborted
 }
 
@@ -106,7 +108,7 @@ func (s *Submission) Write(p []byte) (int, error) {
 	if s.err != nil {
 		return 0, s.err
 	}
-	if s.closed {
+	if s.closed || s.whole {
 		return 0, fault.New("queue.Write", fault.Unavailable, "")
 	}
 	n, err := s.w.Write(p)
@@ -119,6 +121,60 @@ func (s *Submission) Write(p []byte) (int, error) {
 		s.scan.scan(p)
 	}
 	return n, nil
+}
+
+// Message returns the message for somebody who looks at it before Commit. Nothing is written after
+// it; it can be read until Commit, Abort or Prepend.
+func (s *Submission) Message() (*io.SectionReader, error) {
+	const op = "queue.Message"
+	switch {
+	case s.err != nil:
+		return nil, s.err
+	case s.closed:
+		return nil, fault.New(op, fault.Unavailable, "")
+	}
+	s.whole = true
+	if err := s.w.Flush(); err != nil {
+		s.err = fault.Wrap(op, fault.Internal, err)
+		return nil, s.err
+	}
+	return io.NewSectionReader(s.file, s.head.layout.Message, s.size), nil
+}
+
+// moved is how much of a message Prepend moves at a time.
+const moved = 256 << 10
+
+// Prepend puts header fields before the message, as complete lines with CRLF. Nothing is written
+// after it.
+func (s *Submission) Prepend(fields []byte) error {
+	const op = "queue.Prepend"
+	if _, err := s.Message(); err != nil || len(fields) == 0 {
+		return err
+	}
+	if !areFields(fields) {
+		return fault.Wrap(op, fault.Internal, errors.New("lines that are no header fields"))
+	}
+	start := s.head.layout.Message
+	buf := make([]byte, min(moved, s.size))
+	for end := start + s.size; end > start; {
+		from := max(start, end-moved)
+		part := buf[:end-from]
+		_, err := s.file.ReadAt(part, from)
+		if err == nil {
+			_, err = s.file.WriteAt(part, from+int64(len(fields)))
+		}
+		if err != nil {
+			s.err = fault.Wrap(op, fault.Internal, err)
+			return s.err
+		}
+		end = from
+	}
+	if _, err := s.file.WriteAt(fields, start); err != nil {
+		s.err = fault.Wrap(op, fault.Internal, err)
+		return s.err
+	}
+	s.size += int64(len(fields))
+	return nil
 }
 
 // Abort drops the message. After Commit it does nothing.

@@ -130,7 +130,7 @@ func (s *Server) sendingPart() *module {
 	m := newModule("SMTPSending", set, "SMTP").delivering(s, router.SMTP)
 	var t *relay.Transport
 	m.open = func() error {
-		t = relay.New(set, s.accounts.MainDomain, s.log)
+		t = relay.New(set, s.accounts.MainDomain, nil, s.log)
 		s.queue.Handle(m.queues, t)
 		return nil
 	}

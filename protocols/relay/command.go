@@ -17,7 +17,7 @@ func (t *transaction) mail() string {
 	}
 	b = append(b, '>')
 	if ext.size {
-		b = strconv.AppendInt(append(b, " SIZE="...), t.item.Size, 10)
+		b = strconv.AppendInt(append(b, " SIZE="...), t.size(), 10)
 	}
 	switch {
 	case t.binary():

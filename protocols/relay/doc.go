@@ -39,6 +39,12 @@
 // with at least one accepted recipient is sent; after a DATA that was accepted
 // without one, an empty message is ended and its reply ignored.
 //
+// # Signing
+//
+// A Signer, if there is one, makes header fields that are put before the message, once for
+// each attempt. A message that it fails to sign waits and is tried again; it never goes out
+// without.
+//
 // # Limits
 //
 // A reply has at most 100 lines of 2,000 bytes; more ends the connection. The body is

@@ -153,7 +153,7 @@ func newStation(t *testing.T, d dataformat.Dict) *station {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.transport = New(s.set, func() string { return "mail.company.com" }, log)
+	s.transport = New(s.set, func() string { return "mail.company.com" }, nil, log)
 	s.transport.dialer.dial = s.dial
 	s.q.Handle(router.SMTP, s.transport)
 	s.q.Handle(router.LOCAL, s.inbox)

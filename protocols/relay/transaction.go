@@ -20,11 +20,15 @@ const defaultRcptMax = 100
 
 // transaction sends one message to some of its recipients.
 type transaction struct {
-	c     *conn
-	item  *queue.Item
-	rcpts []target
-	host  string // as reports name it
+	c      *conn
+	item   *queue.Item
+	fields []byte // put before the message
+	rcpts  []target
+	host   string // as reports name it
 }
+
+// size is the size of the message as it is sent.
+func (t *transaction) size() int64 { return t.item.Size + int64(len(t.fields)) }
 
 // target is one recipient of a transaction.
 type target struct {
@@ -87,7 +91,7 @@ func (t *transaction) unfit() (*envelope.Status, error) {
 	failed := func(code envelope.Code, text string) *envelope.Status {
 		return &envelope.Status{Action: envelope.ActionFailed, Code: code, Remote: t.host, Text: text}
 	}
-	if t.c.ext.maxSize > 0 && t.item.Size > t.c.ext.maxSize {
+	if t.c.ext.maxSize > 0 && t.size() > t.c.ext.maxSize {
 		return failed(envelope.Code{5, 3, 4}, "message is too large for "+t.host), nil
 	}
 	if !t.c.ext.utf8 && t.needsUTF8() {
@@ -287,7 +291,7 @@ func (t *transaction) body(data reply, accepted []int) error {
 		t.settleThese(accepted, data.status("message text rejected by", t.host))
 		return nil
 	}
-	if err := t.c.copyMessage(t.item); err != nil {
+	if err := t.c.copyMessage(t.fields, t.item); err != nil {
 		return t.cutShort(err, accepted)
 	}
 	return t.finalReply(accepted)
@@ -295,10 +299,10 @@ func (t *transaction) body(data reply, accepted []int) error {
 
 // chunk sends the message as it is, in one BDAT command.
 func (t *transaction) chunk(accepted []int) error {
-	if err := t.c.send(t.c.limits.data, "BDAT "+strconv.FormatInt(t.item.Size, 10)+" LAST"); err != nil {
+	if err := t.c.send(t.c.limits.data, "BDAT "+strconv.FormatInt(t.size(), 10)+" LAST"); err != nil {
 		return &broken{err: err}
 	}
-	err := t.c.copyFile(t.item, func(p []byte) error {
+	err := t.c.copyFile(t.fields, t.item, func(p []byte) error {
 		_, err := t.c.w.Write(p)
 		return err
 	})

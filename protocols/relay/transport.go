@@ -20,12 +20,13 @@ type Transport struct {
 	settings *settings.Live[Settings]
 	dialer   *dialer
 	idle     idleConns
+	signer   Signer // nil: nothing is signed
 	log      *slog.Logger
 }
 
-// New returns the transport of the SMTP module. helo returns this server's name.
-func New(cfg *settings.Live[Settings], helo func() string, log *slog.Logger) *Transport {
-	t := &Transport{settings: cfg, log: logs.Component(log, "SMTP")}
+// New returns the transport of the SMTP module. helo returns this server's name. signer may be nil.
+func New(cfg *settings.Live[Settings], helo func() string, signer Signer, log *slog.Logger) *Transport {
+	t := &Transport{settings: cfg, signer: signer, log: logs.Component(log, "SMTP")}
 	t.dialer = newDialer(func() string {
 		if name := cfg.Get().HELOName; name != "" {
 			return name
@@ -155,6 +156,8 @@ type sender struct {
 func (s *sender) message(j *job) *envelope.Status {
 	rest := j.rcpts
 	j.rcpts = nil
+	var fields []byte // of the signer
+	signed := false
 	for len(rest) > 0 {
 		if s.c == nil {
 			if err := s.connect(); err != nil {
@@ -166,11 +169,22 @@ func (s *sender) message(j *job) *envelope.Status {
 				return &st
 			}
 		}
+		if !signed {
+			var err error
+			if fields, err = s.sign(j.item); err != nil {
+				if s.ctx.Err() == nil { // else not tried
+					j.rcpts = rest
+					j.report(s.unsignedStatus(j.item, err))
+				}
+				return nil
+			}
+			signed = true
+		}
 		n := len(rest)
 		if limit := s.c.ext.rcptMax; limit > 0 {
 			n = min(n, limit)
 		}
-		tr := transaction{c: s.c, item: j.item, host: s.host, rcpts: rest[:min(n, defaultRcptMax)]}
+		tr := transaction{c: s.c, item: j.item, fields: fields, host: s.host, rcpts: rest[:min(n, defaultRcptMax)]}
 		rest = rest[len(tr.rcpts):]
 		again, err := tr.run()
 		rest = append(again, rest...)

@@ -213,6 +213,13 @@ func (s *session) commit(b *body) {
 		b.err = s.refusedByAll(routes, b.stored)
 	}
 	if b.err == nil {
+		var drop bool
+		if drop, b.err = s.check(b, env); drop {
+			s.dropMessage(b, env, "message dropped by a check")
+			return
+		}
+	}
+	if b.err == nil {
 		b.messageID = b.sub.MessageID()
 		b.err = s.commitCounted(b.sub)
 		b.sub = nil
@@ -272,13 +279,13 @@ func (s *session) refuseMessage(env *envelope.Envelope, r reply, cause error) {
 // answerSpamtrap answers a message with a spamtrap among its recipients: nobody
 // gets it.
 func (s *session) answerSpamtrap(b *body, env *envelope.Envelope) {
-	s.log.LogAttrs(s.ctx, logs.LevelMajor, "spamtrap: message dropped", slog.Any(logs.AttrQueueID, b.id),
-		slog.String(logs.AttrReturnPath, shown(env.ReturnPath)))
-	if s.cfg.Spamtrap == "Refuse" {
-		s.reply(refusal(550, 5, 7, 1, "message refused"))
+	const why = "spamtrap: message dropped"
+	if s.cfg.Spamtrap != "Refuse" {
+		s.dropMessage(b, env, why)
 		return
 	}
-	s.accepted(b.id)
+	s.log.LogAttrs(s.ctx, logs.LevelMajor, why, slog.Any(logs.AttrQueueID, b.id), slog.String(logs.AttrReturnPath, shown(env.ReturnPath)))
+	s.reply(refusal(550, 5, 7, 1, "message refused"))
 }
 
 func (s *session) logReceived(b *body, env *envelope.Envelope) {

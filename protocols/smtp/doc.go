@@ -14,7 +14,8 @@
 //	RCPT   router, relay verdict, envelope grows
 //	DATA   queue.Begin with the whole envelope, before 354
 //	       trace field, header (fixed up in submissions), body: streamed to the queue
-//	.      queue.Commit; 250 with the queue ID only after it
+//	.      checks, which may put fields before the message (check.go)
+//	       queue.Commit; 250 with the queue ID only after it
 //
 // BDAT does the same from its first chunk on. A message is never held in memory;
 // only the header of a submission is, up to maxHeader. A header ends at the first

@@ -1,0 +1,79 @@
+package queue
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// Header fields are put before a message when all of it is there, whatever its size.
+func TestFieldsArePutBeforeAMessage(t *testing.T) {
+	for name, size := range map[string]int{"small": 10, "just what is moved at a time": moved - 20, "large": 3*moved + 17} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := open(t, t.TempDir())
+				b.run()
+				defer b.halt()
+				body := strings.Repeat("0123456789abcde\r\n", size/17+1)[:size]
+				text := "Subject: test\r\n\r\n" + body
+				s, err := b.q.Begin(t.Context(), b.env("ann@company.com", "bob@company.com"))
+				must(t, err)
+				_, err = io.WriteString(s, text)
+				must(t, err)
+				m, err := s.Message()
+				must(t, err)
+				if got, err := io.ReadAll(m); err != nil || string(got) != text {
+					t.Errorf("the message reads back as %d bytes, %v", len(got), err)
+				}
+				const first, second = "X-First: 1\r\n", "X-Second: a\r\n folded\r\n"
+				must(t, s.Prepend([]byte(first)))
+				must(t, s.Prepend(nil))
+				must(t, s.Prepend([]byte(second)))
+				if _, err := s.Write([]byte("more")); err == nil {
+					t.Error("text is written behind a message that is whole")
+				}
+				must(t, s.Commit(t.Context()))
+				synctest.Wait()
+				got := b.local.messages("bob@company.com")
+				if want := second + first + text; len(got) != 1 || got[0] != want {
+					t.Errorf("%d messages, the first of %d bytes, want one of %d", len(got), len(strings.Join(got, "")), len(want))
+				}
+			})
+		})
+	}
+}
+
+func TestFieldsAreRefusedAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, t.TempDir())
+		s, err := b.q.Begin(t.Context(), b.env("ann@company.com", "bob@company.com"))
+		must(t, err)
+		s.Abort()
+		if _, err := s.Message(); err == nil {
+			t.Error("an aborted message is read")
+		}
+		if err := s.Prepend([]byte("X: y\r\n")); err == nil {
+			t.Error("an aborted message gets fields")
+		}
+	})
+}
+
+func TestOnlyFieldsAreFields(t *testing.T) {
+	for text, want := range map[string]bool{
+		"X: y\r\n": true, "X:y\r\n\tz\r\nA-B: \r\n": true, "": true,
+		"X: y": false, "X: y\n": false, "X: y\r\n\r\n": false, "\r\n": false, " X: y\r\n": false, "no field\r\n": false,
+		"X: y\r\nbody\r\n": false, "X: a\rb\r\n": false, "X: \x00\r\n": false, ": y\r\n": false, "X Y: z\r\n": false,
+	} {
+		if got := areFields([]byte(text)); got != want {
+			t.Errorf("%q: %t", text, got)
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
