@@ -6,6 +6,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/protocols/imap/wire"
+	"gatepost/protocols/internal/auth"
 	"gatepost/protocols/internal/listen"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
@@ -78,9 +79,6 @@ func (s *session) authenticate(c *call, p *wire.Parser) error {
 		if response, err = decodeResponse(text); err != nil {
 			return err
 		}
-		if response == nil {
-			response = []byte{}
-		}
 	}
 	if err := p.End(); err != nil {
 		return err
@@ -105,25 +103,18 @@ func (s *session) authenticate(c *call, p *wire.Parser) error {
 		if err != nil {
 			return err
 		}
-		if string(line) == "*" {
-			return wire.Bad("the exchange was canceled")
-		}
 		if response, err = decodeResponse(line); err != nil {
 			return err
 		}
 	}
 }
 
-// decodeResponse decodes a client's response. "=" is an empty initial response.
-func decodeResponse(text []byte) ([]byte, error) {
-	if string(text) == "=" {
-		return []byte{}, nil
-	}
-	raw, err := base64.StdEncoding.AppendDecode([]byte{}, text)
+func decodeResponse(line []byte) ([]byte, error) {
+	response, err := auth.DecodeResponse(string(line))
 	if err != nil {
-		return nil, wire.Bad("the response is not base64")
+		return nil, wire.Bad("%v", err)
 	}
-	return raw, nil
+	return response, nil
 }
 
 // loginFailed counts failures. One that is the client's own mistake is BAD.

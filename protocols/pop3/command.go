@@ -60,7 +60,10 @@ func (s *session) command(line []byte) {
 		s.refuse(fault.New("pop3", fault.Invalid, "NUL in a command"))
 		return
 	}
-	word, rest, _ := strings.Cut(string(line), " ")
+	word, rest := string(line), ""
+	if i := strings.IndexAny(word, " \t"); i >= 0 {
+		word, rest = word[:i], word[i+1:]
+	}
 	word = strings.ToUpper(word)
 	v, ok := verbs[word]
 	if word != "PASS" && word != "USER" {

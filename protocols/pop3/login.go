@@ -120,7 +120,7 @@ func (s *session) sasl(args []string) error {
 	}
 	var response []byte
 	if len(args) == 2 {
-		if response, err = initialResponse(args[1]); err != nil {
+		if response, err = decode(args[1]); err != nil {
 			return err
 		}
 	}
@@ -138,14 +138,6 @@ func (s *session) sasl(args []string) error {
 	}
 }
 
-// initialResponse decodes the response in the command; "=" is an empty one.
-func initialResponse(arg string) ([]byte, error) {
-	if arg == "=" {
-		return []byte{}, nil
-	}
-	return decode(arg)
-}
-
 // challenge sends a challenge and reads the response; "*" gives up (RFC 5034
 // section 4).
 func (s *session) challenge(text []byte) ([]byte, error) {
@@ -156,16 +148,14 @@ func (s *session) challenge(text []byte) ([]byte, error) {
 		return nil, fault.New("pop3.AUTH", fault.Invalid, "response too long")
 	case err != nil:
 		return nil, errGone
-	case string(line) == "*":
-		return nil, fault.New("pop3.AUTH", fault.Invalid, "authentication canceled")
 	}
 	return decode(string(line))
 }
 
-func decode(text string) ([]byte, error) {
-	b, err := base64.StdEncoding.DecodeString(text)
+func decode(line string) ([]byte, error) {
+	response, err := auth.DecodeResponse(line)
 	if err != nil {
-		return nil, fault.New("pop3.AUTH", fault.Invalid, "not base64")
+		return nil, fault.New("pop3.AUTH", fault.Invalid, err.Error())
 	}
-	return b, nil
+	return response, nil
 }

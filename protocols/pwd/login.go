@@ -114,8 +114,8 @@ func (s *session) authenticate(ctx context.Context, rest string) (reply, error) 
 	}
 	var response []byte
 	if len(fields) == 2 {
-		if response, err = decode(fields[1]); err != nil {
-			return bad("bad base64")
+		if response, err = auth.DecodeResponse(fields[1]); err != nil {
+			return bad(err.Error())
 		}
 	}
 	a, err := s.exchange(ex, response)
@@ -147,11 +147,8 @@ func (s *session) exchange(ex auth.Exchange, response []byte) (*accounts.Account
 		if err != nil {
 			return nil, &brokenExchange{err}
 		}
-		if line == "*" {
-			return nil, fault.New("pwd.Auth", fault.Invalid, "authentication canceled")
-		}
-		if response, err = decode(line); err != nil {
-			return nil, fault.New("pwd.Auth", fault.Invalid, "bad base64")
+		if response, err = auth.DecodeResponse(line); err != nil {
+			return nil, fault.New("pwd.Auth", fault.Invalid, err.Error())
 		}
 	}
 }
@@ -163,15 +160,6 @@ func encode(b []byte) string {
 		return "="
 	}
 	return base64.StdEncoding.EncodeToString(b)
-}
-
-// decode reads a response; "=" is an empty one.
-func decode(s string) ([]byte, error) {
-	s = strings.TrimSpace(s)
-	if s == "=" || s == "" {
-		return []byte{}, nil
-	}
-	return base64.StdEncoding.DecodeString(s)
 }
 
 // login answers the outcome of a login.

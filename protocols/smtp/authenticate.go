@@ -113,7 +113,7 @@ func (s *session) authenticate(arg string) {
 	}
 	var first []byte
 	if len(words) == 2 {
-		if first, err = decodeResponse(words[1]); err != nil {
+		if first, err = auth.DecodeResponse(words[1]); err != nil {
 			s.reply(replyAuthBase64)
 			return
 		}
@@ -151,27 +151,20 @@ func (s *session) exchange(e auth.Exchange, response []byte) {
 		case err != nil:
 			s.disconnect(err)
 			return
-		case string(line) == "*":
-			s.reply(replyAuthCanceled)
-			return
 		case len(line) > auth.MaxResponse:
 			s.reply(replyAuthLong)
 			return
 		}
-		if response, err = decodeResponse(string(line)); err != nil {
+		response, err = auth.DecodeResponse(string(line))
+		switch {
+		case errors.Is(err, auth.ErrCanceled):
+			s.reply(replyAuthCanceled)
+			return
+		case err != nil:
 			s.reply(replyAuthBase64)
 			return
 		}
 	}
-}
-
-// decodeResponse returns a response; "=" and an empty line are empty ones, and
-// none is nil.
-func decodeResponse(text string) ([]byte, error) {
-	if text == "=" || text == "" {
-		return []byte{}, nil
-	}
-	return base64.StdEncoding.Strict().DecodeString(text)
 }
 
 // authReply is the reply to a failure of AUTH, which has codes of its own.
