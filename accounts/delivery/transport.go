@@ -218,7 +218,7 @@ func (c *messageCopy) delivery(it *queue.Item, acc *accounts.Account, sum *messa
 		QueueID: uint64(it.ID), Copy: c.number,
 		File: it.File, Offset: it.Offset, Size: it.Size,
 		Prefix: prefix(it.Envelope, acc, c.realTo), Summary: sum,
-		Mailbox: c.mailbox, InternalDate: time.Now(),
+		Mailbox: c.mailbox,
 	}
 }
 

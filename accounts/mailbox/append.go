@@ -23,8 +23,8 @@ type AppendMessage struct {
 	Body io.Reader
 	// Flags are system flags and keywords; \Recent is ignored.
 	Flags []imap.Flag
-	// InternalDate, or zero for now.
-	InternalDate time.Time
+	// InternalDate, or nil for now.
+	InternalDate *time.Time
 }
 
 // Appended tells where a message went (RFC 4315 APPENDUID).
@@ -170,7 +170,11 @@ func (a *Account) receive(name string, m AppendMessage) (in incoming, err error)
 	if err != nil {
 		return in, err
 	}
-	in.summary = summary{id: id, dir: ref.dir, email: id, internal: unixOr(m.InternalDate, time.Now())}
+	date := time.Now()
+	if m.InternalDate != nil {
+		date = *m.InternalDate
+	}
+	in.summary = summary{id: id, dir: ref.dir, email: id, internal: date.Unix()}
 	err = in.fill(f, m.Body)
 	if err := errors.Join(err, f.Close()); err != nil {
 		a.abandon(ref)
@@ -237,11 +241,4 @@ func (a *Account) syncIncoming(files []incoming) error {
 		}
 	}
 	return nil
-}
-
-func unixOr(t, or time.Time) int64 {
-	if t.IsZero() {
-		t = or
-	}
-	return t.Unix()
 }

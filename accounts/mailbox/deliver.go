@@ -35,9 +35,8 @@ type Delivery struct {
 	// is not known: then it is made when somebody asks.
 	Summary *message.Summary
 	// Mailbox is where it goes; "" or a mailbox that does not exist is INBOX.
-	Mailbox      string
-	Flags        []imap.Flag
-	InternalDate time.Time // zero for now
+	Mailbox string
+	Flags   []imap.Flag
 }
 
 // Deliver puts queued messages into mailboxes of the account in one commit,
@@ -129,7 +128,7 @@ func (a *Account) link(j *delivery) error {
 	}
 	j.in.summary = summary{
 		id: id, dir: ref.dir, email: j.QueueID, offset: uint32(j.Offset), size: int64(len(j.Prefix)) + j.Size,
-		prefix: uint32(len(j.Prefix)), internal: unixOr(j.InternalDate, time.Now()),
+		prefix: uint32(len(j.Prefix)), internal: time.Now().Unix(),
 	}
 	j.in.content = marshalContent(j.Prefix, j.Summary)
 	a.store.links.touch(messageDir{a, ref.dir})

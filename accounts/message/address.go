@@ -45,6 +45,31 @@ func Addresses(value []byte) iter.Seq[Address] {
 	}
 }
 
+// Addresses yields the entries that the ENVELOPE has of From, Sender, Reply-To, To, Cc or Bcc: of the first
+// three those of the first field, of the others those of all fields. Unlike in the ENVELOPE, Sender and
+// Reply-To stand for themselves.
+func (h *Head) Addresses(field string) iter.Seq[Address] {
+	id := identify([]byte(field))
+	return func(yield func(Address) bool) {
+		var p addressParser
+		for start := 0; start < len(h.Headers); {
+			name, value, end := cutField(h.Headers, start)
+			start = end
+			if identify(name) != id {
+				continue
+			}
+			for p.reset(h.Headers[value:end]); p.next(); {
+				if !yield(p.Address) {
+					return
+				}
+			}
+			if id == fromField || id == senderField || id == replyToField {
+				return
+			}
+		}
+	}
+}
+
 // An addressParser reads an address list one entry at a time, in time linear in its length. It
 // accepts the obsolete forms of RFC 5322 section 4.4. It never fails: a quote without an end means
 // nothing, a comment without an end is cut at the next address, missing brackets and commas are guessed.

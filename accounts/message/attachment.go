@@ -2,8 +2,6 @@ package message
 
 import (
 	"bytes"
-	"sort"
-	"strconv"
 	"strings"
 )
 
@@ -67,61 +65,4 @@ func longParam(params []Param, name string) string {
 		return DecodeHeader([]byte(param(params, name)))
 	}
 	return strings.TrimSpace(oneLine(toUTF8(bytes.TrimSpace(raw), charset)))
-}
-
-// joined puts a parameter together that is continued or has a charset (RFC 2231
-// sections 3 and 4). It reports false if there is none.
-func joined(params []Param, name string) (raw []byte, charset string, ok bool) {
-	type piece struct {
-		n       int
-		encoded bool
-		value   string
-	}
-	var pieces []piece
-	for _, q := range params {
-		rest, ok := strings.CutPrefix(q.Name, name)
-		if !ok || rest == "" || rest[0] != '*' {
-			continue
-		}
-		number, encoded := strings.CutSuffix(rest[1:], "*")
-		if rest == "*" {
-			number, encoded = "0", true
-		}
-		if n, err := strconv.Atoi(number); err == nil && n >= 0 {
-			pieces = append(pieces, piece{n, encoded, q.Value})
-		}
-	}
-	if len(pieces) == 0 {
-		return nil, "", false
-	}
-	sort.SliceStable(pieces, func(i, j int) bool { return pieces[i].n < pieces[j].n })
-	for i, q := range pieces {
-		v := q.value
-		if i == 0 && q.encoded {
-			if c, rest, ok := strings.Cut(v, "'"); ok {
-				if _, text, ok := strings.Cut(rest, "'"); ok {
-					charset, v = c, text
-				}
-			}
-		}
-		if q.encoded {
-			raw = appendPercent(raw, v)
-		} else {
-			raw = append(raw, v...)
-		}
-	}
-	return raw, charset, true
-}
-
-// appendPercent appends v with %XX undone.
-func appendPercent(dst []byte, v string) []byte {
-	for i := 0; i < len(v); i++ {
-		if v[i] == '%' && i+2 < len(v) && unhex(v[i+1]) < 16 && unhex(v[i+2]) < 16 {
-			dst = append(dst, unhex(v[i+1])<<4|unhex(v[i+2]))
-			i += 2
-			continue
-		}
-		dst = append(dst, v[i])
-	}
-	return dst
 }

@@ -87,7 +87,7 @@ func BenchmarkAppendBodyStructure(b *testing.B) {
 	var buf []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = AppendBodyStructure(buf[:0], s.Root, true)
+		buf = AppendBodyStructure(buf[:0], s.Root, Extended)
 	}
 }
 

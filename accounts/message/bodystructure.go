@@ -2,26 +2,36 @@ package message
 
 import "strconv"
 
-// AppendBodyStructure appends the IMAP text of a part: BODYSTRUCTURE if
-// extended, else BODY (RFC 9051 section 7.5.2).
-func AppendBodyStructure(dst []byte, p *Part, extended bool) []byte {
+// StructureForm says which form of a BODYSTRUCTURE is asked for, as bits.
+type StructureForm uint8
+
+const (
+	// Extended is BODYSTRUCTURE; without it, BODY.
+	Extended StructureForm = 1 << iota
+	// Rev2 is the form of IMAP4rev2, which knows message/global and has parameters in UTF-8.
+	Rev2
+)
+
+// AppendBodyStructure appends the IMAP text of a part (RFC 3501 section 7.4.2, RFC 9051 section 7.5.2).
+func AppendBodyStructure(dst []byte, p *Part, form StructureForm) []byte {
+	extended := form&Extended != 0
 	dst = append(dst, '(')
 	if len(p.Children) > 0 {
 		for _, c := range p.Children {
-			dst = AppendBodyStructure(dst, c, extended)
+			dst = AppendBodyStructure(dst, c, form)
 		}
 		dst = append(dst, ' ')
 		dst = appendString(dst, p.Subtype)
 		if extended {
 			dst = append(dst, ' ')
-			dst = appendParams(dst, p.Params)
+			dst = appendParams(dst, p.Params, form)
 		}
 	} else {
-		dst = appendLeaf(dst, p, extended)
+		dst = appendLeaf(dst, p, form)
 	}
 	if extended {
 		dst = append(dst, ' ')
-		dst = appendDisposition(dst, p)
+		dst = appendDisposition(dst, p, form)
 		dst = append(dst, ' ')
 		dst = appendLanguages(dst, p.Language)
 		dst = append(dst, ' ')
@@ -31,13 +41,18 @@ func AppendBodyStructure(dst []byte, p *Part, extended bool) []byte {
 }
 
 // appendLeaf appends a part without children up to where both forms are equal,
-// and the MD5 that only the extended one has.
-func appendLeaf(dst []byte, p *Part, extended bool) []byte {
+// and the MD5 that only the extended one has. IMAP4rev1 has the envelope and structure of a message/rfc822
+// alone (RFC 3501 section 9, media-message); a message/global is a leaf there.
+func appendLeaf(dst []byte, p *Part, form StructureForm) []byte {
+	inner := p.Message
+	if form&Rev2 == 0 && p.Subtype != "rfc822" {
+		inner = nil
+	}
 	dst = appendString(dst, p.Type)
 	dst = append(dst, ' ')
 	dst = appendString(dst, p.Subtype)
 	dst = append(dst, ' ')
-	dst = appendParams(dst, p.Params)
+	dst = appendParams(dst, p.Params, form)
 	dst = append(dst, ' ')
 	dst = appendNString(dst, p.ID)
 	dst = append(dst, ' ')
@@ -46,24 +61,25 @@ func appendLeaf(dst []byte, p *Part, extended bool) []byte {
 	dst = appendString(dst, p.Encoding)
 	dst = append(dst, ' ')
 	dst = strconv.AppendInt(dst, p.Body.Size(), 10)
-	if p.Message != nil {
+	if inner != nil {
 		dst = append(dst, ' ')
-		dst = append(dst, p.Message.Envelope...)
+		dst = append(dst, inner.Envelope...)
 		dst = append(dst, ' ')
-		dst = AppendBodyStructure(dst, p.Message.Root, extended)
+		dst = AppendBodyStructure(dst, inner.Root, form)
 	}
-	if p.Message != nil || p.Type == "text" {
+	if inner != nil || p.Type == "text" {
 		dst = append(dst, ' ')
 		dst = strconv.AppendInt(dst, p.Lines, 10)
 	}
-	if extended {
+	if form&Extended != 0 {
 		dst = append(dst, ' ')
 		dst = appendNString(dst, p.MD5)
 	}
 	return dst
 }
 
-func appendParams(dst []byte, params []Param) []byte {
+func appendParams(dst []byte, params []Param, form StructureForm) []byte {
+	params = joinParams(params, form&Rev2 != 0)
 	if len(params) == 0 {
 		return append(dst, "NIL"...)
 	}
@@ -78,14 +94,14 @@ func appendParams(dst []byte, params []Param) []byte {
 	return append(dst, ')')
 }
 
-func appendDisposition(dst []byte, p *Part) []byte {
+func appendDisposition(dst []byte, p *Part, form StructureForm) []byte {
 	if p.Disposition == "" {
 		return append(dst, "NIL"...)
 	}
 	dst = append(dst, '(')
 	dst = appendString(dst, p.Disposition)
 	dst = append(dst, ' ')
-	dst = appendParams(dst, p.DispositionParams)
+	dst = appendParams(dst, p.DispositionParams, form)
 	return append(dst, ')')
 }
 

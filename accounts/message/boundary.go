@@ -13,7 +13,7 @@ func (s *scanner) delimiter(line []byte) bool {
 		ends = s.innermost(inner)
 	}
 	switch {
-	case begins < 0 && ends < 0:
+	case begins < 0 && ends < 0, begins > ends && s.open[begins].rest:
 		return false
 	case begins > ends:
 		s.closeTo(begins+1, s.lines.lastEnd, true)
@@ -55,14 +55,23 @@ func (s *scanner) innermost(boundary []byte) int {
 	return -1
 }
 
-// beginPart opens the next part of the multipart at open[i]. Beyond the limit
-// the lines up to the next delimiter belong to no part.
+// beginPart opens the next part of the multipart at open[i], behind its delimiter.
 func (s *scanner) beginPart(i int) {
-	if s.parts >= s.limits.MaxParts {
+	parent, digest, full := s.open[i].part, s.open[i].digest, s.parts >= s.limits.MaxParts
+	at := s.lines.at
+	p := s.push(at, nil, digest)
+	parent.Children = append(parent.Children, p)
+	if !full {
 		return
 	}
-	parent, digest := s.open[i].part, s.open[i].digest
-	parent.Children = append(parent.Children, s.push(s.lines.at, nil, digest))
+	// Beyond the limit a last part without a header holds what remains of the multipart,
+	// delimiters included.
+	s.open[i].rest = true
+	e := &s.open[len(s.open)-1]
+	e.inHeader, e.firstLine = false, s.lines.ends+1 // run counts the delimiter's line later
+	asOctets(p)
+	p.Encoding = noEncoding
+	p.Header, p.Body = Span{at, at}, Span{at, at}
 }
 
 // closeTo ends all entities from open[n] on at the offset. Delimited tells a

@@ -7,8 +7,8 @@ import (
 
 // parseDate reads a Date field (RFC 5322 section 3.3 with the obsolete forms that
 // occur): the day of the week, seconds and zone may be missing, years may have two digits.
-// The zero Time means that it can't be read.
-func parseDate(v []byte) time.Time {
+// It reports false for what can't be read.
+func parseDate(v []byte) (time.Time, bool) {
 	v = skipBlank(v)
 	if i := bytes.IndexByte(v, ','); i >= 0 && i <= 12 {
 		v = v[i+1:]
@@ -17,23 +17,23 @@ func parseDate(v []byte) time.Time {
 	}
 	day, v, ok := cutNumber(skipBlank(v), 2)
 	if !ok {
-		return time.Time{}
+		return time.Time{}, false
 	}
 	v = skipDash(v)
 	n := letters(v)
 	month, ok := monthNumber(v[:n])
 	if !ok {
-		return time.Time{}
+		return time.Time{}, false
 	}
 	year, v, ok := cutYear(skipDash(v[n:]))
 	if !ok || day < 1 || day > 31 {
-		return time.Time{}
+		return time.Time{}, false
 	}
 	hour, minute, second, v, ok := cutClock(skipBlank(v))
 	if !ok {
-		return time.Time{}
+		return time.Time{}, false
 	}
-	return time.Date(year, month, day, hour, minute, second, 0, zone(skipBlank(v)))
+	return time.Date(year, month, day, hour, minute, second, 0, zone(skipBlank(v))), true
 }
 
 func digit(c byte) bool { return '0' <= c && c <= '9' }

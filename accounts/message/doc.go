@@ -25,14 +25,17 @@
 //
 // # Limits
 //
-// Nesting MaxDepth, parts MaxParts, kept bytes of one header MaxHeader and of all
-// inner headers together MaxHeader again; the rest of a longer header is
-// skipped, and counted in its span. Parameters of one field MaxParams.
+// RFC 2045 and 5322 set no bounds, so Scan sets those that keep its memory bounded, far above
+// what mail programs write. Nothing of a message is out of reach beyond them. What is nested deeper than
+// MaxDepth is one part. Of more than MaxParts parts, the last one holds what remains of its
+// multipart. MaxHeader is how much is read of one header, and of all inner headers together;
+// the rest is counted in the span. Within a header there is no limit on the number or length of
+// fields, addresses and parameters.
 //
 // # Stored form
 //
 // Marshal writes a Summary in a compact form that begins with its version
-// (summaryVersion, now 1); Unmarshal reads every version that was ever
+// (summaryVersion); Unmarshal reads every version that was ever
 // released. A summary above MaxStored bytes is not worth keeping: the store
 // keeps none, and scans the file when it is asked.
 //
@@ -45,12 +48,11 @@ package message
 const (
 	// MaxDepth is how deep parts may lie; a multipart or message/rfc822 below is a leaf.
 	MaxDepth = 100
-	// MaxParts is how many parts a message has at most; later ones don't show up in the tree.
-	MaxParts = 1000
+	// MaxParts is how many parts a message has at most. Each multipart that has more of them has one
+	// besides, which holds the rest.
+	MaxParts = 10_000
 	// MaxHeader is how many bytes of a header are looked at.
 	MaxHeader = 1 << 20
-	// MaxParams is how many parameters of one Content-Type or Content-Disposition are kept.
-	MaxParams = 100
 	// MaxPreview is the length of a preview in characters (RFC 8970 section 3.1 asks for 200).
 	MaxPreview = 200
 	// MaxStored is the size of a marshaled summary above which it is better made

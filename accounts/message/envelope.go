@@ -7,9 +7,9 @@ import "strconv"
 // Of From, Sender and Reply-To the first field counts, of To, Cc and Bcc all.
 func (s *scanner) makeEnvelope() []byte {
 	dst := append(s.envelope[:0], '(')
-	dst = appendNString(dst, s.first(dateField))
+	dst = s.appendFirst(dst, dateField)
 	dst = append(dst, ' ')
-	dst = appendNString(dst, s.first(subjectField))
+	dst = s.appendFirst(dst, subjectField)
 	dst = append(dst, ' ')
 	from := len(dst)
 	dst = s.appendAddresses(dst, fromField, 1)
@@ -27,11 +27,27 @@ func (s *scanner) makeEnvelope() []byte {
 		dst = s.appendAddresses(dst, id, len(s.fields))
 	}
 	dst = append(dst, ' ')
-	dst = appendNString(dst, s.first(inReplyToField))
+	dst = s.appendFirst(dst, inReplyToField)
 	dst = append(dst, ' ')
-	dst = appendNString(dst, s.first(messageIDField))
+	dst = s.appendFirst(dst, messageIDField)
 	s.envelope = append(dst, ')')
 	return s.envelope
+}
+
+// envelopeOf returns the ENVELOPE of a header, or of a Head's Headers.
+func envelopeOf(header []byte) []byte {
+	s := scanner{header: header, fields: appendFields(nil, header)}
+	return s.makeEnvelope()
+}
+
+// appendFirst appends the value of the first field with the ID. An empty field is the empty string, a
+// missing one is NIL.
+func (s *scanner) appendFirst(dst []byte, id fieldID) []byte {
+	v, ok := s.first(id)
+	if !ok {
+		return append(dst, "NIL"...)
+	}
+	return appendString(dst, v)
 }
 
 // appendAddresses appends the addresses of the fields with the ID, of at most so many

@@ -159,22 +159,22 @@ func appendLower[T string | []byte](dst []byte, name T) []byte {
 }
 
 // AppendHeaderFields appends the raw fields of a header that have one of the names, or
-// with not those that have none of them, in their order, and an empty line at
-// the end: what IMAP calls HEADER.FIELDS and HEADER.FIELDS.NOT. The time is linear
-// in the size of the header, however many names there are.
+// with not those that have none of them, in their order, and the empty line that ends the header, if
+// there is one: what IMAP calls HEADER.FIELDS and HEADER.FIELDS.NOT (RFC 9051 section 6.4.5.1). The time
+// is linear in the size of the header, however many names there are.
 func AppendHeaderFields(dst, header []byte, names *FieldNames, not bool) []byte {
 	for start := 0; start < len(header); {
 		name, _, end := cutField(header, start)
 		raw := header[start:end]
 		start = end
 		if len(bytes.TrimRight(raw, "\r\n")) == 0 {
-			break // the empty line
+			return append(dst, '\r', '\n')
 		}
 		if names.has(name) != not {
 			dst = appendRaw(dst, raw)
 		}
 	}
-	return append(dst, '\r', '\n')
+	return dst
 }
 
 // equalFold compares texts of the same length, ignoring the case of ASCII letters.
@@ -196,26 +196,22 @@ func appendRaw(dst, raw []byte) []byte {
 	return dst
 }
 
-// maxText is how much of an unstructured field's value is kept.
-const maxText = 16 << 10
-
 // first returns the value of the first field with the ID, unfolded and without
-// the blanks around it.
-func (s *scanner) first(id fieldID) []byte {
+// the blanks around it, and whether there is one.
+func (s *scanner) first(id fieldID) ([]byte, bool) {
 	for _, f := range s.fields {
 		if f.id == id {
-			return s.value(f)
+			return s.value(f), true
 		}
 	}
-	return nil
+	return nil, false
 }
 
 // value returns a field's value, unfolded and without the blanks around it.
 func (s *scanner) value(f field) []byte { return fieldValue(s.header[f.value:f.end]) }
 
 func fieldValue(raw []byte) []byte {
-	v := bytes.Trim(raw, " \t\r\n")
-	return unfold(v[:min(len(v), maxText)])
+	return unfold(bytes.Trim(raw, " \t\r\n"))
 }
 
 // unfold removes the line ends from a value (RFC 5322 section 2.2.3), and NULs, which no

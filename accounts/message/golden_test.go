@@ -70,8 +70,11 @@ func describeSummary(s *Summary) string {
 	fmt.Fprintf(&b, "size %d media %v date %s\nsubject %s\nmessage-id %s\npreview %s\n",
 		s.Size, s.HasMedia, s.Date.Format("2006-01-02 15:04:05 -0700"), s.Subject, s.MessageID, s.Preview)
 	fmt.Fprintf(&b, "envelope %s\n", crlf(s.Envelope))
-	fmt.Fprintf(&b, "bodystructure %s\n", crlf(AppendBodyStructure(nil, s.Root, true)))
-	fmt.Fprintf(&b, "body %s\n", crlf(AppendBodyStructure(nil, s.Root, false)))
+	fmt.Fprintf(&b, "bodystructure %s\n", crlf(AppendBodyStructure(nil, s.Root, Extended)))
+	if rev2 := AppendBodyStructure(nil, s.Root, Extended|Rev2); !bytes.Equal(rev2, AppendBodyStructure(nil, s.Root, Extended)) {
+		fmt.Fprintf(&b, "rev2 %s\n", crlf(rev2))
+	}
+	fmt.Fprintf(&b, "body %s\n", crlf(AppendBodyStructure(nil, s.Root, 0)))
 	describePart(&b, s.Root, "", 0)
 	fmt.Fprintf(&b, "headers\n%s", strings.ReplaceAll(string(s.Headers), "\r", ""))
 	return b.String()

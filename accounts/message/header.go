@@ -20,9 +20,12 @@ func (s *scanner) summarizeHeader() {
 		}
 	}
 	sum.Envelope = append([]byte(nil), s.makeEnvelope()...)
-	sum.Subject = DecodeHeader(s.first(subjectField))
-	sum.MessageID = messageID(s.first(messageIDField))
-	sum.Date = parseDate(s.first(dateField))
+	subject, _ := s.first(subjectField)
+	sum.Subject = DecodeHeader(subject)
+	id, _ := s.first(messageIDField)
+	sum.MessageID = messageID(id)
+	date, _ := s.first(dateField)
+	sum.Date, sum.HasDate = parseDate(date)
 }
 
 // messageID returns the first text in angle brackets, with them.

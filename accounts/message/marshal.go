@@ -7,9 +7,9 @@ import (
 	"gatepost/server/fault"
 )
 
-// The stored form, version 1. All numbers are unsigned varints:
+// The stored form, version 2. All numbers are unsigned varints:
 //
-//	the head: version (one byte), size, flags (bit 0 HasMedia, bit 1 a date follows)
+//	the head: version (one byte), size, flags (bit 0 HasMedia, bit 1 a date follows, bit 2 HeaderOnly)
 //	[Unix seconds zigzag, zone in minutes east zigzag]
 //	envelope, headers: length and bytes
 //	number of parts, number of parameters
@@ -23,11 +23,16 @@ import (
 //	      body's length, lines; then for 1 the number of children and the children, for 2
 //	      the envelope and the root
 //	parameters: their number, names and values; languages: their number, texts
-const summaryVersion = 1
+//
+// Version 1 is the same without HeaderOnly. Its envelopes have NIL for fields that are there and empty,
+// and read obsolete forms of addresses otherwise: that of the message is made again from its header
+// fields, those of messages within it are left.
+const summaryVersion = 2
 
 const (
 	flagMedia = 1 << iota
 	flagDate
+	flagHeaderOnly
 )
 
 const (
@@ -45,8 +50,11 @@ func (s *Summary) Marshal() []byte {
 	if s.HasMedia {
 		flags |= flagMedia
 	}
-	if !s.Date.IsZero() {
+	if s.HasDate {
 		flags |= flagDate
+	}
+	if s.HeaderOnly {
+		flags |= flagHeaderOnly
 	}
 	b = append(b, flags)
 	if flags&flagDate != 0 {
@@ -142,10 +150,10 @@ func putPart(b []byte, p *Part, around int64) []byte {
 // not change later. What Marshal did not write is fault.Corrupt.
 func Unmarshal(b []byte) (*Summary, error) {
 	const op = "message.Unmarshal"
-	if err := checkVersion(op, b); err != nil {
+	u, err := newUnmarshaler(op, b)
+	if err != nil {
 		return nil, err
 	}
-	u := unmarshaler{rest: b[1:]}
 	s := u.summary()
 	if u.bad || len(u.rest) > 0 {
 		return nil, fault.New(op, fault.Corrupt, "")
@@ -153,14 +161,14 @@ func Unmarshal(b []byte) (*Summary, error) {
 	return s, nil
 }
 
-// UnmarshalHead is Unmarshal for the head alone. It allocates nothing but a Date's zone,
-// and does not notice damage behind the head.
+// UnmarshalHead is Unmarshal for the head alone. From the version that Marshal writes it allocates
+// nothing but a Date's zone. It does not notice damage behind the head.
 func UnmarshalHead(b []byte) (Head, error) {
 	const op = "message.UnmarshalHead"
-	if err := checkVersion(op, b); err != nil {
+	u, err := newUnmarshaler(op, b)
+	if err != nil {
 		return Head{}, err
 	}
-	u := unmarshaler{rest: b[1:]}
 	h, _ := u.head()
 	if u.bad {
 		return Head{}, fault.New(op, fault.Corrupt, "")
@@ -168,20 +176,21 @@ func UnmarshalHead(b []byte) (Head, error) {
 	return h, nil
 }
 
-func checkVersion(op string, b []byte) error {
+func newUnmarshaler(op string, b []byte) (unmarshaler, error) {
 	if len(b) == 0 {
-		return fault.New(op, fault.Corrupt, "")
+		return unmarshaler{}, fault.New(op, fault.Corrupt, "")
 	}
-	if b[0] != summaryVersion {
-		return fault.Newf(op, fault.Corrupt, "summary of version %d", b[0])
+	if b[0] < 1 || b[0] > summaryVersion {
+		return unmarshaler{}, fault.Newf(op, fault.Corrupt, "summary of version %d", b[0])
 	}
-	return nil
+	return unmarshaler{version: b[0], rest: b[1:]}, nil
 }
 
 // An unmarshaler reads the stored form. After the first thing that is wrong bad is set,
 // and zeros follow.
 type unmarshaler struct {
-	rest []byte
+	version byte
+	rest    []byte
 	// text is rest as a string, whose pieces the texts are: one conversion for all.
 	text   string
 	parts  []Part // not yet used
@@ -194,7 +203,8 @@ func (u *unmarshaler) head() (h Head, media bool) {
 	h.Size = u.offset()
 	flags := u.byte()
 	media = flags&flagMedia != 0
-	if flags&flagDate != 0 {
+	h.HeaderOnly = flags&flagHeaderOnly != 0
+	if h.HasDate = flags&flagDate != 0; h.HasDate {
 		seconds, east := u.signed(), u.signed()
 		if east < -24*60 || east > 24*60 {
 			u.fail()
@@ -204,6 +214,9 @@ func (u *unmarshaler) head() (h Head, media bool) {
 	}
 	h.Envelope = u.bytes()
 	h.Headers = u.bytes()
+	if u.version == 1 {
+		h.Envelope = envelopeOf(h.Headers)
+	}
 	return h, media
 }
 

@@ -61,7 +61,7 @@ func setOnce(dst *string, v []byte) {
 // US-ASCII, or a message in a digest (RFC 2045 section 5.2, RFC 2046 section
 // 5.1.5).
 func (s *scanner) mediaType(p *Part, inDigest bool) {
-	v := s.first(contentTypeField)
+	v, _ := s.first(contentTypeField)
 	p.Type, p.Subtype, p.Params = parseMediaType(v)
 	switch {
 	case p.Subtype != "":
@@ -151,7 +151,7 @@ func cutComment(b []byte) (rest []byte, ended bool) {
 // parseParams reads "; name=value ...". It steps over what it can't read.
 func parseParams(b []byte) []Param {
 	var params []Param
-	for len(params) < MaxParams {
+	for {
 		i := bytes.IndexByte(b, ';')
 		if i < 0 {
 			break
@@ -223,7 +223,7 @@ func unquote(b []byte) []byte {
 // parseLanguages reads a list of language tags (RFC 3282).
 func parseLanguages(b []byte) []string {
 	var tags []string
-	for len(b) > 0 && len(tags) < MaxParams {
+	for len(b) > 0 {
 		var tag []byte
 		tag, b = cutToken(skipBlank(b))
 		if len(tag) > 0 {

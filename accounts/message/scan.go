@@ -40,6 +40,7 @@ func ScanHead(r io.Reader, size int64, o Options) (Head, error) {
 		if s.lines.err != io.EOF {
 			return Head{}, s.lines.err
 		}
+		s.sum.HeaderOnly = true
 		s.endHeader(s.lines.at)
 	}
 	s.sum.Size = size
@@ -83,6 +84,7 @@ type entity struct {
 	boundary   string    // of a multipart, until the close-delimiter has been read
 	outer      int       // the next one around it with the same boundary, or -1
 	inHeader   bool
+	rest       bool  // its last part holds the rest: there are too many
 	digest     bool  // a part without Content-Type is a message/rfc822
 	inDigest   bool  // it is such a part
 	firstLine  int64 // line ends before the body
@@ -162,6 +164,7 @@ func (s *scanner) run() error {
 	if s.lines.err != io.EOF {
 		return s.lines.err
 	}
+	s.sum.HeaderOnly = s.open[0].inHeader
 	s.closeTo(0, s.lines.at, false)
 	s.sum.Size = s.lines.at
 	return nil

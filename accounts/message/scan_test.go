@@ -7,6 +7,7 @@ import (
 	"io"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -92,7 +93,7 @@ func TestHostileMessagesStayWithinTheLimits(t *testing.T) {
 // verify checks what must be true of every summary.
 func verify(t testing.TB, s *Summary) {
 	t.Helper()
-	if parts, _ := count(s.Root); parts > MaxParts {
+	if parts, _ := count(s.Root); parts > 2*MaxParts {
 		t.Errorf("%d parts", parts)
 	}
 	if n := len([]rune(s.Preview)); n > MaxPreview {
@@ -103,9 +104,10 @@ func verify(t testing.TB, s *Summary) {
 		t.Errorf("the root does not cover the message: %+v", s.Root)
 	}
 	verifyIMAP(t, s.Envelope)
-	verifyIMAP(t, AppendBodyStructure(nil, s.Root, true))
-	verifyIMAP(t, AppendBodyStructure(nil, s.Root, false))
-	if got := AppendHeaderFields(nil, s.Headers, NewFieldNames(CachedFields[:]), false); string(got) != string(s.Headers)+"\r\n" {
+	verifyIMAP(t, AppendBodyStructure(nil, s.Root, Extended))
+	verifyIMAP(t, AppendBodyStructure(nil, s.Root, Extended|Rev2))
+	verifyIMAP(t, AppendBodyStructure(nil, s.Root, 0))
+	if got := AppendHeaderFields(nil, s.Headers, NewFieldNames(CachedFields[:]), false); string(got) != string(s.Headers) {
 		t.Errorf("the cached header\n%q\nis read as\n%q", s.Headers, got)
 	}
 	u, err := Unmarshal(s.Marshal())
@@ -131,8 +133,6 @@ func verifyPart(t testing.TB, p *Part, around Span, depth int) {
 		t.Fatalf("%s with %d parts", p.Type, len(p.Children))
 	case isMessage(p) != (p.Message != nil):
 		t.Fatalf("%s/%s without a message", p.Type, p.Subtype)
-	case len(p.Params) > MaxParams:
-		t.Fatalf("%d parameters", len(p.Params))
 	}
 	end := p.Body.Start
 	for _, c := range p.Children {
@@ -212,11 +212,16 @@ func TestLimitsCanBeLowered(t *testing.T) {
 		t.Errorf("beyond the depth: %+v", p)
 	}
 	many := []byte("Content-Type: multipart/mixed; boundary=b\r\n\r\n" + strings.Repeat("--b\r\n\r\nx\r\n", 20) + "--b--\r\n")
-	if s, err = Scan(bytes.NewReader(many), Options{MaxParts: 5}); err != nil || len(s.Root.Children) != 4 {
-		t.Errorf("%d parts besides the root, %v", len(s.Root.Children), err)
+	if s, err = Scan(bytes.NewReader(many), Options{MaxParts: 5}); err != nil || len(s.Root.Children) != 5 {
+		t.Fatalf("%d parts besides the root, %v", len(s.Root.Children), err)
 	}
-	if last := s.Root.Children[3]; last.Body.Size() != 1 {
-		t.Errorf("the last part was extended: %+v", last)
+	if before := s.Root.Children[3]; before.Body.Size() != 1 {
+		t.Errorf("the part before the last was extended: %+v", before)
+	}
+	rest := strings.TrimSuffix(strings.Repeat("\r\nx\r\n--b\r\n", 16), "\r\n--b\r\n")
+	if last := s.Root.Children[4]; string(many[last.Body.Start:last.Body.End]) != rest || last.Header.Size() != 0 ||
+		last.Type != "application" || last.Subtype != "octet-stream" || last.Lines != 16*3-1 {
+		t.Errorf("what remains is not the last part: %+v", last)
 	}
 	long := []byte("Subject: one\r\nFrom: a@example.com\r\n\r\n")
 	if s, err = Scan(bytes.NewReader(long), Options{MaxHeader: 18}); err != nil || s.Subject != "one" || s.Root.Header.End != int64(len(long)) {
@@ -224,6 +229,39 @@ func TestLimitsCanBeLowered(t *testing.T) {
 	}
 	if string(s.Headers) != "Subject: one\r\nFrom\r\n" && string(s.Headers) != "Subject: one\r\n" {
 		t.Errorf("kept %q", s.Headers)
+	}
+}
+
+// Each multipart keeps what remains of it, and what is around goes on.
+func TestPartsBeyondTheLimitStayWithTheirMultipart(t *testing.T) {
+	b := []byte("Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: multipart/mixed; boundary=i\r\n\r\n" +
+		"--i\r\n\r\n1\r\n--i\r\n\r\n2\r\n--i\r\n\r\n3\r\n--i--\r\n--o\r\n\r\n4\r\n--i\r\n--o\r\n\r\n5\r\n--o--\r\nend\r\n")
+	s, err := Scan(bytes.NewReader(b), Options{MaxParts: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify(t, s)
+	var got []string
+	for _, path := range [][]int{{1, 1}, {1, 2}, {1, 3}, {2}, {3}} {
+		if span, ok := s.Section(path, Whole); ok {
+			got = append(got, string(b[span.Start:span.End]))
+		}
+	}
+	if want := []string{"1", "\r\n2\r\n--i\r\n\r\n3", "\r\n4\r\n--i\r\n--o\r\n\r\n5"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// A message that ends within its header is told from one with an empty body.
+func TestHeaderWithoutAnEmptyLine(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": true, "Subject: x": true, "Subject: x\r\n": true, "Subject: x\r\n\r\n": false, "\r\n": false, "\n": false, "Subject: x\n\nb": false,
+		"Content-Type: message/rfc822\r\n": true, "Content-Type: message/rfc822\r\n\r\nSubject: x\r\n": false,
+	} {
+		head, err := ScanHead(strings.NewReader(text), int64(len(text)), Options{})
+		if s := scan(t, []byte(text)); err != nil || s.HeaderOnly != want || head.HeaderOnly != want {
+			t.Errorf("%q: %v, ScanHead %v, %v", text, s.HeaderOnly, head.HeaderOnly, err)
+		}
 	}
 }
 
@@ -269,7 +307,7 @@ func TestDelimiterAfterALineLongerThanTheBuffer(t *testing.T) {
 func TestLongFieldInPiecesIsOneField(t *testing.T) {
 	b := []byte("Subject: " + strings.Repeat("x", 3*bufferSize) + "\r\nMessage-ID: <a@b>\r\n\r\nbody")
 	s := scan(t, b)
-	if s.MessageID != "<a@b>" || len(s.Subject) != maxText || s.Root.Body.Size() != 4 {
+	if s.MessageID != "<a@b>" || len(s.Subject) != 3*bufferSize || s.Root.Body.Size() != 4 {
 		t.Errorf("message-id %q, subject of %d bytes, body %v", s.MessageID, len(s.Subject), s.Root.Body)
 	}
 }

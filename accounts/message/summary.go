@@ -14,8 +14,8 @@ type Span struct {
 func (s Span) Size() int64 { return s.End - s.Start }
 
 // Param is one parameter of a Content-Type or Content-Disposition, with its
-// name in lower case. Values are unquoted and otherwise as written; the
-// continuations and charsets of RFC 2231 are left to the reader.
+// name in lower case. Values are unquoted and otherwise as written. Part.Param, Part.Filename and
+// AppendBodyStructure join what RFC 2231 splits.
 type Param struct {
 	Name, Value string
 }
@@ -61,8 +61,11 @@ type Embedded struct {
 type Head struct {
 	// Size is the number of bytes of the message.
 	Size int64
-	// Date is the first Date field with the zone that it names; zero if it can't be read.
-	Date time.Time
+	// Date is the first Date field with the zone that it names. HasDate says that it could be read.
+	Date    time.Time
+	HasDate bool
+	// HeaderOnly says that the message ends within its header: there is no empty line and no body.
+	HeaderOnly bool
 	// Envelope is the text of the IMAP ENVELOPE item with its parentheses (RFC
 	// 9051 section 7.5.2). Encoded-words and dates stand as in the header.
 	Envelope []byte

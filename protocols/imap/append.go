@@ -31,7 +31,7 @@ type appendArgs struct {
 	name  string
 	bad   error // of the name
 	flags []imap.Flag
-	date  time.Time
+	date  *time.Time
 	utf8  bool // UTF8 (~{n}...), RFC 6855 section 4
 }
 
@@ -45,7 +45,8 @@ func (s *session) parseAppend(c *call, p *wire.Parser) appendArgs {
 		p.Space()
 	}
 	if p.Peek() == '"' {
-		a.date = p.DateTime()
+		date := p.DateTime()
+		a.date = &date
 		p.Space()
 	}
 	if p.Peek() == 'U' || p.Peek() == 'u' {

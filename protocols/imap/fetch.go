@@ -202,6 +202,14 @@ func (s *session) fetchOne(plan *fetchPlan, r *mailbox.Reader, m *fetched) (err 
 	return nil
 }
 
+// structureForm adds the protocol's revision to the form of a BODYSTRUCTURE.
+func (s *session) structureForm(form message.StructureForm) message.StructureForm {
+	if s.rev2 {
+		form |= message.Rev2
+	}
+	return form
+}
+
 func (s *session) putItem(item *fetchItem, m *fetched) {
 	switch item.kind {
 	case fetchUID:
@@ -218,9 +226,9 @@ func (s *session) putItem(item *fetchItem, m *fetched) {
 	case fetchEnvelope:
 		s.out.Raw("ENVELOPE ").Bytes(m.content.Envelope)
 	case fetchBody:
-		s.out.Raw("BODY ").Set(message.AppendBodyStructure(s.out.Buf(), m.summary.Root, false))
+		s.out.Raw("BODY ").Set(message.AppendBodyStructure(s.out.Buf(), m.summary.Root, s.structureForm(0)))
 	case fetchBodyStructure:
-		s.out.Raw("BODYSTRUCTURE ").Set(message.AppendBodyStructure(s.out.Buf(), m.summary.Root, true))
+		s.out.Raw("BODYSTRUCTURE ").Set(message.AppendBodyStructure(s.out.Buf(), m.summary.Root, s.structureForm(message.Extended)))
 	case fetchSection:
 		s.putSection(item, m)
 	case fetchBinary, fetchBinarySize:

@@ -61,8 +61,10 @@ func (s *session) putFields(sec *section, m *fetched) {
 	work := 0
 	if sec.cached {
 		fields = message.AppendHeaderFields(s.scratch[:0], m.content.Prefix, sec.fields, false)
-		fields = bytes.TrimSuffix(fields, []byte("\r\n"))
 		fields = message.AppendHeaderFields(fields, m.content.Headers, sec.fields, false)
+		if !m.content.HeaderOnly {
+			fields = append(fields, '\r', '\n')
+		}
 		work = len(m.content.Prefix) + len(m.content.Headers)
 	} else {
 		sp, ok := sec.span(m)
@@ -77,6 +79,9 @@ func (s *session) putFields(sec *section, m *fetched) {
 			return
 		}
 		fields = message.AppendHeaderFields(s.scratch[:0], header[:n], sec.fields, sec.not)
+		if sp.Size() > message.MaxHeader {
+			fields = append(fields, '\r', '\n') // the empty line was not looked at
+		}
 		work = n
 	}
 	if cap(fields) <= maxScratch {
