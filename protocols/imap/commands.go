@@ -107,7 +107,8 @@ func (s *session) dispatch(line []byte, refused error) error {
 		// The command may have failed because the account is gone: BYE says it.
 		return err
 	}
-	if isBad(err) {
+	malformed := isBad(err) || c.command == nil
+	if malformed {
 		if s.errors++; s.errors >= maxErrors && s.account == nil {
 			s.answer(c, err)
 			s.bye("too many malformed commands", "Too many malformed commands")
@@ -120,7 +121,7 @@ func (s *session) dispatch(line []byte, refused error) error {
 	if c.answered {
 		return nil
 	}
-	gone := s.box != nil && s.ending == "" && !isBad(err) && !s.update(c.command.traits&steady == 0 || c.uid)
+	gone := s.box != nil && s.ending == "" && !malformed && !s.update(c.command.traits&steady == 0 || c.uid)
 	s.answer(c, err)
 	if gone {
 		s.byeGone()

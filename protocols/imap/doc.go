@@ -36,6 +36,8 @@
 //   - Messages that others have expunged are answered for until the client was
 //     told (RFC 2180 section 4.1).
 //   - A keyword is in FLAGS before it is in a FETCH.
+//   - What is within the grammar and beyond a limit is NO [LIMIT], never BAD. Blanks at the end of a
+//     command are forgiven.
 //   - FETCH gives \Seen to what it has written, and to nothing else.
 //   - A pipelined APPEND or COPY is carried out after the answers before it were written, and
 //     not at all once the connection is broken: a client that comes back sends it again.
@@ -50,9 +52,9 @@
 //
 // # Long commands
 //
-// A SEARCH may have maxKeys keys, of which maxTexts look for a text; more is BAD. Each message is
-// read once and each header field decoded once for all of them, and the time is linear in the
-// size of the messages, whatever their bytes are. How much is searched has no limit, since many
+// A SEARCH may have maxKeys keys. Each message is read once and each header field decoded once for all
+// of them, and the time is linear in the size of the messages and in the number of texts, whatever their
+// bytes are. How much is searched has no limit, since many
 // years of mail are searched with good reason. Instead, every 10 milliseconds the session waits for
 // one of the turns, of which there are two for each processor, and looks whether the client is still
 // there: a search ends with its connection. So does what FETCH BINARY decodes and FETCH HEADER.FIELDS

@@ -111,7 +111,7 @@ func parseFetch(p *wire.Parser, withUID bool) *fetchPlan {
 		p.List(func() {
 			f.parseItem(p, withUID, false)
 			if len(f.items) > maxItems {
-				p.Fail("more than %d items", maxItems)
+				p.Limit("more than %d items", maxItems)
 			}
 		})
 		if len(f.items) == 0 {
@@ -244,7 +244,7 @@ func (sec *section) parseFields(p *wire.Parser) string {
 		label = wire.AppendAString(label, name)
 		names = append(names, string(name))
 		if len(names) > maxItems {
-			p.Fail("more than %d header fields", maxItems)
+			p.Limit("more than %d header fields", maxItems)
 		}
 	})
 	if len(names) == 0 {

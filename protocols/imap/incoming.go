@@ -133,9 +133,9 @@ func (m *incoming) finish() error {
 	switch {
 	case err != nil:
 		return err
-	case m.utf8 && string(tail) != ")":
+	case m.utf8 && string(bytes.TrimRight(tail, " \t")) != ")":
 		return wire.Bad("a closing parenthesis expected after the message")
-	case !m.utf8 && len(bytes.TrimRight(tail, " ")) > 0:
+	case !m.utf8 && len(bytes.TrimRight(tail, " \t")) > 0:
 		return wire.Bad("unexpected text after the message")
 	}
 	return m.s.present() // a long message takes its time

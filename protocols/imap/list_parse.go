@@ -32,7 +32,7 @@ func (s *session) parseList(p *wire.Parser, lsub bool) *listArgs {
 		p.List(func() {
 			a.patterns = append(a.patterns, s.pattern(p, p.Pattern(), a))
 			if len(a.patterns) > maxPatterns {
-				p.Fail("more than %d patterns", maxPatterns)
+				p.Limit("more than %d patterns", maxPatterns)
 			}
 		})
 	} else {

@@ -19,9 +19,10 @@ func (s *session) boxName(p *wire.Parser) (string, error) {
 }
 
 // decodeName reads the form of names that the client has chosen (RFC 9051
-// section 5.1, RFC 6855 section 3).
+// section 5.1, RFC 6855 section 3). Modified UTF-7 is ASCII: a name with other letters is one in UTF-8, which
+// servers that offer UTF8=ACCEPT take in any case.
 func (s *session) decodeName(raw []byte) (string, bool) {
-	if s.rev2 || s.utf8 {
+	if s.rev2 || s.utf8 || !isASCII(raw) {
 		return string(raw), utf8.Valid(raw)
 	}
 	return wire.DecodeUTF7(raw)

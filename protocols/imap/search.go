@@ -112,22 +112,16 @@ func (g *searchProgram) prepare(s *session, k *searchKey) error {
 				k.keywords = 1 << i
 			}
 		}
-	case opAnd, opOr:
-		slices.SortStableFunc(k.kids, func(a, b searchKey) int { return int(a.price()) - int(b.price()) })
 	}
-	return nil
-}
-
-// price is the operation of a key that reads most.
-func (k *searchKey) price() searchOp {
-	price := k.op
-	if price == opNot || price == opAnd || price == opOr {
-		price = opAll
+	k.price = k.op
+	if k.op == opNot || k.op == opAnd || k.op == opOr {
+		k.price = opAll
 	}
 	for i := range k.kids {
-		price = max(price, k.kids[i].price())
+		k.price = max(k.price, k.kids[i].price)
 	}
-	return price
+	slices.SortStableFunc(k.kids, func(a, b searchKey) int { return int(a.price) - int(b.price) })
+	return nil
 }
 
 // saveResult keeps what $ will stand for (RFC 5182 section 2.4): with MIN or MAX and
@@ -211,11 +205,11 @@ func (x *candidate) fits(k *searchKey) bool {
 	case opSince:
 		return !k.later(x.message().InternalDate)
 	case opSentBefore:
-		date := x.sent()
-		return !date.IsZero() && k.later(date)
+		date, ok := x.sent()
+		return ok && k.later(date)
 	case opSentSince:
-		date := x.sent()
-		return !date.IsZero() && !k.later(date)
+		date, ok := x.sent()
+		return ok && !k.later(date)
 	case opNot:
 		return !x.fits(&k.kids[0])
 	case opAnd:
@@ -226,10 +220,20 @@ func (x *candidate) fits(k *searchKey) bool {
 		}
 		return true
 	case opOr:
-		return x.fits(&k.kids[0]) || x.fits(&k.kids[1])
-	case opField, opHeader:
-		return x.headerHas(k)
+		for i := range k.kids {
+			if x.fits(&k.kids[i]) {
+				return true
+			}
+		}
+		return false
+	case opAddress:
+		x.searchEnvelope()
+	case opField:
+		x.searchSummary()
+	case opHeader:
+		x.searchWholeHeader()
 	default:
-		return x.textHas(k)
+		x.searchBody()
 	}
+	return x.found[k.number]
 }

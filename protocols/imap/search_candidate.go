@@ -25,9 +25,9 @@ type candidate struct {
 	content    *mailbox.Content
 	summary    *message.Summary
 	body       mailbox.Body
-	// found are the texts of the program that were found so far, as bits; done says where
-	// they were looked for.
-	found uint64
+	// found tells of each text of the program whether it was found so far; done says where the
+	// texts were looked for.
+	found []bool
 	done  place
 
 	window *[windowSize]byte
@@ -39,8 +39,9 @@ type candidate struct {
 type place uint8
 
 const (
-	inSummary place = 1 << iota // the header fields that the store keeps at hand
-	inHeader                    // the whole header
+	inEnvelope place = 1 << iota
+	inSummary        // the header fields that the store keeps at hand
+	inHeader         // the whole header
 	inBody
 )
 
@@ -51,7 +52,9 @@ const windowSize = 32 << 10
 var windows = sync.Pool{New: func() any { return new([windowSize]byte) }}
 
 func newCandidate(s *session, g *searchProgram) *candidate {
-	return &candidate{s: s, program: g, reader: s.box.Reader(), pace: newPace(s, "* OK Still searching")}
+	return &candidate{
+		s: s, program: g, reader: s.box.Reader(), pace: newPace(s, "* OK Still searching"), found: make([]bool, len(g.texts)),
+	}
 }
 
 // release gives back what the search has borrowed.
@@ -77,7 +80,8 @@ func (x *candidate) next(seq int, st mailbox.State) {
 	x.closeBody()
 	x.seq, x.state, x.err = seq, st, nil
 	x.hasMessage, x.content, x.summary = false, nil, nil
-	x.found, x.done = 0, 0
+	x.done = 0
+	clear(x.found)
 }
 
 // later reports whether the key's day, or instant, is later than t. Of days, time and
@@ -127,12 +131,22 @@ func (x *candidate) work(n int) {
 	}
 }
 
-// sent is the date of the Date field in the zone that it names.
-func (x *candidate) sent() time.Time {
+// sent is the date of the Date field in the zone that it names, if there is one that can be read.
+func (x *candidate) sent() (time.Time, bool) {
 	if !x.needContent() {
-		return time.Time{}
+		return time.Time{}, false
 	}
-	return x.content.Date
+	return x.content.Date, x.content.HasDate
+}
+
+// foundAll reports whether all of the texts are found.
+func (x *candidate) foundAll(texts []int) bool {
+	for _, n := range texts {
+		if !x.found[n] {
+			return false
+		}
+	}
+	return true
 }
 
 // read reads a span of the message, as far as a header is looked at.

@@ -87,15 +87,18 @@ func (g *searchProgram) parseKey(s *session, p *wire.Parser, word string) search
 	p.Enter()
 	defer p.Leave()
 	if g.keys++; g.keys > maxKeys {
-		p.Fail("more than %d search keys", maxKeys)
+		p.Limit("more than %d search keys", maxKeys)
 	}
 	if word == "" && p.OK() {
 		switch c := p.Peek(); {
 		case c == '(':
 			all := searchKey{op: opAnd}
 			p.List(func() { all.kids = append(all.kids, g.parseKey(s, p, "")) })
-			if len(all.kids) == 0 {
+			switch len(all.kids) {
+			case 0:
 				p.Fail("a search key expected")
+			case 1:
+				return all.kids[0]
 			}
 			return all
 		case !isLetter(c):
@@ -120,6 +123,32 @@ func (g *searchProgram) parseKey(s *session, p *wire.Parser, word string) search
 	}
 	p.Space()
 	return g.parseArgument(s, p, word)
+}
+
+// parseOr reads the two keys of OR. Where one of them is an OR again, its keys are taken for keys of the
+// outer one: clients that look for many texts write OR as often as they have texts, and a tree of
+// that depth would take its room on the stack.
+func (g *searchProgram) parseOr(s *session, p *wire.Parser) searchKey {
+	or := searchKey{op: opOr}
+	for missing := 2; missing > 0 && p.OK(); {
+		word := ""
+		if isLetter(p.Peek()) {
+			word = string(p.Keyword())
+		}
+		if word == "OR" {
+			if g.keys++; g.keys > maxKeys {
+				p.Limit("more than %d search keys", maxKeys)
+			}
+			missing++
+			p.Space()
+			continue
+		}
+		or.kids = append(or.kids, g.parseKey(s, p, word))
+		if missing--; missing > 0 {
+			p.Space()
+		}
+	}
+	return or
 }
 
 // argumentKeys are the keys with an argument.
@@ -148,7 +177,9 @@ var simpleKeys = map[string]searchKey{
 // parseArgument reads the argument of a key that has one.
 func (g *searchProgram) parseArgument(s *session, p *wire.Parser, word string) searchKey {
 	switch word {
-	case "FROM", "TO", "CC", "BCC", "SUBJECT":
+	case "FROM", "TO", "CC", "BCC":
+		return searchKey{op: opAddress, number: g.add(newText(g.searchText(p), word, inEnvelope))}
+	case "SUBJECT":
 		return g.headerKey(p, word)
 	case "HEADER":
 		name := string(p.AString())
@@ -169,9 +200,7 @@ func (g *searchProgram) parseArgument(s *session, p *wire.Parser, word string) s
 	case "NOT":
 		return not(g.parseKey(s, p, ""))
 	case "OR":
-		a := g.parseKey(s, p, "")
-		p.Space()
-		return searchKey{op: opOr, kids: []searchKey{a, g.parseKey(s, p, "")}}
+		return g.parseOr(s, p)
 	}
 	return g.parseTime(p, word)
 }
@@ -205,20 +234,19 @@ func onDay(since, before searchOp, day time.Time) searchKey {
 
 // textKey reads the argument of BODY, or of TEXT, which looks into the header too.
 func (g *searchProgram) textKey(p *wire.Parser, header bool) searchKey {
-	t := searchText{text: g.searchText(p), place: inBody}
+	in := inBody
 	if header {
-		t.place |= inHeader
+		in |= inHeader
 	}
-	return searchKey{op: opText, number: g.add(p, t)}
+	return searchKey{op: opText, number: g.add(newText(g.searchText(p), "", in))}
 }
 
 func (g *searchProgram) headerKey(p *wire.Parser, name string) searchKey {
-	t := searchText{field: name, text: g.searchText(p), place: inHeader}
-	op := opHeader
+	in, op := inHeader, opHeader
 	if message.Cached([]string{name}) {
-		t.place, op = inSummary, opField
+		in, op = inSummary, opField
 	}
-	return searchKey{op: op, number: g.add(p, t)}
+	return searchKey{op: op, number: g.add(newText(g.searchText(p), name, in))}
 }
 
 func isASCII(s []byte) bool {
@@ -230,14 +258,13 @@ func isASCII(s []byte) bool {
 	return true
 }
 
-// searchText reads a text to search for, and folds it. Without a CHARSET it may be
-// UTF-8 all the same.
+// searchText reads a text to search for. Without a CHARSET it may be UTF-8 all the same.
 func (g *searchProgram) searchText(p *wire.Parser) []byte {
 	raw := p.AString()
 	if !utf8.Valid(raw) {
 		g.badCharset = true
 	}
-	return fold(nil, raw)
+	return raw
 }
 
 // charsetError is told where a text is in a charset that is not understood.

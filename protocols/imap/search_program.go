@@ -7,12 +7,9 @@ import (
 	"gatepost/protocols/imap/wire"
 )
 
-// The limits of one SEARCH. The texts of BODY, TEXT, HEADER, SUBJECT and their like are all found in
-// one reading of each message.
-const (
-	maxKeys  = 2000
-	maxTexts = 64
-)
+// maxKeys bounds the keys of one SEARCH, high enough for the message-ids of a long thread. The texts of
+// BODY, TEXT, HEADER, SUBJECT and their like are all found in one reading of each message.
+const maxKeys = 5000
 
 // searchOp is what a search key asks.
 type searchOp uint8
@@ -35,8 +32,9 @@ const (
 	opOr
 	opSentBefore
 	opSentSince
-	opField  // a header field that the summary has
-	opHeader // another one
+	opAddress // a field of the ENVELOPE
+	opField   // a header field that the summary has
+	opHeader  // another one
 	opText
 )
 
@@ -52,8 +50,9 @@ type searchKey struct {
 	size     int64
 	date     time.Time // a day, or an instant if exact
 	exact    bool
-	number   int // opField, opHeader, opText: number of the text in the program
+	number   int // opAddress, opField, opHeader, opText: number of the text in the program
 	kids     []searchKey
+	price    searchOp // of its keys the one that reads most
 }
 
 // searchProgram is a parsed SEARCH.
@@ -63,41 +62,61 @@ type searchProgram struct {
 	save                 bool
 	root                 searchKey
 	texts                []searchText
-	// Which texts are looked for where, as bits.
-	inSummary, inHeader, inBody uint64
-	longest                     int  // length of the longest text of inBody
-	ascii                       bool // the texts of inBody are all ASCII
-	keys                        int
-	saved                       []wire.Range // what $ stands for, once it was asked for
-	now                         time.Time
-	badCharset                  bool
+	// Which texts are looked for where, as numbers.
+	inEnvelope, inSummary, inHeader []fieldTexts
+	inBody                          []int
+	inInner                         []fieldTexts // those of inBody, for the headers of inner parts
+	longest                         int          // length of the longest text of inBody
+	ascii                           bool         // the texts of inBody are all ASCII
+	keys                            int
+	saved                           []wire.Range // what $ stands for, once it was asked for
+	now                             time.Time
+	badCharset                      bool
 }
 
 // searchText is a text that a program looks for.
 type searchText struct {
-	text  []byte // folded
-	field string // whose field it has to be in, or "" for BODY and TEXT
-	place place  // where it is looked for; BODY and TEXT also in the body
+	text   []byte // folded, as it stands in bodies
+	header []byte // … and in headers, see foldHeader
+	field  string // whose field it has to be in, or "" for BODY and TEXT
+	place  place  // where it is looked for; BODY and TEXT also in the body
+}
+
+// fieldTexts are the numbers of the texts that are looked for in a field; without a name, in
+// any field.
+type fieldTexts struct {
+	field string
+	texts []int
+}
+
+// newText makes a text of one that a client has sent.
+func newText(raw []byte, field string, in place) searchText {
+	return searchText{text: fold(nil, raw), header: foldForHeaders(raw), field: field, place: in}
 }
 
 // add puts a text into the program and returns its number.
-func (g *searchProgram) add(p *wire.Parser, t searchText) int {
+func (g *searchProgram) add(t searchText) int {
 	number := len(g.texts)
-	if number == maxTexts {
-		p.Fail("more than %d texts to search for", maxTexts)
-		return 0
-	}
 	g.texts = append(g.texts, t)
-	if t.place&inSummary != 0 {
-		g.inSummary |= 1 << number
-	}
-	if t.place&inHeader != 0 {
-		g.inHeader |= 1 << number
+	for in, list := range map[place]*[]fieldTexts{inEnvelope: &g.inEnvelope, inSummary: &g.inSummary, inHeader: &g.inHeader, inBody: &g.inInner} {
+		if t.place&in != 0 {
+			addTo(list, t.field, number)
+		}
 	}
 	if t.place&inBody != 0 {
-		g.inBody |= 1 << number
+		g.inBody = append(g.inBody, number)
 		g.longest = max(g.longest, len(t.text))
 		g.ascii = g.ascii && isASCII(t.text)
 	}
 	return number
+}
+
+func addTo(list *[]fieldTexts, field string, number int) {
+	for i := range *list {
+		if f := &(*list)[i]; equalFold(f.field, field) {
+			f.texts = append(f.texts, number)
+			return
+		}
+	}
+	*list = append(*list, fieldTexts{field, []int{number}})
 }

@@ -3,43 +3,33 @@ package imap
 import (
 	"bytes"
 	"io"
-	"math/bits"
 
 	"gatepost/accounts/message"
 )
 
-// textHas answers BODY and TEXT: the first such key of a message looks for all texts of
+// searchBody answers BODY and TEXT: the first such key of a message looks for all texts of
 // the program, so that a message is read once.
-func (x *candidate) textHas(k *searchKey) bool {
-	if x.done&inBody == 0 {
-		x.done |= inBody
-		x.searchBody()
-	}
-	return x.found&(1<<k.number) != 0
-}
-
 func (x *candidate) searchBody() {
-	g := x.program
-	for i := range g.texts {
-		if g.inBody&(1<<i) != 0 && len(g.texts[i].text) == 0 {
-			x.found |= 1 << i
-		}
+	if x.done&inBody != 0 {
+		return
 	}
-	if g.inHeader != 0 {
+	x.done |= inBody
+	g := x.program
+	for _, n := range g.inBody {
+		x.found[n] = x.found[n] || len(g.texts[n].text) == 0
+	}
+	if len(g.inHeader) > 0 {
 		x.searchWholeHeader()
 	}
-	if !x.foundAll() && x.needSummary() && x.needBody() {
+	if !x.foundAll(g.inBody) && x.needSummary() && x.needBody() {
 		x.scanPart(x.summary.Root, true)
 	}
 }
 
-// foundAll reports whether nothing is left to look for in the body.
-func (x *candidate) foundAll() bool { return x.program.inBody&^x.found == 0 }
-
 // scanPart looks through the text of a part and of the parts in it. Text is what a person
 // reads: text parts in UTF-8, and the headers of inner parts and messages.
 func (x *candidate) scanPart(p *message.Part, root bool) {
-	if x.err != nil || x.foundAll() {
+	if x.err != nil || x.foundAll(x.program.inBody) {
 		return
 	}
 	if !root {
@@ -89,7 +79,7 @@ func (x *candidate) section(sp message.Span) *io.SectionReader {
 func (x *candidate) scanHeader(sp message.Span) {
 	prefix := int64(len(x.content.Prefix))
 	header := x.read(message.Span{Start: sp.Start + prefix, End: sp.End + prefix})
-	x.searchHeader(header, x.program.inBody)
+	x.searchHeader(header, x.program.inInner)
 }
 
 // scanASCII looks for texts of ASCII letters in a text that needs no conversion.
@@ -103,7 +93,7 @@ func (x *candidate) scanASCII(r *io.SectionReader) {
 		if err != nil && err != io.EOF && x.err == nil {
 			x.err = err
 		}
-		if err != nil || x.err != nil || x.foundAll() {
+		if err != nil || x.err != nil || x.foundAll(x.program.inBody) {
 			return
 		}
 		kept = copy(window, x.tail(window[:kept+n]))
@@ -112,13 +102,18 @@ func (x *candidate) scanASCII(r *io.SectionReader) {
 
 // search notes which texts are in a folded piece of the body.
 func (x *candidate) search(folded []byte) {
-	left := x.program.inBody &^ x.found
-	x.work(len(folded) * (1 + bits.OnesCount64(left)/textsPerByte))
-	for ; left != 0; left &= left - 1 {
-		i := bits.TrailingZeros64(left)
-		if bytes.Contains(folded, x.program.texts[i].text) {
-			x.found |= 1 << i
+	x.work(len(folded))
+	looked := 0
+	for _, n := range x.program.inBody {
+		if x.found[n] {
+			continue
 		}
+		if looked++; looked%textsPerByte == 0 {
+			if x.work(len(folded)); x.err != nil {
+				return
+			}
+		}
+		x.found[n] = bytes.Contains(folded, x.program.texts[n].text)
 	}
 }
 
@@ -161,7 +156,7 @@ func (x *candidate) scanText(r io.Reader) {
 		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF && x.err == nil {
 			x.err = err
 		}
-		if err != nil || x.err != nil || x.foundAll() {
+		if err != nil || x.err != nil || x.foundAll(x.program.inBody) {
 			return
 		}
 		rest = copy(window, chunk[whole:])

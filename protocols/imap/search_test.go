@@ -61,27 +61,27 @@ func TestHeadersAreFoldedAlike(t *testing.T) {
 // TestTextsAreFoundAcrossWindows puts a text at the borders of what is searched at a time.
 func TestTextsAreFoundAcrossWindows(t *testing.T) {
 	for _, text := range []string{"needle", "näädel", strings.Repeat("long", 9000)} {
-		x := &candidate{program: lookFor(text), pace: endless}
+		x := &candidate{program: lookFor(text), pace: endless, found: make([]bool, 1)}
 		for _, at := range []int{0, 1, windowSize - 7, windowSize - 3, windowSize - 1, windowSize, 2*windowSize - 5, 100_000} {
 			hay := strings.Repeat("e", at) + text + "eee"
 			for _, r := range []io.Reader{strings.NewReader(hay), iotest.HalfReader(strings.NewReader(hay)), iotest.DataErrReader(strings.NewReader(hay))} {
-				x.found = 0
-				if x.scanText(r); x.found != 1 || x.err != nil {
+				x.found[0] = false
+				if x.scanText(r); !x.found[0] || x.err != nil {
 					t.Errorf("%.9q at %d is not found (%v)", text, at, x.err)
 				}
 			}
 			if !x.program.ascii {
 				continue
 			}
-			x.found = 0
-			if x.scanASCII(io.NewSectionReader(strings.NewReader(hay), 0, int64(len(hay)))); x.found != 1 || x.err != nil {
+			x.found[0] = false
+			if x.scanASCII(io.NewSectionReader(strings.NewReader(hay), 0, int64(len(hay)))); !x.found[0] || x.err != nil {
 				t.Errorf("%.9q at %d is not found as ASCII (%v)", text, at, x.err)
 			}
 		}
-		x.found = 0
+		x.found[0] = false
 		x.scanText(strings.NewReader(strings.Repeat(text[:len(text)-1]+"-", 30)))
 		x.scanASCII(io.NewSectionReader(strings.NewReader(strings.Repeat(text[:len(text)-1]+"-", 30)), 0, 1<<30))
-		if x.found != 0 {
+		if x.found[0] {
 			t.Errorf("%.9q is found where it is not", text)
 		}
 		if x.window != nil {
@@ -94,12 +94,13 @@ func TestTextsAreFoundAcrossWindows(t *testing.T) {
 func lookFor(texts ...string) *searchProgram {
 	g := &searchProgram{ascii: true}
 	for _, text := range texts {
-		g.add(nil, searchText{text: fold(nil, []byte(text)), place: inBody})
+		g.add(newText([]byte(text), "", inBody))
 	}
 	return g
 }
 
-// TestSearchHasBounds sends programs that are too much.
+// TestSearchHasBounds sends programs that are too much: that is no mistake of the client, so it is
+// NO [LIMIT] (RFC 9051 section 7.1). What clients send for a long thread is answered.
 func TestSearchHasBounds(t *testing.T) {
 	f := start(t)
 	f.fill(t, 1, 100)
@@ -107,18 +108,25 @@ func TestSearchHasBounds(t *testing.T) {
 	c.send("a LOGIN user1 secret1\r\nb SELECT INBOX\r\n")
 	c.until("b OK")
 	for _, program := range []string{
-		strings.Repeat("OR SEEN ", 5000) + "SEEN", strings.Repeat("NOT ", 10000) + "SEEN", strings.Repeat("SEEN ", 3000) + "SEEN",
-		strings.Repeat("BODY x ", 100) + "SEEN", strings.Repeat("(", 20000),
-		strings.Repeat("SUBJECT x ", 65) + "SEEN", strings.Repeat("BODY x HEADER X-A x FROM x ", 22) + "SEEN",
+		strings.Repeat("OR SEEN ", 5000) + "SEEN", strings.Repeat("OR ", 5000) + strings.Repeat("SEEN ", 5000) + "SEEN",
+		strings.Repeat("NOT ", 10000) + "SEEN", strings.Repeat("SEEN ", 6000) + "SEEN", strings.Repeat("(", 20000),
+		"BODY {300000+}\r\n" + strings.Repeat("x", 300_000),
 	} {
 		c.send("c SEARCH " + program + "\r\n")
-		if l := c.until("c "); !strings.HasPrefix(l, "c BAD ") {
+		if l := c.until("c "); !strings.HasPrefix(l, "c NO [LIMIT] ") {
 			t.Errorf("%.20q: %s", program, l)
 		}
 	}
-	c.send("d SEARCH " + strings.Repeat("OR UNSEEN ", 150) + "SEEN\r\n")
-	if l := c.until("d "); l != "d OK SEARCH completed" {
-		t.Error(l)
+	for _, program := range []string{
+		strings.Repeat("OR UNSEEN ", 2400) + "SEEN", strings.Repeat("OR ", 2400) + strings.Repeat("UNSEEN ", 2400) + "SEEN",
+		strings.Repeat("OR BODY x ", 2000) + "SEEN", strings.Repeat("OR HEADER Message-ID <x@y.example> ", 1500) + "SEEN",
+		strings.Repeat("OR (UNSEEN) (", 300) + "SEEN" + strings.Repeat(")", 300), strings.Repeat("NOT ", 900) + "SEEN",
+		strings.Repeat("OR BODY x OR HEADER X-A x FROM x ", 500) + "SEEN",
+	} {
+		c.send("d SEARCH " + program + "\r\n")
+		if l := c.until("d "); l != "d OK SEARCH completed" {
+			t.Errorf("%.20q: %s", program, l)
+		}
 	}
 	c.send("e SEARCH BODY " + strings.Repeat("aaaaaaaaab", 6000) + "\r\n")
 	if l := c.until("e "); l != "e OK SEARCH completed" {
@@ -185,7 +193,7 @@ func FuzzSearchText(f *testing.F) {
 		defer s.box.Close()
 		folded := fold(nil, []byte(text))
 		g := &searchProgram{ascii: true}
-		g.root = searchKey{op: opText, number: g.add(nil, searchText{text: folded, place: inBody | inHeader})}
+		g.root = searchKey{op: opText, number: g.add(newText([]byte(text), "", inBody|inHeader))}
 		found := map[bool]bool{}
 		for _, ascii := range []bool{false, isASCII(folded)} {
 			g.ascii = ascii

@@ -24,20 +24,18 @@ func (s *session) parseSet(p *wire.Parser) messageSet {
 
 // resolve returns the messages of the view that a set names, as ranges of sequence numbers
 // in order. UIDs that are not there are left out. A sequence number that is not there is
-// an error of the client (RFC 9051 section 9, seq-number); only in an empty mailbox it is
-// forgiven, since "1:*" is what clients send without looking.
+// an error of the client (RFC 9051 section 9, seq-number); only "*" and "1:*" are
+// forgiven in an empty mailbox, which clients send without looking.
 func (s *session) resolve(set messageSet, uid bool) ([]wire.Range, error) {
 	n := s.box.Len()
-	if n == 0 {
-		return nil, nil
-	}
-	if set.saved {
+	switch high := set.numbers.Max(); {
+	case set.saved:
 		return s.savedRanges(), nil
-	}
-	if !uid {
-		if high := set.numbers.Max(); uint64(high) > uint64(n) {
-			return nil, wire.Bad("there is no message number %d", high)
-		}
+	case !uid && uint64(high) > uint64(n) && (n > 0 || !set.numbers.Blind()):
+		return nil, wire.Bad("there is no message number %d", high)
+	case n == 0:
+		return nil, nil
+	case !uid:
 		return set.numbers.Resolve(uint32(n)), nil
 	}
 	uids := s.box.UIDs()

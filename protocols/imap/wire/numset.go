@@ -29,7 +29,7 @@ func (p *Parser) Set() NumSet {
 		}
 		s = append(s, Range{low, high})
 		if len(s) > maxRanges {
-			p.Fail("more than %d ranges in a set", maxRanges)
+			p.Limit("more than %d ranges in a set", maxRanges)
 		}
 		if !p.Skip(',') {
 			break
@@ -55,6 +55,17 @@ func (s NumSet) Max() uint32 {
 		n = max(n, r.Low, r.High)
 	}
 	return n
+}
+
+// Blind reports whether the set is one that clients send without looking whether there are any
+// messages: * alone, or ranges from 1 to *.
+func (s NumSet) Blind() bool {
+	for _, r := range s {
+		if max(r.Low, r.High) > 1 || min(r.Low, r.High) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Resolve replaces * by the number of the last message and sorts and joins the ranges, in

@@ -1,11 +1,15 @@
 package wire
 
-import "math"
+import (
+	"math"
+
+	"gatepost/server/fault"
+)
 
 // maxDepth is how deep parentheses and search keys may be nested. Go ends the
-// process when a stack overflows, so there has to be a limit; clients that chain
-// search keys with OR get nowhere near it.
-const maxDepth = 200
+// process when a stack overflows, so there has to be a limit; it is above what clients write that
+// nest a search key for each message of a thread.
+const maxDepth = 1000
 
 // Parser reads the tokens of one command. After the first error it reads
 // nothing more and returns zero values; Err has the error.
@@ -19,7 +23,7 @@ type Parser struct {
 // Reset makes the parser read from a command, or the rest of one, without its line end.
 func (p *Parser) Reset(b []byte) { *p = Parser{b: b} }
 
-// Err returns the first error, a *SyntaxError.
+// Err returns the first error: a *SyntaxError, or one of the kind fault.TooMany.
 func (p *Parser) Err() error { return p.err }
 
 // OK reports whether there was no error so far.
@@ -32,11 +36,26 @@ func (p *Parser) Fail(format string, args ...any) {
 	}
 }
 
+// Limit is Fail for what the grammar allows and is too much for us: the error is answered with NO [LIMIT]
+// (RFC 9051 section 7.1), since BAD would say that the client has made a mistake.
+func (p *Parser) Limit(format string, args ...any) {
+	if p.err == nil {
+		p.err = overLimit(format, args...)
+	}
+}
+
+func overLimit(format string, args ...any) error {
+	return fault.Newf("imap", fault.TooMany, format, args...)
+}
+
 // AtEnd reports whether the command is read to its end, or to an error.
 func (p *Parser) AtEnd() bool { return p.err != nil || p.pos == len(p.b) }
 
-// End fails unless the command is at its end, and returns the first error.
+// End fails unless the command is at its end, and returns the first error. Blanks at the end are
+// forgiven, as in SMTP (RFC 5321 section 4.1.1).
 func (p *Parser) End() error {
+	for p.Skip(' ') || p.Skip('\t') {
+	}
 	if !p.AtEnd() {
 		p.Fail("unexpected text after the arguments")
 	}
@@ -77,20 +96,20 @@ func (p *Parser) Space() {
 	}
 }
 
-// SkipSpace reads a space if there is one before a further argument. One at
-// the end of the command is forgiven.
+// SkipSpace reads a space if there is one before a further argument. Blanks at
+// the end of the command are forgiven.
 func (p *Parser) SkipSpace() bool {
 	found := false
 	for p.Skip(' ') {
 		found = true
 	}
-	return found && !p.AtEnd()
+	return found && !p.AtEnd() && p.Peek() != '\t'
 }
 
 // Enter counts a nesting and fails at the limit. Leave undoes it.
 func (p *Parser) Enter() {
 	if p.depth++; p.depth > maxDepth {
-		p.Fail("nested deeper than %d", maxDepth)
+		p.Limit("nested deeper than %d", maxDepth)
 	}
 }
 

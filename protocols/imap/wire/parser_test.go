@@ -96,7 +96,7 @@ func TestDepthIsLimited(t *testing.T) {
 	if got := show(deep(maxDepth), nest); got != "<nil>" {
 		t.Error(got)
 	}
-	if got := show(deep(30000), nest); got != "error: nested deeper than 200" {
+	if got := show(deep(30000), nest); got != "error: imap: nested deeper than 1000" {
 		t.Error(got)
 	}
 	if got := show("(", nest); got != "error: '(' expected" {

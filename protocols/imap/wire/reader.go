@@ -175,8 +175,8 @@ func (r *Reader) fill(keep int) (moved int, err error) {
 // streamed, and returns it without the last line end. The literal is then read
 // from Body, and Next, called again with more, reads on behind it.
 //
-// An error of type *SyntaxError, or one of the gate's, means that the command was
-// read to its end and can be answered; what there is of it is returned for the
+// An error of type *SyntaxError or of the kind fault.TooMany, or one of the gate's, means that the
+// command was read to its end and can be answered; what there is of it is returned for the
 // sake of its tag. Every other error ends the connection.
 func (r *Reader) Next(gate Gate, more bool) (command []byte, streamed *Literal, err error) {
 	if r.body > 0 {
@@ -230,7 +230,7 @@ func (r *Reader) Next(gate Gate, more bool) (command []byte, streamed *Literal, 
 // gates, which have to know before they ask a client to go on.
 func (r *Reader) CheckSize(l Literal) error {
 	if l.Size > r.limits.Literals-r.usedLit {
-		return Bad("literals longer than %d bytes in all", r.limits.Literals)
+		return overLimit("literals longer than %d bytes in all", r.limits.Literals)
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"gatepost/server/fault"
 )
 
 var testLimits = Limits{Line: 200, Literals: 100, Drain: 2000}
@@ -33,6 +35,8 @@ func readAll(src io.Reader, l Limits) string {
 			fmt.Fprintf(&out, "%q\n", cmd)
 		case errors.As(err, &bad):
 			fmt.Fprintf(&out, "%.12q: %v\n", cmd, err)
+		case fault.Is(err, fault.TooMany):
+			fmt.Fprintf(&out, "%.12q: LIMIT %v\n", cmd, fault.Text(err))
 		default:
 			fmt.Fprintf(&out, "end: %v\n", err)
 			return out.String()
@@ -47,10 +51,10 @@ func TestCommandsAreCutAtTheirEnds(t *testing.T) {
 		{"literal", "a X {3}\r\nfoo {2+}\r\n\r\n {0+}\r\n\r\n", `"a X {3}\r\nfoo {2+}\r\n\r\n {0+}\r\n"|end: EOF`},
 		{"announcement in the middle", "a {3} b\r\n", `"a {3} b"|end: EOF`},
 		{"no announcement", "a {x}\r\na {}\r\n}\r\n{+}\r\n", `"a {x}"|"a {}"|"}"|"{+}"|end: EOF`},
-		{"refused literal is skipped", "a {150+}\r\n" + x[:150] + "\r\nb\r\n", `"a {150+}": literals longer than 100 bytes in all|"b"|end: EOF`},
-		{"refused literal that waits is not", "a {150}\r\nb\r\n", `"a {150}": literals longer than 100 bytes in all|"b"|end: EOF`},
+		{"refused literal is skipped", "a {150+}\r\n" + x[:150] + "\r\nb\r\n", `"a {150+}": LIMIT literals longer than 100 bytes in all|"b"|end: EOF`},
+		{"refused literal that waits is not", "a {150}\r\nb\r\n", `"a {150}": LIMIT literals longer than 100 bytes in all|"b"|end: EOF`},
 		{"sum of literals", "a {60+}\r\n" + x[:60] + "{60+}\r\n" + x[:60] + "{5+}\r\nb NO\n\r\nc\r\n",
-			`"a {60+}\r\nxxx": literals longer than 100 bytes in all|"c"|end: EOF`},
+			`"a {60+}\r\nxxx": LIMIT literals longer than 100 bytes in all|"c"|end: EOF`},
 		{"long line", "a " + x + "\r\nb\r\n", `"a xxxxxxxxxx": command line longer than 200 bytes|"b"|end: EOF`},
 		{"long line with literal", "a " + x + " {4+}\r\nb\r\n\r\nc\r\n", `"a xxxxxxxxxx": command line longer than 200 bytes|"c"|end: EOF`},
 		{"literal with a long count", "a " + x + " {" + strings.Repeat("0", 40) + "4+}\r\nb\r\nc\r\n", `end: ` + ErrFlood.Error()},
@@ -58,7 +62,7 @@ func TestCommandsAreCutAtTheirEnds(t *testing.T) {
 		{"literal8", "c ~{3+}\r\n\x00\r\n\r\nd\r\n", `"c ~{3+}\r\n\x00\r\n"|"d"|end: EOF`},
 		{"flood", "a {3000+}\r\n", `end: ` + ErrFlood.Error()},
 		{"huge", "a {99999999999999999999999+}\r\n", `end: ` + ErrFlood.Error()},
-		{"huge that waits", "a {99999999999999999999999}\r\nb\r\n", `"a {999999999": literals longer than 100 bytes in all|"b"|end: EOF`},
+		{"huge that waits", "a {99999999999999999999999}\r\nb\r\n", `"a {999999999": LIMIT literals longer than 100 bytes in all|"b"|end: EOF`},
 		{"end in a line", "a NO", `end: unexpected EOF`},
 		{"end in a literal", "a {4+}\r\nab", `end: unexpected EOF`},
 		{"endless empty literals", "a {150+}\r\n" + x[:150] + strings.Repeat("{0+}\r\n", 200), `end: ` + ErrFlood.Error()},
