@@ -245,11 +245,11 @@ func (l *logins) start(counters []counter) (t *try, blocked *counter, settled <-
 
 // end ends a try, the first time that it is called. It returns the limits that its failure
 // has reached.
-func (l *logins) end(t *try, o outcome) (reached []counter) {
+func (l *logins) end(t *try, o outcome) (reached []counter, first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t.ended {
-		return nil
+		return nil, false
 	}
 	t.ended = true
 	for _, c := range t.counters {
@@ -268,7 +268,7 @@ func (l *logins) end(t *try, o outcome) (reached []counter) {
 	}
 	close(l.settled)
 	l.settled = make(chan struct{})
-	return reached
+	return reached, true
 }
 
 // outcome is how a try ended.

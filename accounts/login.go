@@ -196,32 +196,6 @@ func (s *Store) defaultFlow(domain string) settings.Rate {
 	return inherited.FailedLoginFlow
 }
 
-// SCRAM returns the credentials for a SCRAM-SHA-256 login. A name that does not
-// exist or cannot log in gets credentials that look real, are the same each time
-// and match no password. Whoever runs the exchange looks at the
-// response between BeginLogin and the end of that login.
-func (s *Store) SCRAM(ctx context.Context, p Peer, domain, name string) (ScramCredentials, error) {
-	t, err := s.attempt(ctx, p, domain, name)
-	if err != nil {
-		return ScramCredentials{}, err
-	}
-	c := ScramCredentials{Salt: s.keys.salt(t.key), Iterations: scramIterations}
-	if a := t.account; a != nil {
-		real, ok, err := a.scram(c.Salt)
-		if err != nil {
-			return c, fault.Wrap("accounts.SCRAM", fault.Internal, err)
-		}
-		if ok {
-			if t.refusal == "" && t.blocked == nil {
-				return real, nil
-			}
-			c.Salt, c.Iterations = real.Salt, real.Iterations
-		}
-	}
-	c.StoredKey, c.ServerKey = random(32), random(32)
-	return c, nil
-}
-
 // scram returns the credentials of the account's password; false when it is
 // stored in a form that has none.
 func (a *Account) scram(salt []byte) (ScramCredentials, bool, error) {
@@ -247,27 +221,6 @@ func (a *Account) derived(p revealer, salt []byte) (ScramCredentials, error) {
 	return a.scramOf, a.scramErr
 }
 
-// PlainPassword returns the password itself, for mechanisms that need it
-// (CRAM-MD5, APOP). It reports false when the account does not exist, cannot log
-// in, or keeps its password one-way; the caller then goes through the motions
-// with a password that matches nothing, between BeginLogin and the end of that
-// login.
-func (s *Store) PlainPassword(ctx context.Context, p Peer, domain, name string) (string, bool, error) {
-	t, err := s.attempt(ctx, p, domain, name)
-	if err != nil || t.refusal != "" || t.blocked != nil {
-		return "", false, err
-	}
-	r, ok := t.account.password.(revealer)
-	if !ok {
-		return "", false, nil
-	}
-	plain, err := r.reveal()
-	if err != nil {
-		return "", false, fault.Wrap("accounts.PlainPassword", fault.Corrupt, err)
-	}
-	return plain, true, nil
-}
-
 // Login is one try to log in by a mechanism that the caller runs. It counts as a
 // failed one until it has ended; only the first end counts, so that the caller can
 // defer Abandoned.
@@ -276,9 +229,9 @@ type Login struct {
 	attempt
 }
 
-// BeginLogin takes a place for a login before its response is looked at. Errors:
-// BadCredentials when the account or the peer has failed too often, also since
-// the mechanism began; Busy, Canceled.
+// BeginLogin begins a login before anything is said that depends on its name. It may wait
+// for others under way, see loginWait. Errors: BadCredentials when too many have failed;
+// Busy, Canceled.
 func (s *Store) BeginLogin(ctx context.Context, p Peer, domain, name string) (*Login, error) {
 	const op = "accounts.BeginLogin"
 	t, err := s.attempt(ctx, p, domain, name)
@@ -294,6 +247,43 @@ func (s *Store) BeginLogin(ctx context.Context, p Peer, domain, name string) (*L
 		return nil, badCredentials(op)
 	}
 	return &Login{s, t}, nil
+}
+
+// SCRAM returns the credentials for a SCRAM-SHA-256 login. A name that does not
+// exist or cannot log in gets credentials that look real, are the same each time
+// and match no password.
+func (l *Login) SCRAM() (ScramCredentials, error) {
+	c := ScramCredentials{Salt: l.store.keys.salt(l.key), Iterations: scramIterations}
+	if a := l.account; a != nil {
+		real, ok, err := a.scram(c.Salt)
+		if err != nil {
+			return c, fault.Wrap("accounts.SCRAM", fault.Internal, err)
+		}
+		if ok {
+			if l.refusal == "" {
+				return real, nil
+			}
+			c.Salt, c.Iterations = real.Salt, real.Iterations
+		}
+	}
+	c.StoredKey, c.ServerKey = random(32), random(32)
+	return c, nil
+}
+
+// PlainPassword returns the password itself, for mechanisms that need it
+// (CRAM-MD5, APOP). It reports false when the account does not exist, cannot log
+// in, or keeps its password one-way; the caller then goes through the motions
+// with a password that matches nothing.
+func (l *Login) PlainPassword() (string, bool) {
+	if l.refusal != "" {
+		return "", false
+	}
+	r, ok := l.account.password.(revealer)
+	if !ok {
+		return "", false
+	}
+	plain, err := r.reveal() // worked when the account was read
+	return plain, err == nil
 }
 
 // Succeeded ends a login that was right.
@@ -337,7 +327,10 @@ func (s *Store) noteLogin(t attempt) {
 }
 
 func (s *Store) failed(t attempt, reason string) {
-	reached := s.logins.end(t.try, failure)
+	reached, first := s.logins.end(t.try, failure)
+	if !first {
+		return
+	}
 	if t.refusal != "" {
 		reason = t.refusal
 	}

@@ -34,6 +34,26 @@ func loginFailed(t *testing.T, s *Store, p Peer, domain, name string) {
 	l.Failed("wrong response")
 }
 
+// scramOf returns the credentials of a login that is given up.
+func scramOf(t *testing.T, s *Store, p Peer, domain, name string) ScramCredentials {
+	t.Helper()
+	l, err := s.BeginLogin(ctx, p, domain, name)
+	must(t, err)
+	defer l.Abandoned()
+	c, err := l.SCRAM()
+	must(t, err)
+	return c
+}
+
+// plainOf returns the password for a login that is given up, false if it cannot have it.
+func plainOf(t *testing.T, s *Store, p Peer, domain, name string) (string, bool) {
+	t.Helper()
+	l, err := s.BeginLogin(ctx, p, domain, name)
+	must(t, err)
+	defer l.Abandoned()
+	return l.PlainPassword()
+}
+
 func loginSucceeded(t *testing.T, s *Store, p Peer, domain, name string) {
 	t.Helper()
 	l, err := s.BeginLogin(ctx, p, domain, name)
@@ -128,9 +148,8 @@ func TestFailedLoginFlowBlocksTheAccount(t *testing.T) {
 		if s.logins.hashes.Load() != before {
 			t.Error("a blocked login costs a hash")
 		}
-		if _, ok, err := s.PlainPassword(ctx, stranger, "", "u"); ok || err != nil {
-			t.Errorf("plain password of a blocked account: %v %v", ok, err)
-		}
+		_, err = s.BeginLogin(ctx, stranger, "", "u")
+		wantKind(t, err, fault.BadCredentials)
 		if _, err := s.CheckPassword(ctx, stranger, "", "v", "right"); err != nil {
 			t.Errorf("another account: %v", err)
 		}
@@ -182,16 +201,34 @@ func TestParallelLoginsWithTheRightPasswordAllSucceed(t *testing.T) {
 	wg.Wait()
 }
 
-// Exchanges that began before the account was blocked end as blocked.
-func TestExchangeThatIsUnderWayIsBlockedToo(t *testing.T) {
-	s := newStore(t)
-	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;FailedLoginFlow=(2,10m);}")))
-	_, err := s.SCRAM(ctx, stranger, "", "u")
-	must(t, err)
-	loginFailed(t, s, stranger, "", "u")
-	loginFailed(t, s, stranger, "", "u")
-	_, err = s.BeginLogin(ctx, stranger, "", "u")
-	wantKind(t, err, fault.BadCredentials)
+// Exchanges that are under way count as failures, or many at a time would try more
+// passwords than may fail.
+func TestExchangesUnderWayCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t)
+		s := p.open(t)
+		defer p.close(t, s)
+		must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;FailedLoginFlow=(2,10m);}")))
+		var open []*Login
+		for range 2 {
+			l, err := s.BeginLogin(ctx, stranger, "", "u")
+			must(t, err)
+			open = append(open, l)
+		}
+		began := time.Now()
+		_, err := s.BeginLogin(ctx, stranger, "", "u")
+		wantKind(t, err, fault.Busy)
+		if took := time.Since(began); took != loginWait {
+			t.Errorf("refused after %v", took)
+		}
+		open[0].Abandoned()
+		l, err := s.BeginLogin(ctx, stranger, "", "u")
+		must(t, err)
+		l.Failed("wrong response")
+		open[1].Failed("wrong response")
+		_, err = s.BeginLogin(ctx, stranger, "", "u")
+		wantKind(t, err, fault.BadCredentials)
+	})
 }
 
 // A place in the counts is given back once, however its login ends.
@@ -386,8 +423,7 @@ func TestSCRAM(t *testing.T) {
 	for _, encryption := range []string{"SCRAM-SHA-256", "clear", "A-crpt"} {
 		name := strings.ToLower(encryption[:2])
 		must(t, s.CreateAccount(ctx, "", name, dataformat.Dict{"Password": dataformat.String("pencil"), "PasswordEncryption": dataformat.String(encryption)}))
-		c, err := s.SCRAM(ctx, stranger, "", name)
-		must(t, err)
+		c := scramOf(t, s, stranger, "", name)
 		if !authenticate(t, c, "pencil") {
 			t.Errorf("%s: the right password is refused", encryption)
 		}
@@ -395,8 +431,7 @@ func TestSCRAM(t *testing.T) {
 			t.Errorf("%s: a wrong password is accepted", encryption)
 		}
 		must(t, s.UpdateAccountSettings(ctx, "", name, dict(t, "{AccessModes=None;}")))
-		off, err := s.SCRAM(ctx, stranger, "", name)
-		must(t, err)
+		off := scramOf(t, s, stranger, "", name)
 		if authenticate(t, off, "pencil") {
 			t.Errorf("%s: a disabled account logs in", encryption)
 		}
@@ -409,12 +444,9 @@ func TestSCRAM(t *testing.T) {
 func TestUnknownNamesGetStableCredentialsThatMatchNothing(t *testing.T) {
 	p := newPlace(t)
 	s := p.open(t)
-	a, err := s.SCRAM(ctx, stranger, "", "nobody")
-	must(t, err)
-	b, err := s.SCRAM(ctx, stranger, "company.com", "NOBODY")
-	must(t, err)
-	other, err := s.SCRAM(ctx, stranger, "", "nobody2")
-	must(t, err)
+	a := scramOf(t, s, stranger, "", "nobody")
+	b := scramOf(t, s, stranger, "company.com", "NOBODY")
+	other := scramOf(t, s, stranger, "", "nobody2")
 	if string(a.Salt) != string(b.Salt) || string(a.Salt) == string(other.Salt) || len(a.Salt) != scramSaltLen || a.Iterations != scramIterations {
 		t.Errorf("salts %x %x %x", a.Salt, b.Salt, other.Salt)
 	}
@@ -423,8 +455,8 @@ func TestUnknownNamesGetStableCredentialsThatMatchNothing(t *testing.T) {
 	}
 	p.close(t, s)
 	s = p.open(t)
-	if c, err := s.SCRAM(ctx, stranger, "", "nobody"); err != nil || string(c.Salt) != string(a.Salt) {
-		t.Errorf("after a restart %x, %v", c.Salt, err)
+	if c := scramOf(t, s, stranger, "", "nobody"); string(c.Salt) != string(a.Salt) {
+		t.Errorf("after a restart %x", c.Salt)
 	}
 }
 
@@ -435,8 +467,8 @@ func TestReversibleStoreShowsOnceSomePasswordIsKept(t *testing.T) {
 	if s.Reversible() || s.HasReversible("") {
 		t.Error("reversible at first")
 	}
-	if _, ok, err := s.PlainPassword(ctx, stranger, "", "u"); ok || err != nil {
-		t.Errorf("%v %v", ok, err)
+	if _, ok := plainOf(t, s, stranger, "", "u"); ok {
+		t.Error("a one-way password is there in clear")
 	}
 	_, err := s.RevealPassword(ctx, "", "u")
 	wantKind(t, err, fault.Unsupported)
@@ -445,8 +477,8 @@ func TestReversibleStoreShowsOnceSomePasswordIsKept(t *testing.T) {
 	if !s.Reversible() || !s.HasReversible("") {
 		t.Error("not reversible")
 	}
-	if plain, ok, err := s.PlainPassword(ctx, stranger, "", "u"); plain != "secret" || !ok || err != nil {
-		t.Errorf("%q %v %v", plain, ok, err)
+	if plain, ok := plainOf(t, s, stranger, "", "u"); plain != "secret" || !ok {
+		t.Errorf("%q %v", plain, ok)
 	}
 	p.close(t, s)
 	s = p.open(t)

@@ -87,6 +87,7 @@ func (s *session) authenticate(c *call, p *wire.Parser) error {
 	if err != nil {
 		return err
 	}
+	defer exchange.Cancel()
 	for {
 		challenge, done, err := exchange.Next(response)
 		if err != nil {

@@ -1,7 +1,9 @@
 package imap
 
 import (
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gatepost/protocols/transcript"
@@ -29,5 +31,28 @@ func TestAnIdleStrangerGivesItsPlaceUp(t *testing.T) {
 		f.stop()
 		<-f.done
 		f.done <- nil
+	})
+}
+
+// An exchange that the client cancels, or leaves by closing the connection, is a failed login.
+func TestAnExchangeThatIsNotFinishedIsAFailedLogin(t *testing.T) {
+	transcript.Bubble(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.pipes(t, settings.TLSStart)
+		for _, last := range []string{"*\r\n", "not base64\r\n", ""} {
+			c := f.far(t)
+			c.until("* OK")
+			c.send("a AUTHENTICATE SCRAM-SHA-256 biwsbj11c2VyMSxyPWFiY2RlZmdo\r\n")
+			c.until("+ ")
+			if last != "" {
+				c.send(last)
+				c.until("a BAD")
+			}
+			c.Close()
+		}
+		synctest.Wait()
+		if n := strings.Count(f.log.String(), "the exchange was not finished"); n != 3 {
+			t.Errorf("%d failed logins in the log: %s", n, f.log.String())
+		}
 	})
 }

@@ -118,6 +118,7 @@ func (s *session) sasl(args []string) error {
 	if err != nil {
 		return err
 	}
+	defer x.Cancel()
 	var response []byte
 	if len(args) == 2 {
 		if response, err = decode(args[1]); err != nil {

@@ -112,6 +112,7 @@ func (s *session) authenticate(ctx context.Context, rest string) (reply, error) 
 	if err != nil {
 		return failure(err), nil
 	}
+	defer ex.Cancel()
 	var response []byte
 	if len(fields) == 2 {
 		if response, err = auth.DecodeResponse(fields[1]); err != nil {

@@ -2,7 +2,9 @@ package pwd
 
 import (
 	"context"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gatepost/protocols/transcript"
@@ -35,5 +37,29 @@ func TestAnIdleStrangerGivesItsPlaceUp(t *testing.T) {
 		second.expect("QUIT", "200 Gatepost PWD connection closed")
 		stop()
 		must(t, <-done)
+	})
+}
+
+// An exchange that the client cancels, or leaves by closing the connection, is a failed login.
+func TestAnExchangeThatIsNotFinishedIsAFailedLogin(t *testing.T) {
+	transcript.Bubble(t, func(t *testing.T) {
+		s := newSite(t, false)
+		for _, last := range []string{"*", "not base64", ""} {
+			c := newClient(t, s.dial(t))
+			c.line()
+			if got := c.say("AUTH SCRAM-SHA-256 biwsbj1wb3N0bWFzdGVyLHI9YWJjZGVmZ2g="); !strings.HasPrefix(got, "300 ") {
+				t.Errorf("the challenge is %s", got)
+			}
+			if last != "" {
+				if got := c.say(last); !strings.HasPrefix(got, "5") {
+					t.Errorf("%s: %s", last, got)
+				}
+			}
+			c.Close()
+		}
+		synctest.Wait()
+		if n := strings.Count(s.log.String(), "the exchange was not finished"); n != 3 {
+			t.Errorf("%d failed logins in the log: %s", n, s.log.String())
+		}
 	})
 }

@@ -111,6 +111,7 @@ func (s *session) authenticate(arg string) {
 		s.reply(authReply(err))
 		return
 	}
+	defer exchange.Cancel()
 	var first []byte
 	if len(words) == 2 {
 		if first, err = auth.DecodeResponse(words[1]); err != nil {

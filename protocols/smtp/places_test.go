@@ -2,7 +2,9 @@ package smtp
 
 import (
 	"strconv"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -53,6 +55,27 @@ func TestALoginWithoutAPlaceIsRefusedForNow(t *testing.T) {
 				want = "454 4.7.0 "
 			}
 			c.say("AUTH PLAIN "+plain("larry", "secret"), want)
+		}
+	})
+}
+
+// An exchange that the client cancels, or leaves by closing the connection, is a failed login.
+func TestAnExchangeThatIsNotFinishedIsAFailedLogin(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		for _, cancel := range []bool{true, false} {
+			c := s.connect(465, "198.51.100.7")
+			c.say("EHLO x.example", "250-")
+			c.say("AUTH SCRAM-SHA-256 biwsbj1sYXJyeSxyPWFiY2RlZmdo", "334 ")
+			if cancel {
+				c.say("*", "501 ")
+				c.say("AUTH SCRAM-SHA-256 biwsbj1sYXJyeSxyPWFiY2RlZmdo", "334 ")
+				c.say("not base64", "501 ")
+			}
+			c.conn.Close()
+		}
+		synctest.Wait()
+		if n := strings.Count(s.log.String(), "the exchange was not finished"); n != 3 {
+			t.Errorf("%d failed logins in the log: %s", n, s.log.String())
 		}
 	})
 }

@@ -55,7 +55,10 @@ func TestSaltsDoNotTellWhoExists(t *testing.T) {
 		t.Helper()
 		who, err := a.resolve(ctx, peer, login)
 		must(t, err)
-		c, err := acc.SCRAM(ctx, peer, who.domain, who.name)
+		try, err := acc.BeginLogin(ctx, peer, who.domain, who.name)
+		must(t, err)
+		defer try.Abandoned()
+		c, err := try.SCRAM()
 		must(t, err)
 		return string(c.Salt)
 	}

@@ -46,14 +46,11 @@ func (e *cramExchange) Next(response []byte) ([]byte, bool, error) {
 		return nil, false, err
 	}
 	defer try.Abandoned() // unless it has ended
-	password, ok, err := e.acc.PlainPassword(e.ctx, e.peer, who.domain, who.name)
-	if err != nil && !fault.Is(err, fault.BadCredentials) && fault.KindOf(err).Temporary() {
-		return nil, false, err
-	}
+	password, ok := try.PlainPassword()
 	mac := hmac.New(md5.New, []byte(password))
 	mac.Write(e.challenge)
 	equal := hmac.Equal(mac.Sum(nil), digest)
-	if !equal || !ok || err != nil || !who.known {
+	if !equal || !ok || !who.known {
 		try.Failed(wrongDigest(try, "CRAM-MD5"))
 		return nil, false, fault.New(op, fault.BadCredentials, "")
 	}

@@ -23,6 +23,9 @@ type Exchange interface {
 	// syntax, and temporary kinds. After an error or done the
 	// exchange is over.
 	Next(response []byte) (challenge []byte, done bool, err error)
+	// Cancel is called when the exchange ends, whatever its outcome. One that has not come to
+	// its end may count as a failed login.
+	Cancel()
 	// Account is who logged in; nil before done.
 	Account() *accounts.Account
 	// Mailbox is the mailbox that a POP login chose by its name, as in
@@ -73,6 +76,7 @@ type exchange struct {
 
 func (e *exchange) Account() *accounts.Account { return e.account }
 func (e *exchange) Mailbox() string            { return e.mailbox }
+func (e *exchange) Cancel()                    {}
 
 // sessionLog is the log for what only the mechanism knows.
 func (e *exchange) sessionLog() *slog.Logger {

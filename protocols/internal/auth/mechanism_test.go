@@ -20,6 +20,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/xdg-go/scram"
@@ -344,6 +345,7 @@ func handshake(t testing.TB, version uint16) (server, client *tls.ConnectionStat
 // scramClient plays the client side of the library.
 func scramClient(t *testing.T, e Exchange, conv *scram.ClientConversation) (string, error) {
 	t.Helper()
+	defer e.Cancel()
 	text, err := conv.Step("")
 	must(t, err)
 	response := []byte(text)
@@ -438,6 +440,7 @@ func TestSCRAMTellsNothingAboutNames(t *testing.T) {
 	first := func(login string) string {
 		e, err := p.Start(t.Context(), "SCRAM-SHA-256", from(home, "IMAP"), nil, "company.com")
 		must(t, err)
+		defer e.Cancel()
 		challenge, done, err := e.Next([]byte("n,,n=" + login + ",r=abcdefgh"))
 		if err != nil || done {
 			t.Fatalf("%s: %v", login, err)
@@ -451,6 +454,53 @@ func TestSCRAMTellsNothingAboutNames(t *testing.T) {
 		if len(got) != len(known) || got != first(login) || got == known ||
 			got[strings.IndexByte(got, ','):] != known[strings.IndexByte(known, ','):] {
 			t.Errorf("%s gets %s, larry %s", login, got, known)
+		}
+	}
+}
+
+// TestSCRAMAnswersEveryNameAfterTheSameTime: known and unknown, one-way and reversible, names
+// that take the router many steps, and blocked ones.
+func TestSCRAMAnswersEveryNameAfterTheSameTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t)
+		peer := from(home, "IMAP")
+		for _, login := range []string{"larry", "boss", "nobody", "away", "closed", "shemp@branch.example", "x@elsewhere.example", "", "blocked"} {
+			if login == "blocked" {
+				for range 10 {
+					try, err := p.acc.BeginLogin(ctx, peer, "company.com", "?"+login)
+					must(t, err)
+					try.Failed("a test")
+				}
+			}
+			e, err := p.Start(t.Context(), Scram, peer, nil, "company.com")
+			must(t, err)
+			began := time.Now()
+			_, _, _ = e.Next([]byte("n,,n=" + login + ",r=abcdefgh"))
+			if took := time.Since(began); took != firstAnswer {
+				t.Errorf("the answer to %q took %v", login, took)
+			}
+			e.Cancel()
+		}
+	})
+}
+
+// TestExchangesThatAreNotFinishedCount: whoever begins them to measure or compare the first
+// answers is blocked as whoever fails.
+func TestExchangesThatAreNotFinishedCount(t *testing.T) {
+	for _, login := range []string{"larry", "nobody"} {
+		p := newPlace(t)
+		begin := func() error {
+			e, err := p.Start(t.Context(), Scram, from(home, "IMAP"), nil, "company.com")
+			must(t, err)
+			defer e.Cancel()
+			_, _, err = e.Next([]byte("n,,n=" + login + ",r=abcdefgh"))
+			return err
+		}
+		for range 10 {
+			must(t, begin())
+		}
+		if err := begin(); !fault.Is(err, fault.BadCredentials) {
+			t.Errorf("%s: the 11th ends with %v", login, err)
 		}
 	}
 }
@@ -469,6 +519,7 @@ func FuzzExchange(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer e.Cancel()
 			for _, response := range []string{a, b, a, ""} {
 				_, done, err := e.Next([]byte(response))
 				if err != nil || done {

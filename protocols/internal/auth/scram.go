@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/xdg-go/scram"
 
@@ -23,9 +24,15 @@ type scramExchange struct {
 	conv *scram.ServerConversation
 	who  identity
 	err  error // what the look-up said
+	try  *accounts.Login
 
 	proved *accounts.Account // who logs in once the client agrees
 }
+
+// firstAnswer is how long the answer to a name takes at least: more than any way to look it up,
+// so that the time does not tell whether there is such an account. It is also more than the
+// credentials of a reversible password take, which are computed once.
+const firstAnswer = 25 * time.Millisecond
 
 func (e *scramExchange) Next(response []byte) ([]byte, bool, error) {
 	const op = "auth.SCRAM"
@@ -35,7 +42,13 @@ func (e *scramExchange) Next(response []byte) ([]byte, bool, error) {
 			e.steps = 0
 			return []byte{}, false, nil
 		}
+		answer := time.NewTimer(firstAnswer)
+		defer answer.Stop()
 		challenge, err := e.begin(response)
+		select {
+		case <-answer.C:
+		case <-e.ctx.Done():
+		}
 		switch {
 		case e.err != nil:
 			return nil, false, e.err
@@ -44,12 +57,6 @@ func (e *scramExchange) Next(response []byte) ([]byte, bool, error) {
 		}
 		return []byte(challenge), false, nil
 	case 2:
-		// Many exchanges may have begun before the account was blocked.
-		try, err := e.acc.BeginLogin(e.ctx, e.peer, e.who.domain, e.who.name)
-		if err != nil {
-			return nil, false, err
-		}
-		defer try.Abandoned() // unless it has ended
 		challenge, err := e.conv.Step(string(response))
 		if err != nil || !e.conv.Valid() || !e.who.known {
 			if err != nil {
@@ -57,10 +64,11 @@ func (e *scramExchange) Next(response []byte) ([]byte, bool, error) {
 				// does not match means a third party in between.
 				e.sessionLog().LogAttrs(e.ctx, logs.LevelLowLevel, "SCRAM exchange failed", slog.String(logs.AttrError, reason(err)))
 			}
-			try.Failed("wrong response")
+			e.try.Failed("wrong response")
 			return nil, false, fault.New(op, fault.BadCredentials, "")
 		}
-		if err := e.succeed(try); err != nil {
+		if err := e.succeed(); err != nil {
+			e.try.Abandoned() // unless it has succeeded
 			return nil, false, err
 		}
 		return []byte(challenge), false, nil
@@ -97,8 +105,13 @@ func (e *scramExchange) credentials(name string) (scram.StoredCredentials, error
 	if e.who, e.err = e.resolve(e.ctx, e.peer, name); e.err != nil {
 		return scram.StoredCredentials{}, e.err
 	}
-	stored, err := e.acc.SCRAM(e.ctx, e.peer, e.who.domain, e.who.name)
-	e.err = err
+	if e.try, e.err = e.acc.BeginLogin(e.ctx, e.peer, e.who.domain, e.who.name); e.err != nil {
+		return scram.StoredCredentials{}, e.err
+	}
+	stored, err := e.try.SCRAM()
+	if e.err = err; err != nil {
+		e.try.Abandoned()
+	}
 	return scram.StoredCredentials{
 		KeyFactors: scram.KeyFactors{Salt: string(stored.Salt), Iters: stored.Iterations},
 		StoredKey:  stored.StoredKey,
@@ -106,12 +119,20 @@ func (e *scramExchange) credentials(name string) (scram.StoredCredentials, error
 	}, err
 }
 
-func (e *scramExchange) succeed(try *accounts.Login) error {
+// Cancel counts an exchange that has told the client something about its name and does not come
+// to its end as a failed login: it could measure and compare without end.
+func (e *scramExchange) Cancel() {
+	if e.try != nil {
+		e.try.Failed("the exchange was not finished")
+	}
+}
+
+func (e *scramExchange) succeed() error {
 	acc, err := e.acc.Account(e.ctx, e.who.domain, e.who.name)
 	if err != nil {
 		return err
 	}
-	try.Succeeded()
+	e.try.Succeeded()
 	if err := e.actAs(e.conv.AuthzID(), acc); err != nil {
 		return err
 	}
