@@ -146,6 +146,9 @@ var domainRights = []string{
 	"CanModifySkins", "CanModifyPBXApps", "CanCreateWebUserSessions", "CanImpersonate", "CanCreditAccounts", "CentralDirectory",
 }
 
+// DomainRights lists the codes of administrators of a domain, besides the names of settings.
+func DomainRights() []string { return slices.Clone(domainRights) }
+
 // isRight reports whether a word is the code of a right.
 func isRight(code string) bool {
 	if slices.Contains(serverRights, code) || slices.Contains(domainRights, code) {

@@ -12,8 +12,8 @@ import (
 	"gatepost/server/settings"
 )
 
-// The methods of this file are what commands need of the server as a whole
-// (pwd.Admin).
+// The methods of this file are what calls of administrators need of the server as a whole
+// (admin.Server).
 
 // Version is the version of the server.
 func (s *Server) Version() string { return Version }
@@ -71,6 +71,16 @@ func (s *Server) explicit(m *module) (dataformat.Dict, error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	return readSettings(s.base.path("Settings", m.file))
+}
+
+// SettingNames are the names of a module's settings.
+func (s *Server) SettingNames(name string) *settings.Names {
+	for _, m := range s.modules {
+		if strings.EqualFold(m.name, name) {
+			return m.names()
+		}
+	}
+	return settings.NamesOf()
 }
 
 // SetModule replaces the explicit settings of a module.

@@ -39,6 +39,11 @@ var arrows = map[string][]string{
 	"accounts/delivery": {"accounts", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
 		"router", "router/address", "router/names", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 
+	// who may do what
+	"server/admin": {"accounts", "accounts/mailbox", "router", "router/address", "router/names",
+		"server/dataformat", "server/fault", "server/logs", "server/settings"},
+	"server/admin/admintest": {"router", "server/dataformat", "server/settings"},
+
 	// wires
 	"protocols/transcript":      {},
 	"protocols/internal/listen": {"server/fault", "server/logs", "server/settings"},
@@ -48,7 +53,7 @@ var arrows = map[string][]string{
 	"protocols/imap":      append([]string{"accounts/mailbox", "accounts/message", "protocols/imap/wire"}, wire...),
 	"protocols/imap/wire": {"server/fault"},
 	"protocols/pop3":      append([]string{"accounts/mailbox", "accounts/message"}, wire...),
-	"protocols/pwd":       append([]string{"accounts/mailbox", "server/dataformat"}, wire...),
+	"protocols/pwd":       append([]string{"accounts/mailbox", "server/admin", "server/dataformat"}, wire...),
 	"protocols/http":      wire,
 	"protocols/relay": {"queue", "queue/envelope", "router", "router/address",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"gatepost/server/dataformat"
@@ -107,7 +104,6 @@ func (s *Server) change(ctx context.Context, m *module, given dataformat.Dict, e
 	err = s.force(ctx, apply)
 	if err == nil {
 		if err = dataformat.WriteFile(path, d, dataformat.StylePretty); err == nil {
-			s.log.Log(ctx, logs.LevelMajor, "settings changed", "module", m.name, "keys", strings.Join(slices.Sorted(maps.Keys(given)), ","))
 			s.noteUnknown(m, d)
 			return nil
 		}

@@ -16,6 +16,7 @@ import (
 	"gatepost/queue"
 	"gatepost/queue/envelope"
 	"gatepost/router"
+	"gatepost/server/admin"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
@@ -186,7 +187,7 @@ func (s *Server) pwdPart() *module {
 	m := newModule("PWD", set, "PWD")
 	m.stock = settings.Listeners{stock(106, settings.TLSStart, 20)}
 	m.open = func() (err error) {
-		if s.pwd, err = pwd.New(set, s.accounts, s.router, s, s.tls, s.log); err != nil {
+		if s.pwd, err = pwd.New(set, s.accounts, s.router, admin.New(s.accounts, s.router, s, s.log), s.tls, s.log); err != nil {
 			return err
 		}
 		m.serve = s.pwd.Serve

@@ -3,19 +3,18 @@ package pwd
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
-	"gatepost/accounts"
+	"gatepost/server/admin"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 )
 
-// command is one row of the table of commands.
+// command is one row of the tables of commands. Who may give it is decided where it leads
+// (package admin).
 type command struct {
 	verb   string
 	syntax string // of the parameters, see syntax.go
-	right  string // see right.go
 	// run carries the command out. A nil Value answers OK without data.
 	run func(*call) (dataformat.Value, error)
 }
@@ -24,7 +23,6 @@ type command struct {
 type compiled struct {
 	command
 	params []param
-	right  right
 }
 
 // call is one command of a session being carried out.
@@ -32,36 +30,23 @@ type call struct {
 	context.Context
 	*Server
 	session *session
-	cmd     *compiled
+	actor   admin.Actor
 	args    args
-	target  target
-	rights  accounts.Rights
 }
-
-// target is what a command is about: a domain, or an object of one. Both names
-// are folded; an alias of a domain or of an account has been resolved.
-type target struct{ domain, name string }
 
 // compile joins the tables of commands.
 func compile() (map[string]*compiled, error) {
 	out := map[string]*compiled{}
-	for _, table := range [][]command{
-		accountCommands, passwordCommands, domainCommands, defaultsCommands, forwarderCommands,
-		mailboxCommands, serverCommands, queueCommands, miscCommands,
-	} {
+	for _, table := range [][]command{accountCommands, domainCommands, mailboxCommands, serverCommands, miscCommands} {
 		for _, c := range table {
 			params, err := parseSyntax(c.syntax)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", c.verb, err)
-			}
-			r, err := parseRight(c.right)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", c.verb, err)
 			}
 			if out[c.verb] != nil {
 				return nil, fmt.Errorf("%s is there twice", c.verb)
 			}
-			out[c.verb] = &compiled{c, params, r}
+			out[c.verb] = &compiled{c, params}
 		}
 	}
 	for old, now := range oldNames {
@@ -101,130 +86,71 @@ func (s *session) execute(ctx context.Context, verb, rest string) reply {
 		}
 		return r
 	}
-	c := &call{Context: ctx, Server: s.server, session: s, cmd: cmd, args: a}
-	if c.rights, err = s.rights(); err != nil {
-		return s.failed(err)
-	}
-	if c.target, err = c.resolve(); err != nil && !cmd.right.any && !c.rights.Server(accounts.RightUsers) && !fault.Is(err, fault.Invalid) {
-		err = errDenied() // whether a domain exists is for those who may administer it
-	}
-	if err != nil {
-		return s.failed(err)
-	}
-	if !cmd.right.allows(c.rights, s.account, c.target) {
-		return failure(errDenied())
-	}
-	if err := c.guard(); err != nil {
-		return s.failed(err)
-	}
-	v, err := cmd.run(c)
-	s.logCommand(c, v != nil || cmd.verb == "NOOP", err)
+	s.notes = nil
+	v, err := cmd.run(&call{Context: ctx, Server: s.server, session: s, actor: s.actor(), args: a})
 	switch {
 	case err != nil:
-		return s.failed(err)
+		return failure(err)
 	case v != nil:
 		return withData(v)
+	case len(s.notes) > 0:
+		return reply{code: 200, text: oneLine("OK; " + strings.Join(s.notes, "; "))}
 	}
 	return replyOK
-}
-
-// resolve finds what the command is about from its parameters.
-func (c *call) resolve() (target, error) {
-	switch {
-	case c.args.has("acct"):
-		return c.account(c.args.word("acct"))
-	case c.args.has("old"):
-		return c.named(c.args.word("old"))
-	case c.args.has("name"):
-		return c.named(c.args.word("name"))
-	}
-	domain := c.args.word("domain")
-	if domain == "" {
-		domain = c.session.domain()
-	}
-	return c.domain(domain)
-}
-
-// object is the name of what the command is about, for the log; "" when it is
-// about the server.
-func (c *call) object() string {
-	switch {
-	case c.target.name != "":
-		return c.target.name + "@" + c.target.domain
-	case c.cmd.takes("domain"):
-		return c.target.domain
-	}
-	for _, param := range []string{"new", "module", "queue"} {
-		if c.args.has(param) {
-			return strings.ToLower(c.args.word(param))
-		}
-	}
-	return ""
 }
 
 // usage is the command as it is written.
 func (c *compiled) usage() string { return strings.TrimSpace(c.verb + " " + c.syntax) }
 
-// takes reports whether a command has a parameter.
-func (c *compiled) takes(name string) bool {
-	return slices.ContainsFunc(c.params, func(p param) bool { return p.name == name })
+// name reads the name of an object. * is the own account; a name without a domain is in the
+// domain of who asks.
+func (c *call) name(param string) admin.Name {
+	text := c.args.word(param)
+	if text == "*" && (param == "acct" || param == "auth") {
+		return c.actor.Self()
+	}
+	return admin.ParseName(text)
 }
 
-// domain resolves the name of a domain.
-func (c *call) domain(name string) (target, error) {
-	real, ok := c.acc.DomainName(name)
-	if !ok {
-		return target{}, fault.New("pwd.Domain", fault.NoDomain, "")
-	}
-	return target{domain: real}, nil
-}
-
-// named splits the name of an object: name, name@domain, name%domain. Without a
-// domain it is in the domain of who asks.
-func (c *call) named(name string) (target, error) {
-	local, domain := splitName(name)
-	if domain == "" {
-		domain = c.session.domain()
-	}
-	if local == "" {
-		return target{}, fault.New("pwd.Object", fault.Invalid, "an object name is expected")
-	}
-	t, err := c.domain(domain)
-	t.name = strings.ToLower(local)
-	return t, err
-}
-
-// account resolves the name of an account, which may be an alias, or * for who asks:
-// on the control socket, postmaster.
-func (c *call) account(name string) (target, error) {
-	if name == "*" {
-		if self := c.session.account; self != nil {
-			return target{self.Domain, self.Name}, nil
-		}
-		return target{c.acc.MainDomain(), accounts.Postmaster}, nil
-	}
-	t, err := c.named(name)
+// setList passes an array of strings to a setter.
+func (c *call) setList(param string, set func([]string) error) (dataformat.Value, error) {
+	list, err := c.args.strings(param)
 	if err != nil {
-		return t, err
+		return nil, err
 	}
-	a, err := c.acc.Resolve(c, t.domain, t.name)
-	switch {
-	case err == nil:
-		t.name = a.Name
-	case !fault.Is(err, fault.NotFound):
-		return t, err
-	}
-	return t, nil
+	return nil, set(list)
 }
 
-// splitName cuts name@domain and name%domain; a name without a domain has "".
-func splitName(name string) (local, domain string) {
-	i := strings.LastIndexByte(name, '@')
-	if i < 0 {
-		i = strings.LastIndexByte(name, '%')
+// unsupported is the answer to a known request that this server does not carry out.
+func unsupported(text string) error { return fault.New("pwd.Command", fault.Unsupported, text) }
+
+// dictOf answers a dictionary; none is an empty one.
+func dictOf(d dataformat.Dict, err error) (dataformat.Value, error) {
+	if err != nil {
+		return nil, err
 	}
-	if i < 0 {
-		return name, ""
+	if d == nil {
+		d = dataformat.Dict{}
 	}
-	return name[:i], name[i+1:]
+	return d, nil
+}
+
+// arrayOf answers an array of strings.
+func arrayOf(list []string, err error) (dataformat.Value, error) {
+	if err != nil {
+		return nil, err
+	}
+	a := make(dataformat.Array, len(list))
+	for i, s := range list {
+		a[i] = dataformat.String(s)
+	}
+	return a, nil
+}
+
+// stringOf answers a string.
+func stringOf(s string, err error) (dataformat.Value, error) {
+	if err != nil {
+		return nil, err
+	}
+	return dataformat.String(s), nil
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"gatepost/router"
-	"gatepost/router/address"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 )
@@ -24,10 +23,10 @@ func (s *session) controlCommand(ctx context.Context, rest string) reply {
 	var err error
 	switch {
 	case d.Keyword("CHECK") && d.AtEnd():
-		v, err = arrayOf(s.server.admin.Check(ctx))
+		v, err = arrayOf(s.actor().Check(ctx))
 	case d.Keyword("QUEUE") && d.Keyword("LIST") && d.AtEnd():
 		var list dataformat.Array
-		if list, err = s.server.admin.QueueList(ctx); list == nil {
+		if list, err = s.actor().QueueList(ctx); list == nil {
 			list = dataformat.Array{}
 		}
 		v = list
@@ -37,7 +36,7 @@ func (s *session) controlCommand(ctx context.Context, rest string) reply {
 		err = syntaxError("CHECK, ROUTE address or QUEUE LIST is expected")
 	}
 	if err != nil {
-		return s.failed(err)
+		return failure(err)
 	}
 	return withData(v)
 }
@@ -53,26 +52,24 @@ func (s *session) explain(ctx context.Context, d *dataformat.Decoder) (dataforma
 	if !ok {
 		return nil, syntaxError("mail, access or signal is expected")
 	}
-	a, err := address.Parse(text)
+	found, err := s.actor().Explain(ctx, op, text)
 	if err != nil {
 		return nil, err
 	}
-	steps, route, err := s.server.router.Explain(ctx, op, a)
-	out := dataformat.Dict{}
-	list := make(dataformat.Array, len(steps))
-	for i, st := range steps {
+	list := make(dataformat.Array, len(found.Steps))
+	for i, st := range found.Steps {
 		list[i] = dataformat.Dict{
 			"From": dataformat.String(st.From), "To": dataformat.String(st.To), "Line": dataformat.String(strconv.Itoa(st.Line)),
 			"Text": dataformat.String(st.Text), "Relay": flagOf(st.Relay),
 		}
 	}
-	out["Steps"] = list
-	if err != nil {
-		out["Error"] = dataformat.String(fault.Text(err))
+	out := dataformat.Dict{"Steps": list}
+	if found.Err != nil {
+		out["Error"] = dataformat.String(fault.Text(found.Err))
 		return out, nil
 	}
-	out["Route"] = routeArray(route)
-	out["Verdict"] = dataformat.String(verdict(route))
+	out["Route"] = routeArray(found.Route)
+	out["Verdict"] = dataformat.String(verdict(found.Route))
 	return out, nil
 }
 

@@ -23,11 +23,10 @@
 //
 // # Commands
 //
-// table.go and its like name each command once, with its parameters, the right
-// that it needs, and what carries it out. syntax.go reads the parameters as the
-// table says, right.go compares rights, reply.go turns failures into codes.
-// Nothing is decided here: a command is one call into the directory, the router
-// or what the server passes in as Admin.
+// The tables of accountcmds.go and its like name each command once, with its parameters and
+// what carries it out. syntax.go reads the parameters as the table says, reply.go turns
+// failures into codes. Nothing is decided here, and nobody's rights are compared: a
+// command is a call of package admin, which writes the record of it too.
 //
 // # Sessions
 //
@@ -36,6 +35,5 @@
 // on. The control socket starts a session with all rights and without a login. One
 // account gets a share of the module's sessions and not all (places.go).
 //
-// Passwords stay out of the log: of a command its verb and the name that it is
-// about are logged, never its data.
+// Passwords stay out of the log: a command has its record from package admin, and none here.
 package pwd

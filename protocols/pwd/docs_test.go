@@ -2,6 +2,7 @@ package pwd
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"maps"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"gatepost/server/admin"
 )
 
 var update = flag.Bool("update", false, "rewrite the pages that are made from the code")
@@ -42,7 +45,7 @@ stands for every D, Master for all. SETACCOUNTRIGHTS takes these words.
 		if c.syntax != "" {
 			syntax = "`" + cell(c.syntax) + "`"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", verb, syntax, c.command.right)
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", verb, syntax, cmp.Or(admin.Needs(verb), "any"))
 	}
 	b.WriteString("\nOld names that are understood: ")
 	for i, old := range slices.Sorted(maps.Keys(oldNames)) {

@@ -1,118 +1,81 @@
 package pwd
 
 import (
+	"context"
 	"strconv"
 
 	"gatepost/accounts"
 	"gatepost/router/names"
 	"gatepost/server/dataformat"
-	"gatepost/server/fault"
 )
 
 var domainCommands = []command{
-	{"LISTDOMAINS", "", "UserAccounts", listDomains},
-	{"MAINDOMAINNAME", "", "any", mainDomainName},
-	{"CREATEDOMAIN", "new [SHARED] [PATH path] [{settings}]", "UserAccounts", createDomain},
-	{"RENAMEDOMAIN", "domain INTO new [PATH path]", "UserAccounts", renameDomain},
-	{"DELETEDOMAIN", "domain [FORCE]", "UserAccounts", deleteDomain},
-	{"GETDOMAINSETTINGS", "[domain]", "D", getDomainSettings},
-	{"GETDOMAINEFFECTIVESETTINGS", "[domain]", "D", getDomainEffectiveSettings},
-	{"UPDATEDOMAINSETTINGS", "[domain] {settings}", "D", updateDomainSettings},
-	{"SETDOMAINSETTINGS", "domain {settings}", "UserAccounts", setDomainSettings},
-	{"GETDOMAINALIASES", "domain", "D", getDomainAliases},
-	{"SETDOMAINALIASES", "domain (aliases)", "UserAccounts", setDomainAliases},
-	{"GETDOMAINLOCATION", "[domain]", "UserAccounts", getDomainLocation},
-	{"SUSPENDDOMAIN", "domain", "UserAccounts", suspendDomain},
-	{"RESUMEDOMAIN", "domain", "UserAccounts", resumeDomain},
-	{"LISTADMINDOMAINS", "[domain]", "D", listAdminDomains},
-	{"LISTACCOUNTS", "[domain]", "D", listAccounts},
-	{"LISTDOMAINOBJECTS", "domain [FILTER filter] #limit [ACCOUNTS] [ALIASES] [FORWARDERS] [COOKIE cookie]", "D", listDomainObjects},
+	{"LISTDOMAINS", "", func(c *call) (dataformat.Value, error) { return arrayOf(c.actor.Domains(c)) }},
+	{"MAINDOMAINNAME", "", func(c *call) (dataformat.Value, error) { return stringOf(c.actor.MainDomain(c)) }},
+	{"CREATEDOMAIN", "new [SHARED] [PATH path] [{settings}]", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.CreateDomain(c, c.args.word("new"), c.args.dict("settings"), c.storage())
+	}},
+	{"RENAMEDOMAIN", "domain INTO new [PATH path]", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.RenameDomain(c, c.args.word("domain"), c.args.word("new"), c.storage())
+	}},
+	{"DELETEDOMAIN", "domain [FORCE]", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.DeleteDomain(c, c.args.word("domain"), c.args.has("FORCE"))
+	}},
+	{"GETDOMAINALIASES", "domain", func(c *call) (dataformat.Value, error) {
+		return arrayOf(c.actor.DomainAliases(c, c.args.word("domain")))
+	}},
+	{"SETDOMAINALIASES", "domain (aliases)", func(c *call) (dataformat.Value, error) {
+		return c.setList("aliases", func(list []string) error { return c.actor.SetDomainAliases(c, c.args.word("domain"), list) })
+	}},
+	{"GETDOMAINLOCATION", "[domain]", func(c *call) (dataformat.Value, error) {
+		return stringOf(c.actor.DomainLocation(c, c.args.word("domain")))
+	}},
+	{"SUSPENDDOMAIN", "domain", func(c *call) (dataformat.Value, error) { return nil, c.actor.SuspendDomain(c, c.args.word("domain")) }},
+	{"RESUMEDOMAIN", "domain", func(c *call) (dataformat.Value, error) { return nil, c.actor.ResumeDomain(c, c.args.word("domain")) }},
+	{"LISTADMINDOMAINS", "[domain]", func(c *call) (dataformat.Value, error) {
+		return arrayOf(c.actor.AdminDomains(c, c.args.word("domain")))
+	}},
+	{"LISTACCOUNTS", "[domain]", listAccounts},
+	{"LISTDOMAINOBJECTS", "domain [FILTER filter] #limit [ACCOUNTS] [ALIASES] [FORWARDERS] [COOKIE cookie]", listDomainObjects},
+
+	{"GETDOMAINDEFAULTS", "", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.DomainDefaults(c)) }},
+	{"UPDATEDOMAINDEFAULTS", "{settings}", func(c *call) (dataformat.Value, error) { return c.set(c.actor.UpdateDomainDefaults) }},
+	{"SETDOMAINDEFAULTS", "{settings}", func(c *call) (dataformat.Value, error) { return c.set(c.actor.SetDomainDefaults) }},
+	{"GETSERVERACCOUNTDEFAULTS", "", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.ServerAccountDefaults(c)) }},
+	{"UPDATESERVERACCOUNTDEFAULTS", "{settings}", func(c *call) (dataformat.Value, error) { return c.set(c.actor.UpdateServerAccountDefaults) }},
+	{"SETSERVERACCOUNTDEFAULTS", "{settings}", func(c *call) (dataformat.Value, error) { return c.set(c.actor.SetServerAccountDefaults) }},
+	{"GETSERVERACCOUNTPREFS", "", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.ServerAccountPrefs(c)) }},
+	{"UPDATESERVERACCOUNTPREFS", "{settings}", func(c *call) (dataformat.Value, error) { return c.set(c.actor.UpdateServerAccountPrefs) }},
+	{"SETSERVERACCOUNTPREFS", "{settings}", func(c *call) (dataformat.Value, error) { return c.set(c.actor.SetServerAccountPrefs) }},
+
+	{"GETDOMAINSETTINGS", "[domain]", func(c *call) (dataformat.Value, error) { return c.getIn(c.actor.DomainSettings) }},
+	{"GETDOMAINEFFECTIVESETTINGS", "[domain]", func(c *call) (dataformat.Value, error) { return c.getIn(c.actor.DomainEffectiveSettings) }},
+	{"UPDATEDOMAINSETTINGS", "[domain] {settings}", func(c *call) (dataformat.Value, error) { return c.setIn(c.actor.UpdateDomainSettings) }},
+	{"SETDOMAINSETTINGS", "domain {settings}", func(c *call) (dataformat.Value, error) { return c.setIn(c.actor.SetDomainSettings) }},
+	{"GETACCOUNTDEFAULTS", "[domain]", func(c *call) (dataformat.Value, error) { return c.getIn(c.actor.AccountDefaults) }},
+	{"UPDATEACCOUNTDEFAULTS", "[domain] {settings}", func(c *call) (dataformat.Value, error) { return c.setIn(c.actor.UpdateAccountDefaults) }},
+	{"SETACCOUNTDEFAULTS", "[domain] {settings}", func(c *call) (dataformat.Value, error) { return c.setIn(c.actor.SetAccountDefaults) }},
+	{"GETACCOUNTTEMPLATE", "[domain]", func(c *call) (dataformat.Value, error) { return c.getIn(c.actor.AccountTemplate) }},
+	{"UPDATEACCOUNTTEMPLATE", "[domain] {settings}", func(c *call) (dataformat.Value, error) { return c.setIn(c.actor.UpdateAccountTemplate) }},
+	{"SETACCOUNTTEMPLATE", "[domain] {settings}", func(c *call) (dataformat.Value, error) { return c.setIn(c.actor.SetAccountTemplate) }},
+	{"GETACCOUNTDEFAULTPREFS", "[domain]", func(c *call) (dataformat.Value, error) { return c.getIn(c.actor.AccountDefaultPrefs) }},
+	{"UPDATEACCOUNTDEFAULTPREFS", "[domain] {settings}", func(c *call) (dataformat.Value, error) { return c.setIn(c.actor.UpdateAccountDefaultPrefs) }},
+	{"SETACCOUNTDEFAULTPREFS", "[domain] {settings}", func(c *call) (dataformat.Value, error) { return c.setIn(c.actor.SetAccountDefaultPrefs) }},
 }
 
-func listDomains(c *call) (dataformat.Value, error) { return arrayOf(c.acc.Domains(c)) }
-
-func mainDomainName(c *call) (dataformat.Value, error) {
-	return dataformat.String(c.acc.MainDomain()), nil
+// set passes the given settings to a setter.
+func (c *call) set(set func(context.Context, dataformat.Dict) error) (dataformat.Value, error) {
+	return nil, set(c, c.args.dict("settings"))
 }
 
-func createDomain(c *call) (dataformat.Value, error) {
-	const op = "pwd.CreateDomain"
-	if c.args.has("SHARED") {
-		return nil, fault.New(op, fault.Unsupported, "not a cluster member")
-	}
-	if err := c.plainStorage(); err != nil {
-		return nil, err
-	}
-	return nil, c.acc.CreateDomain(c, c.args.word("new"), c.args.dict("settings"))
+// getIn answers settings of the domain.
+func (c *call) getIn(get func(context.Context, string) (dataformat.Dict, error)) (dataformat.Value, error) {
+	return dictOf(get(c, c.args.word("domain")))
 }
 
-// renameDomain is for secondary domains: the Main Domain is renamed in the
-// server's settings.
-func renameDomain(c *call) (dataformat.Value, error) {
-	if c.target.domain == c.acc.MainDomain() {
-		return nil, fault.New("pwd.RenameDomain", fault.Denied, "this is the main domain; UPDATESERVERSETTINGS {DomainName=...;} renames it")
-	}
-	if err := c.plainStorage(); err != nil {
-		return nil, err
-	}
-	return nil, c.acc.RenameDomain(c, c.target.domain, c.args.word("new"))
-}
-
-func deleteDomain(c *call) (dataformat.Value, error) {
-	return nil, c.acc.DeleteDomain(c, c.target.domain, c.args.has("FORCE"))
-}
-
-func getDomainSettings(c *call) (dataformat.Value, error) {
-	return dictOf(c.acc.DomainSettings(c.target.domain))
-}
-
-func getDomainEffectiveSettings(c *call) (dataformat.Value, error) {
-	return dictOf(c.acc.DomainEffectiveSettings(c.target.domain))
-}
-
-// updateDomainSettings changes what the asker may change and ignores the rest.
-func updateDomainSettings(c *call) (dataformat.Value, error) {
-	update := dataformat.Dict{}
-	for k, v := range c.args.dict("settings") {
-		if c.rights.Domain(c.target.domain, k) {
-			update[k] = v
-		}
-	}
-	return nil, c.acc.UpdateDomainSettings(c, c.target.domain, update)
-}
-
-func setDomainSettings(c *call) (dataformat.Value, error) {
-	return nil, c.acc.SetDomainSettings(c, c.target.domain, c.args.dict("settings"))
-}
-
-func getDomainAliases(c *call) (dataformat.Value, error) {
-	return arrayOf(c.acc.DomainAliases(c.target.domain))
-}
-
-func setDomainAliases(c *call) (dataformat.Value, error) {
-	list, err := c.args.strings("aliases")
-	if err != nil {
-		return nil, err
-	}
-	return nil, c.acc.SetDomainAliases(c, c.target.domain, list)
-}
-
-func getDomainLocation(c *call) (dataformat.Value, error) {
-	return stringOf(c.acc.DomainLocation(c.target.domain))
-}
-
-func suspendDomain(c *call) (dataformat.Value, error) {
-	return nil, c.acc.SuspendDomain(c, c.target.domain, true)
-}
-
-func resumeDomain(c *call) (dataformat.Value, error) {
-	return nil, c.acc.SuspendDomain(c, c.target.domain, false)
-}
-
-// listAdminDomains answers the domains that administrators of the target may
-// administer too.
-func listAdminDomains(c *call) (dataformat.Value, error) {
-	return arrayOf(c.acc.AdminDomains(c, c.target.domain))
+// setIn passes the given settings to a setter of the domain.
+func (c *call) setIn(set func(context.Context, string, dataformat.Dict) error) (dataformat.Value, error) {
+	return nil, set(c, c.args.word("domain"), c.args.dict("settings"))
 }
 
 // accountType is how listings name the kind of every account: the suffix of its
@@ -120,7 +83,7 @@ func listAdminDomains(c *call) (dataformat.Value, error) {
 const accountType = dataformat.String("macnt")
 
 func listAccounts(c *call) (dataformat.Value, error) {
-	list, err := c.acc.Accounts(c, c.target.domain)
+	list, err := c.actor.Accounts(c, c.args.word("domain"))
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +105,7 @@ func listDomainObjects(c *call) (dataformat.Value, error) {
 	if !o.Accounts && !o.Aliases && !o.Forwarders {
 		o.Accounts = true
 	}
-	list, err := c.acc.ListObjects(c, c.target.domain, o)
+	list, err := c.actor.ListObjects(c, c.args.word("domain"), o)
 	if err != nil {
 		return nil, err
 	}

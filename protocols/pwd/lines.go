@@ -112,7 +112,7 @@ func (s *session) maxLine() int {
 	if !s.loggedIn() {
 		return maxLineBefore
 	}
-	if have, err := s.rights(); err == nil && have.Any() {
+	if have, err := s.actor().Rights(); err == nil && have.Any() {
 		return maxLine
 	}
 	return maxLineUser

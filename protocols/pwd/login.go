@@ -224,11 +224,8 @@ func (s *session) newPassword(ctx context.Context, rest string) (reply, error) {
 	if s.account == nil {
 		return failure(fault.New("pwd.NewPass", fault.AuthRequired, "")), nil
 	}
-	a := s.account
-	if err := s.server.acc.SetPassword(ctx, a.Domain, a.Name, strings.TrimPrefix(rest, " "), true); err != nil {
-		s.log.Log(ctx, logs.LevelProblem, "password not changed", logs.AttrAccount, a.Address(), logs.AttrError, err)
-		return s.failed(err), nil
+	if err := s.actor().ChangePassword(ctx, strings.TrimPrefix(rest, " ")); err != nil {
+		return failure(err), nil
 	}
-	s.log.Log(ctx, logs.LevelMajor, "password changed", logs.AttrAccount, a.Address())
 	return replyOK, nil
 }

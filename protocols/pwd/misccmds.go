@@ -7,24 +7,20 @@ import (
 	"time"
 
 	"gatepost/server/dataformat"
-	"gatepost/server/fault"
 )
 
+// Commands that everybody may give who has logged in, and that touch nothing.
 var miscCommands = []command{
-	{"NOOP", "", "any", func(c *call) (dataformat.Value, error) { return nil, nil }},
-	{"ECHO", "<object>", "any", func(c *call) (dataformat.Value, error) { return c.args.values["object"], nil }},
-	{"GETVERSION", "", "any", func(c *call) (dataformat.Value, error) { return dataformat.String(c.admin.Version()), nil }},
-	{"GETCURRENTTIME", "", "any", func(c *call) (dataformat.Value, error) {
+	{"NOOP", "", func(c *call) (dataformat.Value, error) { return nil, nil }},
+	{"ECHO", "<object>", func(c *call) (dataformat.Value, error) { return c.args.values["object"], nil }},
+	{"GETVERSION", "", func(c *call) (dataformat.Value, error) { return dataformat.String(c.admin.Version()), nil }},
+	{"GETCURRENTTIME", "", func(c *call) (dataformat.Value, error) {
 		return dataformat.Time{T: time.Now().UTC().Truncate(time.Second)}, nil
 	}},
-	{"LISTCLICOMMANDS", "", "any", func(c *call) (dataformat.Value, error) {
+	{"LISTCLICOMMANDS", "", func(c *call) (dataformat.Value, error) {
 		return arrayOf(slices.Sorted(maps.Keys(c.commands)), nil)
 	}},
-	{"HELP", "[command]", "any", help},
-	{"SHUTDOWN", "", "Monitor", func(c *call) (dataformat.Value, error) {
-		c.session.after = c.admin.Shutdown // the answer goes out first
-		return nil, nil
-	}},
+	{"HELP", "[command]", help},
 }
 
 // help answers how a command is written, or all commands with a word in their names: an
@@ -41,7 +37,7 @@ func help(c *call) (dataformat.Value, error) {
 		}
 	}
 	if len(list) == 0 {
-		return nil, fault.New("pwd.Help", fault.Unsupported, unknown(word).text)
+		return nil, unsupported(unknown(word).text)
 	}
 	slices.Sort(list)
 	return arrayOf(list, nil)

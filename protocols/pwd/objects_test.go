@@ -16,7 +16,7 @@ func TestPageOfNothingHasNoCookie(t *testing.T) {
 
 func TestBugInACommandEndsOnlyTheControlSession(t *testing.T) {
 	s := newSite(t, false)
-	s.pwd.commands["NOOP"] = &compiled{command: command{verb: "NOOP"}, right: right{any: true}}
+	s.pwd.commands["NOOP"] = &compiled{command: command{verb: "NOOP"}}
 	c := newClient(t, s.control(t))
 	c.line()
 	c.begin("NOOP\n")

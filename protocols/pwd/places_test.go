@@ -59,7 +59,7 @@ func TestSharesOfAnAccount(t *testing.T) {
 
 func TestPlacesAreGivenBackWhenASessionPanics(t *testing.T) {
 	s := newSite(t, false)
-	s.pwd.commands["NOOP"] = &compiled{command: command{verb: "NOOP"}, right: right{any: true}}
+	s.pwd.commands["NOOP"] = &compiled{command: command{verb: "NOOP"}}
 	c := newClient(t, s.open(t, func(life context.Context, c net.Conn) {
 		defer func() { _ = recover() }()
 		s.pwd.serve(life, c, settings.Listener{})

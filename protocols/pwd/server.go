@@ -15,6 +15,7 @@ import (
 	"gatepost/protocols/internal/auth"
 	"gatepost/protocols/internal/listen"
 	"gatepost/router"
+	"gatepost/server/admin"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
@@ -23,9 +24,8 @@ import (
 type Server struct {
 	cfg      *settings.Live[Settings]
 	acc      *accounts.Store
-	router   *router.Router
 	auth     *auth.Authenticator
-	admin    Admin
+	admin    *admin.Admin
 	tls      func() *tls.Config
 	log      *slog.Logger
 	commands map[string]*compiled
@@ -37,13 +37,13 @@ type Server struct {
 
 // New makes the module. tls returns the configuration for STLS; where it returns
 // nil there is no STLS.
-func New(cfg *settings.Live[Settings], acc *accounts.Store, r *router.Router, admin Admin, tls func() *tls.Config, log *slog.Logger) (*Server, error) {
+func New(cfg *settings.Live[Settings], acc *accounts.Store, r *router.Router, a *admin.Admin, tls func() *tls.Config, log *slog.Logger) (*Server, error) {
 	commands, err := compile()
 	if err != nil {
 		return nil, fmt.Errorf("pwd.New: %w", err)
 	}
 	s := &Server{
-		cfg: cfg, acc: acc, router: r, auth: auth.New(acc, r, log), admin: admin, tls: tls, log: log, commands: commands,
+		cfg: cfg, acc: acc, auth: auth.New(acc, r, log), admin: a, tls: tls, log: log, commands: commands,
 	}
 	s.lines.limit = maxLines
 	return s, nil

@@ -5,65 +5,45 @@ import (
 	"strings"
 
 	"gatepost/router"
-	"gatepost/router/address"
 	"gatepost/router/names"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 )
 
 var serverCommands = []command{
-	{"LISTMODULES", "", "Settings", func(c *call) (dataformat.Value, error) { return arrayOf(c.admin.Modules(c)) }},
-	{"GETMODULE", "module", "Settings", getModule},
-	{"SETMODULE", "module {settings}", "Settings", func(c *call) (dataformat.Value, error) { return c.changeModule(c.admin.SetModule) }},
-	{"UPDATEMODULE", "module {settings}", "Settings", func(c *call) (dataformat.Value, error) { return c.changeModule(c.admin.UpdateModule) }},
-	{"GETSERVERSETTINGS", "", "Settings", func(c *call) (dataformat.Value, error) { return dictOf(c.admin.ServerSettings(c)) }},
-	{"UPDATESERVERSETTINGS", "{settings}", "Settings", func(c *call) (dataformat.Value, error) { return c.change(c.admin.UpdateServerSettings) }},
-	{"GETQUEUESETTINGS", "", "Settings", func(c *call) (dataformat.Value, error) { return dictOf(c.admin.QueueSettings(c)) }},
-	{"SETQUEUESETTINGS", "{settings}", "Settings", func(c *call) (dataformat.Value, error) { return c.change(c.admin.SetQueueSettings) }},
-	{"GETLOGSETTINGS", "", "Settings", func(c *call) (dataformat.Value, error) { return dictOf(c.admin.LogSettings(c)) }},
-	{"UPDATELOGSETTINGS", "{settings}", "Settings", func(c *call) (dataformat.Value, error) { return c.change(c.admin.UpdateLogSettings) }},
-	{"GETROUTERSETTINGS", "", "Settings", func(c *call) (dataformat.Value, error) { return dictOf(c.admin.RouterSettings(c)) }},
-	{"SETROUTERSETTINGS", "{settings}", "Settings", func(c *call) (dataformat.Value, error) { return c.change(c.admin.SetRouterSettings) }},
-	{"GETROUTERTABLE", "", "Settings", func(c *call) (dataformat.Value, error) { return stringOf(c.admin.RouterTable(c)) }},
-	{"SETROUTERTABLE", "<table>", "Settings", func(c *call) (dataformat.Value, error) { return c.changeText("table", c.admin.SetRouterTable) }},
-	{"GETCLIENTIPS", "", "Settings", func(c *call) (dataformat.Value, error) { return dataformat.String(c.acc.ClientIPs().String()), nil }},
-	{"SETCLIENTIPS", "<list>", "Settings", func(c *call) (dataformat.Value, error) { return c.changeText("list", c.acc.SetClientIPs) }},
-	{"ROUTE", "address [operation=MAIL|ACCESS|SIGNAL]", "Settings UserAccounts", routeAddress},
-}
-
-// module returns the name of the module that is meant. Only those that are
-// listed can be read and changed by name: Main.settings has commands of its own.
-func (c *call) module() (string, error) {
-	list, err := c.admin.Modules(c)
-	if err != nil {
-		return "", err
-	}
-	for _, name := range list {
-		if strings.EqualFold(name, c.args.word("module")) {
-			return name, nil
-		}
-	}
-	return "", fault.New("pwd.Module", fault.NotFound, "unknown module")
-}
-
-func getModule(c *call) (dataformat.Value, error) {
-	name, err := c.module()
-	if err != nil {
+	{"LISTMODULES", "", func(c *call) (dataformat.Value, error) { return arrayOf(c.actor.Modules(c)) }},
+	{"GETMODULE", "module", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.Module(c, c.args.word("module"))) }},
+	{"SETMODULE", "module {settings}", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.SetModule(c, c.args.word("module"), c.args.dict("settings"))
+	}},
+	{"UPDATEMODULE", "module {settings}", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.UpdateModule(c, c.args.word("module"), c.args.dict("settings"))
+	}},
+	{"GETSERVERSETTINGS", "", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.ServerSettings(c)) }},
+	{"UPDATESERVERSETTINGS", "{settings}", func(c *call) (dataformat.Value, error) { return c.set(c.actor.UpdateServerSettings) }},
+	{"GETQUEUESETTINGS", "", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.QueueSettings(c)) }},
+	{"SETQUEUESETTINGS", "{settings}", func(c *call) (dataformat.Value, error) { return c.set(c.actor.SetQueueSettings) }},
+	{"GETLOGSETTINGS", "", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.LogSettings(c)) }},
+	{"UPDATELOGSETTINGS", "{settings}", func(c *call) (dataformat.Value, error) { return c.set(c.actor.UpdateLogSettings) }},
+	{"GETROUTERSETTINGS", "", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.RouterSettings(c)) }},
+	{"SETROUTERSETTINGS", "{settings}", func(c *call) (dataformat.Value, error) { return c.set(c.actor.SetRouterSettings) }},
+	{"GETROUTERTABLE", "", func(c *call) (dataformat.Value, error) { return stringOf(c.actor.RouterTable(c)) }},
+	{"SETROUTERTABLE", "<table>", func(c *call) (dataformat.Value, error) { return c.setText("table", c.actor.SetRouterTable) }},
+	{"GETCLIENTIPS", "", func(c *call) (dataformat.Value, error) { return stringOf(c.actor.ClientIPs(c)) }},
+	{"SETCLIENTIPS", "<list>", func(c *call) (dataformat.Value, error) { return c.setText("list", c.actor.SetClientIPs) }},
+	{"ROUTE", "address [operation=MAIL|ACCESS|SIGNAL]", routeAddress},
+	{"GETMESSAGEQUEUEINFO", "module QUEUE queue", func(c *call) (dataformat.Value, error) {
+		return dictOf(c.actor.QueueInfo(c, c.args.word("module"), c.args.word("queue")))
+	}},
+	{"RELEASESMTPQUEUE", "queue", func(c *call) (dataformat.Value, error) { return nil, c.actor.ReleaseQueue(c, c.args.word("queue")) }},
+	{"SHUTDOWN", "", func(c *call) (_ dataformat.Value, err error) {
+		c.session.after, err = c.actor.Shutdown(c) // the answer goes out first
 		return nil, err
-	}
-	return dictOf(c.admin.Module(c, name))
+	}},
 }
 
-func (c *call) changeModule(set func(context.Context, string, dataformat.Dict) error) (dataformat.Value, error) {
-	name, err := c.module()
-	if err != nil {
-		return nil, err
-	}
-	return nil, set(c, name, c.args.dict("settings"))
-}
-
-// changeText passes a text of several lines to a setter.
-func (c *call) changeText(param string, set func(context.Context, string) error) (dataformat.Value, error) {
+// setText passes a text of several lines to a setter.
+func (c *call) setText(param string, set func(context.Context, string) error) (dataformat.Value, error) {
 	text, ok := dataformat.Text(c.args.values[param])
 	if !ok {
 		return nil, fault.New("pwd.Text", fault.Invalid, "a string is expected")
@@ -87,11 +67,7 @@ func operation(word string) (names.Operation, bool) {
 // routeAddress answers (module, host, address).
 func routeAddress(c *call) (dataformat.Value, error) {
 	op, _ := operation(c.args.word("operation"))
-	a, err := address.Parse(c.args.word("address"))
-	if err != nil {
-		return nil, err
-	}
-	r, err := c.router.Route(c, op, a)
+	r, err := c.actor.Route(c, op, c.args.word("address"))
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"gatepost/accounts"
 	"gatepost/protocols/internal/auth"
 	"gatepost/protocols/internal/listen"
+	"gatepost/server/admin"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
@@ -46,7 +47,8 @@ type session struct {
 	patient  bool // NOTIMEOUT
 	failures int
 	confused int
-	after    func() // runs once the answer is out
+	after    func()   // runs once the answer is out
+	notes    []string // of the present command, for a person
 }
 
 // errQuit ends a session in good order.
@@ -161,20 +163,17 @@ func (s *session) other(ctx context.Context, verb, rest string) reply {
 
 func (s *session) loggedIn() bool { return s.control || s.account != nil }
 
-// domain is the domain that names without one belong to: that of who is logged in.
-func (s *session) domain() string {
-	if s.account != nil {
-		return s.account.Domain
+// actor is who gives commands.
+func (s *session) actor() admin.Actor {
+	from := s.peer
+	from.Log = s.log
+	if !s.control {
+		return s.server.admin.As(s.account, from)
 	}
-	return s.server.acc.MainDomain()
-}
-
-// rights are the present rights of who is logged in.
-func (s *session) rights() (accounts.Rights, error) {
-	if s.control {
-		return s.server.acc.MasterRights(), nil
-	}
-	return s.server.acc.RightsOf(s.account)
+	// Programs compare "OK"; at this socket a person may read more.
+	a := s.server.admin.Owner(from)
+	a.Note = func(text string) { s.notes = append(s.notes, text) }
+	return a
 }
 
 // current reads the account of the session again before a command. A session
@@ -184,17 +183,12 @@ func (s *session) current(ctx context.Context) (bool, error) {
 	if s.account == nil {
 		return true, nil
 	}
-	now, err := s.server.acc.Account(ctx, s.account.Domain, s.account.Name)
-	if fault.Is(err, fault.NoDomain) {
-		now, err = s.server.acc.Account(ctx, "", s.account.Name)
-	}
+	now, err := s.server.acc.Current(ctx, s.account)
 	switch {
 	case fault.Is(err, fault.NotFound), fault.Is(err, fault.NoDomain):
 		return false, nil
 	case err != nil:
 		return false, err
-	case now.ID != s.account.ID:
-		return false, nil
 	}
 	s.account = now
 	return true, nil
@@ -207,29 +201,6 @@ func (s *session) failed(err error) reply {
 		s.log.Log(context.Background(), logs.LevelFailure, "command failed", logs.AttrError, err)
 	}
 	return failure(err)
-}
-
-// logCommand records that a command was carried out: what it changed and for
-// whom, never its data.
-func (s *session) logCommand(c *call, read bool, err error) {
-	level := logs.LevelMajor
-	switch {
-	case fault.Is(err, fault.Denied):
-		level = logs.LevelProblem
-	case read, err != nil:
-		level = logs.LevelLowLevel
-	}
-	var attrs []slog.Attr
-	if object := c.object(); object != "" {
-		attrs = append(attrs, slog.String("target", object))
-	}
-	if s.account != nil {
-		attrs = append(attrs, slog.String("by", s.account.Address()))
-	}
-	if err != nil {
-		attrs = append(attrs, slog.String(logs.AttrError, fault.KindOf(err).String()))
-	}
-	s.log.LogAttrs(c, level, c.cmd.verb, attrs...)
 }
 
 // answer sends one reply in one write.

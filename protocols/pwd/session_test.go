@@ -7,12 +7,10 @@ import (
 	"crypto/md5"
 	"crypto/tls"
 	"encoding/hex"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,6 +19,8 @@ import (
 	"gatepost/accounts/mailbox/mailboxtest"
 	"gatepost/protocols/transcript"
 	"gatepost/router"
+	"gatepost/server/admin"
+	"gatepost/server/admin/admintest"
 	"gatepost/server/dataformat"
 	"gatepost/server/settings"
 )
@@ -31,7 +31,7 @@ var ctx = context.Background()
 // password secret.
 type site struct {
 	acc   *accounts.Store
-	admin *fakeAdmin
+	admin *admintest.Server
 	pwd   *Server
 	log   *transcript.Log
 	tls   *tls.Config
@@ -40,7 +40,7 @@ type site struct {
 // newSite makes a site. Reversible ones keep passwords so that APOP works.
 func newSite(t testing.TB, reversible bool) *site {
 	t.Helper()
-	s := &site{admin: &fakeAdmin{modules: map[string]dataformat.Dict{"SMTP": {}, "Queue": {}}}, log: new(transcript.Log)}
+	s := &site{admin: admintest.New("<a> = b"), log: new(transcript.Log)}
 	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug - 4}))
 	var ids atomic.Uint64
 	ids.Store(1000)
@@ -59,7 +59,7 @@ func newSite(t testing.TB, reversible bool) *site {
 	must(t, err)
 	cfg := new(Settings)
 	must(t, settings.Load(cfg, nil))
-	s.pwd, err = New(settings.NewLive(cfg), s.acc, routes, s.admin, func() *tls.Config { return s.tls }, log)
+	s.pwd, err = New(settings.NewLive(cfg), s.acc, routes, admin.New(s.acc, routes, s.admin, log), func() *tls.Config { return s.tls }, log)
 	must(t, err)
 	return s
 }
@@ -157,7 +157,6 @@ func (s *site) login(t testing.TB, user, password string) *client {
 func TestTranscripts(t *testing.T) {
 	transcript.PlayAll(t, "testdata/*.txtar", func(t *testing.T) transcript.Dial {
 		s := newSite(t, strings.Contains(t.Name(), "apop") || strings.Contains(t.Name(), "session"))
-		s.admin.table = "<a> = b"
 		return func() (net.Conn, error) {
 			if strings.Contains(t.Name(), "control") {
 				return s.control(t), nil
@@ -263,7 +262,7 @@ func TestNothingButLoginWorksBeforeLogin(t *testing.T) {
 	c.expect("PASS secret", "500 please send the USER first")
 	c.expect("USER", "500 a name is expected")
 	c.expect(`USER ""`, "500 a name is expected")
-	if s.admin.stopped {
+	if s.admin.Stopped() {
 		t.Error("SHUTDOWN was carried out")
 	}
 }
@@ -541,78 +540,3 @@ func checkAnswers(t *testing.T, b []byte) {
 		t.Errorf("%.200q", b)
 	}
 }
-
-// fakeAdmin is a server that only remembers.
-type fakeAdmin struct {
-	mu      sync.Mutex
-	stopped bool
-	table   string
-	modules map[string]dataformat.Dict
-	asked   []string
-}
-
-func (a *fakeAdmin) note(format string, v ...any) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.asked = append(a.asked, fmt.Sprintf(format, v...))
-}
-
-func (a *fakeAdmin) Version() string { return "0.1" }
-func (a *fakeAdmin) Shutdown()       { a.stopped = true }
-
-func (a *fakeAdmin) RouterTable(context.Context) (string, error) { return a.table, nil }
-func (a *fakeAdmin) SetRouterTable(_ context.Context, text string) error {
-	if err := router.CheckTable(text); err != nil {
-		return err
-	}
-	a.table = text
-	return nil
-}
-func (a *fakeAdmin) RouterSettings(ctx context.Context) (dataformat.Dict, error) {
-	return a.Module(ctx, "Router")
-}
-func (a *fakeAdmin) SetRouterSettings(ctx context.Context, d dataformat.Dict) error {
-	return a.SetModule(ctx, "Router", d)
-}
-func (a *fakeAdmin) Modules(context.Context) ([]string, error) { return []string{"Queue", "SMTP"}, nil }
-func (a *fakeAdmin) Module(_ context.Context, name string) (dataformat.Dict, error) {
-	return a.modules[name], nil
-}
-func (a *fakeAdmin) SetModule(_ context.Context, name string, d dataformat.Dict) error {
-	a.modules[name] = d
-	return nil
-}
-func (a *fakeAdmin) UpdateModule(_ context.Context, name string, d dataformat.Dict) error {
-	a.modules[name] = settings.Merge(a.modules[name], d)
-	return nil
-}
-func (a *fakeAdmin) ServerSettings(ctx context.Context) (dataformat.Dict, error) {
-	return a.Module(ctx, "Main")
-}
-func (a *fakeAdmin) UpdateServerSettings(ctx context.Context, d dataformat.Dict) error {
-	return a.UpdateModule(ctx, "Main", d)
-}
-func (a *fakeAdmin) QueueSettings(ctx context.Context) (dataformat.Dict, error) {
-	return a.Module(ctx, "Queue")
-}
-func (a *fakeAdmin) SetQueueSettings(ctx context.Context, d dataformat.Dict) error {
-	return a.SetModule(ctx, "Queue", d)
-}
-func (a *fakeAdmin) LogSettings(ctx context.Context) (dataformat.Dict, error) {
-	return a.Module(ctx, "Logs")
-}
-func (a *fakeAdmin) UpdateLogSettings(ctx context.Context, d dataformat.Dict) error {
-	return a.UpdateModule(ctx, "Logs", d)
-}
-func (a *fakeAdmin) QueueInfo(_ context.Context, module, queue string) (dataformat.Dict, error) {
-	if module != "SMTP" || queue != "example.net" {
-		return dataformat.Dict{}, nil
-	}
-	return dataformat.Dict{"nTotal": dataformat.String("2"), "lastError": dataformat.String("no route")}, nil
-}
-func (a *fakeAdmin) ReleaseQueue(_ context.Context, queue string) error {
-	a.note("release %s", queue)
-	return nil
-}
-func (a *fakeAdmin) QueueList(context.Context) (dataformat.Array, error) { return nil, nil }
-func (a *fakeAdmin) Check(context.Context) ([]string, error)             { return []string{"account 5: x"}, nil }

@@ -1,14 +1,72 @@
-package pwd
+package admin
 
 import (
 	"context"
+	"log/slog"
 
+	"gatepost/accounts"
+	"gatepost/router"
 	"gatepost/server/dataformat"
+	"gatepost/server/logs"
+	"gatepost/server/settings"
 )
 
-// Admin is what commands need of the server as a whole. Its errors are faults;
+// Admin makes actors.
+type Admin struct {
+	acc    *accounts.Store
+	router *router.Router
+	server Server
+	log    *slog.Logger // for actors whose wire has no log of the session
+}
+
+// New returns an Admin.
+func New(acc *accounts.Store, r *router.Router, server Server, log *slog.Logger) *Admin {
+	return &Admin{acc: acc, router: r, server: server, log: logs.Component(log, "ADMIN")}
+}
+
+// Version is the version of the server.
+func (a *Admin) Version() string { return a.server.Version() }
+
+// Actor is somebody who administers: who it is, from where, and by which wire. Its methods are
+// all that can be done.
+type Actor struct {
+	// Note, if it is not nil, is told what a person should know of a call that was carried
+	// out, such as that a setting does nothing yet.
+	Note func(text string)
+
+	admin   *Admin
+	account *accounts.Account // nil: the owner of the base directory
+	from    accounts.Peer
+}
+
+// As returns an account that has logged in as an actor.
+func (a *Admin) As(account *accounts.Account, from accounts.Peer) Actor {
+	return Actor{admin: a, account: account, from: from}
+}
+
+// Owner returns the owner of the base directory, who acts as postmaster and may do
+// everything.
+func (a *Admin) Owner(from accounts.Peer) Actor { return Actor{admin: a, from: from} }
+
+// Rights are the present rights of the actor.
+func (a Actor) Rights() (accounts.Rights, error) {
+	if a.account == nil {
+		return a.admin.acc.MasterRights(), nil
+	}
+	return a.admin.acc.RightsOf(a.account)
+}
+
+// Self is the actor's own account: the owner's is postmaster.
+func (a Actor) Self() Name {
+	if a.account == nil {
+		return Name{accounts.Postmaster, a.admin.acc.MainDomain()}
+	}
+	return Name{a.account.Name, a.account.Domain}
+}
+
+// Server is what calls need of the server as a whole. Its errors are faults;
 // Invalid ones carry the key or line that is wrong in their text.
-type Admin interface {
+type Server interface {
 	// Version is the version of the server, such as 0.1.
 	Version() string
 	// Shutdown begins an orderly stop and returns at once.
@@ -26,6 +84,8 @@ type Admin interface {
 	Module(ctx context.Context, name string) (dataformat.Dict, error)
 	SetModule(ctx context.Context, name string, d dataformat.Dict) error
 	UpdateModule(ctx context.Context, name string, update dataformat.Dict) error
+	// SettingNames are the names of a module's settings; Main is that of the server's.
+	SettingNames(module string) *settings.Names
 
 	// ServerSettings are the other settings of the server, those of Main.settings.
 	ServerSettings(ctx context.Context) (dataformat.Dict, error)

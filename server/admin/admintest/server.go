@@ -1,0 +1,142 @@
+// Package admintest has a server for tests of calls to package admin.
+package admintest
+
+import (
+	"context"
+	"sync"
+
+	"gatepost/router"
+	"gatepost/server/dataformat"
+	"gatepost/server/settings"
+)
+
+// Server remembers settings and what it was told to do (admin.Server).
+type Server struct {
+	mu       sync.Mutex
+	stopped  bool
+	table    string
+	modules  map[string]dataformat.Dict
+	released []string
+}
+
+// New returns a server with a Router Table and the modules Queue and SMTP.
+func New(table string) *Server {
+	return &Server{table: table, modules: map[string]dataformat.Dict{"SMTP": {}, "Queue": {}}}
+}
+
+// Stopped reports whether it was told to stop.
+func (s *Server) Stopped() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopped
+}
+
+// Released lists the queues that were released.
+func (s *Server) Released() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.released
+}
+
+// The methods of admin.Server.
+
+func (s *Server) Version() string { return "0.1" }
+
+func (s *Server) Shutdown() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+}
+
+func (s *Server) RouterTable(context.Context) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.table, nil
+}
+
+func (s *Server) SetRouterTable(_ context.Context, text string) error {
+	if err := router.CheckTable(text); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.table = text
+	return nil
+}
+
+func (s *Server) Modules(context.Context) ([]string, error) { return []string{"Queue", "SMTP"}, nil }
+
+func (s *Server) Module(_ context.Context, name string) (dataformat.Dict, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.modules[name], nil
+}
+
+func (s *Server) SetModule(_ context.Context, name string, d dataformat.Dict) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.modules[name] = settings.Merge(nil, d)
+	return nil
+}
+
+func (s *Server) UpdateModule(_ context.Context, name string, d dataformat.Dict) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.modules[name] = settings.Merge(s.modules[name], d)
+	return nil
+}
+
+// SettingNames knows one setting, which does nothing yet.
+func (s *Server) SettingNames(string) *settings.Names {
+	return settings.NamesOf([]settings.Setting{{Key: "ExternalFilters", Feature: "external filters"}})
+}
+
+func (s *Server) RouterSettings(ctx context.Context) (dataformat.Dict, error) {
+	return s.Module(ctx, "Router")
+}
+
+func (s *Server) SetRouterSettings(ctx context.Context, d dataformat.Dict) error {
+	return s.SetModule(ctx, "Router", d)
+}
+
+func (s *Server) ServerSettings(ctx context.Context) (dataformat.Dict, error) {
+	return s.Module(ctx, "Main")
+}
+
+func (s *Server) UpdateServerSettings(ctx context.Context, d dataformat.Dict) error {
+	return s.UpdateModule(ctx, "Main", d)
+}
+
+func (s *Server) QueueSettings(ctx context.Context) (dataformat.Dict, error) {
+	return s.Module(ctx, "Queue")
+}
+
+func (s *Server) SetQueueSettings(ctx context.Context, d dataformat.Dict) error {
+	return s.SetModule(ctx, "Queue", d)
+}
+
+func (s *Server) LogSettings(ctx context.Context) (dataformat.Dict, error) {
+	return s.Module(ctx, "Logs")
+}
+
+func (s *Server) UpdateLogSettings(ctx context.Context, d dataformat.Dict) error {
+	return s.UpdateModule(ctx, "Logs", d)
+}
+
+func (s *Server) QueueInfo(_ context.Context, module, queue string) (dataformat.Dict, error) {
+	if module != "SMTP" || queue != "example.net" {
+		return dataformat.Dict{}, nil
+	}
+	return dataformat.Dict{"nTotal": dataformat.String("2"), "lastError": dataformat.String("no route")}, nil
+}
+
+func (s *Server) ReleaseQueue(_ context.Context, queue string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.released = append(s.released, queue)
+	return nil
+}
+
+func (s *Server) QueueList(context.Context) (dataformat.Array, error) { return nil, nil }
+
+func (s *Server) Check(context.Context) ([]string, error) { return []string{"account 5: x"}, nil }

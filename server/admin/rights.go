@@ -1,0 +1,199 @@
+package admin
+
+import (
+	"slices"
+	"strings"
+
+	"gatepost/accounts"
+)
+
+// A rule says who may make a call. What is needed is written like this:
+//
+//	any            everybody who has logged in
+//	UserAccounts   a server right: Master, Settings, UserAccounts, Monitor, Directory
+//	D              any administrator of the target's domain
+//	D:Name         an administrator of the target's domain with the right Name
+//	own            the account that the call is about
+//
+// Several of them are alternatives. The server right UserAccounts stands for every D, Master
+// for all.
+type rule struct {
+	needs            string
+	any, own, domain bool
+	server           []string
+	codes            []string // D:Name
+
+	changes bool // it changes something, or does what an administrator wants to find in the log
+	guards  bool // its target must not have rights that the actor lacks
+}
+
+// looks is the rule of a call that changes nothing.
+func looks(needs string) rule { return parseRule(needs) }
+
+// changes is the rule of a call that changes something.
+func changes(needs string) rule {
+	r := parseRule(needs)
+	r.changes = true
+	return r
+}
+
+// guarded has the rule refuse accounts that have rights which the actor lacks.
+func (r rule) guarded() rule {
+	r.guards = true
+	return r
+}
+
+// rules is who may do what, by the name of the call.
+var rules = map[string]rule{
+	// the set of domains and what all of them inherit
+	"LISTDOMAINS":                 looks("UserAccounts"),
+	"CREATEDOMAIN":                changes("UserAccounts"),
+	"RENAMEDOMAIN":                changes("UserAccounts"),
+	"DELETEDOMAIN":                changes("UserAccounts"),
+	"SUSPENDDOMAIN":               changes("UserAccounts"),
+	"RESUMEDOMAIN":                changes("UserAccounts"),
+	"GETDOMAINDEFAULTS":           looks("UserAccounts"),
+	"UPDATEDOMAINDEFAULTS":        changes("UserAccounts"),
+	"SETDOMAINDEFAULTS":           changes("UserAccounts"),
+	"GETSERVERACCOUNTDEFAULTS":    looks("UserAccounts"),
+	"UPDATESERVERACCOUNTDEFAULTS": changes("UserAccounts"),
+	"SETSERVERACCOUNTDEFAULTS":    changes("UserAccounts"),
+	"GETSERVERACCOUNTPREFS":       looks("UserAccounts"),
+	"UPDATESERVERACCOUNTPREFS":    changes("UserAccounts"),
+	"SETSERVERACCOUNTPREFS":       changes("UserAccounts"),
+
+	// a domain
+	"GETDOMAINSETTINGS":          looks("D"),
+	"GETDOMAINEFFECTIVESETTINGS": looks("D"),
+	"UPDATEDOMAINSETTINGS":       changes("D"), // of each setting its own right
+	"SETDOMAINSETTINGS":          changes("UserAccounts"),
+	"GETDOMAINALIASES":           looks("D"),
+	"SETDOMAINALIASES":           changes("UserAccounts"),
+	"GETDOMAINLOCATION":          looks("UserAccounts"),
+	"LISTADMINDOMAINS":           looks("D"),
+	"LISTACCOUNTS":               looks("D"),
+	"LISTDOMAINOBJECTS":          looks("D"),
+	"GETACCOUNTDEFAULTS":         looks("D"),
+	"UPDATEACCOUNTDEFAULTS":      changes("D"), // of each setting its own right
+	"SETACCOUNTDEFAULTS":         changes("UserAccounts"),
+	"GETACCOUNTTEMPLATE":         looks("D"),
+	"UPDATEACCOUNTTEMPLATE":      changes("D"), // of each setting its own right
+	"SETACCOUNTTEMPLATE":         changes("UserAccounts"),
+	"GETACCOUNTDEFAULTPREFS":     looks("D"),
+	"UPDATEACCOUNTDEFAULTPREFS":  changes("D:WebUserSettings"),
+	"SETACCOUNTDEFAULTPREFS":     changes("D:WebUserSettings"),
+
+	// an account
+	"CREATEACCOUNT":               changes("D:CanCreateAccounts").guarded(), // of each setting its own right
+	"RENAMEACCOUNT":               changes("D:CanCreateAccounts").guarded(),
+	"DELETEACCOUNT":               changes("D:CanCreateAccounts").guarded(),
+	"SETACCOUNTTYPE":              changes("D:CanCreateAccounts").guarded(),
+	"GETACCOUNTSETTINGS":          looks("D own"),
+	"GETACCOUNTEFFECTIVESETTINGS": looks("D own"),
+	"GETACCOUNTONESETTING":        looks("D own"),
+	"UPDATEACCOUNTSETTINGS":       changes("D").guarded(), // of each setting its own right
+	"SETACCOUNTSETTINGS":          changes("UserAccounts").guarded(),
+	"GETACCOUNTALIASES":           looks("D"),
+	"SETACCOUNTALIASES":           changes("D:CanCreateAliases").guarded(),
+	"GETACCOUNTRIGHTS":            looks("D"),
+	"SETACCOUNTRIGHTS":            changes("UserAccounts").guarded(), // in the Main Domain: Master
+	"GETACCOUNTINFO":              looks("D own"),
+	"KILLACCOUNTSESSIONS":         changes("D").guarded(),
+	"GETACCOUNTLOCATION":          looks("UserAccounts"),
+	"GETACCOUNTPREFS":             looks("D own"),
+	"GETACCOUNTEFFECTIVEPREFS":    looks("D own"),
+	"UPDATEACCOUNTPREFS":          changes("D:WebUserSettings").guarded(),
+	"SETACCOUNTPREFS":             changes("D:WebUserSettings").guarded(),
+	"SETACCOUNTPASSWORD":          changes("D:BasicSettings own").guarded(),
+	"NEWPASS":                     changes("own"),
+	"VERIFYACCOUNTPASSWORD":       looks("D").guarded(),
+	"VERIFYACCOUNTIDENTITY":       looks("D").guarded(),
+	"GETACCOUNTPLAINPASSWORD":     changes("Master"), // it changes nothing, but is to be found
+
+	// forwarders
+	"LISTFORWARDERS":  looks("D"),
+	"CREATEFORWARDER": changes("D:CanCreateForwarders").guarded(),
+	"RENAMEFORWARDER": changes("D:CanCreateForwarders").guarded(),
+	"DELETEFORWARDER": changes("D:CanCreateForwarders").guarded(),
+	"GETFORWARDER":    looks("D"),
+	"FINDFORWARDERS":  looks("D"),
+
+	// the mailboxes of an account
+	"LISTMAILBOXES":          looks("own D:CanImpersonate"),
+	"CREATEMAILBOX":          changes("own D:CanImpersonate").guarded(),
+	"DELETEMAILBOX":          changes("own D:CanImpersonate").guarded(),
+	"RENAMEMAILBOX":          changes("own D:CanImpersonate").guarded(),
+	"GETMAILBOXINFO":         looks("own D:CanImpersonate"),
+	"GETMAILBOXSUBSCRIPTION": looks("own D:CanImpersonate"),
+	"SETMAILBOXSUBSCRIPTION": changes("own D:CanImpersonate").guarded(),
+
+	// the server
+	"MAINDOMAINNAME":       looks("any"),
+	"LISTMODULES":          looks("Settings"),
+	"GETMODULE":            looks("Settings"),
+	"SETMODULE":            changes("Settings"),
+	"UPDATEMODULE":         changes("Settings"),
+	"GETSERVERSETTINGS":    looks("Settings"),
+	"UPDATESERVERSETTINGS": changes("Settings"),
+	"GETQUEUESETTINGS":     looks("Settings"),
+	"SETQUEUESETTINGS":     changes("Settings"),
+	"GETLOGSETTINGS":       looks("Settings"),
+	"UPDATELOGSETTINGS":    changes("Settings"),
+	"GETROUTERSETTINGS":    looks("Settings"),
+	"SETROUTERSETTINGS":    changes("Settings"),
+	"GETROUTERTABLE":       looks("Settings"),
+	"SETROUTERTABLE":       changes("Settings"),
+	"GETCLIENTIPS":         looks("Settings"),
+	"SETCLIENTIPS":         changes("Settings"),
+	"ROUTE":                looks("Settings UserAccounts"),
+	"GETMESSAGEQUEUEINFO":  looks("Monitor"),
+	"RELEASESMTPQUEUE":     changes("Monitor"),
+	"QUEUELIST":            looks("Monitor"),
+	"CHECK":                looks("Monitor"),
+	"SHUTDOWN":             changes("Monitor"),
+}
+
+// Needs returns what a call needs, in words, by its name; "" for a name that is no call.
+func Needs(call string) string { return rules[call].needs }
+
+var serverRights = []string{
+	accounts.RightMaster, accounts.RightSettings, accounts.RightUsers, accounts.RightMonitor, accounts.RightDirectory,
+}
+
+// parseRule reads what is needed. A word that is unknown is a bug, which every test finds.
+func parseRule(text string) rule {
+	r := rule{needs: text}
+	for _, word := range strings.Fields(text) {
+		code, isCode := strings.CutPrefix(word, "D:")
+		switch {
+		case word == "any":
+			r.any = true
+		case word == "own":
+			r.own = true
+		case word == "D":
+			r.domain = true
+		case isCode:
+			r.codes = append(r.codes, code)
+		case slices.Contains(serverRights, word):
+			r.server = append(r.server, word)
+		default:
+			panic("admin: right " + word + " is unknown")
+		}
+	}
+	return r
+}
+
+// allows compares the actor's rights with the rule.
+func (r rule) allows(o *operation) bool {
+	switch {
+	case r.any, o.rights.Server(accounts.RightMaster), slices.ContainsFunc(r.server, o.rights.Server):
+		return true
+	case r.own && o.account != nil && o.account.Name == o.object && o.account.Domain == o.domain:
+		return true
+	case o.domain == "":
+		return false
+	case r.domain && o.rights.Administers(o.domain):
+		return true
+	}
+	return slices.ContainsFunc(r.codes, func(c string) bool { return o.rights.Domain(o.domain, c) })
+}

@@ -1,0 +1,218 @@
+package admin
+
+import (
+	"context"
+	"strings"
+
+	"gatepost/router"
+	"gatepost/router/address"
+	"gatepost/router/names"
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+)
+
+// This file has the calls about the server as a whole.
+
+// mainModule is the module whose settings have commands of their own.
+const mainModule = "Main"
+
+// module returns the name of the module that is meant. Only those that are listed can be
+// read and changed by name.
+func (o *operation) module(name string) (string, error) {
+	list, err := o.admin.server.Modules(o)
+	if err != nil {
+		return "", err
+	}
+	for _, module := range list {
+		if strings.EqualFold(module, name) {
+			return module, nil
+		}
+	}
+	return "", fault.New("admin.Module", fault.NotFound, "unknown module")
+}
+
+// Modules lists the modules that have settings.
+func (a Actor) Modules(ctx context.Context) ([]string, error) {
+	return look(ctx, a, "LISTMODULES", server, func(o *operation) ([]string, error) { return o.admin.server.Modules(o) })
+}
+
+// Module are the explicit settings of a module.
+func (a Actor) Module(ctx context.Context, name string) (dataformat.Dict, error) {
+	return look(ctx, a, "GETMODULE", named(name), func(o *operation) (dataformat.Dict, error) {
+		module, err := o.module(name)
+		if err != nil {
+			return nil, err
+		}
+		return o.admin.server.Module(o, module)
+	})
+}
+
+// SetModule replaces the explicit settings of a module.
+func (a Actor) SetModule(ctx context.Context, name string, given dataformat.Dict) error {
+	return a.setModule(ctx, "SETMODULE", name, given, a.admin.server.SetModule)
+}
+
+// UpdateModule merges settings into the explicit ones of a module.
+func (a Actor) UpdateModule(ctx context.Context, name string, given dataformat.Dict) error {
+	return a.setModule(ctx, "UPDATEMODULE", name, given, a.admin.server.UpdateModule)
+}
+
+func (a Actor) setModule(ctx context.Context, call, name string, given dataformat.Dict, set func(context.Context, string, dataformat.Dict) error) error {
+	return do(ctx, a, call, named(name), func(o *operation) error {
+		module, err := o.module(name)
+		if err != nil {
+			return err
+		}
+		read := func() (dataformat.Dict, error) { return o.admin.server.Module(o, module) }
+		return o.settings(o.admin.server.SettingNames(module), given, read, func() error { return set(o, module, given) })
+	})
+}
+
+// getServer shows settings that have a command of their own.
+func (a Actor) getServer(ctx context.Context, call string, get func(context.Context) (dataformat.Dict, error)) (dataformat.Dict, error) {
+	return look(ctx, a, call, server, func(o *operation) (dataformat.Dict, error) { return get(o) })
+}
+
+// changeServer writes settings that have a command of their own.
+func (a Actor) changeServer(ctx context.Context, call, module string, given dataformat.Dict, get func(context.Context) (dataformat.Dict, error), set func(context.Context, dataformat.Dict) error) error {
+	return do(ctx, a, call, server, func(o *operation) error {
+		read := func() (dataformat.Dict, error) { return get(o) }
+		return o.settings(o.admin.server.SettingNames(module), given, read, func() error { return set(o, given) })
+	})
+}
+
+// ServerSettings are the settings of the server that are no module's.
+func (a Actor) ServerSettings(ctx context.Context) (dataformat.Dict, error) {
+	return a.getServer(ctx, "GETSERVERSETTINGS", a.admin.server.ServerSettings)
+}
+
+// UpdateServerSettings merges settings into those of the server. DomainName renames the Main
+// Domain.
+func (a Actor) UpdateServerSettings(ctx context.Context, given dataformat.Dict) error {
+	return a.changeServer(ctx, "UPDATESERVERSETTINGS", mainModule, given, a.admin.server.ServerSettings, a.admin.server.UpdateServerSettings)
+}
+
+// QueueSettings are the explicit settings of the queue.
+func (a Actor) QueueSettings(ctx context.Context) (dataformat.Dict, error) {
+	return a.getServer(ctx, "GETQUEUESETTINGS", a.admin.server.QueueSettings)
+}
+
+// SetQueueSettings replaces the explicit settings of the queue.
+func (a Actor) SetQueueSettings(ctx context.Context, given dataformat.Dict) error {
+	return a.changeServer(ctx, "SETQUEUESETTINGS", "Queue", given, a.admin.server.QueueSettings, a.admin.server.SetQueueSettings)
+}
+
+// LogSettings are the explicit settings of the log.
+func (a Actor) LogSettings(ctx context.Context) (dataformat.Dict, error) {
+	return a.getServer(ctx, "GETLOGSETTINGS", a.admin.server.LogSettings)
+}
+
+// UpdateLogSettings merges settings into those of the log.
+func (a Actor) UpdateLogSettings(ctx context.Context, given dataformat.Dict) error {
+	return a.changeServer(ctx, "UPDATELOGSETTINGS", "Logs", given, a.admin.server.LogSettings, a.admin.server.UpdateLogSettings)
+}
+
+// RouterSettings are the explicit settings of the router, without its table.
+func (a Actor) RouterSettings(ctx context.Context) (dataformat.Dict, error) {
+	return a.getServer(ctx, "GETROUTERSETTINGS", a.admin.server.RouterSettings)
+}
+
+// SetRouterSettings replaces the explicit settings of the router; its table stays.
+func (a Actor) SetRouterSettings(ctx context.Context, given dataformat.Dict) error {
+	return a.changeServer(ctx, "SETROUTERSETTINGS", "Router", given, a.admin.server.RouterSettings, a.admin.server.SetRouterSettings)
+}
+
+// changeText writes a text. The record has the lines that differ.
+func (a Actor) changeText(ctx context.Context, call, given string, get func(context.Context) (string, error), set func(context.Context, string) error) error {
+	return do(ctx, a, call, server, func(o *operation) error {
+		before, err := get(o)
+		if err != nil {
+			return err
+		}
+		o.old, o.new = narrowed(preferences, dataformat.String(before), dataformat.String(given))
+		return set(o, given)
+	})
+}
+
+// RouterTable is the text of the router's table.
+func (a Actor) RouterTable(ctx context.Context) (string, error) {
+	return look(ctx, a, "GETROUTERTABLE", server, func(o *operation) (string, error) { return o.admin.server.RouterTable(o) })
+}
+
+// SetRouterTable replaces the router's table.
+func (a Actor) SetRouterTable(ctx context.Context, text string) error {
+	return a.changeText(ctx, "SETROUTERTABLE", text, a.admin.server.RouterTable, a.admin.server.SetRouterTable)
+}
+
+// ClientIPs is the text of the list of Client IPs.
+func (a Actor) ClientIPs(ctx context.Context) (string, error) {
+	return look(ctx, a, "GETCLIENTIPS", server, func(o *operation) (string, error) { return a.clientIPs(o) })
+}
+
+func (a Actor) clientIPs(context.Context) (string, error) {
+	return a.admin.acc.ClientIPs().String(), nil
+}
+
+// SetClientIPs replaces the list of Client IPs.
+func (a Actor) SetClientIPs(ctx context.Context, text string) error {
+	return a.changeText(ctx, "SETCLIENTIPS", text, a.clientIPs, a.admin.acc.SetClientIPs)
+}
+
+// Route returns where an address leads.
+func (a Actor) Route(ctx context.Context, op names.Operation, text string) (router.Route, error) {
+	return look(ctx, a, "ROUTE", server, func(o *operation) (router.Route, error) {
+		addr, err := address.Parse(text)
+		if err != nil {
+			return router.Route{}, err
+		}
+		return o.admin.router.Route(o, op, addr)
+	})
+}
+
+// Explained is where an address leads, step by step. One that leads nowhere has Err.
+type Explained struct {
+	Steps []router.Step
+	Route router.Route
+	Err   error
+}
+
+// Explain returns the steps that lead from an address to its route.
+func (a Actor) Explain(ctx context.Context, op names.Operation, text string) (Explained, error) {
+	return look(ctx, a, "ROUTE", server, func(o *operation) (e Explained, err error) {
+		addr, err := address.Parse(text)
+		if err != nil {
+			return e, err
+		}
+		e.Steps, e.Route, e.Err = o.admin.router.Explain(o, op, addr)
+		return e, nil
+	})
+}
+
+// QueueInfo tells of one logical queue.
+func (a Actor) QueueInfo(ctx context.Context, module, queue string) (dataformat.Dict, error) {
+	return look(ctx, a, "GETMESSAGEQUEUEINFO", named(queue), func(o *operation) (dataformat.Dict, error) {
+		return o.admin.server.QueueInfo(o, module, queue)
+	})
+}
+
+// ReleaseQueue lets a logical queue try now.
+func (a Actor) ReleaseQueue(ctx context.Context, queue string) error {
+	return do(ctx, a, "RELEASESMTPQUEUE", named(queue), func(o *operation) error {
+		return o.admin.server.ReleaseQueue(o, queue)
+	})
+}
+
+// QueueList tells of every recipient that waits.
+func (a Actor) QueueList(ctx context.Context) (dataformat.Array, error) {
+	return look(ctx, a, "QUEUELIST", server, func(o *operation) (dataformat.Array, error) { return o.admin.server.QueueList(o) })
+}
+
+// Check compares the index with the message files.
+func (a Actor) Check(ctx context.Context) ([]string, error) {
+	return look(ctx, a, "CHECK", server, func(o *operation) ([]string, error) { return o.admin.server.Check(o) })
+}
+
+// Shutdown returns what stops the server, for the wire to call when its answer is out.
+func (a Actor) Shutdown(ctx context.Context) (stop func(), err error) {
+	return look(ctx, a, "SHUTDOWN", server, func(o *operation) (func(), error) { return o.admin.server.Shutdown, nil })
+}
