@@ -26,7 +26,9 @@ func TestCommandsPage(t *testing.T) {
 Made from the tables in the code; "go test ./protocols/pwd -update" rewrites it. The commands work on port 106 after login,
 and through "gatepost cli" without one. Words in capitals are keywords, in any case; brackets mean that a part may be
 missing; (x) is an array, {x} a dictionary, <x> any object, #x a number. acct may be * for the own account. A name without
-a domain is in the domain of who is logged in.
+a domain is in the domain of who is logged in. Names of settings may be in any case; docs/admin/accounts.md and
+docs/admin/settings.md have them. "gatepost cli" at a terminal has HELP, completion and history. The log has a record of each
+command that changed something, with the old and the new value (docs/admin/log.md).
 
 Rights: any is everybody who is logged in; own is the account that the command is about; D is an administrator of its
 domain, D:Name one with the right Name; the others are server rights. Any one of them is enough; UserAccounts

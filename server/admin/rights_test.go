@@ -40,14 +40,12 @@ func (s *site) actor(w who) Actor {
 func actors() []who {
 	list := []who{{"everybody", "plain", "own.com", nil}, {"D", "admin", "own.com", []string{"Domain"}}}
 	for _, right := range accounts.DomainRights() {
-		if right == "Domain" {
-			continue
+		if right != "Domain" {
+			list = append(list, who{"D:" + right, "with-" + strings.ToLower(right), "own.com", []string{"Domain", right}})
 		}
-		name := "with-" + strings.ToLower(right)
-		list = append(list, who{"D:" + right, name, "own.com", []string{"Domain", right}})
-		// Without Domain the right counts for nothing.
-		list = append(list, who{right + " without Domain", "half-" + name, "own.com", []string{right}})
 	}
+	// Without Domain no right of a domain counts.
+	list = append(list, who{"all but Domain", "half", "own.com", slices.DeleteFunc(accounts.DomainRights(), func(r string) bool { return r == "Domain" })})
 	for _, right := range serverRights {
 		list = append(list, who{right, "server-" + strings.ToLower(right), "main.com", []string{right}})
 	}
