@@ -1,14 +1,11 @@
 package queue
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -16,226 +13,20 @@ import (
 	"time"
 
 	"gatepost/queue/envelope"
+	"gatepost/queue/internal/disk"
+	"gatepost/queue/internal/disk/disktest"
 	"gatepost/server/fault"
 )
-
-var errCrash = errors.New("crashed")
-
-// frail is a disk that stops at a chosen step, as the machine does when its
-// power goes: nothing after it reaches the directory. What was not synced until
-// then can be lost: contents of files, new, renamed and removed names.
-type frail struct {
-	disk
-	dir string
-
-	mu      sync.Mutex
-	steps   int
-	stopAt  int // the number of the step that does not happen; 0: none
-	undo    []undo
-	unsaved map[string]bool // files whose content was not synced
-	fail    func(step string) error
-}
-
-// undo takes back a change of names that was not synced.
-type undo struct {
-	old, new string // rename new back to old; old empty: remove new
-	saved    string // where the content of a removed or replaced file is kept
-}
-
-func (f *frail) step(name string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.steps++
-	if f.stopAt > 0 && f.steps >= f.stopAt {
-		return errCrash
-	}
-	if f.fail != nil {
-		return f.fail(name)
-	}
-	return nil
-}
-
-func (f *frail) path(name string) string { return filepath.Join(f.dir, name) }
-
-func (f *frail) Create(name string) (diskFile, error) {
-	if err := f.step("create"); err != nil {
-		return nil, err
-	}
-	df, err := f.disk.Create(name)
-	if err != nil {
-		return nil, err
-	}
-	f.mu.Lock()
-	f.undo = append(f.undo, undo{new: name})
-	f.unsaved[name] = true
-	f.mu.Unlock()
-	return &frailFile{diskFile: df, f: f, name: name, unsaved: true}, nil
-}
-
-func (f *frail) Rename(from, to string) error {
-	if err := f.step("rename"); err != nil {
-		return err
-	}
-	saved := filepath.Join(f.dir, "..", "replaced-"+to)
-	if err := os.Link(f.path(to), saved); err != nil {
-		saved = ""
-	}
-	if err := f.disk.Rename(from, to); err != nil {
-		return err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.undo = append(f.undo, undo{old: from, new: to, saved: saved})
-	f.unsaved[to] = f.unsaved[from]
-	delete(f.unsaved, from)
-	return nil
-}
-
-func (f *frail) Remove(name string) error {
-	if err := f.step("remove"); err != nil {
-		return err
-	}
-	saved := filepath.Join(f.dir, "..", "removed-"+name)
-	if err := os.Link(f.path(name), saved); err != nil {
-		return err
-	}
-	f.mu.Lock()
-	f.undo = append(f.undo, undo{old: name, saved: saved})
-	f.mu.Unlock()
-	return f.disk.Remove(name)
-}
-
-func (f *frail) Patch(name string, patches []patch) error {
-	if err := f.step("patch"); err != nil {
-		return err
-	}
-	return f.disk.Patch(name, patches)
-}
-
-func (f *frail) SyncDir() error {
-	if err := f.step("sync names"); err != nil {
-		return err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.undo = nil
-	return f.disk.SyncDir()
-}
-
-// loss is what is gone after the crash of what was not synced. A journal may have
-// written the names by itself, and not the content of the files that they name,
-// nor what other directories got: the mailboxes' links.
-type loss int
-
-const (
-	nothing loss = iota
-	everything
-	allButNames
-)
-
-// lose takes back what was not synced.
-func (f *frail) lose(t *testing.T, what loss) {
-	t.Helper()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i := len(f.undo) - 1; i >= 0 && what == everything; i-- {
-		u := f.undo[i]
-		var err error
-		switch {
-		case u.new == "":
-			err = os.Rename(u.saved, f.path(u.old))
-		case u.old != "":
-			err = os.Rename(f.path(u.new), f.path(u.old))
-			f.unsaved[u.old] = f.unsaved[u.new]
-			if u.saved != "" && err == nil {
-				f.unsaved[u.new] = false
-				err = os.Rename(u.saved, f.path(u.new))
-			}
-		default:
-			err = os.Remove(f.path(u.new))
-		}
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			t.Fatal(err)
-		}
-	}
-	for name, unsaved := range f.unsaved {
-		if unsaved {
-			if err := os.Truncate(f.path(name), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
-				t.Fatal(err)
-			}
-		}
-	}
-}
-
-type frailFile struct {
-	diskFile
-	f       *frail
-	name    string // empty: none yet
-	unsaved bool
-}
-
-func (ff *frailFile) Write(p []byte) (int, error) {
-	if err := ff.f.step("write"); err != nil {
-		return 0, err
-	}
-	return ff.diskFile.Write(p)
-}
-
-func (ff *frailFile) Sync() error {
-	if err := ff.f.step("sync file"); err != nil {
-		return err
-	}
-	ff.unsaved = false
-	ff.f.mu.Lock()
-	if ff.name != "" {
-		ff.f.unsaved[ff.name] = false
-	}
-	ff.f.mu.Unlock()
-	return ff.diskFile.Sync()
-}
-
-func (ff *frailFile) Publish(name string) error {
-	if err := ff.f.step("publish"); err != nil {
-		return err
-	}
-	if err := ff.diskFile.Publish(name); err != nil {
-		return err
-	}
-	ff.f.mu.Lock()
-	defer ff.f.mu.Unlock()
-	if ff.name != name {
-		ff.f.undo = append(ff.f.undo, undo{old: ff.name, new: name})
-		delete(ff.f.unsaved, ff.name)
-	}
-	ff.f.unsaved[name] = ff.unsaved
-	ff.name = name
-	return nil
-}
-
-// Close after the crash leaves the file where it is, as the crash does.
-func (ff *frailFile) Close() error {
-	if err := ff.f.step("close"); errors.Is(err, errCrash) {
-		if nf, ok := ff.diskFile.(*newFile); ok {
-			nf.kept = true
-		}
-		ff.diskFile.Close()
-		return err
-	} else if err != nil {
-		ff.diskFile.Close()
-		return err
-	}
-	return ff.diskFile.Close()
-}
 
 // life sends some mail through a queue on a disk that stops at a step, opens the
 // queue again on a good disk and checks the promises. It returns the number of
 // steps that were made.
-func life(t *testing.T, stopAt int, lost loss) int {
-	var f *frail
+func life(t *testing.T, stopAt int, lost disktest.Loss) int {
+	var f *disktest.Disk
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, t.TempDir())
-		b.reopen(func(d disk) disk {
-			f = &frail{disk: d, dir: filepath.Join(b.dir, "Queue"), stopAt: stopAt, unsaved: map[string]bool{}}
+		b.reopen(func(d disk.Disk) disk.Disk {
+			f = disktest.New(d, filepath.Join(b.dir, "Queue"), stopAt)
 			return f
 		})
 		b.local.dedupe()
@@ -252,12 +43,7 @@ func life(t *testing.T, stopAt int, lost loss) int {
 			}
 			return envelope.Status{Action: envelope.ActionRelayed, Text: "relayed via mx"}
 		})
-		b.q.OnFinish(func(ctx context.Context) error {
-			if err := f.step("sync links"); err != nil {
-				return err
-			}
-			return b.local.sync(ctx)
-		}, b.local.forget)
+		b.local.onSync = func() error { return f.Step("sync links") }
 		b.run()
 		accepted := map[string]bool{}
 		send := func(name string, to ...string) {
@@ -280,14 +66,14 @@ func life(t *testing.T, stopAt int, lost loss) int {
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		b.stop()
-		if lost != nothing {
-			f.lose(t, lost)
+		if lost != disktest.Nothing {
+			f.Lose(t, lost)
 			b.local.lose()
 		}
 
 		// The machine comes back.
+		b.local.onSync = nil
 		b.reopen(nil)
-		b.q.OnFinish(b.local.sync, b.local.forget)
 		b.run()
 		time.Sleep(20 * time.Minute)
 		synctest.Wait()
@@ -333,7 +119,7 @@ func life(t *testing.T, stopAt int, lost loss) int {
 			t.Errorf("left: %s, %d messages", left, b.q.Len())
 		}
 	})
-	return f.steps
+	return f.Steps()
 }
 
 // dedupe makes the sink behave as a mailbox store does: it knows what it has by
@@ -353,11 +139,11 @@ func (s *sink) forget(ids []envelope.QueueID) {
 }
 
 func TestCrashAtEveryStepLosesAndDoublesNothing(t *testing.T) {
-	steps := life(t, 0, nothing)
+	steps := life(t, 0, disktest.Nothing)
 	if steps < 30 {
 		t.Fatalf("only %d steps: the test does not reach the removal", steps)
 	}
-	for _, lost := range []loss{nothing, everything, allButNames} {
+	for _, lost := range disktest.Losses {
 		for n := 1; n <= steps; n++ {
 			t.Run(fmt.Sprintf("step=%d,lost=%d", n, lost), func(t *testing.T) { life(t, n, lost) })
 			if t.Failed() {
@@ -367,19 +153,26 @@ func TestCrashAtEveryStepLosesAndDoublesNothing(t *testing.T) {
 	}
 }
 
+// failing is a disk whose steps fail as fail says.
+func failing(d disk.Disk, dir string, fail func(step string) error) disk.Disk {
+	f := disktest.New(d, filepath.Join(dir, "Queue"), 0)
+	f.Fail = fail
+	return f
+}
+
 func TestFullDiskIsNoSpaceAndLeavesNothing(t *testing.T) {
 	for _, step := range []string{"create", "write", "sync file", "publish", "sync names"} {
 		t.Run(step, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := open(t, t.TempDir())
 				var full atomic.Bool
-				b.reopen(func(d disk) disk {
-					return &frail{disk: d, dir: filepath.Join(b.dir, "Queue"), unsaved: map[string]bool{}, fail: func(s string) error {
+				b.reopen(func(d disk.Disk) disk.Disk {
+					return failing(d, b.dir, func(s string) error {
 						if full.Load() && s == step {
 							return &os.PathError{Op: s, Path: "x", Err: syscall.ENOSPC}
 						}
 						return nil
-					}}
+					})
 				})
 				b.run()
 				full.Store(true)
@@ -407,13 +200,13 @@ func TestReportWaitsForSpace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, t.TempDir())
 		var full atomic.Bool
-		b.reopen(func(d disk) disk {
-			return &frail{disk: d, dir: filepath.Join(b.dir, "Queue"), unsaved: map[string]bool{}, fail: func(s string) error {
+		b.reopen(func(d disk.Disk) disk.Disk {
+			return failing(d, b.dir, func(s string) error {
 				if full.Load() && s == "write" {
 					return syscall.ENOSPC
 				}
 				return nil
-			}}
+			})
 		})
 		b.remote.decide = func(*Item, int) envelope.Status {
 			full.Store(true)
@@ -444,13 +237,13 @@ func TestRemovalIsTriedAgain(t *testing.T) {
 		b := open(t, t.TempDir())
 		var broken atomic.Bool
 		broken.Store(true)
-		b.reopen(func(d disk) disk {
-			return &frail{disk: d, dir: filepath.Join(b.dir, "Queue"), unsaved: map[string]bool{}, fail: func(s string) error {
+		b.reopen(func(d disk.Disk) disk.Disk {
+			return failing(d, b.dir, func(s string) error {
 				if broken.Load() && s == "remove" {
 					return syscall.EIO
 				}
 				return nil
-			}}
+			})
 		})
 		b.run()
 		b.mustSubmit(b.env("joe@company.com", "ann@company.com"), testMessage)
@@ -474,7 +267,7 @@ func TestCrashWhileAFileOfAnOlderServerIsRewritten(t *testing.T) {
 	const old = "S SMTP [199.199.199.199]\nO T\nP I 26-04-2019 15:57:14 0000 ____ ____ <joe@far.org>\n" +
 		"R W 26-04-2019 15:57:14 0000 ____ _FY_ <ann@company.com>\n\nSubject: old\n\nline\n"
 	steps := 0
-	start := func(t *testing.T, stopAt int, lost loss) {
+	start := func(t *testing.T, stopAt int, lost disktest.Loss) {
 		synctest.Test(t, func(t *testing.T) {
 			dir := t.TempDir()
 			if err := os.MkdirAll(filepath.Join(dir, "Queue"), 0o700); err != nil {
@@ -484,23 +277,21 @@ func TestCrashWhileAFileOfAnOlderServerIsRewritten(t *testing.T) {
 				t.Fatal(err)
 			}
 			b := &bench{t: t, dir: dir, routes: &table{}, local: newSink(), remote: newSink(), set: testSettings(t, nil)}
-			var f *frail
-			b.reopen(func(d disk) disk {
-				f = &frail{disk: d, dir: filepath.Join(dir, "Queue"), stopAt: stopAt, unsaved: map[string]bool{}}
+			var f *disktest.Disk
+			b.reopen(func(d disk.Disk) disk.Disk {
+				f = disktest.New(d, filepath.Join(dir, "Queue"), stopAt)
 				return f
 			})
-			b.q.OnFinish(b.local.sync, b.local.forget)
 			b.run()
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			b.stop()
-			steps = f.steps
-			if lost != nothing {
-				f.lose(t, lost)
+			steps = f.Steps()
+			if lost != disktest.Nothing {
+				f.Lose(t, lost)
 				b.local.lose()
 			}
 			b.reopen(nil)
-			b.q.OnFinish(b.local.sync, b.local.forget)
 			b.run()
 			time.Sleep(time.Minute)
 			synctest.Wait()
@@ -513,8 +304,8 @@ func TestCrashWhileAFileOfAnOlderServerIsRewritten(t *testing.T) {
 			}
 		})
 	}
-	start(t, 0, nothing)
-	for _, lost := range []loss{nothing, everything, allButNames} {
+	start(t, 0, disktest.Nothing)
+	for _, lost := range disktest.Losses {
 		for n := 1; n <= steps; n++ {
 			t.Run(fmt.Sprintf("step=%d,lost=%d", n, lost), func(t *testing.T) { start(t, n, lost) })
 		}

@@ -6,9 +6,9 @@
 //	state      N.tmp  N.msg  in memory             after a crash
 //	arriving   yes    no     a Submission          N.tmp is removed at the start: nobody was promised anything
 //	promised   no     yes    waits in its queues   the enqueuer reads it again; recipients with state W are tried
-//	attempted  no     yes    an Item of a Batch    the same; LOCAL skips what the account has (by queue ID)
-//	settled    no     yes    results in the file   recipients with state D, F or X are skipped; S is reported
-//	finished   no     yes    with the remover      LOCAL deliveries are made again, and found to be there
+//	attempted  no     yes    an Item of a Batch    the same; a Repeatable skips what it has (by queue ID)
+//	settled    no     yes    results in the file   recipients with state D, F or X are skipped; S, C and B are reported
+//	finished   no     yes    with the remover      deliveries of a Repeatable are made again, and found to be there
 //	gone       no     no     no                    nothing; the accounts may forget the queue ID
 //	damaged    no     no     no                    N.bad, for the administrator; a log record says why
 //
@@ -19,8 +19,9 @@
 // durable. That name, made durable by a sync of the directory, is the promise:
 // Submission.Commit returns nil after it and never before. Everything before it
 // may be refused and leaves nothing.
-// After it a message can be delivered twice to another server and once to an
-// account (RFC 5321 section 6.1), and is never lost. Mail to all@domain is no
+// After it a message can be delivered twice to another server or program, if a crash
+// comes before the transport has reported, and once to an account (RFC 5321 section
+// 6.1), and is never lost. Mail to all@domain is no
 // exception: the accounts are put into the envelope when it arrives, so that all
 // their copies are one message with one queue ID in every state (expand.go).
 //
@@ -28,10 +29,11 @@
 //
 //	arriving → promised    Submission.Commit, in the goroutine of the session
 //	promised → attempted   a worker of the module, in the order of the queues' turns
-//	attempted → settled    Item.Report, when the last recipient of the item has a result
+//	attempted → settled    Item.Report: final results of a transport that is asked once are durable
+//	                       in the file when it returns; others when the last recipient has a result
 //	settled → promised     the due list, when recipients still wait
 //	settled → finished     when none waits and the sender was told what he has to hear
-//	finished → gone        the remover, many at a time: accounts durable, unlink, names durable, forget
+//	finished → gone        the remover, many at a time: Repeatables durable, unlink, names durable, forget
 //
 // # Words
 //
@@ -46,7 +48,8 @@
 //
 // Queue/N.msg, N being the queue ID in decimal: an envelope of text lines and the
 // message, see queue/envelope/codec.go for the format, version 1. Only the state
-// letter and the warning counter of a recipient are ever overwritten in place.
+// letter and the warning counter of a recipient are ever overwritten in place; marks.go
+// says when.
 // Files of older servers are read, and rewritten in version 1. The counter file holds
 // the mark below which IDs may have been used, see Counter.
 //

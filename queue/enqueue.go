@@ -44,8 +44,7 @@ func (q *Queue) plan(ctx context.Context, env *envelope.Envelope, rcpts []int) *
 		return p
 	}
 	for i := range env.Recipients {
-		switch env.Recipients[i].State {
-		case 0, envelope.Waiting, envelope.Relayed:
+		if st := env.Recipients[i].State; st == 0 || st == envelope.Waiting || st.Unreported() {
 			q.planOne(ctx, p, env, i)
 		}
 	}
@@ -54,9 +53,8 @@ func (q *Queue) plan(ctx context.Context, env *envelope.Envelope, rcpts []int) *
 
 func (q *Queue) planOne(ctx context.Context, p *plan, env *envelope.Envelope, i int) {
 	switch rcpt := &env.Recipients[i]; {
-	case rcpt.State == envelope.Relayed:
-		p.results = append(p.results, result{rcpt: i, status: envelope.Status{
-			Action: envelope.ActionRelayed, Code: envelope.Code{2, 0, 0}, Text: textRelayed}})
+	case rcpt.State.Unreported():
+		p.results = append(p.results, q.reportLate(ctx, i, rcpt))
 		return
 	case rcpt.Expanded:
 		p.results = append(p.results, result{rcpt: i, status: envelope.Status{
@@ -77,7 +75,7 @@ func (q *Queue) planOne(ctx context.Context, p *plan, env *envelope.Envelope, i 
 		p.results = append(p.results, result{rcpt: i, status: envelope.Status{
 			Action: envelope.ActionFailed, Code: envelope.Code{5, 1, 1}, Text: "unknown user account"}})
 	case r.Module == router.SYSTEM:
-		p.results = append(p.results, result{rcpt: i, system: r.Queue, status: envelope.Status{
+		p.results = append(p.results, result{rcpt: i, module: r.Module, queue: r.Queue, status: envelope.Status{
 			Action: envelope.ActionDelivered, Code: envelope.Code{2, 0, 0}, Text: "discarded"}})
 	case q.modules[r.Module] == nil:
 		err := q.Handles(r.Module)
@@ -94,8 +92,24 @@ func (q *Queue) planOne(ctx context.Context, p *plan, env *envelope.Envelope, i 
 	}
 }
 
-// textRelayed is what is known after a restart.
-const textRelayed = "was relayed to another server"
+// reportLate returns the result of a recipient that an earlier run did not report. What
+// the module said then is in the log of that time.
+func (q *Queue) reportLate(ctx context.Context, i int, rcpt *envelope.Recipient) result {
+	r := result{rcpt: i}
+	switch rcpt.State {
+	case envelope.RelayedUnreported:
+		r.status = envelope.Status{Action: envelope.ActionRelayed, Code: envelope.Code{2, 0, 0}, Text: "was relayed to another server"}
+	case envelope.DeliveredUnreported:
+		r.status = envelope.Status{Action: envelope.ActionDelivered, Code: envelope.Code{2, 0, 0}, Text: "was delivered"}
+	default:
+		r.status = envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 0, 0},
+			Text: "delivery failed; the reason is in the log of this server"}
+	}
+	if route, err := q.o.Router.Route(ctx, names.Mail, rcpt.Address); err == nil {
+		r.module, r.queue = route.Module, route.Queue
+	}
+	return r
+}
 
 // refusal returns the router's error when it leaves nobody to deliver to. Then
 // the sender hears of it in the answer and no report is needed.
@@ -313,10 +327,12 @@ func (q *Queue) enqueueItem(ctx context.Context, it *Item) {
 // recipient who is neither done nor waiting would be lost.
 func knownStates(env *envelope.Envelope) bool {
 	for i := range env.Recipients {
-		switch env.Recipients[i].State {
-		case 0, envelope.Waiting, envelope.Relayed, envelope.Delivered, envelope.Failed, envelope.Expired:
+		switch st := env.Recipients[i].State; st {
+		case 0, envelope.Waiting, envelope.Delivered, envelope.Failed, envelope.Expired:
 		default:
-			return false
+			if !st.Unreported() {
+				return false
+			}
 		}
 	}
 	return true

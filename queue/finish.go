@@ -11,12 +11,12 @@ import (
 )
 
 // The remover takes the files of finished messages away, many at a time: first
-// it has made durable what LOCAL made of them (the hard links in the accounts'
-// directories), then it unlinks the queue files and makes that durable, then it
-// tells that the queue IDs will not come back. A crash between two of these
-// steps leaves either the queue file, and LOCAL skips what it has, or records
-// of IDs that nobody asks for. While others of a message wait, it marks what
-// LOCAL has delivered, after the same sync.
+// it has made durable what Repeatable transports made of them (LOCAL: the hard links
+// in the accounts' directories), then it unlinks the queue files and makes that
+// durable, then it tells that the queue IDs will not come back. A crash between two
+// of these steps leaves either the queue file, and the transport skips what it has,
+// or records of IDs that nobody asks for. While others of a message wait, it marks
+// what such a transport has delivered, after the same sync.
 const (
 	removeGather = time.Second     // how long finished messages are gathered
 	removeBatch  = 5000            // or so many
@@ -128,13 +128,16 @@ func (q *Queue) takeAway(m *message) error {
 }
 
 func (q *Queue) removeFiles(ctx context.Context, batch []*message, marks []lateMark) (gone []envelope.QueueID, err error) {
-	if q.syncDelivered != nil {
-		if err := q.syncDelivered(ctx); err != nil {
-			return nil, err // marks that are not made cost a delivery that LOCAL knows it has
+	for _, m := range q.modules {
+		if m.repeat == nil {
+			continue
+		}
+		if err := m.repeat.Sync(ctx); err != nil {
+			return nil, err // marks that are not made cost a delivery that is known to be there
 		}
 	}
 	for _, l := range marks {
-		q.write(l.msg.id, l.layout, l.outs)
+		q.write(l.msg.id, l.layout, l.outs, false)
 	}
 	for _, m := range batch {
 		switch e := q.takeAway(m); {
@@ -150,8 +153,10 @@ func (q *Queue) removeFiles(ctx context.Context, batch []*message, marks []lateM
 	if e := q.names.Wait(); e != nil {
 		return nil, errors.Join(err, e)
 	}
-	if q.forgetDelivered != nil {
-		q.forgetDelivered(gone)
+	for _, m := range q.modules {
+		if m.repeat != nil {
+			m.repeat.Forget(gone)
+		}
 	}
 	return gone, err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatepost/queue/envelope"
+	"gatepost/queue/internal/disk"
 	"gatepost/server/dataformat"
 )
 
@@ -18,13 +19,13 @@ func TestReportThatIsMadeAgainCountsOnceForAStranger(t *testing.T) {
 		b.set = testSettings(t, dataformat.Dict{"ReportsToStrangers": dataformat.Array{dataformat.Number(5), dataformat.String("1h")}})
 		var full atomic.Bool
 		full.Store(true)
-		b.reopen(func(d disk) disk {
-			return &frail{disk: d, dir: b.q.dir, unsaved: map[string]bool{}, fail: func(step string) error {
+		b.reopen(func(d disk.Disk) disk.Disk {
+			return failing(d, b.dir, func(step string) error {
 				if full.Load() && step == "create" {
 					return os.ErrPermission
 				}
 				return nil
-			}}
+			})
 		})
 		b.local.setDecide(func(it *Item, _ int) envelope.Status {
 			if it.Envelope.Source.Tag == tagDSN {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gatepost/queue/envelope"
+	"gatepost/queue/internal/disk"
 	"gatepost/router"
 	"gatepost/router/address"
 	"gatepost/router/names"
@@ -76,7 +77,25 @@ type sink struct {
 	block   chan struct{} // if set, Deliver waits for it
 	seen    map[string]bool
 	links   []string // keys of seen whose messages sync has not made durable
+	onSync  func() error
 }
+
+// mailboxes is a sink as LOCAL is: it may be asked twice.
+type mailboxes struct{ *sink }
+
+func (m mailboxes) Sync(context.Context) error {
+	if m.onSync != nil {
+		if err := m.onSync(); err != nil {
+			return err
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.links = nil
+	return nil
+}
+
+func (m mailboxes) Forget(ids []envelope.QueueID) { m.forget(ids) }
 
 type try struct {
 	at    time.Time
@@ -157,14 +176,6 @@ func (s *sink) take(it *Item, rcpt string) {
 	s.links = append(s.links, key)
 }
 
-// sync stands for the store's SyncLinks.
-func (s *sink) sync(context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.links = nil
-	return nil
-}
-
 // lose takes back the messages that sync has not made durable, as a power failure
 // takes links. Another delivery makes them again.
 func (s *sink) lose() {
@@ -227,7 +238,7 @@ func open(t testing.TB, dir string) *bench {
 }
 
 // reopen opens the queue again, on another disk if one is given. The sinks stay.
-func (b *bench) reopen(wrap func(disk) disk) {
+func (b *bench) reopen(wrap func(disk.Disk) disk.Disk) {
 	b.t.Helper()
 	var err error
 	queueDir := filepath.Join(b.dir, "Queue")
@@ -237,24 +248,23 @@ func (b *bench) reopen(wrap func(disk) disk) {
 	if b.ctr, err = OpenCounter(filepath.Join(b.dir, "counter"), queueDir, 0); err != nil {
 		b.t.Fatal(err)
 	}
-	d, err := openDirectory(queueDir)
+	d, err := disk.Open(queueDir)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	var on disk = d
 	if wrap != nil {
-		on = wrap(d)
+		d = wrap(d)
 	}
-	b.q = newQueue(queueDir, on, Options{
+	b.q = newQueue(queueDir, d, Options{
 		Settings: b.set, Router: b.routes, Counter: b.ctr, MainDomain: func() string { return "company.com" },
 		AllAccounts: b.allAccounts, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
-	b.q.Handle(router.LOCAL, b.local)
+	b.q.Handle(router.LOCAL, mailboxes{b.local})
 	b.q.Handle(router.SMTP, b.remote)
 	if err := b.q.recover(); err != nil {
 		b.t.Fatal(err)
 	}
-	b.t.Cleanup(func() { d.dir.Close() })
+	b.t.Cleanup(func() { d.Close() })
 }
 
 // allAccounts lets all but "stranger@..." write to ann and bob.

@@ -184,8 +184,8 @@ func (q *Queue) entriesOf(id envelope.QueueID) []Entry {
 }
 
 // toBeDelivered reports whether somebody still has to get the message for a
-// recipient. Of one that was relayed only the sender's report is missing, and one
-// that was expanded has the accounts beside it.
+// recipient. Of some only the sender's report is missing, and one that was expanded
+// has the accounts beside it.
 func toBeDelivered(r *envelope.Recipient) bool {
 	return (r.State == 0 || r.State == envelope.Waiting) && !r.Expanded
 }

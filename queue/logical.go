@@ -33,6 +33,7 @@ type logical struct {
 type module struct {
 	name      router.Module
 	transport Transport
+	repeat    Repeatable // the transport, if it is one
 	policy    Policy
 	queues    map[string]*logical
 	offered   []*logical // queues with work, in the order of their turns
@@ -40,7 +41,9 @@ type module struct {
 }
 
 func newModule(name router.Module, t Transport) *module {
-	return &module{name: name, transport: t, policy: t.Policy().normal(), queues: map[string]*logical{}}
+	m := &module{name: name, transport: t, policy: t.Policy().normal(), queues: map[string]*logical{}}
+	m.repeat, _ = t.(Repeatable)
+	return m
 }
 
 func (m *module) queue(name string) *logical {

@@ -2,8 +2,6 @@ package queue
 
 import (
 	"bufio"
-	"errors"
-	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -114,14 +112,15 @@ func (m *message) unlink(e *entry) {
 }
 
 // newStates starts the states of the recipients from the envelope and counts who
-// waits. Who was relayed to waits for the enqueuer, which has the result.
+// waits. Who has a result that was not reported waits for the enqueuer, which makes
+// the report.
 func (m *message) newStates(env *envelope.Envelope) {
 	m.rcpts = make([]rcptState, len(env.Recipients))
 	m.waiting = 0
 	for i := range env.Recipients {
 		r := &env.Recipients[i]
 		state := r.State
-		if state == 0 || state == envelope.Relayed {
+		if state == 0 || state.Unreported() {
 			state = envelope.Waiting
 		}
 		m.rcpts[i] = rcptState{state: state, warned: uint8(min(r.Warned, 255))}
@@ -158,33 +157,11 @@ func readHead(path string) (*head, error) {
 	return &head{env: env, layout: layout, size: info.Size() - layout.Message}, nil
 }
 
-// mark overwrites the states of recipients in the queue file. It is not synced:
-// after a power failure a recipient may be tried again, and LOCAL knows by the
-// queue ID what it has. What LOCAL has delivered is marked later, see markLater.
-func (q *Queue) mark(m *message, layout *envelope.Layout, outs []outcome) {
-	now, later := splitLocal(outs)
-	q.markLater(m, layout, later)
-	q.write(m.id, layout, now)
-}
+// The extensions of queue files.
+const (
+	extTmp = ".tmp" // being received: nobody was promised anything
+	extMsg = ".msg" // accepted
+	extBad = ".bad" // does not read back; kept for the administrator
+)
 
-// write is mark for results that are durable.
-func (q *Queue) write(id envelope.QueueID, layout *envelope.Layout, outs []outcome) {
-	var patches []patch
-	for _, o := range outs {
-		if o.rcpt >= len(layout.Recipients) {
-			continue
-		}
-		if o.state != envelope.Waiting {
-			patches = append(patches, patch{layout.StateAt(o.rcpt), string(rune(o.state))})
-		}
-		if o.warned > 0 {
-			patches = append(patches, patch{layout.WarnedAt(o.rcpt), envelope.FormatWarned(o.warned)})
-		}
-	}
-	if len(patches) == 0 {
-		return
-	}
-	if err := q.disk.Patch(fileName(id, extMsg), patches); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		q.logQueue(id).Error("recipient state not written", "error", err)
-	}
-}
+func fileName(id envelope.QueueID, ext string) string { return id.String() + ext }

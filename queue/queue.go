@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatepost/queue/envelope"
+	"gatepost/queue/internal/disk"
 	"gatepost/router"
 	"gatepost/router/address"
 	"gatepost/router/names"
@@ -34,6 +35,9 @@ type Options struct {
 	// denies it to everybody.
 	AllAccounts func(ctx context.Context, src *envelope.Source, domain string) ([]address.Address, error)
 	Log         *slog.Logger
+	// Disk is what the queue does to its directory. nil is the directory as it is;
+	// tests have one that stops.
+	Disk disk.Disk
 }
 
 // maxHot bounds the messages whose envelope is kept in memory between their
@@ -43,7 +47,7 @@ const maxHot = 20000
 // Queue holds accepted messages. Its methods may be called from any goroutine.
 type Queue struct {
 	dir       string
-	disk      disk
+	disk      disk.Disk
 	names     dirSync
 	o         Options
 	opened    time.Time        // when this process began; its monotonic clock counts
@@ -53,12 +57,10 @@ type Queue struct {
 
 	schedule // what mu guards
 
-	finished        []*message // for the remover; guarded by mu
-	leaving         int        // finished and still in messages; guarded by mu
-	unmarked        []lateMark // for the remover; guarded by mu
-	removeWake      chan struct{}
-	syncDelivered   func(ctx context.Context) error
-	forgetDelivered func(ids []envelope.QueueID)
+	finished   []*message // for the remover; guarded by mu
+	leaving    int        // finished and still in messages; guarded by mu
+	unmarked   []lateMark // for the remover; guarded by mu
+	removeWake chan struct{}
 
 	strangers strangers // reports about their mail
 
@@ -70,9 +72,12 @@ type Queue struct {
 // up by Run, with the oldest first.
 func Open(dir string, o Options) (*Queue, error) {
 	const op = "queue.Open"
-	d, err := openDirectory(dir)
-	if err != nil {
-		return nil, fault.Wrap(op, fault.Internal, err)
+	d := o.Disk
+	if d == nil {
+		var err error
+		if d, err = disk.Open(dir); err != nil {
+			return nil, fault.Wrap(op, fault.Internal, err)
+		}
 	}
 	q := newQueue(dir, d, o)
 	if err := q.recover(); err != nil {
@@ -82,7 +87,7 @@ func Open(dir string, o Options) (*Queue, error) {
 	return q, nil
 }
 
-func newQueue(dir string, d disk, o Options) *Queue {
+func newQueue(dir string, d disk.Disk, o Options) *Queue {
 	q := &Queue{
 		dir: dir, disk: d, o: o, opened: time.Now(), clock: time.Now,
 		removeWake:  make(chan struct{}, 1),
@@ -101,10 +106,13 @@ func newQueue(dir string, d disk, o Options) *Queue {
 	return q
 }
 
-// routing is the enqueuer's policy; its batches do not reach a transport.
+// routing is the enqueuer's policy; its batches do not reach a transport. It may be asked
+// again: what it has for results can be found again.
 type routing struct{ q *Queue }
 
 func (routing) Deliver(context.Context, *Batch) {}
+func (routing) Sync(context.Context) error      { return nil }
+func (routing) Forget([]envelope.QueueID)       {}
 
 func (r routing) Policy() Policy {
 	n := r.q.settings().processors()
@@ -114,7 +122,7 @@ func (r routing) Policy() Policy {
 	}, Warn: []time.Duration{4 * time.Hour, 24 * time.Hour}}
 }
 
-// Handle names the transport of a module. All calls come before Run, and before
+// Handle names the transport of a module, which may be a Repeatable. All calls come before Run, and before
 // the first message is accepted.
 func (q *Queue) Handle(m router.Module, t Transport) {
 	mod := newModule(m, t)
@@ -130,13 +138,6 @@ func (q *Queue) Handles(m router.Module) error {
 		return nil
 	}
 	return fault.Newf("queue.Handles", fault.Unsupported, "module %s is not available", m)
-}
-
-// OnFinish names what is called around the removal of queue files: sync makes
-// durable what was made of the messages elsewhere, before their files go;
-// forget hears of files that are gone for good. The call comes before Run.
-func (q *Queue) OnFinish(sync func(ctx context.Context) error, forget func(ids []envelope.QueueID)) {
-	q.syncDelivered, q.forgetDelivered = sync, forget
 }
 
 // Run delivers until ctx ends, and returns when deliveries under way have ended.
@@ -168,12 +169,7 @@ func (q *Queue) Run(ctx context.Context) error {
 
 // Close lets go of the directory. It comes after the end of Run and of every
 // submission.
-func (q *Queue) Close() error {
-	if d, ok := q.disk.(*directory); ok {
-		return d.dir.Close()
-	}
-	return nil
-}
+func (q *Queue) Close() error { return q.disk.Close() }
 
 // Len is the number of messages in the queue. Finished ones whose file is still
 // to be removed don't count.

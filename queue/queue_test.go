@@ -430,7 +430,7 @@ func TestListHasNobodyWhomAnotherServerServes(t *testing.T) {
 	b := open(t, t.TempDir())
 	defer b.ctr.Close()
 	e := b.env("joe@far.org", "bob@far.net", "tom@slow.net")
-	e.Recipients[0].State = envelope.Relayed
+	e.Recipients[0].State = envelope.RelayedUnreported
 	b.mustSubmit(e, testMessage)
 	b.reopen(nil)
 	if got, want := b.list(), "1 43 <joe@far.org> <tom@slow.net> ENQUEUER() in 0s: \n"; got != want {

@@ -192,8 +192,8 @@ func (q *Queue) sendReports(m *message, h *head, outs []outcome) (left []outcome
 }
 
 // givesUp reports whether a report that a bug has stopped was the last try. Of a
-// failure nobody knows then: it is not marked, so that another start makes another
-// attempt, and in the end the remover keeps the file for the administrator.
+// failure nobody knows then: it stays marked as not reported, so that another start makes
+// the report, and in the end the remover keeps the file for the administrator.
 func (q *Queue) givesUp(m *message, kind reportKind) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

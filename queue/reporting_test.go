@@ -12,16 +12,17 @@ import (
 	"time"
 
 	"gatepost/queue/envelope"
+	"gatepost/queue/internal/disk"
 	"gatepost/router"
 	"gatepost/router/address"
 )
 
 // slowDisk takes 10 ms for a directory sync, as a hard disk does.
-type slowDisk struct{ disk }
+type slowDisk struct{ disk.Disk }
 
 func (s slowDisk) SyncDir() error {
 	time.Sleep(10 * time.Millisecond)
-	return s.disk.SyncDir()
+	return s.Disk.SyncDir()
 }
 
 // A host refused one recipient of each of many messages just before the stop.
@@ -29,7 +30,7 @@ func TestStopDoesNotWaitForAllReports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const messages = 600
 		b := open(t, t.TempDir())
-		b.reopen(func(d disk) disk { return slowDisk{d} })
+		b.reopen(func(d disk.Disk) disk.Disk { return slowDisk{d} })
 		b.remote.setDecide(func(it *Item, rcpt int) envelope.Status {
 			if it.Envelope.Recipients[rcpt].Address.Local == "no" {
 				return refused("no")
@@ -68,7 +69,7 @@ func TestWhatWasRelayedBeforeAStopIsReportedAndNotSentAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const messages = 600
 		b := open(t, t.TempDir())
-		b.reopen(func(d disk) disk { return slowDisk{d} })
+		b.reopen(func(d disk.Disk) disk.Disk { return slowDisk{d} })
 		var mu sync.Mutex
 		sent := map[string]int{} // by recipient
 		b.remote.setDecide(func(it *Item, rcpt int) envelope.Status {
@@ -117,24 +118,24 @@ func TestWhatWasRelayedBeforeAStopIsReportedAndNotSentAgain(t *testing.T) {
 
 // panicDisk panics for as long as it is armed.
 type panicDisk struct {
-	disk
+	disk.Disk
 	armed  *atomic.Bool
 	panics *atomic.Int32 // so often
 }
 
-func (p panicDisk) Create(temp string) (diskFile, error) {
+func (p panicDisk) Create(temp string) (disk.File, error) {
 	if p.armed.Load() {
 		p.panics.Add(1)
 		panic("a bug")
 	}
-	return p.disk.Create(temp)
+	return p.Disk.Create(temp)
 }
 
 func TestPanicInAReportCostsATry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, t.TempDir())
 		var armed atomic.Bool
-		b.reopen(func(d disk) disk { return panicDisk{d, &armed, new(atomic.Int32)} })
+		b.reopen(func(d disk.Disk) disk.Disk { return panicDisk{d, &armed, new(atomic.Int32)} })
 		b.remote.setDecide(func(*Item, int) envelope.Status {
 			armed.Store(true)
 			return refused("no")
@@ -170,7 +171,7 @@ func TestReportThatABugStopsAgainAndAgainIsGivenUp(t *testing.T) {
 				b := open(t, t.TempDir())
 				var armed, later atomic.Bool
 				var panics atomic.Int32
-				b.reopen(func(d disk) disk { return panicDisk{d, &armed, &panics} })
+				b.reopen(func(d disk.Disk) disk.Disk { return panicDisk{d, &armed, &panics} })
 				b.remote.setDecide(func(it *Item, rcpt int) envelope.Status {
 					armed.Store(true)
 					switch {
@@ -208,7 +209,7 @@ func TestReportThatABugStopsAgainAndAgainIsGivenUp(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				for _, want := range []string{"R W ", "R D ", "R D "} { // told, other, ann
+				for _, want := range []string{"R B ", "R D ", "R D "} { // told, other, ann
 					_, line, _ := strings.Cut(string(data), "\nR ")
 					data = []byte(line)
 					if !strings.HasPrefix("R "+line, want) {

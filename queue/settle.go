@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"gatepost/queue/envelope"
-	"gatepost/router"
 	"gatepost/server/logs"
 )
 
@@ -26,6 +25,7 @@ type settlement struct {
 type fate struct {
 	outcome
 	report bool          // the sender has to hear of it
+	marked bool          // it is in the queue file
 	wait   time.Duration // until the next attempt, when it still waits
 }
 
@@ -50,7 +50,7 @@ func (q *Queue) settle(s settlement) {
 		q.logFate(it, &f)
 		fates = append(fates, f)
 	}
-	q.markUntold(it, fates)
+	q.markDurably(it, fates)
 
 	q.mu.Lock()
 	q.apply(it, s, fates, now)
@@ -61,29 +61,13 @@ func (q *Queue) settle(s settlement) {
 	}
 }
 
-// markUntold writes into the queue file what another server has taken and the
-// sender is still to hear of: reports may wait for long, also over a stop, and the
-// message must not be sent again. It comes before the reporter knows of the result,
-// which writes the last word.
-func (q *Queue) markUntold(it *Item, fates []fate) {
-	var outs []outcome
-	for i := range fates {
-		f := &fates[i]
-		known := it.Envelope.Recipients[f.rcpt].State == envelope.Relayed
-		if f.report && f.status.Action == envelope.ActionRelayed && !known {
-			outs = append(outs, outcome{rcpt: f.rcpt, state: envelope.Relayed})
-		}
-	}
-	q.write(it.ID, &it.head.layout, outs)
-}
-
 // decide turns a result into a fate.
 func decide(it *Item, r result, was rcptState, l lifetime, rejected *rejection) fate {
 	policy := &it.batch.policy
 	rcpt := &it.Envelope.Recipients[r.rcpt]
 	f := fate{outcome: outcome{rcpt: r.rcpt, module: it.batch.Module, queue: it.batch.Queue, status: r.status}}
-	if r.system != "" {
-		f.module, f.queue = router.SYSTEM, r.system
+	if r.module != "" {
+		f.module, f.queue = r.module, r.queue
 	}
 	switch r.status.Action {
 	case envelope.ActionDelivered, envelope.ActionRelayed, envelope.ActionExpanded:
@@ -214,7 +198,7 @@ func (q *Queue) conclude(m *message, fates []fate, now time.Time) []outcome {
 		if f.report {
 			m.outcomes = append(m.outcomes, f.outcome)
 			urgent = urgent || f.state == envelope.Delivered
-		} else if f.state != envelope.Waiting || f.warned > 0 {
+		} else if f.state != envelope.Waiting && !f.marked || f.warned > 0 {
 			unmarked = append(unmarked, f.outcome)
 		}
 	}
@@ -227,12 +211,9 @@ func (q *Queue) conclude(m *message, fates []fate, now time.Time) []outcome {
 		}
 	case m.waiting == 0 && !m.reporting:
 		q.finish(m)
-		if m.untold {
-			return unmarked // the file stays
+		if !m.untold {
+			return nil // the file goes
 		}
-		// LOCAL knows what it has if the file comes back after a crash. Another
-		// server does not: its mark is worth a write.
-		return slices.DeleteFunc(unmarked, func(o outcome) bool { return o.status.Action == envelope.ActionDelivered })
 	}
 	return unmarked
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatepost/queue/envelope"
+	"gatepost/queue/internal/disk"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
@@ -19,7 +20,7 @@ type Submission struct {
 	q      *Queue
 	id     envelope.QueueID
 	head   *head
-	file   diskFile
+	file   disk.File
 	w      *bufio.Writer
 	size   int64
 	scan   headerScanner

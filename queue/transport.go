@@ -23,6 +23,18 @@ type Transport interface {
 	Policy() Policy
 }
 
+// Repeatable is a Transport that may be asked again about what it has delivered, after a
+// crash: it knows by the queue ID what it has, and makes no second copy. Others are not
+// asked again once Item.Report has returned with a final result.
+type Repeatable interface {
+	Transport
+	// Sync makes durable what was delivered up to the call. It comes before queue
+	// files are removed, and before recipients are marked as done in them.
+	Sync(ctx context.Context) error
+	// Forget hears of messages whose queue files are gone for good.
+	Forget(ids []envelope.QueueID)
+}
+
 // Policy is how the queues of one module are run.
 type Policy struct {
 	// Workers bounds the batches of the module that are delivered at once; 0
@@ -81,6 +93,8 @@ type Item struct {
 	entry *entry
 	head  *head
 
+	recording sync.Mutex // one settlement after the other: each says who is still being delivered to
+
 	mu      sync.Mutex
 	results []result
 	open    int // recipients without a result
@@ -90,7 +104,9 @@ type Item struct {
 type result struct {
 	rcpt     int
 	reported bool
-	system   string // the queue of SYSTEM that took it, or ""
+	settled  bool
+	module   router.Module // that has the result, if it is not that of the batch
+	queue    string
 	status   envelope.Status
 }
 
@@ -112,39 +128,72 @@ func (it *Item) fill(q *Queue, h *head, rcpts []int, routes []router.Route) {
 
 // Report says what has become of a recipient, given as its index in
 // Envelope.Recipients. It may be called from any goroutine until Deliver
-// returns; only the first report for a recipient counts. When all recipients of
-// the item have one, the results are recorded before Report returns.
-func (it *Item) Report(rcpt int, st envelope.Status) {
+// returns; only the first report for a recipient counts. When it returns, the
+// result is recorded, so that the recipient is not delivered to again; results of
+// Repeatable transports, and delays, are recorded with the last one of the item.
+func (it *Item) Report(rcpt int, st envelope.Status) { it.ReportAll([]int{rcpt}, st) }
+
+// ReportAll is Report for recipients with one result. They share the write to the disk.
+func (it *Item) ReportAll(rcpts []int, st envelope.Status) {
 	it.mu.Lock()
-	i := slices.IndexFunc(it.results, func(r result) bool { return r.rcpt == rcpt })
-	if i < 0 || it.results[i].reported {
-		it.mu.Unlock()
-		return
+	for _, rcpt := range rcpts {
+		i := slices.IndexFunc(it.results, func(r result) bool { return r.rcpt == rcpt })
+		if i >= 0 && !it.results[i].reported {
+			it.results[i].reported, it.results[i].status = true, st
+			it.open--
+		}
 	}
-	it.results[i].reported, it.results[i].status = true, st
-	it.open--
-	last := it.open == 0
+	record := it.open == 0 || st.Action != envelope.ActionDelayed && it.batch.queue.module.repeat == nil
 	it.mu.Unlock()
-	if last {
-		it.batch.owner.settle(settlement{item: it, results: it.results})
+	if record {
+		it.record()
+	}
+}
+
+// record settles the results that are to be recorded now.
+func (it *Item) record() {
+	it.recording.Lock()
+	defer it.recording.Unlock()
+	var now []result
+	var pending []int
+	it.mu.Lock()
+	for i := range it.results {
+		r := &it.results[i]
+		switch {
+		case r.settled:
+		case r.reported && (it.open == 0 || r.status.Action != envelope.ActionDelayed):
+			r.settled = true
+			now = append(now, *r)
+		default:
+			pending = append(pending, r.rcpt)
+		}
+	}
+	it.mu.Unlock()
+	if len(now) > 0 {
+		it.batch.owner.settle(settlement{item: it, results: now, pending: pending})
 	}
 }
 
 // close ends the reporting of an item that is still open and returns its
-// results and the recipients without one.
+// results that are not recorded and the recipients without one.
 func (it *Item) close() (results []result, rest []int, open bool) {
+	it.recording.Lock()
+	defer it.recording.Unlock()
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	if it.open == 0 {
 		return nil, nil, false
 	}
 	for i := range it.results {
-		if it.results[i].reported {
-			results = append(results, it.results[i])
-		} else {
-			it.results[i].reported = true
-			rest = append(rest, it.results[i].rcpt)
+		r := &it.results[i]
+		switch {
+		case r.settled:
+		case r.reported:
+			results = append(results, *r)
+		default:
+			rest = append(rest, r.rcpt)
 		}
+		r.reported, r.settled = true, true
 	}
 	it.open = 0
 	return results, rest, true

@@ -119,7 +119,6 @@ func (s *Server) localPart() *module {
 	m.open = func() error {
 		t := delivery.New(s.accounts, s.queue, set, s.log)
 		s.queue.Handle(m.queues, t)
-		s.queue.OnFinish(t.Sync, t.Forget)
 		return t.ForgetBut(context.Background(), s.queue.Has)
 	}
 	return m

@@ -2,8 +2,6 @@ package delivery
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,7 +19,7 @@ func TestLinkThatAPowerFailureTookIsMadeAgain(t *testing.T) {
 	links := filepath.Join(dir, "Accounts/ann.macnt/Messages/*/*")
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, dir)
-		o.q.OnFinish(func(context.Context) error { return errors.New("no sync until the power fails") }, o.local.Forget)
+		o.noSync.Store(true)
 		o.account("ann", nil)
 		o.account("bob", dataformat.Dict{"MaxAccountSize": dataformat.String("2K")})
 		o.send("joe@far.org", text+strings.Repeat("x", 1500)+"\r\n", "bob@company.com")
@@ -88,7 +86,7 @@ func TestMailToAllIsDeliveredOnceAfterACrash(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, dir)
-		o.q.OnFinish(func(context.Context) error { return errors.New("the power fails before this") }, o.local.Forget)
+		o.noSync.Store(true)
 		o.account("joe", nil)
 		o.account("ann", nil)
 		o.send("joe@company.com", text, "all@company.com")

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -39,6 +40,21 @@ type office struct {
 	// onNumber, if set, is called once, when the store needs its next number. A copy
 	// for a mailbox needs one after the account was looked up.
 	onNumber atomic.Pointer[func()]
+	// noSync makes every sync of what was delivered fail.
+	noSync atomic.Bool
+}
+
+// frail is LOCAL with the syncs of the office.
+type frail struct {
+	*Transport
+	o *office
+}
+
+func (f frail) Sync(ctx context.Context) error {
+	if f.o.noSync.Load() {
+		return errors.New("the power fails before this")
+	}
+	return f.Transport.Sync(ctx)
 }
 
 func shards() int {
@@ -85,8 +101,7 @@ func newOffice(t testing.TB, dir string) *office {
 		t.Fatal(err)
 	}
 	o.local = New(o.acc, o.q, o.set, log)
-	o.q.Handle(router.LOCAL, o.local)
-	o.q.OnFinish(o.local.Sync, o.local.Forget)
+	o.q.Handle(router.LOCAL, frail{o.local, o})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

@@ -18,7 +18,8 @@ import (
 	"gatepost/server/settings"
 )
 
-// Transport delivers LOCAL queues. It implements queue.Transport.
+// Transport delivers LOCAL queues. It is a queue.Repeatable: the store knows by the queue
+// ID what an account has.
 type Transport struct {
 	accounts *accounts.Store
 	settings *settings.Live[Settings]
@@ -222,11 +223,7 @@ func (c *messageCopy) delivery(it *queue.Item, acc *accounts.Account, sum *messa
 	}
 }
 
-func (c *messageCopy) report(st envelope.Status) {
-	for _, r := range c.rcpts {
-		c.item.Report(r, st)
-	}
-}
+func (c *messageCopy) report(st envelope.Status) { c.item.ReportAll(c.rcpts, st) }
 
 // prefix makes the fields that stand before the message in this account.
 func prefix(env *envelope.Envelope, acc *accounts.Account, realTo []string) []byte {
@@ -245,8 +242,6 @@ func prefix(env *envelope.Envelope, acc *accounts.Account, realTo []string) []by
 
 func reportAll(items []*queue.Item, st envelope.Status) {
 	for _, it := range items {
-		for _, r := range it.Recipients {
-			it.Report(r, st)
-		}
+		it.ReportAll(it.Recipients, st)
 	}
 }

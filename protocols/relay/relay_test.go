@@ -52,8 +52,8 @@ func TestDialogues(t *testing.T) {
 			"SMTP(far.org) relayed: relayed via mx.test Jürgen@far.org 2.0.0",
 			"SMTP(far.org) relayed: relayed via mx.test old@far.org 2.0.0"}},
 		{name: "refusals", mail: func(s *station) { s.send(mailText, nil, "good@far.org", "no@far.org", "later@far.org") },
-			want: []string{"SMTP(far.org) relayed: relayed via mx.test good@far.org 2.0.0",
-				"SMTP(far.org) failed: recipient rejected by mx.test: 550 5.1.1 no such user ask postmaster no@far.org 5.1.1",
+			want: []string{"SMTP(far.org) failed: recipient rejected by mx.test: 550 5.1.1 no such user ask postmaster no@far.org 5.1.1",
+				"SMTP(far.org) relayed: relayed via mx.test good@far.org 2.0.0",
 				"SMTP(far.org) delayed: recipient rejected by mx.test: 450 greylisted later@far.org 4.0.0"}},
 		{name: "nobody-accepted", mail: func(s *station) {
 			s.send(mailText, nil, "no@far.org")

@@ -366,21 +366,23 @@ func (t *transaction) judgeText(final reply, accepted []int) {
 	})
 }
 
-func (t *transaction) settle(i int, st envelope.Status) {
-	if !t.rcpts[i].settled {
-		t.rcpts[i].settled = true
-		t.item.Report(t.rcpts[i].rcpt, st)
-	}
-}
+func (t *transaction) settle(i int, st envelope.Status) { t.settleThese([]int{i}, st) }
 
 func (t *transaction) settleThese(list []int, st envelope.Status) {
+	open := make([]int, 0, len(list))
 	for _, i := range list {
-		t.settle(i, st)
+		if r := &t.rcpts[i]; !r.settled {
+			r.settled = true
+			open = append(open, r.rcpt)
+		}
 	}
+	t.item.ReportAll(open, st)
 }
 
 func (t *transaction) settleAll(st envelope.Status) {
-	for i := range t.rcpts {
-		t.settle(i, st)
+	all := make([]int, len(t.rcpts))
+	for i := range all {
+		all[i] = i
 	}
+	t.settleThese(all, st)
 }

@@ -125,11 +125,13 @@ func (t *Transport) send(ctx context.Context, h hop, jobs []job) {
 }
 
 func (j *job) report(st envelope.Status) {
+	var open []int
 	for _, r := range j.rcpts {
 		if !r.settled {
-			j.item.Report(r.rcpt, st)
+			open = append(open, r.rcpt)
 		}
 	}
+	j.item.ReportAll(open, st)
 }
 
 // displayName is a host as reports show it.

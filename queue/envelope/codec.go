@@ -24,7 +24,9 @@ import (
 //	R W 26-04-2019 15:57:14 0000 ____ _FY_ <b>   recipient, one line each; E___: expanded into others
 //	N rfc822;b@dom                               ORCPT of the R line before it
 //
-// The letter after R is the State of the recipient. P and R have fixed columns, so that a state letter and the counter after the
+// The letter after R is the State of the recipient: W waits, D was delivered or relayed,
+// F failed, X expired or was rejected by an administrator; S was relayed, C was delivered
+// and B failed, and the sender is still to be told. P and R have fixed columns, so that a state letter and the counter after the
 // time can be overwritten in place. Files without a V line come from older
 // servers: their message may have LF as line end.
 const (

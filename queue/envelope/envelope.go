@@ -102,11 +102,20 @@ type State byte
 // The states, by their letter in the queue file.
 const (
 	Waiting   State = 'W'
-	Relayed   State = 'S' // another server has it; the sender is still to be told of this success
 	Delivered State = 'D'
 	Failed    State = 'F'
 	Expired   State = 'X' // expired, or rejected by an administrator
+
+	// There is a result, and the sender is still to be told.
+	RelayedUnreported   State = 'S' // another server has it
+	DeliveredUnreported State = 'C'
+	FailedUnreported    State = 'B'
 )
+
+// Unreported reports whether there is a result that the sender is still to be told.
+func (s State) Unreported() bool {
+	return s == RelayedUnreported || s == DeliveredUnreported || s == FailedUnreported
+}
 
 // Recipient is one RCPT.
 type Recipient struct {

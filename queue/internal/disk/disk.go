@@ -1,4 +1,6 @@
-package queue
+// Package disk is what the queue does to its directory. Every change goes through a
+// Disk, so that tests can stop at each step and look at what is left (disktest).
+package disk
 
 import (
 	"errors"
@@ -6,32 +8,25 @@ import (
 	"os"
 	"path/filepath"
 
-	"gatepost/queue/envelope"
+	"golang.org/x/sys/unix"
 )
 
-// The extensions of queue files.
-const (
-	extTmp = ".tmp" // being received: nobody was promised anything
-	extMsg = ".msg" // accepted
-	extBad = ".bad" // does not read back; kept for the administrator
-)
-
-// disk is what the queue does to its directory. Every change goes through it, so
-// that the tests can stop at each step and look at what is left.
-type disk interface {
-	// Create makes a new file. On file systems that can do it the file has no
-	// name until Publish and vanishes by itself if the server dies; on others
-	// it has the name temp.
-	Create(temp string) (diskFile, error)
+// Disk is the directory of queue files.
+type Disk interface {
+	// Create makes a new file.
+	Create(name string) (File, error)
 	Rename(from, to string) error
 	Remove(name string) error
-	// Patch overwrites bytes of a file in place.
-	Patch(name string, patches []patch) error
+	// Patch overwrites bytes of a file in place. With sync they are durable when it
+	// returns.
+	Patch(name string, patches []Patch, sync bool) error
 	// SyncDir makes the names in the directory durable.
 	SyncDir() error
+	Close() error
 }
 
-type diskFile interface {
+// File is a file that is being written.
+type File interface {
 	io.Writer
 	io.ReaderAt
 	io.WriterAt
@@ -43,18 +38,19 @@ type diskFile interface {
 	Close() error
 }
 
-type patch struct {
-	at   int64
-	text string
+// Patch is bytes that take the place of others.
+type Patch struct {
+	At   int64
+	Text string
 }
 
-// directory is the disk as it is.
 type directory struct {
 	path string
 	dir  *os.File
 }
 
-func openDirectory(path string) (*directory, error) {
+// Open opens a directory, which is created if it is missing.
+func Open(path string) (Disk, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, err
 	}
@@ -70,18 +66,21 @@ func (d *directory) file(name string) string { return d.path + string(filepath.S
 func (d *directory) Rename(from, to string) error { return os.Rename(d.file(from), d.file(to)) }
 func (d *directory) Remove(name string) error     { return os.Remove(d.file(name)) }
 func (d *directory) SyncDir() error               { return d.dir.Sync() }
+func (d *directory) Close() error                 { return d.dir.Close() }
 
-func (d *directory) Patch(name string, patches []patch) error {
+func (d *directory) Patch(name string, patches []Patch, sync bool) error {
 	f, err := os.OpenFile(d.file(name), os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
 	for _, p := range patches {
-		if _, werr := f.WriteAt([]byte(p.text), p.at); werr != nil {
+		if _, werr := f.WriteAt([]byte(p.Text), p.At); werr != nil {
 			err = errors.Join(err, werr)
 		}
 	}
+	if sync {
+		_, serr := ignoringEINTR(func() (int, error) { return 0, unix.Fdatasync(int(f.Fd())) })
+		err = errors.Join(err, serr)
+	}
 	return errors.Join(err, f.Close())
 }
-
-func fileName(id envelope.QueueID, ext string) string { return id.String() + ext }

@@ -1,4 +1,4 @@
-package queue
+package disk
 
 import (
 	"errors"
@@ -18,14 +18,14 @@ type newFile struct {
 }
 
 // Create makes a new file.
-func (d *directory) Create(temp string) (diskFile, error) {
+func (d *directory) Create(name string) (File, error) {
 	fd, err := ignoringEINTR(func() (int, error) {
-		return unix.Open(d.file(temp), unix.O_CREAT|unix.O_EXCL|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+		return unix.Open(d.file(name), unix.O_CREAT|unix.O_EXCL|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	})
 	if err != nil {
-		return nil, &os.PathError{Op: "create", Path: d.file(temp), Err: err}
+		return nil, &os.PathError{Op: "create", Path: d.file(name), Err: err}
 	}
-	return &newFile{d: d, fd: fd, name: temp}, nil
+	return &newFile{d: d, fd: fd, name: name}, nil
 }
 
 func (f *newFile) Write(p []byte) (int, error) {
@@ -89,6 +89,16 @@ func (f *newFile) Close() error {
 		err = errors.Join(err, f.d.Remove(f.name))
 	}
 	return err
+}
+
+// Abandon closes a file and leaves it as it is, as a crash does. It is for tests.
+func Abandon(f File) error {
+	nf, ok := f.(*newFile)
+	if !ok {
+		return f.Close()
+	}
+	nf.kept = true
+	return nf.Close()
 }
 
 func (f *newFile) failed(op string, err error) error {
