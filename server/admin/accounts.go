@@ -23,7 +23,7 @@ func (a Actor) CreateAccount(ctx context.Context, n Name, given dataformat.Dict,
 		if s.Special && !o.rights.Domain(o.domain, "CanCreateSpecialAccounts") {
 			return denied()
 		}
-		if err := s.check(); err != nil {
+		if err := s.validate(); err != nil {
 			return err
 		}
 		allowed, err := o.allowedAccount(given)
@@ -43,7 +43,7 @@ func (a Actor) CreateAccount(ctx context.Context, n Name, given dataformat.Dict,
 // RenameAccount gives an account another name, in its domain unless the new name has another.
 func (a Actor) RenameAccount(ctx context.Context, n, newName Name, s Storage) error {
 	return do(ctx, a, "RENAMEACCOUNT", object(n), func(o *operation) error {
-		if err := s.check(); err != nil {
+		if err := s.validate(); err != nil {
 			return err
 		}
 		to := o.domain

@@ -19,7 +19,7 @@ type Storage struct {
 	Special bool   // one mailbox in a file of its own
 }
 
-func (s Storage) check() error {
+func (s Storage) validate() error {
 	const op = "admin.Storage"
 	switch {
 	case s.Shared:
@@ -43,7 +43,7 @@ func (a Actor) MainDomain(ctx context.Context) (string, error) {
 // CreateDomain makes a secondary domain.
 func (a Actor) CreateDomain(ctx context.Context, name string, given dataformat.Dict, s Storage) error {
 	return do(ctx, a, "CREATEDOMAIN", named(name), func(o *operation) error {
-		if err := s.check(); err != nil {
+		if err := s.validate(); err != nil {
 			return err
 		}
 		if err := o.admin.acc.CreateDomain(o, name, given); err != nil {
@@ -62,7 +62,7 @@ func (a Actor) RenameDomain(ctx context.Context, name, newName string, s Storage
 		if o.domain == o.admin.acc.MainDomain() {
 			return fault.New("admin.RenameDomain", fault.Denied, "this is the main domain; UPDATESERVERSETTINGS {DomainName=...;} renames it")
 		}
-		if err := s.check(); err != nil {
+		if err := s.validate(); err != nil {
 			return err
 		}
 		o.old, o.new = dataformat.String(o.domain), dataformat.String(newName)
