@@ -11,9 +11,8 @@ import (
 	"gatepost/server/fault"
 )
 
-// streams tells of a command that is about to get a literal whether that is the
-// message of an APPEND, which is never taken into memory. Its first literal is
-// not, if it stands for the mailbox name.
+// streams reports whether the next literal of a command is the message of an APPEND, which is streamed to
+// the store and never held in memory. The first literal of APPEND may be the mailbox name.
 func streams(head []byte) bool {
 	var p wire.Parser
 	p.Reset(head)
@@ -26,7 +25,7 @@ func streams(head []byte) bool {
 	return p.OK() && (p.Peek() != '{' && p.Peek() != '~' || bytes.IndexByte(head, '\n') >= 0)
 }
 
-// appendArgs is what stands before the message.
+// appendArgs are the arguments before the message.
 type appendArgs struct {
 	name  string
 	bad   error // of the name
@@ -38,7 +37,7 @@ type appendArgs struct {
 func (s *session) parseAppend(c *call, p *wire.Parser) appendArgs {
 	var a appendArgs
 	p.Space()
-	a.name, a.bad = s.boxName(p)
+	a.name, a.bad = s.mailboxName(p)
 	p.Space()
 	if p.Peek() == '(' {
 		p.List(func() { a.flags = append(a.flags, imap.Flag(p.Flag())) })
@@ -65,9 +64,8 @@ func (s *session) parseAppend(c *call, p *wire.Parser) appendArgs {
 	return a
 }
 
-// append is APPEND (RFC 9051 section 6.3.12). What can be refused before the message is
-// sent is refused before a client that waits is told to go on, and before a byte is
-// written of what another one sends.
+// append is APPEND (RFC 9051 section 6.3.12). What can be refused without the message is refused before the
+// continuation request is sent, and before any of the message is written to disk.
 func (s *session) append(c *call, p *wire.Parser) error {
 	a := s.parseAppend(c, p)
 	if err := p.End(); err != nil {
@@ -85,10 +83,10 @@ func (s *session) append(c *call, p *wire.Parser) error {
 	if err := s.mail.Fits(s.ctx, c.body.Size); err != nil {
 		return err
 	}
-	in := newIncoming(s, c.body, a.utf8)
+	in := newAppendReader(s, c.body, a.utf8)
 	done, err := s.mail.Append(s.ctx, a.name, mailbox.AppendMessage{Body: in, Flags: a.flags, InternalDate: a.date})
 	if in.ended {
-		c.body = nil // nothing is left to be thrown away
+		c.body = nil // nothing is left to be discarded
 	}
 	if in.err != nil {
 		return in.err

@@ -120,10 +120,10 @@ func BenchmarkAnswers(b *testing.B) {
 	b.Cleanup(func() { near.Close(); far.Close() })
 	s := newSession(f.srv, context.Background(), deaf{near}, false)
 	s.account, s.mail = acc, acc.Mail()
-	if s.box, err = s.mail.Open(s.ctx, "INBOX", false); err != nil {
+	if s.mailbox, err = s.mail.Open(s.ctx, "INBOX", false); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(s.box.Close)
+	b.Cleanup(s.mailbox.Close)
 	for name, command := range map[string]string{
 		"FetchFlags": "FETCH 1:* FLAGS", "FetchEnvelope": "FETCH 1:* (ENVELOPE RFC822.SIZE)",
 		"FetchStructure": "FETCH 1:* BODYSTRUCTURE",

@@ -2,9 +2,8 @@ package imap
 
 import "strconv"
 
-// capabilities returns the list of what the client may use now (RFC 9051
-// section 6.1.1). What is not finished is not in it. Golden files keep
-// the list of each state.
+// capabilities returns the capabilities of the session's state (RFC 9051 section 6.1.1). Only what
+// works is listed. Golden files hold the list of each state.
 func (s *session) capabilities() []byte {
 	b := make([]byte, 0, 400)
 	if s.account == nil {
@@ -18,15 +17,15 @@ func (s *session) capabilities() []byte {
 	return append(b, " SPECIAL-USE CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE UTF8=ACCEPT"...)
 }
 
-// strangersCapabilities are those before the login. IDLE and ENABLE are no use yet, but
-// Python's imaplib asks only once, and here.
+// strangersCapabilities are the capabilities before the login. IDLE and ENABLE cannot be used yet, but
+// Python's imaplib reads only this list.
 func (s *session) strangersCapabilities(b []byte) []byte {
 	b = append(b, "IMAP4rev1 IMAP4rev2 SASL-IR LITERAL+ ID ENABLE IDLE"...)
 	if s.tlsOffered() {
 		b = append(b, " STARTTLS"...)
 	}
 	plain := s.srv.auth.PlainAllowed(s.peer)
-	for _, m := range s.srv.auth.Mechanisms(s.peer, plain, s.link.tlsState()) {
+	for _, m := range s.srv.auth.Mechanisms(s.peer, plain, s.conn.tlsState()) {
 		b = append(b, " AUTH="...)
 		b = append(b, m...)
 	}

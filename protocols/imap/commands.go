@@ -17,25 +17,25 @@ type command struct {
 	traits trait
 }
 
-// trait is what the session has to know about a command, as bits.
+// trait is a property of a command that matters to the session, as bits.
 type trait uint8
 
 const (
-	// byUID: there is a UID form.
+	// byUID: the command has a UID form.
 	byUID trait = 1 << iota
-	// uidOnly: there is only a UID form.
+	// uidOnly: the command has only a UID form.
 	uidOnly
-	// steady: sequence numbers must not change while the command is answered, unless
+	// noExpunge: no EXPUNGE response may be sent while the command is answered, unless
 	// in its UID form (RFC 9051 section 7.5.1).
-	steady
+	noExpunge
 	// secret: the arguments are not logged.
 	secret
-	// adds: carried out twice it adds messages twice, so it is carried out only for a client that is
-	// there to learn of it (see present).
+	// adds: the command adds messages, and adds them again if it is repeated. It is not carried out for a
+	// client that has closed its connection (see present).
 	adds
 )
 
-// commands is the command table. A new command is a line here and a handler in
+// commands is the command table. A new command needs a line here and a handler in
 // the file of its family.
 var commands = index([]command{
 	{"CAPABILITY", anytime, (*session).capability, 0},
@@ -49,7 +49,7 @@ var commands = index([]command{
 
 	{"ENABLE", loggedIn, (*session).enable, 0},
 	{"NAMESPACE", loggedIn, (*session).namespace, 0},
-	{"SELECT", loggedIn, (*session).selectBox, 0},
+	{"SELECT", loggedIn, (*session).selectMailbox, 0},
 	{"EXAMINE", loggedIn, (*session).examine, 0},
 	{"CREATE", loggedIn, (*session).create, 0},
 	{"DELETE", loggedIn, (*session).delete, 0},
@@ -66,9 +66,9 @@ var commands = index([]command{
 	{"CLOSE", selected, (*session).close, 0},
 	{"UNSELECT", selected, (*session).unselect, 0},
 	{"EXPUNGE", selected, (*session).expunge, byUID},
-	{"SEARCH", selected, (*session).search, byUID | steady},
-	{"FETCH", selected, (*session).fetch, byUID | steady},
-	{"STORE", selected, (*session).store, byUID | steady},
+	{"SEARCH", selected, (*session).search, byUID | noExpunge},
+	{"FETCH", selected, (*session).fetch, byUID | noExpunge},
+	{"STORE", selected, (*session).store, byUID | noExpunge},
 	{"COPY", selected, (*session).copy, byUID | adds},
 	{"MOVE", selected, (*session).move, byUID},
 })
@@ -81,8 +81,8 @@ func index(list []command) map[string]*command {
 	return table
 }
 
-// dispatch carries out one command and answers it. refused is why the Reader could not
-// take the command, if it could not. The error ends the session.
+// dispatch carries out one command and answers it. refused is the Reader's error if it could not read the
+// command. The error that dispatch returns ends the session.
 func (s *session) dispatch(line []byte, refused error) error {
 	p := &s.parser
 	p.Reset(line)
@@ -93,18 +93,18 @@ func (s *session) dispatch(line []byte, refused error) error {
 		err = s.carryOut(c, p)
 	}
 	if err != nil && c.body != nil && !s.broken() {
-		// The handler has refused the message before it took all of it.
-		err = s.in.Abandon(*c.body, err)
+		// The handler has refused the message before it has read all of it.
+		err = s.in.DiscardBody(*c.body, err)
 	}
 	if errors.Is(err, wire.ErrFlood) {
-		s.answer(c, wire.Bad("the rest of the command is too long to be skipped"))
+		s.answer(c, wire.Bad("the rest of the command is too long to be discarded"))
 		return err
 	}
 	if err != nil && s.broken() {
 		return err
 	}
 	if _, ended := listen.Ended(s.ctx); err != nil && ended {
-		// The command may have failed because the account is gone: BYE says it.
+		// The command may have failed because the account is deleted: the BYE response says so.
 		return err
 	}
 	malformed := isBad(err) || c.command == nil
@@ -121,10 +121,10 @@ func (s *session) dispatch(line []byte, refused error) error {
 	if c.answered {
 		return nil
 	}
-	gone := s.box != nil && s.ending == "" && !malformed && !s.update(c.command.traits&steady == 0 || c.uid)
+	gone := s.mailbox != nil && s.ending == "" && !malformed && !s.update(c.command.traits&noExpunge == 0 || c.uid)
 	s.answer(c, err)
 	if gone {
-		s.byeGone()
+		s.byeDeleted()
 	}
 	return nil
 }
@@ -169,16 +169,16 @@ func (s *session) carryOut(c *call, p *wire.Parser) error {
 	return cmd.run(s, c, p)
 }
 
-// present sends the answers that wait, and fails if the client is gone. A client that was killed
-// leaves what it has pipelined behind, as much as the system's buffers hold. When it comes back it sends
-// again what has no answer: what is carried out after its end is stored twice.
+// present sends the pending responses, and fails if the client has closed its connection. A client that was
+// killed leaves pipelined commands in the buffers of the system. When it is started again it repeats those
+// that were not answered, so that messages which are added after its end would be stored twice.
 func (s *session) present() error {
 	if err := s.out.Flush(); err != nil {
 		return err
 	}
-	if _, gone := listen.PeerState(s.link.Conn); gone {
-		s.link.failed = io.ErrUnexpectedEOF
-		return s.link.failed
+	if _, gone := listen.PeerState(s.conn.Conn); gone {
+		s.conn.readErr = io.ErrUnexpectedEOF
+		return s.conn.readErr
 	}
 	return nil
 }
@@ -196,7 +196,7 @@ func (s *session) logCommand(c *call, p *wire.Parser) {
 	s.log.Log(s.ctx, logs.LevelLowLevel, "command", "tag_of_client", c.tag, "command", name, "arguments", args)
 }
 
-// broken reports whether the connection is of no more use.
+// broken reports whether the connection has failed.
 func (s *session) broken() bool {
-	return s.link.failed != nil || s.link.lost != nil || s.out.Err() != nil
+	return s.conn.readErr != nil || s.conn.writeErr != nil || s.out.Err() != nil
 }

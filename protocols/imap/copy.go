@@ -14,7 +14,7 @@ func (s *session) copy(c *call, p *wire.Parser) error {
 	if err != nil || len(uids) == 0 {
 		return err
 	}
-	data, err := s.box.Copy(s.ctx, uids, dest)
+	data, err := s.mailbox.Copy(s.ctx, uids, dest)
 	if err != nil {
 		return withCode(err, fault.NoMailbox, "TRYCREATE")
 	}
@@ -32,7 +32,7 @@ func (s *session) move(c *call, p *wire.Parser) error {
 	if err != nil || len(uids) == 0 {
 		return err
 	}
-	data, err := s.box.Move(s.ctx, uids, dest)
+	data, err := s.mailbox.Move(s.ctx, uids, dest)
 	switch {
 	case len(data.Source) > 0:
 		s.out.Raw("* OK [").Raw(copyUID(data)).Raw("] Moved").CRLF()
@@ -46,7 +46,7 @@ func (s *session) parseCopy(c *call, p *wire.Parser) ([]imap.UID, string, error)
 	p.Space()
 	set := s.parseSet(p)
 	p.Space()
-	dest, bad := s.boxName(p)
+	dest, bad := s.mailboxName(p)
 	if err := p.End(); err != nil {
 		return nil, "", err
 	}

@@ -22,12 +22,12 @@ func (s *session) expunge(c *call, p *wire.Parser) error {
 		}
 		uids = new(imap.UIDSet)
 		for _, r := range seqs {
-			uids.AddRange(s.box.UID(int(r.Low)), s.box.UID(int(r.High)))
+			uids.AddRange(s.mailbox.UID(int(r.Low)), s.mailbox.UID(int(r.High)))
 		}
 	}
 	if err := p.End(); err != nil {
 		return err
 	}
-	_, err := s.box.Expunge(s.ctx, uids)
+	_, err := s.mailbox.Expunge(s.ctx, uids)
 	return err
 }

@@ -10,8 +10,8 @@ import (
 	"gatepost/server/logs"
 )
 
-// seenBatch is for how many messages at a time FETCH sets \Seen: each batch is one
-// commit, and what a client that vanishes has not got stays unread for the most part.
+// seenBatch is for how many messages at a time FETCH sets \Seen. Each batch is one commit. When
+// the client disconnects, later batches stay unread.
 const seenBatch = 100
 
 // fetch is FETCH (RFC 9051 section 6.4.5).
@@ -34,14 +34,14 @@ func (s *session) fetch(c *call, p *wire.Parser) error {
 	return err
 }
 
-// told is a message whose \Seen comes from being fetched, as the client was told of it.
-type told struct {
+// newlySeen is a message that gets \Seen because it was fetched, with the flags that the client was sent.
+type newlySeen struct {
 	seq   int
 	state mailbox.State
 }
 
-// fetchAndMark is fetchRanges that sets \Seen. The client gets the flags as they are
-// then with the message, and the change follows for what was written: a message that
+// fetchAndMark is fetchRanges that sets \Seen. The client is sent each message with the flags that it will
+// have. The flag is set afterwards, for the messages that were written: a message that
 // cannot be read stays unread.
 func (s *session) fetchAndMark(plan *fetchPlan, seqs []wire.Range) error {
 	var failed error
@@ -62,23 +62,23 @@ func (s *session) fetchAndMark(plan *fetchPlan, seqs []wire.Range) error {
 	return failed
 }
 
-// markSeen sets \Seen of messages that were written. What others have changed since
-// they were is told here: Sync takes it for a part of the session's own change.
-func (s *session) markSeen(read []told) {
+// markSeen sets \Seen of messages that were written. Where other sessions have changed the flags meanwhile, it
+// sends them: Sync would take this for a part of the session's own change.
+func (s *session) markSeen(read []newlySeen) {
 	uids := make([]imap.UID, len(read))
 	for i := range read {
 		uids[i] = read[i].state.UID
 	}
-	if _, err := s.box.SetFlags(s.ctx, uids, mailbox.Add, []imap.Flag{imap.FlagSeen}, mailbox.NoCondition); err != nil {
-		// The client wanted to read, and could. It is told below that the flag is not set.
+	if _, err := s.mailbox.SetFlags(s.ctx, uids, mailbox.Add, []imap.Flag{imap.FlagSeen}, mailbox.NoCondition); err != nil {
+		// The client has got the message. The loop below sends the flags without \Seen.
 		s.log.Log(s.ctx, logs.LevelFailure, "cannot set \\Seen", logs.AttrError, err)
 	}
 	if !s.update(false) {
-		return // dispatch sees it, too
+		return // the mailbox is deleted; dispatch ends the session
 	}
 	for i := range read {
 		was := &read[i]
-		if st, ok := s.box.StateAt(was.seq); ok && (st.Flags != was.state.Flags || st.Keywords != was.state.Keywords) {
+		if st, ok := s.mailbox.StateAt(was.seq); ok && (st.Flags != was.state.Flags || st.Keywords != was.state.Keywords) {
 			s.putFlags(was.seq, s.call.uid || s.rev2)
 		}
 	}
@@ -102,17 +102,17 @@ func firstMessages(seqs []wire.Range, n uint32) (first, rest []wire.Range) {
 	return seqs, nil
 }
 
-// fetchRanges answers for messages. With mark, those that are unread are answered for as
+// fetchRanges writes the FETCH responses of messages. With mark, unread messages are sent as
 // if they had \Seen, and returned. A message that cannot be read is left out, and the
-// error returned.
-func (s *session) fetchRanges(plan *fetchPlan, seqs []wire.Range, mark bool) (read []told, failed error) {
-	reader := s.box.Reader()
+// error is returned.
+func (s *session) fetchRanges(plan *fetchPlan, seqs []wire.Range, mark bool) (read []newlySeen, failed error) {
+	reader := s.mailbox.Reader()
 	defer reader.Close()
-	pace := newPace(s, "")
-	defer pace.end()
+	timeslice := newTimeslice(s, "")
+	defer timeslice.end()
 	for _, r := range seqs {
 		for seq := r.Low; seq <= r.High; seq++ {
-			st, ok := s.box.StateAt(int(seq))
+			st, ok := s.mailbox.StateAt(int(seq))
 			if !ok {
 				continue
 			}
@@ -121,10 +121,10 @@ func (s *session) fetchRanges(plan *fetchPlan, seqs []wire.Range, mark bool) (re
 			if marked {
 				st.Flags |= mailbox.Seen
 			}
-			m := fetched{seq: int(seq), state: st, flags: marked && !plan.hasFlags, pace: &pace}
+			m := fetched{seq: int(seq), state: st, flags: marked && !plan.hasFlags, timeslice: &timeslice}
 			err := s.fetchOne(plan, reader, &m)
 			if err := s.out.Err(); err != nil {
-				if s.ctx.Err() == nil && s.link.failed == nil && s.link.lost == nil {
+				if s.ctx.Err() == nil && s.conn.readErr == nil && s.conn.writeErr == nil {
 					s.log.Log(s.ctx, logs.LevelFailure, "cannot read a message to its end, the connection is closed",
 						"uid", st.UID, logs.AttrError, err)
 				}
@@ -135,7 +135,7 @@ func (s *session) fetchRanges(plan *fetchPlan, seqs []wire.Range, mark bool) (re
 				s.log.Log(s.ctx, logs.LevelFailure, "cannot read a message", "uid", st.UID, logs.AttrError, err)
 				failed = err
 			case marked:
-				read = append(read, told{int(seq), st})
+				read = append(read, newlySeen{int(seq), st})
 			}
 			if s.ctx.Err() != nil {
 				return read, fault.Wrap("imap.Fetch", fault.Canceled, s.ctx.Err())
@@ -145,20 +145,20 @@ func (s *session) fetchRanges(plan *fetchPlan, seqs []wire.Range, mark bool) (re
 	return read, failed
 }
 
-// fetched is a message that is being answered for.
+// fetched is a message whose FETCH response is being written.
 type fetched struct {
-	seq   int
-	state mailbox.State
-	flags bool // FLAGS is answered though it was not asked for
-	pace  *pace
-	// What follows is there as far as the plan needs it.
+	seq       int
+	state     mailbox.State
+	flags     bool // FLAGS is sent though it was not requested
+	timeslice *timeslice
+	// The following are set as far as the plan needs them.
 	content *mailbox.Content
 	summary *message.Summary
 	body    mailbox.Body
 }
 
-// fetchOne writes the FETCH response of a message. All that may fail comes first, so that
-// no response is left half written; only a file that cannot be read to its end
+// fetchOne writes the FETCH response of a message. What may fail is done before the response begins, so that
+// no response is left incomplete. Only a file that cannot be read to its end while it is sent
 // ends the connection.
 func (s *session) fetchOne(plan *fetchPlan, r *mailbox.Reader, m *fetched) (err error) {
 	if plan.needs&(needContent|needSummary) != 0 {
@@ -187,7 +187,7 @@ func (s *session) fetchOne(plan *fetchPlan, r *mailbox.Reader, m *fetched) (err 
 	s.out.Set(append(b, " FETCH ("...))
 	for i := range plan.items {
 		if s.out.Err() != nil {
-			return nil // the caller looks at it
+			return nil // the caller checks it
 		}
 		if i > 0 {
 			s.out.Byte(' ')
@@ -216,12 +216,12 @@ func (s *session) putItem(item *fetchItem, m *fetched) {
 		s.out.Raw("UID ").Number(uint64(m.state.UID))
 	case fetchFlags:
 		b := append(s.out.Buf(), "FLAGS ("...)
-		s.out.Set(append(s.box.AppendFlags(b, m.state), ')'))
+		s.out.Set(append(s.mailbox.AppendFlags(b, m.state), ')'))
 	case fetchInternalDate:
-		msg, _ := s.box.Message(m.state.UID)
+		msg, _ := s.mailbox.Message(m.state.UID)
 		s.out.Raw("INTERNALDATE ").Set(wire.AppendDateTime(s.out.Buf(), msg.InternalDate))
 	case fetchSize:
-		msg, _ := s.box.Message(m.state.UID)
+		msg, _ := s.mailbox.Message(m.state.UID)
 		s.out.Raw("RFC822.SIZE ").Number(uint64(msg.Size))
 	case fetchEnvelope:
 		s.out.Raw("ENVELOPE ").Bytes(m.content.Envelope)

@@ -23,40 +23,40 @@ const (
 	fetchBinarySize // BINARY.SIZE[...]
 )
 
-// need is what a data item takes from the store beside the view, as bits.
+// need is what a data item needs from the store besides the view, as bits.
 type need uint8
 
 const (
 	needContent need = 1 << iota
-	needSummary      // all of it, and the content
+	needSummary      // the whole summary, and the content
 	needBody
 )
 
-// fetchItem is one data item to be answered.
+// fetchItem is one requested data item.
 type fetchItem struct {
 	kind  fetchKind
 	needs need
 	// label is the item's name in the response.
 	label string
-	// peek: \Seen is not set.
+	// peek: the item does not set \Seen.
 	peek    bool
 	section section
 }
 
-// section is what stands in the brackets of BODY[...] or BINARY[...].
+// section is the text in the brackets of BODY[...] or BINARY[...].
 type section struct {
 	path []int
 	part message.Section
 	// fields, if any, are those of HEADER.FIELDS, or with not of HEADER.FIELDS.NOT.
 	fields *message.FieldNames
 	not    bool
-	cached bool // the summary has all of the fields
+	cached bool // the stored summary has all of the fields
 	// A partial fetch has from and count (RFC 9051 section 6.4.5).
 	partial     bool
 	from, count int64
 }
 
-// plainItems are the items that are a word.
+// plainItems are the items that consist of one word.
 var plainItems = map[string]fetchItem{
 	"UID":           {kind: fetchUID},
 	"FLAGS":         {kind: fetchFlags},
@@ -86,7 +86,7 @@ type fetchPlan struct {
 	needs     need
 	marksSeen bool
 	hasFlags  bool
-	binary    bool // there are items that have to be decoded
+	binary    bool // some items have to be decoded
 }
 
 func (f *fetchPlan) add(item fetchItem) {
@@ -101,7 +101,7 @@ func (f *fetchPlan) add(item fetchItem) {
 	}
 }
 
-// parseFetch reads the items. With withUID, UID is one of them in any case.
+// parseFetch reads the items. With withUID, UID is always one of them.
 func parseFetch(p *wire.Parser, withUID bool) *fetchPlan {
 	f := new(fetchPlan)
 	if withUID {
@@ -144,7 +144,7 @@ func (f *fetchPlan) parseItem(p *wire.Parser, hasUID, macro bool) {
 	p.Fail("unknown item %s", name)
 }
 
-// parseSection reads the rest of an item with a section, behind the bracket.
+// parseSection reads the rest of an item with a section, after the opening bracket.
 func (f *fetchPlan) parseSection(p *wire.Parser, name string) {
 	item := fetchItem{kind: fetchSection, needs: needBody}
 	base, peek := strings.CutSuffix(name, ".PEEK")
@@ -167,7 +167,7 @@ func (f *fetchPlan) parseSection(p *wire.Parser, name string) {
 		sec.partial, sec.from = true, p.Number64()
 		p.Expect('.')
 		if sec.count = p.Number64(); sec.count == 0 {
-			p.Fail("a partial fetch has to ask for something")
+			p.Fail("the length of a partial fetch must not be 0")
 		}
 		p.Expect('>')
 		label += "<" + string(wire.AppendNumber(nil, sec.from)) + ">"
@@ -183,7 +183,7 @@ func (f *fetchPlan) parseSection(p *wire.Parser, name string) {
 	f.add(item)
 }
 
-// parse reads what stands in the brackets, and returns it as it stands in the response.
+// parse reads the text in the brackets, and returns it as the response has it.
 func (sec *section) parse(p *wire.Parser, texts bool) string {
 	spec := string(p.Item())
 	word := spec
@@ -230,8 +230,7 @@ func (sec *section) parse(p *wire.Parser, texts bool) string {
 	return spec
 }
 
-// parseFields reads the list of header fields, and returns it as it stands in the
-// response.
+// parseFields reads the list of header fields, and returns it as the response has it.
 func (sec *section) parseFields(p *wire.Parser) string {
 	p.Space()
 	label := []byte{'('}

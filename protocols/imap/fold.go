@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// wholeLetters returns how much of b ends in no unfinished UTF-8 sequence.
-func wholeLetters(b []byte) int {
+// wholeRunes returns the length of b without an incomplete UTF-8 sequence at its end.
+func wholeRunes(b []byte) int {
 	for i := 1; i < utf8.UTFMax && i <= len(b); i++ {
 		if c := b[len(b)-i]; utf8.RuneStart(c) {
 			if !utf8.FullRune(b[len(b)-i:]) {
@@ -36,7 +36,7 @@ func foldASCII(b []byte) {
 	}
 }
 
-// fold appends a text in the form in which texts are compared: without regard to case
+// fold appends a text in the form in which SEARCH compares texts, which ignores case
 // (RFC 9051 section 6.4.4).
 func fold(dst, text []byte) []byte {
 	for i := 0; i < len(text); {
@@ -60,7 +60,7 @@ func fold(dst, text []byte) []byte {
 	return dst
 }
 
-// equalFold compares ASCII texts without regard to case.
+// equalFold compares texts, ignoring the case of ASCII letters.
 func equalFold[S ~string | ~[]byte](a S, b string) bool {
 	if len(a) != len(b) {
 		return false

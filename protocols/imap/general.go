@@ -15,7 +15,7 @@ func (s *session) capability(c *call, p *wire.Parser) error {
 	return nil
 }
 
-// noop is NOOP and CHECK: what has changed is told before each tagged OK anyway, and
+// noop is NOOP and CHECK. Changes of the mailbox are sent before every tagged OK, and
 // everything that was answered is on the disk already.
 func (s *session) noop(c *call, p *wire.Parser) error { return p.End() }
 
@@ -27,8 +27,8 @@ func (s *session) logout(c *call, p *wire.Parser) error {
 	return nil
 }
 
-// id exchanges names with the client (RFC 2971). Its version is what its users write to
-// the administrator about, so it is logged.
+// id is ID (RFC 2971). The client's name and version are logged: administrators need them when users report
+// problems.
 func (s *session) id(c *call, p *wire.Parser) error {
 	const maxFields = 30
 	p.Space()
@@ -53,8 +53,8 @@ func (s *session) id(c *call, p *wire.Parser) error {
 	return nil
 }
 
-// enable is RFC 5161: it ignores what the server does not know, and names what has been
-// enabled now.
+// enable is ENABLE (RFC 5161). It ignores unknown capabilities, and lists those that it has
+// enabled.
 func (s *session) enable(c *call, p *wire.Parser) error {
 	var rev2, utf8 bool
 	p.Space()

@@ -6,47 +6,46 @@ import (
 	"gatepost/protocols/imap/wire"
 )
 
-// idle waits for changes until the client says DONE (RFC 2177). There is no keep-alive
-// line, which would make clients look for changes in vain; TCP's own keep-alive finds
-// clients that vanished, and the autologout timer does not run.
+// idle is IDLE (RFC 2177). No keep-alive responses are sent, since clients would look for changes after each.
+// TCP's keep-alive detects clients that have vanished, and the autologout timer does not run.
 //
-// The reader is lent to a goroutine meanwhile. It ends with DONE, with the
-// connection, or when the link is interrupted, and idle waits for it.
+// Meanwhile a goroutine reads from the client. It ends with DONE, with the
+// connection, or when the connection is interrupted, and idle waits for its end.
 func (s *session) idle(c *call, p *wire.Parser) error {
 	if err := p.End(); err != nil {
 		return err
 	}
-	if s.box != nil && !s.update(true) {
-		s.byeGone()
+	if s.mailbox != nil && !s.update(true) {
+		s.byeDeleted()
 		c.answered = true
 		return nil
 	}
-	if err := s.goOn("idling"); err != nil {
+	if err := s.requestContinuation("idling"); err != nil {
 		return err
 	}
-	s.link.patience = 0
+	s.conn.readTimeout = 0
 	done := make(chan error, 1)
 	go func() { done <- s.awaitDone() }()
 	var changed <-chan struct{}
-	if s.box != nil {
-		changed = s.box.Changed()
+	if s.mailbox != nil {
+		changed = s.mailbox.Changed()
 	}
 	for {
 		s.out.Release()
 		select {
 		case err := <-done:
-			s.link.patience = commandTimeout
+			s.conn.readTimeout = commandTimeout
 			return err
 		case <-changed:
 			switch {
 			case !s.update(true):
-				s.byeGone()
+				s.byeDeleted()
 			case s.out.Flush() == nil:
 				continue
 			}
 		case <-s.ctx.Done():
 		}
-		s.link.interrupt()
+		s.conn.interrupt()
 		if err := <-done; s.ending == "" {
 			return err
 		}

@@ -17,7 +17,7 @@ func (s *session) list(c *call, p *wire.Parser) error {
 		return err
 	}
 	if len(a.patterns) == 1 && a.patterns[0] == "" && !a.undefined {
-		// RFC 9051 section 6.3.9: the hierarchy delimiter is asked for.
+		// An empty pattern asks for the hierarchy delimiter (RFC 9051 section 6.3.9).
 		s.out.Raw(`* LIST (\Noselect) "/" ""`).CRLF()
 		return nil
 	}
@@ -37,17 +37,17 @@ func (s *session) lsub(c *call, p *wire.Parser) error {
 type listed struct {
 	mailbox.Info
 	uses []imap.MailboxAttr // RFC 6154
-	// missing: only the subscription list, or a name below it, knows the name.
+	// missing: the name does not exist; it is subscribed, or an existing name lies below it.
 	missing     bool
-	hasChildren bool // that the client may see
-	// below: a name that is selected lies below this one; hidden: and none of the
-	// patterns shows it.
+	hasChildren bool // only those that the client may see count
+	// below: a name that meets the selection options lies below this one; hidden: and that name fits none
+	// of the patterns.
 	below, hidden bool
-	// asked is the name that SELECT or CREATE gave, if that is another one.
+	// asked is the name in the client's SELECT or CREATE, if it differs.
 	asked string
 }
 
-// listNames writes the names that fit.
+// listNames writes the names that match.
 func (s *session) listNames(a *listArgs) error {
 	if a.undefined {
 		return nil
@@ -88,7 +88,7 @@ func (s *session) listNames(a *listArgs) error {
 		}
 	}
 	if m.spent() {
-		return no(fault.TooMany, "The patterns are too expensive")
+		return no(fault.TooMany, "The patterns need too much time")
 	}
 	return nil
 }
@@ -146,8 +146,8 @@ func (a *listArgs) selects(n *listed) bool {
 	return (!a.subscribed || n.Subscribed) && (!a.specialUse || len(n.uses) > 0)
 }
 
-// markAbove marks the names that lie above selected ones (RFC 5258 section 3.5),
-// and adds those of them that do not exist.
+// markAbove marks the names above those that meet the selection options (RFC 5258 section 3.5),
+// and adds names above them that do not exist.
 func markAbove(names []listed, selects func(*listed) bool, fits func(string) bool) []listed {
 	at := make(map[string]int, len(names))
 	for i := range names {

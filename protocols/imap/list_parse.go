@@ -12,7 +12,7 @@ type listArgs struct {
 	lsub      bool
 	reference string
 	patterns  []string
-	undefined bool // a reference or pattern that no name can fit
+	undefined bool // a reference or pattern is not encoded correctly, so that nothing matches
 
 	subscribed, specialUse, recursive bool // selection options
 	showSubscribed                    bool // return option
@@ -51,7 +51,7 @@ func (s *session) parseList(p *wire.Parser, lsub bool) *listArgs {
 	return a
 }
 
-// pattern decodes a reference or pattern. One that is encoded wrongly fits nothing.
+// pattern decodes a reference or pattern. One that is not encoded correctly matches nothing.
 func (s *session) pattern(p *wire.Parser, raw []byte, a *listArgs) string {
 	name, ok := s.decodeName(raw)
 	if !ok && p.OK() {
@@ -78,7 +78,7 @@ func (a *listArgs) returnOption(p *wire.Parser) {
 	switch option := p.Keyword(); string(option) {
 	case "SUBSCRIBED":
 		a.showSubscribed = true
-	case "CHILDREN", "SPECIAL-USE": // are returned in any case
+	case "CHILDREN", "SPECIAL-USE": // are always returned
 	case "STATUS":
 		p.Space()
 		a.status = parseStatusItems(p)

@@ -31,15 +31,15 @@ func (s *session) starttls(c *call, p *wire.Parser) error {
 	if err := s.out.Flush(); err != nil {
 		return err
 	}
-	t, err := listen.StartTLS(s.ctx, s.link.Conn, s.srv.tls())
+	t, err := listen.StartTLS(s.ctx, s.conn.Conn, s.srv.tls())
 	if err != nil {
 		s.log.Log(s.ctx, logs.LevelProblem, "TLS handshake failed", logs.AttrError, err)
-		s.ending, s.call.answered = "TLS handshake failed", true // without a word in the clear
+		s.ending, s.call.answered = "TLS handshake failed", true // nothing may be sent in the clear
 		return nil
 	}
-	s.link.Conn = t
-	// What came behind the command came in the clear: somebody else may have put it there.
-	s.in.Reset(s.link)
+	s.conn.Conn = t
+	// Input after the command was sent in the clear: an attacker may have injected it.
+	s.in.Reset(s.conn)
 	s.peer.TLS = true
 	s.call.answered = true
 	return nil
@@ -83,7 +83,7 @@ func (s *session) authenticate(c *call, p *wire.Parser) error {
 	if err := p.End(); err != nil {
 		return err
 	}
-	exchange, err := s.srv.auth.Start(s.ctx, mechanism, s.peer, s.link.tlsState(), s.srv.acc.MainDomain())
+	exchange, err := s.srv.auth.Start(s.ctx, mechanism, s.peer, s.conn.tlsState(), s.srv.acc.MainDomain())
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (s *session) loginFailed(err error) error {
 	return withCode(err, fault.Denied, "AUTHORIZATIONFAILED")
 }
 
-// enter makes the session that of an account.
+// enter makes the session one of an account.
 func (s *session) enter(c *call, acc *accounts.Account) error {
 	if err := listen.LoggedIn(s.ctx); err != nil {
 		return err

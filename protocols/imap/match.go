@@ -2,34 +2,33 @@ package imap
 
 import "strings"
 
-// matcher compares mailbox names with patterns of LIST: * stands for anything, %
-// for anything without a slash (RFC 9051 section 6.3.9). It needs time
-// proportional to the product of both lengths at the worst, and counts it.
+// matcher compares mailbox names with patterns of LIST: * matches anything, %
+// anything without a slash (RFC 9051 section 6.3.9). In the worst case it takes
+// time proportional to the product of both lengths. It counts its steps.
 type matcher struct {
 	steps int
 }
 
-// maxSteps bounds the work of one LIST. An ordinary one over 10,000 mailboxes takes
+// maxSteps bounds the steps of one LIST. An ordinary LIST of 10,000 mailboxes takes
 // about 200,000.
 const maxSteps = 50_000_000
 
-// spent reports whether the bound is reached; then what match says is of no meaning.
+// spent reports whether the bound is reached. Then the result of match means nothing.
 func (m *matcher) spent() bool { return m.steps > maxSteps }
 
-// match reports whether the whole name fits the pattern. INBOX at its beginning fits
-// without regard to case.
+// match reports whether the pattern matches the whole name. The case of INBOX at its beginning is
+// ignored.
 func (m *matcher) match(pattern, name string) bool {
 	fold := 0
 	if name == "INBOX" || strings.HasPrefix(name, "INBOX/") {
 		fold = len("INBOX")
 	}
-	// It is enough to try other lengths for the last * and the last % behind it.
-	// Where an earlier wildcard took less, the later one can reach all the same
-	// places: a % only as far as the next slash, and in that reach the earliest
-	// place of what comes between two % is the best.
+	// Only the last * and the last % after it have to be tried with other lengths. If an earlier wildcard
+	// matched less, the later one could still match up to the same positions: a % only as far as the
+	// next slash, and within that range the first match of the text between two % is the best.
 	p, n := 0, 0
-	star, starAt := -1, 0       // behind the last *, and where what follows it was tried
-	percent, percentAt := -1, 0 // the same for the last % behind it
+	star, starAt := -1, 0       // the pattern after the last *, and where it was tried in the name
+	percent, percentAt := -1, 0 // the same for the last % after it
 	for {
 		m.steps++
 		if m.spent() {

@@ -7,10 +7,10 @@ import (
 	"gatepost/server/fault"
 )
 
-// boxName reads a mailbox name and returns it as the store has it: in UTF-8. A name that
-// is no modified UTF-7 is not a matter of syntax but names no mailbox; its error is
-// returned for the handler to answer once it has parsed the rest.
-func (s *session) boxName(p *wire.Parser) (string, error) {
+// mailboxName reads a mailbox name and returns it in UTF-8, as the store has it. A name that is not valid
+// modified UTF-7 is no syntax error: no mailbox has that name. The handler answers this error
+// after it has parsed the remaining arguments.
+func (s *session) mailboxName(p *wire.Parser) (string, error) {
 	name, ok := s.decodeName(p.AString())
 	if !ok {
 		return "", no(fault.NoMailbox, "The mailbox name is not encoded correctly")
@@ -18,9 +18,9 @@ func (s *session) boxName(p *wire.Parser) (string, error) {
 	return name, nil
 }
 
-// decodeName reads the form of names that the client has chosen (RFC 9051
-// section 5.1, RFC 6855 section 3). Modified UTF-7 is ASCII: a name with other letters is one in UTF-8, which
-// servers that offer UTF8=ACCEPT take in any case.
+// decodeName decodes a name in the form that the client has enabled (RFC 9051 section 5.1). Modified UTF-7
+// is ASCII, so a name with other characters is UTF-8, which servers that offer UTF8=ACCEPT accept without
+// ENABLE (RFC 6855 section 3).
 func (s *session) decodeName(raw []byte) (string, bool) {
 	if s.rev2 || s.utf8 || !isASCII(raw) {
 		return string(raw), utf8.Valid(raw)

@@ -8,7 +8,7 @@ import (
 	"gatepost/server/logs"
 )
 
-// refusal is how a kind of failure is told to a client: NO [code] text.
+// refusal is the response to a kind of failure: NO [code] text.
 type refusal struct {
 	code, text string
 }
@@ -17,7 +17,7 @@ type refusal struct {
 // section 7.1, RFC 5530). What breaks the grammar is a wire.SyntaxError and BAD.
 var refusals = map[fault.Kind]refusal{
 	fault.Internal:       {"SERVERBUG", "Internal server error"},
-	fault.Invalid:        {"CANNOT", "This is not possible"},
+	fault.Invalid:        {"CANNOT", "The request is not valid"},
 	fault.NotFound:       {"NONEXISTENT", "No such object"},
 	fault.NoDomain:       {"NONEXISTENT", "No such domain"},
 	fault.NoHost:         {"UNAVAILABLE", "No such host"},
@@ -30,23 +30,23 @@ var refusals = map[fault.Kind]refusal{
 	fault.TLSRequired:    {"PRIVACYREQUIRED", "This needs an encrypted connection"},
 	fault.Denied:         {"NOPERM", "Permission denied"},
 	fault.RelayDenied:    {"NOPERM", "Relaying denied"},
-	fault.Disabled:       {"AUTHORIZATIONFAILED", "The account is switched off"},
+	fault.Disabled:       {"AUTHORIZATIONFAILED", "The account is disabled"},
 	fault.OverQuota:      {"OVERQUOTA", "The account is full"},
 	fault.TooLarge:       {"TOOBIG", "The message is too large"},
-	fault.TooMany:        {"LIMIT", "There are too many already"},
-	fault.Loop:           {"CANNOT", "The address goes in circles"},
+	fault.TooMany:        {"LIMIT", "A limit is reached"},
+	fault.Loop:           {"CANNOT", "The address leads to itself"},
 	fault.Rejected:       {"NOPERM", "Refused by policy"},
 	fault.NoSpace:        {"UNAVAILABLE", "The server has no space left"},
 	fault.Busy:           {"UNAVAILABLE", "The server is busy, try again later"},
 	fault.RateLimited:    {"LIMIT", "Too many requests, try again later"},
 	fault.Unavailable:    {"UNAVAILABLE", "Not available now, try again later"},
-	fault.Unsupported:    {"CANNOT", "This server does not do that"},
+	fault.Unsupported:    {"CANNOT", "This is not supported"},
 	fault.ReadOnly:       {"READ-ONLY", "The mailbox was opened for reading only"},
 	fault.Corrupt:        {"CORRUPTION", "Stored data is damaged"},
-	fault.Canceled:       {"UNAVAILABLE", "The command was given up"},
+	fault.Canceled:       {"UNAVAILABLE", "The command was canceled"},
 }
 
-// coded is a failure that gets another code than its kind has.
+// coded is a failure with another response code than that of its kind.
 type coded struct {
 	code string
 	err  error
@@ -63,7 +63,7 @@ func withCode(err error, kind fault.Kind, code string) error {
 	return &coded{code, err}
 }
 
-// no makes a failure that is told by the text.
+// no returns a failure whose response has the given text.
 func no(kind fault.Kind, format string, args ...any) error {
 	return fault.Newf("imap", kind, format, args...)
 }
@@ -113,7 +113,7 @@ func (s *session) answerNo(c *call, err error) {
 	switch kind {
 	case fault.Internal, fault.Corrupt, fault.NoSpace:
 		level = logs.LevelFailure
-	case fault.BadCredentials: // the directory has logged who it was, and why
+	case fault.BadCredentials: // package accounts has logged the name and the reason
 		level = logs.LevelLowLevel
 	}
 	s.log.Log(s.ctx, level, "command failed", "command", c.name(), logs.AttrError, err)
@@ -135,7 +135,7 @@ func (c *call) name() string {
 	return c.command.name
 }
 
-// sentence makes a text fit for the end of a response: with a capital letter,
+// sentence returns a text as a response needs it: beginning with a capital letter, in
 // printable ASCII, on one line.
 func sentence(text string) string {
 	b := []byte(text)

@@ -38,7 +38,7 @@ func (s *session) search(c *call, p *wire.Parser) error {
 	}
 	if c.uid {
 		for i, seq := range found {
-			found[i] = uint32(s.box.UID(int(seq)))
+			found[i] = uint32(s.mailbox.UID(int(seq)))
 		}
 	}
 	if g.extended {
@@ -49,16 +49,16 @@ func (s *session) search(c *call, p *wire.Parser) error {
 	return nil
 }
 
-// findMessages returns the sequence numbers of the messages that fit. Of damaged ones, which
-// are left out, the client is warned (RFC 9051 section 7.1.2): clients forget the result of a
-// search that fails.
+// findMessages returns the sequence numbers of the messages that match. Damaged messages are left out,
+// and an untagged NO warns the client of them (RFC 9051 section 7.1.2). The command does not fail: clients
+// discard the result of a failed search.
 func (s *session) findMessages(g *searchProgram) ([]uint32, error) {
 	found := make([]uint32, 0, 64)
 	damaged := 0
 	x := newCandidate(s, g)
 	defer x.release()
-	for seq := 1; seq <= s.box.Len(); seq++ {
-		st, ok := s.box.StateAt(seq)
+	for seq := 1; seq <= s.mailbox.Len(); seq++ {
+		st, ok := s.mailbox.StateAt(seq)
 		if !ok {
 			continue
 		}
@@ -82,8 +82,7 @@ func (s *session) findMessages(g *searchProgram) ([]uint32, error) {
 	return found, nil
 }
 
-// prepare resolves the sets of the program, and puts keys that must all fit into the order
-// of their price.
+// prepare resolves the sets of the program, and sorts the keys of each AND and OR by their cost.
 func (g *searchProgram) prepare(s *session, k *searchKey) error {
 	for i := range k.kids {
 		if err := g.prepare(s, &k.kids[i]); err != nil {
@@ -92,8 +91,8 @@ func (g *searchProgram) prepare(s *session, k *searchKey) error {
 	}
 	switch k.op {
 	case opSet:
-		// Unlike in other commands, numbers that are not there just don't fit.
-		if max := uint32(s.box.Len()); !k.uid && !k.set.saved && max > 0 {
+		// Unlike in other commands, numbers without a message are no error: they match nothing.
+		if max := uint32(s.mailbox.Len()); !k.uid && !k.set.saved && max > 0 {
 			k.seqs = k.set.numbers.Resolve(max)
 			return nil
 		}
@@ -107,25 +106,25 @@ func (g *searchProgram) prepare(s *session, k *searchKey) error {
 		}
 		k.seqs = g.saved
 	case opKeyword:
-		for i, name := range s.box.KeywordNames() {
+		for i, name := range s.mailbox.KeywordNames() {
 			if equalFold(name, k.keyword) { // as the store compares them
 				k.keywords = 1 << i
 			}
 		}
 	}
-	k.price = k.op
+	k.cost = k.op
 	if k.op == opNot || k.op == opAnd || k.op == opOr {
-		k.price = opAll
+		k.cost = opAll
 	}
 	for i := range k.kids {
-		k.price = max(k.price, k.kids[i].price)
+		k.cost = max(k.cost, k.kids[i].cost)
 	}
-	slices.SortStableFunc(k.kids, func(a, b searchKey) int { return int(a.price) - int(b.price) })
+	slices.SortStableFunc(k.kids, func(a, b searchKey) int { return int(a.cost) - int(b.cost) })
 	return nil
 }
 
-// saveResult keeps what $ will stand for (RFC 5182 section 2.4): with MIN or MAX and
-// without ALL and COUNT only these.
+// saveResult stores the messages that $ will name (RFC 5182 section 2.4): with MIN or MAX and
+// without ALL and COUNT, only the first or last.
 func (s *session) saveResult(g *searchProgram, found []uint32) {
 	s.saved = make([]imap.UID, 0, len(found))
 	if (g.min || g.max) && !g.all && !g.count {
@@ -140,7 +139,7 @@ func (s *session) saveResult(g *searchProgram, found []uint32) {
 		}
 	}
 	for _, seq := range found {
-		s.saved = append(s.saved, s.box.UID(int(seq)))
+		s.saved = append(s.saved, s.mailbox.UID(int(seq)))
 	}
 }
 
@@ -152,7 +151,7 @@ func (s *session) putSearch(found []uint32) {
 	s.out.CRLF()
 }
 
-// putESearch writes an ESEARCH response; SAVE alone asks for none.
+// putESearch writes an ESEARCH response. SAVE alone requests none.
 func (s *session) putESearch(g *searchProgram, c *call, found []uint32) {
 	if g.save && !g.min && !g.max && !g.all && !g.count {
 		return
@@ -178,7 +177,7 @@ func (s *session) putESearch(g *searchProgram, c *call, found []uint32) {
 	s.out.CRLF()
 }
 
-// fits reports whether a message fits a key. After an error the result means nothing.
+// fits reports whether a message matches a key. After an error the result means nothing.
 func (x *candidate) fits(k *searchKey) bool {
 	if x.err != nil {
 		return false

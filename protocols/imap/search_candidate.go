@@ -9,59 +9,59 @@ import (
 	"gatepost/accounts/message"
 )
 
-// candidate is a message that a search program is asked about. Everything is
-// fetched when a key first wants it.
+// candidate is the message that a search program is being applied to. Its parts are read when a key first
+// needs them.
 type candidate struct {
-	s       *session
-	program *searchProgram
-	reader  *mailbox.Reader
-	pace    pace
-	seq     int
-	state   mailbox.State
-	err     error
+	s         *session
+	program   *searchProgram
+	reader    *mailbox.Reader
+	timeslice timeslice
+	seq       int
+	state     mailbox.State
+	err       error
 
 	hasMessage bool
 	msg        mailbox.Message
 	content    *mailbox.Content
 	summary    *message.Summary
 	body       mailbox.Body
-	// found tells of each text of the program whether it was found so far; done says where the
-	// texts were looked for.
+	// found has for each text of the program whether it was found so far. done says where
+	// texts were searched for.
 	found []bool
-	done  place
+	done  scope
 
 	window *[windowSize]byte
 	folded []byte
-	spare  []byte // for header fields
+	field  []byte // the header field being searched, folded
 }
 
-// place is where texts are looked for, as bits.
-type place uint8
+// scope is a part of a message that is searched, as bits.
+type scope uint8
 
 const (
-	inEnvelope place = 1 << iota
-	inSummary        // the header fields that the store keeps at hand
+	inEnvelope scope = 1 << iota
+	inSummary        // the header fields in the stored summary
 	inHeader         // the whole header
 	inBody
 )
 
-// windowSize is how much text is searched at a time; the end of one window is the
-// beginning of the next.
+// windowSize is how much text is searched at a time. The end of each window is searched again with
+// the next one.
 const windowSize = 32 << 10
 
 var windows = sync.Pool{New: func() any { return new([windowSize]byte) }}
 
 func newCandidate(s *session, g *searchProgram) *candidate {
 	return &candidate{
-		s: s, program: g, reader: s.box.Reader(), pace: newPace(s, "* OK Still searching"), found: make([]bool, len(g.texts)),
+		s: s, program: g, reader: s.mailbox.Reader(), timeslice: newTimeslice(s, "* OK Still searching"), found: make([]bool, len(g.texts)),
 	}
 }
 
-// release gives back what the search has borrowed.
+// release releases what the search holds.
 func (x *candidate) release() {
 	x.closeBody()
 	x.reader.Close()
-	x.pace.end()
+	x.timeslice.end()
 	if x.window != nil {
 		windows.Put(x.window)
 	}
@@ -75,7 +75,7 @@ func (x *candidate) closeBody() {
 	}
 }
 
-// next turns to another message.
+// next makes another message the candidate.
 func (x *candidate) next(seq int, st mailbox.State) {
 	x.closeBody()
 	x.seq, x.state, x.err = seq, st, nil
@@ -84,8 +84,8 @@ func (x *candidate) next(seq int, st mailbox.State) {
 	clear(x.found)
 }
 
-// later reports whether the key's day, or instant, is later than t. Of days, time and
-// zone do not count (RFC 9051 section 6.4.4).
+// later reports whether the key's date is later than t. If the key has a day, not an instant, the time and
+// zone of t are ignored (RFC 9051 section 6.4.4).
 func (k *searchKey) later(t time.Time) bool {
 	if k.exact {
 		return t.Before(k.date)
@@ -96,7 +96,7 @@ func (k *searchKey) later(t time.Time) bool {
 
 func (x *candidate) message() mailbox.Message {
 	if !x.hasMessage {
-		x.msg, _ = x.s.box.Message(x.state.UID)
+		x.msg, _ = x.s.mailbox.Message(x.state.UID)
 		x.hasMessage = true
 	}
 	return x.msg
@@ -124,14 +124,14 @@ func (x *candidate) needBody() bool {
 	return x.err == nil
 }
 
-// work counts n bytes that were searched, and gives up when the command has to.
+// work counts n searched bytes, and sets the error that ends the command if there is one.
 func (x *candidate) work(n int) {
-	if err := x.pace.work(n); err != nil && x.err == nil {
+	if err := x.timeslice.work(n); err != nil && x.err == nil {
 		x.err = err
 	}
 }
 
-// sent is the date of the Date field in the zone that it names, if there is one that can be read.
+// sent returns the date of the Date field, in its own zone, and whether it is known.
 func (x *candidate) sent() (time.Time, bool) {
 	if !x.needContent() {
 		return time.Time{}, false
@@ -149,7 +149,7 @@ func (x *candidate) foundAll(texts []int) bool {
 	return true
 }
 
-// read reads a span of the message, as far as a header is looked at.
+// read reads a span of the message, up to the limit for headers.
 func (x *candidate) read(sp message.Span) []byte {
 	b := make([]byte, min(sp.Size(), message.MaxHeader))
 	n, err := x.body.ReadAt(b, sp.Start)

@@ -8,23 +8,23 @@ import (
 	"gatepost/accounts/message"
 )
 
-// The search of HEADER, SUBJECT, FROM and their like: the first such key of a message looks for all
-// texts of the program that are to be found in the same place, so that every field is decoded once.
+// The keys FROM, SUBJECT, HEADER and so on: the first one that is applied to a message searches for all texts
+// of the program that have the same scope, so that each field is decoded once.
 
-// searchEnvelope looks through the addresses of the envelope (RFC 9051 section 6.4.4). A field is
-// searched as one text, in which its addresses stand as people write them: without the comments,
-// quotes and folding of the header.
+// searchEnvelope searches the addresses of the ENVELOPE (RFC 9051 section 6.4.4). Each field is
+// searched as one text, in which the addresses have their simplest form: names are decoded, and there are no
+// comments, quotes or line breaks.
 func (x *candidate) searchEnvelope() {
 	if x.done&inEnvelope != 0 || !x.needContent() {
 		return
 	}
 	x.done |= inEnvelope
 	for _, f := range x.program.inEnvelope {
-		text := x.spare[:0]
+		text := x.field[:0]
 		for a := range x.content.Addresses(f.field) {
 			text = appendAddress(text, &a)
 		}
-		x.spare = text
+		x.field = text
 		if len(text) > 0 {
 			x.searchFolded(text, f.texts)
 		}
@@ -71,7 +71,7 @@ func trimFolded(b []byte, start int) []byte {
 	return append(b[:start], text...)
 }
 
-// searchSummary looks through the header fields that the store keeps at hand.
+// searchSummary searches the header fields in the stored summary.
 func (x *candidate) searchSummary() {
 	if x.done&inSummary != 0 || !x.needContent() {
 		return
@@ -81,7 +81,7 @@ func (x *candidate) searchSummary() {
 	x.searchHeader(x.content.Headers, x.program.inSummary)
 }
 
-// searchWholeHeader reads the header with its prefix.
+// searchWholeHeader searches the whole header, with the prefix.
 func (x *candidate) searchWholeHeader() {
 	if x.done&inHeader != 0 || !x.needSummary() || !x.needBody() {
 		return
@@ -92,9 +92,9 @@ func (x *candidate) searchWholeHeader() {
 	x.searchHeader(x.read(sp), x.program.inHeader)
 }
 
-// searchHeader looks through the fields of a header for texts: those
-// that name a field in its value, where an empty text stands for any, the others also in
-// the field's name.
+// searchHeader searches a header for texts. A text that names a field is searched for in the values of
+// such fields, and is found in each if it is empty. The other texts are searched for in whole fields, names
+// included.
 func (x *candidate) searchHeader(header []byte, fields []fieldTexts) {
 	x.work(len(header))
 	for len(header) > 0 && x.err == nil && !x.foundInAll(fields) {
@@ -129,19 +129,20 @@ func (x *candidate) foundInAll(fields []fieldTexts) bool {
 	return true
 }
 
-// foldField folds a field, given up to its colon and from there on, and returns all of it and its value.
+// foldField folds a field, which is given as its name with the colon and its value. It returns the whole
+// field and the value.
 func (x *candidate) foldField(head, value []byte) (whole, folded []byte) {
-	x.spare = foldHeader(x.spare[:0], head)
-	start := len(x.spare)
+	x.field = foldHeader(x.field[:0], head)
+	start := len(x.field)
 	if bare := bytes.TrimLeft(value, " \t\r\n"); len(bare) < len(value) {
-		x.spare, value = append(x.spare, ' '), bare
+		x.field, value = append(x.field, ' '), bare
 	}
-	whole = bytes.TrimRight(foldHeader(x.spare, value), " ")
-	x.spare = whole
+	whole = bytes.TrimRight(foldHeader(x.field, value), " ")
+	x.field = whole
 	return whole, bytes.TrimLeft(whole[min(start, len(whole)):], " ")
 }
 
-// searchFolded looks for texts in a folded field.
+// searchFolded searches a folded field for texts.
 func (x *candidate) searchFolded(folded []byte, texts []int) {
 	x.work(len(folded) * len(texts) / textsPerByte)
 	for _, n := range texts {
@@ -149,9 +150,9 @@ func (x *candidate) searchFolded(folded []byte, texts []int) {
 	}
 }
 
-// headerLetters are ASCII letters as foldHeader writes them, 0 for those that it leaves
-// out; other bytes are 0xff.
-var headerLetters = func() (t [256]byte) {
+// headerBytes has for each ASCII character the one that foldHeader writes, 0 for those that it leaves
+// out, and 0xff for other bytes.
+var headerBytes = func() (t [256]byte) {
 	for i := range t {
 		c := byte(i)
 		switch {
@@ -170,12 +171,12 @@ var headerLetters = func() (t [256]byte) {
 	return t
 }()
 
-// foldHeader appends fold(message.DecodeHeader(text)), with the blanks around it. Most texts are ASCII
-// without encoded-words, and need neither.
+// foldHeader appends fold(message.DecodeHeader(text)), but keeps the blanks at both ends. Most texts are ASCII
+// without encoded-words: these it folds itself, which is faster.
 func foldHeader(dst, text []byte) []byte {
 	start := len(dst)
 	for _, c := range text {
-		switch l := headerLetters[c]; l {
+		switch l := headerBytes[c]; l {
 		case 0:
 		case 0xff:
 			return fold(dst[:start], []byte(message.DecodeHeader(text)))
@@ -189,8 +190,8 @@ func foldHeader(dst, text []byte) []byte {
 	return dst
 }
 
-// foldForHeaders returns a text as foldHeader writes it: whoever looks for a TAB finds one in a header,
-// where folding and senders leave open which blank it is.
+// foldForHeaders folds a text of the client as foldHeader folds headers. All blanks become spaces, so that a
+// text with a TAB finds a header with a TAB, and a header whose line is folded with a space.
 func foldForHeaders(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for len(text) > 0 {
@@ -207,7 +208,7 @@ func foldForHeaders(text []byte) []byte {
 	return fold(nil, out)
 }
 
-// firstField cuts the first field with its continuation lines off a header.
+// firstField returns the first field of a header, with its continuation lines.
 func firstField(header []byte) []byte {
 	for at := 0; ; {
 		i := bytes.IndexByte(header[at:], '\n')

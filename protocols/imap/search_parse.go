@@ -11,7 +11,7 @@ import (
 	"gatepost/server/fault"
 )
 
-// parseSearch reads SEARCH behind its name (RFC 9051 section 6.4.4).
+// parseSearch reads the arguments of SEARCH (RFC 9051 section 6.4.4).
 func (s *session) parseSearch(p *wire.Parser) *searchProgram {
 	g := &searchProgram{now: time.Now(), extended: s.rev2, ascii: true}
 	p.Space()
@@ -82,7 +82,7 @@ func (g *searchProgram) parseReturn(p *wire.Parser) {
 	}
 }
 
-// parseKey reads a key; word is its name if that was read already.
+// parseKey reads a key. word is its name if that was read already.
 func (g *searchProgram) parseKey(s *session, p *wire.Parser, word string) searchKey {
 	p.Enter()
 	defer p.Leave()
@@ -125,9 +125,9 @@ func (g *searchProgram) parseKey(s *session, p *wire.Parser, word string) search
 	return g.parseArgument(s, p, word)
 }
 
-// parseOr reads the two keys of OR. Where one of them is an OR again, its keys are taken for keys of the
-// outer one: clients that look for many texts write OR as often as they have texts, and a tree of
-// that depth would take its room on the stack.
+// parseOr reads the two keys of OR. If one of them is an OR as well, its keys become keys of the
+// outer one: clients that search for many texts nest as many ORs, and a tree of that depth would need much
+// stack.
 func (g *searchProgram) parseOr(s *session, p *wire.Parser) searchKey {
 	or := searchKey{op: opOr}
 	for missing := 2; missing > 0 && p.OK(); {
@@ -151,7 +151,7 @@ func (g *searchProgram) parseOr(s *session, p *wire.Parser) searchKey {
 	return or
 }
 
-// argumentKeys are the keys with an argument.
+// argumentKeys are the keys with arguments.
 var argumentKeys = map[string]bool{
 	"FROM": true, "TO": true, "CC": true, "BCC": true, "SUBJECT": true, "HEADER": true, "BODY": true, "TEXT": true,
 	"LARGER": true, "SMALLER": true, "KEYWORD": true, "UNKEYWORD": true, "UID": true, "NOT": true, "OR": true,
@@ -161,7 +161,7 @@ var argumentKeys = map[string]bool{
 
 func not(k searchKey) searchKey { return searchKey{op: opNot, kids: []searchKey{k}} }
 
-// simpleKeys are the keys without an argument.
+// simpleKeys are the keys without arguments.
 var simpleKeys = map[string]searchKey{
 	"ALL":      {op: opAll},
 	"ANSWERED": {op: opFlags, flags: mailbox.Answered},
@@ -205,7 +205,7 @@ func (g *searchProgram) parseArgument(s *session, p *wire.Parser, word string) s
 	return g.parseTime(p, word)
 }
 
-// parseTime reads the argument of a key about dates.
+// parseTime reads the argument of a key that compares dates.
 func (g *searchProgram) parseTime(p *wire.Parser, word string) searchKey {
 	switch word {
 	case "BEFORE":
@@ -232,7 +232,7 @@ func onDay(since, before searchOp, day time.Time) searchKey {
 	return searchKey{op: opAnd, kids: []searchKey{{op: since, date: day}, {op: before, date: day.AddDate(0, 0, 1)}}}
 }
 
-// textKey reads the argument of BODY, or of TEXT, which looks into the header too.
+// textKey reads the argument of BODY, or of TEXT, which searches the header too.
 func (g *searchProgram) textKey(p *wire.Parser, header bool) searchKey {
 	in := inBody
 	if header {
@@ -258,7 +258,7 @@ func isASCII(s []byte) bool {
 	return true
 }
 
-// searchText reads a text to search for. Without a CHARSET it may be UTF-8 all the same.
+// searchText reads a text to search for. It may be UTF-8 also without CHARSET.
 func (g *searchProgram) searchText(p *wire.Parser) []byte {
 	raw := p.AString()
 	if !utf8.Valid(raw) {
@@ -267,8 +267,8 @@ func (g *searchProgram) searchText(p *wire.Parser) []byte {
 	return raw
 }
 
-// charsetError is told where a text is in a charset that is not understood.
+// charsetError is the error of a text in a charset that is not supported.
 func charsetError() error {
-	err := no(fault.Unsupported, "Texts are searched for in UTF-8")
+	err := no(fault.Unsupported, "Texts to search for have to be UTF-8")
 	return withCode(err, fault.Unsupported, "BADCHARSET (US-ASCII UTF-8)")
 }

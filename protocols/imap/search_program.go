@@ -7,15 +7,14 @@ import (
 	"gatepost/protocols/imap/wire"
 )
 
-// maxKeys bounds the keys of one SEARCH, high enough for the message-ids of a long thread. The texts of
-// BODY, TEXT, HEADER, SUBJECT and their like are all found in one reading of each message.
+// maxKeys bounds the keys of one SEARCH. It is high enough for the Message-IDs of a long thread.
 const maxKeys = 5000
 
-// searchOp is what a search key asks.
+// searchOp is the operation of a search key.
 type searchOp uint8
 
-// The operations, cheapest first: of the keys that all have to fit, those that read less
-// of the message are asked first.
+// The operations, in the order of their cost: keys that read less of the message are
+// applied first.
 const (
 	opAll searchOp = iota
 	opNone
@@ -33,8 +32,8 @@ const (
 	opSentBefore
 	opSentSince
 	opAddress // a field of the ENVELOPE
-	opField   // a header field that the summary has
-	opHeader  // another one
+	opField   // a header field in the stored summary
+	opHeader  // another header field
 	opText
 )
 
@@ -46,13 +45,13 @@ type searchKey struct {
 	seqs     []wire.Range // opSet, resolved
 	flags    mailbox.Flags
 	keyword  string
-	keywords uint64 // opKeyword, resolved: its bit in State, or 0
+	keywords uint64 // opKeyword, resolved: the keyword's bit in State, or 0
 	size     int64
 	date     time.Time // a day, or an instant if exact
 	exact    bool
 	number   int // opAddress, opField, opHeader, opText: number of the text in the program
 	kids     []searchKey
-	price    searchOp // of its keys the one that reads most
+	cost     searchOp // the most expensive operation in it
 }
 
 // searchProgram is a parsed SEARCH.
@@ -62,48 +61,48 @@ type searchProgram struct {
 	save                 bool
 	root                 searchKey
 	texts                []searchText
-	// Which texts are looked for where, as numbers.
+	// The numbers of the texts in each scope.
 	inEnvelope, inSummary, inHeader []fieldTexts
 	inBody                          []int
-	inInner                         []fieldTexts // those of inBody, for the headers of inner parts
+	inInner                         []fieldTexts // the texts of inBody, for the headers of inner parts
 	longest                         int          // length of the longest text of inBody
 	ascii                           bool         // the texts of inBody are all ASCII
 	keys                            int
-	saved                           []wire.Range // what $ stands for, once it was asked for
+	saved                           []wire.Range // the messages that $ names, if a key has it
 	now                             time.Time
 	badCharset                      bool
 }
 
-// searchText is a text that a program looks for.
+// searchText is a text that a program searches for.
 type searchText struct {
-	text   []byte // folded, as it stands in bodies
-	header []byte // … and in headers, see foldHeader
-	field  string // whose field it has to be in, or "" for BODY and TEXT
-	place  place  // where it is looked for; BODY and TEXT also in the body
+	text   []byte // folded, for bodies
+	header []byte // folded, for headers (see foldHeader)
+	field  string // the field that has to contain it; "" for BODY and TEXT
+	scope  scope
 }
 
-// fieldTexts are the numbers of the texts that are looked for in a field; without a name, in
-// any field.
+// fieldTexts are the numbers of the texts that are searched for in a field; without a name, in
+// every field.
 type fieldTexts struct {
 	field string
 	texts []int
 }
 
-// newText makes a text of one that a client has sent.
-func newText(raw []byte, field string, in place) searchText {
-	return searchText{text: fold(nil, raw), header: foldForHeaders(raw), field: field, place: in}
+// newText returns the searchText of a text that the client has sent.
+func newText(raw []byte, field string, in scope) searchText {
+	return searchText{text: fold(nil, raw), header: foldForHeaders(raw), field: field, scope: in}
 }
 
-// add puts a text into the program and returns its number.
+// add adds a text to the program and returns its number.
 func (g *searchProgram) add(t searchText) int {
 	number := len(g.texts)
 	g.texts = append(g.texts, t)
-	for in, list := range map[place]*[]fieldTexts{inEnvelope: &g.inEnvelope, inSummary: &g.inSummary, inHeader: &g.inHeader, inBody: &g.inInner} {
-		if t.place&in != 0 {
+	for in, list := range map[scope]*[]fieldTexts{inEnvelope: &g.inEnvelope, inSummary: &g.inSummary, inHeader: &g.inHeader, inBody: &g.inInner} {
+		if t.scope&in != 0 {
 			addTo(list, t.field, number)
 		}
 	}
-	if t.place&inBody != 0 {
+	if t.scope&inBody != 0 {
 		g.inBody = append(g.inBody, number)
 		g.longest = max(g.longest, len(t.text))
 		g.ascii = g.ascii && isASCII(t.text)

@@ -7,8 +7,8 @@ import (
 	"gatepost/accounts/message"
 )
 
-// searchBody answers BODY and TEXT: the first such key of a message looks for all texts of
-// the program, so that a message is read once.
+// searchBody is for the keys BODY and TEXT: the first one that is applied to a message searches for all texts
+// of the program, so that the message is read once.
 func (x *candidate) searchBody() {
 	if x.done&inBody != 0 {
 		return
@@ -26,8 +26,8 @@ func (x *candidate) searchBody() {
 	}
 }
 
-// scanPart looks through the text of a part and of the parts in it. Text is what a person
-// reads: text parts in UTF-8, and the headers of inner parts and messages.
+// scanPart searches a part and the parts in it: text parts, converted to UTF-8, and the headers of inner
+// parts and messages.
 func (x *candidate) scanPart(p *message.Part, root bool) {
 	if x.err != nil || x.foundAll(x.program.inBody) {
 		return
@@ -50,7 +50,7 @@ func (x *candidate) scanPart(p *message.Part, root bool) {
 	}
 }
 
-// plainEncoding reports whether a Content-Transfer-Encoding leaves the text as it is.
+// plainEncoding reports whether a Content-Transfer-Encoding leaves the text unchanged.
 func plainEncoding(encoding string) bool {
 	switch encoding {
 	case "", "7bit", "8bit", "binary":
@@ -59,7 +59,7 @@ func plainEncoding(encoding string) bool {
 	return false
 }
 
-// likeASCII reports whether the bytes of ASCII letters stand for nothing else in a
+// likeASCII reports whether the bytes of ASCII characters mean nothing else in a
 // charset.
 func likeASCII(charset string) bool {
 	for _, prefix := range [...]string{"utf-8", "us-ascii", "iso-8859-", "windows-125", "koi8-"} {
@@ -70,19 +70,19 @@ func likeASCII(charset string) bool {
 	return charset == ""
 }
 
-// section reads a span of the message.
+// section returns a reader of a span of the message.
 func (x *candidate) section(sp message.Span) *io.SectionReader {
 	return io.NewSectionReader(x.body, sp.Start+int64(len(x.content.Prefix)), sp.Size())
 }
 
-// scanHeader looks through the header of an inner part.
+// scanHeader searches the header of an inner part.
 func (x *candidate) scanHeader(sp message.Span) {
 	prefix := int64(len(x.content.Prefix))
 	header := x.read(message.Span{Start: sp.Start + prefix, End: sp.End + prefix})
 	x.searchHeader(header, x.program.inInner)
 }
 
-// scanASCII looks for texts of ASCII letters in a text that needs no conversion.
+// scanASCII searches a text that needs no conversion for ASCII texts.
 func (x *candidate) scanASCII(r *io.SectionReader) {
 	window := x.borrow()
 	for at, kept := int64(0), 0; ; {
@@ -100,7 +100,7 @@ func (x *candidate) scanASCII(r *io.SectionReader) {
 	}
 }
 
-// search notes which texts are in a folded piece of the body.
+// search records which texts a folded piece of the body contains.
 func (x *candidate) search(folded []byte) {
 	x.work(len(folded))
 	looked := 0
@@ -117,16 +117,16 @@ func (x *candidate) search(folded []byte) {
 	}
 }
 
-// textsPerByte is how many texts are looked for in the time that it takes to decode the text
-// that they are looked for in.
+// textsPerByte is for how many texts a piece can be searched in the time that it takes to decode
+// it.
 const textsPerByte = 8
 
-// tail returns the end of a folded piece, where a text may begin that goes on in the next.
+// tail returns the end of a folded piece, where a text may begin that ends in the next piece.
 func (x *candidate) tail(folded []byte) []byte {
 	return folded[max(len(folded)-max(x.program.longest-1, 0), 0):]
 }
 
-// borrow returns a window that has room for the longest text twice.
+// borrow returns a window with room for the longest text twice.
 func (x *candidate) borrow() []byte {
 	if 2*x.program.longest > windowSize {
 		return make([]byte, 2*x.program.longest)
@@ -137,19 +137,19 @@ func (x *candidate) borrow() []byte {
 	return x.window[:]
 }
 
-// scanText looks for the texts in a stream of UTF-8, window by window. What is searched
-// begins with as much of what came before as a text that crosses over may have. A reader may give
-// little at a time: the window is filled before it is searched.
+// scanText searches a stream of UTF-8, window by window. Each piece begins with the tail of the one before,
+// so that texts across the border are found. The reader may return few bytes at a time:
+// the window is filled before it is searched.
 func (x *candidate) scanText(r io.Reader) {
 	window := x.borrow()
 	folded := x.folded[:0]
 	defer func() { x.folded = folded[:0] }()
-	for rest := 0; ; { // bytes in the window that are an unfinished letter
+	for rest := 0; ; { // bytes of an incomplete character at the beginning of the window
 		n, err := io.ReadFull(r, window[rest:])
 		chunk := window[:rest+n]
 		whole := len(chunk)
 		if err == nil {
-			whole = wholeLetters(chunk)
+			whole = wholeRunes(chunk)
 		}
 		folded = fold(folded, chunk[:whole])
 		x.search(folded)

@@ -61,7 +61,7 @@ func TestHeadersAreFoldedAlike(t *testing.T) {
 // TestTextsAreFoundAcrossWindows puts a text at the borders of what is searched at a time.
 func TestTextsAreFoundAcrossWindows(t *testing.T) {
 	for _, text := range []string{"needle", "näädel", strings.Repeat("long", 9000)} {
-		x := &candidate{program: lookFor(text), pace: endless, found: make([]bool, 1)}
+		x := &candidate{program: lookFor(text), timeslice: endless, found: make([]bool, 1)}
 		for _, at := range []int{0, 1, windowSize - 7, windowSize - 3, windowSize - 1, windowSize, 2*windowSize - 5, 100_000} {
 			hay := strings.Repeat("e", at) + text + "eee"
 			for _, r := range []io.Reader{strings.NewReader(hay), iotest.HalfReader(strings.NewReader(hay)), iotest.DataErrReader(strings.NewReader(hay))} {
@@ -186,11 +186,11 @@ func FuzzSearchText(f *testing.F) {
 			t.Fatal(err)
 		}
 		s := &session{srv: x.srv, ctx: t.Context(), account: acc, mail: acc.Mail()}
-		if s.box, err = s.mail.Open(t.Context(), box, true); err != nil {
+		if s.mailbox, err = s.mail.Open(t.Context(), box, true); err != nil {
 			t.Fatal(err)
 		}
 		defer acc.Mail().DeleteMailbox(t.Context(), box)
-		defer s.box.Close()
+		defer s.mailbox.Close()
 		folded := fold(nil, []byte(text))
 		g := &searchProgram{ascii: true}
 		g.root = searchKey{op: opText, number: g.add(newText([]byte(text), "", inBody|inHeader))}

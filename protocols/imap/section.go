@@ -37,7 +37,7 @@ func (sec *section) cut(n int64) (from, count int64) {
 	return from, min(sec.count, n-from)
 }
 
-// putSection writes BODY[...] and its like. A section that is not there is NIL.
+// putSection writes BODY[...], RFC822 and so on. A section that does not exist is NIL.
 func (s *session) putSection(item *fetchItem, m *fetched) {
 	s.out.Raw(item.label).Byte(' ')
 	sec := &item.section
@@ -87,8 +87,8 @@ func (s *session) putFields(sec *section, m *fetched) {
 	if cap(fields) <= maxScratch {
 		s.scratch = fields
 	}
-	err := m.pace.work(work)
-	m.pace.end()
+	err := m.timeslice.work(work)
+	m.timeslice.end()
 	if err != nil {
 		s.out.Fail(err)
 		return
@@ -98,11 +98,11 @@ func (s *session) putFields(sec *section, m *fetched) {
 	s.out.Bytes(fields[from : from+n])
 }
 
-// maxScratch is the size of a scratch buffer that is worth keeping during a command.
+// maxScratch is the size of the largest scratch buffer that is kept during a command.
 const maxScratch = 64 << 10
 
-// decoded returns the part that BINARY[...] names, freed from its
-// Content-Transfer-Encoding (RFC 9051 section 6.4.5.1). BINARY[] is the message as it is.
+// decoded returns the part that BINARY[...] names, with its
+// Content-Transfer-Encoding decoded (RFC 9051 section 6.4.5.1). BINARY[] is the whole message, not decoded.
 func (sec *section) decoded(m *fetched) (io.Reader, bool) {
 	sp, ok := sec.span(m)
 	if !ok {
@@ -116,8 +116,7 @@ func (sec *section) decoded(m *fetched) (io.Reader, bool) {
 	return message.Decode(r, part.Encoding), true
 }
 
-// checkItem refuses what FETCH BINARY cannot decode, before any of the response is
-// written.
+// checkItem refuses a part that FETCH BINARY cannot decode. It is called before the response begins.
 func (s *session) checkItem(item *fetchItem, m *fetched) error {
 	if item.kind != fetchBinary && item.kind != fetchBinarySize || len(item.section.path) == 0 {
 		return nil
@@ -130,8 +129,8 @@ func (s *session) checkItem(item *fetchItem, m *fetched) error {
 	return withCode(err, fault.Unsupported, "UNKNOWN-CTE")
 }
 
-// putBinary writes BINARY[...] and BINARY.SIZE[...]. The length goes first, so the part is
-// decoded twice rather than kept in memory.
+// putBinary writes BINARY[...] and BINARY.SIZE[...]. The length has to be sent first, so the part is
+// decoded twice rather than held in memory.
 func (s *session) putBinary(item *fetchItem, m *fetched) {
 	s.out.Raw(item.label).Byte(' ')
 	sec := &item.section
@@ -145,8 +144,8 @@ func (s *session) putBinary(item *fetchItem, m *fetched) {
 		return
 	}
 	var c counter
-	_, err := io.Copy(&c, m.pace.reader(r))
-	m.pace.end()
+	_, err := io.Copy(&c, m.timeslice.reader(r))
+	m.timeslice.end()
 	if err != nil {
 		s.out.Fail(err)
 		return
@@ -161,8 +160,8 @@ func (s *session) putBinary(item *fetchItem, m *fetched) {
 	}
 	s.out.Set(wire.AppendLiteral(s.out.Buf(), n))
 	r, _ = sec.decoded(m)
-	_, err = io.CopyN(io.Discard, m.pace.reader(r), from)
-	m.pace.end()
+	_, err = io.CopyN(io.Discard, m.timeslice.reader(r), from)
+	m.timeslice.end()
 	if err != nil {
 		s.out.Fail(err)
 		return
@@ -170,8 +169,7 @@ func (s *session) putBinary(item *fetchItem, m *fetched) {
 	s.out.CopyN(r, n)
 }
 
-// counter counts bytes, and tells whether there is a NUL among them: then the literal has
-// to be a literal8.
+// counter counts bytes, and detects NUL, which needs a literal8.
 type counter struct {
 	n   int64
 	nul bool

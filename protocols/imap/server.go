@@ -19,20 +19,20 @@ import (
 
 // Server serves IMAP on any number of listeners.
 type Server struct {
-	cfg      *settings.Live[Settings]
-	acc      *accounts.Store
-	auth     *auth.Authenticator
-	tls      func() *tls.Config
-	log      *slog.Logger
-	count    listen.Count
-	sessions atomic.Uint64 // numbers them
-	turns    chan struct{} // see pace
+	cfg        *settings.Live[Settings]
+	acc        *accounts.Store
+	auth       *auth.Authenticator
+	tls        func() *tls.Config
+	log        *slog.Logger
+	count      listen.Count
+	sessions   atomic.Uint64 // counts the sessions, for their numbers in the log
+	processors chan struct{} // see timeslice
 }
 
-// New returns a Server. tlsConfig returns the configuration of the moment, or nil
-// as long as there is no certificate; then STARTTLS is not offered.
+// New returns a Server. tlsConfig returns the current TLS configuration, or nil if there is no certificate;
+// then STARTTLS is not offered.
 func New(cfg *settings.Live[Settings], acc *accounts.Store, r *router.Router, tlsConfig func() *tls.Config, log *slog.Logger) *Server {
-	return &Server{cfg: cfg, acc: acc, auth: auth.New(acc, r, log), tls: tlsConfig, log: log, turns: newTurns()}
+	return &Server{cfg: cfg, acc: acc, auth: auth.New(acc, r, log), tls: tlsConfig, log: log, processors: newProcessors()}
 }
 
 // Serve accepts connections until ctx is done, and returns when the last
@@ -47,7 +47,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener
 		Log:          logs.Component(s.log, "IMAP"),
 		TLS:          s.tls(),
 		Refuse: func(c net.Conn) {
-			// The peer is turned away; whether it reads why is its affair.
+			// The connection is refused whether the client reads the reason or not.
 			_, _ = io.WriteString(c, "* BYE [UNAVAILABLE] Too many connections, try again later\r\n")
 		},
 	}, func(ctx context.Context, c net.Conn) {

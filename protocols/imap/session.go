@@ -21,15 +21,15 @@ import (
 // The limits of a command before and after the login. A stranger's command
 // may have the 32 KB of a legal ID (RFC 2971 section 3.3) or of a SASL response.
 var (
-	strangerLimits = wire.Limits{Line: 40 << 10, Literals: 40 << 10, Drain: 1 << 20}
-	userLimits     = wire.Limits{Line: 64 << 10, Literals: 256 << 10, Drain: 1 << 30}
+	strangerLimits = wire.Limits{Line: 40 << 10, Literals: 40 << 10, Discard: 1 << 20}
+	userLimits     = wire.Limits{Line: 64 << 10, Literals: 256 << 10, Discard: 1 << 30}
 )
 
-// maxErrors is how many malformed commands a stranger may send in a row. Whoever
-// speaks another protocol, such as HTTP, is cut off here.
+// maxErrors is how many malformed commands a stranger may send in a row. It ends connections
+// of clients that speak another protocol, such as HTTP.
 const maxErrors = 10
 
-// state is what a session may do (RFC 9051 section 3), as a bit.
+// state is the state of a session (RFC 9051 section 3), as a bit.
 type state uint8
 
 const (
@@ -44,7 +44,7 @@ const (
 type session struct {
 	srv      *Server
 	ctx      context.Context // made at accept; done when the server stops
-	link     *link
+	conn     *conn
 	peer     accounts.Peer
 	startTLS bool // STARTTLS is offered on this listener
 	log      *slog.Logger
@@ -56,17 +56,17 @@ type session struct {
 	account *accounts.Account
 	watch   *accounts.Watch // ends the session with its account; nil before the login
 	mail    *mailbox.Account
-	box     *mailbox.Mailbox // selected, or nil
-	info    mailbox.ViewInfo // of box when it was selected
+	mailbox *mailbox.Mailbox // selected, or nil
+	info    mailbox.ViewInfo // of the mailbox when it was selected
 	recent  int              // RECENT as the client knows it
 	saved   []imap.UID       // the result that $ stands for (RFC 5182)
 	rev2    bool             // IMAP4rev2 is enabled
 	utf8    bool             // UTF8=ACCEPT is enabled
 	errors  int              // malformed commands in a row
-	logins  int              // failed ones
-	scratch []byte           // for use within a command
-	ending  string           // why the session ends, once that is decided
-	lingers bool             // it ends while the client still sends
+	logins  int              // failed logins
+	scratch []byte           // a buffer for use within a command
+	ending  string           // the reason why the session ends, or empty
+	lingers bool             // the session ends while the client still sends
 	began   time.Time
 }
 
@@ -86,14 +86,14 @@ type call struct {
 
 func newSession(srv *Server, ctx context.Context, c net.Conn, startTLS bool) *session {
 	remote, local := listen.Addrs(c)
-	l := &link{Conn: c}
+	nc := &conn{Conn: c}
 	n := srv.sessions.Add(1)
 	s := &session{
-		srv: srv, ctx: ctx, link: l, startTLS: startTLS, began: time.Now(),
+		srv: srv, ctx: ctx, conn: nc, startTLS: startTLS, began: time.Now(),
 		log: logs.Session(srv.log, "IMAP", n, "["+remote.String()+"]"),
-		in:  wire.NewReader(l, strangerLimits), out: wire.NewEncoder(l),
+		in:  wire.NewReader(nc, strangerLimits), out: wire.NewEncoder(nc),
 	}
-	s.peer = accounts.Peer{IP: remote, LocalIP: local, TLS: l.tlsState() != nil, Service: "IMAP", Log: s.log}
+	s.peer = accounts.Peer{IP: remote, LocalIP: local, TLS: nc.tlsState() != nil, Service: "IMAP", Log: s.log}
 	return s
 }
 
@@ -101,13 +101,13 @@ func (s *session) state() state {
 	switch {
 	case s.account == nil:
 		return stranger
-	case s.box == nil:
+	case s.mailbox == nil:
 		return user
 	}
 	return selected
 }
 
-// run carries out the client's commands until one of both ends the session.
+// run carries out commands until the client or the server ends the session.
 func (s *session) run() {
 	defer s.end()
 	s.out.Raw("* OK [CAPABILITY ").Bytes(s.capabilities()).Raw("] Gatepost IMAP server ready").CRLF()
@@ -117,7 +117,7 @@ func (s *session) run() {
 		}
 	}
 	if s.out.Flush() == nil && s.lingers {
-		s.link.linger()
+		s.conn.linger()
 	}
 }
 
@@ -128,9 +128,9 @@ func (s *session) next() error {
 			return err
 		}
 		s.out.Release()
-		s.link.patience = 0 // a stranger has the time of listen.Options.LoginTimeout in all
+		s.conn.readTimeout = 0 // of a stranger, listen.Options.LoginTimeout bounds the time until its login
 		if s.account != nil {
-			s.link.patience = s.srv.cfg.Get().IdleTimeout.Duration()
+			s.conn.readTimeout = s.srv.cfg.Get().IdleTimeout.Duration()
 		}
 	}
 	if err := s.in.Wait(); err != nil {
@@ -139,9 +139,9 @@ func (s *session) next() error {
 	if s.ctx.Err() != nil {
 		return s.ctx.Err()
 	}
-	s.link.patience = commandTimeout
+	s.conn.readTimeout = commandTimeout
 	s.call, s.scratch = call{}, nil
-	line, body, err := s.in.Next(s.gate, false)
+	line, body, err := s.in.Next(s.onLiteral, false)
 	if err != nil && line == nil {
 		return err
 	}
@@ -152,8 +152,8 @@ func (s *session) next() error {
 	return s.out.Err()
 }
 
-// gate decides about the literals of a command (wire.Gate).
-func (s *session) gate(head []byte, l wire.Literal) (wire.Verdict, error) {
+// onLiteral decides about the literals of a command (wire.LiteralFunc).
+func (s *session) onLiteral(head []byte, l wire.Literal) (wire.LiteralAction, error) {
 	if s.account != nil && streams(head) {
 		return wire.Stream, nil
 	}
@@ -161,13 +161,13 @@ func (s *session) gate(head []byte, l wire.Literal) (wire.Verdict, error) {
 		return 0, err
 	}
 	if l.Sync {
-		return wire.Take, s.goOn("Go on")
+		return wire.Buffer, s.requestContinuation("Go on")
 	}
-	return wire.Take, nil
+	return wire.Buffer, nil
 }
 
-// goOn asks the client to go on.
-func (s *session) goOn(text string) error {
+// requestContinuation sends a command continuation request (RFC 9051 section 7.6).
+func (s *session) requestContinuation(text string) error {
 	return s.out.Raw("+ ").Raw(text).CRLF().Flush()
 }
 
@@ -185,9 +185,9 @@ func (s *session) fail(err error) {
 	case errors.Is(err, os.ErrDeadlineExceeded) && s.out.Err() == nil && s.account == nil:
 		s.bye("no login in time", "Autologout, no login in time")
 	case errors.Is(err, os.ErrDeadlineExceeded) && s.out.Err() == nil:
-		s.bye("silent for too long", "Autologout, the session was silent for too long")
+		s.bye("idle for too long", "Autologout, the session was idle for too long")
 	case errors.Is(err, wire.ErrFlood):
-		s.bye("flood", "Too much input for a refused command")
+		s.bye("too much input for a refused command", "Too much input for a refused command")
 		s.lingers = true
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		s.ending = "connection closed by client"
@@ -196,18 +196,18 @@ func (s *session) fail(err error) {
 	}
 }
 
-// bye ends the session after the responses that wait.
+// bye sends BYE and ends the session. The reason is for the log.
 func (s *session) bye(why, text string) {
 	s.ending = why
 	s.out.Raw("* BYE ").Raw(text).CRLF()
 }
 
-// end frees what the session holds. It also runs when the session has panicked.
+// end releases what the session holds. It also runs after a panic of the session.
 func (s *session) end() {
 	s.watch.Stop()
-	if s.box != nil {
-		s.box.Close()
-		s.box = nil
+	if s.mailbox != nil {
+		s.mailbox.Close()
+		s.mailbox = nil
 	}
 	if s.account != nil {
 		s.log.Log(s.ctx, logs.LevelProblem, "session ended", logs.AttrAccount, s.account.Address(),

@@ -8,8 +8,8 @@ import (
 	"gatepost/protocols/imap/wire"
 )
 
-// messageSet names messages of the view as a client does: by numbers, or by $,
-// the result that its last SEARCH has saved (RFC 5182).
+// messageSet is a set of messages in a client's command: numbers, or $,
+// the result that the last SEARCH with SAVE has saved (RFC 5182).
 type messageSet struct {
 	numbers wire.NumSet
 	saved   bool
@@ -22,12 +22,12 @@ func (s *session) parseSet(p *wire.Parser) messageSet {
 	return messageSet{numbers: p.Set()}
 }
 
-// resolve returns the messages of the view that a set names, as ranges of sequence numbers
-// in order. UIDs that are not there are left out. A sequence number that is not there is
-// an error of the client (RFC 9051 section 9, seq-number); only "*" and "1:*" are
-// forgiven in an empty mailbox, which clients send without looking.
+// resolve returns the messages of the view that a set names, as sorted ranges of sequence numbers.
+// UIDs without a message are left out. A sequence number without a message is
+// an error of the client (RFC 9051 section 9, seq-number), except for "*" and "1:*" in an empty mailbox, which
+// clients send without knowing that it is empty.
 func (s *session) resolve(set messageSet, uid bool) ([]wire.Range, error) {
-	n := s.box.Len()
+	n := s.mailbox.Len()
 	switch high := set.numbers.Max(); {
 	case set.saved:
 		return s.savedRanges(), nil
@@ -38,7 +38,7 @@ func (s *session) resolve(set messageSet, uid bool) ([]wire.Range, error) {
 	case !uid:
 		return set.numbers.Resolve(uint32(n)), nil
 	}
-	uids := s.box.UIDs()
+	uids := s.mailbox.UIDs()
 	ranges := set.numbers.Resolve(uint32(uids[n-1]))
 	out := ranges[:0]
 	for _, r := range ranges {
@@ -54,11 +54,11 @@ func (s *session) resolve(set messageSet, uid bool) ([]wire.Range, error) {
 	return out, nil
 }
 
-// savedRanges returns what is left in the view of the saved result.
+// savedRanges returns the messages of the saved result that the view still has.
 func (s *session) savedRanges() []wire.Range {
 	var out []wire.Range
 	for _, uid := range s.saved {
-		seq, ok := s.box.Seq(uid)
+		seq, ok := s.mailbox.Seq(uid)
 		switch {
 		case !ok:
 		case len(out) > 0 && out[len(out)-1].High+1 == uint32(seq):
@@ -77,7 +77,7 @@ func (s *session) uidsOf(seqs []wire.Range) []imap.UID {
 		n += int(r.High-r.Low) + 1
 	}
 	uids := make([]imap.UID, 0, n)
-	all := s.box.UIDs()
+	all := s.mailbox.UIDs()
 	for _, r := range seqs {
 		uids = append(uids, all[r.Low-1:r.High]...)
 	}

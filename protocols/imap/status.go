@@ -26,11 +26,11 @@ var statusItems = []statusItem{
 	{"APPENDLIMIT", func(s *session, _ *mailbox.Info) uint64 { return s.appendLimit() }},
 }
 
-// status is STATUS. After ENABLE IMAP4rev2 it names the mailbox as LIST and SELECT do;
-// clients of rev1, which may compare, get the name that they gave.
+// status is STATUS. After ENABLE IMAP4rev2 its response has the name that LIST and SELECT show. Clients
+// of IMAP4rev1 get the name that they have sent, since they may compare it.
 func (s *session) status(c *call, p *wire.Parser) error {
 	p.Space()
-	name, bad := s.boxName(p)
+	name, bad := s.mailboxName(p)
 	p.Space()
 	items := parseStatusItems(p)
 	if err := p.End(); err != nil {
@@ -50,7 +50,7 @@ func (s *session) status(c *call, p *wire.Parser) error {
 	return nil
 }
 
-// parseStatusItems reads the list of items; each is answered once.
+// parseStatusItems reads the list of items. An item that is repeated is answered once.
 func parseStatusItems(p *wire.Parser) []*statusItem {
 	var items []*statusItem
 	var seen uint
@@ -87,8 +87,8 @@ func (s *session) putStatus(name string, info *mailbox.Info, items []*statusItem
 	s.out.Byte(')').CRLF()
 }
 
-// appendLimit is the size of the largest message for APPEND; without a limit, the greatest
-// number that clients can read.
+// appendLimit is the size of the largest message for APPEND. Without a limit it is the greatest
+// number that all clients can parse.
 func (s *session) appendLimit() uint64 {
 	if limit := s.srv.cfg.Get().MaxMessageSize; limit >= 0 {
 		return uint64(limit)

@@ -44,8 +44,8 @@ func (s *session) parseStore(p *wire.Parser) storeArgs {
 	return a
 }
 
-// store is STORE (RFC 9051 section 6.4.6). Messages that were expunged elsewhere
-// and not yet told are answered for like the others.
+// store is STORE (RFC 9051 section 6.4.6). Messages that another session has expunged, of which the client
+// does not know yet, are answered for like the others.
 func (s *session) store(c *call, p *wire.Parser) error {
 	a := s.parseStore(p)
 	if err := p.End(); err != nil {
@@ -55,15 +55,15 @@ func (s *session) store(c *call, p *wire.Parser) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.box.SetFlags(s.ctx, s.uidsOf(seqs), a.op, a.flags, mailbox.NoCondition); err != nil {
+	if _, err := s.mailbox.SetFlags(s.ctx, s.uidsOf(seqs), a.op, a.flags, mailbox.NoCondition); err != nil {
 		return err
 	}
-	// Keywords that are new to the mailbox have to be in FLAGS first.
 	if a.silent {
 		return nil
 	}
+	// Keywords that are new to the mailbox have to be sent in FLAGS first.
 	if !s.update(false) {
-		return nil // the answer and BYE follow
+		return nil // dispatch answers, and ends the session
 	}
 	for _, r := range seqs {
 		for seq := r.Low; seq <= r.High; seq++ {

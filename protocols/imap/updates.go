@@ -4,11 +4,11 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 )
 
-// update tells the client what has changed in the selected mailbox since it was told last,
-// its own changes of the set of messages included. It reports false when the mailbox is
-// gone: then the session has to end, see byeGone.
+// update sends the changes of the selected mailbox since the last call, including messages that the session
+// itself has added or expunged. It reports false if the mailbox is deleted: then the session has
+// to end, see byeDeleted.
 func (s *session) update(allowExpunge bool) bool {
-	u := s.box.Sync(allowExpunge)
+	u := s.mailbox.Sync(allowExpunge)
 	if u.Gone {
 		return false
 	}
@@ -31,14 +31,14 @@ func (s *session) update(allowExpunge bool) bool {
 	return true
 }
 
-// byeGone ends the session because the selected mailbox is gone: the UIDs of a mailbox of
-// the same name may come back with another meaning. What the command under way has
-// done is answered first, or the client would do it again on its next connection.
-func (s *session) byeGone() { s.bye("mailbox deleted", "The selected mailbox has been deleted") }
+// byeDeleted ends the session because the selected mailbox is deleted: a new mailbox of
+// the same name could use the same UIDs for other messages. The command under way is
+// answered before, or the client would repeat it in its next session.
+func (s *session) byeDeleted() { s.bye("mailbox deleted", "The selected mailbox has been deleted") }
 
 // putFlagLists writes FLAGS and PERMANENTFLAGS.
 func (s *session) putFlagLists() {
-	all, permanent := s.box.Flags()
+	all, permanent := s.mailbox.Flags()
 	s.out.Raw("* FLAGS ")
 	s.putFlagList(all)
 	s.out.CRLF()
@@ -60,7 +60,7 @@ func (s *session) putFlagList(flags []imap.Flag) {
 
 // putFlags writes a FETCH response with the flags of a message of the view.
 func (s *session) putFlags(seq int, withUID bool) {
-	st, ok := s.box.StateAt(seq)
+	st, ok := s.mailbox.StateAt(seq)
 	if !ok {
 		return
 	}
@@ -70,6 +70,6 @@ func (s *session) putFlags(seq int, withUID bool) {
 	}
 	s.out.Raw("FLAGS (")
 	st.Recent = st.Recent && !s.rev2
-	s.out.Set(s.box.AppendFlags(s.out.Buf(), st))
+	s.out.Set(s.mailbox.AppendFlags(s.out.Buf(), st))
 	s.out.Raw("))").CRLF()
 }

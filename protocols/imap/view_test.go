@@ -18,8 +18,8 @@ type viewer struct {
 	tag  int
 }
 
-// run carries out a command. steady: no EXPUNGE may come.
-func (v *viewer) run(command string, steady bool) {
+// run carries out a command. noExpunge: no EXPUNGE may come.
+func (v *viewer) run(command string, noExpunge bool) {
 	v.tag++
 	tag := fmt.Sprintf("%s%d ", v.name, v.tag)
 	v.send(tag + command + "\r\n")
@@ -31,11 +31,11 @@ func (v *viewer) run(command string, steady bool) {
 			}
 			return
 		}
-		v.told(l, command, steady)
+		v.told(l, command, noExpunge)
 	}
 }
 
-func (v *viewer) told(l, command string, steady bool) {
+func (v *viewer) told(l, command string, noExpunge bool) {
 	words := strings.Fields(l)
 	if len(words) < 3 || words[0] != "*" {
 		return
@@ -53,7 +53,7 @@ func (v *viewer) told(l, command string, steady bool) {
 			v.uids = append(v.uids, 0)
 		}
 	case "EXPUNGE":
-		if steady {
+		if noExpunge {
 			v.t.Errorf("%s was answered with %s", command, l)
 		}
 		if n < 1 || n > len(v.uids) {

@@ -8,34 +8,34 @@ import (
 )
 
 const (
-	// flushAt is how much may wait in the buffer; one TLS record.
+	// flushAt is how much the buffer may hold at the end of a line: one TLS record.
 	flushAt = 16 << 10
-	// outputSize is the size of a borrowed buffer. The room above flushAt is for the
-	// line that is being written, and for reading files in long strokes.
+	// outputSize is the size of a buffer from the pool. The room above flushAt is for the
+	// line that is being written, and for reading large pieces of files.
 	outputSize = 32 << 10
 )
 
 var outputs = sync.Pool{New: func() any { return new([outputSize]byte) }}
 
-// Encoder writes responses. Whatever is appended waits in its buffer until
-// Flush, or until a line ends with more than 16 KB waiting. The first error of
-// the connection sticks, and everything later is dropped.
+// Encoder writes responses. It buffers them until
+// Flush, or until a line ends with at least 16 KB in the buffer. After the first error of
+// the connection it writes nothing more, and keeps that error.
 type Encoder struct {
 	w   io.Writer
 	buf []byte
 	err error
 }
 
-// NewEncoder returns an Encoder to w.
+// NewEncoder returns an Encoder that writes to w.
 func NewEncoder(w io.Writer) *Encoder { return &Encoder{w: w} }
 
-// Reset makes the encoder write to w from now on. What waits must be flushed before.
+// Reset makes the encoder write to w from now on. It must be flushed before.
 func (e *Encoder) Reset(w io.Writer) { e.w = w }
 
-// Err returns the error that has stuck.
+// Err returns the first error.
 func (e *Encoder) Err() error { return e.err }
 
-// Buf returns what waits. A caller may append to it and hand the result to Set.
+// Buf returns the buffer. A caller may append to it and pass the result to Set.
 func (e *Encoder) Buf() []byte {
 	if e.buf == nil {
 		e.buf = outputs.Get().(*[outputSize]byte)[:0]
@@ -43,16 +43,16 @@ func (e *Encoder) Buf() []byte {
 	return e.buf
 }
 
-// Set replaces what waits by b, which is what Buf returned with something appended.
+// Set replaces the buffer by b, which is the result of Buf with something appended.
 func (e *Encoder) Set(b []byte) { e.buf = b }
 
-// Raw appends a text as it is.
+// Raw appends a text unchanged.
 func (e *Encoder) Raw(s string) *Encoder {
 	e.buf = append(e.Buf(), s...)
 	return e
 }
 
-// Bytes appends bytes as they are.
+// Bytes appends bytes unchanged.
 func (e *Encoder) Bytes(b []byte) *Encoder {
 	e.buf = append(e.Buf(), b...)
 	return e
@@ -85,14 +85,14 @@ func (e *Encoder) CRLF() *Encoder {
 	return e
 }
 
-// Spill writes out what waits if that is a lot; for responses of any length.
+// Spill flushes the buffer if it is full, within a response of any length.
 func (e *Encoder) Spill() {
 	if len(e.buf) >= flushAt {
 		e.Flush()
 	}
 }
 
-// Flush writes out what waits and returns the error that has stuck.
+// Flush writes the buffer and returns the first error.
 func (e *Encoder) Flush() error {
 	if len(e.buf) > 0 && e.err == nil {
 		_, e.err = e.w.Write(e.buf)
@@ -105,7 +105,7 @@ func (e *Encoder) Flush() error {
 	return e.err
 }
 
-// Release gives the buffer back; nothing may wait in it.
+// Release puts the buffer back into the pool. It must be flushed before.
 func (e *Encoder) Release() {
 	if cap(e.buf) == outputSize && len(e.buf) == 0 {
 		outputs.Put((*[outputSize]byte)(e.buf[:outputSize]))

@@ -48,7 +48,7 @@ func (p *Parser) setNumber() uint32 {
 	return p.NzNumber()
 }
 
-// Max returns the greatest number that the set names, leaving * aside.
+// Max returns the greatest number in the set, other than *.
 func (s NumSet) Max() uint32 {
 	var n uint32
 	for _, r := range s {
@@ -57,8 +57,8 @@ func (s NumSet) Max() uint32 {
 	return n
 }
 
-// Blind reports whether the set is one that clients send without looking whether there are any
-// messages: * alone, or ranges from 1 to *.
+// Blind reports whether the set consists of * and 1:* only, which clients send without knowing whether the
+// mailbox has messages.
 func (s NumSet) Blind() bool {
 	for _, r := range s {
 		if max(r.Low, r.High) > 1 || min(r.Low, r.High) > 0 {
@@ -68,8 +68,8 @@ func (s NumSet) Blind() bool {
 	return true
 }
 
-// Resolve replaces * by the number of the last message and sorts and joins the ranges, in
-// place. With last 0 (no messages) * names nothing, but a range to it still has
+// Resolve replaces * by the number of the last message, sorts the ranges and joins them, in
+// place. With last 0 (no messages) * is no message, but a range to it still has
 // its other end.
 func (s NumSet) Resolve(last uint32) NumSet {
 	for i, r := range s {

@@ -6,9 +6,9 @@ import (
 	"gatepost/server/fault"
 )
 
-// maxDepth is how deep parentheses and search keys may be nested. Go ends the
-// process when a stack overflows, so there has to be a limit; it is above what clients write that
-// nest a search key for each message of a thread.
+// maxDepth is how deep parentheses and search keys may be nested. There has to be a limit since Go ends the
+// process when a stack overflows. Clients that nest a search key for each message of a long thread stay
+// below it.
 const maxDepth = 1000
 
 // Parser reads the tokens of one command. After the first error it reads
@@ -36,8 +36,8 @@ func (p *Parser) Fail(format string, args ...any) {
 	}
 }
 
-// Limit is Fail for what the grammar allows and is too much for us: the error is answered with NO [LIMIT]
-// (RFC 9051 section 7.1), since BAD would say that the client has made a mistake.
+// Limit is Fail for a valid command that exceeds a limit. It is answered NO [LIMIT]
+// (RFC 9051 section 7.1), since BAD would mean a mistake of the client.
 func (p *Parser) Limit(format string, args ...any) {
 	if p.err == nil {
 		p.err = overLimit(format, args...)
@@ -48,11 +48,11 @@ func overLimit(format string, args ...any) error {
 	return fault.Newf("imap", fault.TooMany, format, args...)
 }
 
-// AtEnd reports whether the command is read to its end, or to an error.
+// AtEnd reports whether the command was read to its end, or to an error.
 func (p *Parser) AtEnd() bool { return p.err != nil || p.pos == len(p.b) }
 
-// End fails unless the command is at its end, and returns the first error. Blanks at the end are
-// forgiven, as in SMTP (RFC 5321 section 4.1.1).
+// End fails unless the command was read to its end, and returns the first error. Blanks at the end are
+// ignored, as in SMTP (RFC 5321 section 4.1.1).
 func (p *Parser) End() error {
 	for p.Skip(' ') || p.Skip('\t') {
 	}
@@ -86,7 +86,7 @@ func (p *Parser) Expect(c byte) {
 	}
 }
 
-// Space reads the space between two arguments. More than one is forgiven.
+// Space reads the space between two arguments. More than one is accepted.
 func (p *Parser) Space() {
 	if !p.Skip(' ') {
 		p.Fail("another argument expected")
@@ -96,8 +96,8 @@ func (p *Parser) Space() {
 	}
 }
 
-// SkipSpace reads a space if there is one before a further argument. Blanks at
-// the end of the command are forgiven.
+// SkipSpace reads a space, if there is one, and reports whether another argument follows. Blanks at
+// the end of the command are ignored.
 func (p *Parser) SkipSpace() bool {
 	found := false
 	for p.Skip(' ') {
@@ -106,7 +106,7 @@ func (p *Parser) SkipSpace() bool {
 	return found && !p.AtEnd() && p.Peek() != '\t'
 }
 
-// Enter counts a nesting and fails at the limit. Leave undoes it.
+// Enter counts one more level of nesting, and fails at the limit. Leave undoes it.
 func (p *Parser) Enter() {
 	if p.depth++; p.depth > maxDepth {
 		p.Limit("nested deeper than %d", maxDepth)
@@ -250,7 +250,7 @@ func (p *Parser) Flag() string {
 	return string(p.Atom())
 }
 
-// Rest returns what is still to be read, for the log: no more than max bytes.
+// Rest returns up to max of the bytes that were not parsed yet, for the log.
 func (p *Parser) Rest(max int) string {
 	rest := p.b[p.pos:]
 	if len(rest) > max {

@@ -21,8 +21,8 @@ func Bad(format string, args ...any) error {
 	return &SyntaxError{Text: fmt.Sprintf(format, args...)}
 }
 
-// ErrFlood says that the rest of a refused command is too long to be thrown
-// away, or of unknown length. The connection can't be used any more.
+// ErrFlood means that the rest of a refused command is too long to be
+// discarded, or of unknown length. The connection cannot be used any more.
 var ErrFlood = errors.New("imap: too much input for a refused command")
 
 // Literal is the announcement of a literal.
@@ -34,36 +34,36 @@ type Literal struct {
 	Binary bool
 }
 
-// Verdict is what becomes of a literal.
-type Verdict uint8
+// LiteralAction says how a literal is read.
+type LiteralAction uint8
 
 const (
-	// Take reads the literal into the command.
-	Take Verdict = iota
-	// Stream ends the reading before the literal; the caller reads it from Body.
+	// Buffer reads the literal into the command's buffer.
+	Buffer LiteralAction = iota
+	// Stream leaves the literal to the caller, who reads it from Body.
 	Stream
 )
 
-// Gate decides about each literal before any byte of it is read, given the
-// command so far with the literal's announcement. It asks a client that waits
-// (Sync) to go on, if the literal is to be taken. With an error the rest of the command is
-// thrown away, and Reader.Next returns that error.
-type Gate func(head []byte, l Literal) (Verdict, error)
+// LiteralFunc decides about each literal before it is read. head is the command up to the literal's
+// announcement. If the literal is to be buffered and the client waits (Sync), it sends the continuation
+// request. If it returns an error, the rest of the command is
+// discarded, and Reader.Next returns that error.
+type LiteralFunc func(head []byte, l Literal) (LiteralAction, error)
 
 // Limits bound what one command may hold.
 type Limits struct {
 	// Line is the number of bytes in all lines of a command together, literals aside.
 	Line int
-	// Literals is the number of bytes in all literals together that are taken.
+	// Literals is the number of bytes in all buffered literals together.
 	Literals int64
-	// Drain is how much of a refused command is read and thrown away.
-	Drain int64
+	// Discard is how much of a refused command is discarded.
+	Discard int64
 }
 
 const (
-	// peekSize is what a waiting Reader can take without a borrowed buffer: most commands.
+	// peekSize is how much a waiting Reader can receive without a buffer from the pool: most commands.
 	peekSize = 128
-	// pooledSize is the size of a borrowed buffer; those that grew are not given back.
+	// pooledSize is the size of a buffer from the pool. Buffers that have grown are not put back.
 	pooledSize = 4 << 10
 )
 
@@ -74,13 +74,13 @@ type Reader struct {
 	src    io.Reader
 	limits Limits
 
-	// buf[start:end] is input that was not returned yet; what lies before start
-	// may be the command that the caller still looks at.
+	// buf[start:end] is input that was not returned yet. The bytes before start
+	// may be the command that the caller still uses.
 	buf        []byte
 	start, end int
-	// body is what is still unread of a literal that the caller streams.
+	// body is the unread length of a literal that the caller streams.
 	body int64
-	// used counts line and literal bytes of the command under way.
+	// usedLine and usedLit count the bytes of the command under way.
 	usedLine int
 	usedLit  int64
 	peek     [peekSize]byte
@@ -94,20 +94,20 @@ func NewReader(src io.Reader, l Limits) *Reader {
 // SetLimits changes the limits from the next command on.
 func (r *Reader) SetLimits(l Limits) { r.limits = l }
 
-// Buffered reports whether input waits that was received already.
+// Buffered reports whether input was received that was not returned yet.
 func (r *Reader) Buffered() bool { return r.end > r.start }
 
-// Reset throws away what was received and not yet returned, and reads from src
-// from now on. Bytes that a client sent behind STARTTLS were sent in the clear
-// and must not be taken for what comes through TLS (RFC 9051 section 6.2.1).
+// Reset discards the buffered input, and reads from src
+// from now on. Bytes after STARTTLS were sent in the clear
+// and must not be used after the handshake (RFC 9051 section 6.2.1).
 func (r *Reader) Reset(src io.Reader) {
 	r.start, r.end = 0, 0
 	r.release()
 	r.src = src
 }
 
-// Wait returns when input is there. Without any it gives the buffer back first, so
-// that what was returned before is not valid any more.
+// Wait waits for input. If none is buffered it releases the buffer first, and
+// what was returned before is not valid any more.
 func (r *Reader) Wait() error {
 	if r.Buffered() {
 		return nil
@@ -135,7 +135,7 @@ func (r *Reader) release() {
 	r.start, r.end = 0, 0
 }
 
-// read reads once, and again when a source returns nothing without an error.
+// read reads once, or again if the source returns nothing without an error.
 func (r *Reader) read(p []byte) (int, error) {
 	for range 100 {
 		n, err := r.src.Read(p)
@@ -171,16 +171,16 @@ func (r *Reader) fill(keep int) (moved int, err error) {
 	return moved, err
 }
 
-// Next reads a command up to its end, or up to a literal that the gate wants
+// Next reads a command up to its end, or up to a literal that the onLiteral wants
 // streamed, and returns it without the last line end. The literal is then read
 // from Body, and Next, called again with more, reads on behind it.
 //
-// An error of type *SyntaxError or of the kind fault.TooMany, or one of the gate's, means that the
+// An error of type *SyntaxError or of the kind fault.TooMany, or one of the onLiteral's, means that the
 // command was read to its end and can be answered; what there is of it is returned for the
 // sake of its tag. Every other error ends the connection.
-func (r *Reader) Next(gate Gate, more bool) (command []byte, streamed *Literal, err error) {
+func (r *Reader) Next(onLiteral LiteralFunc, more bool) (command []byte, streamed *Literal, err error) {
 	if r.body > 0 {
-		if err := r.discard(r.body); err != nil {
+		if err := r.discardBytes(r.body); err != nil {
 			return nil, nil, err
 		}
 		r.body = 0
@@ -194,34 +194,34 @@ func (r *Reader) Next(gate Gate, more bool) (command []byte, streamed *Literal, 
 		moved, err := r.line(from)
 		from, line = from-moved, line-moved
 		if err != nil {
-			return r.refuse(from, line, err)
+			return r.refuseLine(from, line, err)
 		}
 		l := announced(r.buf[line:r.start])
 		switch {
 		case bytes.IndexByte(r.buf[line:r.start], 0) >= 0:
-			return r.skip(from, l, Bad("NUL is not allowed here"))
+			return r.refuseLiteral(from, l, Bad("NUL is not allowed here"))
 		case l == nil:
 			return trimEnd(r.buf[from:r.start]), nil, nil
 		}
-		verdict, err := gate(trimEnd(r.buf[from:r.start]), *l)
+		action, err := onLiteral(trimEnd(r.buf[from:r.start]), *l)
 		if err != nil {
-			return r.skip(from, l, err)
+			return r.refuseLiteral(from, l, err)
 		}
-		if verdict == Stream {
+		if action == Stream {
 			r.body = l.Size
 			return trimEnd(r.buf[from:r.start]), l, nil
 		}
 		if err := r.CheckSize(*l); err != nil {
-			return r.skip(from, l, err)
+			return r.refuseLiteral(from, l, err)
 		}
 		r.usedLit += l.Size
-		moved, err = r.take(from, int(l.Size))
+		moved, err = r.buffer(from, int(l.Size))
 		if err != nil {
 			return nil, nil, err
 		}
 		from -= moved
 		if !l.Binary && bytes.IndexByte(r.buf[r.start-int(l.Size):r.start], 0) >= 0 {
-			return r.skip(from, &Literal{}, Bad("NUL is not allowed in a literal"))
+			return r.refuseLiteral(from, &Literal{}, Bad("NUL is not allowed in a literal"))
 		}
 	}
 }
@@ -261,7 +261,7 @@ func (r *Reader) line(keep int) (moved int, err error) {
 }
 
 // take moves start behind the next n bytes.
-func (r *Reader) take(keep, n int) (moved int, err error) {
+func (r *Reader) buffer(keep, n int) (moved int, err error) {
 	for r.end-r.start < n {
 		m, err := r.fill(keep)
 		moved, keep = moved+m, keep-m
@@ -284,7 +284,7 @@ func (r *Reader) ReadLine(max int) ([]byte, error) {
 	from -= moved
 	if err == errLongLine {
 		if r.buf[r.start-1] != '\n' {
-			if _, err := r.drainLine(nil); err != nil {
+			if _, err := r.discardLine(nil); err != nil {
 				return nil, err
 			}
 		}

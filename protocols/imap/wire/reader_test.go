@@ -12,11 +12,11 @@ import (
 	"gatepost/server/fault"
 )
 
-var testLimits = Limits{Line: 200, Literals: 100, Drain: 2000}
+var testLimits = Limits{Line: 200, Literals: 100, Discard: 2000}
 
 // gateAll takes every literal that fits.
-func gateAll(r *Reader) Gate {
-	return func(head []byte, l Literal) (Verdict, error) { return Take, r.CheckSize(l) }
+func gateAll(r *Reader) LiteralFunc {
+	return func(head []byte, l Literal) (LiteralAction, error) { return Buffer, r.CheckSize(l) }
 }
 
 // readAll returns what the Reader makes of an input, one line per command.
@@ -83,11 +83,11 @@ func TestCommandsAreCutAtTheirEnds(t *testing.T) {
 func TestStreamedLiteral(t *testing.T) {
 	for _, wrap := range []func(io.Reader) io.Reader{func(r io.Reader) io.Reader { return r }, iotest.OneByteReader} {
 		r := NewReader(wrap(strings.NewReader("a APPEND x ~{6+}\r\nab\r\ncd) {2+}\r\nxy!\r\nb\r\n")), testLimits)
-		stream := func(head []byte, l Literal) (Verdict, error) {
+		stream := func(head []byte, l Literal) (LiteralAction, error) {
 			if l.Size == 6 {
 				return Stream, nil
 			}
-			return Take, nil
+			return Buffer, nil
 		}
 		head, l, err := r.Next(stream, false)
 		if err != nil || l == nil || *l != (Literal{Size: 6, Binary: true}) || string(head) != "a APPEND x ~{6+}" {
@@ -118,7 +118,7 @@ func TestAbandonedLiteral(t *testing.T) {
 		{"a {6}\r\nb\r\n", 0, true},
 	} {
 		r := NewReader(strings.NewReader(test.in), testLimits)
-		_, l, err := r.Next(func([]byte, Literal) (Verdict, error) { return Stream, nil }, false)
+		_, l, err := r.Next(func([]byte, Literal) (LiteralAction, error) { return Stream, nil }, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,7 +128,7 @@ func TestAbandonedLiteral(t *testing.T) {
 		if l.Sync != test.sync {
 			t.Errorf("%q: sync %v", test.in, l.Sync)
 		}
-		if err := r.Abandon(*l, why); err != why {
+		if err := r.DiscardBody(*l, why); err != why {
 			t.Errorf("%q: %v", test.in, err)
 		}
 		if next, _, err := r.Next(gateAll(r), false); err != nil || string(next) != "b" {
@@ -174,7 +174,7 @@ func FuzzReader(f *testing.F) {
 	f.Add([]byte("a {150+}\r\nshort {0+}\r\n\n{99999999999999999999+}\r\n"))
 	f.Add(append(bytes.Repeat([]byte("x"), 250), "{2+}\r\nab\r\n"...))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		limits := Limits{Line: 200, Literals: 100, Drain: 1 << 20}
+		limits := Limits{Line: 200, Literals: 100, Discard: 1 << 20}
 		whole := readAll(bytes.NewReader(in), limits)
 		pieces := readAll(iotest.OneByteReader(bytes.NewReader(in)), limits)
 		if whole != pieces {

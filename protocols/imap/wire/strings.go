@@ -79,7 +79,7 @@ func unescape(s []byte) []byte {
 	return out
 }
 
-// literal reads what the Reader has collected behind an announcement.
+// literal reads a literal with its announcement.
 func (p *Parser) literal() []byte {
 	p.Skip('~')
 	p.Expect('{')
@@ -107,7 +107,7 @@ func (p *Parser) Nil() {
 	}
 }
 
-// Text reads a string or NIL, which is empty.
+// Text reads a string, or NIL, for which it returns "".
 func (p *Parser) Text() string {
 	if c := p.Peek(); c == '"' || c == '{' {
 		return string(p.String())

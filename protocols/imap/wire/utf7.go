@@ -7,14 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// mailbox names travel in a variant of UTF-7 (RFC 3501 section 5.1.3): printable
-// ASCII stands for itself, & is written as &-, and everything else is UTF-16 in
-// base64 between & and -, with a comma for the slash.
+// Modified UTF-7 (RFC 3501 section 5.1.3): printable
+// ASCII is not encoded, & is encoded as &-, and all other characters as UTF-16 in
+// base64 between & and -, with a comma instead of the slash.
 var utf7 = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,").WithPadding(base64.NoPadding)
 
-// DecodeUTF7 turns a name from modified UTF-7 into UTF-8. It accepts the one
-// canonical form of each name alone, so that no name has two spellings; raw UTF-8, which
-// some clients send, stands for itself.
+// DecodeUTF7 converts a name from modified UTF-7 to UTF-8. It accepts only the
+// canonical form of each name, so that no name has two spellings. UTF-8, which
+// some clients send, is not changed.
 func DecodeUTF7(name []byte) (string, bool) {
 	out := make([]byte, 0, len(name)+8)
 	shifted := false // the last thing was a run of base64

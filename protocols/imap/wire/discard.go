@@ -8,8 +8,8 @@ import (
 // errLongLine is replaced by a SyntaxError once the line was read to its end.
 var errLongLine = errors.New("long line")
 
-// refuse ends a command whose line at buf[line:] is too long.
-func (r *Reader) refuse(from, line int, err error) ([]byte, *Literal, error) {
+// refuseLine ends a command whose line at buf[line:] could not be read, mostly because it is too long.
+func (r *Reader) refuseLine(from, line int, err error) ([]byte, *Literal, error) {
 	if err != errLongLine {
 		if r.end > from {
 			err = unexpected(err)
@@ -23,51 +23,51 @@ func (r *Reader) refuse(from, line int, err error) ([]byte, *Literal, error) {
 	if r.buf[r.start-1] == '\n' {
 		l, err = announcedAtEnd(tail, r.start-line)
 	} else {
-		l, err = r.drainLine(tail)
+		l, err = r.discardLine(tail)
 	}
 	if err != nil {
 		return head, nil, err
 	}
-	return head, nil, r.drain(l, tooLong)
+	return head, nil, r.discardCommand(l, tooLong)
 }
 
-// skip throws away what follows of a command from a literal on, if any; the command is
-// then refused with why.
-func (r *Reader) skip(from int, l *Literal, why error) ([]byte, *Literal, error) {
+// refuseLiteral discards the rest of a command, which begins with a literal if l is not nil, and returns the
+// error why.
+func (r *Reader) refuseLiteral(from int, l *Literal, why error) ([]byte, *Literal, error) {
 	head := r.head(from)
-	return head, nil, r.drain(l, why)
+	return head, nil, r.discardCommand(l, why)
 }
 
-// head copies the beginning of a refused command, where its tag and name are.
+// head copies the beginning of a refused command, which has its tag and name.
 func (r *Reader) head(from int) []byte {
 	return bytes.Clone(trimEnd(r.buf[from:min(r.start, from+256)]))
 }
 
-// drain reads a literal and the lines and literals behind it, and returns why.
-func (r *Reader) drain(l *Literal, why error) error {
-	budget := r.limits.Drain
+// discardCommand discards a literal and the lines and literals after it, and returns why.
+func (r *Reader) discardCommand(l *Literal, why error) error {
+	budget := r.limits.Discard
 	for l != nil && !l.Sync {
 		if l.Size > budget {
 			return ErrFlood
 		}
 		budget -= l.Size
-		if err := r.discard(l.Size); err != nil {
+		if err := r.discardBytes(l.Size); err != nil {
 			return err
 		}
 		var err error
-		if l, err = r.drainLine(nil); err != nil {
+		if l, err = r.discardLine(nil); err != nil {
 			return err
 		}
-		budget -= maxAnnouncement // so that endless empty literals end, too
+		budget -= maxAnnouncement // so that an endless row of empty literals ends, too
 	}
-	// A client that waits for leave to send takes the answer as the end of its
+	// To a client that waits for a continuation request, the tagged response ends its
 	// command (RFC 9051 section 4.3).
 	return why
 }
 
-// drainLine throws away the rest of a line that began with seen, and returns the
+// discardLine discards the rest of a line that begins with seen, and returns the
 // literal that it announces.
-func (r *Reader) drainLine(seen []byte) (*Literal, error) {
+func (r *Reader) discardLine(seen []byte) (*Literal, error) {
 	tail := append(make([]byte, 0, 2*maxAnnouncement), seen...)
 	n := len(seen)
 	for {
@@ -86,7 +86,7 @@ func (r *Reader) drainLine(seen []byte) (*Literal, error) {
 		if i >= 0 {
 			return announcedAtEnd(tail[max(0, len(tail)-maxAnnouncement):], n)
 		}
-		if int64(n) > r.limits.Drain {
+		if int64(n) > r.limits.Discard {
 			return nil, ErrFlood
 		}
 		if _, err := r.fill(r.start); err != nil {
@@ -95,8 +95,8 @@ func (r *Reader) drainLine(seen []byte) (*Literal, error) {
 	}
 }
 
-// discard throws away n bytes.
-func (r *Reader) discard(n int64) error {
+// discardBytes discards n bytes.
+func (r *Reader) discardBytes(n int64) error {
 	for n > 0 {
 		if !r.Buffered() {
 			if _, err := r.fill(r.start); err != nil {
@@ -110,10 +110,9 @@ func (r *Reader) discard(n int64) error {
 	return nil
 }
 
-// Abandon throws away what is left of a streamed literal and of the command
-// behind it, unless the client still waits for leave to send it (l.Sync). It
-// returns why if that worked.
-func (r *Reader) Abandon(l Literal, why error) error {
+// DiscardBody discards the rest of a streamed literal and of its command, unless the client still waits for
+// the continuation request (l.Sync). It returns why, or the error of the connection.
+func (r *Reader) DiscardBody(l Literal, why error) error {
 	l.Size, r.body = r.body, 0
-	return r.drain(&l, why)
+	return r.discardCommand(&l, why)
 }

@@ -162,11 +162,11 @@ func TestAClientThatHasSaidAllIsAnswered(t *testing.T) {
 	wantEnd(t, ended)
 }
 
-// TestSearchesTakeTurns lets more long searches run than there are turns.
+// TestSearchesTakeTurns starts more long searches than there are processor slots.
 func TestSearchesTakeTurns(t *testing.T) {
 	f := newFixture(t)
 	search := f.longWork(t, 1)
-	clients := make([]*client, 2*cap(f.srv.turns)+1)
+	clients := make([]*client, 2*cap(f.srv.processors)+1)
 	for i := range clients {
 		clients[i], _ = f.converse(t, t.Context(), false)
 		clients[i].send("c " + search + "\r\n")
@@ -176,8 +176,8 @@ func TestSearchesTakeTurns(t *testing.T) {
 			t.Error(l)
 		}
 	}
-	if n := len(f.srv.turns); n != 0 {
-		t.Errorf("%d turns were not given back", n)
+	if n := len(f.srv.processors); n != 0 {
+		t.Errorf("%d processor slots were not released", n)
 	}
 }
 
@@ -188,7 +188,7 @@ func TestLittleAtATimeIsSearchedOnce(t *testing.T) {
 	for i := range 64 {
 		texts = append(texts, strings.Repeat("nadel im heu", 5000)+"-"+string(rune('a'+i)))
 	}
-	x := &candidate{program: lookFor(texts...), pace: endless, found: make([]bool, len(texts))}
+	x := &candidate{program: lookFor(texts...), timeslice: endless, found: make([]bool, len(texts))}
 	began := time.Now()
 	x.scanText(iotest.OneByteReader(strings.NewReader(strings.Repeat("nadel im heu", 50_000))))
 	if d := time.Since(began); d > 20*time.Second || x.err != nil || slices.Contains(x.found, true) {
@@ -209,10 +209,10 @@ func TestFieldsAreDecodedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &session{srv: f.srv, ctx: t.Context(), account: acc, mail: acc.Mail()}
-	if s.box, err = s.mail.Open(t.Context(), "INBOX", true); err != nil {
+	if s.mailbox, err = s.mail.Open(t.Context(), "INBOX", true); err != nil {
 		t.Fatal(err)
 	}
-	defer s.box.Close()
+	defer s.mailbox.Close()
 	allocations := func(keys int) float64 {
 		g := &searchProgram{root: searchKey{op: opOr}}
 		for i := range keys {
@@ -233,5 +233,5 @@ func TestFieldsAreDecodedOnce(t *testing.T) {
 	}
 }
 
-// endless is a pace that never pauses.
-var endless = pace{left: 1 << 40}
+// endless is a timeslice that never pauses.
+var endless = timeslice{left: 1 << 40}

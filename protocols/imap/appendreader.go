@@ -9,34 +9,34 @@ import (
 	"gatepost/server/fault"
 )
 
-// incoming reads the message of an APPEND for the store. It ends only when the whole
-// command is read and right, so that nothing is stored for a command that is
+// appendReader reads the message of an APPEND for the store. It returns io.EOF only after the whole
+// command was read and is valid, so that nothing is stored for a command that is
 // answered with BAD. Bare LF becomes CRLF, and the binary parts of a literal8 become
-// base64: what is stored are lines, which every reader can be given (RFC 9051 section
-// 4.3.1). The first Read asks a client that waits to go on: the store has looked at name
-// and flags by then.
-type incoming struct {
+// base64: stored messages consist of lines, which every protocol can send (RFC 9051 section
+// 4.3.1). The first Read sends the continuation request: by then the store has validated name
+// and flags.
+type appendReader struct {
 	s       *session
 	literal *wire.Literal
 	utf8    bool
 	binary  *message.BinaryEncoder // of a literal8, until its end
-	last    byte                   // of what was read
-	waiting []byte                 // converted, and not yet passed on
-	spare   []byte
-	ended   bool  // the command was read to its end
-	err     error // what was wrong with message, command or connection
+	last    byte                   // the last byte that was read
+	pending []byte                 // converted bytes that Read has not returned yet
+	buf     []byte                 // the memory of pending
+	ended   bool                   // the command was read to its end
+	err     error                  // an error of the message, the command or the connection
 }
 
-func newIncoming(s *session, l *wire.Literal, utf8 bool) *incoming {
-	m := &incoming{s: s, literal: l, utf8: utf8}
+func newAppendReader(s *session, l *wire.Literal, utf8 bool) *appendReader {
+	m := &appendReader{s: s, literal: l, utf8: utf8}
 	if l.Binary {
 		m.binary = &message.BinaryEncoder{Emit: m.convert}
 	}
 	return m
 }
 
-func (m *incoming) Read(p []byte) (int, error) {
-	for len(m.waiting) == 0 {
+func (m *appendReader) Read(p []byte) (int, error) {
+	for len(m.pending) == 0 {
 		if m.err != nil {
 			return 0, m.err
 		}
@@ -48,16 +48,16 @@ func (m *incoming) Read(p []byte) (int, error) {
 			return n, err
 		}
 	}
-	n := copy(p, m.waiting)
-	m.waiting = m.waiting[n:]
+	n := copy(p, m.pending)
+	m.pending = m.pending[n:]
 	return n, nil
 }
 
-// next takes some of the message: into p if nothing has to be converted, else it is
-// waiting, or still to come.
-func (m *incoming) next(p []byte) (int, error) {
+// next reads a piece of the message: into p if nothing has to be converted, else into pending. A piece may
+// convert to nothing.
+func (m *appendReader) next(p []byte) (int, error) {
 	if m.literal.Sync {
-		if m.err = m.s.goOn("Ready for the message"); m.err != nil {
+		if m.err = m.s.requestContinuation("Ready for the message"); m.err != nil {
 			return 0, m.err
 		}
 		m.literal.Sync = false
@@ -68,17 +68,17 @@ func (m *incoming) next(p []byte) (int, error) {
 		m.last = chunk[n-1]
 		return n, nil
 	case n > 0:
-		m.spare = m.spare[:0]
+		m.buf = m.buf[:0]
 		if m.binary == nil {
 			m.convert(chunk)
 		} else if _, err := m.binary.Write(chunk); err != nil && m.err == nil {
 			m.err = err
 		}
-		m.waiting = m.spare
+		m.pending = m.buf
 	case err == io.EOF && m.binary != nil:
-		m.spare = m.spare[:0]
+		m.buf = m.buf[:0]
 		m.binary.Close(false)
-		m.binary, m.waiting = nil, m.spare
+		m.binary, m.pending = nil, m.buf
 	case err == io.EOF:
 		m.ended = true
 		m.err = m.finish()
@@ -88,8 +88,8 @@ func (m *incoming) next(p []byte) (int, error) {
 	return 0, m.err
 }
 
-// clean reports whether every LF has its CR before it, and there is no NUL.
-func (m *incoming) clean(chunk []byte) bool {
+// clean reports whether every LF follows a CR, and there is no NUL.
+func (m *appendReader) clean(chunk []byte) bool {
 	if bytes.IndexByte(chunk, 0) >= 0 {
 		return false
 	}
@@ -105,8 +105,8 @@ func (m *incoming) clean(chunk []byte) bool {
 	}
 }
 
-// convert adds text to what is waiting.
-func (m *incoming) convert(text []byte) {
+// convert appends text to the pending bytes, with CRLF line ends.
+func (m *appendReader) convert(text []byte) {
 	if bytes.IndexByte(text, 0) >= 0 && m.err == nil {
 		err := no(fault.Unsupported, "NUL can only be stored in a binary part of a literal8")
 		m.err = withCode(err, fault.Unsupported, "UNKNOWN-CTE")
@@ -114,7 +114,7 @@ func (m *incoming) convert(text []byte) {
 	if m.err != nil {
 		return
 	}
-	out := m.spare
+	out := m.buf
 	for _, b := range text {
 		if b == '\n' && m.last != '\r' {
 			out = append(out, '\r')
@@ -122,12 +122,12 @@ func (m *incoming) convert(text []byte) {
 		out = append(out, b)
 		m.last = b
 	}
-	m.spare = out
+	m.buf = out
 }
 
 // finish reads what follows the message in its command. An error keeps the message from being stored.
-func (m *incoming) finish() error {
-	tail, _, err := m.s.in.Next(func([]byte, wire.Literal) (wire.Verdict, error) {
+func (m *appendReader) finish() error {
+	tail, _, err := m.s.in.Next(func([]byte, wire.Literal) (wire.LiteralAction, error) {
 		return 0, wire.Bad("APPEND takes one message")
 	}, true)
 	switch {
@@ -138,5 +138,5 @@ func (m *incoming) finish() error {
 	case !m.utf8 && len(bytes.TrimRight(tail, " \t")) > 0:
 		return wire.Bad("unexpected text after the message")
 	}
-	return m.s.present() // a long message takes its time
+	return m.s.present() // the client may have gone while it sent the message
 }

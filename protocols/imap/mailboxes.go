@@ -11,11 +11,11 @@ import (
 	"gatepost/server/logs"
 )
 
-// create is CREATE, with the USE of RFC 6154 section 3. A slash at the end of the
-// name asks for a directory without messages of its own.
+// create is CREATE, with the USE parameter of RFC 6154 section 3. A name that ends in a slash
+// creates a directory that holds no messages.
 func (s *session) create(c *call, p *wire.Parser) error {
 	p.Space()
-	name, bad := s.boxName(p)
+	name, bad := s.mailboxName(p)
 	var uses []string
 	if p.SkipSpace() {
 		p.List(func() {
@@ -40,7 +40,7 @@ func (s *session) create(c *call, p *wire.Parser) error {
 	case 1:
 		err = withCode(s.srv.acc.CreateUsedMailbox(s.ctx, s.account, name, imap.MailboxAttr(uses[0])), fault.Unsupported, "USEATTR")
 	default:
-		err = withCode(no(fault.Unsupported, "A mailbox can be given one use"), fault.Unsupported, "USEATTR")
+		err = withCode(no(fault.Unsupported, "A mailbox can have one special use"), fault.Unsupported, "USEATTR")
 	}
 	if err == nil && s.rev2 {
 		s.putCreated(name)
@@ -48,8 +48,8 @@ func (s *session) create(c *call, p *wire.Parser) error {
 	return err
 }
 
-// putCreated tells the name of a mailbox that was created with another one than was asked for
-// (RFC 9051 section 6.3.4). The mailbox is there whatever happens here.
+// putCreated writes the LIST response with OLDNAME for a mailbox that was created under another name than the
+// requested one (RFC 9051 section 6.3.4). An error here does not undo the creation.
 func (s *session) putCreated(asked string) {
 	if strings.HasSuffix(asked, "/") {
 		return // a directory
@@ -63,11 +63,11 @@ func (s *session) putCreated(asked string) {
 	}
 }
 
-// delete is DELETE. When the client has selected the mailbox itself, it is closed
-// rather than answered with BYE.
+// delete is DELETE. If the session has selected the mailbox, it is closed, and the session
+// goes on.
 func (s *session) delete(c *call, p *wire.Parser) error {
 	p.Space()
-	name, bad := s.boxName(p)
+	name, bad := s.mailboxName(p)
 	if err := p.End(); err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (s *session) delete(c *call, p *wire.Parser) error {
 		return bad
 	}
 	own := false
-	if s.box != nil {
+	if s.mailbox != nil {
 		info, err := s.mail.Status(s.ctx, name)
 		own = err == nil && info.ID == s.info.ID
 	}
@@ -84,16 +84,16 @@ func (s *session) delete(c *call, p *wire.Parser) error {
 	}
 	if own {
 		s.leave()
-		s.out.Raw("* OK [CLOSED] The mailbox that was selected is deleted").CRLF()
+		s.out.Raw("* OK [CLOSED] The selected mailbox was deleted").CRLF()
 	}
 	return nil
 }
 
 func (s *session) rename(c *call, p *wire.Parser) error {
 	p.Space()
-	from, bad := s.boxName(p)
+	from, bad := s.mailboxName(p)
 	p.Space()
-	to, badTo := s.boxName(p)
+	to, badTo := s.mailboxName(p)
 	if err := p.End(); err != nil {
 		return err
 	}
@@ -109,11 +109,11 @@ func (s *session) rename(c *call, p *wire.Parser) error {
 func (s *session) subscribe(c *call, p *wire.Parser) error   { return s.setSubscribed(p, true) }
 func (s *session) unsubscribe(c *call, p *wire.Parser) error { return s.setSubscribed(p, false) }
 
-// setSubscribed does not ask whether the mailbox exists: clients subscribe to a new name
-// before they rename (RFC 9051 section 6.3.7).
+// setSubscribed does not check whether the mailbox exists: clients subscribe to the new name
+// before they rename a mailbox (RFC 9051 section 6.3.7).
 func (s *session) setSubscribed(p *wire.Parser, on bool) error {
 	p.Space()
-	name, bad := s.boxName(p)
+	name, bad := s.mailboxName(p)
 	if err := p.End(); err != nil {
 		return err
 	}
