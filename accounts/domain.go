@@ -26,6 +26,7 @@ type domain struct {
 	defaults  dataformat.Dict // explicit account defaults
 	settings  DomainSettings  // effective
 	suspended bool
+	loginFlow settings.Rate // FailedLoginFlow as accounts inherit it
 	state     *serverState
 	names     *table[object]      // aliases and forwarders; those of an account are its aliases
 	rights    map[string][]string // account → codes
@@ -90,6 +91,7 @@ func (s *Store) loadDomain(name string) (*domain, error) {
 	d.explicit = visible(given)
 	delete(d.explicit, keyAccountDefaults)
 	settings.LoadLayers(&d.settings, d.layers().dicts(), s.badSetting(name, domainFile))
+	d.loginFlow = inheritedFlow(accountLayers(nil, d))
 	if d.names, err = loadTable(d.file(aliasesFile), objectReader(s.badSetting(name, aliasesFile)), func(o object) string { return o.account }); err != nil {
 		return nil, unread(op, err)
 	}

@@ -187,12 +187,17 @@ func (s *Store) refusal(a *Account, p Peer) string {
 // defaultFlow is the FailedLoginFlow that an account of a domain inherits: it
 // holds for names that do not exist, so that they behave as others do.
 func (s *Store) defaultFlow(domain string) settings.Rate {
-	chain := layers{{OfServer, s.state.Load().accountDefaults}}
 	if d, err := s.domain(domain); err == nil {
-		chain = accountLayers(nil, d)
+		return d.loginFlow
 	}
+	return s.state.Load().loginFlow
+}
+
+// inheritedFlow reads FailedLoginFlow. It is part of the snapshots of server and domains, so
+// that a name that does not exist takes no longer than others.
+func inheritedFlow(chain layers) settings.Rate {
 	var inherited AccountSettings
-	settings.LoadLayers(&inherited, chain.dicts(), func(string, error) {})
+	settings.LoadLayers(&inherited, chain.dicts(), func(string, error) {}) // it was reported when it was given
 	return inherited.FailedLoginFlow
 }
 

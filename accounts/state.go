@@ -44,6 +44,7 @@ type serverState struct {
 	clientIPs       settings.IPList
 	domainDefaults  dataformat.Dict // without AccountDefaults
 	accountDefaults dataformat.Dict
+	loginFlow       settings.Rate // FailedLoginFlow as accounts inherit it from the server
 	prefs           dataformat.Dict
 	reversible      bool // some password may be kept in a reversible form
 }
@@ -65,6 +66,7 @@ func loadState(base string, aliases *table[string]) (*serverState, error) {
 		return nil, err
 	}
 	st.accountDefaults = inheritable(nested(defaults, keyAccountDefaults))
+	st.loginFlow = inheritedFlow(layers{{OfServer, st.accountDefaults}})
 	st.domainDefaults = visible(defaults)
 	delete(st.domainDefaults, keyAccountDefaults)
 	st.reversible = defaults.String(keyReversible) != "" || reversibleEncryption(st.accountDefaults.String(keyEncryption))

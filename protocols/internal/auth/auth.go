@@ -147,15 +147,17 @@ func (a *Authenticator) resolveAccount(ctx context.Context, p accounts.Peer, log
 	if err != nil || addr.IsNull() {
 		return nobody, nil
 	}
-	route, err := a.router.Route(ctx, names.Access, addr)
+	// The steps are for names that lead nowhere, and are kept for the others too: a second look
+	// would make the answer about them later.
+	steps, route, err := a.router.Explain(ctx, names.Access, addr)
 	if err != nil {
 		if kind := fault.KindOf(err); kind.Temporary() && kind != fault.Disabled {
 			return nobody, fault.Wrap("auth.resolveAccount", fault.Internal, err)
 		}
-		return a.nobodyAt(ctx, addr), nil
+		return a.nobodyAt(addr, steps), nil
 	}
 	if route.Module != router.LOCAL || route.Mailbox != "" || route.Name == "" {
-		return a.nobodyAt(ctx, addr), nil
+		return a.nobodyAt(addr, steps), nil
 	}
 	return identity{domain: route.Domain, name: route.Name, known: true}, nil
 }
@@ -168,9 +170,8 @@ const unknownMark = "?"
 // made of it last. Two ways to write one name lead to one nobody as they would
 // lead to one account, so that what depends on the identity, such as a salt,
 // does not tell them apart.
-func (a *Authenticator) nobodyAt(ctx context.Context, addr address.Address) identity {
-	// The error is the one that led here, and what counts is how far it went.
-	if steps, _, _ := a.router.Explain(ctx, names.Access, addr); len(steps) > 0 {
+func (a *Authenticator) nobodyAt(addr address.Address, steps []router.Step) identity {
+	if len(steps) > 0 {
 		if last, err := address.Parse(steps[len(steps)-1].To); err == nil {
 			addr = last
 		}
