@@ -15,25 +15,26 @@ var update = flag.Bool("update", false, "rewrite the pages that are made from th
 const usesText = `
 ## Sent, Drafts, Trash, Junk and Archive
 
-Which mailbox has which use is a matter of preferences, which are looked up in the account, in the default preferences
-of its domain, in those of the server, and then in this table. Clients find the mailbox by the attribute that IMAP lists
-with it (RFC 6154).
+Preferences say which mailbox has which special use. They are looked up in the account, in the default preferences of its
+domain, in those of the server, and then in this table. Mail programs find the mailbox by the attribute that IMAP lists with it
+(RFC 6154).
 
 | preference | attribute | built in |
 |---|---|---|
-| ` + "`SentBox` | `\\Sent` | `Sent Items`" + ` |
-| ` + "`DraftsBox` | `\\Drafts` | `Drafts`" + ` |
-| ` + "`TrashBox` | `\\Trash` | `Trash`" + ` |
-| ` + "`JunkBox` | `\\Junk` | `Junk`" + ` |
-| ` + "`ArchiveBox` | `\\Archive` | `Archive`" + ` |
+| ` + "`SentBox`" + ` | ` + "`\\Sent`" + ` | ` + "`Sent Items`" + ` |
+| ` + "`DraftsBox`" + ` | ` + "`\\Drafts`" + ` | ` + "`Drafts`" + ` |
+| ` + "`TrashBox`" + ` | ` + "`\\Trash`" + ` | ` + "`Trash`" + ` |
+| ` + "`JunkBox`" + ` | ` + "`\\Junk`" + ` | ` + "`Junk`" + ` |
+| ` + "`ArchiveBox`" + ` | ` + "`\\Archive`" + ` | ` + "`Archive`" + ` |
 
-So ` + "`UPDATEACCOUNTDEFAULTPREFS company.com {SentBox=Sent;}`" + ` has the clients of all accounts of the domain save sent mail in
-Sent, unless an account has a preference of its own. It makes no mailboxes: a new account gets those that its preferences name,
-an old one has the use as soon as it has the mailbox. An empty name means that no mailbox has the use.
+After ` + "`UPDATEACCOUNTDEFAULTPREFS company.com {SentBox=Sent;}`" + `, mail programs of all accounts in the domain save sent mail in
+Sent, except for accounts that have a preference of their own. The command creates no mailboxes: a new account gets the
+mailboxes that its preferences name; in an old one, the mailbox has the special use as soon as it exists. An empty name means
+that no mailbox has that special use.
 
-A mailbox that is deleted and made anew has its use again. One that is renamed keeps it: the account's own preference
-names it from then on, as it does when a client makes a mailbox for a use (` + "`CREATE` with `USE`" + `). When a mailbox is moved into
-the Trash, which is how many programs delete, the use stays with the old name.
+A mailbox that is deleted and created again has its special use again. A mailbox that is renamed keeps it: from then on the
+account's own preference names it. The same happens when a client creates a mailbox for a special use (` + "`CREATE`" + ` with ` + "`USE`" + `).
+When a mailbox is moved into the Trash, which is how many programs delete, the special use stays with the old name.
 `
 
 const leftoversText = `
@@ -74,9 +75,10 @@ Made from the declarations in the code; "go test ./accounts -update" rewrites it
 
 A setting of an account is looked up in the account itself, then in its class of service (ServiceClass names one of the
 ServiceClasses in the account defaults), in the account defaults of its domain, in those of the server, and at last in
-the table below. UPDATE commands leave alone what they do not name, and the value "default" takes an explicit value
-away. Names may be given in any case. A name that is nearly one of these is refused as misspelt; other names are kept as
-attributes of the site's own, unless they look like the name of a password. The template of a domain is not in this chain: what it says is copied into new accounts.
+the table below. UPDATE commands do not change settings that they do not name, and the value "default" removes an explicit
+value. Names may be given in any case. A name that is nearly one of these is refused as misspelt; other names are kept as
+attributes of the site's own, unless they look like the name of a password. The template of a domain is not part of this
+chain: its values are copied into new accounts.
 
 ## Accounts
 

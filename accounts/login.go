@@ -95,7 +95,7 @@ func (s *Store) reserve(wait context.Context, t *attempt) (err error) {
 // refused logs a login that was not carried out for want of time.
 func (s *Store) refused(t attempt, err error) error {
 	if fault.Is(err, fault.Busy) {
-		s.logins.busy.Log(s.log, logs.LevelProblem, "login refused: it waited for its turn for "+loginWait.String(),
+		s.logins.busy.Log(s.log, logs.LevelProblem, "login refused: its password could not be checked within "+loginWait.String(),
 			accountAttr(t.key), slog.String("service", t.peer.Service), slog.String(logs.AttrPeer, t.peer.IP.String()))
 	}
 	return err

@@ -154,16 +154,16 @@ func (q *Queue) unreadable(e *entry, err error) {
 	log := q.logQueue(m.id)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		log.Log(context.Background(), logs.LevelFailure, "the queue file is gone", logs.AttrError, err)
+		log.Log(context.Background(), logs.LevelFailure, "the queue file is missing", logs.AttrError, err)
 		q.forgetMessage(m)
 	case fault.Is(err, fault.Corrupt), fault.Is(err, fault.Unsupported):
 		q.setAside(m, err)
 	default:
-		log.Log(context.Background(), logs.LevelFailure, "the queue file is not readable now", logs.AttrError, err)
+		log.Log(context.Background(), logs.LevelFailure, "the queue file cannot be read", logs.AttrError, err)
 		q.mu.Lock()
 		if e.place == active {
 			e.due = time.Now().Add(time.Minute)
-			e.lastErr = "the queue file is not readable now"
+			e.lastErr = "the queue file cannot be read"
 			e.queue.put(e)
 		}
 		q.mu.Unlock()

@@ -348,7 +348,7 @@ func (q *Queue) setAside(m *message, cause error) {
 		err = q.names.Wait()
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		log.Log(context.Background(), logs.LevelFailure, "a damaged queue file stays", logs.AttrError, err)
+		log.Log(context.Background(), logs.LevelFailure, "a damaged queue file could not be renamed to .bad", logs.AttrError, err)
 	}
 	log.Log(context.Background(), logs.LevelFailure, "the queue file is damaged and was renamed to .bad", logs.AttrError, cause)
 	q.forgetMessage(m)

@@ -110,7 +110,7 @@ func (q *Queue) removeFinished(ctx context.Context) bool {
 	q.finished = append(left, q.finished...)
 	q.mu.Unlock()
 	if err != nil {
-		q.logDequeuer.Log(ctx, logs.LevelFailure, "finished messages not removed, trying again", logs.AttrError, err)
+		q.logDequeuer.Log(ctx, logs.LevelFailure, "finished messages could not be removed; trying again", logs.AttrError, err)
 	}
 	return err == nil
 }
@@ -123,7 +123,7 @@ func (q *Queue) takeAway(m *message) error {
 		return q.disk.Remove(name)
 	}
 	bad := fileName(m.id, extBad)
-	q.logQueue(m.id).Log(context.Background(), logs.LevelFailure, "nobody could be told of a failure; the queue file is kept", "file", bad)
+	q.logQueue(m.id).Log(context.Background(), logs.LevelFailure, "a failure could not be reported; the queue file is kept", "file", bad)
 	return q.disk.Rename(name, bad)
 }
 

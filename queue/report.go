@@ -132,7 +132,7 @@ func (q *Queue) report(m *message) bool {
 
 	left, err := q.sendReports(m, h, outs)
 	if err != nil {
-		q.logDequeuer.Log(context.Background(), logs.LevelFailure, "report not made, trying again",
+		q.logDequeuer.Log(context.Background(), logs.LevelFailure, "the report could not be made; trying again",
 			logs.AttrQueueID, uint64(m.id), logs.AttrError, err)
 	}
 	now := time.Now()
@@ -202,7 +202,7 @@ func (q *Queue) givesUp(m *message, kind reportKind) bool {
 		return false
 	}
 	m.untold = m.untold || kind == failureReport
-	q.logDequeuer.Log(context.Background(), logs.LevelCrash, "report given up", logs.AttrQueueID, uint64(m.id), "kind", kind.String())
+	q.logDequeuer.Log(context.Background(), logs.LevelCrash, "the report could not be made and is given up", logs.AttrQueueID, uint64(m.id), "kind", kind.String())
 	return true
 }
 

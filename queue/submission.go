@@ -184,7 +184,7 @@ func (s *Submission) Abort() {
 		return
 	}
 	if err := s.release(); err != nil {
-		s.q.logQueue(s.id).Log(context.Background(), logs.LevelFailure, "a file that was given up is still there", logs.AttrError, err)
+		s.q.logQueue(s.id).Log(context.Background(), logs.LevelFailure, "the file of an aborted submission could not be removed", logs.AttrError, err)
 	}
 }
 
@@ -271,7 +271,7 @@ func (s *Submission) store() error {
 	}
 	if err != nil && published {
 		if gone := s.q.disk.Remove(name); gone != nil {
-			s.q.logQueue(s.id).Log(context.Background(), logs.LevelFailure, "a refused message is still in the queue", logs.AttrError, gone)
+			s.q.logQueue(s.id).Log(context.Background(), logs.LevelFailure, "the file of a refused message could not be removed", logs.AttrError, gone)
 		}
 	}
 	return err

@@ -46,14 +46,14 @@ func openBase(dir string) (*base, error) {
 		return nil, err
 	}
 	if len(dir) > control.MaxPath {
-		return nil, unfit("%s is too long a path: the name of %s in it has room for %d bytes; give a shorter one, such as a symbolic link",
+		return nil, badBase("%s is too long a path: the name of %s in it has room for %d bytes; give a shorter one, such as a symbolic link",
 			dir, control.Socket, control.MaxPath)
 	}
 	if err := checkOwner(dir); err != nil {
 		return nil, err
 	}
 	if !Exists(dir) {
-		if err := cmp.Or(bereft(dir), vacant(dir), notOpen(dir)); err != nil {
+		if err := cmp.Or(checkMainSettings(dir), checkEmpty(dir), checkMode(dir)); err != nil {
 			return nil, err
 		}
 	}
@@ -92,9 +92,9 @@ func openBase(dir string) (*base, error) {
 	return &base{dir: dir, lock: lock, openMode: openMode}, nil
 }
 
-// unfit is a refusal of a base directory: the same command fails again until
+// badBase is a refusal of a base directory: the same command fails again until
 // somebody mends what it says.
-func unfit(format string, args ...any) error {
+func badBase(format string, args ...any) error {
 	return fault.Newf("server.OpenBase", fault.Invalid, format, args...)
 }
 
@@ -118,12 +118,12 @@ func checkOwner(dir string) error {
 // settings and mail.
 const othersMayWrite fs.FileMode = 0o022
 
-// notOpen refuses a directory that others may write for a new server: what they have put
+// checkMode refuses a directory that others may write for a new server: what they have put
 // there, or where its links lead, is not known.
-func notOpen(dir string) error {
+func checkMode(dir string) error {
 	info, err := os.Stat(dir)
 	if err == nil && info.Mode()&othersMayWrite != 0 {
-		return unfit("others than its owner may write to %s, which has mode %04o: type 'chmod 700 %s'", dir, info.Mode().Perm(), dir)
+		return badBase("others than its owner may write to %s, which has mode %04o: type 'chmod 700 %s'", dir, info.Mode().Perm(), dir)
 	}
 	return nil // one that is not there is made
 }
@@ -140,14 +140,14 @@ func closeToOthers(dir string) (was fs.FileMode, err error) {
 		err = os.Chmod(dir, info.Mode().Perm()&^othersMayWrite)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("take the permission to write to %s from others: %w", dir, err)
+		return 0, fmt.Errorf("remove others' permission to write to %s: %w", dir, err)
 	}
 	return info.Mode().Perm(), nil
 }
 
 func wrongUser(dir string, owner uint32) error {
 	name := userName(owner)
-	return unfit("%s belongs to the user %s, and this runs as %s: run it as %s, such as with 'sudo -u %s gatepost ...'",
+	return badBase("%s belongs to the user %s, and this runs as %s: run it as %s, such as with 'sudo -u %s gatepost ...'",
 		dir, name, userName(uint32(os.Geteuid())), name, name)
 }
 
@@ -159,24 +159,24 @@ func userName(id uint32) string {
 	return "#" + number // as sudo takes a number
 }
 
-// vacant refuses a directory that holds anything but what a first start that was
+// checkEmpty refuses a directory that holds anything but what a first start that was
 // cut short has made. A file system of its own has lost+found.
-func vacant(dir string) error {
+func checkEmpty(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, e := range entries {
 		if name := e.Name(); name != "lost+found" && name != lockFile && name != "Pending" && !slices.Contains(subdirectories, name) {
-			return unfit("%s is no base directory and is not empty; give a new or an empty directory", dir)
+			return badBase("%s is no base directory and is not empty; give a new or an empty directory", dir)
 		}
 	}
 	return nil
 }
 
-// bereft refuses a base directory that has accounts, domains or mail and no
+// checkMainSettings refuses a base directory that has accounts, domains or mail and no
 // Main.settings: a start would give the Main Domain a new name.
-func bereft(dir string) error {
+func checkMainSettings(dir string) error {
 	for _, sub := range []string{"Accounts", "Accounts/Settings", "Domains", "Queue"} {
 		entries, err := os.ReadDir(filepath.Join(dir, sub))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -184,7 +184,7 @@ func bereft(dir string) error {
 		}
 		// A first start that was cut short has made Accounts/Settings.
 		if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != "Settings" }) {
-			return unfit("%s has lost Settings/Main.settings, which names the Main Domain: put it back", dir)
+			return badBase("%s has lost Settings/Main.settings, which names the Main Domain: put it back", dir)
 		}
 	}
 	return nil

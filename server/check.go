@@ -40,7 +40,7 @@ func Check(ctx context.Context, dir string) ([]string, error) {
 		return nil, err
 	}
 	if !Exists(dir) {
-		return nil, cmp.Or(bereft(dir), unfit("%s is not a base directory", dir))
+		return nil, cmp.Or(checkMainSettings(dir), badBase("%s is not a base directory", dir))
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err

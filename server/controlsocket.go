@@ -43,7 +43,7 @@ func (s *Server) serveControl() error {
 			}
 			if err != nil {
 				// Out of descriptors, most likely: this door must not stay shut.
-				s.log.Log(ctx, logs.LevelFailure, "the control socket does not accept, trying again", logs.AttrError, err)
+				s.log.Log(ctx, logs.LevelFailure, "the control socket does not accept connections; trying again", logs.AttrError, err)
 				select {
 				case <-ctx.Done():
 				case <-time.After(acceptRetry):
@@ -60,7 +60,7 @@ func (s *Server) serveControl() error {
 // locked: where it is, a server runs or was killed.
 func (s *Server) removeControl(path string) {
 	if err := os.Remove(path); err != nil {
-		s.log.Log(context.Background(), logs.LevelFailure, "the control socket stays behind", logs.AttrError, err)
+		s.log.Log(context.Background(), logs.LevelFailure, "the control socket could not be removed", logs.AttrError, err)
 	}
 }
 

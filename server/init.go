@@ -59,15 +59,15 @@ func (s *Server) name(ctx context.Context, domain string) error {
 	case err != nil:
 		return err
 	case old == domain:
-		return unfit("%s is a base directory already, of the server of %s; 'gatepost serve' runs it", s.base.dir, old)
+		return badBase("%s is a base directory already, of the server of %s; 'gatepost serve' runs it", s.base.dir, old)
 	case !unused:
-		return unfit("%s is a base directory already, of the server of %s, and has accounts or mail; "+
+		return badBase("%s is a base directory already, of the server of %s, and has accounts or mail; "+
 			"\"gatepost cli 'UPDATESERVERSETTINGS {DomainName=%s;}'\" gives it another name", s.base.dir, old, domain)
 	}
 	if err := s.accounts.RenameDomain(ctx, old, domain); err != nil {
 		return err
 	}
-	s.log.Log(ctx, logs.LevelMajor, "the Main Domain has another name", "from", old, "to", domain)
+	s.log.Log(ctx, logs.LevelMajor, "the Main Domain was renamed", "from", old, "to", domain)
 	if err := s.dropOwnCertificate(); err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func Connect(dir string) (*control.Client, error) {
 		return client, err
 	}
 	if !Exists(dir) {
-		return nil, cmp.Or(bereft(dir), unfit("%s is not a base directory", dir))
+		return nil, cmp.Or(checkMainSettings(dir), badBase("%s is not a base directory", dir))
 	}
 	s, err := New(Config{Base: dir, Messages: io.Discard})
 	if err != nil {

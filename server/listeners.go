@@ -75,7 +75,7 @@ func (l *listeners) reconcile(ctx context.Context, modules []*module) []error {
 		if !want[key] {
 			delete(l.running, key)
 			if err := ln.Close(); err != nil {
-				l.log.Log(ctx, logs.LevelProblem, "listener not closed in order", logs.AttrError, err)
+				l.log.Log(ctx, logs.LevelProblem, "a listener could not be closed", logs.AttrError, err)
 			}
 		}
 	}
@@ -88,7 +88,7 @@ func (l *listeners) reconcile(ctx context.Context, modules []*module) []error {
 		ln, err := l.start(w)
 		if err != nil {
 			faults = append(faults, err)
-			l.log.Log(ctx, logs.LevelFailure, "listener not started", logs.AttrError, fault.Text(err))
+			l.log.Log(ctx, logs.LevelFailure, "a listener could not be started", logs.AttrError, fault.Text(err))
 			continue
 		}
 		l.running[key] = ln
@@ -103,7 +103,7 @@ func (l *listeners) start(w wanted) (net.Listener, error) {
 	}
 	l.wg.Go(func() {
 		if err := w.module.serve(l.ctx, boundListener{ln, w.module}, w.listener); err != nil && l.ctx.Err() == nil {
-			l.log.Log(l.ctx, logs.LevelFailure, "listener ended", "module", w.module.name, "address", w.address, logs.AttrError, err)
+			l.log.Log(l.ctx, logs.LevelFailure, "a listener has failed", "module", w.module.name, "address", w.address, logs.AttrError, err)
 		}
 	})
 	l.log.Log(l.ctx, logs.LevelMajor, "listening", "module", w.module.name, "address", w.address, "tls", w.listener.TLS.String())

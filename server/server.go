@@ -105,7 +105,7 @@ func newServer(c Config, table func(*Server) []*module) (_ *Server, err error) {
 		return s, err
 	}
 	if mode := s.base.openMode; mode != 0 {
-		s.log.Log(context.Background(), logs.LevelFailure, "others could write to the base directory; the server took that permission away: look what they changed",
+		s.log.Log(context.Background(), logs.LevelFailure, "others could write to the base directory; the server has removed that permission: check what they have changed",
 			"path", s.base.dir, "mode", fmt.Sprintf("%04o", mode))
 	}
 	if err = s.clearSpool(); err != nil {

@@ -37,7 +37,7 @@ func (s *LogSettings) Validate() error {
 		return fault.New("server.LogSettings", fault.Invalid, "DeleteOldFilesIn must be greater than 0, or never")
 	}
 	if s.Precision < 0 || s.Precision > 6 {
-		return fault.Newf("server.LogSettings", fault.Invalid, "TimePrecision: %d is not 0 to 6", s.Precision)
+		return fault.Newf("server.LogSettings", fault.Invalid, "TimePrecision must be 0 to 6, not %d", s.Precision)
 	}
 	return nil
 }
@@ -55,7 +55,7 @@ func (s *LogSettings) files() *logs.FileOptions {
 
 func checkLevel(key string, n int) error {
 	if n < 0 || n > 5 {
-		return fault.Newf("server.Settings", fault.Invalid, "%s: %d is not a log level, 0 to 5", key, n)
+		return fault.Newf("server.Settings", fault.Invalid, "%s must be 0 to 5, not %d", key, n)
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func (s *Server) change(ctx context.Context, m *module, given dataformat.Dict, e
 		back = s.force(ctx, apply)
 	}
 	if back != nil {
-		s.log.Log(ctx, logs.LevelFailure, "the old settings are not in force again", "module", m.name, logs.AttrError, back)
+		s.log.Log(ctx, logs.LevelFailure, "the old settings could not be restored", "module", m.name, logs.AttrError, back)
 	}
 	return err
 }
@@ -133,10 +133,10 @@ func (s *Server) force(ctx context.Context, apply func()) error {
 func (s *Server) Reload(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
-			s.log.Log(ctx, logs.LevelFailure, "reload: what is named here stays as it was", logs.AttrError, err)
+			s.log.Log(ctx, logs.LevelFailure, "reload: what is named here could not be read; the old state stays in force", logs.AttrError, err)
 			return
 		}
-		s.log.Log(ctx, logs.LevelMajor, "reload: all settings and the certificate were read again")
+		s.log.Log(ctx, logs.LevelMajor, "reload: all settings and the certificate were read")
 	}()
 	s.changing.Lock()
 	defer s.changing.Unlock()

@@ -91,7 +91,7 @@ func (s *Server) routerPart() *module {
 	// The table has been compiled when the settings were checked.
 	m.changed = func() {
 		if err := s.router.Reload(s.routing.Get()); err != nil {
-			s.log.Log(context.Background(), logs.LevelFailure, "the Router Table is not in force", logs.AttrError, err)
+			s.log.Log(context.Background(), logs.LevelFailure, "the Router Table could not be loaded; the old one stays in force", logs.AttrError, err)
 		}
 	}
 	return m

@@ -167,7 +167,7 @@ func (r *routeCommand) Run(c *commands) error {
 	}
 	d, ok := v.(dataformat.Dict)
 	if !ok {
-		return errors.New("the server gave no route")
+		return errors.New("the answer of the server has no route")
 	}
 	fmt.Printf("%s as %s\n", r.Address, r.Type)
 	steps, _ := d["Steps"].(dataformat.Array)
@@ -194,7 +194,7 @@ func (r *routeCommand) Run(c *commands) error {
 	}
 	route := d.Strings("Route")
 	if len(route) != 3 {
-		return errors.New("the server gave no route")
+		return errors.New("the answer of the server has no route")
 	}
 	fmt.Printf("%s(%s)%s\n", route[0], route[1], route[2])
 	fmt.Println(d.String("Verdict"))
@@ -214,7 +214,7 @@ func (queueListCommand) Run(c *commands) error {
 	}
 	rows, ok := v.(dataformat.Array)
 	if !ok {
-		return errors.New("the server gave no list")
+		return errors.New("the answer of the server has no list")
 	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "ID\tAGE\tSIZE\tRETURN-PATH\tRECIPIENT\tQUEUE\tNEXT TRY\tLAST ERROR")

@@ -264,7 +264,8 @@ func (s *sender) connect() error {
 	}
 	c, err := s.t.dialer.connect(s.ctx, s.hop)
 	if err != nil {
-		s.t.log.Log(s.ctx, logs.LevelProblem, "no connection", logs.AttrNextHop, s.host, logs.AttrError, err)
+		// The outcome of each recipient is in the log, with the cause.
+		s.t.log.Log(s.ctx, logs.LevelLowLevel, "no connection", logs.AttrNextHop, s.host, logs.AttrError, err)
 		return err
 	}
 	s.t.log.Log(s.ctx, logs.LevelLowLevel, "connected", logs.AttrNextHop, s.host, logs.AttrPeer, c.net.RemoteAddr().String())

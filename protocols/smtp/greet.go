@@ -20,7 +20,7 @@ func (s *session) greet() bool {
 		switch {
 		case err == nil:
 			s.in.discard()
-			s.log.LogAttrs(s.ctx, logs.LevelProblem, "client talked before the greeting")
+			s.log.LogAttrs(s.ctx, logs.LevelProblem, "the client sent before the greeting")
 			s.reply(refusal(554, 5, 7, 1, s.name+" wait for the greeting before you talk"))
 			return false
 		case s.ctx.Err() != nil || !errors.Is(err, os.ErrDeadlineExceeded):

@@ -244,7 +244,7 @@ func (s *server) admit(c net.Conn) {
 		return
 	}
 	if displaced != nil {
-		s.displaced.Log(s.Log, logs.LevelProblem, "idle session ended: its place is needed",
+		s.displaced.Log(s.Log, logs.LevelProblem, "idle session ended: another client needs its slot",
 			slog.String(logs.AttrPeer, displaced.remote.String()))
 		displaced.cancel(ended("too many connections, try again later"))
 	}

@@ -68,7 +68,7 @@ func LoggedIn(ctx context.Context) error {
 		return nil
 	}
 	if o := s.server; !o.Count.login(s, o.limit()) {
-		o.refusedLogins.Log(o.Log, logs.LevelProblem, "login refused: the places of users are taken", slog.String(logs.AttrPeer, s.remote.String()))
+		o.refusedLogins.Log(o.Log, logs.LevelProblem, "login refused: all sessions for users are in use", slog.String(logs.AttrPeer, s.remote.String()))
 		return fault.New("listen.LoggedIn", fault.Busy, "too many sessions at a time, try again later")
 	}
 	s.limit.lift()
