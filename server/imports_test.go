@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"queue/envelope":    {"router/address", "server/fault"},
 
 	// heart
+	"rules":                        {"queue/envelope", "router/address", "server/dataformat", "server/fault", "server/settings"},
 	"accounts/message":             {"server/fault"},
 	"accounts/index":               {"server/durable", "server/fault", "server/logs"},
 	"accounts/mailbox":             {"accounts/index", "accounts/message", "server/durable", "server/fault", "server/logs"},

@@ -1,0 +1,276 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"gatepost/router/address"
+)
+
+// action makes what the caller has to do.
+type action interface{ do(r *Run) Action }
+
+// todo is an action of a rule.
+type todo struct {
+	action
+	word *actionWord
+}
+
+// actionWord is an opcode of actions.
+type actionWord struct {
+	kind    Kind
+	name    string
+	aliases []string
+	levels  levels
+	make    func(param string, level Level) (action, error)
+	// later is what does not exist yet: until it does, the action does nothing.
+	later string
+	// takes says that the action takes a copy of the message elsewhere. When it is not done, the rule
+	// ends there: a Discard after it would drop the only copy.
+	takes bool
+}
+
+func findKind(k Kind) *actionWord {
+	for i := range actionWords {
+		if actionWords[i].kind == k {
+			return &actionWords[i]
+		}
+	}
+	panic(fmt.Sprintf("rules: kind %d has no word", k))
+}
+
+var actionWords = [...]actionWord{
+	{kind: KindStoreIn, name: "Store in", levels: atAllLevels, make: newStoreIn, takes: true},
+	{kind: KindMark, name: "Mark", levels: atAllLevels, make: newMark},
+	{kind: KindAddHeader, name: "Add Header", levels: atAllLevels, make: newAddHeader},
+	{kind: KindTagSubject, name: "Tag Subject", levels: atAllLevels, make: newTagSubject},
+	{kind: KindReject, name: "Reject with", levels: atAllLevels, make: newReject},
+	{kind: KindDiscard, name: "Discard", levels: atAllLevels, make: always(Discard{})},
+	{kind: KindStop, name: "Stop Processing", levels: atAllLevels, make: always(Stop{})},
+	{kind: KindRemember, name: "Remember 'From' in", levels: atDelivery, make: newRemember},
+	{kind: KindAcceptRequest, name: "Accept Request", levels: atDelivery, later: "a calendar"},
+	{kind: KindAcceptReply, name: "Accept Reply", levels: atDelivery, later: "a calendar"},
+	{kind: KindStoreEncrypted, name: "Store Encrypted in", levels: atDelivery, later: "encryption with the certificate of the account", takes: true},
+	{kind: KindCopyAttachments, name: "Copy Attachments into", levels: atDelivery, later: "a file storage", takes: true},
+	{kind: KindRedirect, name: "Redirect To", levels: atAllLevels, make: newResend(KindRedirect), takes: true},
+	{kind: KindForward, name: "Forward to", levels: atAllLevels, make: newForward, takes: true},
+	{kind: KindMirror, name: "Mirror to", levels: atAllLevels, make: newResend(KindMirror), takes: true},
+	{kind: KindReply, name: "Reply with", levels: atAllLevels, make: newReply(KindReply)},
+	{kind: KindReplyAll, name: "Reply to All with", levels: atAllLevels, make: newReply(KindReplyAll)},
+	{kind: KindReact, name: "React with", levels: atAllLevels, make: newReply(KindReact)},
+	{kind: KindSendIM, name: "SendIM", aliases: []string{"Send IM"}, levels: atAllLevels, later: "instant messaging"},
+	{kind: KindSendPush, name: "SendPush", aliases: []string{"Send Push"}, levels: atDelivery, later: "push notification"},
+	{kind: KindSendURL, name: "SendURL", aliases: []string{"Send URL", "Execute URL"}, levels: atAllLevels, make: newSendURL},
+	{kind: KindFingerNotify, name: "FingerNotify", levels: atDelivery, later: "a finger client"},
+	{kind: KindExecute, name: "Execute", levels: atAllLevels, make: newExecute},
+	{kind: KindFilter, name: "ExternalFilter", levels: atServer, make: newFilter},
+	{kind: KindWriteLog, name: "Write To Log", levels: atAllLevels, make: newWriteLog},
+}
+
+func findAction(name string) (*actionWord, bool) {
+	for i := range actionWords {
+		w := &actionWords[i]
+		if strings.EqualFold(name, w.name) {
+			return w, true
+		}
+		for _, alias := range w.aliases {
+			if strings.EqualFold(name, alias) {
+				return w, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// newAction checks an action of a rule of a level.
+func newAction(c *Clause, level Level) (action, *actionWord, error) {
+	word, ok := findAction(c.Opcode)
+	if !ok {
+		return nil, nil, errors.New("there is no such action")
+	}
+	if !word.levels.has(level) {
+		return nil, nil, fmt.Errorf("%s rules do not have this action", level)
+	}
+	if word.later != "" {
+		return constant{Skipped{word.kind, "it does nothing until there is " + word.later}}, word, nil
+	}
+	param := c.Param
+	if param == noValue {
+		param = ""
+	}
+	a, err := word.make(param, level)
+	return a, word, err
+}
+
+// constant is an action that does not depend on the message.
+type constant struct{ Action }
+
+func (c constant) do(*Run) Action { return c.Action }
+
+func always(a Action) func(string, Level) (action, error) {
+	return func(string, Level) (action, error) { return constant{a}, nil }
+}
+
+// storeIn adds the flags that rules have set.
+type storeIn struct{ owner, mailbox string }
+
+func newStoreIn(param string, level Level) (action, error) {
+	owner, box := "", param
+	if rest, ok := strings.CutPrefix(param, "~"); ok {
+		if owner, box, ok = strings.Cut(rest, "/"); !ok {
+			return nil, fmt.Errorf("%q names no mailbox: ~account/mailbox", param)
+		}
+	}
+	switch {
+	case box == "":
+		return nil, errors.New("it names no mailbox")
+	case owner == "" && level == Server:
+		return nil, fmt.Errorf("a server rule names the account too: ~account/%s", box)
+	}
+	return &storeIn{owner, box}, nil
+}
+
+func (a *storeIn) do(r *Run) Action { return StoreIn{a.owner, a.mailbox, r.flagList()} }
+
+// flagNames are the words of Mark and the flags that they set, or clear with a minus.
+var flagNames = map[string]string{
+	"read": `\Seen`, "unread": `-\Seen`, "seen": `\Seen`, "unseen": `-\Seen`,
+	"flagged": `\Flagged`, "unflagged": `-\Flagged`,
+	"answered": `\Answered`, "unanswered": `-\Answered`,
+	"deleted": `\Deleted`, "undeleted": `-\Deleted`,
+	"draft": `\Draft`, "undraft": `-\Draft`,
+	"redirected": "$Forwarded", "notredirected": "-$Forwarded",
+	"mdnsent": "$MDNSent", "nomdnsent": "-$MDNSent",
+	"junk": "$Junk", "notjunk": "-$Junk",
+	"hidden": "$Hidden", "nothidden": "-$Hidden",
+	"service": "$Service", "notservice": "-$Service",
+	"media": "$Media", "nomedia": "-$Media",
+}
+
+var labelFlag = regexp.MustCompile(`^(?i:label)([0-9]{1,3})$`)
+
+func newMark(param string, _ Level) (action, error) {
+	var m Mark
+	for _, word := range items(param) {
+		flag, ok := flagNames[strings.ToLower(word)]
+		if n := labelFlag.FindStringSubmatch(word); n != nil {
+			flag, ok = "$Label"+n[1], true
+		}
+		if !ok {
+			return nil, fmt.Errorf("there is no flag %q", word)
+		}
+		if name, clear := strings.CutPrefix(flag, "-"); clear {
+			m.Clear = append(m.Clear, name)
+		} else {
+			m.Set = append(m.Set, flag)
+		}
+	}
+	if m.Set == nil && m.Clear == nil {
+		return nil, errors.New("it names no flag")
+	}
+	return constant{m}, nil
+}
+
+func newAddHeader(param string, _ Level) (action, error) {
+	fields, err := ParseFields(param)
+	if err != nil {
+		return nil, err
+	}
+	if len(fields) == 0 {
+		return nil, errors.New("it has no header field")
+	}
+	return constant{AddHeader{fields}}, nil
+}
+
+func newTagSubject(param string, _ Level) (action, error) {
+	return constant{TagSubject{oneLine(param)}}, nil
+}
+
+// defaultRefusal is the text of a Reject with that has none.
+const defaultRefusal = "the message is not accepted"
+
+func newReject(param string, _ Level) (action, error) {
+	if strings.TrimSpace(param) == "" {
+		param = defaultRefusal
+	}
+	return constant{Reject{param}}, nil
+}
+
+type remember struct{ dataset string }
+
+func newRemember(param string, _ Level) (action, error) {
+	name := strings.TrimPrefix(strings.TrimSpace(param), "#")
+	if name == "" {
+		return nil, errors.New("it names no dataset")
+	}
+	return remember{name}, nil
+}
+
+func (a remember) do(r *Run) Action {
+	addr, ok := r.from()
+	if !ok || addr == "" {
+		return Skipped{KindRemember, "the message has no From address"}
+	}
+	return Remember{a.dataset, addr}
+}
+
+func newFilter(param string, _ Level) (action, error) {
+	if param == "" {
+		return nil, errors.New("it names no filter")
+	}
+	return constant{Filter{param}}, nil
+}
+
+type writeLog struct{ text template }
+
+func newWriteLog(param string, _ Level) (action, error) { return writeLog{newTemplate(param)}, nil }
+func (a writeLog) do(r *Run) Action                     { return WriteLog{oneLine(a.text.expand(r, nil))} }
+
+// sendURL is a URL whose host no macro can change.
+type sendURL struct{ url template }
+
+func newSendURL(param string, _ Level) (action, error) {
+	t := newTemplate(strings.TrimSpace(param))
+	start := ""
+	if len(t) > 0 {
+		start = t[0].text
+	}
+	scheme, rest, _ := strings.Cut(start, "://")
+	if !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+		return nil, fmt.Errorf("%q is not a URL with http or https", param)
+	}
+	host, _, whole := strings.Cut(rest, "/")
+	if host == "" || !whole && len(t) > 1 {
+		return nil, fmt.Errorf("%q names no host; macros may stand after the / behind it", param)
+	}
+	if strings.ContainsAny(start, " \t\r\n") {
+		return nil, fmt.Errorf("%q has blanks", param)
+	}
+	return sendURL{t}, nil
+}
+
+func (a sendURL) do(r *Run) Action { return SendURL{a.url.expand(r, percentEncode)} }
+
+// MaxAddresses is how many addresses an action may send to.
+const MaxAddresses = 100
+
+// addresses reads the list of an action: the separators are commas, semicolons and line ends.
+func addresses(param string) ([]address.Address, error) {
+	var out []address.Address
+	for text := range strings.FieldsFuncSeq(param, func(c rune) bool { return c == ',' || c == ';' || c == '\n' || c == '\r' }) {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		a, err := address.Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not an address", clip(text, maxShownLength))
+		}
+		if len(out) == MaxAddresses {
+			return nil, fmt.Errorf("it has more than %d addresses", MaxAddresses)
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
