@@ -40,17 +40,17 @@ When a mailbox is moved into the Trash, which is how many programs delete, the s
 const leftoversText = `
 ## Files that a crash has left
 
-A crash can leave files of messages that nobody was told are stored, or that were removed. They lie in
-` + "`<account>.macnt/Messages`" + ` until the account is used again; then the server removes them. A file that may be more than that, because it is younger than all
-that the index knew of when the server started again, is moved to ` + "`<account>.macnt/Leftovers`" + ` instead. Most probably it
-is the beginning of a delivery that was made again; but after the index was restored from a backup it is mail that the
-backup does not know. In the same way the server keeps what a copy of many messages has made that a crash ended, where no
-other message of the account is the same file.
+A crash, or a kill, can leave message files that the index does not name: of messages that nobody was told are stored, or
+that were just removed. Before the account gets its next file, the server moves all of them to
+` + "`<account>.macnt/Leftovers/<time>`" + ` (the time is UTC) and says so in the log. It never reads them again. After the index was restored from a backup, mail that the
+backup does not know is there too.
 
-` + "`gatepost check`" + ` names each account that has such files in a line that begins with ` + "`note:`" + `. The server never reads or
-removes them. They are messages as they came, some with lines of an envelope before the first empty line. When no index
-was restored they can be deleted; otherwise look at them, put back what is wanted (send it, or store it with a mail
-program), and delete the directory.
+` + "`gatepost check`" + ` names each account that has such files in a line that begins with ` + "`note:`" + `. ` + "`gatepost check --tidy`" + ` removes them
+all; the server setting ` + "`DeleteLeftoversIn`" + `, such as 30d, those that are older. They are messages as they came, some with lines of an
+envelope before the first empty line. When the index was restored, look at them first and put back what is wanted: send it, or
+store it with a mail program.
+
+A file that the index does not name though there was no crash is a finding of ` + "`gatepost check`" + `, and stays where it is.
 `
 
 // The page of account and domain settings is made from their declarations.

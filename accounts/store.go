@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"gatepost/accounts/mailbox"
 	"gatepost/router/address"
@@ -32,6 +33,9 @@ type Options struct {
 	MainDomain string
 	// Shards is the number of index files of a new message store; 0 means the default.
 	Shards int
+	// DeleteLeftoversIn, if set, tells after what time to remove what crashes have left in
+	// the directories of accounts, if that is wanted.
+	DeleteLeftoversIn func() (age time.Duration, wanted bool)
 	// CachedAccounts and CachedDomains bound the snapshots in memory; 0 means
 	// 20,000 and 5,000.
 	CachedAccounts, CachedDomains int
@@ -107,6 +111,9 @@ func Open(base string, o Options) (*Store, error) {
 	}
 	s.info.start(s)
 	s.work.Go(s.watchSessions)
+	if o.DeleteLeftoversIn != nil {
+		s.work.Go(func() { s.removeOldLeftovers(o.DeleteLeftoversIn) })
+	}
 	return s, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -30,11 +31,11 @@ func IsNote(finding string) bool { return strings.HasPrefix(finding, notePrefix)
 
 // Check checks a base directory and returns a line per finding. It asks the server that runs
 // there; if there is none it reads the files, of which it changes none: they may be a snapshot that is
-// mounted read-only.
-func Check(ctx context.Context, dir string) ([]string, error) {
+// mounted read-only. With tidy it first removes what crashes have left in the directories of accounts.
+func Check(ctx context.Context, dir string, tidy bool) ([]string, error) {
 	client, err := control.Dial(dir)
 	if err == nil {
-		return askCheck(client)
+		return askCheck(client, tidy)
 	}
 	if !errors.Is(err, control.ErrNotRunning) {
 		return nil, err
@@ -45,16 +46,25 @@ func Check(ctx context.Context, dir string) ([]string, error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}
+	if tidy {
+		if err := checkOwner(dir); err != nil {
+			return nil, err
+		}
+	}
 	unlock, err := shareBase(dir)
 	if err != nil {
 		return nil, err
 	}
-	lines, err := checkStopped(ctx, dir)
+	lines, err := checkStopped(ctx, dir, tidy)
 	return lines, errors.Join(err, unlock())
 }
 
-func askCheck(client *control.Client) ([]string, error) {
-	a, err := client.Do("GATEPOST CHECK")
+func askCheck(client *control.Client, tidy bool) ([]string, error) {
+	command := "GATEPOST CHECK"
+	if tidy {
+		command += " TIDY"
+	}
+	a, err := client.Do(command)
 	if err = errors.Join(err, client.Close()); err != nil {
 		return nil, err
 	}
@@ -89,7 +99,7 @@ func shareBase(dir string) (unlock func() error, err error) {
 }
 
 // checkStopped checks a base directory that no server runs on.
-func checkStopped(ctx context.Context, dir string) ([]string, error) {
+func checkStopped(ctx context.Context, dir string, tidy bool) ([]string, error) {
 	f := findings{base: dir}
 	store, err := accounts.OpenReadOnly(dir, slog.New(slog.DiscardHandler))
 	switch {
@@ -98,7 +108,7 @@ func checkStopped(ctx context.Context, dir string) ([]string, error) {
 	case err != nil:
 		return nil, err
 	default:
-		err = store.Mail().Check(ctx, f.mailbox)
+		err = f.accounts(ctx, store, tidy)
 		if err = errors.Join(err, store.Close()); err != nil {
 			return f.lines(), err
 		}
@@ -108,9 +118,10 @@ func checkStopped(ctx context.Context, dir string) ([]string, error) {
 }
 
 // Check checks accounts, index, message files and the queue, and returns a line per finding.
-func (s *Server) Check(ctx context.Context) ([]string, error) {
+// With tidy it first removes what crashes have left.
+func (s *Server) Check(ctx context.Context, tidy bool) ([]string, error) {
 	f := findings{base: s.base.dir}
-	err := s.accounts.Mail().Check(ctx, f.mailbox)
+	err := f.accounts(ctx, s.accounts, tidy)
 	if err == nil {
 		err = queue.Check(ctx, s.base.path("Queue"), f.queue)
 	}
@@ -132,6 +143,19 @@ func (f *findings) add(line string) {
 	if f.total <= findingLimit {
 		f.list = append(f.list, line)
 	}
+}
+
+func (f *findings) accounts(ctx context.Context, store *accounts.Store, tidy bool) error {
+	if tidy {
+		removed, err := store.RemoveLeftovers(ctx, time.Now())
+		if err != nil {
+			return err
+		}
+		if removed.Files > 0 {
+			f.add(fmt.Sprintf("%sremoved %d files (%d bytes) that crashes have left", notePrefix, removed.Files, removed.Bytes))
+		}
+	}
+	return store.Mail().Check(ctx, f.mailbox)
 }
 
 func (f *findings) mailbox(m mailbox.Finding) {

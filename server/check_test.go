@@ -90,7 +90,7 @@ func TestCheckOfAStoppedServerWritesNothing(t *testing.T) {
 		}
 	}
 	before := tree(t, base)
-	lines, err := Check(t.Context(), base)
+	lines, err := Check(t.Context(), base, false)
 	if err != nil || len(lines) > 0 {
 		t.Errorf("found %q, %v", lines, err)
 	}
@@ -128,7 +128,7 @@ func TestCheckTellsWhatABaseDirectoryHasLost(t *testing.T) {
 			if err := c.damage(base); err != nil {
 				t.Fatal(err)
 			}
-			lines, err := Check(t.Context(), base)
+			lines, err := Check(t.Context(), base, false)
 			if err != nil || !strings.Contains(strings.Join(lines, "\n"), c.want) || IsNote(lines[0]) {
 				t.Errorf("found %q, %v, want %q", lines, err, c.want)
 			}
@@ -144,7 +144,7 @@ func TestCheckTellsWhatABaseDirectoryHasLost(t *testing.T) {
 			}
 			defer s.Close()
 			// A running server finds the same.
-			lines, err = s.Check(t.Context())
+			lines, err = s.Check(t.Context(), false)
 			if err != nil || !strings.Contains(strings.Join(lines, "\n"), c.want) {
 				t.Errorf("the server found %q, %v", lines, err)
 			}
@@ -156,12 +156,48 @@ func loseIndexAndRights(base string) error {
 	return errors.Join(os.RemoveAll(filepath.Join(base, "Index")), os.Remove(filepath.Join(base, "Accounts/Settings/access.settings")))
 }
 
+func TestTidyingRemovesWhatCrashesHaveLeft(t *testing.T) {
+	base := stopped(t)
+	leftovers := filepath.Join(base, "Accounts/ann.macnt/Leftovers")
+	leave := func() {
+		dir := filepath.Join(leftovers, "2024-05-06_07-08-09")
+		if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "0-77"), []byte("text"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(tidy bool, want string, check func(tidy bool) ([]string, error)) {
+		t.Helper()
+		lines, err := check(tidy)
+		if err != nil || len(lines) != 1 || lines[0] != want || !IsNote(want) {
+			t.Errorf("tidy %v: %q, %v, want %q", tidy, lines, err, want)
+		}
+		if _, err := os.Stat(leftovers); errors.Is(err, fs.ErrNotExist) != tidy {
+			t.Errorf("tidy %v: %v", tidy, err)
+		}
+	}
+	const there = "note: Accounts/ann.macnt: 1 files without a record (4 bytes, the oldest of 2024-05-06) are in its directory Leftovers"
+	const gone = "note: removed 1 files (4 bytes) that crashes have left"
+	leave()
+	stoppedCheck := func(tidy bool) ([]string, error) { return Check(t.Context(), base, tidy) }
+	check(false, there, stoppedCheck)
+	check(true, gone, stoppedCheck)
+	leave()
+	s, err := New(Config{Base: base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	running := func(tidy bool) ([]string, error) { return s.Check(t.Context(), tidy) }
+	check(false, there, running)
+	check(true, gone, running)
+}
+
 func TestCheckRefusesABaseDirectoryThatIsInUse(t *testing.T) {
 	s := open(t) // without a control socket
-	if _, err := Check(t.Context(), s.base.dir); err == nil || !strings.Contains(err.Error(), "stop it first") {
+	if _, err := Check(t.Context(), s.base.dir, false); err == nil || !strings.Contains(err.Error(), "stop it first") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := Check(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "is not a base directory") {
+	if _, err := Check(t.Context(), t.TempDir(), false); err == nil || !strings.Contains(err.Error(), "is not a base directory") {
 		t.Errorf("got %v", err)
 	}
 }

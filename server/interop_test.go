@@ -94,7 +94,7 @@ func start(t *testing.T, before ...string) *running {
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
 	t.Cleanup(func() {
-		findings, err := r.Check(context.Background())
+		findings, err := r.Check(context.Background(), false)
 		if err != nil || len(findings) > 0 {
 			t.Errorf("check: %q, %v", findings, err)
 		}

@@ -16,12 +16,18 @@ import (
 // Settings are those of the server as a whole, in Settings/Main.settings,
 // beside the DomainName that the account directory keeps there.
 type Settings struct {
-	LogLevel       int           `key:"LogLevel" default:"3" level:"basic" since:"0.1" help:"records that are written: 0 crashes, 1 failures, 2 major, 3 problems, 4 low-level, 5 all; modules may have their own"`
-	IgnoreBindings settings.Flag `key:"IgnoreListenerErrors" default:"NO" level:"advanced" since:"0.1" help:"start although a listener cannot be bound"`
+	LogLevel          int             `key:"LogLevel" default:"3" level:"basic" since:"0.1" help:"records that are written: 0 crashes, 1 failures, 2 major, 3 problems, 4 low-level, 5 all; modules may have their own"`
+	DeleteLeftoversIn settings.Period `key:"DeleteLeftoversIn" default:"never" level:"advanced" since:"0.1" help:"what crashes have left in the Leftovers of accounts is removed when it is older than this; never keeps it until 'gatepost check --tidy'"`
+	IgnoreBindings    settings.Flag   `key:"IgnoreListenerErrors" default:"NO" level:"advanced" since:"0.1" help:"start although a listener cannot be bound"`
 }
 
-// Validate checks the log level.
-func (s *Settings) Validate() error { return checkLevel("LogLevel", s.LogLevel) }
+// Validate checks the log level, and that leftovers are not old at once.
+func (s *Settings) Validate() error {
+	if s.DeleteLeftoversIn == 0 {
+		return fault.New("server.Settings", fault.Invalid, "DeleteLeftoversIn must be greater than 0, or never")
+	}
+	return checkLevel("LogLevel", s.LogLevel)
+}
 
 // LogSettings are those of the log files, in Settings/Logs.settings.
 type LogSettings struct {

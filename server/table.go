@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"slices"
+	"time"
 
 	"gatepost/accounts"
 	"gatepost/accounts/delivery"
@@ -74,6 +75,10 @@ func (s *Server) accountsPart() *module {
 				return uint64(id), err
 			},
 			Raise: func(used uint64) error { return s.counter.Raise(envelope.QueueID(used)) },
+			DeleteLeftoversIn: func() (time.Duration, bool) {
+				age := s.main.Get().DeleteLeftoversIn
+				return age.Duration(), age != settings.Never
+			},
 		})
 		return err
 	}

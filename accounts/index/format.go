@@ -15,7 +15,7 @@ import (
 
 const (
 	// formatVersion is raised by every change of what the records say.
-	formatVersion = 3
+	formatVersion = 4
 	formatName    = "format"
 	// maxShards is what two digits in the file names can number.
 	maxShards = 99

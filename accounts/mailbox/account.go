@@ -41,9 +41,9 @@ type Account struct {
 
 	// making is held while a directory for messages is made.
 	making sync.Mutex
-	// looking is held while the files are compared with the records, since who
-	// does that does not see the files that another one is looking at.
-	looking sync.Mutex
+	// tidying is held while files without records are moved; tidy says that this is done.
+	tidying sync.Mutex
+	tidy    atomic.Bool
 }
 
 type watcher struct{ fn func() }

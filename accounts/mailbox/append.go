@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -121,13 +120,13 @@ func (a *Account) keep(files []incoming, err error, committing bool) {
 
 // keepFile ends the making of a file: without an error it has its record now,
 // else it goes. When the index has failed, nobody knows whether the record is
-// on the disk; then the next start decides.
+// on the disk; the next start looks.
 func (a *Account) keepFile(f fileRef, err error) {
 	switch {
 	case err == nil:
-		a.takeSign(f)
 		a.files.end(f.id)
 	case fault.Is(err, fault.Unavailable):
+		a.store.unclean.Store(true)
 		a.files.end(f.id)
 	default:
 		a.abandon(f)
@@ -137,19 +136,15 @@ func (a *Account) keepFile(f fileRef, err error) {
 // abandon removes a file that was just made and has no record. Its number is
 // still marked, so nobody else has begun to use it.
 func (a *Account) abandon(f fileRef) {
-	if err := a.remove(f, ""); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		a.store.upkeep.report("removal of a message file", a.id, err)
-	} else {
-		a.takeSign(f)
-	}
+	a.unlink(f)
 	a.files.end(f.id)
 }
 
 var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }}
 
 // receive streams a message into its file and syncs that. Nothing names a
-// file before its record is committed, so it gets its final name at once; what
-// a crash leaves is removed after the restart.
+// file before its record is committed, so it gets its final name at once; see
+// leftovers.go for what a crash leaves.
 func (a *Account) receive(name string, m AppendMessage) (in incoming, err error) {
 	const op = "mailbox.Append"
 	if in.flags, in.keywords, err = splitFlags(m.Flags); err != nil {
@@ -158,13 +153,13 @@ func (a *Account) receive(name string, m AppendMessage) (in incoming, err error)
 	if _, _, err := a.find(name); err != nil { // better known before the bytes are written
 		return in, err
 	}
-	id, err := a.store.o.NextID()
-	if err != nil {
-		return in, fault.Wrap(op, fault.Internal, err)
-	}
 	var f *os.File
-	ref, err := a.newFile(id, func(path string) (err error) {
-		f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	var ref fileRef
+	id, err := a.store.nextNumber(func(id uint64) (err error) {
+		ref, err = a.newFile(id, func(path string) (err error) {
+			f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+			return err
+		})
 		return err
 	})
 	if err != nil {

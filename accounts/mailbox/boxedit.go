@@ -102,7 +102,7 @@ func (x *boxEdit) store(uid imap.UID, st state, s *summary, content []byte) erro
 		return err
 	}
 	e := x.edit
-	e.reach = max(e.reach, s.id)
+	e.highest = max(e.highest, s.id)
 	if len(content) == 0 {
 		return nil
 	}

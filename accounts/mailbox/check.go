@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	imap "github.com/emersion/go-imap/v2"
 
@@ -52,7 +53,7 @@ func (f Finding) String() string {
 
 // Check compares the index with itself and with the message files and reports
 // what does not fit. It changes nothing. Files that a crash has left and that
-// are to be removed when the account is used are no finding. It works beside a
+// are to be moved when the account is used are no finding. It works beside a
 // running server: each account is looked at in one snapshot, and what concerns
 // files is looked at again before it is reported.
 func (s *Store) Check(ctx context.Context, report func(Finding)) error {
@@ -199,7 +200,7 @@ func (a *Account) checkAll(ctx context.Context, report func(Finding)) error {
 			return err
 		}
 	}
-	return a.checkStrays(ctx, report)
+	return a.checkLeftovers(ctx, report)
 }
 
 // checkedFile is a message file that has to be there.
@@ -264,29 +265,29 @@ func (a *Account) lookAt(f *checkedFile) (text string, missing bool) {
 	return "the message file is damaged: " + name + ": " + err.Error(), false
 }
 
-// checkStrays reports files without a record, except those that are to be removed,
-// and notes what was set aside.
-func (a *Account) checkStrays(ctx context.Context, report func(Finding)) error {
-	set, err := a.listDirectory(leftoversDir)
+// checkLeftovers reports files without a record, unless they are to be moved when the account is used, and
+// notes those that were moved.
+func (a *Account) checkLeftovers(ctx context.Context, report func(Finding)) error {
+	a.place.RLock()
+	moved, err := FindLeftovers(a.owner.Load().Dir, time.Now())
+	a.place.RUnlock()
 	if err != nil {
 		return fault.Wrap("mailbox.Check", fault.Internal, err)
 	}
-	if len(set) > 0 {
-		report(Finding{Account: a.id, Note: true, Text: fmt.Sprintf("%d files without a record were set aside in its directory %s",
-			len(set), leftoversDir)})
+	if moved.Files > 0 {
+		report(Finding{Account: a.id, Note: true, Text: fmt.Sprintf("%d files without a record (%d bytes, the oldest of %s) are in its directory %s",
+			moved.Files, moved.Bytes, moved.Oldest.Format(time.DateOnly), leftoversDir)})
 	}
-	a.looking.Lock()
-	defer a.looking.Unlock()
-	swept, due, err := a.sweptOf()
-	if err != nil && !fault.Is(err, fault.NotFound) {
+	due, err := a.hasLeftovers()
+	if err != nil || due {
+		if fault.Is(err, fault.NotFound) {
+			err = nil
+		}
 		return err
 	}
-	strays, err := a.strays(ctx)
-	for _, f := range strays {
-		if _, left := a.crashOf(f.id, swept); !left && !(f.proven && due) {
-			report(Finding{Account: a.id, Text: "no message has the file " + a.show(f)})
-		}
+	files, err := a.unrecorded(ctx)
+	for _, f := range files {
+		report(Finding{Account: a.id, Text: "no message has the file " + filepath.Join(messagesDir, f.String())})
 	}
-	a.letGo(strays)
 	return err
 }

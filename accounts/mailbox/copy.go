@@ -260,19 +260,18 @@ func (m *Mailbox) linkCopies(to *Account, list []copied) (made int, err error) {
 	const op = "mailbox.Copy"
 	from := m.box.account
 	dirs := make(map[messageDir]struct{})
+	to.tidyUp()
 	for i := range list {
 		c := &list[i]
-		id, err := to.store.o.NextID()
-		if err != nil {
-			return i, fault.Wrap(op, fault.Internal, err)
-		}
-		leave := stay(from, to)
-		if err := from.checkSource(c); err != nil {
-			leave()
-			return i, err
-		}
-		ref, err := to.newFileHere(id, func(path string) error { return linkOrCopy(from.path(c.from), path) })
-		leave()
+		var ref fileRef
+		id, err := to.store.nextNumber(func(id uint64) (err error) {
+			leave := stay(from, to)
+			defer leave()
+			if err = from.checkSource(c); err == nil {
+				ref, err = to.newFileHere(id, func(path string) error { return linkOrCopy(from.path(c.from), path) })
+			}
+			return err
+		})
 		if err != nil {
 			return i, err
 		}

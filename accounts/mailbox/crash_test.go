@@ -19,56 +19,6 @@ import (
 	"gatepost/server/fault"
 )
 
-func TestWhatACrashLeavesIsRemovedWhenTheAccountIsUsed(t *testing.T) {
-	for name, c := range map[string]struct {
-		before func(w *world, a *Account)
-		files  int
-	}{
-		"a file without a record": {func(w *world, a *Account) {
-			w.write(a, fmt.Sprint("0/", w.ids.Add(1)))
-		}, 2},
-		"half a copy": {func(w *world, a *Account) {
-			w.write(a, fmt.Sprint("0/", w.ids.Add(1), tmpSuffix))
-		}, 2},
-		"a second name of a file in use": {func(w *world, a *Account) {
-			if err := os.Mkdir(filepath.Join(a.owner.Load().Dir, messagesDir, "7"), 0o700); err != nil {
-				t.Fatal(err)
-			}
-			w.write(a, strings.Replace(w.files(a)[0], "0/", "7/", 1))
-		}, 2},
-		"an expunge without its unlink": {func(w *world, a *Account) {
-			m := w.view(a, "INBOX")
-			expunge(t, m, 1)
-		}, 1},
-		"a deleted mailbox": {func(w *world, a *Account) {
-			w.move(a)
-			if err := a.DeleteMailbox(bg, "Trash"); err != nil {
-				t.Fatal(err)
-			}
-		}, 0},
-		"an expunge that a session still shows": {func(w *world, a *Account) {
-			w.view(a, "INBOX")
-			expunge(t, w.view(a, "INBOX"), 2)
-		}, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			a := w.account(1)
-			w.append(a, "INBOX", 1)
-			w.deliver(a, w.queued(2))
-			w.store.upkeep.pause()
-			c.before(w, a)
-			w.crash()
-			w.open()
-			a = w.account(1)
-			w.settleSweeps()
-			if files := w.files(a); len(files) != c.files {
-				t.Errorf("the files are %v", files)
-			}
-		})
-	}
-}
-
 // pause lets things to do pile up until the world is crashed.
 func (u *upkeep) pause() {
 	u.mu.Lock()
@@ -76,20 +26,6 @@ func (u *upkeep) pause() {
 	u.mu.Unlock()
 	u.signal()
 	<-u.done
-}
-
-// settleSweeps lets upkeep look for leftovers now.
-func (w *world) settleSweeps() {
-	w.t.Helper()
-	u := &w.store.upkeep
-	u.pause()
-	for _, a := range u.sweeps {
-		if err := u.sweep(a); err != nil {
-			w.t.Error(err)
-		}
-	}
-	u.sweeps, u.closing, u.done = nil, false, make(chan struct{})
-	go u.run()
 }
 
 func (w *world) write(a *Account, file string) {
@@ -154,7 +90,6 @@ func TestAKilledServerLosesNothingThatWasAcknowledged(t *testing.T) {
 		w.ids.Store(1 << 32) // a counter never goes back
 		w.open()
 		redeliver(t, w)
-		w.settleSweeps()
 		w.check()
 		got := make(map[string]int)
 		for id := range w.owners {

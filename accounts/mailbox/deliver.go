@@ -84,8 +84,6 @@ type delivery struct {
 	err *error
 	// made says that the file was not there before.
 	made bool
-	// sign says that the delivery needs a sign while it is under way.
-	sign bool
 	// earlier is the record of the same delivery before, if there is one.
 	earlier *deliveredRecord
 }
@@ -106,22 +104,15 @@ func (a *Account) link(j *delivery) error {
 	id := j.QueueID
 	var ref fileRef
 	taken := j.Copy > 0 || a.files.busy(id)
-	if taken && j.Copy == 0 {
-		// Most probably the file of this delivery before a crash, which somebody who
-		// looks for leftovers has in his hands.
-		a.waitForLook()
-		taken = a.files.busy(id)
-	}
 	if !taken {
-		j.sign = a.isEarlier(id)
 		ref, err = a.newFile(id, j.makeFile)
 		taken = errors.Is(err, fs.ErrExist) // by another message
 	}
 	if taken {
-		j.sign = false
-		if id, err = a.store.o.NextID(); err == nil {
+		id, err = a.store.nextNumber(func(id uint64) (err error) {
 			ref, err = a.newFile(id, j.makeFile)
-		}
+			return err
+		})
 	}
 	if err != nil {
 		return fault.Wrap(op, fault.Internal, err)
@@ -192,6 +183,16 @@ func (l Limits) suspend() int64 {
 	}
 	p := int64(l.SuspendPercent)
 	return l.MaxSize/100*p + l.MaxSize%100*p/100
+}
+
+// discard ends a delivery that was not made. A file that was there before it is that of a message.
+func (a *Account) discard(j *delivery) {
+	ref := j.in.summary.file()
+	if j.made {
+		a.abandon(ref)
+		return
+	}
+	a.files.end(ref.id)
 }
 
 // settle ends a delivery's care for its file.

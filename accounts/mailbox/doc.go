@@ -28,7 +28,7 @@
 //   - A change is committed, then announced to views and watchers, then answered.
 //   - No session makes a commit longer than that of maxChange messages, or holds more
 //     than these in memory (turn.go); a COPY of more shows at once all the same, or
-//     not at all (hidden.go, spare.go).
+//     not at all (hidden.go).
 //
 // # Message files
 //
@@ -41,14 +41,13 @@
 // A file comes before its record and goes after it:
 //
 //	step                  after a crash here
-//	file made             a leftover: removed when the account is used, however many runs
-//	                      later (run.go), or set aside in <account>.macnt/Leftovers when
-//	                      the index may be older than it; a repeated delivery takes it over.
-//	                      One of a message of an earlier run is told by a sign (earlier.go)
+//	file made             a leftover: moved to <account>.macnt/Leftovers before the account
+//	                      gets its next file (leftovers.go); a repeated delivery makes
+//	                      another link
 //	record committed      there for good
 //	links synced          (before: a lost link is made again by the repeated delivery)
 //	queue file removed    the record of the delivery is forgotten some time
-//	record removed        a leftover; one of an earlier run is told by a note (removed.go)
+//	record removed        a leftover, as above
 //	file unlinked         -
 //
 // The directory of an account may move under all this, see place.go.
@@ -62,22 +61,21 @@
 // goroutine per store unlinks files, removes the records of deleted mailboxes and failed
 // copies in small steps, and forgets deliveries.
 //
-// Locks, in the order in which they may be taken: account.looking or links.syncing,
+// Locks, in the order in which they may be taken: account.tidying or links.syncing,
 // account.place (of several accounts by their numbers; then Move's lookups), account.making, account.mu or
 // box.mu (never one under the other), then files.mu, viewCache.mu, upkeep.mu or Store.mu. Under
 // the first four the disk is waited for, under no other: they are held while files are
 // listed, synced, made or removed. Snapshots of the index are short and are not kept
 // across file operations.
 //
-// # On disk, format 2
+// # On disk
 //
 // index.Mail has per account: its record, mailbox records, names,
-// subscriptions, keyword lists, blocks of states, blocks of summaries, ranges of
-// expunged UIDs, and notes of removed files (key.go, record.go, block.go,
-// history.go, removed.go). index.Content has
+// subscriptions, keyword lists, blocks of states, blocks of summaries, and ranges of
+// expunged UIDs (key.go, record.go, block.go, history.go). index.Content has
 // prefix and summary of each message, index.Delivered where queued messages
 // went, index.Dropped the data of deleted mailboxes, and the ranges of UIDs in which
-// copies are made, whose messages do not count (format 2). A field that is added to
+// copies are made, whose messages do not count. A field that is added to
 // a record stands at its end and reads as 0 where it is missing; a new kind of
 // record is one that older servers may leave alone; any other change is a new
 // format of package index.

@@ -25,7 +25,7 @@ type edit struct {
 	now     time.Time
 	boxes   []*boxEdit
 	removed bool   // the account is: nothing is to be written
-	reach   uint64 // the highest number of a file that was added
+	highest uint64 // number of a file that was added
 }
 
 // update runs fn in the account's shard, commits, and announces what has
@@ -225,7 +225,7 @@ func (e *edit) flush() error {
 			return err
 		}
 	}
-	if err := extendReach(e.tx, e.reach); err != nil {
+	if err := noteHighest(e.tx, e.highest); err != nil {
 		return err
 	}
 	if !e.dirty {

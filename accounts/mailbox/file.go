@@ -149,44 +149,31 @@ func (f *files) busy(id uint64) bool {
 	return f.uses[id] != nil
 }
 
-// take marks a file as being removed unless something is going on with it.
-func (f *files) take(id uint64) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.uses[id] != nil {
-		return false
-	}
-	f.use(id).removing = true
-	return true
-}
-
-// untouched reports whether nothing has happened to a file since take.
-func (f *files) untouched(id uint64) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	u := f.uses[id]
-	return u != nil && *u == fileUse{removing: true}
-}
-
-// giveBack undoes take and reports whether the file has to be unlinked now.
-func (f *files) giveBack(id uint64) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	u := f.use(id)
-	u.removing = false
-	return f.settle(id, u)
-}
-
 // newFile makes a message file by way of make, which is called again when the
 // directory turned out to be missing. The file is marked by files.begin, which
-// the caller has to end; after an error nothing is marked.
+// the caller has to end; after an error nothing is marked. No file is made before those
+// without records are out of the way.
 func (a *Account) newFile(id uint64, make func(path string) error) (ref fileRef, err error) {
+	a.tidyUp()
 	a.place.RLock()
 	defer a.place.RUnlock()
 	return a.newFileHere(id, make)
 }
 
-// newFileHere is newFile where a.place is held.
+// nextNumber calls newFile with numbers until one is that of no file: a counter that is older
+// than the files gives numbers that are taken.
+func (s *Store) nextNumber(newFile func(id uint64) error) (id uint64, err error) {
+	for {
+		if id, err = s.o.NextID(); err != nil {
+			return id, fault.Wrap("mailbox.add", fault.Internal, err)
+		}
+		if err = newFile(id); !errors.Is(err, fs.ErrExist) {
+			return id, err
+		}
+	}
+}
+
+// newFileHere is newFile where a.place is held, and tidyUp was called.
 func (a *Account) newFileHere(id uint64, make func(path string) error) (ref fileRef, err error) {
 	const op = "mailbox.add"
 	if !a.files.begin(id) {

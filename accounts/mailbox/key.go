@@ -22,7 +22,6 @@ const (
 	kindState        = 0x10 // data(4) block(4) → states of the UIDs of the block
 	kindSummary      = 0x20 // data(4) block(4) → summaries of the UIDs of the block
 	kindHistory      = 0x30 // data(4) ModSeq(8) → ranges of UIDs expunged by it
-	kindRemoved      = 0x40 // file(8) directory(4) → nothing, until the file is unlinked
 )
 
 // keyBuffer holds the longest key but those with names.
@@ -50,11 +49,6 @@ func (k *keyBuffer) block(account uint64, kind byte, data, block uint32) []byte 
 // history makes the key of the expunges of one change.
 func (k *keyBuffer) history(account uint64, data uint32, modSeq uint64) []byte {
 	return binary.BigEndian.AppendUint64(k.numbered(account, kindHistory, data), modSeq)
-}
-
-// removed makes the key of the note of a removed file.
-func (k *keyBuffer) removed(account uint64, f fileRef) []byte {
-	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(k.key(account, kindRemoved), f.id), f.dir)
 }
 
 // content makes a key in index.Content.

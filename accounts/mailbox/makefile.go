@@ -10,27 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// makeFile makes the message file at path, and before it the sign if it needs one.
+// makeFile links the queue file to path, or copies it where it cannot be linked.
 func (j *delivery) makeFile(path string) error {
-	if !j.sign {
-		return j.makeLink(path)
-	}
-	signed, err := putSign(path)
-	if err != nil {
-		return err
-	}
-	if err = j.makeLink(path); err != nil && signed {
-		err = errors.Join(err, os.Remove(path+underWaySuffix))
-	}
-	return err
-}
-
-// makeLink links the queue file to path, or copies it where it cannot be linked.
-func (j *delivery) makeLink(path string) error {
 	err := linkOrCopy(j.File, path)
 	if errors.Is(err, fs.ErrExist) && sameMessage(j.File, path) {
-		// From the same delivery before a crash, or its record is there.
-		return nil
+		return nil // the delivery was made before
 	}
 	j.made = err == nil
 	return err

@@ -5,14 +5,9 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-
-	"golang.org/x/sys/unix"
-
-	"gatepost/server/durable"
 )
 
 // The directory of an account moves when the account or its domain gets another name,
@@ -101,51 +96,15 @@ func stay(a, b *Account) (leave func()) {
 	}
 }
 
-// remove removes a message file, or what has its name and an ending.
-func (a *Account) remove(f fileRef, ending string) error {
+// unlink removes a message file. One that stays is moved to Leftovers after the next start.
+func (a *Account) unlink(f fileRef) {
 	a.place.RLock()
-	defer a.place.RUnlock()
-	return os.Remove(a.path(f) + ending)
-}
-
-// exists reports whether a message file, or what has its name and an ending, is there.
-func (a *Account) exists(f fileRef, ending string) (bool, error) {
-	a.place.RLock()
-	defer a.place.RUnlock()
-	_, err := os.Lstat(a.path(f) + ending)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+	err := os.Remove(a.path(f))
+	a.place.RUnlock()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		a.store.unclean.Store(true)
+		a.store.upkeep.report("removal of a message file", a.id, err)
 	}
-	return err == nil, err
-}
-
-// inode identifies what is in a message file, under all its names.
-type inode struct{ dev, number uint64 }
-
-func (a *Account) inode(f fileRef) (inode, error) {
-	a.place.RLock()
-	defer a.place.RUnlock()
-	var st unix.Stat_t
-	err := unix.Lstat(a.path(f), &st)
-	return inode{uint64(st.Dev), st.Ino}, err
-}
-
-// syncRemovals makes durable what was removed from directories and, if so, set aside.
-func (a *Account) syncRemovals(dirs map[messageDir]struct{}, aside bool) (err error) {
-	if aside { // first: nothing is to be in neither place
-		err = a.syncLeftovers()
-	}
-	for d := range dirs {
-		err = errors.Join(err, d.sync())
-	}
-	return err
-}
-
-func (a *Account) syncLeftovers() error {
-	a.place.RLock()
-	defer a.place.RUnlock()
-	dir := a.owner.Load().Dir
-	return errors.Join(durable.SyncDir(filepath.Join(dir, leftoversDir)), durable.SyncDir(dir))
 }
 
 // messageDir is a directory with messages.

@@ -12,22 +12,15 @@ import (
 // purgeKeys bounds how many records one commit removes.
 const purgeKeys = 1000
 
-// findDrops looks for mailboxes that were deleted, and copies that were not completed,
-// before the start and still have records. Those of accounts that are gone go at once, the
-// others when the account is used, since their files have to go with them.
+// findDrops looks for what accounts that are gone still have records of. What other accounts
+// have goes when they are used, see dropLeftovers.
 func (u *upkeep) findDrops() {
-	u.waiting = make(map[uint64][]drop)
 	for _, sh := range u.store.index.Shards() {
 		err := sh.View(func(tx index.Tx) error {
 			tx.Range(index.Dropped, nil, nil, func(k, _ []byte) bool {
-				d := drop{shard: sh, account: binary.BigEndian.Uint64(k), data: binary.BigEndian.Uint32(k[8:]), found: true}
-				if len(k) > 12 {
-					d.start = imap.UID(lastUint32(k))
-				}
+				d := dropOf(sh, k)
 				if _, err := readAccount(tx, d.account); err != nil {
 					u.drops = append(u.drops, d)
-				} else {
-					u.waiting[d.account] = append(u.waiting[d.account], d)
 				}
 				return true
 			})
@@ -37,16 +30,17 @@ func (u *upkeep) findDrops() {
 	}
 }
 
-// purge removes records that are no longer reachable and then their files. A crash
-// in between leaves files that nothing names; sweep finds them, by their notes. Files of
-// copies that an earlier run has left go first, see spare.
-func (u *upkeep) purge(d drop) error {
-	if d.found && d.start != 0 && d.handle != nil {
-		if err := u.spare(d); err != nil {
-			return err
-		}
-		d.handle = nil // nothing to be done with its files any more
+// dropOf reads a key of index.Dropped.
+func dropOf(sh *index.Shard, key []byte) drop {
+	d := drop{shard: sh, account: binary.BigEndian.Uint64(key), data: binary.BigEndian.Uint32(key[8:])}
+	if len(key) > 12 {
+		d.start = imap.UID(lastUint32(key))
 	}
+	return d
+}
+
+// purge removes records that are no longer reachable and then their files.
+func (u *upkeep) purge(d drop) error {
 	for done := false; !done; {
 		var gone []doomed
 		var err error
@@ -62,18 +56,8 @@ func (u *upkeep) purge(d drop) error {
 func (u *upkeep) purgeStep(d drop) (gone []doomed, done bool, err error) {
 	var files []fileRef
 	err = d.shard.UpdateFreeing(context.Background(), func(tx index.Tx) (err error) {
-		if files, done, err = d.purgeSome(tx); err != nil || d.handle == nil {
-			return err
-		}
-		if _, err := readAccount(tx, d.account); err != nil {
-			return nil // all its files go with it
-		}
-		for _, f := range files {
-			if err := d.handle.noteRemoved(tx, f); err != nil {
-				return err
-			}
-		}
-		return nil
+		files, done, err = d.purgeSome(tx)
+		return err
 	}, func() {
 		for _, f := range files {
 			if d.handle != nil && d.handle.files.unwant(f.id) {
@@ -118,7 +102,7 @@ func (d *drop) keys(tx index.Tx) (ranges []keys, self []byte, err error) {
 }
 
 // appendFiles adds the files that a block of summaries names. Those of a damaged one
-// are leftovers.
+// stay, and are found by Check.
 func appendFiles(files []fileRef, key, block []byte) []fileRef {
 	for len(block) > 0 {
 		_, s, rest, ok := nextSummary(block, lastUint32(key))

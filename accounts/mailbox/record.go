@@ -22,13 +22,13 @@ type accountRecord struct {
 	lastValidity uint32 // the highest UIDVALIDITY ever given
 	dir          uint32 // the directory that new files go to, and how many went
 	dirFiles     uint32
-	swept        uint64 // files with lower numbers were looked through for leftovers
+	tidied       uint64 // the count of crashes after which its files were compared with its records
 }
 
 func (r *accountRecord) marshal() []byte {
 	b := make([]byte, 0, 40)
 	for _, v := range [...]uint64{r.modSeq, uint64(r.bytes), uint64(r.messages), uint64(r.mailboxes),
-		uint64(r.lastID), uint64(r.lastValidity), uint64(r.dir), uint64(r.dirFiles), r.swept} {
+		uint64(r.lastID), uint64(r.lastValidity), uint64(r.dir), uint64(r.dirFiles), r.tidied} {
 		b = binary.AppendUvarint(b, v)
 	}
 	return b
@@ -38,7 +38,7 @@ func (r *accountRecord) unmarshal(b []byte) error {
 	d := decoder{b: b}
 	*r = accountRecord{
 		modSeq: d.uint64(), bytes: d.int64(), messages: d.int64(), mailboxes: d.uint32(),
-		lastID: d.uint32(), lastValidity: d.uint32(), dir: d.uint32(), dirFiles: d.uint32(), swept: d.uint64(),
+		lastID: d.uint32(), lastValidity: d.uint32(), dir: d.uint32(), dirFiles: d.uint32(), tidied: d.uint64(),
 	}
 	return d.err("account record")
 }
@@ -105,7 +105,6 @@ type nameRecord struct {
 	class   string
 }
 
-// marshal leaves the third field empty: a special use, which preferences give now, was there.
 func (r *nameRecord) marshal() []byte {
 	var folder uint64
 	if r.folder {
@@ -113,15 +112,12 @@ func (r *nameRecord) marshal() []byte {
 	}
 	b := binary.AppendUvarint(nil, uint64(r.mailbox))
 	b = binary.AppendUvarint(b, folder)
-	b = appendText(b, "")
 	return appendText(b, r.class)
 }
 
 func (r *nameRecord) unmarshal(b []byte) error {
 	d := decoder{b: b}
-	*r = nameRecord{mailbox: d.uint32(), folder: d.uint64() != 0}
-	d.text()
-	r.class = d.text()
+	*r = nameRecord{mailbox: d.uint32(), folder: d.uint64() != 0, class: d.text()}
 	return d.err("mailbox name")
 }
 

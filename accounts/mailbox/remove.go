@@ -50,11 +50,6 @@ func (x *boxEdit) remove(uids []imap.UID, moved bool, want func(imap.UID, state)
 		if shown {
 			out.prefix = append(out.prefix, g.content[:g.summary.prefix]...)
 		}
-		if !moved {
-			if err := e.account.noteRemoved(e.tx, out.file); err != nil {
-				return err
-			}
-		}
 		x.expunged = append(x.expunged, out)
 		x.count(g.state.flags, g.summary.size, -1)
 		x.changed()

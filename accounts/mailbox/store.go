@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"weak"
 
 	"gatepost/accounts/index"
@@ -67,15 +67,13 @@ type Options struct {
 
 // Store is the message store of one server.
 type Store struct {
-	base  string
-	o     Options
-	log   *slog.Logger
-	index *index.Store
-	// firstID is the first number of this run: files with lower numbers were
-	// made before.
-	firstID uint64
-	crashes map[*index.Shard][]crash // not changed after Open
-	marker  string                   // the file that says that the store was not closed
+	base    string
+	o       Options
+	log     *slog.Logger
+	index   *index.Store
+	crashes map[*index.Shard]uint64 // how many there were, by what each shard knows; not changed after Open
+	marker  string                  // the file that says that the store was not closed
+	unclean atomic.Bool             // files without records are left, for the next run
 
 	turns  map[*index.Shard]chan struct{} // see turn; not changed after Open
 	links  links
@@ -130,7 +128,7 @@ func (s *Store) Close() error {
 		err = err2
 	}
 	if err == nil {
-		err = os.Remove(s.marker)
+		err = s.unmark()
 	}
 	return fault.Wrap("mailbox.Close", fault.Internal, err)
 }
@@ -158,7 +156,6 @@ func (s *Store) account(o Owner, news bool) *Account {
 	a.owner.Store(&o)
 	s.accounts[o.ID] = weak.Make(a)
 	runtime.AddCleanup(a, s.forgetAccount, o.ID)
-	s.upkeep.meet(a)
 	return a
 }
 

@@ -3,8 +3,6 @@ package mailbox
 import (
 	"context"
 	"encoding/binary"
-	"errors"
-	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
@@ -16,10 +14,9 @@ import (
 	"gatepost/server/logs"
 )
 
-// upkeep does what nobody has to wait for: it unlinks files that no record
-// names, removes the records of deleted mailboxes and failed copies bit by bit, forgets
-// deliveries whose queue file is gone, and looks for what a crash has left. It
-// is one goroutine, from Open to Close.
+// upkeep does what nobody has to wait for: it unlinks files whose record was
+// removed, removes the records of deleted mailboxes and failed copies bit by bit, and forgets
+// deliveries whose queue file is gone. It is one goroutine, from Open to Close.
 type upkeep struct {
 	store *Store
 	log   *slog.Logger
@@ -31,13 +28,7 @@ type upkeep struct {
 	files   []doomed
 	drops   []drop
 	forget  []uint64
-	gone    []doomed              // files that are noted as removed, and unlinked
 	dirty   map[*Account]struct{} // with recents to be saved
-	sweeps  []*Account
-	// met are the accounts that were in use in this run; nil if no run ever crashed.
-	met map[uint64]struct{}
-	// waiting are those from before the start, by account.
-	waiting map[uint64][]drop
 }
 
 // doomed is a file to be unlinked.
@@ -53,7 +44,6 @@ type drop struct {
 	handle  *Account // for the files; nil if the account is gone
 	data    uint32
 	start   imap.UID // of the hidden range; 0 if all of the data goes
-	found   bool     // when the store was opened: an earlier run has left it
 }
 
 const (
@@ -67,16 +57,11 @@ func (u *upkeep) start(s *Store) {
 	u.store, u.log = s, logs.Component(s.log, "STORE")
 	u.wake, u.done = make(chan struct{}, 1), make(chan struct{})
 	u.dirty = make(map[*Account]struct{})
-	for _, list := range s.crashes {
-		if len(list) > 0 {
-			u.met = make(map[uint64]struct{})
-		}
-	}
 	u.findDrops()
 	go u.run()
 }
 
-// stop does what is left to do, except the looks for leftovers, and ends.
+// stop does what is left to do, and ends.
 func (u *upkeep) stop() error {
 	u.mu.Lock()
 	u.closing = true
@@ -123,28 +108,6 @@ func (u *upkeep) unsaved(a *Account) {
 	}
 }
 
-// meet takes notice of an account that is in use.
-func (u *upkeep) meet(a *Account) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if drops := u.waiting[a.id]; drops != nil {
-		for _, d := range drops {
-			d.handle = a
-			u.drops = append(u.drops, d)
-		}
-		delete(u.waiting, a.id)
-		u.signal()
-	}
-	if u.met == nil {
-		return
-	}
-	if _, done := u.met[a.id]; !done {
-		u.met[a.id] = struct{}{}
-		u.sweeps = append(u.sweeps, a)
-		u.signal()
-	}
-}
-
 // Forget tells that queue files are gone, so that nobody will deliver them
 // again. It returns at once; the records go with a later commit.
 func (s *Store) Forget(queueIDs []uint64) {
@@ -184,24 +147,18 @@ func (u *upkeep) run() {
 		files, drops := u.files, u.drops
 		u.files, u.drops = nil, nil
 		var forget []uint64
-		var gone []doomed
 		wait := forgetEvery - time.Since(lastForget)
-		if len(u.forget)+len(u.gone) > 0 && (closing || wait <= 0) {
-			forget, gone, lastForget = u.forget, u.gone, time.Now()
-			u.forget, u.gone = nil, nil
+		if len(u.forget) > 0 && (closing || wait <= 0) {
+			forget, u.forget, lastForget = u.forget, nil, time.Now()
 		}
-		pending := len(u.forget)+len(u.gone) > 0
+		pending := len(u.forget) > 0
 		var dirty map[*Account]struct{}
 		if closing || len(u.dirty) > maxUnsaved {
 			dirty, u.dirty = u.dirty, make(map[*Account]struct{})
 		}
-		var sweep *Account
-		if len(u.sweeps) > 0 && !closing {
-			sweep, u.sweeps = u.sweeps[0], u.sweeps[1:]
-		}
 		u.mu.Unlock()
 
-		if len(files)+len(drops)+len(forget)+len(gone)+len(dirty) == 0 && sweep == nil {
+		if len(files)+len(drops)+len(forget)+len(dirty) == 0 {
 			if closing {
 				return
 			}
@@ -210,18 +167,17 @@ func (u *upkeep) run() {
 		}
 		u.unlinkAll(files)
 		for _, d := range drops {
-			u.report("removal of messages that nobody sees", d.account, u.purge(d))
+			if err := u.purge(d); err != nil {
+				u.store.unclean.Store(true) // the rest goes after the next start
+				u.report("removal of messages that nobody sees", d.account, err)
+			}
 		}
 		u.forgetAll(forget)
-		u.forgetRemoved(gone)
 		for a := range dirty {
 			err := a.update(context.Background(), (*edit).saveRecent)
 			if !fault.Is(err, fault.NotFound) {
 				u.report("saving of recent messages", a.id, err)
 			}
-		}
-		if sweep != nil {
-			u.report("removal of leftovers", sweep.id, u.sweep(sweep))
 		}
 	}
 }
@@ -240,8 +196,7 @@ func (u *upkeep) idle(pending bool, wait time.Duration) {
 	}
 }
 
-// report logs what went wrong. What was not done stays to be done: it is found
-// again after the next start, or by Check.
+// report logs what went wrong.
 func (u *upkeep) report(what string, account uint64, err error) {
 	if err != nil {
 		u.log.Log(context.Background(), logs.LevelFailure, what, slog.Uint64(logs.AttrAccount, account), slog.Any(logs.AttrError, err))
@@ -250,12 +205,7 @@ func (u *upkeep) report(what string, account uint64, err error) {
 
 func (u *upkeep) unlinkAll(files []doomed) {
 	for _, d := range files {
-		err := d.account.remove(d.file, "")
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			u.report("removal of a message file", d.account.id, err)
-		} else {
-			u.unlinked(d.account, d.file)
-		}
+		d.account.unlink(d.file)
 		d.account.files.unlinked(d.file.id)
 	}
 }

@@ -57,7 +57,7 @@ func (c *powerCommand) Run(ctx context.Context, out *report) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	p := &powerTest{powerCommand: c, work: work, disk: d, left: map[string]bool{}, last: rand.IntN(len(operations))}
+	p := &powerTest{powerCommand: c, work: work, disk: d, last: rand.IntN(len(operations))}
 	p.server = &killCommand{Server: c.Server, Base: filepath.Join(d.mount, "base"), Accounts: c.Clients, Port: c.Port}
 	if err := p.server.build(ctx, work); err != nil {
 		return err
@@ -72,7 +72,6 @@ func (c *powerCommand) Run(ctx context.Context, out *report) (err error) {
 	}
 	return errors.Join(
 		out.print("power cuts", "times", float64(p.cuts)),
-		out.print("files of removed messages that came back", "files", float64(len(p.left))),
 		out.print("acknowledged, each as it was promised", "operations", float64(p.done)))
 }
 
@@ -83,10 +82,9 @@ type powerTest struct {
 	disk    *disk
 	server  *killCommand
 	clients []*client
-	active  []*client       // those that did something in this run
-	kind    string          // of the run, for people
-	last    int             // runs with one client so far
-	left    map[string]bool // files of removed messages that were there again
+	active  []*client // those that did something in this run
+	kind    string    // of the run, for people
+	last    int       // runs with one client so far
 	cuts    int
 	done    int
 }
@@ -247,35 +245,12 @@ func (p *powerTest) restartAndLook(ctx context.Context) error {
 	return errors.Join(err, stop(cmd))
 }
 
-// check looks for what does not fit together. Files of messages that were removed may be there
-// again after a cut, if they are older than the run: nobody waits for them to be unlinked.
+// check looks for what does not fit together.
 func (p *powerTest) check(ctx context.Context) error {
-	text, err := p.server.gatepost(ctx, "", "check")
-	if err == nil {
-		return nil
-	}
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "note: ") {
-			continue
-		}
-		_, file, ok := strings.Cut(line, ": no message has the file ")
-		if !ok || !p.wasRemoved(file) {
-			return fmt.Errorf("%w: %w", errFindings, err)
-		}
-		p.left[file] = true
+	if _, err := p.server.gatepost(ctx, "", "check"); err != nil {
+		return fmt.Errorf("%w: %w", errFindings, err)
 	}
 	return nil
-}
-
-// wasRemoved reports whether a file is a message that a client has removed.
-func (p *powerTest) wasRemoved(file string) bool {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return false
-	}
-	id := messageID(text)
-	return slices.ContainsFunc(p.clients, func(c *client) bool { return c.gone[id] })
 }
 
 // compare looks for all that was promised to the clients of the run.

@@ -48,22 +48,13 @@ type promises struct {
 	asked []change // nil when the last operation was answered
 	what  string   // the last operation
 	done  int      // operations that were acknowledged
-	// gone are the Message-IDs of messages that were to be removed from somewhere.
-	gone map[string]bool
 }
 
-func newPromises() promises { return promises{kept: state{}, gone: map[string]bool{}} }
+func newPromises() promises { return promises{kept: state{}} }
 
 // ask writes down what an operation will change, before it is asked for.
 func (p *promises) ask(what string, steps ...change) {
 	p.what, p.asked = what, steps
-	for _, c := range steps {
-		for k, i := range c {
-			if i == nil && k.kind == aMessage {
-				p.gone[k.id] = true
-			}
-		}
-	}
 }
 
 // acknowledged writes down that the operation has succeeded.

@@ -129,14 +129,16 @@ func ask(c *commands, command string) (dataformat.Value, error) {
 	return a.Data, nil
 }
 
-type checkCommand struct{}
+type checkCommand struct {
+	Tidy bool `help:"First remove the files that crashes have left in the directories of accounts."`
+}
 
-func (checkCommand) Run(c *commands) error {
+func (k checkCommand) Run(c *commands) error {
 	dir, err := c.base()
 	if err != nil {
 		return err
 	}
-	findings, err := server.Check(context.Background(), dir)
+	findings, err := server.Check(context.Background(), dir, k.Tidy)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 
 // controlVerb begins the commands that exist on the control socket only:
 //
-//	GATEPOST CHECK                   an array with a line per finding
+//	GATEPOST CHECK [TIDY]            an array with a line per finding
 //	GATEPOST ROUTE address [op]      a dictionary: Route and Verdict, or Error; Steps
 //	GATEPOST QUEUE LIST              an array with a dictionary per recipient
 const controlVerb = "GATEPOST"
@@ -22,8 +22,15 @@ func (s *session) controlCommand(ctx context.Context, rest string) reply {
 	var v dataformat.Value
 	var err error
 	switch {
-	case d.Keyword("CHECK") && d.AtEnd():
-		v, err = arrayOf(s.actor().Check(ctx))
+	case d.Keyword("CHECK"):
+		switch tidy := d.Keyword("TIDY"); {
+		case !d.AtEnd():
+			err = syntaxError("CHECK or CHECK TIDY is expected")
+		case tidy:
+			v, err = arrayOf(s.actor().CheckTidy(ctx))
+		default:
+			v, err = arrayOf(s.actor().Check(ctx))
+		}
 	case d.Keyword("QUEUE") && d.Keyword("LIST") && d.AtEnd():
 		var list dataformat.Array
 		if list, err = s.actor().QueueList(ctx); list == nil {
@@ -33,7 +40,7 @@ func (s *session) controlCommand(ctx context.Context, rest string) reply {
 	case d.Keyword("ROUTE"):
 		v, err = s.explain(ctx, d)
 	default:
-		err = syntaxError("CHECK, ROUTE address or QUEUE LIST is expected")
+		err = syntaxError("CHECK [TIDY], ROUTE address or QUEUE LIST is expected")
 	}
 	if err != nil {
 		return failure(err)

@@ -104,6 +104,6 @@ type Server interface {
 	// QueueList tells of every waiting recipient, one dictionary each.
 	QueueList(ctx context.Context) (dataformat.Array, error)
 	// Check compares index and files and returns one line per finding; one that is
-	// no fault begins with "note: ".
-	Check(ctx context.Context) ([]string, error)
+	// no fault begins with "note: ". With tidy it first removes what crashes have left.
+	Check(ctx context.Context, tidy bool) ([]string, error)
 }

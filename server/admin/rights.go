@@ -150,6 +150,7 @@ var rules = map[string]rule{
 	"RELEASESMTPQUEUE":     changes("Monitor"),
 	"QUEUELIST":            looks("Monitor"),
 	"CHECK":                looks("Monitor"),
+	"CHECKTIDY":            changes("UserAccounts"),
 	"SHUTDOWN":             changes("Monitor"),
 }
 

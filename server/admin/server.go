@@ -209,7 +209,12 @@ func (a Actor) QueueList(ctx context.Context) (dataformat.Array, error) {
 
 // Check compares the index with the message files.
 func (a Actor) Check(ctx context.Context) ([]string, error) {
-	return look(ctx, a, "CHECK", server, func(o *operation) ([]string, error) { return o.admin.server.Check(o) })
+	return look(ctx, a, "CHECK", server, func(o *operation) ([]string, error) { return o.admin.server.Check(o, false) })
+}
+
+// CheckTidy removes what crashes have left in the directories of accounts, and then checks.
+func (a Actor) CheckTidy(ctx context.Context) ([]string, error) {
+	return look(ctx, a, "CHECKTIDY", server, func(o *operation) ([]string, error) { return o.admin.server.Check(o, true) })
 }
 
 // Shutdown returns what stops the server, for the wire to call when its answer is out.

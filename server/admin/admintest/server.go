@@ -139,4 +139,9 @@ func (s *Server) ReleaseQueue(_ context.Context, queue string) error {
 
 func (s *Server) QueueList(context.Context) (dataformat.Array, error) { return nil, nil }
 
-func (s *Server) Check(context.Context) ([]string, error) { return []string{"account 5: x"}, nil }
+func (s *Server) Check(_ context.Context, tidy bool) ([]string, error) {
+	if tidy {
+		return []string{"note: removed"}, nil
+	}
+	return []string{"account 5: x"}, nil
+}
