@@ -18,22 +18,21 @@ const (
 	GroupEnd
 )
 
-// Address is an entry of an address list (RFC 5322 section 3.4), without the quotes and comments
-// of the header field. Encoded-words and 8-bit letters stand as they were written.
+// Address is an entry of an address list (RFC 5322 section 3.4), without quotes and comments.
+// Encoded-words and 8-bit characters are not changed.
 type Address struct {
 	Kind AddressKind
-	// Name is the display name; where there is none, the first comment.
+	// Name is the display name, or the first comment if there is none.
 	Name []byte
 	// Route is a source route (RFC 5322 section 4.4), "@a,@b".
 	Route []byte
-	// Local and Domain are the address. Of an entry without an at sign, a single word is Local, and
-	// several are Name.
+	// Local and Domain are the address. If an entry has no at sign, a single word is Local, and
+	// several words are Name.
 	Local, Domain []byte
 }
 
 // Addresses yields the entries of an address list, which is the value of a From, To or Cc field as
-// it was received. An entry is valid until the next one. See addressParser for what it makes of
-// damage.
+// it was received. An entry is valid until the next one. It never fails, see addressParser.
 func Addresses(value []byte) iter.Seq[Address] {
 	return func(yield func(Address) bool) {
 		var p addressParser
@@ -70,18 +69,18 @@ func (h *Head) Addresses(field string) iter.Seq[Address] {
 	}
 }
 
-// An addressParser reads an address list one entry at a time, in time linear in its length. It
-// accepts the obsolete forms of RFC 5322 section 4.4. It never fails: a quote without an end means
-// nothing, a comment without an end is cut at the next address, missing brackets and commas are guessed.
+// An addressParser parses an address list, one entry at a time, in time linear in its length. It
+// accepts the obsolete forms of RFC 5322 section 4.4. It never fails: it ignores a quote without an
+// end, ends a comment without an end at the next address, and supplies missing brackets and commas.
 type addressParser struct {
 	in        []byte
-	oddQuote  bool // a quote without an end was found: later quotes mean nothing
-	oddParens bool // a comment without an end was found: later ones are not nested
-	within    bool // a group was begun
-	ended     bool // … and its semicolon has been read
+	oddQuote  bool // a quote without an end was found: later quotes are ignored
+	oddParens bool // a comment without an end was found: later comments are not nested
+	within    bool // a group has begun
+	ended     bool // the group's semicolon was read
 	ambiguous bool // other readers may find other addresses, see AuthorAddresses
 
-	// Address is what next found, valid until the next call.
+	// Address is the entry that next has found, valid until the next call.
 	Address
 
 	text  []byte // the words outside of brackets, with one blank between
@@ -156,12 +155,12 @@ func (p *addressParser) entry() bool {
 			}
 			p.in = p.in[1:]
 			p.bracketed(at)
-			angle, at = true, false // what looked like an address was its display name
+			angle, at = true, false // what looked like an address is the display name
 		case '@':
 			p.in = p.in[1:]
 			p.ambiguous = p.ambiguous || angle || at
 			if angle {
-				continue // it begins nothing
+				continue // a second address without a local part
 			}
 			if at { // the last one counts
 				p.Local = append(append(p.Local, '@'), p.Domain...)
@@ -236,9 +235,9 @@ func (p *addressParser) addWord(w []byte, space, behind bool) {
 	p.text = appendUnfolded(p.text, w)
 }
 
-// bareLocal takes the local part of an address without brackets from the text: all of it where its
+// bareLocal sets the local part of an address without brackets from the text: all of it if its
 // words are joined by dots, as in "joe . doe@host" (obs-local-part, RFC 5322 section 4.4), else the
-// last word. The text keeps it, as it may turn out to be a display name.
+// last word. It stays in the text, which may turn out to be a display name.
 func (p *addressParser) bareLocal() {
 	if p.words > 1 || p.word == 0 {
 		p.ambiguous = p.ambiguous || p.joined
@@ -272,7 +271,7 @@ func (p *addressParser) quoted() (text, rest []byte, ok bool) {
 	return text, rest, ok
 }
 
-// finish decides what the words that were read mean.
+// finish assigns the words of the entry to its fields.
 func (p *addressParser) finish(angle, at bool) bool {
 	switch {
 	case angle:
@@ -293,7 +292,7 @@ func (p *addressParser) finish(angle, at bool) bool {
 	return true
 }
 
-// inBrackets reads from behind "<" to behind ">", or to a comma or semicolon before it.
+// inBrackets reads from after "<" to after ">", or to a comma or semicolon before it.
 func (p *addressParser) inBrackets() {
 	p.skipBlank()
 	if len(p.in) > 0 && p.in[0] == '@' {
@@ -339,7 +338,7 @@ func (p *addressParser) inBrackets() {
 	p.ambiguous = true
 }
 
-// addLocal appends a word in brackets to the local part; behind the domain it means nothing.
+// addLocal appends a word in brackets to the local part. A word after the domain is ignored.
 // Blanks may only stand beside the dots of a local part.
 func (p *addressParser) addLocal(w []byte, space, at bool) {
 	n := len(p.Local)
@@ -371,15 +370,15 @@ func (p *addressParser) route() {
 	p.in = p.in[end+1:]
 }
 
-// longestLiteral bounds the search for the end of a domain in square brackets.
-const longestLiteral = 255
+// maxDomainLiteral bounds the search for the end of a domain in square brackets.
+const maxDomainLiteral = 255
 
 // domain reads what follows "@": words with dots between, which may have blanks and comments around
 // them (obs-domain, RFC 5322 section 4.4), or a literal in square brackets.
 func (p *addressParser) domain() {
 	p.skipBlank()
 	if len(p.in) > 0 && p.in[0] == '[' {
-		if end := bytes.IndexByte(p.in[:min(len(p.in), longestLiteral)], ']') + 1; end > 0 {
+		if end := bytes.IndexByte(p.in[:min(len(p.in), maxDomainLiteral)], ']') + 1; end > 0 {
 			for _, c := range p.in[:end] {
 				if c > ' ' { // the folding of a literal means nothing
 					p.Domain = append(p.Domain, c)
@@ -444,8 +443,8 @@ func (p *addressParser) comment() []byte {
 	return in[1:end]
 }
 
-// atomLength is how many letters b begins with that neither end a word nor begin
-// something else. Dots, and the specials without a meaning here, are among them.
+// atomLength returns the length of the word at the beginning of b. Dots, and the specials that have no meaning
+// here, belong to words.
 func atomLength(b []byte) int {
 	for i, c := range b {
 		switch c {

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Attachment reports whether the part is one that a person would call an attachment:
-// marked so, or with a file name and not shown in the text, or of a kind that
-// is neither text nor a report or signature that programs read.
+// Attachment reports whether a user would call the part an attachment: it has that
+// disposition, or it has a file name and is not shown in the text, or it is
+// neither text nor a report or signature for programs.
 func (p *Part) Attachment() bool {
 	switch {
 	case len(p.Children) > 0:
@@ -33,7 +33,7 @@ func machineRead(p *Part) bool {
 	return false
 }
 
-// hasMedia looks for an attachment; those of an attached message don't count.
+// hasMedia reports whether there is an attachment. Those of an attached message do not count.
 func hasMedia(p *Part) bool {
 	if p.Attachment() {
 		return true
@@ -46,20 +46,20 @@ func hasMedia(p *Part) bool {
 	return false
 }
 
-// Filename returns the name that the part gives its content, decoded to UTF-8,
-// or "". The forms of RFC 2231, encoded-words in quotes, which are wrong and
-// common, and the name parameter of the Content-Type are understood. It is a stranger's text:
-// it may hold slashes.
+// Filename returns the part's file name in UTF-8,
+// or "". It comes from the Content-Disposition or the name parameter of the Content-Type, in the forms of RFC
+// 2231 or as encoded-words in quotes, which are wrong but common. It comes from the sender and
+// may contain slashes.
 func (p *Part) Filename() string {
-	if v := longParam(p.DispositionParams, "filename"); v != "" {
+	if v := decodedParam(p.DispositionParams, "filename"); v != "" {
 		return v
 	}
-	return longParam(p.Params, "name")
+	return decodedParam(p.Params, "name")
 }
 
-// longParam returns a parameter in UTF-8. Its pieces come before a plain one, which
-// is there for older readers; that one may be made of encoded-words.
-func longParam(params []Param, name string) string {
+// decodedParam returns a parameter in UTF-8. The forms of RFC 2231 are preferred to a plain parameter, which is
+// for older readers and may consist of encoded-words.
+func decodedParam(params []Param, name string) string {
 	raw, charset, ok := joined(params, name)
 	if !ok {
 		return DecodeHeader([]byte(param(params, name)))

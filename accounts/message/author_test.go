@@ -97,7 +97,7 @@ func TestAuthorsThatReadersReadOtherwise(t *testing.T) {
 		"other=?utf-8?Q?=40?=x.example <a@b.example>",
 		"=?iso-2022-jp?B?b3RoZXJAeC5leGFtcGxl?= <a@b.example>",
 		`"=?utf-8?Q?=22?= other@x.example, " <a@b.example>`,
-		"=?utf-8?Q?other=40x.example=2C" + strings.Repeat("x", longestWord) + "?= <a@b.example>",
+		"=?utf-8?Q?other=40x.example=2C" + strings.Repeat("x", maxEncodedWord) + "?= <a@b.example>",
 		"=?utf-8?X?other?= <a@b.example>",
 		strings.Repeat("a@b.example,", maxAuthors) + "other@x.example",
 	} {

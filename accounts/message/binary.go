@@ -8,16 +8,16 @@ import (
 	"gatepost/server/fault"
 )
 
-// BinaryEncoder turns the binary parts of a message (Content-Transfer-Encoding binary,
-// RFC 3030 section 3, RFC 9051 section 4.3.1) into base64 while the message passes, and
-// says so in their Content-Transfer-Encoding. Everything behind it then sees a message
-// of lines. The content stays the same octets; a signature over the encoded form does
-// not survive, as with every conversion of this kind.
+// BinaryEncoder converts the binary parts of a message (Content-Transfer-Encoding binary,
+// RFC 3030 section 3, RFC 9051 section 4.3.1) to base64 while the message is received, and
+// changes their Content-Transfer-Encoding. The result consists
+// of lines. The content has the same octets, but a signature over the encoded form becomes
+// invalid, as with every such conversion.
 //
-// It walks the MIME structure with bounded memory: one header, one line or one
-// possible delimiter are held, and a stack of multiparts. Text between is passed
-// on in pieces that do not end between CR and LF; what it holds of bare CR or LF, or of
-// NUL, is the next one's to judge.
+// It parses the MIME structure with bounded memory: it holds one header, one line or one
+// possible delimiter, and a stack of multiparts. It emits other text
+// in pieces that do not end between CR and LF. It does not check for bare CR or LF, or for
+// NUL; Emit has to.
 type BinaryEncoder struct {
 	// Emit takes the message as it becomes; the text is valid until Emit returns.
 	Emit func(text []byte)
@@ -39,7 +39,7 @@ type BinaryEncoder struct {
 	out        []byte      // reused
 }
 
-// enclosure is a multipart that the text is in.
+// enclosure is an open multipart.
 type enclosure struct {
 	boundary string
 	digest   bool
@@ -62,8 +62,8 @@ const (
 
 var lineEnd = []byte("\r\n")
 
-// Write takes the next octets of the message. A header above MaxHeader is TooLarge, and
-// nothing more of the message is passed on then.
+// Write encodes the next octets of the message. A header above MaxHeader is the error TooLarge, after which
+// nothing more is emitted.
 func (b *BinaryEncoder) Write(p []byte) (int, error) {
 	b.buf = append(b.buf, p...)
 	at := 0
@@ -81,8 +81,8 @@ func (b *BinaryEncoder) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// step takes something from the front of in, and returns how much; 0 when more
-// has to come first.
+// step processes some octets at the front of in, and returns how many: 0 if it needs more
+// of them.
 func (b *BinaryEncoder) step(in []byte) int {
 	switch b.state {
 	case binaryHeader:
@@ -93,8 +93,8 @@ func (b *BinaryEncoder) step(in []byte) int {
 	return b.stepEncode(in)
 }
 
-// stepHeader takes a whole header with its empty line, or one that a delimiter
-// cuts short.
+// stepHeader processes a whole header with its empty line, or one that ends at a
+// delimiter.
 func (b *BinaryEncoder) stepHeader(in []byte) int {
 	at, from := b.lineAt, b.lineAt+b.looked
 	b.lineAt, b.looked = 0, 0
@@ -128,7 +128,7 @@ func (b *BinaryEncoder) stepHeader(in []byte) int {
 	}
 }
 
-// header passes a header on and decides what follows it.
+// header emits a header and decides how its body is processed.
 func (b *BinaryEncoder) header(header []byte) {
 	b.inBody = true
 	p := contentOf(header, b.inDigest)
@@ -186,7 +186,7 @@ func contentOf(header []byte, inDigest bool) (p Part) {
 		p.Type, p.Subtype = "message", "rfc822"
 	}
 	if p.Encoding == "" {
-		p.Encoding = noEncoding
+		p.Encoding = defaultEncoding
 	}
 	return p
 }
@@ -203,7 +203,7 @@ func appendWithout(dst, header []byte, id fieldID) []byte {
 	return dst
 }
 
-// delimiter returns the index of the boundary that a line delimits, or -1.
+// delimiter returns the index of the multipart whose delimiter a line is, or -1.
 func (b *BinaryEncoder) delimiter(line []byte) int {
 	if len(line) < 3 || line[0] != '-' || line[1] != '-' {
 		return -1
@@ -217,7 +217,7 @@ func (b *BinaryEncoder) delimiter(line []byte) int {
 	return -1
 }
 
-// stepText takes a line.
+// stepText processes a line.
 func (b *BinaryEncoder) stepText(in []byte) int {
 	lf := bytes.IndexByte(in, '\n')
 	if lf < 0 {
@@ -247,8 +247,8 @@ func (b *BinaryEncoder) stepText(in []byte) int {
 	return len(line)
 }
 
-// stepEncode takes octets up to a delimiter. The line end before a delimiter
-// belongs to it (RFC 2046 5.1.1).
+// stepEncode encodes octets up to a delimiter. The line end before a delimiter
+// belongs to it (RFC 2046 section 5.1.1).
 func (b *BinaryEncoder) stepEncode(in []byte) int {
 	if b.first && len(in) > 0 && in[0] == '-' {
 		if line, known := delimiterLine(in); !known {
@@ -286,8 +286,8 @@ func (b *BinaryEncoder) stepEncode(in []byte) int {
 	return 2
 }
 
-// delimiterLine returns the line that in starts with. It is not known until its
-// end is there, except that it is too long for a delimiter.
+// delimiterLine returns the line at the front of in, which may be a delimiter. It is known when its
+// end was received, or when it is too long for a delimiter.
 func delimiterLine(in []byte) (line []byte, known bool) {
 	if lf := bytes.IndexByte(in, '\n'); lf >= 0 {
 		return in[:lf+1], true
@@ -295,7 +295,7 @@ func delimiterLine(in []byte) (line []byte, known bool) {
 	return nil, len(in) > maxDelimiterLine
 }
 
-// encode passes octets on as lines of base64.
+// encode emits octets as lines of base64.
 func (b *BinaryEncoder) encode(p []byte) {
 	if len(p) == 0 {
 		return
@@ -321,7 +321,7 @@ func (b *BinaryEncoder) encode(p []byte) {
 	}
 }
 
-// endEncode passes the last, short line on without its end.
+// endEncode emits the last, short line without a line end.
 func (b *BinaryEncoder) endEncode() {
 	if len(b.rest) > 0 {
 		b.Emit(base64.StdEncoding.AppendEncode(b.out[:0], b.rest))
@@ -329,8 +329,8 @@ func (b *BinaryEncoder) endEncode() {
 	}
 }
 
-// Close passes on what is left at the end of the message. With endLine, a last line
-// without its end gets it; the last line of base64 gets it in any case.
+// Close emits the rest at the end of the message. With endLine, a last line
+// without a line end gets one; the last line of base64 always gets one.
 func (b *BinaryEncoder) Close(endLine bool) {
 	rest := b.buf
 	b.buf = nil
@@ -352,7 +352,7 @@ func (b *BinaryEncoder) Close(endLine bool) {
 	}
 }
 
-// withLineEnd adds what a line lacks at its end.
+// withLineEnd adds the line end, or the part of it, that a line lacks.
 func withLineEnd(text []byte) []byte {
 	if bytes.HasSuffix(text, lineEnd) {
 		return text

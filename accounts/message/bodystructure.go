@@ -2,7 +2,7 @@ package message
 
 import "strconv"
 
-// StructureForm says which form of a BODYSTRUCTURE is asked for, as bits.
+// StructureForm selects the form of a body structure, as bits.
 type StructureForm uint8
 
 const (
@@ -40,9 +40,9 @@ func AppendBodyStructure(dst []byte, p *Part, form StructureForm) []byte {
 	return append(dst, ')')
 }
 
-// appendLeaf appends a part without children up to where both forms are equal,
-// and the MD5 that only the extended one has. IMAP4rev1 has the envelope and structure of a message/rfc822
-// alone (RFC 3501 section 9, media-message); a message/global is a leaf there.
+// appendLeaf appends the fields of a part without children that BODY and BODYSTRUCTURE share,
+// and the MD5 of the latter. In IMAP4rev1 only a message/rfc822 has an envelope and a structure
+// (RFC 3501 section 9, media-message); a message/global has none.
 func appendLeaf(dst []byte, p *Part, form StructureForm) []byte {
 	inner := p.Message
 	if form&Rev2 == 0 && p.Subtype != "rfc822" {

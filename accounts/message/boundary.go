@@ -2,9 +2,9 @@ package message
 
 import "bytes"
 
-// delimiter handles a line that begins with "--" if it is a delimiter of an open
-// multipart. The innermost one that fits is meant; the entities within it end
-// before the line end in front of it (RFC 2046 section 5.1.2).
+// delimiter handles a line that begins with "--", and reports whether it is a delimiter of an open
+// multipart. It belongs to the innermost one with its boundary. The entities within that end
+// before the line end that precedes the delimiter (RFC 2046 section 5.1.2).
 func (s *scanner) delimiter(line []byte) bool {
 	text := bytes.TrimRight(line[2:], " \t\r\n")
 	begins := s.innermost(text)
@@ -20,15 +20,15 @@ func (s *scanner) delimiter(line []byte) bool {
 		s.beginPart(begins)
 	default:
 		s.closeTo(ends+1, s.lines.lastEnd, true)
-		s.unbind(ends)
+		s.removeBoundary(ends)
 		s.open[ends].boundary = ""
 	}
 	return true
 }
 
-// bind makes the boundary of open[i] one that may come. The map makes a line cost the
-// same below any number of multiparts.
-func (s *scanner) bind(i int, boundary string) {
+// addBoundary adds the boundary of open[i]. With the map, the time for a line does not depend on the number of
+// open multiparts.
+func (s *scanner) addBoundary(i int, boundary string) {
 	e := &s.open[i]
 	e.boundary, e.outer = boundary, -1
 	if outer, ok := s.bound[boundary]; ok {
@@ -37,8 +37,8 @@ func (s *scanner) bind(i int, boundary string) {
 	s.bound[boundary] = i
 }
 
-// unbind undoes bind for open[i], which is the innermost of its boundary.
-func (s *scanner) unbind(i int) {
+// removeBoundary removes the boundary of open[i], which is the innermost multipart with it.
+func (s *scanner) removeBoundary(i int) {
 	e := &s.open[i]
 	if e.outer < 0 {
 		delete(s.bound, e.boundary)
@@ -55,7 +55,7 @@ func (s *scanner) innermost(boundary []byte) int {
 	return -1
 }
 
-// beginPart opens the next part of the multipart at open[i], behind its delimiter.
+// beginPart opens the next part of the multipart at open[i], after its delimiter.
 func (s *scanner) beginPart(i int) {
 	parent, digest, full := s.open[i].part, s.open[i].digest, s.parts >= s.limits.MaxParts
 	at := s.lines.at
@@ -64,18 +64,18 @@ func (s *scanner) beginPart(i int) {
 	if !full {
 		return
 	}
-	// Beyond the limit a last part without a header holds what remains of the multipart,
+	// Beyond the limit, a last part without a header holds the rest of the multipart,
 	// delimiters included.
 	s.open[i].rest = true
 	e := &s.open[len(s.open)-1]
 	e.inHeader, e.firstLine = false, s.lines.ends+1 // run counts the delimiter's line later
-	asOctets(p)
-	p.Encoding = noEncoding
+	setOctetStream(p)
+	p.Encoding = defaultEncoding
 	p.Header, p.Body = Span{at, at}, Span{at, at}
 }
 
-// closeTo ends all entities from open[n] on at the offset. Delimited tells a
-// delimiter from the end of the message.
+// closeTo ends all entities from open[n] on at the offset. delimited: a delimiter ends them, not the end of
+// the message.
 func (s *scanner) closeTo(n int, end int64, delimited bool) {
 	for len(s.open) > n {
 		e := &s.open[len(s.open)-1]
@@ -85,11 +85,11 @@ func (s *scanner) closeTo(n int, end int64, delimited bool) {
 			continue
 		}
 		s.endBody(e, end, delimited)
-		// Right behind an empty line a delimiter finds its line end already taken by
-		// the header: the entities around end there too.
+		// If a delimiter follows the empty line of a header, the line end before it belongs to
+		// the header: the outer entities end there, too.
 		end = e.part.Body.End
 		if e.boundary != "" {
-			s.unbind(len(s.open) - 1)
+			s.removeBoundary(len(s.open) - 1)
 		}
 		s.open[len(s.open)-1] = entity{}
 		s.open = s.open[:len(s.open)-1]
@@ -110,6 +110,6 @@ func (s *scanner) endBody(e *entity, end int64, delimited bool) {
 		}
 	}
 	if p.Type == "multipart" && len(p.Children) == 0 {
-		asText(p)
+		setPlainText(p)
 	}
 }

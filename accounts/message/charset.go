@@ -14,8 +14,8 @@ import (
 )
 
 // ToUTF8 converts text from a charset to UTF-8, for search and display. Text
-// in UTF-8, US-ASCII and charsets that nobody knows is taken as UTF-8, and what isn't
-// valid in it as windows-1252, which is what such letters mostly are.
+// in UTF-8, US-ASCII and unknown charsets is read as UTF-8. Bytes that are not valid UTF-8 are
+// read as windows-1252, which they mostly are.
 func ToUTF8(r io.Reader, charset string) io.Reader {
 	if e := lookup(charset); e != nil {
 		return transform.NewReader(r, e.NewDecoder())
@@ -40,9 +40,9 @@ func toUTF8(b []byte, charset string) string {
 	return string(out)
 }
 
-// lookup returns a charset's encoding; nil for UTF-8, US-ASCII and unknown ones. Most
-// senders mean what the WHATWG's list says, windows-1252 by iso-8859-1
-// for one; IANA's has more names.
+// lookup returns a charset's encoding; nil for UTF-8, US-ASCII and unknown charsets. The list of the WHATWG comes
+// first, since most senders mean what it says: by iso-8859-1, for example, windows-1252. IANA's
+// list has more names.
 func lookup(charset string) encoding.Encoding {
 	name := strings.ToLower(strings.Trim(charset, " \t\"'"))
 	switch name {
@@ -58,7 +58,7 @@ func lookup(charset string) encoding.Encoding {
 	return nil
 }
 
-// guess passes valid UTF-8 and reads every other byte as windows-1252.
+// guess leaves valid UTF-8 unchanged, and converts all other bytes from windows-1252.
 type guess struct{ transform.NopResetter }
 
 func (guess) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) {
@@ -89,7 +89,7 @@ func (guess) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) 
 	return nDst, nSrc, nil
 }
 
-// ascii is how many ASCII bytes b begins with.
+// ascii returns the number of ASCII bytes at the beginning of b.
 func ascii(b []byte) int {
 	const high = 0x8080808080808080
 	i := 0

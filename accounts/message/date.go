@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// parseDate reads a Date field (RFC 5322 section 3.3 with the obsolete forms that
+// parseDate parses a Date field (RFC 5322 section 3.3 with the obsolete forms that
 // occur): the day of the week, seconds and zone may be missing, years may have two digits.
-// It reports false for what can't be read.
+// It reports false for a value that cannot be parsed.
 func parseDate(v []byte) (time.Time, bool) {
 	v = skipBlank(v)
 	if i := bytes.IndexByte(v, ','); i >= 0 && i <= 12 {
@@ -55,7 +55,7 @@ func cutNumber(b []byte, most int) (int, []byte, bool) {
 	return n, b[i:], i > 0
 }
 
-// skipDash also takes the hyphens of "2-Jan-2026".
+// skipDash skips blanks and a hyphen, as in "2-Jan-2026".
 func skipDash(b []byte) []byte {
 	b = skipBlank(b)
 	if len(b) > 0 && b[0] == '-' {
@@ -77,7 +77,7 @@ func monthNumber(b []byte) (time.Month, bool) {
 	return 0, false
 }
 
-// cutYear reads a year; RFC 5322 section 4.3 tells what fewer than four digits mean.
+// cutYear reads a year. RFC 5322 section 4.3 defines the meaning of fewer than four digits.
 func cutYear(b []byte) (int, []byte, bool) {
 	y, rest, ok := cutNumber(b, 4)
 	switch n := len(b) - len(rest); {
@@ -103,7 +103,7 @@ func cutClock(b []byte) (hour, minute, second int, rest []byte, ok bool) {
 	return hour, minute, second, rest, ok && hour < 24 && minute < 60 && second <= 60
 }
 
-// zone reads "+0100" or a name; what it does not know is UTC (RFC 5322 section 4.3).
+// zone parses "+0100" or a name. An unknown zone is UTC (RFC 5322 section 4.3).
 func zone(b []byte) *time.Location {
 	if len(b) >= 5 && (b[0] == '+' || b[0] == '-') {
 		n, rest, _ := cutNumber(b[1:], 4)

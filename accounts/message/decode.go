@@ -15,8 +15,8 @@ func KnownEncoding(encoding string) bool {
 	return false
 }
 
-// Decode undoes a Content-Transfer-Encoding. Damaged input gives what can be
-// read of it, never an error of its own. An unknown encoding changes nothing.
+// Decode decodes a Content-Transfer-Encoding. Of damaged input it returns what can be
+// decoded; it has no errors of its own. With an unknown encoding it returns r.
 func Decode(r io.Reader, encoding string) io.Reader {
 	switch strings.ToLower(encoding) {
 	case "base64":
@@ -29,7 +29,7 @@ func Decode(r io.Reader, encoding string) io.Reader {
 
 // A decodeStep turns encoded bytes into decoded ones.
 type decodeStep interface {
-	// decode appends to dst what src gives, and finish what was held back.
+	// decode appends the decoded src to dst; finish appends what decode has held back.
 	decode(dst, src []byte) []byte
 	finish(dst []byte) []byte
 }
@@ -73,15 +73,15 @@ func (d *decoder) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// A base64Step reads the alphabet and skips everything else (RFC 2045 section
-// 6.8). Padding ends a group of four, so that texts that were encoded apart and put together
-// come out whole.
+// A base64Step decodes base64 and ignores all other characters (RFC 2045 section
+// 6.8). Padding ends a group of four, so that concatenated base64 texts
+// are decoded completely.
 type base64Step struct {
 	bits uint32
-	n    int // letters in bits
+	n    int // characters in bits
 }
 
-// base64Values has the value of each letter, 64 for others, 65 for padding.
+// base64Values has the value of each character of the alphabet, 64 for others, 65 for padding.
 var base64Values = func() (v [256]byte) {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 	for i := range v {
@@ -127,14 +127,14 @@ func (s *base64Step) finish(dst []byte) []byte {
 	return dst
 }
 
-// A quotedStep undoes quoted-printable (RFC 2045 section 6.7): soft line breaks go,
-// blanks before a line end go, and an equals sign that means nothing stays.
+// A quotedStep decodes quoted-printable (RFC 2045 section 6.7). It removes soft line breaks and
+// blanks before a line end, and keeps an equals sign that encodes nothing.
 type quotedStep struct {
 	held []byte // an unfinished "=…", or blanks that may end the line
 }
 
-// longestPadding is how many blanks are held back to see whether the line ends.
-const longestPadding = 1000
+// maxHeldBlanks is how many blanks are held back until it is known whether the line ends after them.
+const maxHeldBlanks = 1000
 
 func (s *quotedStep) decode(dst, src []byte) []byte {
 	for _, c := range src {
@@ -158,11 +158,11 @@ func (s *quotedStep) put(dst []byte, c byte) []byte {
 	return append(dst, c)
 }
 
-// blank takes the letter after held blanks.
+// blank decodes the character after held blanks.
 func (s *quotedStep) blank(dst []byte, c byte) []byte {
 	switch {
 	case c == ' ' || c == '\t':
-		if len(s.held) < longestPadding {
+		if len(s.held) < maxHeldBlanks {
 			s.held = append(s.held, c)
 			return dst
 		}
@@ -175,7 +175,7 @@ func (s *quotedStep) blank(dst []byte, c byte) []byte {
 	return s.put(dst, c)
 }
 
-// escape takes the letter after "=", "=X", "= " or "=\r".
+// escape decodes the character after "=", "=X", "= " or "=\r".
 func (s *quotedStep) escape(dst []byte, c byte) []byte {
 	last := s.held[len(s.held)-1]
 	switch {
@@ -190,11 +190,11 @@ func (s *quotedStep) escape(dst []byte, c byte) []byte {
 	case len(s.held) == 1 && unhex(c) < 16:
 		s.held = append(s.held, c)
 		return dst
-	case (c == '\r' || c == ' ' || c == '\t') && unhex(last) == 16 && last != '\r' && len(s.held) < longestPadding:
+	case (c == '\r' || c == ' ' || c == '\t') && unhex(last) == 16 && last != '\r' && len(s.held) < maxHeldBlanks:
 		s.held = append(s.held, c)
 		return dst
 	}
-	// The equals sign means itself; what followed it is read again.
+	// The equals sign encodes nothing; the characters after it are decoded again.
 	again := append([]byte(nil), s.held[1:]...)
 	s.held = s.held[:0]
 	dst = append(dst, '=')

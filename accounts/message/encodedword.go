@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// longestWord is how long an encoded-word may be. RFC 2047 section 2 says 75, but some
-// senders never split theirs.
-const longestWord = 1000
+// maxEncodedWord is the length of the longest encoded-word that is decoded. RFC 2047 section 2 allows 75, but
+// some senders never split theirs.
+const maxEncodedWord = 1000
 
-// DecodeHeader returns the value of a header field for people and for search:
-// unfolded, encoded-words (RFC 2047) decoded, valid UTF-8, no line ends and no
-// control characters. Words that can't be decoded stay as they are.
+// DecodeHeader returns the value of a header field for display and search: on one line, in valid UTF-8,
+// encoded-words (RFC 2047) decoded, without
+// control characters. Encoded-words that cannot be decoded are not changed.
 func DecodeHeader(value []byte) string {
 	value = unfold(value)
 	if plainText(value) && !bytes.Contains(value, []byte("=?")) {
@@ -49,7 +49,7 @@ func plainText(v []byte) bool {
 	return true
 }
 
-// A wordDecoder joins encoded-words that follow each other, since some senders split
+// A wordDecoder joins adjacent encoded-words before it converts them, since some senders split
 // a character between two.
 type wordDecoder struct {
 	out     strings.Builder
@@ -58,8 +58,8 @@ type wordDecoder struct {
 	after   bool   // the last piece was an encoded-word
 }
 
-// plain takes text between encoded-words; white space between two of them is
-// dropped (RFC 2047 section 6.2).
+// plain adds text between encoded-words. White space between two of them is
+// ignored (RFC 2047 section 6.2).
 func (d *wordDecoder) plain(v []byte) {
 	if len(v) == 0 || d.after && len(bytes.TrimSpace(v)) == 0 {
 		return
@@ -84,11 +84,11 @@ func (d *wordDecoder) flush() {
 	d.pending, d.after = d.pending[:0], false
 }
 
-// cutWord reads the encoded-word at the beginning of b: its charset, its decoded bytes
-// and its length, which is 0 if it is none. Blanks within, which RFC 2047 forbids,
+// cutWord decodes the encoded-word at the beginning of b. It returns its charset, its bytes
+// and its length, which is 0 if there is none. Blanks in it, which RFC 2047 forbids,
 // are accepted.
 func cutWord(b []byte) (charset string, text []byte, n int) {
-	b = b[:min(len(b), longestWord)]
+	b = b[:min(len(b), maxEncodedWord)]
 	name, rest, ok := bytes.Cut(b[2:], []byte("?"))
 	if !ok || len(name) == 0 || len(rest) < 4 || rest[1] != '?' {
 		return "", nil, 0
@@ -110,7 +110,7 @@ func cutWord(b []byte) (charset string, text []byte, n int) {
 	return "", nil, 0
 }
 
-// wordQ undoes the "Q" encoding (RFC 2047 section 4.2).
+// wordQ decodes the "Q" encoding (RFC 2047 section 4.2).
 func wordQ(raw []byte) []byte {
 	out := make([]byte, 0, len(raw))
 	for i := 0; i < len(raw); i++ {
@@ -127,7 +127,7 @@ func wordQ(raw []byte) []byte {
 	return out
 }
 
-// wordB undoes the "B" encoding as far as it goes.
+// wordB decodes the "B" encoding up to the first error.
 func wordB(raw []byte) []byte {
 	raw = bytes.TrimRight(bytes.ReplaceAll(raw, []byte(" "), nil), "=")
 	out := make([]byte, base64.RawStdEncoding.DecodedLen(len(raw)))
@@ -148,7 +148,7 @@ func unhex(c byte) byte {
 	return 16
 }
 
-// oneLine makes control characters blanks, and s valid UTF-8.
+// oneLine replaces control characters by blanks, and makes s valid UTF-8.
 func oneLine(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	return strings.Map(func(r rune) rune {

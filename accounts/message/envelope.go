@@ -2,9 +2,9 @@ package message
 
 import "strconv"
 
-// makeEnvelope returns the ENVELOPE of the header that was read (RFC 9051 section
-// 7.5.2), valid until the next call. Sender and Reply-To are From's where they are missing or empty.
-// Of From, Sender and Reply-To the first field counts, of To, Cc and Bcc all.
+// makeEnvelope returns the ENVELOPE of the header (RFC 9051 section
+// 7.5.2), valid until the next call. If Sender or Reply-To is missing or empty, From takes its place.
+// Of From, Sender and Reply-To only the first field is used, of To, Cc and Bcc all.
 func (s *scanner) makeEnvelope() []byte {
 	dst := append(s.envelope[:0], '(')
 	dst = s.appendFirst(dst, dateField)
@@ -40,8 +40,7 @@ func envelopeOf(header []byte) []byte {
 	return s.makeEnvelope()
 }
 
-// appendFirst appends the value of the first field with the ID. An empty field is the empty string, a
-// missing one is NIL.
+// appendFirst appends the value of the first field with the ID, or NIL if there is none.
 func (s *scanner) appendFirst(dst []byte, id fieldID) []byte {
 	v, ok := s.first(id)
 	if !ok {
@@ -50,7 +49,7 @@ func (s *scanner) appendFirst(dst []byte, id fieldID) []byte {
 	return appendString(dst, v)
 }
 
-// appendAddresses appends the addresses of the fields with the ID, of at most so many
+// appendAddresses appends the addresses of the fields with the ID, up to the given number of
 // fields.
 func (s *scanner) appendAddresses(dst []byte, id fieldID, fields int) []byte {
 	start := len(dst)
@@ -101,13 +100,14 @@ func appendNString[T string | []byte](dst []byte, v T) []byte {
 	return appendString(dst, v)
 }
 
-// longestQuoted is where a literal takes over: some clients read lines into small buffers.
-const longestQuoted = 1000
+// maxQuoted is the length of the longest quoted string. Longer strings are literals, since some clients read
+// lines into small buffers.
+const maxQuoted = 1000
 
-// appendString appends an IMAP string: quoted where the grammar of IMAP4rev1
-// allows it, else as a literal. NULs, which neither may hold, are left out.
+// appendString appends an IMAP string: a quoted string if the grammar of IMAP4rev1
+// allows it, else a literal. NULs, which neither may contain, are left out.
 func appendString[T string | []byte](dst []byte, v T) []byte {
-	literal, special, nuls := len(v) > longestQuoted, false, 0
+	literal, special, nuls := len(v) > maxQuoted, false, 0
 	for i := 0; i < len(v); i++ {
 		switch c := v[i]; {
 		case c == 0:

@@ -49,7 +49,7 @@ var fieldIDs = map[string]fieldID{
 // longestField is the length of the longest name in fieldIDs.
 const longestField = len("content-transfer-encoding")
 
-// identify says which field a name is.
+// identify returns the ID of the field with a name.
 func identify(name []byte) fieldID {
 	if len(name) > longestField {
 		return otherField
@@ -68,8 +68,8 @@ func lower(c byte) byte {
 	return c
 }
 
-// A field is one field of a header: header[start:end] with its folding and line
-// end, its value from value on.
+// A field is one field of a header: header[start:end], with its line breaks. Its value begins at
+// value.
 type field struct {
 	id                fieldID
 	start, value, end int
@@ -77,8 +77,8 @@ type field struct {
 
 const fieldSize = 32
 
-// cutField finds the field that begins at start. A line that is not a field, having no name
-// and colon, gives an empty name.
+// cutField finds the field that begins at start. For a line without name and colon, which is no field,
+// the name is empty.
 func cutField(header []byte, start int) (name []byte, value, end int) {
 	end = start
 	for {
@@ -115,8 +115,8 @@ func appendFields(dst []field, header []byte) []field {
 	return dst
 }
 
-// Cached reports whether all the fields are CachedFields, so that
-// AppendHeaderFields of s.Headers answers for the whole header.
+// Cached reports whether all the fields are CachedFields, so that Head.Headers has all there are of
+// them.
 func Cached(names []string) bool {
 	for _, n := range names {
 		if id := identify([]byte(n)); id == otherField || id > lastCached {
@@ -126,7 +126,7 @@ func Cached(names []string) bool {
 	return true
 }
 
-// FieldNames is a set of names of header fields. The letters' case is ignored.
+// FieldNames is a set of names of header fields. Case is ignored.
 type FieldNames struct {
 	low     map[string]struct{} // in lower case
 	longest int
@@ -187,7 +187,7 @@ func equalFold(a []byte, b string) bool {
 	return true
 }
 
-// appendRaw appends a field; one that was cut off gets its line end.
+// appendRaw appends a field, with a line end if it has none.
 func appendRaw(dst, raw []byte) []byte {
 	dst = append(dst, raw...)
 	if len(raw) > 0 && raw[len(raw)-1] != '\n' {
@@ -215,7 +215,7 @@ func fieldValue(raw []byte) []byte {
 }
 
 // unfold removes the line ends from a value (RFC 5322 section 2.2.3), and NULs, which no
-// protocol may show.
+// protocol can send.
 func unfold(v []byte) []byte {
 	if bytes.IndexByte(v, '\n') < 0 && bytes.IndexByte(v, '\r') < 0 && bytes.IndexByte(v, 0) < 0 {
 		return v

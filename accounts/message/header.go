@@ -2,7 +2,7 @@ package message
 
 import "bytes"
 
-// summarizeHeader keeps what a Summary says of the message's own header.
+// summarizeHeader sets the fields of the Summary that come from the message's own header.
 func (s *scanner) summarizeHeader() {
 	sum := s.sum
 	size := 0
@@ -28,7 +28,7 @@ func (s *scanner) summarizeHeader() {
 	sum.Date, sum.HasDate = parseDate(date)
 }
 
-// messageID returns the first text in angle brackets, with them.
+// messageID returns the first text in angle brackets, with the brackets.
 func messageID(v []byte) string {
 	start := bytes.IndexByte(v, '<')
 	if start < 0 {

@@ -19,14 +19,14 @@ import (
 //	text: 2·n+1 for word n of the dictionary, or 2·length and the bytes
 //	part: kind (0 leaf, 1 multipart, 2 message), type, subtype, parameters, id,
 //	      description, location, md5, encoding, disposition, its parameters, languages,
-//	      header's start counted from the start of the part around, header's length,
-//	      body's length, lines; then for 1 the number of children and the children, for 2
+//	      start of the header counted from that of the outer part, length of the header,
+//	      length of the body, lines; then for 1 the number of children and the children, for 2
 //	      the envelope and the root
 //	parameters: their number, names and values; languages: their number, texts
 //
-// Version 1 is the same without HeaderOnly. Its envelopes have NIL for fields that are there and empty,
-// and read obsolete forms of addresses otherwise: that of the message is made again from its header
-// fields, those of messages within it are left.
+// Version 1 is the same without HeaderOnly. Its envelopes have NIL for empty fields, and misread obsolete
+// forms of addresses. The envelope of the message is therefore computed again from the stored header
+// fields. Those of inner messages are used as they are.
 const summaryVersion = 2
 
 const (
@@ -146,8 +146,8 @@ func putPart(b []byte, p *Part, around int64) []byte {
 	return b
 }
 
-// Unmarshal reads what Marshal wrote. The summary shares b's memory, so b must
-// not change later. What Marshal did not write is fault.Corrupt.
+// Unmarshal parses the stored form. The summary shares b's memory, so b must
+// not be changed later. Anything that is not a stored form is fault.Corrupt.
 func Unmarshal(b []byte) (*Summary, error) {
 	const op = "message.Unmarshal"
 	u, err := newUnmarshaler(op, b)
@@ -161,8 +161,8 @@ func Unmarshal(b []byte) (*Summary, error) {
 	return s, nil
 }
 
-// UnmarshalHead is Unmarshal for the head alone. From the version that Marshal writes it allocates
-// nothing but a Date's zone. It does not notice damage behind the head.
+// UnmarshalHead parses the head alone, and ignores damage after it. For the current version it allocates
+// nothing but the zone of the date.
 func UnmarshalHead(b []byte) (Head, error) {
 	const op = "message.UnmarshalHead"
 	u, err := newUnmarshaler(op, b)
@@ -186,8 +186,8 @@ func newUnmarshaler(op string, b []byte) (unmarshaler, error) {
 	return unmarshaler{version: b[0], rest: b[1:]}, nil
 }
 
-// An unmarshaler reads the stored form. After the first thing that is wrong bad is set,
-// and zeros follow.
+// An unmarshaler parses the stored form. At the first error it sets bad, and all its methods return zero values
+// from then on.
 type unmarshaler struct {
 	version byte
 	rest    []byte
@@ -256,7 +256,7 @@ func (u *unmarshaler) signed() int64 {
 	return v
 }
 
-// number reads how many things follow that take at least size bytes each.
+// number reads a count of items that take at least size bytes each.
 func (u *unmarshaler) number(size int) int {
 	v := u.uvarint()
 	if v > uint64(len(u.rest)/size) {
@@ -325,7 +325,7 @@ func (u *unmarshaler) paramList() []Param {
 	return list
 }
 
-// part reads a part and those within. Depth bounds the recursion.
+// part reads a part and its inner parts. depth bounds the recursion.
 func (u *unmarshaler) part(around int64, depth int) *Part {
 	if len(u.parts) == 0 || depth > MaxDepth+1 {
 		u.fail()
@@ -365,7 +365,7 @@ func (u *unmarshaler) part(around int64, depth int) *Part {
 	return p
 }
 
-// spans reads where a part lies; it must lie in the message.
+// spans reads the position of a part, which has to be within the message.
 func (u *unmarshaler) spans(p *Part, around int64) {
 	start, header, body := u.offset(), u.offset(), u.offset()
 	p.Lines = u.offset()

@@ -2,8 +2,8 @@ package message
 
 import "bytes"
 
-// defaultParams are those of a part without a usable Content-Type (RFC 2045
-// section 5.2). It is shared and never changed.
+// defaultParams are the parameters of a part without a valid Content-Type (RFC 2045
+// section 5.2). The slice is shared and never changed.
 var defaultParams = []Param{{"charset", "us-ascii"}}
 
 // describe reads the content fields into p.
@@ -38,14 +38,14 @@ func (s *scanner) describe(p *Part, inDigest bool) {
 		}
 	}
 	if p.Encoding == "" {
-		p.Encoding = noEncoding
+		p.Encoding = defaultEncoding
 	}
 }
 
-// noEncoding is the encoding of a part that names none (RFC 2045 section 6.1).
-const noEncoding = "7bit"
+// defaultEncoding is the encoding of a part without the field (RFC 2045 section 6.1).
+const defaultEncoding = "7bit"
 
-// parseEncoding reads a Content-Transfer-Encoding. An empty or odd value is none: "".
+// parseEncoding parses a Content-Transfer-Encoding. For an empty or invalid value it returns "".
 func parseEncoding(v []byte) string {
 	t, _ := cutToken(skipBlank(v))
 	return intern(t)
@@ -57,8 +57,8 @@ func setOnce(dst *string, v []byte) {
 	}
 }
 
-// mediaType reads the first Content-Type. What is not type/subtype is text/plain in
-// US-ASCII, or a message in a digest (RFC 2045 section 5.2, RFC 2046 section
+// mediaType reads the first Content-Type. A value that is not type/subtype means text/plain in
+// US-ASCII; a missing one in a digest means message/rfc822 (RFC 2045 section 5.2, RFC 2046 section
 // 5.1.5).
 func (s *scanner) mediaType(p *Part, inDigest bool) {
 	v, _ := s.first(contentTypeField)
@@ -71,11 +71,11 @@ func (s *scanner) mediaType(p *Part, inDigest bool) {
 	case inDigest && len(v) == 0:
 		p.Type, p.Subtype = "message", "rfc822"
 	default:
-		asText(p)
+		setPlainText(p)
 	}
 }
 
-// parseMediaType reads a Content-Type. What is not type/subtype gives nothing.
+// parseMediaType parses a Content-Type. For a value that is not type/subtype it returns nothing.
 func parseMediaType(v []byte) (kind, subtype string, params []Param) {
 	k, rest := cutToken(skipBlank(v))
 	rest = skipBlank(rest)
@@ -89,8 +89,8 @@ func parseMediaType(v []byte) (kind, subtype string, params []Param) {
 	return intern(k), intern(sub), parseParams(rest)
 }
 
-// tokenChar reports whether c may stand in a token (RFC 2045 section 5.1). 8-bit letters
-// are let through: they occur, and quoting keeps them harmless.
+// tokenChar reports whether c may occur in a token (RFC 2045 section 5.1). 8-bit characters
+// are accepted: they occur, and are quoted when they are sent.
 func tokenChar(c byte) bool {
 	switch c {
 	case '(', ')', '<', '>', '@', ',', ';', ':', '\\', '"', '/', '[', ']', '?', '=', 0x7f:
@@ -124,7 +124,7 @@ func skipBlank(b []byte) []byte {
 	return b
 }
 
-// skipComment removes a comment from the front; one without an end takes everything.
+// skipComment removes a comment from the front. A comment without an end extends to the end.
 func skipComment(b []byte) []byte {
 	rest, _ := cutComment(b)
 	return rest
@@ -148,7 +148,7 @@ func cutComment(b []byte) (rest []byte, ended bool) {
 	return nil, false
 }
 
-// parseParams reads "; name=value ...". It steps over what it can't read.
+// parseParams parses "; name=value ...". It skips what it cannot parse.
 func parseParams(b []byte) []Param {
 	var params []Param
 	for {
@@ -169,8 +169,8 @@ func parseParams(b []byte) []Param {
 	return params
 }
 
-// cutValue reads a parameter's value. Unquoted values with blanks are common in file
-// names: they reach to the next semicolon, without a comment at the end.
+// cutValue reads a parameter's value. Unquoted file names with blanks are common: such a value
+// extends to the next semicolon, without a comment at the end.
 func cutValue(b []byte) (value, rest []byte) {
 	if len(b) > 0 && b[0] == '"' {
 		value, rest, _ = cutQuoted(b)
@@ -187,8 +187,8 @@ func cutValue(b []byte) (value, rest []byte) {
 	return bytes.TrimRight(value, " \t"), rest
 }
 
-// cutQuoted reads a quoted string, which b begins with; one that is not ended takes
-// everything.
+// cutQuoted reads the quoted string at the beginning of b. One without an end extends to the end of
+// b.
 func cutQuoted(b []byte) (value, rest []byte, ended bool) {
 	end := 1
 	escaped := false

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/text/encoding/charmap"
 )
 
-// summary completes what run has found.
+// summary completes the summary after run.
 func (s *scanner) summary() *Summary {
 	sum := s.sum
 	sum.HasMedia = hasMedia(sum.Root)
@@ -20,8 +20,8 @@ func (s *scanner) summary() *Summary {
 	return sum
 }
 
-// decodeSample undoes the encodings of the first n bytes of a sample, into UTF-8 or, where the
-// charset is nearly UTF-8, into something that previewLine takes for it.
+// decodeSample decodes the first n bytes of a sample. It converts them to UTF-8 if the charset is
+// known; previewLine converts other 8-bit bytes.
 func (s *scanner) decodeSample(c *sample, n int) []byte {
 	text := c.text[:min(n, len(c.text))]
 	switch c.part.Encoding {
@@ -40,7 +40,7 @@ func (s *scanner) decodeSample(c *sample, n int) []byte {
 	return text
 }
 
-// previewPlain makes the preview of the first plain text. Mostly a quarter of the
+// previewPlain makes the preview of the first plain text. In most cases a quarter of the
 // sample is enough.
 func (s *scanner) previewPlain() {
 	s.line.reset()
@@ -54,7 +54,7 @@ func (s *scanner) previewPlain() {
 	s.line.add(s.decodeSample(&s.plain, plainSample))
 }
 
-// previewHTML takes the text of the first page without its head, styles and scripts.
+// previewHTML makes the preview of the first HTML text, without its head, styles and scripts.
 func (s *scanner) previewHTML() {
 	if len(s.html.text) == 0 {
 		return
@@ -91,9 +91,9 @@ func (s *scanner) previewHTML() {
 	}
 }
 
-// A previewLine collects the characters of a preview. Runs of white space become one
-// blank; characters that are not seen, which newsletters fill their beginning with,
-// are dropped.
+// A previewLine collects the characters of a preview. White space becomes one
+// blank. Invisible characters, which newsletters often begin with,
+// are left out.
 type previewLine struct {
 	text  []byte
 	n     int // characters
@@ -102,7 +102,7 @@ type previewLine struct {
 
 func (l *previewLine) reset() { l.text, l.n, l.blank = l.text[:0], 0, false }
 
-// add takes text and reports whether there is room for more.
+// add adds text, and reports whether the preview is still incomplete.
 func (l *previewLine) add(b []byte) bool {
 	for len(b) > 0 && l.n < MaxPreview {
 		r, size := rune(b[0]), 1
@@ -116,7 +116,7 @@ func (l *previewLine) add(b []byte) bool {
 		case r == ' ' || unicode.IsSpace(r):
 			l.blank = l.n > 0
 			continue
-		case r < utf8.RuneSelf && (r < ' ' || r == 0x7f), r >= utf8.RuneSelf && unseen(r):
+		case r < utf8.RuneSelf && (r < ' ' || r == 0x7f), r >= utf8.RuneSelf && invisible(r):
 			continue
 		}
 		if l.blank {
@@ -132,8 +132,8 @@ func (l *previewLine) add(b []byte) bool {
 	return l.n < MaxPreview
 }
 
-// unseen reports whether nothing is drawn for r.
-func unseen(r rune) bool {
+// invisible reports whether nothing is displayed for r.
+func invisible(r rune) bool {
 	return r == utf8.RuneError || r == 0x34f || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
 }
 
@@ -147,7 +147,7 @@ func hiddenTag(name []byte) bool {
 	return false
 }
 
-// inlineTag reports whether a tag leaves the words on both sides together.
+// inlineTag reports whether a tag does not separate the words before and after it.
 func inlineTag(name []byte) bool {
 	switch string(name) {
 	case "a", "b", "i", "u", "em", "strong", "span", "font", "small", "big", "sub", "sup", "code":

@@ -5,13 +5,13 @@ import (
 	"io"
 )
 
-// A reader cuts a stream into lines. A line that is longer than the buffer comes
+// A reader splits a stream into lines. A line that is longer than the buffer is returned
 // in pieces.
 type reader struct {
 	r   io.Reader
-	err error // r's last word
+	err error // the error of r that ended the stream
 	buf []byte
-	// buf[pos:end] is read and not yet returned, buf[pos:seen] has no line end.
+	// buf[pos:end] was not returned yet; buf[pos:seen] has no line end.
 	pos, seen, end int
 
 	at      int64 // offset of buf[pos]
@@ -53,7 +53,7 @@ func (l *reader) cut(to int) []byte {
 	return line
 }
 
-// fill reads more behind what is there.
+// fill reads more after buf[pos:end].
 func (l *reader) fill() {
 	if l.pos == l.end {
 		l.pos, l.end = 0, 0
@@ -73,7 +73,7 @@ func (l *reader) fill() {
 	l.err = io.ErrNoProgress
 }
 
-// consumed counts a line or piece that next returned last.
+// consumed counts the line or piece that next has returned last.
 func (l *reader) consumed(line []byte) {
 	n := len(line)
 	ended := line[n-1] == '\n'

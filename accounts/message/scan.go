@@ -5,13 +5,13 @@ import (
 	"sync"
 )
 
-// Options lower the limits of Scan; zero means the package's constant.
+// Options lower the limits of Scan; zero means the constant of the package.
 type Options struct {
 	MaxDepth, MaxParts, MaxHeader int
 }
 
-// Scan reads a message to its end and says what is in it. Lines end in CRLF; a
-// bare LF ends a line too. The error is r's, if any.
+// Scan reads a message to its end and returns its summary. Lines end in CRLF; a
+// bare LF ends a line, too. The only errors are those of r.
 func Scan(r io.Reader, o Options) (*Summary, error) {
 	s := scanners.Get().(*scanner)
 	defer s.release()
@@ -22,8 +22,8 @@ func Scan(r io.Reader, o Options) (*Summary, error) {
 	return s.summary(), nil
 }
 
-// ScanHead reads a message of size bytes up to the end of its header, and little more.
-// What it returns is what Scan does. The error is r's, if any.
+// ScanHead returns the Head that Scan does. It reads the header of a message of size bytes, and little more.
+// The only errors are those of r.
 func ScanHead(r io.Reader, size int64, o Options) (Head, error) {
 	s := scanners.Get().(*scanner)
 	defer s.release()
@@ -55,14 +55,14 @@ const (
 	htmlSample  = 32 << 10
 )
 
-// A scanner holds what one Scan needs. Between scans it waits in a pool.
+// A scanner is the state of one Scan. Scanners are pooled.
 type scanner struct {
 	lines  reader
 	sum    *Summary
-	parts  int // made so far
+	parts  int // the number of parts so far
 	limits Options
 	open   []entity       // from the root to the part that is being read
-	bound  map[string]int // boundaries that may still come: the innermost in open of each
+	bound  map[string]int // the innermost open multipart of each boundary, as index of open
 
 	header     []byte // of the part that is being read, as far as it is kept
 	headerRoom int    // how much more of it is kept
@@ -72,7 +72,7 @@ type scanner struct {
 	address    addressParser
 
 	plain, html sample
-	capture     *sample // the one that gets the lines being read, or nil
+	capture     *sample // the sample that the current lines belong to, or nil
 	decoded     []byte
 	line        previewLine
 }
@@ -82,11 +82,11 @@ type entity struct {
 	part       *Part
 	embedded   *Embedded // the message that part is the root of, unless it is the outermost
 	boundary   string    // of a multipart, until the close-delimiter has been read
-	outer      int       // the next one around it with the same boundary, or -1
+	outer      int       // the next outer one with the same boundary, or -1
 	inHeader   bool
-	rest       bool  // its last part holds the rest: there are too many
-	digest     bool  // a part without Content-Type is a message/rfc822
-	inDigest   bool  // it is such a part
+	rest       bool  // a multipart with too many parts: its last part holds the rest of them
+	digest     bool  // a multipart whose parts without Content-Type are message/rfc822
+	inDigest   bool  // a part of such a multipart
 	firstLine  int64 // line ends before the body
 	headerFrom int64
 }
@@ -102,8 +102,8 @@ var scanners = sync.Pool{New: func() any {
 	return &scanner{lines: reader{buf: make([]byte, bufferSize)}, bound: map[string]int{}}
 }}
 
-// release drops what belonged to one message; buffers that one unusual message made
-// large are not kept.
+// release puts the scanner back into the pool, without references to the message and without buffers
+// that an unusual message has made large.
 func (s *scanner) release() {
 	s.lines.reset(nil)
 	s.sum, s.capture = nil, nil
@@ -140,8 +140,8 @@ func (s *scanner) start(r io.Reader, o Options) {
 	s.headerRoom = s.limits.MaxHeader
 }
 
-// run reads the message line by line. What a line means depends on the
-// innermost open entity, unless it is a delimiter of any of them.
+// run reads the message line by line. A line is a delimiter of an open entity, or belongs to the
+// innermost one.
 func (s *scanner) run() error {
 	for {
 		line, begins := s.lines.next()
@@ -183,7 +183,7 @@ func (s *scanner) push(at int64, embedded *Embedded, inDigest bool) *Part {
 	return p
 }
 
-// headerLine takes a line, or a piece of one that is longer than the buffer.
+// headerLine adds a line to the header, or a piece of a line that is longer than the buffer.
 func (s *scanner) headerLine(line []byte, begins bool) {
 	if begins && (line[0] == '\n' || line[0] == '\r' && len(line) == 2 && line[1] == '\n') {
 		s.endHeader(s.lines.at)
@@ -229,20 +229,20 @@ func (s *scanner) beginMultipart(e *entity) {
 	boundary := e.part.Param("boundary")
 	switch {
 	case boundary == "":
-		asText(e.part)
+		setPlainText(e.part)
 	case len(s.open) > s.limits.MaxDepth:
-		asOctets(e.part)
+		setOctetStream(e.part)
 	default:
 		e.digest = e.part.Subtype == "digest"
-		s.bind(len(s.open)-1, boundary)
+		s.addBoundary(len(s.open)-1, boundary)
 	}
 }
 
 // beginMessage opens the message within a message/rfc822. One that is encoded, which
-// RFC 2046 section 5.2.1 forbids, is not looked into.
+// RFC 2046 section 5.2.1 forbids, is not parsed.
 func (s *scanner) beginMessage(e *entity) {
 	if !plainEncoding(e.part.Encoding) || len(s.open) > s.limits.MaxDepth || s.parts >= s.limits.MaxParts {
-		asOctets(e.part)
+		setOctetStream(e.part)
 		return
 	}
 	m := &Embedded{}
@@ -250,20 +250,20 @@ func (s *scanner) beginMessage(e *entity) {
 	m.Root = s.push(e.part.Body.Start, m, false)
 }
 
-// isMessage reports whether the grammar of BODYSTRUCTURE wants an envelope for the part.
+// isMessage reports whether the grammar of BODYSTRUCTURE requires an envelope for the part.
 func isMessage(p *Part) bool {
 	return p.Type == "message" && (p.Subtype == "rfc822" || p.Subtype == "global")
 }
 
 func plainEncoding(e string) bool { return e == "7bit" || e == "8bit" || e == "binary" }
 
-// asText makes a part a plain text, as RFC 2045 section 5.2 wants for what can't be understood.
-func asText(p *Part) {
+// setPlainText makes a part text/plain, as RFC 2045 section 5.2 requires for a Content-Type that cannot be parsed.
+func setPlainText(p *Part) {
 	p.Type, p.Subtype, p.Params = "text", "plain", defaultParams
 }
 
-// asOctets makes a part one that nobody looks into.
-func asOctets(p *Part) {
+// setOctetStream makes a part application/octet-stream, whose content is not parsed.
+func setOctetStream(p *Part) {
 	p.Type, p.Subtype = "application", "octet-stream"
 }
 

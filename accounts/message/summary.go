@@ -14,8 +14,8 @@ type Span struct {
 func (s Span) Size() int64 { return s.End - s.Start }
 
 // Param is one parameter of a Content-Type or Content-Disposition, with its
-// name in lower case. Values are unquoted and otherwise as written. Part.Param, Part.Filename and
-// AppendBodyStructure join what RFC 2231 splits.
+// name in lower case. Values are unquoted and otherwise unchanged. Part.Param, Part.Filename and
+// AppendBodyStructure join parameters that RFC 2231 splits.
 type Param struct {
 	Name, Value string
 }
@@ -55,8 +55,8 @@ type Embedded struct {
 	Root *Part
 }
 
-// Head is what most questions about a message are about: what its header tells. It
-// stands at the beginning of the stored form, so that it can be had without the rest
+// Head is the part of a summary that comes from the message's header, which is all that most clients ask for. It
+// is the beginning of the stored form, so that it can be read without the rest
 // (UnmarshalHead, ScanHead).
 type Head struct {
 	// Size is the number of bytes of the message.
@@ -74,10 +74,10 @@ type Head struct {
 	Headers []byte
 }
 
-// Summary is what Scan finds out about a message. It is not changed once made.
+// Summary is the result of Scan. It is immutable.
 type Summary struct {
 	Head
-	// HasMedia says that there is a part that a person would call an attachment.
+	// HasMedia says that a part is an attachment.
 	HasMedia bool
 	// Root is the MIME tree.
 	Root *Part
@@ -106,8 +106,8 @@ const (
 	MIME
 )
 
-// Part finds a part by its IMAP number, such as [2 1] for "2.1". The empty
-// path is the root. A message without parts has one, number 1, which is its
+// Part returns the part with an IMAP part number, such as [2 1] for "2.1". The empty
+// path is the root. A message that is not a multipart has one part, number 1, which is its
 // body (RFC 9051 section 6.4.5.1).
 func (s *Summary) Part(path []int) (*Part, bool) {
 	p := s.Root
@@ -132,8 +132,8 @@ func (s *Summary) Part(path []int) (*Part, bool) {
 	return p, true
 }
 
-// Section finds the bytes that BODY[path.section] names; false where the
-// message has none.
+// Section returns the span of BODY[path.section], and false if it does
+// not exist.
 func (s *Summary) Section(path []int, section Section) (Span, bool) {
 	p, ok := s.Part(path)
 	if !ok {
@@ -163,9 +163,9 @@ func (s *Summary) Section(path []int, section Section) (Span, bool) {
 	return p.Message.Root.Body, true
 }
 
-// Param returns the value of a parameter of the Content-Type, or "". One that is
-// continued or has a charset (RFC 2231) is put together; what it holds is meant for
-// programs and stays in its charset.
+// Param returns the value of a parameter of the Content-Type, or "". Continuations (RFC 2231)
+// are joined. A value with a charset is not converted, since
+// programs read it.
 func (p *Part) Param(name string) string {
 	if v := param(p.Params, name); v != "" {
 		return v

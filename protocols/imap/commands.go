@@ -193,7 +193,7 @@ func (s *session) logCommand(c *call, p *wire.Parser) {
 	if c.command.traits&secret == 0 {
 		args = p.Rest(200)
 	}
-	s.log.Log(s.ctx, logs.LevelLowLevel, "command", "tag_of_client", c.tag, "command", name, "arguments", args)
+	s.log.Log(s.ctx, logs.LevelLowLevel, "command", "tag", c.tag, "command", name, "arguments", args)
 }
 
 // broken reports whether the connection has failed.

@@ -59,7 +59,7 @@ func (s *session) putCreated(asked string) {
 		err = s.putAsked(info, asked)
 	}
 	if err != nil {
-		s.log.Log(s.ctx, logs.LevelFailure, "cannot describe a mailbox that was created", logs.AttrError, err)
+		s.log.Log(s.ctx, logs.LevelFailure, "cannot send the name of a created mailbox", logs.AttrError, err)
 	}
 }
 

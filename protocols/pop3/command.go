@@ -17,16 +17,16 @@ const (
 	both = authorization | transaction
 )
 
-// A verb is one command of the protocol.
-type verb struct {
+// A command is one row of the command table.
+type command struct {
 	states state
-	args   int // most arguments; -1 for the rest of the line as it is
+	args   int // the greatest number of arguments; -1 for the rest of the line, unchanged
 	run    func(s *session, args []string) error
 }
 
-// verbs are all commands. A command that answers returns nil; an error is answered by the reply
-// table.
-var verbs = map[string]verb{
+// commands is the command table. A handler answers and returns nil, or returns an error, which is answered by
+// the reply table.
+var commands = map[string]command{
 	"CAPA": {both, 0, (*session).capa},
 	"NOOP": {transaction, 0, (*session).noop},
 	"QUIT": {both, 0, (*session).quit},
@@ -54,8 +54,8 @@ func (s *session) state() state {
 	return transaction
 }
 
-// command carries out one line.
-func (s *session) command(line []byte) {
+// carryOut carries out the command in a line.
+func (s *session) carryOut(line []byte) {
 	if bytes.IndexByte(line, 0) >= 0 {
 		s.refuse(fault.New("pop3", fault.Invalid, "NUL in a command"))
 		return
@@ -65,7 +65,7 @@ func (s *session) command(line []byte) {
 		word, rest = word[:i], word[i+1:]
 	}
 	word = strings.ToUpper(word)
-	v, ok := verbs[word]
+	v, ok := commands[word]
 	if word != "PASS" && word != "USER" {
 		s.user = ""
 	}
@@ -86,7 +86,7 @@ func (s *session) command(line []byte) {
 		s.refuse(fault.New("pop3", fault.AuthRequired, ""))
 		return
 	default:
-		s.refuse(fault.Newf("pop3", fault.Invalid, "%s is not for a session that has logged in", word))
+		s.refuse(fault.Newf("pop3", fault.Invalid, "%s is not allowed after the login", word))
 		return
 	}
 	if err := v.run(s, args); err != nil && err != errGone {

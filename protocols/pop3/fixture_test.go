@@ -181,9 +181,9 @@ func (c *client) line() string {
 			return strings.TrimSuffix(l, "\r")
 		}
 		must(c.t, c.SetReadDeadline(time.Now().Add(time.Hour)))
-		piece := make([]byte, 4096)
-		n, err := c.Read(piece)
-		c.buf = append(c.buf, piece[:n]...)
+		chunk := make([]byte, 4096)
+		n, err := c.Read(chunk)
+		c.buf = append(c.buf, chunk[:n]...)
 		if err != nil {
 			c.t.Fatalf("read: %v after %q", err, c.buf)
 		}

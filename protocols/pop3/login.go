@@ -14,8 +14,8 @@ import (
 	"gatepost/server/logs"
 )
 
-// startTLS is STLS (RFC 2595 section 4). What the client has sent behind the
-// command was not protected and might be somebody else's: it ends the session.
+// startTLS is STLS (RFC 2595 section 4). Input after the command was sent in the clear, and an attacker may have
+// injected it: it ends the session.
 func (s *session) startTLS([]string) error {
 	switch config := s.tls(); {
 	case s.peer.TLS:
@@ -23,16 +23,16 @@ func (s *session) startTLS([]string) error {
 	case !s.canStartTLS():
 		return fault.New("pop3.STLS", fault.Unsupported, "")
 	case s.in.Buffered() > 0:
-		s.over = errors.New("commands behind STLS")
-		return fault.New("pop3.STLS", fault.Invalid, "commands behind STLS")
+		s.endReason = errors.New("input after STLS")
+		return fault.New("pop3.STLS", fault.Invalid, "input after STLS")
 	default:
 		s.say("+OK begin TLS")
-		if s.over = s.out.Flush(); s.over != nil {
+		if s.endReason = s.out.Flush(); s.endReason != nil {
 			return nil
 		}
 		var t *tls.Conn
-		if t, s.over = listen.StartTLS(s.ctx, s.conn, config); s.over != nil {
-			s.log.Log(s.ctx, logs.LevelProblem, "TLS handshake failed", logs.AttrError, s.over)
+		if t, s.endReason = listen.StartTLS(s.ctx, s.conn, config); s.endReason != nil {
+			s.log.Log(s.ctx, logs.LevelProblem, "TLS handshake failed", logs.AttrError, s.endReason)
 			return nil
 		}
 		s.attach(t)
@@ -40,8 +40,8 @@ func (s *session) startTLS([]string) error {
 	}
 }
 
-// userName is USER. It is refused where PASS would be, so that the password is
-// not sent.
+// userName is USER. If PASS would be refused, USER is refused, so that the client does not send the
+// password.
 func (s *session) userName(args []string) error {
 	s.user = ""
 	name := strings.TrimSpace(args[0])
@@ -52,7 +52,7 @@ func (s *session) userName(args []string) error {
 		return fault.New("pop3.USER", fault.Invalid, "a name is expected")
 	}
 	s.user = name
-	s.say("+OK password, please") // for any name: who exists is nobody's business
+	s.say("+OK password, please") // for any name, so that strangers learn nothing about accounts
 	return nil
 }
 
@@ -90,7 +90,7 @@ func (s *session) apop(args []string) error {
 	return s.loggedIn(acc, box)
 }
 
-// loggedIn opens the mailbox of somebody who has proved to be the account's owner.
+// loggedIn opens the mailbox after a successful login.
 func (s *session) loggedIn(acc *accounts.Account, box string) error {
 	if err := s.open(acc, box); err != nil {
 		return err
@@ -139,7 +139,7 @@ func (s *session) sasl(args []string) error {
 	}
 }
 
-// challenge sends a challenge and reads the response; "*" gives up (RFC 5034
+// challenge sends a challenge and reads the response; "*" cancels the exchange (RFC 5034
 // section 4).
 func (s *session) challenge(text []byte) ([]byte, error) {
 	s.say("+ " + base64.StdEncoding.EncodeToString(text))

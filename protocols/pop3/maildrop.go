@@ -23,9 +23,9 @@ type maildrop struct {
 	last     int          // highest number that was accessed, for LAST
 	seen     map[int]bool // retrieved by RETR, to the last byte
 
-	// What was done, for the log.
-	removed int
-	sent    int64
+	// Counters for the log.
+	expunged int
+	sent     int64
 }
 
 func newMaildrop(name string, view *mailbox.Mailbox) *maildrop {
@@ -55,7 +55,7 @@ func (d *maildrop) size(n int) int64 {
 	return m.Size
 }
 
-// number reads a message number. Marked messages can't be named (RFC 1939
+// number parses a message number. Messages that are marked as deleted have none (RFC 1939
 // section 5).
 func (d *maildrop) number(arg string) (int, error) {
 	n, err := strconv.Atoi(arg)
@@ -95,9 +95,9 @@ func (d *maildrop) appendUID(b []byte, n int) []byte {
 	return strconv.AppendUint(b, uint64(d.uids[n-1]), 10)
 }
 
-// removeAll marks messages \Deleted and expunges them. Those that somebody else has expunged
-// meanwhile are no failure. It returns how many it removed.
-func removeAll(ctx context.Context, box *mailbox.Mailbox, uids []imap.UID) (int, error) {
+// expungeAll sets \Deleted of messages and expunges them. Messages that another session has expunged
+// are ignored. It returns how many it has expunged.
+func expungeAll(ctx context.Context, box *mailbox.Mailbox, uids []imap.UID) (int, error) {
 	if _, err := box.SetFlags(ctx, uids, mailbox.Add, []imap.Flag{imap.FlagDeleted}, mailbox.NoCondition); err != nil {
 		return 0, err
 	}

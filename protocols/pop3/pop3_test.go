@@ -205,7 +205,7 @@ func TestSeenIsWhatTheClientHasTaken(t *testing.T) {
 // QUIT, and does not get the readable messages again the next time.
 func TestUnreadableMessagesDoNotEndTheSession(t *testing.T) {
 	f := newFixture(t, options{listener: startTLS})
-	for range mostErrors {
+	for range maxErrors {
 		f.put("INBOX", "Subject: unreadable\r\n\r\n")
 	}
 	c := f.login()
@@ -215,12 +215,12 @@ func TestUnreadableMessagesDoNotEndTheSession(t *testing.T) {
 	messages := filepath.Join(f.account().Dir(), "Messages")
 	must(t, os.Rename(messages, messages+".away"))
 	must(t, os.WriteFile(messages, nil, 0o600)) // no file below it can be opened
-	for n := range mostErrors {
+	for n := range maxErrors {
 		c.ask("RETR "+strconv.Itoa(4+n), "-ERR [SYS/TEMP]")
 	}
 	must(t, os.Remove(messages))
 	must(t, os.Rename(messages+".away", messages))
-	for range mostErrors + 1 {
+	for range maxErrors + 1 {
 		c.ask("DELE 1", "-ERR message 1 is deleted")
 	}
 	c.ask("QUIT", "+OK goodbye, 1 messages removed")
@@ -232,19 +232,19 @@ func TestMistakesEndASessionWhenTheyComeInARow(t *testing.T) {
 	f := newFixture(t, options{listener: startTLS})
 	c := f.login()
 	for range 3 {
-		for range mostErrors - 1 {
+		for range maxErrors - 1 {
 			c.ask("NONSENSE", "-ERR unknown command")
 		}
 		c.ask("NOOP", "+OK")
 	}
-	for range mostErrors {
+	for range maxErrors {
 		c.ask("NONSENSE", "-ERR unknown command")
 	}
 	c.want("-ERR too many errors")
 
 	stranger := f.connect(loopback)
 	stranger.want("+OK")
-	for range mostErrors - 1 {
+	for range maxErrors - 1 {
 		stranger.ask("NONSENSE", "-ERR unknown command")
 		stranger.ask("USER user1", "+OK")
 	}

@@ -2,17 +2,16 @@ package pop3
 
 import "gatepost/server/fault"
 
-// An answer is how a kind of failure is told: a response code (RFC 2449 section
+// An answer is the reply to a kind of failure: a response code (RFC 2449 section
 // 8, RFC 3206), and a text.
 type answer struct {
 	code string // AUTH, SYS/TEMP, SYS/PERM or none
 	text string
-	// own says that the failure's own text, if it has one, says more.
+	// own: the failure's own text is used if it has one.
 	own bool
 }
 
-// answers has every kind of failure: the only place where one becomes a POP3
-// reply.
+// answers has the reply to every kind of failure.
 var answers = map[fault.Kind]answer{
 	fault.Internal:       {code: "SYS/TEMP", text: "internal error, try again later"},
 	fault.Invalid:        {text: "invalid command", own: true},
@@ -32,7 +31,7 @@ var answers = map[fault.Kind]answer{
 	fault.OverQuota:      {code: "SYS/TEMP", text: "the account is full"},
 	fault.TooLarge:       {code: "SYS/PERM", text: "too large"},
 	fault.TooMany:        {code: "SYS/PERM", text: "too many"},
-	fault.Loop:           {code: "SYS/PERM", text: "the address leads in a circle"},
+	fault.Loop:           {code: "SYS/PERM", text: "the address leads to itself"},
 	fault.Rejected:       {code: "SYS/PERM", text: "refused"},
 	fault.NoSpace:        {code: "SYS/TEMP", text: "the server's disk is full"},
 	fault.Busy:           {code: "SYS/TEMP", text: "the server is busy, try again later"},
@@ -40,11 +39,11 @@ var answers = map[fault.Kind]answer{
 	fault.Unavailable:    {code: "SYS/TEMP", text: "not available now, try again later"},
 	fault.Unsupported:    {text: "unknown command", own: true},
 	fault.ReadOnly:       {code: "SYS/PERM", text: "the mailbox cannot be changed"},
-	fault.Corrupt:        {code: "SYS/TEMP", text: "stored data is damaged; the administrator has to look"},
+	fault.Corrupt:        {code: "SYS/TEMP", text: "stored data is damaged; tell the administrator"},
 	fault.Canceled:       {code: "SYS/TEMP", text: "the server is stopping"},
 }
 
-// reply returns the line for a failure, without its end.
+// reply returns the line for a failure, without its line end.
 func reply(err error) string {
 	kind := fault.KindOf(err)
 	a := answers[kind]

@@ -38,10 +38,10 @@ func (s *session) top(args []string) error {
 	return s.send(n, int64(lines))
 }
 
-// pieces are the buffers that messages go through.
-var pieces = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+// chunks are the buffers for sending messages.
+var chunks = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-// send sends message n up to so many lines of its body.
+// send sends message n with at most the given number of lines of its body.
 func (s *session) send(n int, lines int64) error {
 	d := s.drop
 	body, err := d.view.OpenBody(d.uids[n-1])
@@ -55,29 +55,29 @@ func (s *session) send(n int, lines int64) error {
 	} else {
 		s.say("+OK top of message follows")
 	}
-	piece := pieces.Get().(*[32 << 10]byte)
-	defer pieces.Put(piece)
+	chunk := chunks.Get().(*[32 << 10]byte)
+	defer chunks.Put(chunk)
 	w := stuffer{out: s.out, lines: lines, whole: whole}
 	from := io.NewSectionReader(body, 0, body.Size())
 	for err = nil; err == nil && !w.done(); {
 		var k int
-		k, err = from.Read(piece[:])
-		w.write(piece[:k])
+		k, err = from.Read(chunk[:])
+		w.write(chunk[:k])
 		d.sent += int64(k)
 	}
 	if at, _ := from.Seek(0, io.SeekCurrent); err != nil && (err != io.EOF || at < body.Size()) {
-		// Half of a message is on the wire: only the end of the connection tells
-		// the client that it is not whole.
-		s.over = fmt.Errorf("message %d: %w", d.uids[n-1], errors.Join(err, io.ErrUnexpectedEOF))
+		// A part of the message was sent. Only the end of the connection tells
+		// the client that the message is incomplete.
+		s.endReason = fmt.Errorf("message %d: %w", d.uids[n-1], errors.Join(err, io.ErrUnexpectedEOF))
 		s.log.LogAttrs(s.ctx, logs.LevelFailure, "cannot read a message to its end, the connection is closed", slog.Any(logs.AttrError, err))
 		return nil
 	}
 	w.end()
 	if w.err == nil {
-		w.err = s.out.Flush() // what is left in our buffer nobody has retrieved
+		w.err = s.out.Flush() // the message is retrieved only if all of it was written
 	}
 	if w.err != nil {
-		s.over = fmt.Errorf("message %d: %w", d.uids[n-1], w.err)
+		s.endReason = fmt.Errorf("message %d: %w", d.uids[n-1], w.err)
 		return nil
 	}
 	d.last = max(d.last, n)

@@ -31,7 +31,7 @@ type Server struct {
 	sessions atomic.Uint64 // numbers them in the log
 }
 
-// New returns a Server. tls returns the configuration of the moment; while it returns nil, STLS
+// New returns a Server. tls returns the current configuration; if it is nil, STLS
 // is not offered.
 func New(cfg *settings.Live[Settings], acc *accounts.Store, r *router.Router, tls func() *tls.Config, log *slog.Logger) *Server {
 	return &Server{settings: cfg, accounts: acc, auth: auth.New(acc, r, log), tls: tls, log: log}
@@ -55,7 +55,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener
 // Sessions is the number of sessions now.
 func (s *Server) Sessions() int { return s.count.Open() }
 
-// refuse tells a client that it is one too many.
+// refuse answers a connection beyond the limit of sessions.
 func refuse(c net.Conn) {
 	if err := c.SetWriteDeadline(time.Now().Add(time.Second)); err == nil {
 		fmt.Fprint(c, "-ERR [SYS/TEMP] too many connections, try again later\r\n")

@@ -20,7 +20,7 @@ import (
 	"gatepost/server/logs"
 )
 
-// A session is one client. It belongs to its goroutine.
+// A session is the dialogue with one client. It belongs to its goroutine.
 type session struct {
 	*Server
 	ctx    context.Context // canceled when the server stops
@@ -36,24 +36,23 @@ type session struct {
 	tlsState *tls.ConnectionState // nil outside TLS
 	line     []byte               // the command being read, if it is longer than in's buffer
 
-	token   string // the timestamp of the greeting; empty if APOP is not offered
-	user    string // what USER said, until PASS
-	errors  int    // see refuse
-	over    error  // why the session ends; errQuit after QUIT
-	account *accounts.Account
-	drop    *maildrop       // nil before the login
-	watch   *accounts.Watch // ends the session with its account; nil before the login
+	token     string // the timestamp of the greeting; empty if APOP is not offered
+	user      string // what USER said, until PASS
+	errors    int    // see refuse
+	endReason error  // why the session ends, or nil; errQuit after QUIT
+	account   *accounts.Account
+	drop      *maildrop       // nil before the login
+	watch     *accounts.Watch // ends the session with its account; nil before the login
 }
 
 const (
-	// A command has 255 octets at most (RFC 2449 section 4); passwords may be longer than
-	// that allows.
-	longestLine = 2000
-	// The rest of a longer line is skipped up to this length, then the session ends.
-	longestSkipped = 64 << 10
-	// So many refusals end the session of a stranger, and so many mistakes in a row
-	// any session.
-	mostErrors = 20
+	// A command has at most 255 octets (RFC 2449 section 4), but passwords may be longer.
+	maxLine = 2000
+	// The rest of a longer line is discarded up to this length, then the session ends.
+	maxDiscarded = 64 << 10
+	// This many refused commands end the session of a stranger; after the login, this many malformed commands
+	// in a row.
+	maxErrors = 20
 	// writeTimeout bounds the wait for a client that does not read.
 	writeTimeout = 5 * time.Minute
 	bufferSize   = 4 << 10
@@ -70,7 +69,7 @@ func (s *session) attach(c net.Conn) {
 	}
 }
 
-// A deadlineWriter gives the client writeTimeout for each piece.
+// A deadlineWriter sets writeTimeout for each write.
 type deadlineWriter struct{ net.Conn }
 
 func (w deadlineWriter) Write(p []byte) (int, error) {
@@ -83,15 +82,15 @@ func (w deadlineWriter) Write(p []byte) (int, error) {
 var (
 	errQuit    = errors.New("QUIT")
 	errTooLong = errors.New("line too long")
-	// errGone says that the client went in the middle of a command.
-	errGone = errors.New("the client is gone")
+	// errGone means that the connection was closed in the middle of a command.
+	errGone = errors.New("the connection was closed")
 )
 
-// run greets and answers commands until the session is over.
+// run sends the greeting and carries out commands until the session ends.
 func (s *session) run() {
 	s.greet()
-	for s.over == nil {
-		line, err := s.readLine(longestLine)
+	for s.endReason == nil {
+		line, err := s.readLine(maxLine)
 		if s.ended() {
 			break
 		}
@@ -100,24 +99,24 @@ func (s *session) run() {
 		case errors.Is(err, errTooLong):
 			s.refuse(fault.New("pop3", fault.Invalid, "line too long"))
 		case err == nil:
-			s.command(line)
+			s.carryOut(line)
 		}
 		if s.drop != nil && s.errors == before {
-			s.errors = 0 // only mistakes in a row count after the login
+			s.errors = 0 // after the login, only malformed commands in a row count
 		}
-		if s.over == nil && s.errors >= mostErrors {
+		if s.endReason == nil && s.errors >= maxErrors {
 			s.say("-ERR too many errors")
-			s.over = errors.New("too many errors")
+			s.endReason = errors.New("too many errors")
 		}
 	}
-	if err := s.out.Flush(); err != nil && s.over == errQuit {
-		s.over = err
+	if err := s.out.Flush(); err != nil && s.endReason == errQuit {
+		s.endReason = err
 	}
 	s.logEnd()
 }
 
-// ended says why the session was ended for its account's sake, if it was. Commands that
-// wait are not carried out any more: a QUIT among them would remove messages.
+// ended reports whether the session has to end because of its account, and tells the client. Commands that
+// are buffered are not carried out: a QUIT among them would delete messages.
 func (s *session) ended() bool {
 	reason, ended := listen.Ended(s.ctx)
 	if ended {
@@ -126,15 +125,15 @@ func (s *session) ended() bool {
 			code = "[SYS/TEMP] " // its place was needed
 		}
 		s.say("-ERR " + code + reason)
-		s.over = errors.New(reason)
+		s.endReason = errors.New(reason)
 	}
 	return ended
 }
 
 func (s *session) greet() {
 	greeting := "+OK " + s.host + " Gatepost POP3 server ready"
-	// curl and others use APOP wherever they see a time stamp and do not fall
-	// back: it is there only where the domain keeps passwords that allow it.
+	// curl and other clients use APOP if the greeting has a timestamp, and try nothing else if it fails. So there
+	// is a timestamp only if the domain has reversible passwords, which APOP needs.
 	if s.accounts.HasReversible(s.accounts.DomainForIP(s.peer.LocalIP)) {
 		s.token = string(auth.Challenge(s.host))
 		greeting += " " + s.token
@@ -142,13 +141,13 @@ func (s *session) greet() {
 	s.say(greeting)
 }
 
-// readLine returns the next line without its end. Before it waits for the client, it
-// sends what was answered so far: pipelined commands are answered together
+// readLine returns the next line without its line end. Before it waits for the client, it
+// sends the buffered replies: pipelined commands are answered together
 // (RFC 2449 section 6.6). An error other than errTooLong ends the session.
 func (s *session) readLine(longest int) ([]byte, error) {
 	line, err := s.receive(longest)
 	if err != nil && err != errTooLong {
-		s.over = err
+		s.endReason = err
 	}
 	return line, err
 }
@@ -164,15 +163,15 @@ func (s *session) receive(longest int) ([]byte, error) {
 	}
 	s.line = s.line[:0]
 	for n := 0; ; {
-		piece, err := s.in.ReadSlice('\n')
+		chunk, err := s.in.ReadSlice('\n')
 		if err != nil && err != bufio.ErrBufferFull {
 			return nil, err
 		}
-		if n += len(piece); n > longestSkipped {
+		if n += len(chunk); n > maxDiscarded {
 			return nil, errors.New("line without end")
 		}
 		if n <= longest+2 {
-			s.line = append(s.line, piece...)
+			s.line = append(s.line, chunk...)
 		}
 		switch {
 		case err != nil:
@@ -184,17 +183,15 @@ func (s *session) receive(longest int) ([]byte, error) {
 	}
 }
 
-// say answers one line. The error of a connection that is gone shows at the next
-// Flush.
+// say appends one line to the output. Flush returns the error of a closed connection.
 func (s *session) say(text string) {
 	s.out.WriteString(text)
 	s.out.WriteString("\r\n")
 }
 
-// refuse answers a failure. Of a stranger it counts each one; after the login only commands
-// that the server does not understand, as long as no other command comes between: when
-// the mailbox is what is wrong, the session has to get to its QUIT, or the client
-// would retrieve all messages again.
+// refuse answers a failure. Of a stranger it counts every failure, after the login only commands
+// that are unknown or malformed, in a row. A session that meets damaged messages
+// has to reach its QUIT, or the client would retrieve all messages again.
 func (s *session) refuse(err error) {
 	kind := fault.KindOf(err)
 	if s.drop == nil || kind == fault.Invalid || kind == fault.Unsupported {
@@ -209,19 +206,19 @@ func (s *session) refuse(err error) {
 	s.log.LogAttrs(s.ctx, level, "refused", slog.Any(logs.AttrError, err))
 }
 
-// logEnd logs how the session ended. A client that goes without QUIT, or says nothing for
-// too long, gets no answer (RFC 1939 section 3).
+// logEnd logs how the session ended. A client that closes the connection, or sends nothing for
+// too long, gets no reply (RFC 1939 section 3).
 func (s *session) logEnd() {
-	why := s.over.Error()
+	why := s.endReason.Error()
 	_, ended := listen.Ended(s.ctx)
 	level := logs.LevelLowLevel
 	switch {
-	case s.over == errQuit:
+	case s.endReason == errQuit:
 	case s.ctx.Err() != nil && !ended:
 		why = "the server stops"
-	case errors.Is(s.over, io.EOF):
+	case errors.Is(s.endReason, io.EOF):
 		why = "the client closed the connection"
-	case errors.Is(s.over, os.ErrDeadlineExceeded):
+	case errors.Is(s.endReason, os.ErrDeadlineExceeded):
 		why = "timeout"
 	}
 	var attrs []slog.Attr
@@ -232,15 +229,15 @@ func (s *session) logEnd() {
 	attrs = append(attrs, slog.String("reason", why))
 	if d := s.drop; d != nil {
 		attrs = append(attrs, slog.String("mailbox", d.name), slog.Int("retrieved", len(d.seen)),
-			slog.Int64(logs.AttrSize, d.sent), slog.Int("deleted", d.removed))
-		if d.removed > 0 {
-			level = logs.LevelMajor // whoever misses mail asks who has removed it
+			slog.Int64(logs.AttrSize, d.sent), slog.Int("deleted", d.expunged))
+		if d.expunged > 0 {
+			level = logs.LevelMajor // users ask what has deleted their mail
 		}
 	}
 	s.log.LogAttrs(s.ctx, level, "session ended", attrs...)
 }
 
-// end gives back what the session holds.
+// end releases what the session holds.
 func (s *session) end() {
 	s.watch.Stop()
 	if s.drop == nil {
@@ -255,12 +252,12 @@ func (s *session) end() {
 	s.drop.close()
 }
 
-// open makes the mailbox of a login the session's.
+// open opens the mailbox of a login.
 func (s *session) open(acc *accounts.Account, box string) error {
 	if box == "" {
 		box = "INBOX"
 	}
-	// A read-only view takes \Recent from nobody.
+	// A read-only view leaves \Recent to other sessions.
 	view, err := acc.Mail().Open(s.ctx, box, true)
 	if err != nil {
 		return err
@@ -274,8 +271,8 @@ func (s *session) open(acc *accounts.Account, box string) error {
 	return nil
 }
 
-// remove deletes the marked messages: the UPDATE state.
-func (s *session) remove() error {
+// expunge deletes the marked messages: the UPDATE state.
+func (s *session) expunge() error {
 	uids := s.drop.of(s.drop.deleted)
 	if len(uids) == 0 {
 		return nil
@@ -285,13 +282,13 @@ func (s *session) remove() error {
 		return err
 	}
 	defer box.Close()
-	n, err := removeAll(s.ctx, box, uids)
-	s.drop.removed = n
+	n, err := expungeAll(s.ctx, box, uids)
+	s.drop.expunged = n
 	return err
 }
 
-// reopen opens the session's mailbox for changes. One that was deleted and made again
-// is another.
+// reopen opens the session's mailbox for changes. A mailbox that was deleted and created again
+// is another one.
 func (s *session) reopen() (*mailbox.Mailbox, error) {
 	box, err := s.account.Mail().Open(s.ctx, s.drop.name, false)
 	if err != nil {
@@ -304,13 +301,13 @@ func (s *session) reopen() (*mailbox.Mailbox, error) {
 	return box, nil
 }
 
-// markSeen marks what was retrieved.
+// markSeen sets \Seen of the messages that were retrieved.
 func (s *session) markSeen() error {
 	uids := s.drop.of(s.drop.seen)
 	if len(uids) == 0 {
 		return nil
 	}
-	// The session's context may have ended with the connection; what was read was read.
+	// The session's context may have ended; the messages were retrieved nevertheless.
 	ctx := context.WithoutCancel(s.ctx)
 	box, err := s.account.Mail().Open(ctx, s.drop.name, false)
 	if err != nil {

@@ -6,11 +6,11 @@ import (
 )
 
 // A stuffer writes a message as a multi-line response (RFC 1939 section 3): a
-// dot is put before each line that begins with one, and a line with a dot ends it. Unless
-// the whole message is wanted, it stops after so many lines of the body.
+// dot is put before each line that begins with a dot, and a line with a dot alone ends it. For TOP,
+// it stops after the given number of lines of the body.
 //
-// Lines end in CRLF; a bare LF, which a message should not have, counts as a
-// line end as well, since some clients take it for one.
+// Lines end in CRLF. A bare LF, which a message should not have, is treated as a
+// line end as well, since some clients do so.
 type stuffer struct {
 	out   *bufio.Writer
 	whole bool
@@ -22,12 +22,12 @@ type stuffer struct {
 	content bool // the line has had more than CR
 }
 
-// done reports whether nothing more is wanted.
+// done reports whether no more of the message is needed.
 func (w *stuffer) done() bool {
 	return w.err != nil || !w.whole && w.body && w.lines == 0
 }
 
-// write takes the next piece of the message.
+// write writes the next chunk of the message.
 func (w *stuffer) write(p []byte) {
 	if w.whole {
 		w.writeAll(p)
@@ -44,7 +44,7 @@ func (w *stuffer) write(p []byte) {
 	}
 }
 
-// writeAll is write for a message without a limit: few writes, and long ones.
+// writeAll is write for a whole message. It makes few, long writes.
 func (w *stuffer) writeAll(p []byte) {
 	for len(p) > 0 && w.err == nil {
 		if !w.inLine && p[0] == '.' {
@@ -60,7 +60,7 @@ func (w *stuffer) writeAll(p []byte) {
 	}
 }
 
-// line takes a line, or a piece of one.
+// line writes a line, or a part of one.
 func (w *stuffer) line(p []byte, ended bool) {
 	if !w.inLine {
 		w.content = false

@@ -17,12 +17,12 @@ func globs(t testing.TB, pattern string) []string {
 	return paths
 }
 
-// stuff sends a message in pieces of the size.
-func stuff(message string, lines int64, piece int) string {
+// stuff sends a message in chunks of the size.
+func stuff(message string, lines int64, chunk int) string {
 	var b bytes.Buffer
 	w := stuffer{out: bufio.NewWriter(&b), lines: lines, whole: lines == math.MaxInt64}
 	for p := []byte(message); len(p) > 0 && !w.done(); {
-		n := min(piece, len(p))
+		n := min(chunk, len(p))
 		w.write(p[:n])
 		p = p[n:]
 	}
@@ -53,9 +53,9 @@ func TestStuffing(t *testing.T) {
 		{"top of an empty line", "a: b\r\n\r\n\r\n\r\nx\r\n", 2, "a: b\r\n\r\n\r\n\r\n.\r\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for _, piece := range []int{1, 2, 3, 100} {
-				if got := stuff(c.message, c.lines, piece); got != c.want {
-					t.Errorf("in pieces of %d: %q, want %q", piece, got, c.want)
+			for _, chunk := range []int{1, 2, 3, 100} {
+				if got := stuff(c.message, c.lines, chunk); got != c.want {
+					t.Errorf("in chunks of %d: %q, want %q", chunk, got, c.want)
 				}
 			}
 		})
@@ -66,9 +66,9 @@ func TestStuffing(t *testing.T) {
 func FuzzStuffing(f *testing.F) {
 	f.Add("a: b\r\n\r\n.c\r\n..\r\nd", 3, uint8(2))
 	f.Add(".\r\n.\n.", 0, uint8(1))
-	f.Fuzz(func(t *testing.T, message string, piece int, lines uint8) {
-		piece = max(1, piece)
-		wire := stuff(message, math.MaxInt64, piece)
+	f.Fuzz(func(t *testing.T, message string, chunk int, lines uint8) {
+		chunk = max(1, chunk)
+		wire := stuff(message, math.MaxInt64, chunk)
 		body, ok := strings.CutSuffix(wire, ".\r\n")
 		if !ok || strings.Contains("\n"+body, "\n.\r\n") || strings.Contains("\n"+body, "\n.\n") {
 			t.Fatalf("end of the message within: %q", wire)
@@ -84,7 +84,7 @@ func FuzzStuffing(f *testing.F) {
 		if got.String() != want {
 			t.Fatalf("%q became %q", message, wire)
 		}
-		if top := stuff(message, int64(lines), piece); top != stuff(message, int64(lines), 1000) || len(top) > len(wire) {
+		if top := stuff(message, int64(lines), chunk); top != stuff(message, int64(lines), 1000) || len(top) > len(wire) {
 			t.Fatalf("top %q of %q", top, wire)
 		}
 	})

@@ -24,7 +24,7 @@ func (s *session) uidl(args []string) error {
 	return s.scanListing(args, s.drop.appendUID)
 }
 
-// scanListing answers "number what" for one message or for all that are not marked.
+// scanListing answers "number value" for one message or for all that are not marked as deleted.
 func (s *session) scanListing(args []string, what func(b []byte, n int) []byte) error {
 	d := s.drop
 	var b []byte
@@ -51,7 +51,7 @@ func (s *session) scanListing(args []string, what func(b []byte, n int) []byte) 
 	return nil
 }
 
-// dele is DELE: it marks a message for QUIT.
+// dele is DELE: it marks a message as deleted. QUIT expunges it.
 func (s *session) dele(args []string) error {
 	n, err := s.message(args)
 	if err != nil {
@@ -68,14 +68,14 @@ func (s *session) rset([]string) error {
 	return s.stat(nil)
 }
 
-// lastAccessed is LAST, which RFC 1939 dropped and old clients still send
-// (RFC 1460): the highest number that was accessed.
+// lastAccessed is LAST (RFC 1460), the highest message number that was accessed. RFC 1939 dropped it, and old
+// clients still send it.
 func (s *session) lastAccessed([]string) error {
 	s.say("+OK " + strconv.Itoa(s.drop.last))
 	return nil
 }
 
-// message reads the number that a command is about.
+// message parses the message number in the arguments.
 func (s *session) message(args []string) (int, error) {
 	if len(args) == 0 {
 		return 0, fault.New("pop3", fault.Invalid, "a message number is expected")
@@ -83,16 +83,16 @@ func (s *session) message(args []string) (int, error) {
 	return s.drop.number(args[0])
 }
 
-// quit is QUIT, the one way to remove messages.
+// quit is QUIT, which expunges the messages that are marked as deleted.
 func (s *session) quit([]string) error {
-	s.over = errQuit
+	s.endReason = errQuit
 	if s.drop == nil {
 		s.say("+OK goodbye")
 		return nil
 	}
-	if err := s.remove(); err != nil {
+	if err := s.expunge(); err != nil {
 		return err
 	}
-	s.say("+OK goodbye, " + strconv.Itoa(s.drop.removed) + " messages removed")
+	s.say("+OK goodbye, " + strconv.Itoa(s.drop.expunged) + " messages removed")
 	return nil
 }

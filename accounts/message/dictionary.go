@@ -1,8 +1,8 @@
 package message
 
-// dictionary lists the words that most messages' structures are made of. It saves
-// memory when a structure is read and bytes when it is stored: Marshal writes a
-// word's number. So words are only ever added at the end.
+// dictionary lists the words that are most frequent in the structure of messages. It saves
+// memory when a structure is read, and space when it is stored: Marshal writes the
+// number of a word. So words may only be added, and only at the end.
 var dictionary = [...]string{
 	"text", "plain", "html", "multipart", "mixed", "alternative", "related", "application", "octet-stream",
 	"image", "jpeg", "png", "gif", "message", "rfc822", "report", "signed", "delivery-status",
@@ -16,7 +16,7 @@ var dictionary = [...]string{
 	"filename*", "name*", "filename*0*", "filename*1*", "rfc822-headers", "webp", "svg+xml",
 }
 
-// wordNumbers finds a word's number in the dictionary.
+// wordNumbers has the number of each word in the dictionary.
 var wordNumbers = func() map[string]int {
 	m := make(map[string]int, len(dictionary))
 	for i, w := range dictionary {
