@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"gatepost/queue/envelope"
@@ -16,9 +17,12 @@ import (
 
 // attempt delivers one batch and settles it.
 func (q *Queue) attempt(ctx context.Context, b *Batch) {
-	if b.Module == enqueuer {
+	switch b.Module {
+	case enqueuer:
 		q.enqueueBatch(ctx, b)
-	} else {
+	case RulesModule:
+		q.judgeBatch(ctx, b)
+	default:
 		q.prepare(ctx, b)
 		q.deliver(ctx, b)
 	}
@@ -198,7 +202,7 @@ func (q *Queue) takeAged(l *logical, st envelope.Status) *Batch {
 	b := q.newBatch(l)
 	b.sweep = true
 	retry := b.policy.Retry.with(st)
-	for _, e := range l.ready.all() {
+	for _, e := range slices.Concat(l.ready.all(), l.bulk.all()) {
 		if e == nil || e.place != ready {
 			continue
 		}

@@ -6,6 +6,7 @@
 //	state      N.tmp  N.msg  in memory             after a crash
 //	arriving   yes    no     a Submission          N.tmp is removed at the start: nobody was promised anything
 //	promised   no     yes    waits in its queues   the enqueuer reads it again; recipients with state W are tried
+//	judged     maybe  yes    as promised           N.tmp goes; without the mark RulesDone rules are asked again
 //	attempted  no     yes    an Item of a Batch    the same; a Repeatable skips what it has (by queue ID)
 //	settled    no     yes    results in the file   recipients with state D, F or X are skipped; S, C and B are reported
 //	finished   no     yes    with the remover      deliveries of a Repeatable are made again, and found to be there
@@ -28,12 +29,27 @@
 // What moves a message on:
 //
 //	arriving → promised    Submission.Commit, in the goroutine of the session
-//	promised → attempted   a worker of the module, in the order of the queues' turns
+//	promised → judged      if there are Rules: the source's call of Commit waits for them, or a worker
+//	                       of RulesModule asks them; the changed file takes the place of N.msg
+//	judged → attempted     a worker of the module, in the order of the queues' turns
 //	attempted → settled    Item.Report: final results of a transport that is asked once are durable
 //	                       in the file when it returns; others when the last recipient has a result
 //	settled → promised     the due list, when recipients still wait
 //	settled → finished     when none waits and the sender was told what he has to hear
 //	finished → gone        the remover, many at a time: Repeatables durable, unlink, names durable, forget
+//
+// # Rules
+//
+// Server rules and external filters are a Rules (rules.go, judge.go). They are asked when
+// the message is durable and its recipients are routed, before it enters its first logical
+// queue, by at most EnqueuerProcessors goroutines at once. Who calls Commit waits for what
+// they say, for EnqueuerWait at most: a refusal reaches him as the error of Commit, and the
+// file is gone for good before. After that, and for messages that are found at the start,
+// a refusal becomes a report. What they change is written into a new file with the mark
+// RulesDone, which is renamed over the old one. The mark is durable before the message
+// enters a logical queue, so that rules act once, also over a crash; a crash between what
+// they did themselves and the mark repeats it. Rules that say nothing cost no write: they
+// are asked again after a restart.
 //
 // # Words
 //
@@ -48,8 +64,8 @@
 //
 // Queue/N.msg, N being the queue ID in decimal: an envelope of text lines and the
 // message, see queue/envelope/codec.go for the format, version 1. Only the state
-// letter and the warning counter of a recipient are ever overwritten in place; marks.go
-// says when.
+// letter and the warning counter of a recipient, and the letter for RulesDone, are ever
+// overwritten in place; marks.go says when.
 // Files of older servers are read, and rewritten in version 1. The counter file holds
 // the mark below which IDs may have been used, see Counter.
 //
@@ -60,7 +76,8 @@
 //	  list, report list
 //	Item                   the worker that runs its batch, until its last Report
 //	queue files            the Submission, then nobody: they are read by all and unlinked by the remover
-//	goroutines             Run: scheduler, workers, reporters, remover; it returns when all have ended
+//	goroutines             Run: scheduler, workers, reporters, remover, and those that ask rules for
+//	                       a source that waits; it returns when all have ended
 //
 // # Memory
 //

@@ -31,7 +31,7 @@ func (r *report) text() string {
 			b.WriteString("Delivered to '")
 		}
 		b.WriteString(addr + "'\r\n")
-		if res.module != enqueuer {
+		if res.module != enqueuer && res.module != RulesModule {
 			kind := "domain"
 			if res.module == router.LOCAL {
 				kind = "account"

@@ -185,8 +185,9 @@ func grouped(all []placed) []group {
 	return groups
 }
 
-// accept takes a message that is durable into the queue.
-func (q *Queue) accept(id envelope.QueueID, h *head, p *plan) {
+// accept takes a message that is durable into the queue. Its error is what rules say
+// while the source waits for it, no longer than a time; the message is gone then.
+func (q *Queue) accept(ctx context.Context, id envelope.QueueID, h *head, p *plan, wait time.Duration) error {
 	m := &message{id: id}
 	q.learn(m, h)
 	q.mu.Lock()
@@ -196,10 +197,17 @@ func (q *Queue) accept(id envelope.QueueID, h *head, p *plan) {
 		q.enter(m, enqueuer, "", nil, time.Time{}, "")
 	}
 	q.mu.Unlock()
-	if p != nil {
+	switch {
+	case p == nil: // the enqueuer has it
+	case q.toBeJudged(h.env):
+		if err := q.judgeFirst(ctx, m, h, wait); err != nil {
+			return err
+		}
+	default:
 		q.place(m, h, p)
 	}
 	q.logQueue(id).LogAttrs(context.Background(), logs.LevelLowLevel, "enqueued", slog.Int("nTotal", total))
+	return nil
 }
 
 // learn takes over what the head says.
@@ -207,6 +215,7 @@ func (q *Queue) learn(m *message, h *head) {
 	m.submitted = h.env.Submitted.Unix()
 	m.born = time.Since(q.opened) - max(0, q.ageByClock(m))
 	m.offset, m.size = h.layout.Message, h.size
+	m.bulk = h.env.Bulk
 	m.newStates(h.env)
 }
 
@@ -315,11 +324,14 @@ func (q *Queue) enqueueItem(ctx context.Context, it *Item) {
 		q.unreadable(e, fault.New("queue.Run", fault.Corrupt, "a recipient has a state that is not known"))
 		return
 	}
-	p := q.plan(ctx, h.env, nil)
-	q.place(m, h, p)
-	q.mu.Lock()
-	e.queue.drop(e)
-	q.mu.Unlock()
+	if q.toBeJudged(h.env) {
+		q.mu.Lock()
+		q.enter(m, RulesModule, "", m.waitingRcpts(), time.Time{}, "")
+		e.queue.drop(e)
+		q.mu.Unlock()
+		return
+	}
+	q.moveOn(m, h, q.plan(ctx, h.env, nil), e)
 }
 
 // knownStates reports whether the states of all recipients are ones we know: a

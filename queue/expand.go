@@ -27,6 +27,9 @@ func (q *Queue) expand(ctx context.Context, env *envelope.Envelope) (*envelope.E
 	var all []string
 	var known map[address.Address]struct{}
 	for i := 0; i < len(env.Recipients); i++ { // a forwarder among the addressees may lead to another domain's all@
+		if env.Recipients[i].Expanded {
+			continue
+		}
 		to := env.Recipients[i].Address
 		route, err := q.o.Router.Route(ctx, names.Mail, to)
 		if err != nil && fault.KindOf(err).Temporary() && strings.EqualFold(to.Local, names.All) {

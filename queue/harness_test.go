@@ -216,6 +216,7 @@ type bench struct {
 	local  *sink
 	remote *sink
 	set    *settings.Live[Settings]
+	rules  Rules
 	ctr    *Counter
 	stop   func()
 }
@@ -261,6 +262,9 @@ func (b *bench) reopen(wrap func(disk.Disk) disk.Disk) {
 	})
 	b.q.Handle(router.LOCAL, mailboxes{b.local})
 	b.q.Handle(router.SMTP, b.remote)
+	if b.rules != nil {
+		b.q.UseRules(b.rules)
+	}
 	if err := b.q.recover(); err != nil {
 		b.t.Fatal(err)
 	}

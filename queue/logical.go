@@ -15,6 +15,7 @@ type logical struct {
 	name   string
 
 	ready   deque            // entries whose turn comes with the queue's
+	bulk    deque            // the same of bulk mail, whose turn comes after theirs
 	delayed entryHeap        // entries that wait for their own time
 	active  int              // batches under way
 	until   time.Time        // the whole queue waits, or zero
@@ -67,7 +68,7 @@ func (l *logical) adopt(e *entry) {
 func (l *logical) put(e *entry) {
 	if e.due.IsZero() {
 		e.place = ready
-		l.ready.pushBack(e)
+		l.turns(e).pushBack(e)
 		return
 	}
 	e.place = delayed
@@ -116,11 +117,28 @@ func (l *logical) event() time.Time {
 
 // open reports whether another batch may start.
 func (l *logical) open() bool {
-	if !l.until.IsZero() || l.ready.len() == 0 {
+	waiting := l.ready.len() + l.bulk.len()
+	if !l.until.IsZero() || waiting == 0 {
 		return false
 	}
 	p := &l.module.policy
-	return l.active == 0 || l.active < p.PerQueue && l.ready.len() >= l.active*p.Backlog
+	return l.active == 0 || l.active < p.PerQueue && waiting >= l.active*p.Backlog
+}
+
+// turns is the list in which a ready entry waits.
+func (l *logical) turns(e *entry) *deque {
+	if e.msg.bulk {
+		return &l.bulk
+	}
+	return &l.ready
+}
+
+// next takes the entry whose turn it is, or nil.
+func (l *logical) next() *entry {
+	if e := l.ready.pop(); e != nil {
+		return e
+	}
+	return l.bulk.pop()
 }
 
 // deque is a list of entries that grows at the end and shrinks at the front.

@@ -32,6 +32,7 @@ type message struct {
 	finished  bool      // handed to the remover
 
 	rejected *rejection // an administrator ends it
+	bulk     bool       // other mail comes first
 }
 
 type rcptState struct {
@@ -155,6 +156,16 @@ func readHead(path string) (*head, error) {
 		return nil, err
 	}
 	return &head{env: env, layout: layout, size: info.Size() - layout.Message}, nil
+}
+
+// waitingRcpts returns the recipients that have no final result. Queue.mu is held.
+func (m *message) waitingRcpts() (rcpts []int) {
+	for i := range m.rcpts {
+		if m.rcpts[i].state == envelope.Waiting {
+			rcpts = append(rcpts, i)
+		}
+	}
+	return rcpts
 }
 
 // The extensions of queue files.

@@ -53,6 +53,8 @@ type Queue struct {
 	opened    time.Time        // when this process began; its monotonic clock counts
 	clock     func() time.Time // of the machine; it may be set
 	enqueuers gate
+	rules     Rules        // nil: none
+	judges    gate         // who asks them
 	receiving atomic.Int64 // submissions under way
 
 	schedule // what mu guards

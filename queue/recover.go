@@ -52,15 +52,33 @@ func (q *Queue) recover() error {
 // upgrade rewrites a queue file of an older server in our form: the message
 // gets CRLF line ends.
 func (q *Queue) upgrade(id envelope.QueueID, h *head) (*head, error) {
+	return q.replace(id, h.env, h.layout.Message, func(w *bufio.Writer, r *bufio.Reader) error { return copyCRLF(w, r) })
+}
+
+// rewrite gives a queue file another envelope, and a prefix in the place of what stands
+// before an offset.
+func (q *Queue) rewrite(id envelope.QueueID, env *envelope.Envelope, prefix []byte, offset int64) (*head, error) {
+	return q.replace(id, env, offset, func(w *bufio.Writer, r *bufio.Reader) error {
+		if _, err := w.Write(prefix); err != nil {
+			return err
+		}
+		_, err := r.WriteTo(w)
+		return err
+	})
+}
+
+// replace puts a new file in the place of a queue file: an envelope, and what copy makes
+// of the old file from an offset on. A crash leaves one of the two.
+func (q *Queue) replace(id envelope.QueueID, env *envelope.Envelope, offset int64, copy func(*bufio.Writer, *bufio.Reader) error) (*head, error) {
 	old, err := os.Open(q.path(id, extMsg))
 	if err != nil {
 		return nil, err
 	}
 	defer old.Close()
-	if _, err := old.Seek(h.layout.Message, io.SeekStart); err != nil {
+	if _, err := old.Seek(offset, io.SeekStart); err != nil {
 		return nil, err
 	}
-	text, _, err := envelope.AppendHead(nil, h.env)
+	text, _, err := envelope.AppendHead(nil, env)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +89,7 @@ func (q *Queue) upgrade(id envelope.QueueID, h *head) (*head, error) {
 	}
 	w := bufio.NewWriterSize(f, 32<<10)
 	_, err = w.Write(text)
-	err = errors.Join(err, copyCRLF(w, bufio.NewReaderSize(old, 32<<10)), w.Flush(), f.Sync())
+	err = errors.Join(err, copy(w, bufio.NewReaderSize(old, 32<<10)), w.Flush(), f.Sync())
 	if err == nil {
 		err = f.Publish(tmp)
 	}

@@ -265,6 +265,7 @@ func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about 
 		return err
 	}
 	defer s.Abort()
+	s.own = true
 	r.ID = s.ID()
 	if err := r.write(s); err != nil {
 		return err

@@ -170,7 +170,7 @@ func (q *Queue) take(run *running, m *module) *Batch {
 		}
 		b := q.newBatch(l)
 		for len(b.Items) < m.policy.BatchSize {
-			e := l.ready.pop()
+			e := l.next()
 			if e == nil {
 				break
 			}
@@ -198,7 +198,7 @@ func (q *Queue) giveBack(l *logical) {
 	for i := len(l.back) - 1; i >= 0; i-- {
 		e := l.back[i]
 		e.place = ready
-		l.ready.pushFront(e)
+		l.turns(e).pushFront(e)
 	}
 	l.back = nil
 	q.replan(l)

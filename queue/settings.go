@@ -13,8 +13,8 @@ import (
 
 // Settings of the queue.
 type Settings struct {
-	Processors    int             `key:"EnqueuerProcessors" default:"0" level:"advanced" since:"0.1" help:"messages that are routed at once; 0 means one per CPU"`
-	EnqueuerWait  settings.Period `key:"EnqueuerWait" default:"60s" level:"expert" since:"0.1" help:"how long a sender waits for the enqueuer before the message is accepted and enqueued later"`
+	Processors    int             `key:"EnqueuerProcessors" default:"0" level:"advanced" since:"0.1" help:"messages that are routed at once, and as many that rules judge at once; 0 means one per CPU"`
+	EnqueuerWait  settings.Period `key:"EnqueuerWait" default:"60s" level:"expert" since:"0.1" help:"how long a sender waits for the enqueuer and for rules before the message is accepted and enqueued later"`
 	QueueLimit    int             `key:"QueueLimit" default:"-1" unit:"messages" level:"basic" since:"0.1" help:"messages in the queue above which new ones are refused for now; -1 for no limit"`
 	HopLimit      int             `key:"HopLimit" default:"30" level:"advanced" since:"0.1" help:"Received fields above which a message is refused as a loop, 10 to 100"`
 	Reporters     int             `key:"DequeuerProcessors" default:"4" level:"advanced" since:"0.1" help:"reports that are written at once"`

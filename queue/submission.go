@@ -27,6 +27,7 @@ type Submission struct {
 	err    error // the first failure; nothing is written after it
 	whole  bool  // no Write comes any more
 	closed bool  // committed or aborted
+	own    bool  // the queue's own: nobody waits for what rules say
 }
 
 var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 32<<10) }}
@@ -73,22 +74,22 @@ func (q *Queue) begin(ctx context.Context, env *envelope.Envelope) (*Submission,
 	q.receiving.Add(1)
 	s.w = writers.Get().(*bufio.Writer)
 	s.w.Reset(s.file)
-	if _, err := s.w.Write(append(text, s.sentToAll(all)...)); err != nil {
+	fields := traceOfAll(all)
+	s.scan.all, s.size = all, int64(len(fields))
+	if _, err := s.w.Write(append(text, fields...)); err != nil {
 		s.Abort()
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}
 	return s, nil
 }
 
-// sentToAll returns the trace fields of a message to all accounts. A forwarder
+// traceOfAll returns the trace fields of a message to all accounts. A forwarder
 // among them may lead it back here from another server: then the field tells
 // (RFC 9228), see judge.
-func (s *Submission) sentToAll(queues []string) (fields []byte) {
+func traceOfAll(queues []string) (fields []byte) {
 	for _, name := range queues {
 		fields = append(append(append(fields, "Delivered-To: "...), name...), "\r\n"...)
 	}
-	s.scan.all = queues
-	s.size = int64(len(fields))
 	return fields
 }
 
@@ -201,11 +202,12 @@ func (s *Submission) release() error {
 // Commit makes the message durable and puts it into the logical queues of its
 // recipients. After nil the server is responsible for it; after an error the
 // message is gone. An error may be a refusal: fault.Loop, fault.NotFound and
-// its like when no recipient can be routed, fault.Rejected.
+// its like when no recipient can be routed, fault.Rejected and fault.Unavailable of rules.
 func (s *Submission) Commit(ctx context.Context) error {
 	if s.closed {
 		return fault.New("queue.Commit", fault.Unavailable, "")
 	}
+	begun := time.Now()
 	p, err := s.judge(ctx)
 	if err != nil {
 		s.Abort()
@@ -216,8 +218,11 @@ func (s *Submission) Commit(ctx context.Context) error {
 	}
 	s.head.size = s.size
 	s.logHeader()
-	s.q.accept(s.id, s.head, p)
-	return nil
+	wait := s.q.settings().EnqueuerWait.Duration() - time.Since(begun)
+	if s.own {
+		wait = 0
+	}
+	return s.q.accept(ctx, s.id, s.head, p, wait)
 }
 
 // judge decides whether the message is accepted, and where it goes; a nil plan

@@ -17,7 +17,7 @@ import (
 //	V 1                                          version of these lines
 //	S <user@dom> SMTP [192.0.2.10]               authenticated sender, submit tag, peer
 //	A dom [192.0.2.1]                            domain and local address of the listener
-//	O L                                          L: from a user or the server; T: from a stranger
+//	O L                                          L: from a user or the server; T: from a stranger; B: bulk mail
 //	E QQ314159 HDRS                              ENVID in xtext or -, RET or -
 //	B 8BITMIME SMTPUTF8                          BODY, SMTPUTF8
 //	P I 26-04-2019 15:57:14 0000 ____ ____ <a>   return-path
@@ -99,6 +99,7 @@ func (w *headWriter) head(e *Envelope) {
 	w.layout.Version = Version
 	w.raw("V 1\n")
 	w.source(&e.Source)
+	w.options(e)
 	if e.ID != "" || e.Return != ReturnDefault {
 		w.raw("E ")
 		switch e.ID {
@@ -172,11 +173,17 @@ func (w *headWriter) source(s *Source) {
 		}
 		w.raw("\n")
 	}
-	if s.Trusted {
-		w.raw("O L\n")
-	} else {
-		w.raw("O T\n")
+}
+
+func (w *headWriter) options(e *Envelope) {
+	letters := "O T"
+	if e.Source.Trusted {
+		letters = "O L"
 	}
+	if e.Bulk {
+		letters += "B"
+	}
+	w.raw(letters + "\n")
 }
 
 func (w *headWriter) path(letter, state byte, t time.Time, r *Recipient) {

@@ -102,7 +102,7 @@ func TestHeadSurvivesEveryField(t *testing.T) {
 			Source: Source{Tag: "HTTPU", IP: netip.MustParseAddr("192.0.2.7"), Account: "ann@client.dom", Domain: "client.dom",
 				LocalIP: netip.MustParseAddr("2001:db8::2"), Trusted: true},
 			Submitted: at, ReturnPath: mustParse(t, "jürgen@client.dom"), ReturnPathLocal: "ju\u0308rgen", ID: "a b=c+d", Return: ReturnFull,
-			Body: BodyBinaryMIME, SMTPUTF8: true, RulesDone: true,
+			Body: BodyBinaryMIME, SMTPUTF8: true, RulesDone: true, Bulk: true,
 			Recipients: []Recipient{
 				{Address: mustParse(t, "joe%far.org@[192.0.2.1]"), Notify: NotifySuccess | NotifyDelay, State: Delivered, Warned: 17},
 				{Address: mustParse(t, "Joe@far.org"), Local: `"Joe"`, Notify: NotifyDefault, State: Waiting},
@@ -137,11 +137,11 @@ func TestHeadSurvivesEveryField(t *testing.T) {
 }
 
 // What an older server meant by the column is not known: its recipients get the message.
-func TestNoRecipientOfAnOlderServerIsExpanded(t *testing.T) {
-	const head = "P I 26-04-2019 15:57:14 0000 ____ ____ <user1@test.test>\nR W 26-04-2019 15:57:14 0000 E___ _FY_ <user3@test.test>\n\n"
+func TestNoRecipientOfAnOlderServerIsExpandedAndNoMailIsBulk(t *testing.T) {
+	const head = "O LB\nP I 26-04-2019 15:57:14 0000 ____ ____ <user1@test.test>\nR W 26-04-2019 15:57:14 0000 E___ _FY_ <user3@test.test>\n\n"
 	for text, want := range map[string]bool{head: false, "V 1\n" + head: true} {
 		env, _, err := ReadHead(bufio.NewReader(strings.NewReader(text)))
-		if err != nil || env.Recipients[0].Expanded != want {
+		if err != nil || env.Recipients[0].Expanded != want || env.Bulk != want {
 			t.Errorf("%v, %+v\n%s", err, env, text)
 		}
 	}

@@ -92,6 +92,8 @@ type Envelope struct {
 	SMTPUTF8        bool
 	// Submitted is when the server took responsibility, in UTC to the second.
 	Submitted time.Time
+	// Bulk mail is delivered after other mail of the same logical queue.
+	Bulk bool
 	// RulesDone says that the server rules ran; they don't run again after a restart.
 	RulesDone bool
 }

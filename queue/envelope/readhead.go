@@ -47,7 +47,8 @@ func ReadHead(r *bufio.Reader) (*Envelope, Layout, error) {
 	if !p.path || len(p.env.Recipients) == 0 {
 		return nil, Layout{}, corrupt("the envelope is incomplete")
 	}
-	if p.layout.Version == 0 { // what older servers mean by this column is not known
+	if p.layout.Version == 0 { // what older servers mean by these is not known
+		p.env.Bulk = false
 		for i := range p.env.Recipients {
 			p.env.Recipients[i].Expanded = false
 		}
@@ -112,6 +113,7 @@ func (p *headReader) line(start int64, letter byte, line string) error {
 		return p.listener(line[2:])
 	case 'O':
 		p.env.Source.Trusted = strings.Contains(line[2:], "L")
+		p.env.Bulk = strings.Contains(line[2:], "B")
 	case 'E':
 		return p.envelopeID(strings.Fields(line[2:]))
 	case 'B':
