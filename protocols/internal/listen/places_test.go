@@ -302,7 +302,7 @@ func TestPlacesHold(t *testing.T) {
 						g = &c.clients
 					}
 					s := &session{traffic: &traffic{accepted: time.Now()}}
-					s.traffic.waits.Store(r.IntN(3) > 0)
+					s.traffic.waits.Store(r.Int32N(3))
 					kept, had := c.kept(g, limit), g.sessions
 					if _, ok := c.enter(s, g, limit); ok {
 						open = append(open, s)
@@ -339,5 +339,32 @@ func TestPlacesHold(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// TestASessionThatReadsAllTheTimeCanBeIdle: HTTP/2 writes while another goroutine waits for the client.
+func TestASessionThatReadsAllTheTimeCanBeIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := Options{MaxSessions: func() int { return 10 }, Count: new(Count)}
+		a := start(t, o, func(ctx context.Context, c net.Conn) {
+			read := make(chan struct{})
+			go func() {
+				defer close(read)
+				_, _ = io.Copy(io.Discard, c)
+			}()
+			time.Sleep(time.Microsecond) // it waits for the client then
+			io.WriteString(c, "hello\r\n")
+			<-read
+			reason, _ := Ended(ctx)
+			io.WriteString(c, reason+"\r\n")
+		})
+		synctest.Wait()
+		flood := a.fill(t, 8)
+		time.Sleep(idleGrace + time.Millisecond)
+		a.enters(t, "192.0.2.1")
+		if got := hears(t, flood[0]); got != displaced {
+			t.Errorf("the idlest hears %q", got)
+		}
+		a.end(t)
 	})
 }

@@ -9,7 +9,8 @@ import (
 // traffic tells for how long a client has been idle.
 type traffic struct {
 	accepted time.Time
-	waits    atomic.Bool // for the client: a Read or a Write is under way
+	// waits is how many Reads and Writes are under way, which wait for the client. HTTP has both at a time.
+	waits atomic.Int32
 	// busyUntil is up to when the client is taken for busy, as a time after accepted; 0 until
 	// something was sent to it, since the wait for a greeting is not the client's.
 	busyUntil atomic.Int64
@@ -19,9 +20,9 @@ type traffic struct {
 const usefulRate = 1000
 
 func (t *traffic) read(c io.Reader, p []byte) (int, error) {
-	t.waits.Store(true)
+	t.waits.Add(1)
 	n, err := c.Read(p)
-	t.waits.Store(false)
+	t.waits.Add(-1)
 	if busy := t.busyUntil.Load(); n > 0 && busy > 0 {
 		t.busyUntil.Store(min(int64(time.Since(t.accepted)), busy+int64(n)*int64(time.Second/usefulRate)))
 	}
@@ -32,15 +33,15 @@ func (t *traffic) write(c io.Writer, p []byte) (int, error) {
 	if t.busyUntil.Load() == 0 {
 		t.busyUntil.Store(max(1, int64(time.Since(t.accepted))))
 	}
-	t.waits.Store(true)
+	t.waits.Add(1)
 	n, err := c.Write(p)
-	t.waits.Store(false)
+	t.waits.Add(-1)
 	return n, err
 }
 
 // idle is for how long the client has been idle; 0 while the server works for it.
 func (t *traffic) idle(now time.Time) time.Duration {
-	if !t.waits.Load() {
+	if t.waits.Load() == 0 {
 		return 0
 	}
 	return now.Sub(t.accepted) - time.Duration(t.busyUntil.Load())
