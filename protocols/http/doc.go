@@ -8,8 +8,8 @@
 //	session      one connection: an http.Server of package net/http with our limits
 //	request      1 client   the address, from X-Forwarded-For if a trusted proxy says so
 //	             2 domain   which of our domains the Host names (host.go)
-//	             3 limits   requests at a time, in all and of one address (limiter.go)
-//	             4 mount    which part answers the path (mount.go), and the method
+//	             3 mount    which part answers the path (mount.go), and the method
+//	             4 limits   requests at a time, in all and of one address (limiter.go)
 //	             5 origin   a browser page of another site may not change anything here
 //	             6 size     a body whose announced length is too large is not read
 //	             7 login    Basic (RFC 7617), where the part wants one (login.go)

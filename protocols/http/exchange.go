@@ -49,16 +49,16 @@ func (k *session) answer(w *response, r *http.Request, q *Request) error {
 		q.Domain = k.accounts.DomainForIP(k.local)
 		return err
 	}
-	exempt := k.accounts.ClientIP(q.Peer.IP)
-	done, err := k.limiter.take(q.Peer.IP, exempt, q.config.Requests, q.config.RequestsPerIP)
-	if err != nil {
-		return err
-	}
-	defer done()
 	m, err := k.route(w, r, q)
 	if m == nil || err != nil {
 		return err
 	}
+	exempt := k.accounts.ClientIP(q.Peer.IP)
+	done, err := k.limiter.take(q.Peer.IP, exempt, m.Login, q.config.Requests, q.config.RequestsPerIP)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if m.Access != nil {
 		if err := m.Access(q); err != nil {
 			return err

@@ -150,7 +150,7 @@ func TestPartMayTakeItsTime(t *testing.T) {
 
 func TestRequestsAtATimeAreLimited(t *testing.T) {
 	transcript.Bubble(t, func(t *testing.T) {
-		f := newFixture(t, options{config: func(s *Settings) { s.Requests, s.RequestsPerIP = 4, 2 }})
+		f := newFixture(t, options{config: func(s *Settings) { s.Requests, s.RequestsPerIP = 6, 2 }})
 		var waiting []*raw
 		hold := func(from string) *raw {
 			c := f.connect(from)
@@ -163,7 +163,7 @@ func TestRequestsAtATimeAreLimited(t *testing.T) {
 			want int
 		}{
 			{"198.51.100.1", 0}, {"198.51.100.1", 0}, {"198.51.100.1", 429},
-			{"2001:db8::1", 0}, {loopback, 0}, {loopback, 503}, {"198.51.100.2", 503},
+			{"2001:db8::1", 0}, {"198.51.100.2", 503}, {loopback, 0}, {loopback, 0}, {loopback, 0}, {loopback, 503}, {"198.51.100.2", 503},
 		} {
 			c := hold(step.from)
 			if step.want == 0 {
@@ -183,13 +183,37 @@ func TestRequestsAtATimeAreLimited(t *testing.T) {
 		}
 		// A Client IP has the total alone to respect.
 		f.held = make(chan struct{})
-		for range 4 {
+		for range 6 {
 			waiting = append(waiting, hold(loopback))
 		}
-		if n := f.holding.Load(); n != 4 {
+		if n := f.holding.Load(); n != 6 {
 			t.Errorf("%d requests of a Client IP run", n)
 		}
 		close(f.held)
+		f.stop()
+	})
+}
+
+// TestStrangersLeaveRequestsToUsers: strangers whose bodies do not come to their end take no place from
+// users and from Client IPs.
+func TestStrangersLeaveRequestsToUsers(t *testing.T) {
+	transcript.Bubble(t, func(t *testing.T) {
+		f := newFixture(t, options{accounts: true, config: func(s *Settings) { s.Requests = 4 }})
+		must(t, f.accounts.SetClientIPs(t.Context(), "192.0.2.9"))
+		for range 5 {
+			c := f.connect("198.51.100.1")
+			c.send("POST /show HTTP/1.1\r\nHost: company.com\r\nContent-Length: 1000\r\n\r\nabc")
+			synctest.Wait()
+		}
+		if got := f.answerTo("198.51.100.2", "/show", ""); !strings.Contains(got, "503 Service Unavailable") {
+			t.Errorf("another stranger: %s", got)
+		}
+		if got := f.answerTo(loopback, "/mine/x", basic("user1", "secret 1")); !strings.Contains(got, "account=user1@company.com") {
+			t.Errorf("a user: %s", got)
+		}
+		if got := f.answerTo("192.0.2.9", "/show", ""); !strings.Contains(got, "200 OK") {
+			t.Errorf("a Client IP: %s", got)
+		}
 		f.stop()
 	})
 }

@@ -10,18 +10,21 @@ import (
 // limiter counts the requests under way. Connections have their own limits; one of HTTP/2 carries
 // many requests at a time, and one of a proxy those of many clients.
 type limiter struct {
-	mu    sync.Mutex
-	all   int
-	perIP map[netip.Prefix]int // entries of 0 are removed
+	mu        sync.Mutex
+	all       int
+	strangers int                  // of them, those of strangers
+	perIP     map[netip.Prefix]int // entries of 0 are removed
 }
 
 // take takes a place for a request of an address, which the caller gives back. exempt addresses
-// have the total alone to respect. Errors: Busy, RateLimited.
-func (l *limiter) take(ip netip.Addr, exempt bool, total, each int) (give func(), err error) {
+// have the total alone to respect. The requests of strangers, to parts without a login, have half of the
+// total at most: a body that comes slowly holds a place for minutes. Errors: Busy, RateLimited.
+func (l *limiter) take(ip netip.Addr, exempt, login bool, total, each int) (give func(), err error) {
 	const op = "http.Limit"
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if total > 0 && l.all >= total {
+	stranger := !exempt && !login
+	if total > 0 && (l.all >= total || stranger && l.strangers >= total-total/2) {
 		return nil, fault.New(op, fault.Busy, "")
 	}
 	key, counted := netip.Prefix{}, false
@@ -38,10 +41,16 @@ func (l *limiter) take(ip netip.Addr, exempt bool, total, each int) (give func()
 		l.perIP[key]++
 	}
 	l.all++
+	if stranger {
+		l.strangers++
+	}
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.all--
+		if stranger {
+			l.strangers--
+		}
 		if counted {
 			if l.perIP[key]--; l.perIP[key] <= 0 {
 				delete(l.perIP, key)
