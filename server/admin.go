@@ -198,7 +198,7 @@ func (s *Server) UpdateLogSettings(ctx context.Context, update dataformat.Dict) 
 	if len(level) == 0 {
 		return s.UpdateModule(ctx, logModule, files)
 	}
-	if err := s.wouldTake(s.mainModule, level); err != nil {
+	if err := s.validate(s.mainModule, level); err != nil {
 		return err
 	}
 	if len(files) > 0 {
@@ -209,8 +209,8 @@ func (s *Server) UpdateLogSettings(ctx context.Context, update dataformat.Dict) 
 	return s.UpdateServerSettings(ctx, level)
 }
 
-// wouldTake checks an update of a module and changes nothing.
-func (s *Server) wouldTake(m *module, update dataformat.Dict) error {
+// validate checks an update of a module and changes nothing.
+func (s *Server) validate(m *module, update dataformat.Dict) error {
 	old, err := s.explicit(m)
 	if err != nil {
 		return err

@@ -57,7 +57,7 @@ func openBase(dir string) (*base, error) {
 			return nil, err
 		}
 	}
-	openMode, err := closeToOthers(dir)
+	openMode, err := removeOthersWrite(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -128,10 +128,10 @@ func checkMode(dir string) error {
 	return nil // one that is not there is made
 }
 
-// closeToOthers takes the permission to write to the base directory from others. It
+// removeOthersWrite removes the permission of others to write to the base directory. It
 // returns the mode of a directory that had it, else 0. Mail goes on: what was possible
 // before the start is the administrator's to judge.
-func closeToOthers(dir string) (was fs.FileMode, err error) {
+func removeOthersWrite(dir string) (was fs.FileMode, err error) {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode()&othersMayWrite == 0 {
 		return 0, nil

@@ -42,7 +42,7 @@ func (s *Server) serveControl() error {
 				return
 			}
 			if err != nil {
-				// Out of descriptors, most likely: this door must not stay shut.
+				// Out of descriptors, most likely. An administrator needs this socket all the more.
 				s.log.Log(ctx, logs.LevelFailure, "the control socket does not accept connections; trying again", logs.AttrError, err)
 				select {
 				case <-ctx.Done():

@@ -22,9 +22,9 @@ type cliCommand struct {
 	Command []string `arg:"" optional:"" help:"The command; without one, commands are read from standard input, one per line." passthrough:""`
 }
 
-// takeBase takes a --base behind the command away from it: kong leaves all that
-// follows the first word of a command alone.
-func (l *cliCommand) takeBase(c *commands) {
+// trailingBase reads a --base behind the command and removes it there: kong does not parse
+// what follows the first word of a command.
+func (l *cliCommand) trailingBase(c *commands) {
 	n := len(l.Command)
 	if n == 0 {
 		return
@@ -37,7 +37,7 @@ func (l *cliCommand) takeBase(c *commands) {
 }
 
 func (l *cliCommand) Run(ctx context.Context, c *commands) error {
-	l.takeBase(c)
+	l.trailingBase(c)
 	dir, err := c.base()
 	if err != nil {
 		return err

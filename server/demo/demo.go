@@ -3,7 +3,7 @@
 // It makes a base directory in the system's temporary directory, two accounts
 // with random passwords, sends a message from one to the other by submission
 // with STARTTLS and authentication, reads it back through IMAP, compares, and
-// stays up for the visitor to try. All is gone when it ends.
+// runs until it is stopped. Its files are removed at the end.
 package demo
 
 import (

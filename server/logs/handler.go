@@ -63,7 +63,7 @@ func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	n := *h
 	var b []byte
 	for _, a := range attrs {
-		if !n.take(a) {
+		if !n.setHead(a) {
 			b = n.append(b, n.group, a)
 		}
 	}
@@ -79,8 +79,8 @@ func (h *handler) WithGroup(name string) slog.Handler {
 	return &n
 }
 
-// take keeps the attributes that have their own place in a record.
-func (h *handler) take(a slog.Attr) bool {
+// setHead keeps the attributes that stand in the head of a record.
+func (h *handler) setHead(a slog.Attr) bool {
 	if h.group != "" {
 		return false
 	}
@@ -103,7 +103,7 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	w := *h
 	var pairs []byte
 	r.Attrs(func(a slog.Attr) bool {
-		if !w.take(a) {
+		if !w.setHead(a) {
 			pairs = w.append(pairs, w.group, a)
 		}
 		return true
