@@ -178,7 +178,7 @@ func TestADamagedAccountIsAWrongPasswordToStrangers(t *testing.T) {
 	}
 }
 
-func TestLoginsWaitForTheirTurnAMinute(t *testing.T) {
+func TestLoginsWaitForTheirTurn(t *testing.T) {
 	const clients = 500
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t)

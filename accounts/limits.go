@@ -25,8 +25,9 @@ const (
 	verifiedLifetime = time.Hour
 
 	// loginWait is how long a login waits for its turn: for the memory-hard hash, and for
-	// other logins whose failures would block it. Clients give up not much later.
-	loginWait = time.Minute
+	// other logins whose failures would block it. It ends before the time for a login that a
+	// wire gives, and clients do not wait much longer.
+	loginWait = 100 * time.Second
 	// longestPretence is the longest that a blocked login takes, however long a hash does.
 	longestPretence = time.Second
 )
