@@ -17,6 +17,7 @@ type Run struct {
 	action int   // the next one
 
 	flags   []string
+	changes Changes
 	added   []Remember // what rules of this run remember
 	work    int
 	ended   bool
@@ -121,7 +122,10 @@ func (r *Run) Outcome() Outcome {
 }
 
 // AddFields adds header fields that an External Filter wants; conditions see them from here on.
-func (r *Run) AddFields(fields []Field) { r.add(fields) }
+func (r *Run) AddFields(fields []Field) {
+	r.changes.Fields = append(r.changes.Fields, fields...)
+	r.add(fields)
+}
 
 // nextRule takes the next rule of both sets.
 func (r *Run) nextRule() *Rule {
@@ -171,8 +175,9 @@ func (r *Run) apply(step Step, word *actionWord) {
 	}
 	switch a := step.Action.(type) {
 	case AddHeader:
-		r.add(a.Fields)
+		r.AddFields(a.Fields)
 	case TagSubject:
+		r.changes.Tag = a.Text + r.changes.Tag
 		r.tag(a.Text)
 	case Mark:
 		r.mark(a)

@@ -135,7 +135,7 @@ func (v *view) add(fields []Field) {
 // tag puts a text before the subject.
 func (v *view) tag(text string) {
 	if i := v.find(valueNames[subject]); i >= 0 {
-		v.fields[i].value = []byte(text + string(bytes.TrimLeft(v.fields[i].value, " \t")))
+		v.fields[i].value = tagSubject(text, v.fields[i].value)
 		v.lines = v.lines[:0]
 	} else {
 		v.fields = append(v.fields, rawField{[]byte(valueNames[subject]), []byte(text)})
