@@ -41,9 +41,9 @@ type Account struct {
 
 	// making is held while a directory for messages is made.
 	making sync.Mutex
-	// tidying is held while files without records are moved; tidy says that this is done.
-	tidying sync.Mutex
-	tidy    atomic.Bool
+	// movingLeftovers is held while files without records are moved; leftoversMoved says that this is done.
+	movingLeftovers sync.Mutex
+	leftoversMoved  atomic.Bool
 }
 
 type watcher struct{ fn func() }

@@ -136,7 +136,7 @@ func (a *Account) keepFile(f fileRef, err error) {
 // abandon removes a file that was just made and has no record. Its number is
 // still marked, so nobody else has begun to use it.
 func (a *Account) abandon(f fileRef) {
-	a.unlink(f)
+	a.removeFile(f)
 	a.files.end(f.id)
 }
 

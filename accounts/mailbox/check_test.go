@@ -292,7 +292,7 @@ func TestStoredFormsStayAsTheyAre(t *testing.T) {
 		got  []byte
 		want string
 	}{
-		{(&accountRecord{modSeq: 300, bytes: 5, messages: 2, mailboxes: 6, lastID: 12, lastValidity: 1790000000, dir: 1, dirFiles: 2, tidied: 9}).marshal(), "ac020502060c80f7c4d506010209"},
+		{(&accountRecord{modSeq: 300, bytes: 5, messages: 2, mailboxes: 6, lastID: 12, lastValidity: 1790000000, dir: 1, dirFiles: 2, crashes: 9}).marshal(), "ac020502060c80f7c4d506010209"},
 		{(&mailboxRecord{data: 2, validity: 3, next: 4, messages: 5, unseen: 6, deleted: 7, size: 8, deletedSize: 9, highest: 10, recentFrom: 11, floor: 12, ranges: 13}).marshal(), "02030405060708090a0b0c0d"},
 		{(&nameRecord{mailbox: 3, folder: true, class: "x"}).marshal(), "03010178"},
 		{(&deliveredRecord{file: 1, mailbox: 2, uid: 3}).marshal(), "010203"},
@@ -317,7 +317,7 @@ func TestStoredFormsStayAsTheyAre(t *testing.T) {
 // Fields that were added later read as 0.
 func TestOlderAccountRecordsRead(t *testing.T) {
 	var rec accountRecord
-	if err := rec.unmarshal([]byte("\xac\x02\x05\x02\x06\x0c\x80\xf7\xc4\xd5\x06\x01\x02")); err != nil || rec.dirFiles != 2 || rec.tidied != 0 {
+	if err := rec.unmarshal([]byte("\xac\x02\x05\x02\x06\x0c\x80\xf7\xc4\xd5\x06\x01\x02")); err != nil || rec.dirFiles != 2 || rec.crashes != 0 {
 		t.Errorf("%+v, %v", rec, err)
 	}
 }

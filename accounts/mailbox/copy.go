@@ -260,7 +260,7 @@ func (m *Mailbox) linkCopies(to *Account, list []copied) (made int, err error) {
 	const op = "mailbox.Copy"
 	from := m.box.account
 	dirs := make(map[messageDir]struct{})
-	to.tidyUp()
+	to.moveLeftoversOnce()
 	for i := range list {
 		c := &list[i]
 		var ref fileRef

@@ -470,7 +470,7 @@ func TestIndexSavedDuringACopyLosesNoMail(t *testing.T) {
 	}
 	w.open()
 	a = w.account(1)
-	a.tidyUp()
+	a.moveLeftoversOnce()
 	if n, moved := len(w.files(a)), len(w.moved(a)); n != 0 || moved != 200 {
 		t.Errorf("%d messages are in their places and %d in Leftovers", n, moved)
 	}

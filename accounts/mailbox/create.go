@@ -43,8 +43,8 @@ func (s *Store) Create(ctx context.Context, o Owner, boxes []NewMailbox) error {
 		if tx.Get(index.Mail, e.key.key(a.id, kindAccount)) != nil {
 			return fault.New(op, fault.Exists, "")
 		}
-		e.rec.tidied = s.crashes[a.shard] // it has no files yet
-		x := e.newBox(0)                  // the first number of an account is inboxID
+		e.rec.crashes = s.crashes[a.shard] // it has no files yet
+		x := e.newBox(0)                   // the first number of an account is inboxID
 		if err := e.putName(inbox, nameRecord{mailbox: x.id}); err != nil {
 			return err
 		}

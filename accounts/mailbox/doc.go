@@ -61,7 +61,7 @@
 // goroutine per store unlinks files, removes the records of deleted mailboxes and failed
 // copies in small steps, and forgets deliveries.
 //
-// Locks, in the order in which they may be taken: account.tidying or links.syncing,
+// Locks, in the order in which they may be taken: account.movingLeftovers or links.syncing,
 // account.place (of several accounts by their numbers; then Move's lookups), account.making, account.mu or
 // box.mu (never one under the other), then files.mu, viewCache.mu, upkeep.mu or Store.mu. Under
 // the first four the disk is waited for, under no other: they are held while files are

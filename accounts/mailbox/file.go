@@ -154,7 +154,7 @@ func (f *files) busy(id uint64) bool {
 // the caller has to end; after an error nothing is marked. No file is made before those
 // without records are out of the way.
 func (a *Account) newFile(id uint64, make func(path string) error) (ref fileRef, err error) {
-	a.tidyUp()
+	a.moveLeftoversOnce()
 	a.place.RLock()
 	defer a.place.RUnlock()
 	return a.newFileHere(id, make)
@@ -173,7 +173,7 @@ func (s *Store) nextNumber(newFile func(id uint64) error) (id uint64, err error)
 	}
 }
 
-// newFileHere is newFile where a.place is held, and tidyUp was called.
+// newFileHere is newFile where a.place is held, and moveLeftoversOnce was called.
 func (a *Account) newFileHere(id uint64, make func(path string) error) (ref fileRef, err error) {
 	const op = "mailbox.add"
 	if !a.files.begin(id) {

@@ -44,18 +44,18 @@ type unrecorded struct {
 
 func (f unrecorded) String() string { return f.fileRef.String() + f.ending }
 
-// tidyUp moves what crashes have left before the account gets a new file. As long as it has
+// moveLeftoversOnce moves what crashes have left before the account gets a new file. As long as it has
 // not returned, nobody makes one. What fails is tried again by the next run.
-func (a *Account) tidyUp() {
-	if a.tidy.Load() {
+func (a *Account) moveLeftoversOnce() {
+	if a.leftoversMoved.Load() {
 		return
 	}
-	a.tidying.Lock()
-	defer a.tidying.Unlock()
-	if a.tidy.Load() {
+	a.movingLeftovers.Lock()
+	defer a.movingLeftovers.Unlock()
+	if a.leftoversMoved.Load() {
 		return
 	}
-	defer a.tidy.Store(true)
+	defer a.leftoversMoved.Store(true)
 	due, err := a.hasLeftovers()
 	if err == nil && due {
 		err = a.moveLeftovers()
@@ -68,7 +68,7 @@ func (a *Account) tidyUp() {
 // hasLeftovers reports whether a crash came since the files were compared with the records.
 func (a *Account) hasLeftovers() (bool, error) {
 	rec, err := a.record()
-	return rec.tidied < a.store.crashes[a.shard], err
+	return rec.crashes < a.store.crashes[a.shard], err
 }
 
 func (a *Account) moveLeftovers() error {
@@ -83,7 +83,7 @@ func (a *Account) moveLeftovers() error {
 		return err
 	}
 	return a.update(context.Background(), func(e *edit) error {
-		e.rec.tidied, e.dirty = a.store.crashes[a.shard], true
+		e.rec.crashes, e.dirty = a.store.crashes[a.shard], true
 		return nil
 	})
 }

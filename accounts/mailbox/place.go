@@ -96,8 +96,8 @@ func stay(a, b *Account) (leave func()) {
 	}
 }
 
-// unlink removes a message file. One that stays is moved to Leftovers after the next start.
-func (a *Account) unlink(f fileRef) {
+// removeFile removes a message file. One that stays is moved to Leftovers after the next start.
+func (a *Account) removeFile(f fileRef) {
 	a.place.RLock()
 	err := os.Remove(a.path(f))
 	a.place.RUnlock()

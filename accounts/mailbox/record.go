@@ -22,13 +22,13 @@ type accountRecord struct {
 	lastValidity uint32 // the highest UIDVALIDITY ever given
 	dir          uint32 // the directory that new files go to, and how many went
 	dirFiles     uint32
-	tidied       uint64 // the count of crashes after which its files were compared with its records
+	crashes      uint64 // the count of crashes after which its files were compared with its records
 }
 
 func (r *accountRecord) marshal() []byte {
 	b := make([]byte, 0, 40)
 	for _, v := range [...]uint64{r.modSeq, uint64(r.bytes), uint64(r.messages), uint64(r.mailboxes),
-		uint64(r.lastID), uint64(r.lastValidity), uint64(r.dir), uint64(r.dirFiles), r.tidied} {
+		uint64(r.lastID), uint64(r.lastValidity), uint64(r.dir), uint64(r.dirFiles), r.crashes} {
 		b = binary.AppendUvarint(b, v)
 	}
 	return b
@@ -38,7 +38,7 @@ func (r *accountRecord) unmarshal(b []byte) error {
 	d := decoder{b: b}
 	*r = accountRecord{
 		modSeq: d.uint64(), bytes: d.int64(), messages: d.int64(), mailboxes: d.uint32(),
-		lastID: d.uint32(), lastValidity: d.uint32(), dir: d.uint32(), dirFiles: d.uint32(), tidied: d.uint64(),
+		lastID: d.uint32(), lastValidity: d.uint32(), dir: d.uint32(), dirFiles: d.uint32(), crashes: d.uint64(),
 	}
 	return d.err("account record")
 }

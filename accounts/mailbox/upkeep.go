@@ -205,7 +205,7 @@ func (u *upkeep) report(what string, account uint64, err error) {
 
 func (u *upkeep) unlinkAll(files []doomed) {
 	for _, d := range files {
-		d.account.unlink(d.file)
+		d.account.removeFile(d.file)
 		d.account.files.unlinked(d.file.id)
 	}
 }
