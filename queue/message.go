@@ -170,9 +170,10 @@ func (m *message) waitingRcpts() (rcpts []int) {
 
 // The extensions of queue files.
 const (
-	extTmp = ".tmp" // being received: nobody was promised anything
-	extMsg = ".msg" // accepted
-	extBad = ".bad" // does not read back; kept for the administrator
+	extTmp  = ".tmp"  // being received: nobody was promised anything
+	extHeld = ".held" // made by a delivery, see held.go
+	extMsg  = ".msg"  // accepted
+	extBad  = ".bad"  // does not read back; kept for the administrator
 )
 
 func fileName(id envelope.QueueID, ext string) string { return id.String() + ext }

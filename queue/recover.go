@@ -16,13 +16,15 @@ import (
 // recover lists what an earlier run left. Nothing is read here: the enqueuer
 // does that, one file at a time, while deliveries already run.
 func (q *Queue) recover() error {
-	var ids []envelope.QueueID
+	var ids, held []envelope.QueueID
 	var stale []string
 	err := scanDir(q.dir, func(name string) {
 		id, ext, ok := parseName(name)
 		switch {
 		case ok && ext == extMsg:
 			ids = append(ids, id)
+		case ok && ext == extHeld:
+			held = append(held, id)
 		case ok && ext == extTmp:
 			stale = append(stale, name)
 		}
@@ -42,11 +44,19 @@ func (q *Queue) recover() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, id := range ids {
-		m := &message{id: id}
-		q.messages[id] = m
-		q.enter(m, enqueuer, "", nil, time.Time{}, "")
+		q.recoverMessage(id)
+	}
+	for _, id := range held {
+		q.held[id] = nil
 	}
 	return nil
+}
+
+// recoverMessage has the enqueuer read a file that an earlier run left. q.mu is held.
+func (q *Queue) recoverMessage(id envelope.QueueID) {
+	m := &message{id: id}
+	q.messages[id] = m
+	q.enter(m, enqueuer, "", nil, time.Time{}, "")
 }
 
 // upgrade rewrites a queue file of an older server in our form: the message

@@ -213,7 +213,7 @@ func (s *Submission) Commit(ctx context.Context) error {
 		s.Abort()
 		return err
 	}
-	if err := s.store(); err != nil {
+	if err := s.store(extMsg); err != nil {
 		return fault.Wrap("queue.Commit", fault.Internal, err)
 	}
 	s.head.size = s.size
@@ -259,8 +259,8 @@ func (s *Submission) judge(ctx context.Context) (*plan, error) {
 
 // store makes the file durable under its final name. After an error nothing is
 // left of it.
-func (s *Submission) store() error {
-	name := fileName(s.id, extMsg)
+func (s *Submission) store(ext string) error {
+	name := fileName(s.id, ext)
 	published := false
 	err := s.w.Flush()
 	if err == nil {

@@ -122,7 +122,7 @@ func (s *Server) localPart() *module {
 	set := live[delivery.Settings]()
 	m := newModule("LOCAL", set, "LOCAL").delivering(s, router.LOCAL)
 	m.open = func() error {
-		t := delivery.New(s.accounts, s.queue, set, s.log)
+		t := delivery.New(s.accounts, s.queue, nil, set, s.log)
 		s.queue.Handle(m.queues, t)
 		return t.ForgetBut(context.Background(), s.queue.Has)
 	}

@@ -18,6 +18,16 @@
 // Mail to all@domain does not come this way: the queue asks AllAccounts when such
 // a message arrives, and its accounts are recipients like others.
 //
+// # Rules
+//
+// Rules decide what becomes of a message in an account before it is stored (rules.go): copies in
+// mailboxes, also of other accounts, flags and header fields, messages that are sent on, an end
+// without INBOX. They are asked once for each message and account, about its copy for INBOX; mail
+// that names a mailbox itself is not theirs. What they say is carried out once, whatever
+// crashes (apply.go). What goes wrong with an action never loses the message nor refuses it: then
+// it is in INBOX, and the log says why. ENVELOPE shows a message as it came; fields that
+// rules add are seen where the header is read.
+//
 // # What is added
 //
 // A prefix in the record, which every reader of the message sees before it:

@@ -40,6 +40,7 @@ type office struct {
 	// onNumber, if set, is called once, when the store needs its next number. A copy
 	// for a mailbox needs one after the account was looked up.
 	onNumber atomic.Pointer[func()]
+	rules    *ruleBook // nil: there are none
 	// noSync makes every sync of what was delivered fail.
 	noSync atomic.Bool
 }
@@ -71,7 +72,10 @@ func load[T any](t testing.TB, d dataformat.Dict) *settings.Live[T] {
 	return settings.NewLive(v)
 }
 
-func newOffice(t testing.TB, dir string) *office {
+func newOffice(t testing.TB, dir string) *office { return newOfficeWith(t, dir, nil) }
+
+// newOfficeWith is newOffice with rules.
+func newOfficeWith(t testing.TB, dir string, book *ruleBook) *office {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	queueDir := filepath.Join(dir, "Queue")
@@ -79,7 +83,7 @@ func newOffice(t testing.TB, dir string) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &office{t: t, set: load[Settings](t, nil)}
+	o := &office{t: t, set: load[Settings](t, nil), rules: book}
 	if o.acc, err = accounts.Open(dir, accounts.Options{Log: log, MainDomain: "company.com", Shards: shards(),
 		NextID: func() (uint64, error) {
 			if f := o.onNumber.Swap(nil); f != nil {
@@ -100,8 +104,14 @@ func newOffice(t testing.TB, dir string) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.local = New(o.acc, o.q, o.set, log)
+	o.local = New(o.acc, o.q, nil, o.set, log)
+	if book != nil {
+		o.local = New(o.acc, &watchedQueue{o.q, book}, book, o.set, slog.New(slog.NewTextHandler(&book.log, nil)))
+	}
 	o.q.Handle(router.LOCAL, frail{o.local, o})
+	if err := o.local.ForgetBut(context.Background(), o.q.Has); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

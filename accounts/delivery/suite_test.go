@@ -16,7 +16,38 @@ import (
 	"gatepost/server/dataformat"
 )
 
-func TestTransport(t *testing.T) {
+func TestTransport(t *testing.T) { suite(t, nil, "INBOX") }
+
+// With rules nothing is delivered twice or lost either, wherever they have it put or sent.
+func TestTransportWithRules(t *testing.T) {
+	for name, c := range map[string]struct {
+		actions func(account string) []Action
+		where   string
+	}{
+		"that store elsewhere": {func(name string) []Action {
+			return []Action{AddFields{[]byte("X-For: " + name + "\r\n")}, Store{"company.com", "archive", "INBOX"}, Discard{}}
+		}, ""},
+		"that send": {func(name string) []Action {
+			to := address.Address{Local: "archive", Domain: "company.com"}
+			return []Action{Send{To: []address.Address{to}, Fields: []byte("X-For: " + name + "\r\n")}, Discard{}}
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) { suite(t, c.actions, c.where) })
+	}
+}
+
+// suite runs the tests of all transports. actions, if not nil, are those of each account's rules; where is
+// the mailbox in which messages arrive then, "" for INBOX of the account archive.
+func suite(t *testing.T, actions func(account string) []Action, where string) {
+	accountNames := []string{"good", "other", "bad", "later"}
+	var rules Rules
+	if actions != nil {
+		book := &ruleBook{actions: map[string][]Action{}}
+		for _, name := range accountNames {
+			book.actions[name] = actions(name)
+		}
+		rules = book
+	}
 	transporttest.Run(t, func(t *testing.T, dir string) *transporttest.Subject {
 		var acc *accounts.Store
 		made, relented := false, false
@@ -37,7 +68,7 @@ func TestTransport(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, name := range []string{"good", "other", "bad", "later"} {
+			for _, name := range append(accountNames, "archive") {
 				if made {
 					break
 				}
@@ -53,7 +84,7 @@ func TestTransport(t *testing.T) {
 			if relented {
 				update("later", dataformat.Dict{"AccessModes": dataformat.String("All")})
 			}
-			tr := New(acc, q, load[Settings](t, nil), log)
+			tr := New(acc, q, rules, load[Settings](t, nil), log)
 			if err := tr.ForgetBut(context.Background(), q.Has); err != nil {
 				t.Fatal(err)
 			}
@@ -74,9 +105,13 @@ func TestTransport(t *testing.T) {
 			Met: func(rcpt, subject string) int {
 				o := &office{t: t, acc: acc}
 				name, _, _ := strings.Cut(rcpt, "@")
+				box, mark := where, ""
+				if where == "" {
+					name, box, mark = "archive", "INBOX", "X-For: "+name+"\r\n"
+				}
 				n := 0
-				for _, text := range o.box(name, "INBOX") {
-					if strings.Contains(text, "\r\nSubject: "+subject+"\r\n") {
+				for _, text := range o.box(name, box) {
+					if strings.Contains(text, "\r\nSubject: "+subject+"\r\n") && strings.Contains(text, mark) {
 						n++
 					}
 				}

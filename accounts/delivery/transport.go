@@ -27,15 +27,27 @@ type Transport struct {
 	messages *summaries
 	flow     *rate.Table[uint64] // deliveries by account ID, against MailInpFlow
 	waiting  waiting
+	queue    Queue
+	rules    Rules // nil: there are none
+}
+
+// Queue is what the transport needs of the queue that it delivers for.
+type Queue interface {
+	Waker
+	// BeginHeld begins a message that rules send, see queue.Submission.Hold.
+	BeginHeld(ctx context.Context, env *envelope.Envelope) (*queue.Submission, error)
+	Held() []envelope.QueueID
+	Publish(id envelope.QueueID) error
+	Drop(id envelope.QueueID) error
 }
 
 // maxFlows bounds the accounts whose deliveries are counted. Only those with a limit are.
 const maxFlows = 100000
 
-// New returns the transport of the LOCAL module. waker is the queue that it delivers for.
-func New(acc *accounts.Store, waker Waker, cfg *settings.Live[Settings], log *slog.Logger) *Transport {
+// New returns the transport of the LOCAL module, which delivers for a queue. rules may be nil.
+func New(acc *accounts.Store, q Queue, rules Rules, cfg *settings.Live[Settings], log *slog.Logger) *Transport {
 	t := &Transport{accounts: acc, settings: cfg, log: logs.Component(log, "LOCAL"), messages: newSummaries(),
-		flow: rate.New[uint64](maxFlows), waiting: waiting{waker: waker, watch: watchMailboxes}}
+		flow: rate.New[uint64](maxFlows), waiting: waiting{waker: q, watch: watchMailboxes}, queue: q, rules: rules}
 	acc.OnChange(t.waiting.wakeThose)
 	return t
 }
@@ -53,9 +65,12 @@ func (t *Transport) Forget(ids []envelope.QueueID) {
 }
 
 // ForgetBut makes the store forget messages that are not in the queue: a crash
-// can come between the end of a queue file and Forget. The call comes after
-// the queue was opened and before it runs.
+// can come between the end of a queue file and Forget. Before, it lets go what rules
+// were sending when the server ended. The call comes after the queue was opened and before it runs.
 func (t *Transport) ForgetBut(ctx context.Context, queued func(envelope.QueueID) bool) error {
+	if err := t.settleHeld(ctx); err != nil {
+		return err
+	}
 	return t.accounts.Mail().ForgetBut(ctx, func(id uint64) bool { return queued(envelope.QueueID(id)) })
 }
 
@@ -82,11 +97,20 @@ func (t *Transport) Deliver(ctx context.Context, b *queue.Batch) {
 	t.deliverTo(ctx, acc, b)
 }
 
+// part is one copy of a message with its deliveries: one, or those that rules have made of it.
+type part struct {
+	copy  messageCopy
+	first int // of the deliveries
+	n     int
+	rules *applied // nil without rules
+}
+
 // deliverTo delivers what passes the checks in one call of the store.
 func (t *Transport) deliverTo(ctx context.Context, acc *accounts.Account, b *queue.Batch) {
 	items := b.Items
-	var copies []messageCopy
+	var parts []part
 	var deliveries []mailbox.Delivery
+	ruled := t.rules != nil && t.rules.Have(acc)
 	for i, it := range items {
 		if ctx.Err() != nil {
 			break
@@ -101,23 +125,51 @@ func (t *Transport) deliverTo(ctx context.Context, acc *accounts.Account, b *que
 			continue
 		}
 		for _, c := range t.copies(acc, it) {
-			copies = append(copies, c)
-			deliveries = append(deliveries, c.delivery(it, acc, sum))
-		}
-	}
-	if len(deliveries) == 0 {
-		return
-	}
-	for i, err := range t.store(ctx, acc, b.Queue, deliveries) {
-		st := delivered
-		if err != nil {
-			if fault.Is(err, fault.Canceled) && ctx.Err() != nil {
-				continue // the server stops; the queue keeps it
+			p := part{copy: c, first: len(deliveries), n: 1}
+			if ruled && c.mailbox == "" {
+				a, st := t.apply(ctx, acc, it, &c, sum)
+				if st != nil {
+					if ctx.Err() == nil {
+						c.report(*st)
+					}
+					continue
+				}
+				p.rules, p.n = &a, len(a.deliveries)
+				deliveries = append(deliveries, a.deliveries...)
+			} else {
+				deliveries = append(deliveries, c.delivery(it, acc, sum))
 			}
-			st = t.refused(ctx, acc, &deliveries[i], err)
+			parts = append(parts, p)
 		}
-		copies[i].report(st)
 	}
+	var errs []error
+	if len(deliveries) > 0 {
+		errs = t.store(ctx, acc, b.Queue, deliveries)
+	}
+	for i := range parts {
+		t.settle(ctx, acc, &parts[i], deliveries, errs)
+	}
+}
+
+// settle reports a part after the commit.
+func (t *Transport) settle(ctx context.Context, acc *accounts.Account, p *part, deliveries []mailbox.Delivery, errs []error) {
+	st := delivered
+	var err error
+	failed := p.first
+	for i := p.first; i < p.first+p.n && err == nil; i++ {
+		err, failed = errs[i], i
+	}
+	if p.rules != nil {
+		st = p.rules.status
+		err = t.finish(acc, p.copy.item, p.rules, err)
+	}
+	if err != nil {
+		if fault.Is(err, fault.Canceled) && ctx.Err() != nil {
+			return // the server stops; the queue keeps it
+		}
+		st = t.refused(ctx, acc, &deliveries[failed], err)
+	}
+	p.copy.report(st)
 }
 
 // store puts messages into the mailboxes. What does not fit is tried once more

@@ -37,6 +37,14 @@ type Delivery struct {
 	// Mailbox is where it goes; "" or a mailbox that does not exist is INBOX.
 	Mailbox string
 	Flags   []imap.Flag
+	// Together says that the deliveries of this message in one call of Deliver are made all or
+	// not at all.
+	Together bool
+	// Sent are queue IDs that the record names, see Made: of messages that rules send on once
+	// the delivery is made.
+	Sent []uint64
+	// RecordOnly says that no message is stored: the record alone is made.
+	RecordOnly bool
 }
 
 // Deliver puts queued messages into mailboxes of the account in one commit,
@@ -55,15 +63,18 @@ func (a *Account) Deliver(ctx context.Context, ds []Delivery) []error {
 			jobs = append(jobs, j)
 		}
 	}
+	jobs = a.withoutParts(ds, errs, jobs)
 	if len(jobs) == 0 {
 		return errs
 	}
 	limits := a.limits()
 	err := a.update(ctx, func(e *edit) error {
-		for i := range jobs {
-			if err := e.deliver(&jobs[i], limits); err != nil {
+		for rest := jobs; len(rest) > 0; {
+			n := together(rest)
+			if err := e.deliverAll(rest[:n], limits); err != nil {
 				return err
 			}
+			rest = rest[n:]
 		}
 		e.saveDir()
 		return nil
@@ -94,6 +105,9 @@ type delivery struct {
 // gets a number of its own.
 func (a *Account) link(j *delivery) error {
 	const op = "mailbox.Deliver"
+	if j.RecordOnly {
+		return nil
+	}
 	var err error
 	if j.in.flags, j.in.keywords, err = splitFlags(j.Flags); err != nil {
 		return err
@@ -126,6 +140,65 @@ func (a *Account) link(j *delivery) error {
 	return nil
 }
 
+// together returns how many of the jobs, from the first on, are made all or not at all.
+func together(jobs []delivery) int {
+	n := 1
+	for jobs[0].Together && n < len(jobs) && jobs[n].Together && jobs[n].QueueID == jobs[0].QueueID {
+		n++
+	}
+	return n
+}
+
+// withoutParts takes the deliveries out that cannot be made because another one of their
+// message failed before the commit.
+func (a *Account) withoutParts(ds []Delivery, errs []error, jobs []delivery) []delivery {
+	failed := map[uint64]error{}
+	for i := range ds {
+		if ds[i].Together && errs[i] != nil {
+			failed[ds[i].QueueID] = errs[i]
+		}
+	}
+	if len(failed) == 0 {
+		return jobs
+	}
+	kept := jobs[:0]
+	for i := range jobs {
+		j := &jobs[i]
+		if err := failed[j.QueueID]; err != nil && j.Together {
+			*j.err = err
+			a.settle(j)
+			continue
+		}
+		kept = append(kept, *j)
+	}
+	return kept
+}
+
+// deliverAll adds messages that are made all or not at all.
+func (e *edit) deliverAll(jobs []delivery, limits Limits) error {
+	if len(jobs) > 1 {
+		var size int64
+		for i := range jobs {
+			*jobs[i].err, jobs[i].earlier = nil, nil
+			if e.tx.Get(index.Delivered, e.key.delivered(jobs[i].QueueID, e.account.id, jobs[i].Copy)) == nil {
+				size += jobs[i].in.summary.size
+			}
+		}
+		if err := e.fits(size, limits.suspend()); err != nil {
+			for i := range jobs {
+				*jobs[i].err = err
+			}
+			return nil
+		}
+	}
+	for i := range jobs {
+		if err := e.deliver(&jobs[i], limits); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // deliver adds one message to its mailbox, or says in the job's error why not.
 func (e *edit) deliver(j *delivery, limits Limits) error {
 	*j.err, j.earlier = nil, nil
@@ -133,6 +206,10 @@ func (e *edit) deliver(j *delivery, limits Limits) error {
 	if v := e.tx.Get(index.Delivered, key); v != nil {
 		j.earlier = &deliveredRecord{}
 		return j.earlier.unmarshal(v)
+	}
+	if j.RecordOnly {
+		rec := deliveredRecord{sent: j.Sent}
+		return e.tx.Put(index.Delivered, key, rec.marshal())
 	}
 	if *j.err = e.fits(j.in.summary.size, limits.suspend()); *j.err != nil {
 		return nil
@@ -155,7 +232,7 @@ func (e *edit) deliver(j *delivery, limits Limits) error {
 	if err != nil {
 		return err
 	}
-	rec := deliveredRecord{file: j.in.summary.id, mailbox: x.id, uid: uid}
+	rec := deliveredRecord{file: j.in.summary.id, mailbox: x.id, uid: uid, sent: j.Sent}
 	return e.tx.Put(index.Delivered, e.key.delivered(j.QueueID, e.account.id, j.Copy), rec.marshal())
 }
 
@@ -198,6 +275,7 @@ func (a *Account) discard(j *delivery) {
 // settle ends a delivery's care for its file.
 func (a *Account) settle(j *delivery) {
 	switch {
+	case j.RecordOnly:
 	case j.earlier != nil && *j.err == nil:
 		*j.err = a.repair(j)
 	case *j.err == nil, fault.Is(*j.err, fault.Unavailable):

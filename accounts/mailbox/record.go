@@ -123,20 +123,28 @@ func (r *nameRecord) unmarshal(b []byte) error {
 
 // deliveredRecord tells where a queued message went.
 type deliveredRecord struct {
-	file    uint64
+	file    uint64 // 0 if no message was stored
 	mailbox uint32
 	uid     imap.UID
+	sent    []uint64 // see Delivery.Sent
 }
 
 func (r *deliveredRecord) marshal() []byte {
 	b := binary.AppendUvarint(make([]byte, 0, 16), r.file)
 	b = binary.AppendUvarint(b, uint64(r.mailbox))
-	return binary.AppendUvarint(b, uint64(r.uid))
+	b = binary.AppendUvarint(b, uint64(r.uid))
+	for _, id := range r.sent {
+		b = binary.AppendUvarint(b, id)
+	}
+	return b
 }
 
 func (r *deliveredRecord) unmarshal(b []byte) error {
 	d := decoder{b: b}
 	*r = deliveredRecord{file: d.uint64(), mailbox: d.uint32(), uid: imap.UID(d.uint32())}
+	for len(d.b) > 0 {
+		r.sent = append(r.sent, d.uint64())
+	}
 	return d.err("delivery record")
 }
 

@@ -1,0 +1,164 @@
+package delivery
+
+import (
+	"context"
+	"io"
+	"os"
+
+	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/accounts"
+	"gatepost/accounts/message"
+	"gatepost/queue/envelope"
+	"gatepost/router"
+	"gatepost/router/address"
+)
+
+// Rules are the rules of domains and accounts. They decide what becomes of a message in an account,
+// and do nothing themselves.
+type Rules interface {
+	// Have reports whether there are rules for an account. It is asked for every delivery and
+	// answers from memory.
+	Have(acc *accounts.Account) bool
+	// Apply returns the actions for a message, in the order in which they are carried out. An error
+	// puts the delivery off.
+	Apply(ctx context.Context, m *Message) ([]Action, error)
+}
+
+// Message is what rules see: a message for an account, before it is stored. It is not to be changed.
+type Message struct {
+	ID       envelope.QueueID
+	Account  *accounts.Account
+	Envelope *envelope.Envelope
+	// Recipients are those recipients of the envelope that lead to the account's INBOX, as
+	// indexes, and Routes their routes, in the same order.
+	Recipients []int
+	Routes     []router.Route
+	Summary    *message.Summary
+	Size       int64
+
+	file   string
+	offset int64
+}
+
+// Open opens the message for reading, from its first header field on.
+func (m *Message) Open() (*Text, error) {
+	f, err := os.Open(m.file)
+	if err != nil {
+		return nil, err
+	}
+	return &Text{io.NewSectionReader(f, m.offset, m.Size), f}, nil
+}
+
+// Text is an open message. Its owner closes it.
+type Text struct {
+	*io.SectionReader
+	io.Closer
+}
+
+// An Action is one of Store, Mark, AddFields, Send, Stop, Discard and Reject. A message whose
+// actions end without Discard or Reject goes into INBOX.
+type Action interface{ action() }
+
+// Store puts a copy into a mailbox: of the account, or of the one with a Name in a Domain. Who
+// decides has made sure that the account may store there. A mailbox that is not there is
+// skipped, and then the message goes into INBOX whatever the actions say.
+type Store struct {
+	Domain, Name string
+	Mailbox      string
+}
+
+// Mark gives flags to the copies that are made after it.
+type Mark struct{ Flags []imap.Flag }
+
+// AddFields puts header fields before the copies that are made after it, and before what is sent on:
+// complete lines with CRLF.
+type AddFields struct{ Fields []byte }
+
+// Send submits a message. To addresses of the account itself nothing is sent. When nobody can get
+// the message, the one that is delivered goes into INBOX whatever the actions say.
+type Send struct {
+	ReturnPath address.Address
+	To         []address.Address
+	// Fields are put before the delivered message, as complete lines with CRLF.
+	Fields []byte
+	// Text, if not nil, is sent instead of it: a whole message with CRLF line ends.
+	Text []byte
+}
+
+// Stop ends the actions.
+type Stop struct{}
+
+// Discard ends the actions; the message does not go into INBOX.
+type Discard struct{}
+
+// Reject ends the actions; the message does not go into INBOX, and its sender gets a report with
+// the text.
+type Reject struct{ Text string }
+
+func (Store) action()     {}
+func (Mark) action()      {}
+func (AddFields) action() {}
+func (Send) action()      {}
+func (Stop) action()      {}
+func (Discard) action()   {}
+func (Reject) action()    {}
+
+// maxParts bounds the copies, and the messages to send, of one message in one account.
+const maxParts = 100
+
+// plan is what the actions come to.
+type plan struct {
+	copies []planned
+	sends  []Send // with the fields added so far
+	inbox  bool   // there is a copy in INBOX, with the flags and fields below
+	flags  []imap.Flag
+	fields []byte
+	reject string
+	over   bool // there are more than maxParts: the others are left out, and INBOX has the message
+}
+
+// planned is one copy.
+type planned struct {
+	Store
+	number uint32 // from 1
+	flags  []imap.Flag
+	fields []byte
+}
+
+// planOf goes through the actions.
+func planOf(actions []Action) plan {
+	p := plan{inbox: true}
+	for _, a := range actions {
+		switch a := a.(type) {
+		case Store:
+			if len(p.copies) == maxParts {
+				p.over = true
+				continue
+			}
+			p.copies = append(p.copies, planned{a, uint32(len(p.copies) + 1), p.flags[:len(p.flags):len(p.flags)], p.fields[:len(p.fields):len(p.fields)]})
+		case Mark:
+			p.flags = append(p.flags, a.Flags...)
+		case AddFields:
+			p.fields = append(p.fields, a.Fields...)
+		case Send:
+			if len(p.sends) == maxParts {
+				p.over = true
+				continue
+			}
+			if a.Text == nil {
+				a.Fields = append(append([]byte(nil), a.Fields...), p.fields...)
+			}
+			p.sends = append(p.sends, a)
+		case Stop:
+			return p
+		case Discard:
+			p.inbox = p.over
+			return p
+		case Reject:
+			p.inbox, p.reject = p.over, a.Text
+			return p
+		}
+	}
+	return p
+}

@@ -1,0 +1,69 @@
+package mailbox
+
+import (
+	"context"
+	"encoding/binary"
+
+	"gatepost/accounts/index"
+	"gatepost/server/fault"
+)
+
+// Made is a delivery that was made.
+type Made struct {
+	// Copy and Sent are those of the Delivery.
+	Copy uint32
+	Sent []uint64
+}
+
+// Made lists the deliveries of a queued message to the account that were made, in the order of
+// their copies, until Store.Forget.
+func (a *Account) Made(queueID uint64) (list []Made, err error) {
+	var k keyBuffer
+	from := append([]byte(nil), k.delivered(queueID, a.id, 0)...)
+	err = a.shard.View(func(tx index.Tx) (err error) {
+		tx.Range(index.Delivered, from, after(from[:len(from)-4]), func(k, v []byte) bool {
+			var rec deliveredRecord
+			if err = rec.unmarshal(v); err != nil {
+				return false
+			}
+			list = append(list, Made{Copy: binary.BigEndian.Uint32(k[len(k)-4:]), Sent: rec.sent})
+			return true
+		})
+		return err
+	})
+	return list, fault.Wrap("mailbox.Made", fault.Internal, err)
+}
+
+// Sent reports which of some queue IDs the records of deliveries name, see Delivery.Sent. It looks
+// at all records.
+func (s *Store) Sent(ctx context.Context, ids []uint64) (map[uint64]bool, error) {
+	const op = "mailbox.Sent"
+	wanted, named := map[uint64]bool{}, map[uint64]bool{}
+	for _, id := range ids {
+		wanted[id] = true
+	}
+	for _, sh := range s.index.Shards() {
+		err := sh.View(func(tx index.Tx) (err error) {
+			tx.Range(index.Delivered, nil, nil, func(_, v []byte) bool {
+				var rec deliveredRecord
+				if err = rec.unmarshal(v); err != nil {
+					return false
+				}
+				for _, id := range rec.sent {
+					if wanted[id] {
+						named[id] = true
+					}
+				}
+				return ctx.Err() == nil
+			})
+			return err
+		})
+		if err != nil {
+			return nil, fault.Wrap(op, fault.Internal, err)
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, fault.Wrap(op, fault.Canceled, err)
+		}
+	}
+	return named, nil
+}
