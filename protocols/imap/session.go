@@ -177,7 +177,7 @@ func (s *session) fail(err error) {
 	reason, ended := listen.Ended(s.ctx)
 	switch {
 	case ended && s.account == nil:
-		s.bye(reason, "[UNAVAILABLE] "+sentence(reason)) // its place was needed
+		s.bye(reason, "[UNAVAILABLE] "+sentence(reason)) // its slot was needed
 	case ended:
 		s.bye(reason, sentence(reason))
 	case s.ctx.Err() != nil:

@@ -122,7 +122,7 @@ func (s *session) ended() bool {
 	if ended {
 		code := "[AUTH] "
 		if s.account == nil {
-			code = "[SYS/TEMP] " // its place was needed
+			code = "[SYS/TEMP] " // its slot was needed
 		}
 		s.say("-ERR " + code + reason)
 		s.endReason = errors.New(reason)

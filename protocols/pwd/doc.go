@@ -33,7 +33,7 @@
 // A session's goroutine owns the session. Before login lines are short and only
 // the commands of login.go work. An account may log in when its service PWD is
 // on. The control socket starts a session with all rights and without a login. One
-// account gets a share of the module's sessions and not all (places.go).
+// account gets a share of the module's sessions and not all (slots.go).
 //
 // Passwords stay out of the log: a command has its record from package admin, and none here.
 package pwd

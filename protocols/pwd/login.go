@@ -173,7 +173,7 @@ func (s *session) login(ctx context.Context, a *accounts.Account, err error) (re
 		if err := listen.LoggedIn(ctx); err != nil {
 			return s.failed(err), nil
 		}
-		if !s.server.places.take(a.ID, share(s.server.cfg.Get().MaxSessions, have.Any())) {
+		if !s.server.slots.take(a.ID, share(s.server.cfg.Get().MaxSessions, have.Any())) {
 			s.log.Log(ctx, logs.LevelProblem, "login refused: too many sessions", logs.AttrAccount, a.Address())
 			return replyTooMany, errQuit
 		}

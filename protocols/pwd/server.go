@@ -30,7 +30,7 @@ type Server struct {
 	log      *slog.Logger
 	commands map[string]*compiled
 	count    listen.Count
-	places   places
+	slots    slots
 	lines    budget
 	sessions atomic.Uint64 // numbers them
 }

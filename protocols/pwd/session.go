@@ -83,7 +83,7 @@ func (s *session) run(ctx context.Context) {
 func (s *session) leave() {
 	s.watch.Stop()
 	if s.account != nil {
-		s.server.places.give(s.account.ID)
+		s.server.slots.give(s.account.ID)
 	}
 }
 

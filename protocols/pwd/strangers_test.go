@@ -11,7 +11,7 @@ import (
 	"gatepost/server/settings"
 )
 
-func TestAnIdleStrangerGivesItsPlaceUp(t *testing.T) {
+func TestAnIdleStrangerGivesItsSlotUp(t *testing.T) {
 	transcript.Bubble(t, func(t *testing.T) {
 		s := newSite(t, false)
 		cfg := *s.pwd.cfg.Get()

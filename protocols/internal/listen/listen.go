@@ -5,12 +5,12 @@
 // # A connection's life
 //
 //	accepted ── not in the listener's list ─────────────▶ closed without a word
-//	    │    ── over the limit of its IP, or no place ───▶ Refuse, closed
+//	    │    ── over the limit of its IP, or no slot ───▶ Refuse, closed
 //	    ▼
 //	a goroutine of its own: TLS handshake if the listener has one, then handle
 //	    │    ── handle panics ──────────────────────────▶ logged, counted
 //	    ▼
-//	closed, its places in the limits given back
+//	closed, its slots in the limits given back
 //
 // Serve owns all of these goroutines and returns when the last one has ended.
 //
@@ -40,17 +40,17 @@
 // StartTLS turns a session's connection to TLS. At the end of every TLS session, Serve
 // sends a close alert, without which a client cannot tell the end from an attacker's cut.
 //
-// # Limits and places
+// # Limits and slots
 //
 // The limit per IP belongs to the listener; IPv6 addresses count by their /64,
 // since one host owns that many. It does not hold for Client IPs.
 //
 // The limit of all sessions belongs to the module: its listeners share a Count. Nobody can
-// take all of these places from the others. A tenth is kept for Client IPs, a tenth for
+// take all of these slots from the others. A tenth is kept for Client IPs, a tenth for
 // users who have logged in, and a tenth for the strangers of the listeners, in equal parts;
 // the rest is for whoever comes first. A stranger is a client that is neither.
 //
-// When there is no place for a connection, it gets that of the stranger that has been idle
+// When there is no slot for a connection, it gets that of the stranger that has been idle
 // for longest, if that is five seconds or more: the session ends as by End. Idle is a client
 // that the session waits for, since the first words that were sent to it; what it sends
 // counts as a thousand octets a second, so that a byte now and then does not make it busy and

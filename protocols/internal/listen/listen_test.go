@@ -156,7 +156,7 @@ func TestLimits(t *testing.T) {
 		if count.Open() != 5 || count.Refused() != 5 {
 			t.Errorf("%d open, %d refused", count.Open(), count.Refused())
 		}
-		// Places come back: four of a client, whose number is not limited.
+		// Slots come back: four of a client, whose number is not limited.
 		for _, c := range open {
 			c.Close()
 		}
@@ -203,7 +203,7 @@ func TestARefusedClientThatDoesNotReadHoldsNothingUp(t *testing.T) {
 		for range 3 * refusals {
 			s.ln.dial("192.0.2.2") // never reads
 		}
-		synctest.Wait() // or the last of them gets the place of the first
+		synctest.Wait() // or the last of them gets the slot of the first
 		first.Close()
 		synctest.Wait()
 		if got := hears(t, s.ln.dial("192.0.2.1")); got != "hello" {

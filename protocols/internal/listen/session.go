@@ -23,7 +23,7 @@ type session struct {
 	remote netip.Addr
 
 	traffic *traffic
-	group   *group // guarded by Count; nil once another session has its place
+	group   *group // guarded by Count; nil once another session has its slot
 	index   int    // in the group
 }
 
@@ -61,7 +61,7 @@ func Ended(ctx context.Context) (reason string, ok bool) {
 
 // LoggedIn makes a user of the stranger whose session has the context that Serve gave, and
 // lifts the limit of LoginTimeout; deadlines that the session has set are taken away, too.
-// An error of kind Busy says that the places of users are taken: the login must be refused.
+// An error of kind Busy says that the slots of users are taken: the login must be refused.
 func LoggedIn(ctx context.Context) error {
 	s := sessionOf(ctx)
 	if s == nil {

@@ -38,7 +38,7 @@ func TestNoAccountHoldsAllSessions(t *testing.T) {
 		if _, err := refused.r.ReadByte(); err != io.EOF {
 			t.Errorf("the session goes on: %v", err)
 		}
-		// Others are not touched, and a place that is given back is free.
+		// Others are not touched, and a slot that is given back is free.
 		s.login(t, "other", "pw").expect("QUIT", "200 Gatepost PWD connection closed")
 		open[0].expect("QUIT", "200 Gatepost PWD connection closed")
 		waitClosed(open[0])
@@ -57,7 +57,7 @@ func TestSharesOfAnAccount(t *testing.T) {
 	}
 }
 
-func TestPlacesAreGivenBackWhenASessionPanics(t *testing.T) {
+func TestSlotsAreGivenBackWhenASessionPanics(t *testing.T) {
 	s := newSite(t, false)
 	s.pwd.commands["NOOP"] = &compiled{command: command{verb: "NOOP"}}
 	c := newClient(t, s.open(t, func(life context.Context, c net.Conn) {
@@ -70,7 +70,7 @@ func TestPlacesAreGivenBackWhenASessionPanics(t *testing.T) {
 	_, err := c.Write([]byte("NOOP\n"))
 	must(t, err)
 	waitClosed(c)
-	if n := s.pwd.places.count(); n != 0 {
-		t.Errorf("%d places are taken", n)
+	if n := s.pwd.slots.count(); n != 0 {
+		t.Errorf("%d slots are taken", n)
 	}
 }

@@ -2,16 +2,16 @@ package pwd
 
 import "sync"
 
-// places counts the sessions of each account that is logged in: NOTIMEOUT lets a
+// slots counts the sessions of each account that is logged in: NOTIMEOUT lets a
 // session stay for ever, and one account must not hold all that the module has.
-type places struct {
+type slots struct {
 	mu    sync.Mutex
 	taken map[uint64]int // by account ID; entries of 0 are removed
 }
 
-// take takes a place for one more session of an account that may have limit of
+// take takes a slot for one more session of an account that may have limit of
 // them; false when it has that many.
-func (p *places) take(account uint64, limit int) bool {
+func (p *slots) take(account uint64, limit int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.taken[account] >= limit {
@@ -24,8 +24,8 @@ func (p *places) take(account uint64, limit int) bool {
 	return true
 }
 
-// give gives a place back.
-func (p *places) give(account uint64) {
+// give gives a slot back.
+func (p *slots) give(account uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.taken[account]--; p.taken[account] <= 0 {
@@ -33,8 +33,8 @@ func (p *places) give(account uint64) {
 	}
 }
 
-// count is the number of places that are taken.
-func (p *places) count() int {
+// count is the number of slots that are taken.
+func (p *slots) count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := 0

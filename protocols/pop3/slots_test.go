@@ -9,7 +9,7 @@ import (
 	"gatepost/protocols/transcript"
 )
 
-func TestAnIdleStrangerGivesItsPlaceUp(t *testing.T) {
+func TestAnIdleStrangerGivesItsSlotUp(t *testing.T) {
 	transcript.Bubble(t, func(t *testing.T) {
 		f := newFixture(t, options{listener: startTLS, config: func(s *Settings) { s.Channels = 1 }})
 		first := f.connect(remote)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Count is what the listeners of one module share: its sessions, and the places that
+// Count is what the listeners of one module share: its sessions, and the slots that
 // they hold (see the package comment). The zero Count is ready.
 type Count struct {
 	refused atomic.Int64
@@ -18,22 +18,22 @@ type Count struct {
 	clients   group
 	users     group
 	listeners []*group // the strangers of each listener that accepts
-	leaving   int      // sessions whose place another one has, and that have not ended
+	leaving   int      // sessions whose slot another one has, and that have not ended
 }
 
-// group is sessions for which a part of the places is kept.
+// group is sessions for which a part of the slots is kept.
 type group struct {
 	sessions  int
 	strangers []*session // those sessions, in the group of a listener
 }
 
 const (
-	// keptParts is the part of the places that is kept for each of Client IPs, users who
+	// keptParts is the part of the slots that is kept for each of Client IPs, users who
 	// have logged in, and all listeners together.
 	keptParts = 10
-	// idleGrace is how long a stranger may be idle before its place can be taken.
+	// idleGrace is how long a stranger may be idle before its slot can be taken.
 	idleGrace = 5 * time.Second
-	// maxLeaving bounds the sessions that have lost their place and still say so.
+	// maxLeaving bounds the sessions that have lost their slot and still say so.
 	maxLeaving = 64
 )
 
@@ -66,7 +66,7 @@ func (c *Count) stopped(g *group) {
 	c.listeners = slices.DeleteFunc(c.listeners, func(l *group) bool { return l == g })
 }
 
-// enter gives a new session a place in a group, if need be that of the stranger that has
+// enter gives a new session a slot in a group, if need be that of the stranger that has
 // been idle for longest, which it returns. False when there is none.
 func (c *Count) enter(s *session, g *group, limit int) (displaced *session, ok bool) {
 	c.mu.Lock()
@@ -83,7 +83,7 @@ func (c *Count) enter(s *session, g *group, limit int) (displaced *session, ok b
 	return displaced, true
 }
 
-// leave gives back the place of a session that has ended.
+// leave gives back the slot of a session that has ended.
 func (c *Count) leave(s *session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,7 +94,7 @@ func (c *Count) leave(s *session) {
 	c.remove(s)
 }
 
-// login moves a stranger to the users. False when their places are taken, and when the
+// login moves a stranger to the users. False when their slots are taken, and when the
 // session has lost its own.
 func (c *Count) login(s *session, limit int) bool {
 	c.mu.Lock()
@@ -135,7 +135,7 @@ func (c *Count) remove(s *session) {
 	}
 }
 
-// kept is how many places are kept for a group.
+// kept is how many slots are kept for a group.
 func (c *Count) kept(g *group, limit int) int {
 	switch {
 	case g == &c.clients || g == &c.users:
@@ -146,7 +146,7 @@ func (c *Count) kept(g *group, limit int) int {
 	return limit / keptParts / len(c.listeners)
 }
 
-// wanting is the number of places that are kept and not taken.
+// wanting is the number of slots that are kept and not taken.
 func (c *Count) wanting(limit int) int {
 	n := max(0, c.kept(&c.clients, limit)-c.clients.sessions) + max(0, c.kept(&c.users, limit)-c.users.sessions)
 	for _, l := range c.listeners {
@@ -155,15 +155,15 @@ func (c *Count) wanting(limit int) int {
 	return n
 }
 
-// room reports whether a group may have a session more: one of its kept places, or one
+// room reports whether a group may have a session more: one of its kept slots, or one
 // that is kept for nobody.
 func (c *Count) room(g *group, limit int) bool {
 	return limit <= 0 || c.open < limit && (g.sessions < c.kept(g, limit) || c.open+c.wanting(limit) < limit)
 }
 
-// idlest returns the stranger whose place a session of a group may take, or nil: of its own
+// idlest returns the stranger whose slot a session of a group may take, or nil: of its own
 // listener, or of one that has more strangers than are kept for it and than this one has. A
-// flood on one listener does not reach the places of a quiet one.
+// flood on one listener does not reach the slots of a quiet one.
 func (c *Count) idlest(g *group, limit int) (found *session) {
 	if c.leaving >= maxLeaving || c.open > limit {
 		return nil

@@ -46,7 +46,7 @@ const displaced = "too many connections, try again later"
 
 var trusted = netip.MustParseAddr("192.0.2.10")
 
-// module is two listeners of a module with so many places.
+// module is two listeners of a module with so many slots.
 func module(t *testing.T, limit int) (a, b *started, count *Count) {
 	count = new(Count)
 	o := Options{
@@ -79,7 +79,7 @@ func (s *started) fill(t *testing.T, n int) []net.Conn {
 	return list
 }
 
-// refused expects that a stranger gets no place.
+// refused expects that a stranger gets no slot.
 func (s *started) refused(t *testing.T, from string) {
 	t.Helper()
 	if got := hears(t, s.ln.dial(from)); got != "too many" {
@@ -101,9 +101,9 @@ func say(t *testing.T, c net.Conn, text, want string) {
 	}
 }
 
-// TestStrangersLeavePlaces: of 100, a tenth is kept for Client IPs, a tenth for users and a
+// TestStrangersLeaveSlots: of 100, a tenth is kept for Client IPs, a tenth for users and a
 // twentieth for each of two listeners.
-func TestStrangersLeavePlaces(t *testing.T) {
+func TestStrangersLeaveSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, count := module(t, 100)
 		a.fill(t, 75)
@@ -202,7 +202,7 @@ func TestAFloodDoesNotReachAQuietListener(t *testing.T) {
 	})
 }
 
-func TestUsersLeavePlaces(t *testing.T) {
+func TestUsersLeaveSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := module(t, 100)
 		var users []net.Conn
@@ -211,7 +211,7 @@ func TestUsersLeavePlaces(t *testing.T) {
 			say(t, c, "login", "welcome")
 			users = append(users, c)
 		}
-		c := a.enters(t, "192.0.2.1") // one of the kept places
+		c := a.enters(t, "192.0.2.1") // one of the kept slots
 		say(t, c, "login", "busy")
 		b.fill(t, 5)
 		for range 10 {
@@ -225,7 +225,7 @@ func TestUsersLeavePlaces(t *testing.T) {
 	})
 }
 
-func TestAListenerThatStoppedKeepsNoPlaces(t *testing.T) {
+func TestAListenerThatStoppedKeepsNoSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, count := module(t, 100)
 		open := b.enters(t, "192.0.2.1")
@@ -248,9 +248,9 @@ func TestAListenerThatStoppedKeepsNoPlaces(t *testing.T) {
 // their connections for a while.
 func TestSessionsThatAreDisplacedAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const places = 200
+		const slots = 200
 		count := new(Count)
-		s := start(t, Options{MaxSessions: func() int { return places }, Count: count}, talk)
+		s := start(t, Options{MaxSessions: func() int { return slots }, Count: count}, talk)
 		s.fill(t, 160)
 		time.Sleep(idleGrace + time.Millisecond)
 		s.fill(t, maxLeaving)
@@ -281,9 +281,9 @@ func TestAListenerBoundsTheSessions(t *testing.T) {
 	})
 }
 
-// TestPlacesHold: whatever comes and goes, the sessions and what is kept for others are
+// TestSlotsHold: whatever comes and goes, the sessions and what is kept for others are
 // never more than the limit, and the books are right.
-func TestPlacesHold(t *testing.T) {
+func TestSlotsHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
 		for range 10 {
@@ -307,7 +307,7 @@ func TestPlacesHold(t *testing.T) {
 					if _, ok := c.enter(s, g, limit); ok {
 						open = append(open, s)
 					} else if had < kept {
-						t.Fatalf("refused with %d sessions in a group that has %d places", had, kept)
+						t.Fatalf("refused with %d sessions in a group that has %d slots", had, kept)
 					}
 				case i < 8 && len(open) > 0:
 					c.login(open[r.IntN(len(open))], limit)

@@ -10,7 +10,7 @@ import (
 	"gatepost/server/settings"
 )
 
-func TestAnIdleStrangerGivesItsPlaceUp(t *testing.T) {
+func TestAnIdleStrangerGivesItsSlotUp(t *testing.T) {
 	transcript.Bubble(t, func(t *testing.T) {
 		f := newFixture(t)
 		cfg := *f.cfg.Get()

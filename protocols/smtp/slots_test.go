@@ -15,9 +15,9 @@ func (s *site) turnedAway(from string) *client {
 	return &client{s.t, conn, bufioReaderOf(conn)}
 }
 
-// A slow stranger gives its place up to the next client, on any port, and is told so; who
+// A slow stranger gives its slot up to the next client, on any port, and is told so; who
 // has logged in and Client IPs do not.
-func TestAnIdleStrangerGivesItsPlaceUp(t *testing.T) {
+func TestAnIdleStrangerGivesItsSlotUp(t *testing.T) {
 	bubble(t, func(s *Settings) { s.Channels = 1 }, func(t *testing.T, s *site) {
 		first := s.connect(587, "198.51.100.7")
 		for range 6 {
@@ -44,8 +44,8 @@ func TestAnIdleStrangerGivesItsPlaceUp(t *testing.T) {
 	})
 }
 
-// Of 30 places three are kept for Client IPs and one for each listener.
-func TestALoginWithoutAPlaceIsRefusedForNow(t *testing.T) {
+// Of 30 slots three are kept for Client IPs and one for each listener.
+func TestALoginWithoutASlotIsRefusedForNow(t *testing.T) {
 	bubble(t, func(s *Settings) { s.Channels = 30 }, func(t *testing.T, s *site) {
 		for i := range 25 {
 			c := s.connect(465, "198.51.100."+strconv.Itoa(i))
