@@ -99,7 +99,7 @@ type judging struct{ q *Queue }
 func (judging) Deliver(context.Context, *Batch) {}
 
 func (j judging) Policy() Policy {
-	p := routing{j.q}.Policy()
+	p := routing(j).Policy()
 	p.BatchSize = 1 // one that takes long does not keep others from the next worker
 	return p
 }
