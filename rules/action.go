@@ -54,8 +54,8 @@ type Action interface{ Kind() Kind }
 
 // StoreIn puts a copy into a mailbox.
 type StoreIn struct {
-	// Owner is the account of the mailbox as the rule has it, an account of the recipient's domain or
-	// account@domain; empty for the recipient. The recipient needs the right to insert there.
+	// Owner is the account of the mailbox as the rule has it, an account of the recipient's domain
+	// or account@domain; empty for the recipient. The recipient needs the right to insert there.
 	Owner   string
 	Mailbox string
 	// Flags are the flags of the copy.
@@ -83,8 +83,8 @@ type Stop struct{}
 // Remember puts an address into a dataset of the account.
 type Remember struct{ Dataset, Address string }
 
-// Resend submits the message once more, with fields before it (Redirect To, Mirror to).
-// Recipients ask for no reports (RFC 3461 section 4.1: NOTIFY=NEVER).
+// Resend submits the message once more, with fields before it (Redirect To, Mirror to). Recipients
+// ask for no reports (RFC 3461 section 4.1: NOTIFY=NEVER).
 type Resend struct {
 	kind       Kind
 	ReturnPath address.Address
@@ -92,7 +92,8 @@ type Resend struct {
 	Fields     []Field // they stand before the message
 }
 
-// Submit submits a new message: a forwarded one, a reply or a reaction. Recipients ask for no reports.
+// Submit submits a new message: a forwarded one, a reply or a reaction. Recipients ask for no
+// reports.
 type Submit struct {
 	kind       Kind
 	ReturnPath address.Address
@@ -110,7 +111,8 @@ type SendURL struct{ URL string }
 // Execute runs a program of the operating system.
 type Execute struct {
 	Args []string // the program and its arguments; no shell sees them
-	// File appends the name of the message's file to the arguments; else the message comes on the program's standard input.
+	// File appends the name of the message's file to the arguments; else the message comes on the
+	// program's standard input.
 	File bool
 	// ReturnPath, Recipients and Originals append -f and the return-path, the recipients, and the
 	// recipients as their sender knew them.
@@ -126,7 +128,8 @@ type Filter struct{ Name string }
 // WriteLog writes a line to the log.
 type WriteLog struct{ Text string }
 
-// Skipped is an action that is not done, for a reason that the log has. Nothing has to be done for it.
+// Skipped is an action that is not done, for a reason that the log has. Nothing has to be done for
+// it.
 type Skipped struct {
 	kind   Kind
 	Reason string

@@ -27,8 +27,8 @@ type actionWord struct {
 	make    func(param string, level Level) (action, error)
 	// later is what does not exist yet: until it does, the action does nothing.
 	later string
-	// takes says that the action takes a copy of the message elsewhere. When it is not done, the rule
-	// ends there: a Discard after it would drop the only copy.
+	// takes says that the action takes a copy of the message elsewhere. When it is not done, the
+	// rule ends there: a Discard after it would drop the only copy.
 	takes bool
 }
 
@@ -52,17 +52,22 @@ var actionWords = [...]actionWord{
 	{kind: KindRemember, name: "Remember 'From' in", levels: atDelivery, make: newRemember},
 	{kind: KindAcceptRequest, name: "Accept Request", levels: atDelivery, later: "a calendar"},
 	{kind: KindAcceptReply, name: "Accept Reply", levels: atDelivery, later: "a calendar"},
-	{kind: KindStoreEncrypted, name: "Store Encrypted in", levels: atDelivery, later: "encryption with the certificate of the account", takes: true},
-	{kind: KindCopyAttachments, name: "Copy Attachments into", levels: atDelivery, later: "a file storage", takes: true},
+	{kind: KindStoreEncrypted, name: "Store Encrypted in", levels: atDelivery,
+		later: "encryption with the certificate of the account", takes: true},
+	{kind: KindCopyAttachments, name: "Copy Attachments into", levels: atDelivery,
+		later: "a file storage", takes: true},
 	{kind: KindRedirect, name: "Redirect To", levels: atAllLevels, make: newResend(KindRedirect), takes: true},
 	{kind: KindForward, name: "Forward to", levels: atAllLevels, make: newForward, takes: true},
 	{kind: KindMirror, name: "Mirror to", levels: atAllLevels, make: newResend(KindMirror), takes: true},
 	{kind: KindReply, name: "Reply with", levels: atAllLevels, make: newReply(KindReply)},
 	{kind: KindReplyAll, name: "Reply to All with", levels: atAllLevels, make: newReply(KindReplyAll)},
 	{kind: KindReact, name: "React with", levels: atAllLevels, make: newReply(KindReact)},
-	{kind: KindSendIM, name: "SendIM", aliases: []string{"Send IM"}, levels: atAllLevels, later: "instant messaging"},
-	{kind: KindSendPush, name: "SendPush", aliases: []string{"Send Push"}, levels: atDelivery, later: "push notification"},
-	{kind: KindSendURL, name: "SendURL", aliases: []string{"Send URL", "Execute URL"}, levels: atAllLevels, make: newSendURL},
+	{kind: KindSendIM, name: "SendIM", aliases: []string{"Send IM"}, levels: atAllLevels,
+		later: "instant messaging"},
+	{kind: KindSendPush, name: "SendPush", aliases: []string{"Send Push"}, levels: atDelivery,
+		later: "push notification"},
+	{kind: KindSendURL, name: "SendURL", aliases: []string{"Send URL", "Execute URL"}, levels: atAllLevels,
+		make: newSendURL},
 	{kind: KindFingerNotify, name: "FingerNotify", levels: atDelivery, later: "a finger client"},
 	{kind: KindExecute, name: "Execute", levels: atAllLevels, make: newExecute},
 	{kind: KindFilter, name: "ExternalFilter", levels: atServer, make: newFilter},
@@ -223,10 +228,16 @@ func newFilter(param string, _ Level) (action, error) {
 	return constant{Filter{param}}, nil
 }
 
+// maxLogLine bounds what a rule writes to the log.
+const maxLogLine = 1000
+
 type writeLog struct{ text template }
 
 func newWriteLog(param string, _ Level) (action, error) { return writeLog{newTemplate(param)}, nil }
-func (a writeLog) do(r *Run) Action                     { return WriteLog{oneLine(a.text.expand(r, nil))} }
+
+func (a writeLog) do(r *Run) Action {
+	return WriteLog{clip(oneLine(a.text.expand(r, nil)), maxLogLine)}
+}
 
 // sendURL is a URL whose host no macro can change.
 type sendURL struct{ url template }
@@ -259,7 +270,8 @@ const MaxAddresses = 100
 // addresses reads the list of an action: the separators are commas, semicolons and line ends.
 func addresses(param string) ([]address.Address, error) {
 	var out []address.Address
-	for text := range strings.FieldsFuncSeq(param, func(c rune) bool { return c == ',' || c == ';' || c == '\n' || c == '\r' }) {
+	separates := func(c rune) bool { return c == ',' || c == ';' || c == '\n' || c == '\r' }
+	for text := range strings.FieldsFuncSeq(param, separates) {
 		if text = strings.TrimSpace(text); text == "" {
 			continue
 		}

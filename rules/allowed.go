@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -51,9 +50,9 @@ func (a Allowed) permits(k Kind) bool {
 	return true
 }
 
-// Permits returns nil if the owner of an account may have made a rule, else fault.Denied that names the rule
-// and its action. A vacation message of the usual form is allowed with the filter actions: it answers
-// each sender once, and everybody needs it.
+// Permits returns nil if the owner of an account may have made a rule, else fault.Denied that names
+// the rule and its action. A vacation message of the usual form is allowed with the filter actions:
+// it answers each sender once, and everybody needs it.
 func (a Allowed) Permits(r *Rule) error {
 	if a == AllowFilterOnly {
 		if _, ok := AsVacation(r); ok {
@@ -72,19 +71,20 @@ func (a Allowed) Permits(r *Rule) error {
 }
 
 func (a Allowed) denied(r *Rule, action string) error {
-	text := fmt.Sprintf("rule %q can be changed by an administrator only", clip(r.Name, maxShownLength))
-	if action != "" {
-		text = fmt.Sprintf("rule %q: the action %s is for administrators, as RulesAllowed is %s", clip(r.Name, maxShownLength), action, a)
+	const op = "rules.Permits"
+	if action == "" {
+		return fault.Newf(op, fault.Denied, "%s can be changed by an administrator only", r.title())
 	}
-	return fault.New("rules.Permits", fault.Denied, text)
+	return fault.Newf(op, fault.Denied, "%s: the action %s is for administrators, as RulesAllowed is %s", r.title(), action, a)
 }
 
-// Edited returns what becomes of the rules of an account when its owner gives others. Rules that the owner may not make
-// are those of an administrator: they stay as they are, also when they are not among the given ones, and the owner can neither
-// change nor add one. Errors: fault.Denied.
+// Edited returns what becomes of the rules of an account when its owner gives others. Rules that
+// the owner may not make are those of an administrator: they stay as they are, also when they are
+// not among the given ones, and the owner can neither change nor add one. Errors: fault.Denied.
 func (a Allowed) Edited(old, given *Set) (*Set, error) {
 	if a == AllowNo {
-		return nil, fault.New("rules.Edited", fault.Denied, "the rules of this account can be changed by an administrator only")
+		return nil, fault.New("rules.Edited", fault.Denied,
+			"the rules of this account can be changed by an administrator only")
 	}
 	for _, r := range given.Rules() {
 		if was := old.Find(r.Name); was != nil && same(was, r) {

@@ -69,7 +69,8 @@ func (f *rawField) automatic() bool {
 	return f.startsWith("X-Auto") || f.startsWith("X-Mirror")
 }
 
-// autoSubmitted reports whether the value of Auto-Submitted is another one than no (RFC 3834 section 5).
+// autoSubmitted reports whether the value of Auto-Submitted is another one than no (RFC 3834
+// section 5).
 func (f *rawField) autoSubmitted() bool {
 	v, _, _ := bytes.Cut(f.value, []byte(";"))
 	return !strings.EqualFold(strings.TrimSpace(string(v)), "no")
@@ -80,8 +81,8 @@ func (f *rawField) startsWith(prefix string) bool {
 	return len(f.name) >= len(prefix) && strings.EqualFold(string(f.name[:len(prefix)]), prefix)
 }
 
-// NoReply says why nobody gets an automatic reply to a message, or is "" (RFC 3834 section 2): its sender
-// is a program or a list, which would answer again, or pass the reply on to many.
+// NoReply says why nobody gets an automatic reply to a message, or is "" (RFC 3834 section 2): its
+// sender is a program or a list, which would answer again, or pass the reply on to many.
 func NoReply(m Message) (why string, err error) {
 	v := view{message: m}
 	why = v.noReply()
@@ -129,7 +130,8 @@ func (v *view) madeBy(kinds ...string) bool {
 	return false
 }
 
-// machine reports whether a local part is one that programs send with (RFC 3834 section 2, RFC 5230 section 4.6).
+// machine reports whether a local part is one that programs send with (RFC 3834 section 2, RFC 5230
+// section 4.6).
 func machine(local string) bool {
 	switch l := strings.ToLower(local); l {
 	case "mailer-daemon", "listserv", "majordomo", "noreply", "no-reply", "donotreply", "do-not-reply":
@@ -140,8 +142,8 @@ func machine(local string) bool {
 	}
 }
 
-// notToMe says why a vacation message does not answer: no address of the account is among those that
-// the message shows (RFC 3834 section 2). The address that the sender gave in the envelope
+// notToMe says why a vacation message does not answer: no address of the account is among those
+// that the message shows (RFC 3834 section 2). The address that the sender gave in the envelope
 // counts too: it may belong to a forwarder.
 func (r *Run) notToMe() string {
 	r.load()

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// manyRules is a set of 100 rules of 3 conditions, as large sites have them; the last condition of each fails.
+// manyRules is a set of 100 rules of 3 conditions, as large sites have them; the last condition of
+// each fails.
 func manyRules(t testing.TB) *Set {
 	var b strings.Builder
 	for i := range 100 {
@@ -61,7 +62,8 @@ func BenchmarkHeaderAccess(b *testing.B) {
 	}
 }
 
-// TestRulesThatDoNotMatchAllocateNothing compares a run of many rules with the access to the header alone.
+// TestRulesThatDoNotMatchAllocateNothing compares a run of many rules with the access to the header
+// alone.
 func TestRulesThatDoNotMatchAllocateNothing(t *testing.T) {
 	set, m := manyRules(t), usualMail()
 	in := input(m, Server)

@@ -23,7 +23,8 @@ func (r *Run) Changes() Changes {
 // Empty reports whether nothing is changed.
 func (c *Changes) Empty() bool { return c.Tag == "" && len(c.Fields) == 0 }
 
-// Apply returns a header with the changes. The header may have the empty line that ends it; then the result has it too.
+// Apply returns a header with the changes. The header may have the empty line that ends it; then
+// the result has it too.
 func (c *Changes) Apply(header []byte) []byte {
 	out := make([]byte, 0, len(header)+256)
 	tagged := c.Tag == ""
@@ -48,8 +49,9 @@ func (c *Changes) Apply(header []byte) []byte {
 	return append(AppendFields(out, c.Fields), rest...)
 }
 
-// tagSubject puts a text before the raw value of a Subject field. Encoded words stay as they are, which
-// needs a blank on both sides of each, and none is seen between two (RFC 2047 sections 5 and 6.2).
+// tagSubject puts a text before the raw value of a Subject field. Encoded words stay as they are,
+// which needs a blank on both sides of each, and none is seen between two (RFC 2047 sections 5 and
+// 6.2).
 func tagSubject(tag string, value []byte) []byte {
 	value = bytes.TrimLeft(value, " \t")
 	blank := strings.HasSuffix(tag, " ")
@@ -74,7 +76,8 @@ func tagSubject(tag string, value []byte) []byte {
 	return append([]byte(encodedWords(tag+first)), value[end:]...)
 }
 
-// encodedWords is a text as encoded words, also where it is ASCII (RFC 2047 section 2: of 75 characters at most).
+// encodedWords is a text as encoded words, also where it is ASCII (RFC 2047 section 2: of 75
+// characters at most).
 func encodedWords(s string) string {
 	var words []string
 	for s != "" {

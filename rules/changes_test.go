@@ -7,7 +7,8 @@ import (
 	"gatepost/accounts/message"
 )
 
-// TestTagsStandBeforeTheSubject has tags and subjects in and outside of ASCII. What readers decode has to be both, one after the other.
+// TestTagsStandBeforeTheSubject has tags and subjects in and outside of ASCII. What readers decode
+// has to be both, one after the other.
 func TestTagsStandBeforeTheSubject(t *testing.T) {
 	for _, tag := range []string{"[group1] ", "[x]", "[группа] ", "[группа]", "список: " + strings.Repeat("длинный ", 12)} {
 		for _, subject := range []string{"Hello", "Re: hello world", "=?utf-8?B?0J/RgNC40LLQtdGC?=", "=?utf-8?B?0J/RgNC40LLQtdGC?=\r\n =?utf-8?Q?,_Joe?= and others", "folded\r\n\tsubject", "x =?utf-8?Q?=C3=BC?="} {

@@ -11,8 +11,8 @@ import (
 
 const day = 24 * time.Hour
 
-// timeOfDay compares the time since midnight. A range goes from its first time up to and
-// without its second; 22:00-6:00 goes over midnight.
+// timeOfDay compares the time since midnight. A range goes from its first time up to and without
+// its second; 22:00-6:00 goes over midnight.
 type timeOfDay struct {
 	op     Operation
 	ranges []timeRange
@@ -168,7 +168,8 @@ func newCurrentDay(op Operation, param string) (check, error) {
 
 func parseDay(s string) (time.Weekday, bool) {
 	for d := time.Sunday; d <= time.Saturday; d++ {
-		if name := d.String(); strings.EqualFold(s, name) || strings.EqualFold(s, name[:3]) || s == strconv.Itoa(int(d)) {
+		name := d.String()
+		if strings.EqualFold(s, name) || strings.EqualFold(s, name[:3]) || s == strconv.Itoa(int(d)) {
 			return d, true
 		}
 	}

@@ -148,8 +148,8 @@ type several struct {
 	each   bool // the test has to hold for each of them, not for any
 }
 
-// candidate is a value that may have a second form: a recipient and the address
-// that its sender knew it by.
+// candidate is a value that may have a second form: a recipient and the address that its sender
+// knew it by.
 type candidate struct{ value, original string }
 
 func many(values func(*Run) []candidate, each bool) func(Operation, string) (check, error) {

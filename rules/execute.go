@@ -51,9 +51,9 @@ func newExecute(param string, _ Level) (action, error) {
 	return a, nil
 }
 
-// do expands the macros after the command line was split, so that a value is one argument or
-// a part of one, whatever it holds. A value at the start of an argument loses its hyphens: a
-// stranger must not give options to the program.
+// do expands the macros after the command line was split, so that a value is one argument or a part
+// of one, whatever it holds. A value at the start of an argument loses its hyphens: a stranger must
+// not give options to the program.
 func (a *execute) do(r *Run) Action {
 	out := a.Execute
 	out.Args = make([]string, len(a.args))

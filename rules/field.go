@@ -12,9 +12,9 @@ type Field struct{ Name, Value string }
 // maxFieldValue bounds a value.
 const maxFieldValue = 8000
 
-// ParseFields reads header fields, one a line, as Add Header and the answer of an External Filter have
-// them. Lines end in LF or CRLF; empty ones are left out, and a line that begins with a blank goes on with
-// the field before it.
+// ParseFields reads header fields, one a line, as Add Header and the answer of an External Filter
+// have them. Lines end in LF or CRLF; empty ones are left out, and a line that begins with a blank
+// goes on with the field before it.
 func ParseFields(text string) ([]Field, error) {
 	var out []Field
 	for line := range strings.SplitSeq(text, "\n") {
@@ -60,9 +60,9 @@ func AppendFields(dst []byte, fields []Field) []byte {
 	return dst
 }
 
-// encodeWords encodes the words that are not ASCII, and leaves others as they are, so that
-// it also serves fields with addresses. Quotation marks around encoded words have no place there
-// (RFC 2047 section 5).
+// encodeWords encodes the words that are not ASCII, and leaves others as they are, so that it also
+// serves fields with addresses. Quotation marks around encoded words have no place there (RFC 2047
+// section 5).
 func encodeWords(value string) string {
 	if isASCII(value) {
 		return value

@@ -43,13 +43,13 @@ const (
 
 func (s levels) has(l Level) bool { return s&(1<<l) != 0 }
 
-// Message is what rules ask about a message. What costs something is asked only when a rule
-// needs it, and once in a run.
+// Message is what rules ask about a message. What costs something is asked only when a rule needs
+// it, and once in a run.
 type Message interface {
 	// Envelope is the transaction that brought the message.
 	Envelope() *envelope.Envelope
-	// Recipients are the recipients that the rules are about, as numbers in the envelope;
-	// nil is all of them.
+	// Recipients are the recipients that the rules are about, as numbers in the envelope; nil is
+	// all of them.
 	Recipients() []int
 	// Routes are where the recipients lead, as the router prints routes. Server rules ask.
 	Routes() []string
@@ -60,8 +60,8 @@ type Message interface {
 	// CalendarMethod is the method of the message's calendar part (RFC 6047), or "".
 	CalendarMethod() (string, error)
 
-	// Decode returns the value of a header field as people read it: on one line, encoded
-	// words decoded.
+	// Decode returns the value of a header field as people read it: on one line, encoded words
+	// decoded.
 	Decode(value []byte) string
 	// Addresses returns the addresses in the value of a header field.
 	Addresses(value []byte) []Mailbox
@@ -78,7 +78,8 @@ type Mailbox struct {
 type Recipient interface {
 	// Owns reports whether an address leads to the account: its name and its aliases.
 	Owns(address.Address) bool
-	// Remembers reports whether a dataset has an address, in any letter case. A dataset that does not exist has none.
+	// Remembers reports whether a dataset has an address, in any letter case. A dataset that does
+	// not exist has none.
 	Remembers(dataset, addr string) (bool, error)
 	// Mailboxes are the names of the account's mailboxes.
 	Mailboxes() ([]string, error)

@@ -6,12 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// picture is a text in which an asterisk stands for any characters, also for none. Everything
-// else stands for itself, whatever the letters' case. A picture matches a whole value.
+// picture is a text in which an asterisk stands for any characters, also for none. Everything else
+// stands for itself, whatever the letters' case. A picture matches a whole value.
 //
-// Matching takes time linear in the value and the picture: what stands before the first
-// asterisk and after the last one is compared in place, and what stands between two is
-// searched from left to right without going back in the value (Knuth, Morris, Pratt).
+// Matching takes time linear in the value and the picture: what stands before the first asterisk
+// and after the last one is compared in place, and what stands between two is searched from left to
+// right without going back in the value (Knuth, Morris, Pratt).
 type picture struct {
 	first  []rune   // before the first asterisk, or all if there is none
 	stars  bool     // there is an asterisk
@@ -149,8 +149,8 @@ func folded(s string) []rune {
 	return out
 }
 
-// firstRune returns the first character of s in the form that ignores case, and its width.
-// A byte that is not UTF-8 is a character of its own.
+// firstRune returns the first character of s in the form that ignores case, and its width. A byte
+// that is not UTF-8 is a character of its own.
 func firstRune(s string) (rune, int) {
 	if c := s[0]; c < utf8.RuneSelf {
 		return foldASCII(c), 1
@@ -181,8 +181,8 @@ func foldASCII(c byte) rune {
 	return rune(c)
 }
 
-// fold goes through the upper case, so that letters with two lower-case forms (σ and ς) are one. No letter outside of
-// ASCII becomes one of ASCII.
+// fold goes through the upper case, so that letters with two lower-case forms (σ and ς) are one. No
+// letter outside of ASCII becomes one of ASCII.
 func fold(r rune) rune {
 	if low := unicode.ToLower(unicode.ToUpper(r)); low >= utf8.RuneSelf {
 		return low

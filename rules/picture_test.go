@@ -58,7 +58,8 @@ func FuzzPicture(f *testing.F) {
 	f.Fuzz(func(t *testing.T, picture, value string) {
 		p := newPicture(picture)
 		got := p.match(value)
-		// Where letters have other pairs for a regular expression than for us, there is nothing to compare.
+		// Where letters have other pairs for a regular expression than for us, there is nothing to
+		// compare.
 		if !utf8.ValidString(picture) || !utf8.ValidString(value) || !isASCII(picture+value) {
 			return
 		}

@@ -27,14 +27,19 @@ func newReply(kind Kind) func(string, Level) (action, error) {
 		a := &reply{kind: kind}
 		body := a.cutFields(cutCharset(param))
 		a.body = newTemplate(body)
-		if kind == KindReact && !slices.ContainsFunc(a.fields, func(f templateField) bool { return destination(f.name) }) {
+		if kind == KindReact && !slices.ContainsFunc(a.fields, templateField.destination) {
 			return nil, errors.New("it has no To: its text begins with a + and header fields")
 		}
 		return a, nil
 	}
 }
 
-// cutCharset takes the charset from the beginning of a text. What is sent is UTF-8 whatever it says.
+// charsets are the beginnings of the names of charsets: a text may also begin with another word in
+// brackets.
+var charsets = [...]string{"utf-", "us-ascii", "iso-", "windows-", "koi8-", "gb", "big5", "shift_jis", "euc-"}
+
+// cutCharset takes the charset from the beginning of a text. What is sent is UTF-8 whatever it
+// says.
 func cutCharset(text string) string {
 	name, rest, ok := strings.Cut(text, "]")
 	name, bracket := strings.CutPrefix(name, "[")
@@ -42,7 +47,7 @@ func cutCharset(text string) string {
 		return text
 	}
 	name = strings.ToLower(name)
-	for _, prefix := range []string{"utf-", "us-ascii", "iso-", "windows-", "koi8-", "gb", "big5", "shift_jis", "euc-"} {
+	for _, prefix := range charsets {
 		if strings.HasPrefix(name, prefix) {
 			return rest
 		}
@@ -50,8 +55,8 @@ func cutCharset(text string) string {
 	return text
 }
 
-// cutFields takes the header fields from a text that begins with a +, and returns the rest. A text whose
-// first line is no field is one that happens to begin with a +.
+// cutFields takes the header fields from a text that begins with a +, and returns the rest. A text
+// whose first line is no field is one that happens to begin with a +.
 func (a *reply) cutFields(text string) string {
 	rest, ok := strings.CutPrefix(text, "+")
 	if !ok {
@@ -78,9 +83,9 @@ func (a *reply) cutFields(text string) string {
 	return ""
 }
 
-// destination reports whether a field names recipients.
-func destination(name string) bool {
-	return strings.EqualFold(name, "To") || strings.EqualFold(name, "Cc") || strings.EqualFold(name, "Bcc")
+// destination reports whether the field names recipients.
+func (f templateField) destination() bool {
+	return strings.EqualFold(f.name, "To") || strings.EqualFold(f.name, "Cc") || strings.EqualFold(f.name, "Bcc")
 }
 
 // ofSubmission reports whether a field is one that the submission writes, whatever a text has.
@@ -92,8 +97,8 @@ func ofSubmission(name string) bool {
 	return false
 }
 
-// maxReplies is how many people a Reply to All reaches. A message to more is one that somebody sent to
-// many, and they do not want to read that somebody is on vacation.
+// maxReplies is how many people a Reply to All reaches. A message to more is one that somebody sent
+// to many, and they do not want to read that somebody is on vacation.
 const maxReplies = 50
 
 func (a *reply) do(r *Run) Action {
@@ -134,7 +139,8 @@ func (a *reply) refused(r *Run) string {
 }
 
 // address finds out who gets the message: those that the text names; for a reply, else the first
-// Reply-To address, else From. The null return-path of what is sent makes sure that it is not answered.
+// Reply-To address, else From. The null return-path of what is sent makes sure that it is not
+// answered.
 func (a *reply) address(r *Run, d *draft) string {
 	if a.kind != KindReact && !d.has("To") {
 		m, ok := r.first(replyTo)
@@ -263,7 +269,8 @@ func (d *draft) setMailboxes(name string, list []Mailbox) {
 	}
 }
 
-// collect takes the recipients from a field. An address of the account itself gets nothing; Bcc is not sent.
+// collect takes the recipients from a field. An address of the account itself gets nothing; Bcc is
+// not sent.
 func (d *draft) collect(name string) {
 	i := d.find(name)
 	if i < 0 {

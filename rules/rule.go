@@ -66,7 +66,8 @@ func (r *Rule) Err() error { return r.bad }
 // Notes say what in the rule has no effect yet.
 func (r *Rule) Notes() []string { return r.notes }
 
-// parseRule reads a rule of the array form and checks it. With an error, the rule is what could be read.
+// parseRule reads a rule of the array form and checks it. With an error, the rule is what could be
+// read.
 func parseRule(v dataformat.Value, level Level) (*Rule, error) {
 	r, err := parseShape(v, level)
 	if err != nil {
@@ -79,7 +80,7 @@ func parseRule(v dataformat.Value, level Level) (*Rule, error) {
 			return r, r.wrong(fmt.Errorf("condition %d (%s): %w", i+1, clip(c.Opcode, maxShownLength), err))
 		}
 		if word.later != "" {
-			r.notes = append(r.notes, fmt.Sprintf("the condition %s does not hold until there is %s: the rule is not applied", word.name, word.later))
+			r.note("the condition %s does not hold until there is %s: the rule is not applied", word.name, word.later)
 		}
 		r.conditions = append(r.conditions, made)
 	}
@@ -90,7 +91,7 @@ func parseRule(v dataformat.Value, level Level) (*Rule, error) {
 			return r, r.wrong(fmt.Errorf("action %d (%s): %w", i+1, clip(c.Opcode, maxShownLength), err))
 		}
 		if word.later != "" {
-			r.notes = append(r.notes, fmt.Sprintf("the action %s does nothing until there is %s", word.name, word.later))
+			r.note("the action %s does nothing until there is %s", word.name, word.later)
 		}
 		r.actions = append(r.actions, todo{made, word})
 	}
@@ -102,7 +103,8 @@ func parseShape(v dataformat.Value, level Level) (*Rule, error) {
 	r := &Rule{Level: level, value: normal(v)}
 	parts, ok := v.(dataformat.Array)
 	if !ok || len(parts) < 4 || len(parts) > 5 {
-		return r, fmt.Errorf("%s is not a rule: (priority, name, (conditions), (actions), comment)", clip(dataformat.Compact(v), maxShownLength))
+		return r, fmt.Errorf("%s is not a rule: (priority, name, (conditions), (actions), comment)",
+			clip(dataformat.Compact(v), maxShownLength))
 	}
 	if r.Name, ok = dataformat.Text(parts[1]); !ok || r.Name == "" {
 		return r, fmt.Errorf("%s is not the name of a rule", dataformat.Compact(parts[1]))
@@ -126,10 +128,15 @@ func parseShape(v dataformat.Value, level Level) (*Rule, error) {
 	return r, nil
 }
 
-// wrong names the rule in an error.
-func (r *Rule) wrong(err error) error {
-	return fmt.Errorf("rule %q: %w", clip(r.Name, maxShownLength), err)
+func (r *Rule) note(format string, args ...any) {
+	r.notes = append(r.notes, fmt.Sprintf(format, args...))
 }
+
+// title is the name of the rule in errors.
+func (r *Rule) title() string { return fmt.Sprintf("rule %q", clip(r.Name, maxShownLength)) }
+
+// wrong names the rule in an error.
+func (r *Rule) wrong(err error) error { return fmt.Errorf("%s: %w", r.title(), err) }
 
 func priority(v dataformat.Value) (int, error) {
 	n, ok := dataformat.Int(v)

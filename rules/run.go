@@ -5,8 +5,8 @@ import (
 )
 
 // Run applies rules to one message. Start begins it, Next gives one action after the other, and
-// Outcome says in the end what becomes of the message. A Run may be started again; it then
-// keeps its memory. It belongs to one goroutine.
+// Outcome says in the end what becomes of the message. A Run may be started again; it then keeps
+// its memory. It belongs to one goroutine.
 type Run struct {
 	view
 	in   Input
@@ -58,13 +58,13 @@ type Outcome struct {
 	Rule *Rule
 }
 
-// maxWork bounds the characters that the rules of a domain and an account search in one
-// message: some tenths of a second. Server rules have no bound, since a message could get by them so.
+// maxWork bounds the characters that the rules of a domain and an account search in one message:
+// some tenths of a second. Server rules have no bound, since a message could get by them so.
 const maxWork = 100 << 20
 
-// Start begins a run of one or two sets: the rules of the server and of the cluster, or those of
-// a domain and of an account. Rules of a higher priority come first, and of the same priority
-// those of the first set.
+// Start begins a run of one or two sets: the rules of the server and of the cluster, or those of a
+// domain and of an account. Rules of a higher priority come first, and of the same priority those
+// of the first set.
 func (r *Run) Start(in Input, first, second *Set) {
 	v := r.view
 	v.reset(in.Message)
@@ -76,8 +76,8 @@ func (r *Run) Start(in Input, first, second *Set) {
 }
 
 // Next returns the next action, and false at the end of the run. What the action does is up to the
-// caller, who may do all of them after the end: only the answer of an External Filter is needed before
-// the call after it.
+// caller, who may do all of them after the end: only the answer of an External Filter is needed
+// before the call after it.
 func (r *Run) Next() (Step, bool) {
 	for !r.ended {
 		if r.rule == nil {
@@ -201,7 +201,8 @@ func (r *Run) end(rule *Rule, fate Fate, text string) {
 	r.outcome = Outcome{Fate: fate, Text: text, Rule: rule}
 }
 
-// mark changes the flags of later copies. The list is a new one each time, as actions hold the one before.
+// mark changes the flags of later copies. The list is a new one each time, as actions hold the one
+// before.
 func (r *Run) mark(m Mark) {
 	var flags []string
 	for _, f := range r.flags {

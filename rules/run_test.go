@@ -126,7 +126,8 @@ func TestFlagsAreThoseOfLaterCopies(t *testing.T) {
 	}
 }
 
-// TestAnActionThatIsNotDoneLosesNoMail has actions that take the message elsewhere before a Discard.
+// TestAnActionThatIsNotDoneLosesNoMail has actions that take the message elsewhere before a
+// Discard.
 func TestAnActionThatIsNotDoneLosesNoMail(t *testing.T) {
 	for action, want := range map[string]string{
 		`("Store Encrypted in",Box)`:       "x: Store Encrypted in is not done: it does nothing until there is encryption with the certificate of the account",
@@ -217,8 +218,8 @@ func TestNothingIsReadThatNoRuleAsksFor(t *testing.T) {
 	}
 }
 
-// TestAccountRulesHaveABound has rules of an account that search more than they may; those of
-// the server go on.
+// TestAccountRulesHaveABound has rules of an account that search more than they may; those of the
+// server go on.
 func TestAccountRulesHaveABound(t *testing.T) {
 	m := newMail("X-Long: " + strings.Repeat("a", 900000))
 	var conds strings.Builder

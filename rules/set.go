@@ -10,17 +10,17 @@ import (
 	"gatepost/server/settings"
 )
 
-// Set is the rules of the server, a domain or an account. It is not changed once it is
-// made; nil is a set without rules.
+// Set is the rules of the server, a domain or an account. It is not changed once it is made; nil is
+// a set without rules.
 type Set struct {
 	level Level
 	rules []*Rule
 	order []*Rule // those that are applied, by priority
 }
 
-// Parse reads a rule set that somebody gives, in the array form. The word Default, which
-// removes the rules, gives nil. The first thing that is wrong is an error of kind
-// fault.Invalid, with a text for whoever wrote the rules.
+// Parse reads a rule set that somebody gives, in the array form. The word Default, which removes
+// the rules, gives nil. The first thing that is wrong is an error of kind fault.Invalid, with a
+// text for whoever wrote the rules.
 func Parse(v dataformat.Value, level Level) (*Set, error) {
 	if settings.IsDefault(v) {
 		return nil, nil
@@ -32,8 +32,8 @@ func Parse(v dataformat.Value, level Level) (*Set, error) {
 	return set, nil
 }
 
-// Load reads a rule set that is stored; a missing one is nil. What cannot be understood is kept as it
-// is and not applied, and is an error in the second result.
+// Load reads a rule set that is stored; a missing one is nil. What cannot be understood is kept as
+// it is and not applied, and is an error in the second result.
 func Load(v dataformat.Value, level Level) (*Set, []error) {
 	if v == nil || settings.IsDefault(v) || v == dataformat.String("") {
 		return nil, nil
@@ -68,8 +68,8 @@ func read(v dataformat.Value, level Level) (*Set, []error) {
 	return s, errs
 }
 
-// sort puts the rules that are applied in their order: by priority, those of the same
-// priority as they are stored.
+// sort puts the rules that are applied in their order: by priority, those of the same priority as
+// they are stored.
 func (s *Set) sort() {
 	s.order = nil
 	for _, r := range s.rules {
@@ -179,8 +179,8 @@ func (s *Set) Without(name string) *Set {
 	return out
 }
 
-// ParseSignal checks rules for calls. They are kept and given back: nothing here applies them.
-// The shape is checked, not the words.
+// ParseSignal checks rules for calls. They are kept and given back: nothing here applies them. The
+// shape is checked, not the words.
 func ParseSignal(v dataformat.Value) (dataformat.Value, error) {
 	all, ok := v.(dataformat.Array)
 	if !ok {

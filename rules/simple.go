@@ -6,12 +6,13 @@ import (
 	"gatepost/server/dataformat"
 )
 
-// The names of the simplified rules: those that pages for users make. A page shows one only
-// while it has the usual form; a rule of the name in another form is a rule like others.
+// The names of the simplified rules: those that pages for users make. A page shows one only while
+// it has the usual form; a rule of the name in another form is a rule like others.
 const (
 	VacationName = "#Vacation"
 	RedirectName = "#Redirect"
-	// JunkName is the name that we give junk control. A rule of the form counts whatever its name is.
+	// JunkName is the name that we give junk control. A rule of the form counts whatever its name
+	// is.
 	JunkName = "#JunkControl"
 )
 
@@ -85,10 +86,11 @@ type Redirect struct {
 
 // AsRedirect reads a rule of the usual form.
 func AsRedirect(r *Rule) (Redirect, bool) {
-	if r.Name != RedirectName || r.bad != nil || len(r.Conditions) > 0 || len(r.actions) < 1 || len(r.actions) > 2 {
+	n := len(r.actions)
+	if r.Name != RedirectName || r.bad != nil || len(r.Conditions) > 0 || n < 1 || n > 2 {
 		return Redirect{}, false
 	}
-	out := Redirect{On: r.Priority > Inactive, How: r.actions[0].word.kind, Addresses: r.Actions[0].Param, Keep: len(r.actions) == 1}
+	out := Redirect{On: r.Priority > Inactive, How: r.actions[0].word.kind, Addresses: r.Actions[0].Param, Keep: n == 1}
 	ok := out.How == KindMirror || out.How == KindRedirect || out.How == KindForward
 	return out, ok && (out.Keep || r.actions[1].word.kind == KindDiscard)
 }
@@ -132,7 +134,8 @@ func AsJunk(r *Rule) (Junk, bool) {
 func (v Junk) Value() dataformat.Value {
 	level := min(max(v.Level, 1), maxJunkLevel)
 	cond := texts("Header Field", "is", "X-Junk-Score:*["+strings.Repeat("X", level)+"*")
-	return written(v.On, junkPriority, JunkName, dataformat.Array{cond}, texts("Store in", v.Mailbox), texts("Discard", noValue))
+	return written(v.On, junkPriority, JunkName, dataformat.Array{cond},
+		texts("Store in", v.Mailbox), texts("Discard", noValue))
 }
 
 // written is a rule in the array form.

@@ -114,7 +114,8 @@ func (r *Run) submitAddress() (string, bool) {
 	return r.submitted, true
 }
 
-// security tells whether the message is encrypted or signed, from its Content-Type (RFC 1847, 8551).
+// security tells whether the message is encrypted or signed, from its Content-Type (RFC 1847,
+// 8551).
 func (r *Run) security() (string, bool) {
 	i := r.find("Content-Type")
 	if i < 0 {
@@ -168,7 +169,8 @@ func (r *Run) mailboxes() []string {
 	return r.boxes
 }
 
-// remembers reports whether the account has an address in a dataset, or gets it there by a rule of this run.
+// remembers reports whether the account has an address in a dataset, or gets it there by a rule of
+// this run.
 func (r *Run) remembers(dataset, addr string) bool {
 	for i := range r.added {
 		if m := &r.added[i]; m.Dataset == dataset && strings.EqualFold(m.Address, addr) {

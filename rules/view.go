@@ -8,8 +8,8 @@ import (
 // maxHeader bounds what is looked at of a header.
 const maxHeader = 1 << 20
 
-// view is the header of a message, with what rules have added to it. Everything is
-// made when it is asked for, and kept.
+// view is the header of a message, with what rules have added to it. Everything is made when it is
+// asked for, and kept.
 type view struct {
 	message Message
 	err     error // the first failure; conditions mean nothing after it
