@@ -277,7 +277,8 @@ func (d *draft) collect(name string) {
 		return
 	}
 	for _, m := range d.run.message.Addresses([]byte(d.fields[i].Value)) {
-		if a, err := address.Parse(m.Address); err == nil && !d.run.owns(a) && !slices.Contains(d.recipients, a) {
+		a, err := address.Parse(m.Address)
+		if a = d.run.qualified(a); err == nil && !d.run.owns(a) && !slices.Contains(d.recipients, a) {
 			d.recipients = append(d.recipients, a)
 		}
 	}

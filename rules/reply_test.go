@@ -31,7 +31,8 @@ func TestMessagesOfRules(t *testing.T) {
 		`("React with","+To: boss@else.net, joe@corp.com\eCc: Second <second@else.net>\eBcc: third@else.net\eFrom: ^F\eSubject: New mail: ^S (^s)\e\eLook.")`,
 		`("Forward to","a@else.net, b@else.net")`,
 		`("Redirect To","a@else.net")`,
-		`("Mirror to","a@else.net")`,
+		`("Mirror to","a@else.net, mary")`,
+		`("React with","+To: mary, joe\e\e")`,
 	} {
 		set := parse(t, Account, `((1,x,(),(`+action+`)))`)
 		var r Run

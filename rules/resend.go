@@ -98,25 +98,32 @@ func (a *forward) do(r *Run) Action {
 // may be there to watch what users send, do not look at them.
 func (r *Run) resendable(list []address.Address) (to []address.Address, why string) {
 	r.load()
+	for _, a := range list {
+		if a = r.qualified(a); !r.owns(a) {
+			to = append(to, a)
+		}
+	}
 	switch {
 	case len(list) == 0:
 		return nil, "it names no address"
 	case r.in.Recipient == nil:
-		return list, r.ownMessage()
+		return to, r.ownMessage()
 	case r.resentByOwner():
 		return nil, "the account has sent the message on before: it goes in circles"
 	case r.resent() >= maxResent:
 		return nil, "rules have sent the message on too often"
-	}
-	for _, a := range list {
-		if !r.owns(a) {
-			to = append(to, a)
-		}
-	}
-	if len(to) == 0 {
+	case len(to) == 0:
 		return nil, "it would send the message to the account itself"
 	}
 	return to, ""
+}
+
+// qualified is an address of a rule; one without a domain is in the owner's domain.
+func (r *Run) qualified(a address.Address) address.Address {
+	if a.Domain == "" {
+		a.Domain = r.in.Owner.Domain
+	}
+	return a
 }
 
 // ownMessage says why rules make no message about a message that server rules have made: without

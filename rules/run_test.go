@@ -134,6 +134,7 @@ func TestAnActionThatIsNotDoneLosesNoMail(t *testing.T) {
 		`("Copy Attachments into",files)`:  "x: Copy Attachments into is not done: it does nothing until there is a file storage",
 		`("Mirror to","joe@corp.com")`:     "x: Mirror to is not done: it would send the message to the account itself",
 		`("Redirect To","J.Doe@corp.com")`: "x: Redirect To is not done: it would send the message to the account itself",
+		`("Redirect To",joe)`:              "x: Redirect To is not done: it would send the message to the account itself",
 		`("Forward to","")`:                "x: Forward to is not done: it names no address",
 	} {
 		got := run(t, newMail(), Account, `((2,x,(),(`+action+`,(Discard))),(1,y,(),((Mark,Read))))`)
