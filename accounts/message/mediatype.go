@@ -158,13 +158,13 @@ func parseParams(b []byte) []Param {
 		}
 		b = skipBlank(b[i+1:])
 		name, rest := cutToken(b)
-		rest = skipBlank(rest)
-		if len(name) == 0 || len(rest) == 0 || rest[0] != '=' {
+		b = skipBlank(rest) // what is skipped is never read again, so that the time is linear
+		if len(name) == 0 || len(b) == 0 || b[0] != '=' {
 			continue
 		}
-		value, rest := cutValue(skipBlank(rest[1:]))
+		var value []byte
+		value, b = cutValue(skipBlank(b[1:]))
 		params = append(params, Param{intern(name), internAsIs(value)})
-		b = rest
 	}
 	return params
 }

@@ -57,6 +57,8 @@ func hostile() map[string][]byte {
 		"unterminated parameters":        []byte("Content-Type: text/plain" + full(`; a="`) + "\r\n\r\n"),
 		"escaped parameters":             []byte("Content-Type: text/plain" + full(`; a="\"`) + "\r\n\r\n"),
 		"comments in parameters":         []byte("Content-Type: text/plain" + full(`;(`) + "\r\n\r\n"),
+		"comments behind names":          []byte("Content-Type: text/plain" + full(";a(") + "\r\n\r\n"),
+		"comments in comments":           []byte("Content-Type: text/plain" + full(";a()")[:MaxHeader/2] + strings.Repeat(";a(", MaxHeader/16) + strings.Repeat(")", MaxHeader/16) + "\r\n\r\n"),
 		"parameters without a name":      []byte("Content-Type: text/plain" + full(`;`) + "\r\n\r\n"),
 		"languages":                      []byte("Content-Language: " + full(`a,`) + "\r\n\r\n"),
 		"unterminated encoded-words":     []byte("Subject: " + full("=?a?q?") + "\r\n\r\n"),
