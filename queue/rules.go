@@ -104,14 +104,15 @@ func (j judging) Policy() Policy {
 	return p
 }
 
-// toBeJudged reports whether rules are still to be asked about a message. Whoever has a
-// result, or was told of a delay, is behind them.
+// toBeJudged reports whether rules are still to be asked about a message. Once a recipient
+// has a result it is behind them. A warning about a delay says nothing: it can be the rules
+// that put the message off.
 func (q *Queue) toBeJudged(env *envelope.Envelope) bool {
 	if q.rules == nil || env.RulesDone {
 		return false
 	}
 	for i := range env.Recipients {
-		if r := &env.Recipients[i]; r.State != 0 && r.State != envelope.Waiting || r.Warned > 0 {
+		if r := &env.Recipients[i]; r.State != 0 && r.State != envelope.Waiting {
 			return false
 		}
 	}
