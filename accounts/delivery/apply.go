@@ -23,8 +23,8 @@ import (
 //	4  the held messages           published
 //
 // The commit is where the rules have been applied. Before it everything is done again, and the rules are
-// asked again; after it nothing is, but what is still held is published. A crash between 2 and
-// 3 leaves held messages that no record names: they go at the start, see settleHeld.
+// asked again; after it nothing is, but what is still held is published, and a rejection is reported.
+// A crash between 2 and 3 leaves held messages that no record names: they go at the start, see settleHeld.
 //
 // Copies are told apart by their numbers (mailbox.Delivery.Copy). Those that rules make have the
 // first bit set, then the number of the account's first recipient in the envelope, so that two
@@ -33,9 +33,11 @@ import (
 const (
 	byRules    = 1 << 31
 	actionBits = 8
-	// recordOfSends is the action of the record that names what is sent.
-	recordOfSends = 1<<actionBits - 1
-	maxRecipient  = 1<<(31-actionBits) - 1
+	// recordOfSends is the action of the record that names what is sent, and recordOfReject that of the
+	// record that says that the message is rejected.
+	recordOfSends  = 1<<actionBits - 1
+	recordOfReject = recordOfSends - 1
+	maxRecipient   = 1<<(31-actionBits) - 1
 )
 
 // number is the Copy of what an action makes of a message for a recipient.
@@ -88,7 +90,10 @@ func (t *Transport) apply(ctx context.Context, acc *accounts.Account, it *queue.
 	case p.inbox:
 		a.deliveries = append(a.deliveries, planned{flags: p.flags, fields: p.fields}.of(base, first))
 	case p.reject != "":
-		a.status = envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 7, 1}, Text: p.reject}
+		a.status = rejected(p.reject)
+		if len(a.deliveries)+len(a.held) > 0 {
+			a.deliveries = append(a.deliveries, mailbox.Delivery{QueueID: base.QueueID, Copy: number(first, recordOfReject), Together: true, RecordOnly: true})
+		}
 	case len(a.deliveries) == 0:
 		a.status.Text = textDiscarded
 	}
@@ -104,6 +109,13 @@ func (t *Transport) apply(ctx context.Context, acc *accounts.Account, it *queue.
 
 // textDiscarded is the status of a message that rules discard.
 const textDiscarded = "discarded by a rule"
+
+// textRejected is what is said of a rejection whose text is not known any more.
+const textRejected = "rejected by a rule"
+
+func rejected(text string) envelope.Status {
+	return envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 7, 1}, Text: text}
+}
 
 // of is the delivery of a copy.
 func (p planned) of(base mailbox.Delivery, first int) mailbox.Delivery {
@@ -130,7 +142,14 @@ func applyAgain(base mailbox.Delivery, made []mailbox.Made) applied {
 	for _, m := range made {
 		d := base
 		d.Copy = m.Copy
-		d.RecordOnly = m.Copy&recordOfSends == recordOfSends
+		if m.Copy&byRules != 0 {
+			switch m.Copy & recordOfSends {
+			case recordOfReject:
+				d.RecordOnly, a.status = true, rejected(textRejected)
+			case recordOfSends:
+				d.RecordOnly = true
+			}
+		}
 		a.deliveries = append(a.deliveries, d)
 		for _, id := range m.Sent {
 			a.held = append(a.held, envelope.QueueID(id))
@@ -167,11 +186,14 @@ func (t *Transport) decide(ctx context.Context, acc *accounts.Account, it *queue
 func (t *Transport) storeElsewhere(ctx context.Context, acc *accounts.Account, it *queue.Item, base mailbox.Delivery, first int, p *plan) error {
 	var own []planned
 	for _, c := range p.copies {
-		if c.Name == "" || c.Name == acc.Name && c.Domain == acc.Domain {
+		other, err := acc, error(nil)
+		if c.Name != "" {
+			other, err = t.accounts.Account(ctx, c.Domain, c.Name)
+		}
+		if err == nil && other.ID == acc.ID {
 			own = append(own, c)
 			continue
 		}
-		other, err := t.accounts.Account(ctx, c.Domain, c.Name)
 		if err == nil {
 			_, err = other.Mail().Status(ctx, c.Mailbox)
 		}

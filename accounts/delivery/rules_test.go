@@ -436,6 +436,66 @@ func TestWhatIsHeldIsPublishedLater(t *testing.T) {
 	})
 }
 
+// A copy for the account itself belongs to its commit, however the rule names the account: made before, it
+// would say after a failure that the rest was done too.
+func TestRulesThatNameTheirOwnAccountOtherwise(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fails := 1
+		book := &ruleBook{actions: map[string][]Action{"ann": {Store{"Company.com", "Ann", "Junk"}, mirror}}}
+		book.at = func(step string) error {
+			if step == "begin" && fails > 0 {
+				fails--
+				return fault.New("test", fault.NoSpace, "")
+			}
+			return nil
+		}
+		o := newOfficeWith(t, t.TempDir(), book)
+		o.staff()
+		o.send("joe@company.com", text, "ann@company.com")
+		o.settled()
+		if got := o.found(); got != "" {
+			t.Errorf("before all is made: %s", got)
+		}
+		time.Sleep(24 * time.Hour)
+		if got := o.found(); got != "ann/INBOX:1 ann/Junk:1 bob/INBOX:1" || o.q.Len() > 0 {
+			t.Errorf("%s, waiting %s", got, o.list())
+		}
+	})
+}
+
+// The sender hears of a rejection also when something comes between the commit and the result.
+func TestRejectionIsReportedAfterARepeatedDelivery(t *testing.T) {
+	for name, actions := range map[string][]Action{
+		"with a copy": {Store{Mailbox: "Junk"}, mirror, Reject{"not wanted here"}},
+		"sent on":     {mirror, Reject{"not wanted here"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fails := 1
+				book := &ruleBook{actions: map[string][]Action{"ann": actions}}
+				book.at = func(step string) error {
+					if step == "publish" && fails > 0 {
+						fails--
+						return fault.New("test", fault.NoSpace, "")
+					}
+					return nil
+				}
+				o := newOfficeWith(t, t.TempDir(), book)
+				o.staff()
+				o.send("joe@company.com", text, "ann@company.com")
+				o.settled()
+				time.Sleep(24 * time.Hour)
+				if got := o.box("joe", "INBOX"); len(got) != 1 || !strings.Contains(got[0], "Status: 5.7.1") || len(book.asked) != 1 {
+					t.Errorf("joe has %q; asked %v", got, book.asked)
+				}
+				if got := o.box("bob", "INBOX"); len(got) != 1 {
+					t.Errorf("bob has %q", got)
+				}
+			})
+		})
+	}
+}
+
 func TestAccountsWithoutRulesAreNotAskedAbout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		book := &ruleBook{actions: map[string][]Action{"ann": {Discard{}}}}
