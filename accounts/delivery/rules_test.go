@@ -280,7 +280,9 @@ func TestRulesThatFailPutTheDeliveryOff(t *testing.T) {
 		if got := o.found(); got != "bob/INBOX:1" || !strings.Contains(o.list(), "the rules of the account cannot be applied now") {
 			t.Errorf("%s, waiting: %s", got, o.list())
 		}
+		book.mu.Lock()
 		book.err = nil
+		book.mu.Unlock()
 		time.Sleep(time.Hour)
 		if got := o.found(); got != "bob/INBOX:1" || o.q.Len() > 0 {
 			t.Errorf("%s, waiting: %s", got, o.list())
