@@ -64,6 +64,31 @@ func TestFailuresFromElsewhereDoNotLockOwnersOut(t *testing.T) {
 	})
 }
 
+// A device with an old password does not block the others at its address.
+func TestTheSameWrongPasswordCountsOnceAtAKnownAddress(t *testing.T) {
+	s := newStore(t)
+	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;FailedLoginFlow=(3,10m);}")))
+	try := func(ip, password string) error {
+		_, err := s.CheckPassword(ctx, from(ip), "", "u", password)
+		return err
+	}
+	must(t, try("192.0.2.1", "right"))
+	for range 8 {
+		wantKind(t, try("192.0.2.1", "old"), fault.BadCredentials)
+	}
+	must(t, try("192.0.2.1", "right"))
+	for i := range 3 {
+		wantKind(t, try("192.0.2.1", "guess"+strconv.Itoa(i)), fault.BadCredentials)
+	}
+	wantKind(t, try("192.0.2.1", "right"), fault.BadCredentials)
+	// An unknown address has no such device.
+	must(t, try("127.0.0.1", "right"))
+	for range 3 {
+		wantKind(t, try("192.0.2.2", "old"), fault.BadCredentials)
+	}
+	wantKind(t, try("192.0.2.3", "right"), fault.BadCredentials)
+}
+
 func TestKnownAddressesOutliveARestart(t *testing.T) {
 	p := newPlace(t)
 	s := p.open(t)

@@ -21,6 +21,7 @@ import (
 // by others starts anew.
 const (
 	maxVerified      = 50_000
+	maxWrong         = 50_000
 	maxFailing       = 200_000
 	verifiedLifetime = time.Hour
 
@@ -47,6 +48,7 @@ type logins struct {
 	busy    logs.Throttle // logins that were not carried out for want of time
 
 	verified *cache[uint64, verifiedPassword] // by account ID
+	wrong    *cache[failureKey, [sha256.Size]byte]
 	failures *rate.Table[failureKey]
 
 	mu       sync.Mutex // guards underWay and settled, and the step from one to a failure
@@ -104,6 +106,7 @@ func newLogins() *logins {
 		key:      random(32),
 		hashing:  make(chan struct{}, runtime.GOMAXPROCS(0)),
 		verified: newCache[uint64, verifiedPassword](maxVerified),
+		wrong:    newCache[failureKey, [sha256.Size]byte](maxWrong),
 		failures: rate.New[failureKey](maxFailing),
 		underWay: map[failureKey]int{},
 		settled:  make(chan struct{}),
@@ -146,6 +149,20 @@ func (l *logins) remember(a *Account, password string) {
 
 // forget drops what is remembered of an account's password.
 func (l *logins) forget(id uint64) { l.verified.drop(id) }
+
+// repeats reports whether a wrong password is the one that the account was last tried with
+// from the same known address. That is a device with an old password, which tries again
+// and again, and no guess: it must not block its owner's other devices there.
+func (l *logins) repeats(t attempt, password string) bool {
+	c := t.counters[0]
+	if c.cause != ofBoth || t.account == nil {
+		return false
+	}
+	mac := l.mac(t.account, password)
+	last, ok := l.wrong.peek(c.failureKey)
+	l.wrong.put(c.failureKey, mac)
+	return ok && hmac.Equal(mac[:], last[:])
+}
 
 // inTime returns a context for the time that a login may wait. Who waits longer gets Busy
 // from gaveUp.

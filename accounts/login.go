@@ -70,6 +70,11 @@ func (s *Store) CheckPassword(ctx context.Context, p Peer, domain, name, passwor
 	if err != nil {
 		return nil, s.refused(t, err)
 	}
+	if !ok && s.logins.repeats(t, password) {
+		s.logins.end(t.try, unknown)
+		s.logFailure(t, "wrong password, the same as before")
+		return nil, badCredentials(op)
+	}
 	if !ok {
 		s.failed(t, "wrong password")
 		return nil, badCredentials(op)
