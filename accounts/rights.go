@@ -21,6 +21,9 @@ const (
 // for what may be done: CanCreateAccounts, BasicSettings, the names of settings ...
 const RightDomain = "Domain"
 
+// RightMailboxes lets an administrator of a domain use the mailboxes of its accounts.
+const RightMailboxes = "CanAccessMailboxes"
+
 // rightOtherDomains extends an administrator's rights to the domains that name
 // the administrator's domain as AdminDomain.
 const rightOtherDomains = "CanAdminOtherDomains"
@@ -142,7 +145,7 @@ func (s *Store) AccountRights(ctx context.Context, domain, name string) ([]strin
 var domainRights = []string{
 	RightDomain, rightOtherDomains, "BasicSettings", "WebUserSettings", "RulesAllowed", "SignalRulesAllowed",
 	"CanCreateAccounts", "CanCreateSpecialAccounts", "CanCreateAliases", "CanCreateTelnums", "CanCreateGroups",
-	"CanCreateForwarders", "CanCreateNamedTasks", "CanCreateLists", "CanAccessLists", "CanModifyRPOP", "CanModifyRSIP",
+	"CanCreateForwarders", "CanCreateNamedTasks", "CanCreateLists", "CanAccessLists", RightMailboxes, "CanModifyRPOP", "CanModifyRSIP",
 	"CanModifySkins", "CanModifyPBXApps", "CanCreateWebUserSessions", "CanImpersonate", "CanCreditAccounts", "CentralDirectory",
 }
 

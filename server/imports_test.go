@@ -41,6 +41,7 @@ var arrows = map[string][]string{
 		"router/address", "router/names", "server/dataformat", "server/logs", "server/settings"},
 	"queue": {"queue/envelope", "queue/internal/disk", "router", "router/address", "router/names",
 		"server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
+	"accounts/access": {"accounts", "accounts/mailbox", "router", "router/address", "router/names", "server/fault"},
 	"accounts/delivery": {"accounts", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
 		"router", "router/address", "router/names", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 
@@ -55,7 +56,7 @@ var arrows = map[string][]string{
 	"protocols/internal/auth": {"accounts", "router", "router/address", "router/names",
 		"server/fault", "server/logs"},
 	"protocols/smtp":      append([]string{"accounts/message", "queue", "queue/envelope", "server/rate"}, wire...),
-	"protocols/imap":      append([]string{"accounts/mailbox", "accounts/message", "protocols/imap/wire"}, wire...),
+	"protocols/imap":      append([]string{"accounts/access", "accounts/mailbox", "accounts/message", "protocols/imap/wire"}, wire...),
 	"protocols/imap/wire": {"server/fault"},
 	"protocols/pop3":      append([]string{"accounts/mailbox", "accounts/message"}, wire...),
 	"protocols/pwd":       append([]string{"accounts/mailbox", "server/admin", "server/dataformat"}, wire...),

@@ -2,10 +2,12 @@ package imap
 
 import (
 	"bytes"
+	"strings"
 	"time"
 
 	imap "github.com/emersion/go-imap/v2"
 
+	"gatepost/accounts/access"
 	"gatepost/accounts/mailbox"
 	"gatepost/protocols/imap/wire"
 	"gatepost/server/fault"
@@ -22,7 +24,8 @@ func streams(head []byte) bool {
 		return false
 	}
 	p.Space()
-	return p.OK() && (p.Peek() != '{' && p.Peek() != '~' || bytes.IndexByte(head, '\n') >= 0)
+	named := p.Peek() == '{' || strings.HasPrefix(p.Rest(2), "~{") // the literal may be the name
+	return p.OK() && (!named || bytes.IndexByte(head, '\n') >= 0)
 }
 
 // appendArgs are the arguments before the message.
@@ -80,11 +83,15 @@ func (s *session) append(c *call, p *wire.Parser) error {
 	if c.body.Size == 0 {
 		return no(fault.Invalid, "A message cannot be empty")
 	}
-	if err := s.mail.Fits(s.ctx, c.body.Size); err != nil {
+	m, err := s.find(a.name, access.Insert)
+	if err != nil {
+		return err
+	}
+	if err := m.Mail().Fits(s.ctx, c.body.Size); err != nil {
 		return err
 	}
 	in := newAppendReader(s, c.body, a.utf8)
-	done, err := s.mail.Append(s.ctx, a.name, mailbox.AppendMessage{Body: in, Flags: a.flags, InternalDate: a.date})
+	done, err := m.Mail().Append(s.ctx, m.Name, mailbox.AppendMessage{Body: in, Flags: a.flags, InternalDate: a.date})
 	if in.ended {
 		c.body = nil // nothing is left to be discarded
 	}

@@ -6,6 +6,7 @@ import (
 
 	"gatepost/protocols/imap/wire"
 	"gatepost/protocols/internal/listen"
+	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
 
@@ -161,12 +162,35 @@ func (s *session) carryOut(c *call, p *wire.Parser) error {
 		}
 		return wire.Bad("select a mailbox first")
 	}
+	if s.mailbox != nil && s.target.Foreign() {
+		if allowed, err := s.stillAllowed(); err != nil || !allowed {
+			return err
+		}
+	}
 	if cmd.traits&adds != 0 {
 		if err := s.present(); err != nil {
 			return err
 		}
 	}
 	return cmd.run(s, c, p)
+}
+
+// stillAllowed ends the session if its rights to the selected mailbox of another account have changed: what
+// the client knows of the mailbox is not true any more.
+func (s *session) stillAllowed() (bool, error) {
+	rights, err := s.target.RightsTo(s.ctx, s.info.Name)
+	switch {
+	case fault.Is(err, fault.NoMailbox):
+		s.byeDeleted()
+	case err != nil:
+		return false, err
+	case rights == s.target.Rights:
+		return true, nil
+	default:
+		s.bye("rights to the selected mailbox have changed", "Your rights to the selected mailbox have changed")
+	}
+	s.call.answered = true
+	return false, nil
 }
 
 // present sends the pending responses, and fails if the client has closed its connection. A client that was

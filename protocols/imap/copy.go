@@ -1,8 +1,11 @@
 package imap
 
 import (
+	"context"
+
 	imap "github.com/emersion/go-imap/v2"
 
+	"gatepost/accounts/access"
 	"gatepost/accounts/mailbox"
 	"gatepost/protocols/imap/wire"
 	"gatepost/server/fault"
@@ -14,7 +17,7 @@ func (s *session) copy(c *call, p *wire.Parser) error {
 	if err != nil || len(uids) == 0 {
 		return err
 	}
-	data, err := s.mailbox.Copy(s.ctx, uids, dest)
+	data, err := s.mailbox.CopyTo(s.ctx, uids, dest.Mail(), dest.Name)
 	if err != nil {
 		return withCode(err, fault.NoMailbox, "TRYCREATE")
 	}
@@ -32,7 +35,13 @@ func (s *session) move(c *call, p *wire.Parser) error {
 	if err != nil || len(uids) == 0 {
 		return err
 	}
-	data, err := s.mailbox.Move(s.ctx, uids, dest)
+	move := s.mailbox.Move
+	if dest.Account.ID != s.target.Account.ID {
+		move = func(ctx context.Context, uids []imap.UID, name string) (mailbox.CopyData, error) {
+			return s.moveTo(ctx, uids, dest.Mail(), name)
+		}
+	}
+	data, err := move(s.ctx, uids, dest.Name)
 	switch {
 	case len(data.Source) > 0:
 		s.out.Raw("* OK [").Raw(copyUID(data)).Raw("] Moved").CRLF()
@@ -42,22 +51,46 @@ func (s *session) move(c *call, p *wire.Parser) error {
 	return withCode(err, fault.NoMailbox, "TRYCREATE")
 }
 
-func (s *session) parseCopy(c *call, p *wire.Parser) ([]imap.UID, string, error) {
+// moveTo moves messages to a mailbox of another account. After a crash a message may be in both, but it is in
+// one of them at least.
+func (s *session) moveTo(ctx context.Context, uids []imap.UID, to *mailbox.Account, dest string) (mailbox.CopyData, error) {
+	if s.info.ReadOnly {
+		return mailbox.CopyData{}, fault.New("imap.moveTo", fault.ReadOnly, "")
+	}
+	data, err := s.mailbox.CopyTo(ctx, uids, to, dest)
+	if err != nil {
+		return data, err
+	}
+	var copied []imap.UID
+	for _, r := range data.Source {
+		for uid := r.Start; uid <= r.Stop; uid++ {
+			copied = append(copied, uid)
+		}
+	}
+	if _, err := s.mailbox.SetFlags(ctx, copied, mailbox.Add, []imap.Flag{imap.FlagDeleted}, mailbox.NoCondition); err != nil {
+		return data, err
+	}
+	_, err = s.mailbox.Expunge(ctx, &data.Source)
+	return data, err
+}
+
+func (s *session) parseCopy(c *call, p *wire.Parser) ([]imap.UID, access.Mailbox, error) {
 	p.Space()
 	set := s.parseSet(p)
 	p.Space()
-	dest, bad := s.mailboxName(p)
+	name, bad := s.mailboxName(p)
 	if err := p.End(); err != nil {
-		return nil, "", err
+		return nil, access.Mailbox{}, err
 	}
 	seqs, err := s.resolve(set, c.uid)
 	if err != nil {
-		return nil, "", err
+		return nil, access.Mailbox{}, err
 	}
 	if bad != nil {
-		return nil, "", bad
+		return nil, access.Mailbox{}, bad
 	}
-	return s.uidsOf(seqs), dest, nil
+	dest, err := s.find(name, access.Insert)
+	return s.uidsOf(seqs), dest, err
 }
 
 // copyUID is the response code of RFC 4315 section 3.

@@ -86,6 +86,6 @@ func (s *session) namespace(c *call, p *wire.Parser) error {
 	if err := p.End(); err != nil {
 		return err
 	}
-	s.out.Raw(`* NAMESPACE (("" "/")) NIL NIL`).CRLF()
+	s.out.Raw(`* NAMESPACE (("" "/")) (("~" "/")) NIL`).CRLF()
 	return nil
 }

@@ -1,11 +1,13 @@
 package imap
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
 	imap "github.com/emersion/go-imap/v2"
 
+	"gatepost/accounts/access"
 	"gatepost/accounts/mailbox"
 	"gatepost/protocols/imap/wire"
 	"gatepost/server/fault"
@@ -47,19 +49,75 @@ type listed struct {
 	asked string
 }
 
-// listNames writes the names that match.
+// listNames writes the names that match: those of the user's account, subscribed names of others, and the
+// names of the accounts that patterns name.
 func (s *session) listNames(a *listArgs) error {
 	if a.undefined {
 		return nil
 	}
-	names, err := s.names(a.subscribed)
+	patterns := make([]string, len(a.patterns))
+	for i := range a.patterns {
+		patterns[i] = a.reference + a.patterns[i]
+	}
+	var m matcher
+	own, err := s.ownNames(a.subscribed, patterns)
 	if err != nil {
 		return err
 	}
-	var m matcher
+	if err := s.listMatching(a, &m, own, patterns); err != nil {
+		return err
+	}
+	for prefix, patterns := range foreignPatterns(patterns) {
+		owner, err := s.srv.access.Owner(s.ctx, s.account, prefix)
+		if fault.Is(err, fault.NoMailbox) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		names, err := s.names(&owner)
+		if err != nil {
+			return err
+		}
+		if err := s.listMatching(a, &m, names, patterns); err != nil {
+			return err
+		}
+	}
+	if m.spent() {
+		return no(fault.TooMany, "The patterns need too much time")
+	}
+	return nil
+}
+
+// foreignPatterns yields the patterns that name an account ("~name/..."), by that name. A wildcard in the name
+// of the account matches nothing.
+func foreignPatterns(patterns []string) iter.Seq2[string, []string] {
+	byPrefix := map[string][]string{}
+	var order []string
+	for _, pattern := range patterns {
+		prefix, _ := access.SplitName(pattern)
+		if prefix == "" || strings.ContainsAny(prefix, "*%") {
+			continue
+		}
+		if byPrefix[prefix] == nil {
+			order = append(order, prefix)
+		}
+		byPrefix[prefix] = append(byPrefix[prefix], pattern)
+	}
+	return func(yield func(string, []string) bool) {
+		for _, prefix := range order {
+			if !yield(prefix, byPrefix[prefix]) {
+				return
+			}
+		}
+	}
+}
+
+// listMatching writes those of the names that match one of the patterns.
+func (s *session) listMatching(a *listArgs, m *matcher, names []listed, patterns []string) error {
 	fits := func(name string) bool {
-		for _, pattern := range a.patterns {
-			if m.match(a.reference+pattern, name) {
+		for _, pattern := range patterns {
+			if m.match(pattern, name) {
 				return true
 			}
 		}
@@ -87,58 +145,126 @@ func (s *session) listNames(a *listArgs) error {
 			s.putStatus(n.Name, &n.Info, a.status)
 		}
 	}
-	if m.spent() {
-		return no(fault.TooMany, "The patterns need too much time")
-	}
 	return nil
 }
 
-// names returns the names of the account that the client may see; with subscriptions also
-// subscribed names that do not exist.
-func (s *session) names(subscriptions bool) ([]listed, error) {
+// names returns the names of an account that the client may see, as the user knows them.
+func (s *session) names(o *access.Owner) ([]listed, error) {
 	// Settings and preferences may have changed since the login.
 	account, err := s.srv.acc.Current(s.ctx, s.account)
 	if err != nil {
 		return nil, err
 	}
-	infos, err := s.mail.List(s.ctx)
+	infos, err := o.Mail().List(s.ctx)
 	if err != nil {
 		return nil, err
 	}
+	var uses map[string][]imap.MailboxAttr
+	subscribed := map[string]bool{}
+	if o.Foreign() { // the subscriptions and special uses are the owner's
+		list, err := s.mail.Subscriptions(s.ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range list {
+			subscribed[name] = true
+		}
+	} else {
+		uses = account.SpecialUses()
+	}
 	nonMail := bool(account.Settings().IMAPSeesNonMail)
-	uses := account.SpecialUses()
 	names := make([]listed, 0, len(infos)+8)
 	known := make(map[string]int, len(infos))
 	for _, info := range infos {
 		if !nonMail && info.Class != "" && info.Class != "IPF.Note" {
-			known[info.Name] = -1
 			continue
 		}
-		known[info.Name] = len(names)
+		rights, err := o.RightsTo(s.ctx, info.Name)
+		if err != nil {
+			return nil, err
+		}
+		if !rights.Has(access.Lookup) {
+			continue
+		}
+		info.Selectable = info.Selectable && rights.Has(access.Read)
 		n := listed{Info: info}
+		n.Name = o.Shown(info.Name)
 		if info.Selectable {
 			n.uses = uses[info.Name]
 		}
+		if o.Foreign() {
+			n.Subscribed = subscribed[n.Name]
+		}
+		known[info.Name] = len(names)
 		names = append(names, n)
 		for up := parentName(info.Name); up != ""; up = parentName(up) {
-			if i, ok := known[up]; ok && i >= 0 {
+			if i, ok := known[up]; ok {
 				names[i].hasChildren = true
 			}
 		}
 	}
-	if !subscriptions {
-		return names, nil
+	return names, nil
+}
+
+// ownNames returns the names of the user's account; with subscriptions also subscribed names that do not exist,
+// and those of other accounts unless one of the patterns names that account.
+func (s *session) ownNames(subscriptions bool, patterns []string) ([]listed, error) {
+	own, err := s.srv.access.Owner(s.ctx, s.account, "")
+	if err != nil {
+		return nil, err
+	}
+	names, err := s.names(&own)
+	if err != nil || !subscriptions {
+		return names, err
+	}
+	exists := map[string]bool{}
+	infos, err := s.mail.List(s.ctx) // also those that names leaves out
+	if err != nil {
+		return nil, err
+	}
+	for i := range infos {
+		exists[infos[i].Name] = true
+	}
+	listedApart := map[string]bool{}
+	for prefix := range foreignPatterns(patterns) {
+		listedApart[prefix] = true
 	}
 	subscribed, err := s.mail.Subscriptions(s.ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range subscribed {
-		if _, exists := known[name]; !exists {
+		prefix, _ := access.SplitName(name)
+		switch {
+		case prefix == "" && !exists[name]:
 			names = append(names, listed{Info: mailbox.Info{Name: name, Subscribed: true}, missing: true})
+		case prefix != "" && !listedApart[prefix]:
+			n, err := s.subscribedForeign(name)
+			if err != nil {
+				return nil, err
+			}
+			names = append(names, n)
 		}
 	}
 	return names, nil
+}
+
+// subscribedForeign returns a subscribed name of another account.
+func (s *session) subscribedForeign(name string) (listed, error) {
+	n := listed{Info: mailbox.Info{Name: name, Subscribed: true}, missing: true}
+	m, err := s.find(name, access.Lookup)
+	if err == nil {
+		var info mailbox.Info
+		if info, err = m.Mail().Status(s.ctx, m.Name); err == nil {
+			info.Name, info.Subscribed = name, true
+			info.Selectable = info.Selectable && m.Rights.Has(access.Read)
+			n = listed{Info: info, hasChildren: info.HasChildren}
+		}
+	}
+	if fault.Is(err, fault.NoMailbox) {
+		err = nil
+	}
+	return n, err
 }
 
 // selects reports whether a name meets the selection options.

@@ -5,6 +5,7 @@ import (
 
 	imap "github.com/emersion/go-imap/v2"
 
+	"gatepost/accounts/access"
 	"gatepost/accounts/mailbox"
 	"gatepost/protocols/imap/wire"
 	"gatepost/server/fault"
@@ -33,30 +34,38 @@ func (s *session) create(c *call, p *wire.Parser) error {
 	if bad != nil {
 		return withCode(bad, fault.NoMailbox, "CANNOT")
 	}
-	var err error
-	switch len(uses) {
-	case 0:
-		_, err = s.mail.CreateMailbox(s.ctx, name, mailbox.CreateOptions{})
-	case 1:
-		err = withCode(s.srv.acc.CreateUsedMailbox(s.ctx, s.account, name, imap.MailboxAttr(uses[0])), fault.Unsupported, "USEATTR")
-	default:
+	m, err := s.find(name, 0)
+	if err == nil {
+		err = m.RequireCreate(s.ctx)
+	}
+	if err != nil {
+		return withCode(err, fault.NoMailbox, "CANNOT")
+	}
+	switch {
+	case len(uses) == 0:
+		_, err = m.Mail().CreateMailbox(s.ctx, m.Name, mailbox.CreateOptions{})
+	case len(uses) > 1:
 		err = withCode(no(fault.Unsupported, "A mailbox can have one special use"), fault.Unsupported, "USEATTR")
+	case m.Foreign(): // a special use is a preference of the owner
+		err = withCode(no(fault.Unsupported, "Only your own mailboxes can be given a special use"), fault.Unsupported, "USEATTR")
+	default:
+		err = withCode(s.srv.acc.CreateUsedMailbox(s.ctx, s.account, m.Name, imap.MailboxAttr(uses[0])), fault.Unsupported, "USEATTR")
 	}
 	if err == nil && s.rev2 {
-		s.putCreated(name)
+		s.putCreated(&m)
 	}
 	return err
 }
 
 // putCreated writes the LIST response with OLDNAME for a mailbox that was created under another name than the
 // requested one (RFC 9051 section 6.3.4). An error here does not undo the creation.
-func (s *session) putCreated(asked string) {
-	if strings.HasSuffix(asked, "/") {
+func (s *session) putCreated(m *access.Mailbox) {
+	if strings.HasSuffix(m.Name, "/") {
 		return // a directory
 	}
-	info, err := s.mail.Status(s.ctx, asked)
-	if err == nil && info.Name != asked {
-		err = s.putAsked(info, asked)
+	info, err := m.Mail().Status(s.ctx, m.Name)
+	if asked := m.Shown(m.Name); err == nil && m.Canonical(info.Name) != asked {
+		err = s.putAsked(&m.Owner, info, asked)
 	}
 	if err != nil {
 		s.log.Log(s.ctx, logs.LevelFailure, "cannot send the name of a created mailbox", logs.AttrError, err)
@@ -74,12 +83,19 @@ func (s *session) delete(c *call, p *wire.Parser) error {
 	if bad != nil {
 		return bad
 	}
+	m, err := s.find(name, access.Delete)
+	if err == nil {
+		err = m.RequireCreate(s.ctx)
+	}
+	if err != nil {
+		return err
+	}
 	own := false
-	if s.mailbox != nil {
-		info, err := s.mail.Status(s.ctx, name)
+	if s.mailbox != nil && s.target.Account.ID == m.Account.ID {
+		info, err := m.Mail().Status(s.ctx, m.Name)
 		own = err == nil && info.ID == s.info.ID
 	}
-	if err := s.mail.DeleteMailbox(s.ctx, name); err != nil {
+	if err := m.Mail().DeleteMailbox(s.ctx, m.Name); err != nil {
 		return withCode(err, fault.Denied, "CANNOT")
 	}
 	if own {
@@ -89,6 +105,7 @@ func (s *session) delete(c *call, p *wire.Parser) error {
 	return nil
 }
 
+// rename is RENAME, within one account.
 func (s *session) rename(c *call, p *wire.Parser) error {
 	p.Space()
 	from, bad := s.mailboxName(p)
@@ -103,7 +120,24 @@ func (s *session) rename(c *call, p *wire.Parser) error {
 	if badTo != nil {
 		return withCode(badTo, fault.NoMailbox, "CANNOT")
 	}
-	return s.srv.acc.RenameMailbox(s.ctx, s.account, from, to)
+	m, err := s.find(from, access.Delete)
+	if err == nil {
+		err = m.RequireCreate(s.ctx)
+	}
+	if err != nil {
+		return err
+	}
+	dest, err := s.find(to, 0)
+	if err == nil {
+		err = dest.RequireCreate(s.ctx)
+	}
+	switch {
+	case err != nil:
+		return withCode(err, fault.NoMailbox, "CANNOT")
+	case m.Account.ID != dest.Account.ID:
+		return no(fault.Unsupported, "A mailbox cannot be renamed into another account")
+	}
+	return s.srv.acc.RenameMailbox(s.ctx, m.Account, m.Name, dest.Name)
 }
 
 func (s *session) subscribe(c *call, p *wire.Parser) error   { return s.setSubscribed(p, true) }

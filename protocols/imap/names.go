@@ -3,6 +3,7 @@ package imap
 import (
 	"unicode/utf8"
 
+	"gatepost/accounts/access"
 	"gatepost/protocols/imap/wire"
 	"gatepost/server/fault"
 )
@@ -26,6 +27,15 @@ func (s *session) decodeName(raw []byte) (string, bool) {
 		return string(raw), utf8.Valid(raw)
 	}
 	return wire.DecodeUTF7(raw)
+}
+
+// find returns the mailbox with a name, to which the user needs the rights.
+func (s *session) find(name string, rights access.Rights) (access.Mailbox, error) {
+	m, err := s.srv.access.Mailbox(s.ctx, s.account, name)
+	if err != nil {
+		return m, err
+	}
+	return m, m.Require(rights)
 }
 
 // putName writes a mailbox name.

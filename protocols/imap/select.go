@@ -3,8 +3,10 @@ package imap
 import (
 	"slices"
 
+	"gatepost/accounts/access"
 	"gatepost/accounts/mailbox"
 	"gatepost/protocols/imap/wire"
+	"gatepost/server/logs"
 )
 
 func (s *session) selectMailbox(c *call, p *wire.Parser) error { return s.open(c, p, false) }
@@ -28,11 +30,20 @@ func (s *session) open(c *call, p *wire.Parser, readOnly bool) error {
 	if bad != nil {
 		return bad
 	}
-	box, err := s.mail.Open(s.ctx, name, readOnly)
+	m, err := s.find(name, access.Read)
 	if err != nil {
 		return err
 	}
-	s.mailbox, s.info = box, box.Info()
+	readOnly = readOnly || !m.Rights.Has(changing)
+	box, err := m.Mail().Open(s.ctx, m.Name, readOnly)
+	if err != nil {
+		return err
+	}
+	s.mailbox, s.info, s.target = box, box.Info(), m
+	if m.Foreign() {
+		s.log.Log(s.ctx, logs.LevelMajor, "selected a mailbox of another account", logs.AttrAccount, s.account.Address(),
+			"owner", m.Account.Address(), "mailbox", m.Name)
+	}
 	s.describe()
 	if s.rev2 {
 		if err := s.putSelected(name); err != nil {
@@ -46,6 +57,9 @@ func (s *session) open(c *call, p *wire.Parser, readOnly bool) error {
 	}
 	return nil
 }
+
+// changing are the rights without which a mailbox is opened read-only.
+const changing = access.Seen | access.Write | access.Delete
 
 // describe writes the responses that a client needs about a mailbox it has selected.
 func (s *session) describe() {
@@ -66,26 +80,32 @@ func (s *session) describe() {
 // putSelected writes the LIST response of the selected mailbox, with OLDNAME if the client has used another
 // name (RFC 9051 section 6.3.2).
 func (s *session) putSelected(asked string) error {
-	info, err := s.mail.Status(s.ctx, s.info.Name)
+	info, err := s.target.Mail().Status(s.ctx, s.info.Name)
 	if err != nil {
 		return err
 	}
-	return s.putAsked(info, asked)
+	return s.putAsked(&s.target.Owner, info, asked)
 }
 
 // putAsked writes the LIST response of a mailbox for which the client may have used another name.
-func (s *session) putAsked(info mailbox.Info, asked string) error {
+func (s *session) putAsked(o *access.Owner, info mailbox.Info, asked string) error {
 	account, err := s.srv.acc.Current(s.ctx, s.account)
 	if err != nil {
 		return err
 	}
-	n := listed{Info: info, uses: account.SpecialUses()[info.Name], hasChildren: info.HasChildren}
+	n := listed{Info: info, hasChildren: info.HasChildren}
+	if !o.Foreign() {
+		own := *o
+		own.Prefix = ""
+		o, n.uses = &own, account.SpecialUses()[info.Name]
+	}
+	n.Name = o.Shown(info.Name)
 	if n.hasChildren { // only those that the client may see count
-		names, err := s.names(false)
+		names, err := s.names(o)
 		if err != nil {
 			return err
 		}
-		if i := slices.IndexFunc(names, func(l listed) bool { return l.Name == info.Name }); i >= 0 {
+		if i := slices.IndexFunc(names, func(l listed) bool { return l.Name == n.Name }); i >= 0 {
 			n = names[i]
 		}
 	}
@@ -99,7 +119,7 @@ func (s *session) putAsked(info mailbox.Info, asked string) error {
 // leave closes the selected mailbox.
 func (s *session) leave() {
 	s.mailbox.Close()
-	s.mailbox = nil
+	s.mailbox, s.target = nil, access.Mailbox{}
 	s.saved = nil
 }
 

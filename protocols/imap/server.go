@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatepost/accounts"
+	"gatepost/accounts/access"
 	"gatepost/protocols/internal/auth"
 	"gatepost/protocols/internal/listen"
 	"gatepost/router"
@@ -21,6 +22,7 @@ import (
 type Server struct {
 	cfg        *settings.Live[Settings]
 	acc        *accounts.Store
+	access     *access.Resolver
 	auth       *auth.Authenticator
 	tls        func() *tls.Config
 	log        *slog.Logger
@@ -32,7 +34,7 @@ type Server struct {
 // New returns a Server. tlsConfig returns the current TLS configuration, or nil if there is no certificate;
 // then STARTTLS is not offered.
 func New(cfg *settings.Live[Settings], acc *accounts.Store, r *router.Router, tlsConfig func() *tls.Config, log *slog.Logger) *Server {
-	return &Server{cfg: cfg, acc: acc, auth: auth.New(acc, r, log), tls: tlsConfig, log: log, processors: newProcessors()}
+	return &Server{cfg: cfg, acc: acc, access: access.New(acc, r), auth: auth.New(acc, r, log), tls: tlsConfig, log: log, processors: newProcessors()}
 }
 
 // Serve accepts connections until ctx is done, and returns when the last

@@ -12,6 +12,7 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts"
+	"gatepost/accounts/access"
 	"gatepost/accounts/mailbox"
 	"gatepost/protocols/imap/wire"
 	"gatepost/protocols/internal/listen"
@@ -57,6 +58,7 @@ type session struct {
 	watch   *accounts.Watch // ends the session with its account; nil before the login
 	mail    *mailbox.Account
 	mailbox *mailbox.Mailbox // selected, or nil
+	target  access.Mailbox   // what the selected mailbox's name leads to
 	info    mailbox.ViewInfo // of the mailbox when it was selected
 	recent  int              // RECENT as the client knows it
 	saved   []imap.UID       // the result that $ stands for (RFC 5182)

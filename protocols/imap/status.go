@@ -3,6 +3,7 @@ package imap
 import (
 	"math"
 
+	"gatepost/accounts/access"
 	"gatepost/accounts/mailbox"
 	"gatepost/protocols/imap/wire"
 )
@@ -39,12 +40,16 @@ func (s *session) status(c *call, p *wire.Parser) error {
 	if bad != nil {
 		return bad
 	}
-	info, err := s.mail.Status(s.ctx, name)
+	m, err := s.find(name, access.Read)
+	if err != nil {
+		return err
+	}
+	info, err := m.Mail().Status(s.ctx, m.Name)
 	if err != nil {
 		return err
 	}
 	if s.rev2 {
-		name = info.Name
+		name = m.Canonical(info.Name)
 	}
 	s.putStatus(name, &info, items)
 	return nil

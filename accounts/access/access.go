@@ -1,0 +1,254 @@
+// Package access decides which mailboxes an account may use. It leads from the name of a mailbox, as an
+// authenticated user writes it, to the account that owns the mailbox and to the rights that the user has.
+// Protocols, deliveries and rules ask here and nowhere else.
+//
+// # Names
+//
+//	Box                  a mailbox of the user's own account
+//	~/Box                the same
+//	~name/Box            a mailbox of another account of the user's domain
+//	~name@domain/Box     a mailbox of any account of the server
+//
+// The name of the account is routed, so that aliases and Router records apply. A name like "~name",
+// without a slash, names no mailbox.
+//
+// # Rights
+//
+// A right is one of the letters of RFC 2086, see Rights. The owner has all rights. So has an administrator
+// who may read mailboxes: with the server right UserAccounts ("All Domains"), or with CanAccessMailboxes as an
+// administrator of the owner's domain; but not if the owner has administrator's rights that the
+// administrator lacks, since a mailbox receives what resets passwords. All others have none.
+//
+// A user who may not look a mailbox up gets the same error as for one that does not exist.
+package access
+
+import (
+	"context"
+	"strings"
+
+	"gatepost/accounts"
+	"gatepost/accounts/mailbox"
+	"gatepost/router"
+	"gatepost/router/address"
+	"gatepost/router/names"
+	"gatepost/server/fault"
+)
+
+// Rights is a set of rights to a mailbox (RFC 2086 section 3).
+type Rights uint16
+
+const (
+	// Lookup (l) shows the mailbox in lists.
+	Lookup Rights = 1 << iota
+	// Read (r) opens the mailbox and reads its messages.
+	Read
+	// Seen (s) changes \Seen.
+	Seen
+	// Write (w) changes other flags than \Seen and \Deleted.
+	Write
+	// Insert (i) adds messages.
+	Insert
+	// Post (p) sends mail to the mailbox.
+	Post
+	// Create (c) creates mailboxes below this one.
+	Create
+	// Delete (d) changes \Deleted, expunges messages, and deletes the mailbox.
+	Delete
+	// Administer (a) changes the rights of others.
+	Administer
+
+	// All are the owner's rights.
+	All Rights = 1<<iota - 1
+)
+
+const letters = "lrswipcda"
+
+// Has reports whether all of the rights are in the set.
+func (r Rights) Has(rights Rights) bool { return r&rights == rights }
+
+// String returns the letters of the rights, as ACL commands write them.
+func (r Rights) String() string {
+	var b strings.Builder
+	for i := range letters {
+		if r&(1<<i) != 0 {
+			b.WriteByte(letters[i])
+		}
+	}
+	return b.String()
+}
+
+// Resolver finds mailboxes by their names.
+type Resolver struct {
+	accounts *accounts.Store
+	router   *router.Router
+}
+
+// New returns a Resolver.
+func New(a *accounts.Store, r *router.Router) *Resolver { return &Resolver{accounts: a, router: r} }
+
+// Owner is an account whose mailboxes a user has named.
+type Owner struct {
+	Account *accounts.Account
+	// Prefix stands before the account's mailbox names in what the user has written: "", "~/" or
+	// "~name/".
+	Prefix string
+
+	user     *accounts.Account
+	resolver *Resolver
+}
+
+// Mailbox is where the name of a mailbox leads. The mailbox need not exist.
+type Mailbox struct {
+	Owner
+	// Name is the name within the account.
+	Name string
+	// Rights are those of the user when the name was resolved.
+	Rights Rights
+}
+
+// Mailbox returns the mailbox with a name that a user has written. Errors: NoMailbox, also for an account that
+// does not exist, and those of the router and of package accounts that are temporary.
+func (r *Resolver) Mailbox(ctx context.Context, user *accounts.Account, name string) (Mailbox, error) {
+	prefix, rest := SplitName(name)
+	owner, err := r.Owner(ctx, user, prefix)
+	if err != nil {
+		return Mailbox{}, err
+	}
+	m := Mailbox{Owner: owner, Name: rest}
+	m.Rights, err = owner.RightsTo(ctx, rest)
+	return m, err
+}
+
+// SplitName splits the name of a mailbox behind the part that names the account, which is empty for a plain
+// name. For a name like "~name" all of it is that part.
+func SplitName(name string) (prefix, rest string) {
+	if !strings.HasPrefix(name, "~") {
+		return "", name
+	}
+	if i := strings.IndexByte(name, '/'); i >= 0 {
+		return name[:i+1], name[i+1:]
+	}
+	return name, ""
+}
+
+// Owner returns the account that a prefix names. Errors: as of Mailbox.
+func (r *Resolver) Owner(ctx context.Context, user *accounts.Account, prefix string) (Owner, error) {
+	o := Owner{Account: user, Prefix: prefix, user: user, resolver: r}
+	if prefix == "" || prefix == "~/" {
+		return o, nil
+	}
+	name, slash := strings.CutSuffix(strings.TrimPrefix(prefix, "~"), "/")
+	if !slash {
+		return Owner{}, noMailbox()
+	}
+	var err error
+	o.Account, err = r.account(ctx, user, name)
+	return o, err
+}
+
+// account returns the account with a name as it may stand behind the tilde.
+func (r *Resolver) account(ctx context.Context, user *accounts.Account, name string) (*accounts.Account, error) {
+	const op = "access.account"
+	if !strings.Contains(name, "@") {
+		name += "@" + user.Domain
+	}
+	a, err := address.Parse(name)
+	if err != nil || a.IsNull() {
+		return nil, noMailbox()
+	}
+	route, err := r.router.Route(ctx, names.Access, a)
+	switch {
+	case err != nil && fault.KindOf(err).Temporary() && !fault.Is(err, fault.Disabled):
+		return nil, fault.Wrap(op, fault.Internal, err)
+	case err != nil, route.Module != router.LOCAL, route.Name == "", route.Mailbox != "":
+		return nil, noMailbox()
+	}
+	owner, err := r.accounts.Account(ctx, route.Domain, route.Name)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.NoDomain) {
+		return nil, noMailbox()
+	}
+	return owner, err
+}
+
+func noMailbox() error { return fault.New("access.Mailbox", fault.NoMailbox, "") }
+
+// Foreign reports whether the mailboxes are another account's.
+func (o *Owner) Foreign() bool { return o.Account.ID != o.user.ID }
+
+// Mail returns the owner's mailboxes.
+func (o *Owner) Mail() *mailbox.Account { return o.Account.Mail() }
+
+// Shown returns the name of a mailbox of the owner with the prefix that the user has written, as lists have it.
+func (o *Owner) Shown(name string) string { return o.Prefix + name }
+
+// Canonical returns the name of a mailbox of the owner, for the user's own mailboxes without a prefix.
+func (o *Owner) Canonical(name string) string {
+	if !o.Foreign() {
+		return name
+	}
+	return o.Shown(name)
+}
+
+// RightsTo returns the user's present rights to a mailbox of the owner. Errors: NoMailbox if the owner does not
+// exist any more, and those of package accounts.
+func (o *Owner) RightsTo(ctx context.Context, name string) (Rights, error) {
+	if !o.Foreign() {
+		return All, nil
+	}
+	administrator, err := o.administrator(ctx)
+	switch {
+	case err != nil:
+		return 0, err
+	case administrator:
+		return All, nil
+	}
+	return 0, nil
+}
+
+// administrator reports whether the user may read the owner's mailboxes as an administrator.
+func (o *Owner) administrator(ctx context.Context) (bool, error) {
+	user, err := o.resolver.accounts.Current(ctx, o.user)
+	if err != nil {
+		return false, err
+	}
+	rights, err := o.resolver.accounts.RightsOf(user)
+	if err != nil || !rights.Any() {
+		return false, err
+	}
+	owner, err := o.resolver.accounts.Current(ctx, o.Account)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.NoDomain) {
+		return false, noMailbox()
+	}
+	if err != nil {
+		return false, err
+	}
+	of, err := o.resolver.accounts.RightsOf(owner)
+	if err != nil {
+		return false, err
+	}
+	return rights.Domain(owner.Domain, accounts.RightMailboxes) && rights.Covers(of), nil
+}
+
+// Require returns an error unless the user has the rights: NoMailbox without the right to look the mailbox up,
+// else Denied.
+func (m *Mailbox) Require(rights Rights) error {
+	switch {
+	case m.Rights.Has(rights):
+		return nil
+	case !m.Rights.Has(Lookup):
+		return noMailbox()
+	}
+	return fault.New("access.Require", fault.Denied, "")
+}
+
+// RequireCreate returns an error unless the user may create the mailbox, which is a right to the one that it lies
+// in. Errors: as of Require.
+func (m *Mailbox) RequireCreate(ctx context.Context) error {
+	name := strings.TrimSuffix(m.Name, "/")
+	outer := Mailbox{Owner: m.Owner, Name: name[:max(0, strings.LastIndexByte(name, '/'))]}
+	var err error
+	if outer.Rights, err = m.RightsTo(ctx, outer.Name); err != nil {
+		return err
+	}
+	return outer.Require(Create)
+}

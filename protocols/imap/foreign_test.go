@@ -1,0 +1,187 @@
+package imap
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// grant gives an account of the fixture administrator's rights.
+func (f *fixture) grant(t *testing.T, name string, rights ...string) {
+	t.Helper()
+	if err := f.acc.SetAccountRights(t.Context(), "", name, rights); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// loggedIn connects a client that is logged in.
+func (f *fixture) loggedIn(t *testing.T, login string) *client {
+	t.Helper()
+	c := f.connect(t)
+	c.send("a LOGIN " + login + "\r\n")
+	c.until("a OK")
+	return c
+}
+
+// answers sends a command and returns its untagged responses and the tagged one, without the tag.
+func (c *client) answers(command string) (untagged []string, tagged string) {
+	c.t.Helper()
+	c.send("x " + command + "\r\n")
+	for {
+		l := c.line()
+		if rest, ok := strings.CutPrefix(l, "x "); ok {
+			return untagged, rest
+		}
+		if strings.HasPrefix(l, "+ ") {
+			c.t.Fatalf("%s: %s", command, l)
+		}
+		untagged = append(untagged, strings.TrimPrefix(l, "* "))
+	}
+}
+
+// To a user without rights, the mailboxes of another account do not exist.
+func TestMailboxesOfOthersDoNotExistWithoutRights(t *testing.T) {
+	f := start(t)
+	f.fill(t, 1, 100)
+	c := f.loggedIn(t, "user2 secret2")
+	c.wantOK("SELECT INBOX", "APPEND INBOX {4+}\r\nab\r\n")
+	for _, command := range []string{
+		"SELECT %s", "EXAMINE %s", "STATUS %s (MESSAGES)", "CREATE %s", "DELETE %s", "RENAME %s new", "RENAME Drafts %s",
+		"APPEND %s {4+}\r\nab\r\n", "LIST \"\" %s", "SELECT INBOX", "COPY 1 %s", "MOVE 1 %s",
+	} {
+		var answers []string
+		for _, name := range []string{"~user1/INBOX", "~user1@company.com/Drafts", "~nobody/INBOX", "~user1@elsewhere.example/INBOX", "~user1", "~"} {
+			send := command
+			if strings.Contains(command, "%s") {
+				send = fmt.Sprintf(command, name)
+			}
+			untagged, tagged := c.answers(send)
+			if strings.Contains(command, "%s") && command[0] != 'L' && !strings.HasPrefix(tagged, "NO [NONEXISTENT]") && !strings.HasPrefix(tagged, "NO [CANNOT]") {
+				t.Errorf("%s: %s", send, tagged)
+			}
+			if command[0] == 'L' && len(untagged) > 0 {
+				t.Errorf("%s: %s", send, untagged)
+			}
+			answers = append(answers, tagged)
+		}
+		for _, a := range answers {
+			if a != answers[0] {
+				t.Errorf("%s: %q", command, answers)
+				break
+			}
+		}
+	}
+	if n := f.messages(t); n != 1 {
+		t.Errorf("user1 has %d messages", n)
+	}
+}
+
+// An administrator who may use mailboxes names them everywhere where a mailbox is named.
+func TestAdministratorsUseMailboxesOfOthers(t *testing.T) {
+	f := start(t)
+	f.fill(t, 2, 100)
+	f.grant(t, "user2", "UserAccounts")
+	if err := f.acc.SetAccountAliases(t.Context(), "", "user1", []string{"first"}); err != nil {
+		t.Fatal(err)
+	}
+	c := f.loggedIn(t, "user2 secret2")
+	for _, test := range []struct{ command, untagged, tagged string }{
+		{"NAMESPACE", `NAMESPACE (("" "/")) (("~" "/")) NIL`, "OK"},
+		{"STATUS ~user1/INBOX (MESSAGES)", `STATUS "~user1/INBOX" (MESSAGES 2)`, "OK"},
+		{"STATUS ~FIRST@company.com/inbox (MESSAGES)", `STATUS "~FIRST@company.com/inbox" (MESSAGES 2)`, "OK"},
+		{"CREATE ~user1/new/deep", "", "OK"},
+		{"CREATE ~user1/x (USE (\\Junk))", "", "NO [USEATTR]"},
+		{`LIST "" ~user1/new*`, `LIST (\HasChildren \Noselect) "/" "~user1/new"|LIST (\HasNoChildren) "/" "~user1/new/deep"`, "OK"},
+		{`LIST ~user1/ %/deep`, `LIST (\HasNoChildren) "/" "~user1/new/deep"`, "OK"},
+		{`LIST "" ~user1/Drafts`, `LIST (\HasNoChildren) "/" "~user1/Drafts"`, "OK"},
+		{`LIST "" (~user1/INBOX ~first/INBOX INBOX)`, `LIST (\HasNoChildren) "/" "INBOX"|LIST (\HasNoChildren) "/" "~user1/INBOX"|LIST (\HasNoChildren) "/" "~first/INBOX"`, "OK"},
+		{`LIST "" ~/Drafts`, `LIST (\Drafts \HasNoChildren) "/" "~/Drafts"`, "OK"},
+		{`LIST "" ~*`, "", "OK"},
+		{`LIST "" ~user%/*`, "", "OK"},
+		{"SUBSCRIBE ~user1/INBOX", "", "OK"},
+		{"SUBSCRIBE ~user1/none", "", "OK"},
+		{`LIST (SUBSCRIBED) "" ~*`, `LIST (\HasNoChildren \Subscribed) "/" "~user1/INBOX"|LIST (\NonExistent \Subscribed) "/" "~user1/none"`, "OK"},
+		{`LIST (SUBSCRIBED) "" ~user1/*`, `LIST (\HasNoChildren \Subscribed) "/" "~user1/INBOX"`, "OK"},
+		{`LSUB "" ~user1/INBOX`, `LSUB () "/" "~user1/INBOX"`, "OK"},
+		{`LIST "" ~user1/INBOX RETURN (STATUS (MESSAGES))`, `LIST (\HasNoChildren) "/" "~user1/INBOX"|STATUS "~user1/INBOX" (MESSAGES 2)`, "OK"},
+		{"APPEND ~user1/new/deep {4+}\r\nab\r\n", "", "OK [APPENDUID "},
+		{"APPEND ~user1/none {4+}\r\nab\r\n", "", "NO [TRYCREATE]"},
+		{"APPEND ~small/INBOX {2000+}\r\n" + strings.Repeat("x", 2000), "", "NO [OVERQUOTA]"},
+		{"RENAME ~user1/new ~user1/other", "", "OK"},
+		{"RENAME ~user1/other mine", "", "NO [CANNOT]"},
+		{"RENAME Drafts ~user1/Drafts2", "", "NO [CANNOT]"},
+		{"STATUS ~user1/other/deep (MESSAGES)", `STATUS "~user1/other/deep" (MESSAGES 1)`, "OK"},
+		{"DELETE ~user1/other/deep", "", "OK"},
+		{"SELECT ~user1/INBOX", "*", "OK [READ-WRITE]"},
+		{"STORE 1 +FLAGS (\\Flagged)", `1 FETCH (FLAGS (\Seen \Flagged \Recent))`, "OK"},
+		{"COPY 1 Archive", "", "OK [COPYUID "},
+		{"STATUS Archive (MESSAGES)", `STATUS "Archive" (MESSAGES 1)`, "OK"},
+		{"COPY 1 ~user1/Archive", "", "OK [COPYUID "},
+		{"MOVE 1 Archive", "*", "OK"},
+		{"STATUS Archive (MESSAGES)", `STATUS "Archive" (MESSAGES 2)`, "OK"},
+		{"STATUS ~user1/INBOX (MESSAGES)", `STATUS "~user1/INBOX" (MESSAGES 1)`, "OK"},
+		{"DELETE ~user1/INBOX", "", "NO [CANNOT]"},
+		{"SELECT ~user2/Archive", "*", "OK [READ-WRITE]"},
+		{"MOVE 1:* ~user1/Archive", "*", "OK"},
+		{"STATUS ~user1/Archive (MESSAGES)", `STATUS "~user1/Archive" (MESSAGES 3)`, "OK"},
+		{"DELETE Archive", "OK [CLOSED] The selected mailbox was deleted", "OK"},
+		{"EXAMINE ~user1/Archive", "*", "OK [READ-ONLY]"},
+		{"MOVE 1 INBOX", "", "NO [READ-ONLY]"},
+	} {
+		untagged, tagged := c.answers(test.command)
+		if test.untagged != "*" && strings.Join(untagged, "|") != test.untagged || !strings.HasPrefix(tagged, test.tagged) {
+			t.Errorf("%s: %q %s", test.command, untagged, tagged)
+		}
+	}
+	f.wantLog(t, "selected a mailbox of another account", "owner=user1@company.com")
+}
+
+// wantLog looks for a record with two texts.
+func (f *fixture) wantLog(t *testing.T, message, text string) {
+	t.Helper()
+	for l := range strings.Lines(f.log.String()) {
+		if strings.Contains(l, message) && strings.Contains(l, text) {
+			return
+		}
+	}
+	t.Errorf("%q with %s is not in the log", message, text)
+}
+
+// Under IMAP4rev2 SELECT names the mailbox, as the user does.
+func TestSelectedMailboxOfAnotherIsNamedUnderRev2(t *testing.T) {
+	f := start(t)
+	f.grant(t, "user2", "UserAccounts")
+	c := f.loggedIn(t, "user2 secret2")
+	c.wantOK("ENABLE IMAP4rev2")
+	untagged, tagged := c.answers("SELECT ~user1/Archive.mbox")
+	if want := `LIST (\HasNoChildren) "/" "~user1/Archive" ("OLDNAME" ("~user1/Archive.mbox"))`; len(untagged) == 0 || untagged[len(untagged)-1] != want || !strings.HasPrefix(tagged, "OK") {
+		t.Errorf("%q %s", untagged, tagged)
+	}
+	if untagged, tagged := c.answers("CREATE ~user1/made.mdir"); len(untagged) != 1 ||
+		untagged[0] != `LIST (\HasNoChildren) "/" "~user1/made" ("OLDNAME" ("~user1/made.mdir"))` {
+		t.Errorf("%q %s", untagged, tagged)
+	}
+}
+
+// Rights that are taken away, and an owner that is deleted, end a session that has the mailbox selected.
+func TestWithdrawnRightsEndTheSession(t *testing.T) {
+	f := start(t)
+	f.grant(t, "user2", "UserAccounts")
+	c := f.loggedIn(t, "user2 secret2")
+	c.wantOK("SELECT ~user1/INBOX", "NOOP")
+	f.grant(t, "user2")
+	c.send("b NOOP\r\n")
+	if l := c.line(); l != "* BYE Your rights to the selected mailbox have changed" {
+		t.Error(l)
+	}
+	f.grant(t, "user2", "UserAccounts")
+	c = f.loggedIn(t, "user2 secret2")
+	c.wantOK("SELECT ~user1/INBOX")
+	if err := f.acc.DeleteAccount(t.Context(), "", "user1"); err != nil {
+		t.Fatal(err)
+	}
+	c.send("b NOOP\r\n")
+	if l := c.until("* BYE"); l != "* BYE The selected mailbox has been deleted" {
+		t.Error(l)
+	}
+}
