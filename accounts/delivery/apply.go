@@ -88,7 +88,7 @@ func (t *Transport) apply(ctx context.Context, acc *accounts.Account, it *queue.
 	}
 	switch {
 	case p.inbox:
-		a.deliveries = append(a.deliveries, planned{flags: p.flags, fields: p.fields}.of(base, first))
+		a.deliveries = append(a.deliveries, planned{flags: p.flags, fields: p.fields, header: p.header}.of(base, first))
 	case p.reject != "":
 		a.status = rejected(p.reject)
 		if len(a.deliveries)+len(a.held) > 0 {
@@ -121,6 +121,9 @@ func rejected(text string) envelope.Status {
 func (p planned) of(base mailbox.Delivery, first int) mailbox.Delivery {
 	base.Mailbox, base.Flags = p.Mailbox, p.flags
 	base.Prefix = append(base.Prefix[:len(base.Prefix):len(base.Prefix)], p.fields...)
+	if p.header != nil {
+		base.Header, base.Replaced = p.header.Text, p.header.Replaced
+	}
 	if p.number > 0 {
 		base.Copy = number(first, p.number)
 	}

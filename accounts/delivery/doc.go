@@ -25,8 +25,9 @@
 // without INBOX. They are asked once for each message and account, about its copy for INBOX; mail
 // that names a mailbox itself is not theirs. What they say is carried out once, whatever
 // crashes (apply.go). What goes wrong with an action never loses the message nor refuses it: then
-// it is in INBOX, and the log says why. ENVELOPE shows a message as it came; fields that
-// rules add are seen where the header is read.
+// it is in INBOX, and the log says why. ENVELOPE shows a message as it came: fields that rules put
+// before it are seen where the header is read. A header that rules change (SetHeader) costs a
+// copy of the message, and is what ENVELOPE shows.
 //
 // # What is added
 //

@@ -56,7 +56,7 @@ type Text struct {
 	io.Closer
 }
 
-// An Action is one of Store, Mark, AddFields, Send, Stop, Discard and Reject. A message whose
+// An Action is one of Store, Mark, AddFields, SetHeader, Send, Stop, Discard and Reject. A message whose
 // actions end without Discard or Reject goes into INBOX.
 type Action interface{ action() }
 
@@ -74,6 +74,14 @@ type Mark struct{ Flags []imap.Flag }
 // AddFields puts header fields before the copies that are made after it, and before what is sent on:
 // complete lines with CRLF.
 type AddFields struct{ Fields []byte }
+
+// SetHeader gives the message another header, for the copies that are made after it and for what is
+// sent on: Text takes the place of its first Replaced bytes. The last one counts. Such a copy has a
+// file of its own, where others share the queue file.
+type SetHeader struct {
+	Text     []byte
+	Replaced int64
+}
 
 // Send submits a message. To addresses of the account itself nothing is sent. When nobody can get
 // the message, the one that is delivered goes into INBOX whatever the actions say.
@@ -99,6 +107,7 @@ type Reject struct{ Text string }
 func (Store) action()     {}
 func (Mark) action()      {}
 func (AddFields) action() {}
+func (SetHeader) action() {}
 func (Send) action()      {}
 func (Stop) action()      {}
 func (Discard) action()   {}
@@ -110,10 +119,11 @@ const maxParts = 100
 // plan is what the actions come to.
 type plan struct {
 	copies []planned
-	sends  []Send // with the fields added so far
-	inbox  bool   // there is a copy in INBOX, with the flags and fields below
+	sends  []sending
+	inbox  bool // there is a copy in INBOX, with the flags and fields below
 	flags  []imap.Flag
 	fields []byte
+	header *SetHeader
 	reject string
 	over   bool // there are more than maxParts: the others are left out, and INBOX has the message
 }
@@ -124,6 +134,13 @@ type planned struct {
 	number uint32 // from 1
 	flags  []imap.Flag
 	fields []byte
+	header *SetHeader
+}
+
+// sending is one message to send, with the fields added so far.
+type sending struct {
+	Send
+	header *SetHeader
 }
 
 // planOf goes through the actions.
@@ -136,11 +153,13 @@ func planOf(actions []Action) plan {
 				p.over = true
 				continue
 			}
-			p.copies = append(p.copies, planned{a, uint32(len(p.copies) + 1), p.flags[:len(p.flags):len(p.flags)], p.fields[:len(p.fields):len(p.fields)]})
+			p.copies = append(p.copies, planned{a, uint32(len(p.copies) + 1), p.flags[:len(p.flags):len(p.flags)], p.fields[:len(p.fields):len(p.fields)], p.header})
 		case Mark:
 			p.flags = append(p.flags, a.Flags...)
 		case AddFields:
 			p.fields = append(p.fields, a.Fields...)
+		case SetHeader:
+			p.header = &a
 		case Send:
 			if len(p.sends) == maxParts {
 				p.over = true
@@ -149,7 +168,7 @@ func planOf(actions []Action) plan {
 			if a.Text == nil {
 				a.Fields = append(append([]byte(nil), a.Fields...), p.fields...)
 			}
-			p.sends = append(p.sends, a)
+			p.sends = append(p.sends, sending{a, p.header})
 		case Stop:
 			return p
 		case Discard:

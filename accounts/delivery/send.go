@@ -82,7 +82,7 @@ func (t *Transport) others(ctx context.Context, acc *accounts.Account, to []addr
 }
 
 // hold writes one message and has it held.
-func (t *Transport) hold(ctx context.Context, acc *accounts.Account, it *queue.Item, s *Send, to []address.Address) (envelope.QueueID, error) {
+func (t *Transport) hold(ctx context.Context, acc *accounts.Account, it *queue.Item, s *sending, to []address.Address) (envelope.QueueID, error) {
 	env := &envelope.Envelope{
 		Source:     envelope.Source{Tag: tagRule, Domain: acc.Domain, Trusted: true},
 		ReturnPath: s.ReturnPath, SMTPUTF8: s.ReturnPath.NeedsUTF8(),
@@ -103,7 +103,7 @@ func (t *Transport) hold(ctx context.Context, acc *accounts.Account, it *queue.I
 	defer sub.Abort()
 	_, err = sub.Write(appendReceived(nil, acc, sub.ID()))
 	if err == nil && s.Text == nil {
-		err = writeOriginal(sub, it, s.Fields)
+		err = s.writeOriginal(sub, it)
 	} else if err == nil {
 		_, err = sub.Write(s.Text)
 	}
@@ -113,16 +113,21 @@ func (t *Transport) hold(ctx context.Context, acc *accounts.Account, it *queue.I
 	return sub.ID(), sub.Hold(ctx)
 }
 
-func writeOriginal(w io.Writer, it *queue.Item, fields []byte) error {
+// writeOriginal writes the message that is delivered, as the rules have changed it.
+func (s *sending) writeOriginal(w io.Writer, it *queue.Item) error {
 	f, err := os.Open(it.File)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if _, err := w.Write(fields); err != nil {
+	head, skipped := s.Fields, int64(0)
+	if h := s.header; h != nil {
+		head, skipped = append(head[:len(head):len(head)], h.Text...), min(h.Replaced, it.Size)
+	}
+	if _, err := w.Write(head); err != nil {
 		return err
 	}
-	_, err = io.Copy(w, io.NewSectionReader(f, it.Offset, it.Size))
+	_, err = io.Copy(w, io.NewSectionReader(f, it.Offset+skipped, it.Size-skipped))
 	return err
 }
 

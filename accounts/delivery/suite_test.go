@@ -24,9 +24,9 @@ func TestTransportWithRules(t *testing.T) {
 		actions func(account string) []Action
 		where   string
 	}{
-		"that store elsewhere": {func(name string) []Action {
-			return []Action{AddFields{[]byte("X-For: " + name + "\r\n")}, Store{"company.com", "archive", "INBOX"}, Discard{}}
-		}, ""},
+		"that change and store": {func(string) []Action {
+			return []Action{SetHeader{Text: []byte("X-Changed: yes\r\n")}}
+		}, "INBOX"},
 		"that send": {func(name string) []Action {
 			to := address.Address{Local: "archive", Domain: "company.com"}
 			return []Action{Send{To: []address.Address{to}, Fields: []byte("X-For: " + name + "\r\n")}, Discard{}}

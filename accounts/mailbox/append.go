@@ -153,6 +153,19 @@ func (a *Account) receive(name string, m AppendMessage) (in incoming, err error)
 	if _, _, err := a.find(name); err != nil { // better known before the bytes are written
 		return in, err
 	}
+	file, err := a.writeFile(m.Body)
+	if err != nil {
+		return in, fault.Wrap(op, fault.Internal, err)
+	}
+	in.summary, in.content = file.summary, file.content
+	if m.InternalDate != nil {
+		in.summary.internal = m.InternalDate.Unix()
+	}
+	return in, nil
+}
+
+// writeFile makes the file of a message that is read, and syncs it; its name is not durable yet.
+func (a *Account) writeFile(body io.Reader) (in incoming, err error) {
 	var f *os.File
 	var ref fileRef
 	id, err := a.store.nextNumber(func(id uint64) (err error) {
@@ -165,15 +178,11 @@ func (a *Account) receive(name string, m AppendMessage) (in incoming, err error)
 	if err != nil {
 		return in, err
 	}
-	date := time.Now()
-	if m.InternalDate != nil {
-		date = *m.InternalDate
-	}
-	in.summary = summary{id: id, dir: ref.dir, email: id, internal: date.Unix()}
-	err = in.fill(f, m.Body)
+	in.summary = summary{id: id, dir: ref.dir, email: id, internal: time.Now().Unix()}
+	err = in.fill(f, body)
 	if err := errors.Join(err, f.Close()); err != nil {
 		a.abandon(ref)
-		return in, fault.Wrap(op, fault.Internal, err)
+		return in, err
 	}
 	return in, nil
 }

@@ -1,9 +1,11 @@
 package mailbox
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -37,6 +39,10 @@ type Delivery struct {
 	// Mailbox is where it goes; "" or a mailbox that does not exist is INBOX.
 	Mailbox string
 	Flags   []imap.Flag
+	// Header, if not nil, takes the place of the first Replaced bytes of the message: complete header
+	// lines, with the empty line if that is replaced. Such a copy has a file of its own.
+	Header   []byte
+	Replaced int64
 	// Together says that the deliveries of this message in one call of Deliver are made all or
 	// not at all.
 	Together bool
@@ -115,6 +121,9 @@ func (a *Account) link(j *delivery) error {
 	if j.Offset < 0 || j.Offset > math.MaxUint32 || j.Size < 0 {
 		return fault.Newf(op, fault.Invalid, "a message cannot be the %d bytes at %d of its file", j.Size, j.Offset)
 	}
+	if j.Header != nil {
+		return a.rewrite(j)
+	}
 	id := j.QueueID
 	var ref fileRef
 	taken := j.Copy > 0 || a.files.busy(id)
@@ -137,6 +146,35 @@ func (a *Account) link(j *delivery) error {
 	}
 	j.in.content = marshalContent(j.Prefix, j.Summary)
 	a.store.links.touch(messageDir{a, ref.dir})
+	return nil
+}
+
+// rewrite makes the file of a delivery with another header. It is durable when rewrite returns, under its
+// own number: a delivery that is repeated finds its record and needs nothing of the file.
+func (a *Account) rewrite(j *delivery) error {
+	const op = "mailbox.Deliver"
+	if j.Replaced < 0 || j.Replaced > j.Size {
+		return fault.Newf(op, fault.Invalid, "a header cannot be the first %d bytes of %d", j.Replaced, j.Size)
+	}
+	from, err := os.Open(j.File)
+	if err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	defer from.Close()
+	rest := io.NewSectionReader(from, j.Offset+j.Replaced, j.Size-j.Replaced)
+	in, err := a.writeFile(io.MultiReader(bytes.NewReader(j.Header), rest))
+	if err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	in.flags, in.keywords = j.in.flags, j.in.keywords
+	in.content = append(j.Prefix[:len(j.Prefix):len(j.Prefix)], in.content...)
+	in.summary.size += int64(len(j.Prefix))
+	in.summary.prefix, in.summary.email, in.summary.internal = uint32(len(j.Prefix)), j.QueueID, time.Now().Unix()
+	j.in, j.made = in, true
+	if err := a.syncIncoming([]incoming{in}); err != nil {
+		a.discard(j)
+		return err
+	}
 	return nil
 }
 

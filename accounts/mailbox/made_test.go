@@ -2,7 +2,9 @@ package mailbox
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"gatepost/server/fault"
@@ -98,4 +100,49 @@ func TestRecordsOfDeliveries(t *testing.T) {
 	w.settle()
 	made(a, "[]")
 	made(b, "[]")
+}
+
+// A copy with another header has a file of its own, and is what readers list.
+func TestDeliveryWithAnotherHeader(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	plain := w.queued(1)
+	plain.Together = true
+	changed := plain
+	changed.Copy = 7
+	head := strings.Index(text(1), "\r\n\r\n") + 2
+	changed.Header, changed.Replaced = []byte("Subject: [list] changed\r\nX: y\r\n"), int64(head)
+	for range 2 {
+		w.deliver(a, plain, changed)
+	}
+	if err := w.store.SyncLinks(bg); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(plain.File); err != nil {
+		t.Fatal(err)
+	}
+	m := w.view(a, "INBOX")
+	wantView(t, m, "1:Recent 2:Recent")
+	if got := read(t, m, 1); got != string(plain.Prefix)+text(1) {
+		t.Errorf("unchanged: %q", got)
+	}
+	if got, want := read(t, m, 2), string(plain.Prefix)+string(changed.Header)+text(1)[head:]; got != want {
+		t.Errorf("changed: %q, want %q", got, want)
+	}
+	c, err := m.Reader().Content(bg, 2)
+	if err != nil || string(c.Prefix) != string(plain.Prefix) || !strings.Contains(string(c.Envelope), "[list] changed") {
+		t.Errorf("prefix %q, envelope %s, %v", c.Prefix, c.Envelope, err)
+	}
+	bad := w.queued(2)
+	bad.Header, bad.Replaced = []byte("X: y\r\n"), bad.Size+1
+	wantKind(t, a.Deliver(bg, []Delivery{bad})[0], fault.Invalid)
+	gone := w.queued(3)
+	gone.Header, gone.File = []byte("X: y\r\n"), gone.File+"x"
+	if err := a.Deliver(bg, []Delivery{gone})[0]; err == nil {
+		t.Error("a queue file that is not there is delivered")
+	}
+	w.settle()
+	if n := len(w.files(a)); n != 2 {
+		t.Errorf("%d files", n)
+	}
 }
