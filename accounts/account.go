@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"gatepost/accounts/mailbox"
+	"gatepost/accounts/password"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -31,12 +32,12 @@ type Account struct {
 	bare     bool            // there is no account.settings
 	layers   layers
 	settings AccountSettings
-	password storedPassword
+	password password.Stored
 	domain   *domain
 	mail     *mailbox.Account
 
 	scramOnce sync.Once // derives the credentials of a reversible password
-	scramOf   ScramCredentials
+	scramOf   password.SCRAM
 	scramErr  error
 }
 
@@ -154,7 +155,7 @@ func (s *Store) resolve(a *Account) {
 	a.layers = accountLayers(a.explicit, a.domain)
 	settings.LoadLayers(&a.settings, a.layers.dicts(), bad)
 	if a.settings.Password != "" {
-		p, err := s.keys.parsePassword(a.settings.Password)
+		p, err := s.keys.Parse(a.settings.Password)
 		if err != nil {
 			bad(keyPassword, err)
 		} else {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"gatepost/accounts/password"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -30,7 +31,7 @@ func (s *Store) changed(op string, d *domain, explicit, update dataformat.Dict) 
 	case password == "":
 		delete(out, keyPassword)
 		return out, nil
-	case s.keys.isStored(password):
+	case s.keys.IsStored(password):
 		return out, s.noteReversible(password)
 	}
 	stored, err := s.newStored(d, out, password)
@@ -57,7 +58,7 @@ func (s *Store) newStored(d *domain, explicit dataformat.Dict, password string) 
 	}
 	var effective AccountSettings
 	settings.LoadLayers(&effective, accountLayers(explicit, d).dicts(), func(string, error) {})
-	stored, err := s.keys.storePassword(password, effective.PasswordEncryption)
+	stored, err := s.keys.New(password, effective.PasswordEncryption)
 	if err != nil {
 		return "", err
 	}
@@ -66,11 +67,11 @@ func (s *Store) newStored(d *domain, explicit dataformat.Dict, password string) 
 
 // noteReversible remembers that a stored password can be turned back.
 func (s *Store) noteReversible(stored string) error {
-	p, err := s.keys.parsePassword(stored)
+	p, err := s.keys.Parse(stored)
 	if err != nil {
 		return nil // nobody logs in with it
 	}
-	if _, ok := p.(revealer); !ok || s.Reversible() {
+	if _, ok := p.(password.Reversible); !ok || s.Reversible() {
 		return nil
 	}
 	return s.editState(domainDefaultFile, func(d dataformat.Dict) error {
@@ -225,11 +226,11 @@ func (s *Store) RevealPassword(ctx context.Context, domain, name string) (string
 	if err != nil {
 		return "", err
 	}
-	r, ok := a.password.(revealer)
+	r, ok := a.password.(password.Reversible)
 	if !ok {
 		return "", fault.New(op, fault.Unsupported, "the password is not stored in a reversible form")
 	}
-	plain, err := r.reveal()
+	plain, err := r.Reveal()
 	return plain, fault.Wrap(op, fault.Corrupt, err)
 }
 

@@ -44,8 +44,8 @@
 // Keys that start with # are the server's own: #AccountID (identity.go),
 // #Suspended, #Reversible. Commands neither show nor change them. Files have no
 // version number: keys that are not known are kept, so that an older or newer
-// server loses nothing; the stored form of a password carries its version in its
-// mark (password.go), the changes beside a large table in their first line.
+// server loses nothing; a stored password carries its version in its
+// mark (package password), the changes beside a large table in their first line.
 //
 // # Snapshots
 //
@@ -79,9 +79,7 @@
 //
 // # Passwords and logins
 //
-// A new password is stored as a SCRAM-SHA-256 verifier (RFC 5802, RFC 7677) and an
-// argon2id hash (RFC 9106), or reversibly where PasswordEncryption asks for it:
-// only then APOP (RFC 1939) and CRAM-MD5 (RFC 2195) work. A login that fails gets
+// How passwords are stored and compared is told in package password. A login that fails gets
 // the same answer after the same time whatever the reason, see login.go. Limits
 // and the memory of verified passwords are in limits.go; they do not outlive the
 // process. The addresses that an account logs in from do (known.go): failures elsewhere

@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
@@ -40,8 +41,7 @@ var peerFlow = settings.Rate{Count: 20, Period: settings.Period(10 * time.Minute
 // logins is what the server remembers about logins: which passwords were right
 // lately, and who fails too often. It all is in memory and bounded.
 type logins struct {
-	key     []byte // of this process, for the keyed hashes of verified passwords
-	dummy   argonHash
+	key     []byte        // of this process, for the keyed hashes of verified passwords
 	hashing chan struct{} // a token per memory-hard hash at a time
 	hashes  atomic.Int64  // memory-hard hashes so far
 	cost    atomic.Int64  // running mean of a memory-hard hash, in nanoseconds
@@ -103,7 +103,7 @@ func counters(k accountKey, flow settings.Rate, ip netip.Addr, trusted bool) []c
 
 func newLogins() *logins {
 	l := &logins{
-		key:      random(32),
+		key:      make([]byte, 32),
 		hashing:  make(chan struct{}, runtime.GOMAXPROCS(0)),
 		verified: newCache[uint64, verifiedPassword](maxVerified),
 		wrong:    newCache[failureKey, [sha256.Size]byte](maxWrong),
@@ -111,8 +111,7 @@ func newLogins() *logins {
 		underWay: map[failureKey]int{},
 		settled:  make(chan struct{}),
 	}
-	// No password has this key; comparing one with it costs as much as with any.
-	l.dummy = argonHash{time: argonTime, memory: argonMemory, lanes: argonLanes, salt: random(argonSalt), key: random(argonKeyLen)}
+	rand.Read(l.key)                           // never fails
 	l.cost.Store(int64(30 * time.Millisecond)) // until there is a mean
 	return l
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"gatepost/accounts/password"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
@@ -109,10 +110,10 @@ func (s *Store) refused(t attempt, err error) error {
 // verify compares the password with the account's. Every failure costs exactly
 // one memory-hard hash.
 func (s *Store) verify(wait context.Context, usable bool, a *Account, given string) (ok bool, err error) {
-	password := prepared(given)
+	prepared := password.Prepare(given)
 	if usable {
-		if _, quick := a.password.(revealer); quick {
-			if ok, _ = a.password.verify(password); ok {
+		if _, quick := a.password.(password.Reversible); quick {
+			if ok, _ = a.password.Verify(prepared); ok {
 				return true, nil
 			}
 			usable = false
@@ -125,10 +126,10 @@ func (s *Store) verify(wait context.Context, usable bool, a *Account, given stri
 			return
 		}
 		if usable {
-			ok, slow = a.password.verify(password)
+			ok, slow = a.password.Verify(prepared)
 		}
 		if !ok && !slow {
-			s.logins.dummy.matches(password)
+			password.DummyVerify(prepared)
 		}
 	})
 	return ok && err == nil, err
@@ -208,23 +209,23 @@ func inheritedFlow(chain layers) settings.Rate {
 
 // scram returns the credentials of the account's password; false when it is
 // stored in a form that has none.
-func (a *Account) scram(salt []byte) (ScramCredentials, bool, error) {
+func (a *Account) scram(salt []byte) (password.SCRAM, bool, error) {
 	switch p := a.password.(type) {
-	case *verifierPassword:
-		return p.scram, true, nil
-	case revealer:
+	case *password.Hash:
+		return p.SCRAM(), true, nil
+	case password.Reversible:
 		c, err := a.derived(p, salt)
 		return c, err == nil, err
 	}
-	return ScramCredentials{}, false, nil
+	return password.SCRAM{}, false, nil
 }
 
 // derived makes the credentials of a reversible password, once per snapshot.
-func (a *Account) derived(p revealer, salt []byte) (ScramCredentials, error) {
+func (a *Account) derived(p password.Reversible, salt []byte) (password.SCRAM, error) {
 	a.scramOnce.Do(func() {
-		plain, err := p.reveal()
+		plain, err := p.Reveal()
 		if err == nil {
-			a.scramOf, err = newScram(prepared(plain), salt)
+			a.scramOf, err = password.DeriveSCRAM(password.Prepare(plain), salt)
 		}
 		a.scramErr = err
 	})
@@ -262,8 +263,8 @@ func (s *Store) BeginLogin(ctx context.Context, p Peer, domain, name string) (*L
 // SCRAM returns the credentials for a SCRAM-SHA-256 login. A name that does not
 // exist or cannot log in gets credentials that look real, are the same each time
 // and match no password.
-func (l *Login) SCRAM() (ScramCredentials, error) {
-	c := ScramCredentials{Salt: l.store.keys.salt(l.key), Iterations: scramIterations}
+func (l *Login) SCRAM() (password.SCRAM, error) {
+	c := l.store.keys.FakeSCRAM(l.key.String())
 	if a := l.account; a != nil {
 		real, ok, err := a.scram(c.Salt)
 		if err != nil {
@@ -276,7 +277,6 @@ func (l *Login) SCRAM() (ScramCredentials, error) {
 			c.Salt, c.Iterations = real.Salt, real.Iterations
 		}
 	}
-	c.StoredKey, c.ServerKey = random(32), random(32)
 	return c, nil
 }
 
@@ -288,11 +288,11 @@ func (l *Login) PlainPassword() (string, bool) {
 	if l.refusal != "" {
 		return "", false
 	}
-	r, ok := l.account.password.(revealer)
+	r, ok := l.account.password.(password.Reversible)
 	if !ok {
 		return "", false
 	}
-	plain, err := r.reveal() // worked when the account was read
+	plain, err := r.Reveal() // worked when the account was read
 	return plain, err == nil
 }
 
@@ -305,7 +305,7 @@ func (l *Login) OneWay() bool {
 	if l.account == nil || l.account.password == nil {
 		return false
 	}
-	_, reversible := l.account.password.(revealer)
+	_, reversible := l.account.password.(password.Reversible)
 	return !reversible
 }
 
@@ -402,5 +402,5 @@ func (s *Store) HasReversible(domain string) bool {
 	}
 	v, _ := accountLayers(nil, d).lookup("PasswordEncryption")
 	e, _ := dataformat.Text(v)
-	return reversibleEncryption(e)
+	return password.IsReversible(e)
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"path/filepath"
 
+	"gatepost/accounts/password"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -69,7 +70,7 @@ func loadState(base string, aliases *table[string]) (*serverState, error) {
 	st.loginFlow = inheritedFlow(layers{{OfServer, st.accountDefaults}})
 	st.domainDefaults = visible(defaults)
 	delete(st.domainDefaults, keyAccountDefaults)
-	st.reversible = defaults.String(keyReversible) != "" || reversibleEncryption(st.accountDefaults.String(keyEncryption))
+	st.reversible = defaults.String(keyReversible) != "" || password.IsReversible(st.accountDefaults.String(keyEncryption))
 
 	if aliases == nil {
 		real := func(_ string, v dataformat.Value) (string, bool) { return dataformat.Text(v) }

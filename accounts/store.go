@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatepost/accounts/mailbox"
+	"gatepost/accounts/password"
 	"gatepost/router/address"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
@@ -49,7 +50,7 @@ type Store struct {
 	readOnly bool // see OpenReadOnly
 	nextID   func() (uint64, error)
 	mail     *mailbox.Store
-	keys     keys
+	keys     password.Keys
 
 	state      atomic.Pointer[serverState]
 	stateMu    sync.Mutex // held while a server-wide file changes
@@ -144,7 +145,7 @@ func (s *Store) prepare(mainDomain string) (fresh bool, err error) {
 			return false, fault.Wrap(op, fault.Internal, err)
 		}
 	}
-	if s.keys, err = openKeys(filepath.Join(s.base, settingsDirectory, keyFile)); err != nil {
+	if s.keys, err = password.OpenKeys(filepath.Join(s.base, settingsDirectory, password.KeyFile)); err != nil {
 		return false, fault.Wrap(op, fault.Internal, err)
 	}
 	_, err = os.Stat(filepath.Join(s.base, mainDirectory, settingsDirectory, accessFile))

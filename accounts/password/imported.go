@@ -1,4 +1,4 @@
-package accounts
+package password
 
 import (
 	"bytes"
@@ -17,8 +17,8 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// One-way forms that come with accounts from other systems. They are verified
-// and never made: a new password is stored as password.go tells.
+// Hashes that come with accounts from other systems. They are verified
+// and never made: a new password is stored as hash.go tells.
 //
 //	{SHA} {SSHA} {SHA256} {SSHA256} {SHA512} {SSHA512} {MD5} {SMD5}   RFC 2307 and its kin: digest, salt behind it
 //	{CRYPT}$..., $...   crypt(3): $1$ (MD5), $2a$ $2b$ $2y$ (bcrypt), $5$ (SHA-256), $6$ (SHA-512)
@@ -36,7 +36,7 @@ type digestPassword struct {
 	salt   []byte
 }
 
-func (d digestPassword) verify(password string) (ok, slow bool) {
+func (d digestPassword) Verify(password string) (ok, slow bool) {
 	h := d.new()
 	h.Write([]byte(password))
 	h.Write(d.salt)
@@ -46,7 +46,7 @@ func (d digestPassword) verify(password string) (ok, slow bool) {
 // cryptPassword is a string of crypt(3).
 type cryptPassword string
 
-func (c cryptPassword) verify(password string) (ok, slow bool) {
+func (c cryptPassword) Verify(password string) (ok, slow bool) {
 	s := string(c)
 	var got string
 	switch {
@@ -72,11 +72,11 @@ var digests = map[string]struct {
 	"MD5": {md5.New, false}, "SMD5": {md5.New, true},
 }
 
-// parseForeign reads a form of another system; nil without an error is none.
-func parseForeign(stored string) (storedPassword, error) {
+// parseImported reads a hash of another system; nil without an error is none.
+func parseImported(stored string) (Stored, error) {
 	switch {
 	case stored == "":
-		return nil, errVerifier
+		return nil, errDamaged
 	case stored[0] >= 1 && stored[0] <= 4:
 		return nil, errReset
 	case stored[0] == '$':
@@ -105,12 +105,12 @@ func parseForeign(stored string) (storedPassword, error) {
 		b, err = base64.StdEncoding.DecodeString(rest)
 	}
 	if err != nil || len(b) < size || (len(b) > size) != d.salted {
-		return nil, errVerifier
+		return nil, errDamaged
 	}
 	return digestPassword{d.new, b[:size], b[size:]}, nil
 }
 
-func parseCrypt(s string) (storedPassword, error) {
+func parseCrypt(s string) (Stored, error) {
 	for _, mark := range []string{"$1$", "$5$", "$6$"} {
 		if strings.HasPrefix(s, mark) {
 			return cryptPassword(s), nil
@@ -119,7 +119,7 @@ func parseCrypt(s string) (storedPassword, error) {
 	if strings.HasPrefix(s, "$2") {
 		cost, err := bcrypt.Cost([]byte(s))
 		if err != nil || cost > 14 {
-			return nil, errVerifier
+			return nil, errDamaged
 		}
 		return cryptPassword(s), nil
 	}

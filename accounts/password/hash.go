@@ -1,4 +1,4 @@
-package accounts
+package password
 
 import (
 	"crypto/hmac"
@@ -12,19 +12,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/xdg-go/stringprep"
 	"golang.org/x/crypto/argon2"
 )
-
-// Stored passwords, in the setting Password.
-//
-//	{GP1}<scram>$<argon2id>   what new passwords become: a SCRAM-SHA-256
-//	                          verifier and a memory-hard hash
-//	{A-CRPT}<base64>          the password, sealed with the server's key file
-//	{CLEAR}<password>         the password
-//	<password>                the password, when it starts like none of these
-//
-// Verifiers of other systems are read as crypt.go tells.
 
 // The cost of one-way forms. The SCRAM iterations are paid by clients at each
 // SCRAM login (RFC 7677 section 4 asks for 4,096 at least) and here once per
@@ -40,59 +29,23 @@ const (
 	argonSalt   = 16
 )
 
-// storedPassword is a parsed setting Password.
-type storedPassword interface {
-	// verify compares a prepared password with the stored form. slow says that
-	// this took as long as a memory-hard hash.
-	verify(password string) (ok, slow bool)
-}
-
-// revealer is a stored password that can be turned back into what it was.
-type revealer interface {
-	storedPassword
-	reveal() (string, error)
-}
-
-// clearPassword is stored as it is.
-type clearPassword string
-
-func (c clearPassword) verify(password string) (ok, slow bool) {
-	a, b := sha256.Sum256([]byte(prepared(string(c)))), sha256.Sum256([]byte(password))
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1, false
-}
-
-func (c clearPassword) reveal() (string, error) { return string(c), nil }
-
-// ScramCredentials is what a server needs for SCRAM-SHA-256 (RFC 5802 section 3).
-type ScramCredentials struct {
+// SCRAM is what a server needs for SCRAM-SHA-256 (RFC 5802 section 3).
+type SCRAM struct {
 	Salt       []byte
 	Iterations int
 	StoredKey  []byte
 	ServerKey  []byte
 }
 
-// prepared is the form of a password that is hashed and compared: SASLprep
-// (RFC 4013), as SCRAM clients send it; a password that this does not allow is
-// taken as it is.
-func prepared(password string) string {
-	if isPlain(password) {
-		return password
-	}
-	if p, err := stringprep.SASLprep.Prepare(password); err == nil {
-		return p
-	}
-	return password
+// DeriveSCRAM derives the credentials of a password at the usual cost.
+func DeriveSCRAM(password string, salt []byte) (SCRAM, error) {
+	return deriveSCRAM(password, salt, scramIterations)
 }
 
-// newScram derives the credentials of a password at the usual cost.
-func newScram(password string, salt []byte) (ScramCredentials, error) {
-	return deriveScram(password, salt, scramIterations)
-}
-
-func deriveScram(password string, salt []byte, iterations int) (ScramCredentials, error) {
+func deriveSCRAM(password string, salt []byte, iterations int) (SCRAM, error) {
 	salted, err := pbkdf2.Key(sha256.New, password, salt, iterations, sha256.Size)
 	if err != nil {
-		return ScramCredentials{}, err
+		return SCRAM{}, err
 	}
 	mac := func(text string) []byte {
 		m := hmac.New(sha256.New, salted)
@@ -100,16 +53,19 @@ func deriveScram(password string, salt []byte, iterations int) (ScramCredentials
 		return m.Sum(nil)
 	}
 	stored := sha256.Sum256(mac("Client Key"))
-	return ScramCredentials{Salt: salt, Iterations: iterations, StoredKey: stored[:], ServerKey: mac("Server Key")}, nil
+	return SCRAM{Salt: salt, Iterations: iterations, StoredKey: stored[:], ServerKey: mac("Server Key")}, nil
 }
 
-// verifierPassword is the form of new passwords.
-type verifierPassword struct {
-	scram ScramCredentials
+// Hash is a password hash: what new passwords become.
+type Hash struct {
+	scram SCRAM
 	argon argonHash
 }
 
-func (v *verifierPassword) verify(password string) (ok, slow bool) {
+// SCRAM returns the credentials for SCRAM-SHA-256.
+func (v *Hash) SCRAM() SCRAM { return v.scram }
+
+func (v *Hash) Verify(password string) (ok, slow bool) {
 	return v.argon.matches(password), true
 }
 
@@ -131,34 +87,36 @@ func (h argonHash) matches(password string) bool {
 	return subtle.ConstantTimeCompare(key, h.key) == 1
 }
 
+// DummyVerify takes as long as Verify of a password hash, for a password that has none to be
+// compared with.
+func DummyVerify(password string) { newArgon(password) }
+
 func random(n int) []byte {
 	b := make([]byte, n)
 	rand.Read(b) // never fails
 	return b
 }
 
-const verifierMark = "{GP1}"
+const hashMark = "{GP1}"
 
 var b64 = base64.RawStdEncoding
 
-// String is the stored form.
-func (v *verifierPassword) String() string {
+// String is what is stored.
+func (v *Hash) String() string {
 	e := b64.EncodeToString
-	return fmt.Sprintf("%sscram-sha-256:%d:%s:%s:%s$argon2id:%d:%d:%d:%s:%s", verifierMark,
+	return fmt.Sprintf("%sscram-sha-256:%d:%s:%s:%s$argon2id:%d:%d:%d:%s:%s", hashMark,
 		v.scram.Iterations, e(v.scram.Salt), e(v.scram.StoredKey), e(v.scram.ServerKey),
 		v.argon.time, v.argon.memory, v.argon.lanes, e(v.argon.salt), e(v.argon.key))
 }
 
-var errVerifier = errors.New("the stored password is damaged")
-
-// parseVerifier reads what follows the mark.
-func parseVerifier(s string) (*verifierPassword, error) {
+// parseHash reads what follows the mark.
+func parseHash(s string) (*Hash, error) {
 	scram, argon, ok := strings.Cut(s, "$")
 	sf, af := strings.Split(scram, ":"), strings.Split(argon, ":")
 	if !ok || len(sf) != 5 || len(af) != 6 || sf[0] != "scram-sha-256" || af[0] != "argon2id" {
-		return nil, errVerifier
+		return nil, errDamaged
 	}
-	v := new(verifierPassword)
+	v := new(Hash)
 	var errs [9]error
 	v.scram.Iterations, errs[0] = strconv.Atoi(sf[1])
 	v.scram.Salt, errs[1] = b64.DecodeString(sf[2])
@@ -173,13 +131,13 @@ func parseVerifier(s string) (*verifierPassword, error) {
 	v.argon.salt, errs[7] = b64.DecodeString(af[4])
 	v.argon.key, errs[8] = b64.DecodeString(af[5])
 	if errors.Join(errs[:]...) != nil {
-		return nil, errVerifier
+		return nil, errDamaged
 	}
 	v.argon.time, v.argon.memory, v.argon.lanes = uint32(t), uint32(m), uint8(l)
 	// What a file asks for must not cost more than a login may.
 	if v.scram.Iterations < 1 || len(v.scram.StoredKey) != sha256.Size || len(v.scram.ServerKey) != sha256.Size ||
 		t < 1 || t > 16 || m < 8 || m > 256*1024 || l < 1 || l > 8 || len(v.argon.key) != argonKeyLen || len(v.argon.salt) < 8 {
-		return nil, errVerifier
+		return nil, errDamaged
 	}
 	return v, nil
 }

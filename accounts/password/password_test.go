@@ -1,4 +1,4 @@
-package accounts
+package password
 
 import (
 	"bytes"
@@ -11,16 +11,16 @@ import (
 	"gatepost/server/dataformat"
 )
 
-func testKeys(t testing.TB) keys {
+func testKeys(t testing.TB) Keys {
 	t.Helper()
-	k, err := openKeys(filepath.Join(t.TempDir(), keyFile))
+	k, err := OpenKeys(filepath.Join(t.TempDir(), KeyFile))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return k
 }
 
-func TestForeignFormsVerify(t *testing.T) {
+func TestImportedFormsVerify(t *testing.T) {
 	long := strings.Repeat("p", 100)
 	k := testKeys(t)
 	for stored, password := range map[string]string{
@@ -41,15 +41,15 @@ func TestForeignFormsVerify(t *testing.T) {
 		"secret":                                                                                                                  "secret",
 		"{not a scheme}":                                                                                                          "{not a scheme}",
 	} {
-		p, err := k.parsePassword(stored)
+		p, err := k.Parse(stored)
 		if err != nil {
 			t.Errorf("%s: %v", stored, err)
 			continue
 		}
-		if ok, _ := p.verify(password); !ok {
+		if ok, _ := p.Verify(password); !ok {
 			t.Errorf("%s: the right password is refused", stored)
 		}
-		if ok, _ := p.verify(password + "x"); ok {
+		if ok, _ := p.Verify(password + "x"); ok {
 			t.Errorf("%s: a wrong password is accepted", stored)
 		}
 	}
@@ -61,7 +61,7 @@ func TestFormsThatCannotBeVerifiedSaySo(t *testing.T) {
 		"\x01vendor", "\x02abJnggxhB/yWI", "{CRYPT}abJnggxhB/yWI", "{NTLM}0123", "{SHA}short", "{SHA}****", "{GP1}x", "{A-CRPT}AAAA",
 		"{A-CRPT}!", "$9$x", "$2y$31$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a", "{GP1}scram-sha-256:1:a:b:c$argon2id:1:1:1:a:b",
 	} {
-		if p, err := k.parsePassword(stored); err == nil {
+		if p, err := k.Parse(stored); err == nil {
 			t.Errorf("%q is read as %T", stored, p)
 		}
 	}
@@ -70,27 +70,27 @@ func TestFormsThatCannotBeVerifiedSaySo(t *testing.T) {
 func TestNewPasswordsAreStoredOneWayByDefault(t *testing.T) {
 	k := testKeys(t)
 	for _, encryption := range []string{"SCRAM-SHA-256", "U-crpt", "MD5", "SHA1"} {
-		stored, err := k.storePassword("pencil", encryption)
+		stored, err := k.New("pencil", encryption)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(stored, "pencil") || !strings.HasPrefix(stored, verifierMark) {
+		if strings.Contains(stored, "pencil") || !strings.HasPrefix(stored, hashMark) {
 			t.Errorf("%s: %s", encryption, stored)
 		}
-		p, err := k.parsePassword(stored)
+		p, err := k.Parse(stored)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := p.(revealer); ok {
+		if _, ok := p.(Reversible); ok {
 			t.Errorf("%s is reversible", encryption)
 		}
-		if ok, slow := p.verify("pencil"); !ok || !slow {
+		if ok, slow := p.Verify("pencil"); !ok || !slow {
 			t.Errorf("%s: verify = %v %v", encryption, ok, slow)
 		}
-		if ok, _ := p.verify("pen"); ok {
+		if ok, _ := p.Verify("pen"); ok {
 			t.Errorf("%s: a wrong password is accepted", encryption)
 		}
-		if again := p.(*verifierPassword).String(); again != stored {
+		if again := p.(*Hash).String(); again != stored {
 			t.Errorf("printed again: %s", again)
 		}
 	}
@@ -100,7 +100,7 @@ func TestReversibleForms(t *testing.T) {
 	k := testKeys(t)
 	for _, password := range []string{"secret", "{SHA}looks like a form", "$1$x", "\x01", "päß", "a b", ""} {
 		for _, encryption := range []string{"clear", "A-crpt"} {
-			stored, err := k.storePassword(password, encryption)
+			stored, err := k.New(password, encryption)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,35 +110,35 @@ func TestReversibleForms(t *testing.T) {
 			if encryption == "A-crpt" && password != "" && strings.Contains(stored, password) {
 				t.Errorf("%q is in %q", password, stored)
 			}
-			p, err := k.parsePassword(stored)
+			p, err := k.Parse(stored)
 			if err != nil {
 				t.Errorf("%s %q: %v", encryption, password, err)
 				continue
 			}
-			plain, err := p.(revealer).reveal()
+			plain, err := p.(Reversible).Reveal()
 			if err != nil || plain != password {
 				t.Errorf("%s %q: revealed %q, %v", encryption, password, plain, err)
 			}
 		}
 	}
 	other := testKeys(t)
-	if _, err := other.parsePassword(k.sealPassword("secret")); err == nil {
+	if _, err := other.Parse(k.seal("secret")); err == nil {
 		t.Error("a password that was sealed with another key is read")
 	}
 }
 
 func TestStoredFormsCanBeWrittenBack(t *testing.T) {
 	k := testKeys(t)
-	scram, err := k.storePassword("pencil", "SCRAM-SHA-256")
+	scram, err := k.New("pencil", "SCRAM-SHA-256")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]bool{
-		scram: true, k.sealPassword("x"): true, "{CLEAR}x": true, "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=": true,
+		scram: true, k.seal("x"): true, "{CLEAR}x": true, "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=": true,
 		"secret": false, "{SHA}bad": false, "{GP1}bad": false, "Pa$$w0rd": false,
 	} {
-		if got := k.isStored(text); got != want {
-			t.Errorf("isStored(%q) = %v", text, got)
+		if got := k.IsStored(text); got != want {
+			t.Errorf("IsStored(%q) = %v", text, got)
 		}
 	}
 }
@@ -149,7 +149,7 @@ func TestScramVector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := deriveScram("pencil", salt, 4096)
+	c, err := deriveSCRAM("pencil", salt, 4096)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,22 +174,22 @@ func TestScramVector(t *testing.T) {
 
 func TestPasswordsAreComparedAsSASLprepSaysThem(t *testing.T) {
 	k := testKeys(t)
-	stored, err := k.storePassword("I\u00ADX", "SCRAM-SHA-256") // RFC 4013: soft hyphen maps to nothing
+	stored, err := k.New("I\u00ADX", "SCRAM-SHA-256") // RFC 4013: soft hyphen maps to nothing
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := k.parsePassword(stored)
+	p, err := k.Parse(stored)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ok, _ := p.verify(prepared("IX")); !ok {
+	if ok, _ := p.Verify(Prepare("IX")); !ok {
 		t.Error("IX is refused")
 	}
 }
 
 func TestKeyFileIsPrivate(t *testing.T) {
-	path := filepath.Join(t.TempDir(), keyFile)
-	a, err := openKeys(path)
+	path := filepath.Join(t.TempDir(), KeyFile)
+	a, err := OpenKeys(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,20 +197,20 @@ func TestKeyFileIsPrivate(t *testing.T) {
 	if err != nil || i.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", i.Mode(), err)
 	}
-	b, err := openKeys(path)
+	b, err := OpenKeys(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(a.salt(accountKey{"d", "n"})) != string(b.salt(accountKey{"d", "n"})) {
+	if string(a.salt("n@d")) != string(b.salt("n@d")) {
 		t.Error("salts of unknown names change with a restart")
 	}
-	if string(a.salt(accountKey{"d", "n"})) == string(a.salt(accountKey{"d", "m"})) {
+	if string(a.salt("n@d")) == string(a.salt("m@d")) {
 		t.Error("two names have one salt")
 	}
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openKeys(path); err == nil {
+	if _, err := OpenKeys(path); err == nil {
 		t.Error("a key file that others can read is accepted")
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
@@ -219,24 +219,24 @@ func TestKeyFileIsPrivate(t *testing.T) {
 	if err := dataformat.WriteFile(path, dataformat.String("x"), dataformat.StyleCompact); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openKeys(path); err == nil {
+	if _, err := OpenKeys(path); err == nil {
 		t.Error("a damaged key file is replaced or accepted")
 	}
 }
 
-func FuzzParsePassword(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	k := testKeys(f)
 	for _, s := range []string{"secret", "{GP1}scram-sha-256:1:a:b:c$argon2id:1:8:1:a:b", "{A-CRPT}AAAA", "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", "$6$rounds=1000$a$b", "$5$$", "$1$"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, stored string) {
-		p, err := k.parsePassword(stored)
+		p, err := k.Parse(stored)
 		if err != nil {
 			return
 		}
-		if v, ok := p.(*verifierPassword); ok && v.argon.memory > 1024 || strings.Contains(stored, "rounds=") {
+		if v, ok := p.(*Hash); ok && v.argon.memory > 1024 || strings.Contains(stored, "rounds=") {
 			return // slow on purpose
 		}
-		p.verify("x")
+		p.Verify("x")
 	})
 }
