@@ -206,7 +206,7 @@ func (t *Transport) storeElsewhere(ctx context.Context, acc *accounts.Account, i
 			err = other.Mail().Deliver(ctx, []mailbox.Delivery{d})[0]
 		}
 		switch fault.KindOf(err) {
-		case fault.NotFound, fault.NoDomain, fault.NoMailbox, fault.Invalid:
+		case fault.NotFound, fault.NoDomain, fault.NoMailbox, fault.Invalid, fault.OverQuota, fault.TooMany:
 			t.ruleProblem(ctx, acc, it, "a rule cannot store", err, slog.String("target", c.Name+"@"+c.Domain), slog.String("mailbox", c.Mailbox))
 			p.inbox = true
 			continue

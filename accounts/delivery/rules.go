@@ -61,8 +61,8 @@ type Text struct {
 type Action interface{ action() }
 
 // Store puts a copy into a mailbox: of the account, or of the one with a Name in a Domain. Who
-// decides has made sure that the account may store there. A mailbox that is not there is
-// skipped, and then the message goes into INBOX whatever the actions say.
+// decides has made sure that the account may store there. A mailbox that is not there, and
+// another account that is full, is skipped; then the message goes into INBOX whatever the actions say.
 type Store struct {
 	Domain, Name string
 	Mailbox      string

@@ -492,6 +492,23 @@ func TestRulesThatNameTheirOwnAccountOtherwise(t *testing.T) {
 	})
 }
 
+// A full account that a rule stores into does not keep the mail of the rule's owner.
+func TestRulesThatStoreIntoAFullAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		book := &ruleBook{actions: map[string][]Action{"ann": {Store{"company.com", "archive", "All"}, Discard{}}}}
+		o := newOfficeWith(t, t.TempDir(), book)
+		o.staff()
+		if err := o.acc.UpdateAccountSettings(context.Background(), "company.com", "archive", dataformat.Dict{"MaxAccountSize": dataformat.String("1K")}); err != nil {
+			t.Fatal(err)
+		}
+		o.send("joe@company.com", text+strings.Repeat("x", 2000)+"\r\n", "ann@company.com")
+		o.settled()
+		if got := o.found(); got != "ann/INBOX:1" || o.q.Len() > 0 || !strings.Contains(book.log.String(), "a rule cannot store") {
+			t.Errorf("%s, waiting %s, log %s", got, o.list(), book.log.String())
+		}
+	})
+}
+
 // The sender hears of a rejection also when something comes between the commit and the result.
 func TestRejectionIsReportedAfterARepeatedDelivery(t *testing.T) {
 	for name, actions := range map[string][]Action{
