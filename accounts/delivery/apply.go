@@ -266,11 +266,9 @@ func (t *Transport) finish(acc *accounts.Account, it *queue.Item, a *applied, er
 	if a.again || len(a.held) == 0 {
 		return err
 	}
-	switch fault.KindOf(err) {
-	case fault.OverQuota, fault.NotFound, fault.NoSpace, fault.TooMany:
-	default:
-		// The commit may be made yet, as when the server stops. What is held stays until the next
-		// start, which knows.
+	if fault.Is(err, fault.Unavailable) {
+		// The index has failed: nobody knows whether the commit is on the disk. What is held stays
+		// until the next start, which knows.
 		return err
 	}
 	if made, lookErr := t.madeBefore(acc, it, a.firstRecipient()); lookErr == nil && len(made) == 0 {

@@ -542,6 +542,35 @@ func TestRejectionIsReportedAfterARepeatedDelivery(t *testing.T) {
 	}
 }
 
+// Each attempt that fails takes back what it was to send: it is made again with the next one.
+func TestFailedAttemptsHoldNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		o := newOfficeWith(t, dir, &ruleBook{actions: map[string][]Action{"ann": {mirror}}})
+		o.staff()
+		acc, err := o.acc.Account(context.Background(), "company.com", "ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages := filepath.Join(o.acc.Mail().Place(acc.ID), "Messages", "0")
+		if err := errors.Join(os.Remove(messages), os.WriteFile(messages, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		o.send("joe@company.com", text, "ann@company.com")
+		time.Sleep(6 * time.Hour)
+		if got := o.found(); got != "joe/INBOX:1" || len(o.q.Held()) > 0 { // a warning
+			t.Errorf("%s, held %v", got, o.q.Held())
+		}
+		if err := errors.Join(os.Remove(messages), os.Mkdir(messages, 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(6 * time.Hour)
+		if got := o.found(); !strings.HasPrefix(got, "ann/INBOX:1 bob/INBOX:1") || o.q.Len() > 0 {
+			t.Errorf("%s, waiting %s", got, o.list())
+		}
+	})
+}
+
 func TestAccountsWithoutRulesAreNotAskedAbout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		book := &ruleBook{actions: map[string][]Action{"ann": {Discard{}}}}
