@@ -424,7 +424,7 @@ func (p *addressParser) comment() []byte {
 		if rest, ended := cutComment(in); ended {
 			p.in = rest
 			text := in[1 : len(in)-len(rest)]
-			if bytes.IndexByte(text, '@') >= 0 && bytes.IndexAny(text, `(\"`) >= 0 {
+			if bytes.IndexByte(text, '@') >= 0 && bytes.ContainsAny(text, `(\"`) {
 				p.ambiguous = true
 			}
 			return text

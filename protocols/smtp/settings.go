@@ -32,7 +32,7 @@ type Settings struct {
 func (s *Settings) Validate() error {
 	switch {
 	case s.Channels < 0 || s.ErrorsLimit < 0 || s.UnknownLimit < 0 || s.RelayingLimit < 0:
-		return errors.New("Channels, DisconnectAfterErrors, UnknownRecipientsLimit and RefusedRelayingLimit must not be negative")
+		return errors.New("DisconnectAfterErrors, UnknownRecipientsLimit, RefusedRelayingLimit and Channels must not be negative")
 	case s.RecipientsLimit < 1 || s.StrangersRecipients < 1 || s.RecipientsLimit > maxRecipients:
 		return errors.New("RecipientsLimit and NonClientRecipientsLimit must be 1 to 10000")
 	case s.CommandTimeout.Duration() < minTimeout || s.DataTimeout.Duration() < minTimeout:
@@ -40,7 +40,7 @@ func (s *Settings) Validate() error {
 	case s.DelayPrompt.Duration() > maxDelay:
 		return errors.New("DelayPrompt must be at most 2m: other servers do not wait longer")
 	case !printable(s.Prompt) || len(s.Prompt) > 400:
-		return errors.New("Prompt must be at most 400 printable ASCII characters")
+		return errors.New("the Prompt must be at most 400 printable ASCII characters")
 	}
 	return nil
 }
