@@ -95,7 +95,9 @@ func (a *Account) dropLeftovers() error {
 	var drops []drop
 	err := a.shard.View(func(tx index.Tx) error {
 		tx.Range(index.Dropped, appendAccount(nil, a.id), after(appendAccount(nil, a.id)), func(k, _ []byte) bool {
-			drops = append(drops, dropOf(a.shard, k))
+			d := dropOf(a.shard, k)
+			d.handle, d.leftovers = a, true
+			drops = append(drops, d)
 			return true
 		})
 		return nil

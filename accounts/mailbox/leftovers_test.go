@@ -162,6 +162,33 @@ func TestLeftoversAreToldFromFilesThatAreInUse(t *testing.T) {
 	w.wantFiles(a)
 }
 
+// A mailbox is deleted before the account gets a file after a crash, while a session still shows it.
+func TestFilesOfADeletedMailboxGoWithItsLastView(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	if _, err := a.CreateMailbox(bg, "Box", CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.append(a, "Box", 1)
+	w.crash()
+	w.open()
+	a = w.account(1)
+	m := w.view(a, "Box")
+	w.store.upkeep.pause()
+	if err := a.DeleteMailbox(bg, "Box"); err != nil {
+		t.Fatal(err)
+	}
+	w.deliver(a, w.queued(3))
+	if got := read(t, m, 1); got != text(1) {
+		t.Errorf("read %q", got)
+	}
+	w.store.upkeep.closing, w.store.upkeep.done = false, make(chan struct{})
+	go w.store.upkeep.run()
+	m.Close()
+	w.settle()
+	w.wantFiles(a)
+}
+
 func TestADeliveryThatIsRepeatedAfterACrashIsMadeOnce(t *testing.T) {
 	for name, before := range map[string]func(w *world, a *Account, d *Delivery){
 		"with its link": func(w *world, a *Account, d *Delivery) {

@@ -60,7 +60,10 @@ func (u *upkeep) purgeStep(d drop) (gone []doomed, done bool, err error) {
 		return err
 	}, func() {
 		for _, f := range files {
-			if d.handle != nil && d.handle.files.unwant(f.id) {
+			if d.handle == nil || d.leftovers && !d.handle.files.busy(f.id) {
+				continue
+			}
+			if d.handle.files.unwant(f.id) {
 				gone = append(gone, doomed{d.handle, f})
 			}
 		}

@@ -44,6 +44,8 @@ type drop struct {
 	handle  *Account // for the files; nil if the account is gone
 	data    uint32
 	start   imap.UID // of the hidden range; 0 if all of the data goes
+	// leftovers says that the files go to Leftovers, but for those that views still show: these go with the last view.
+	leftovers bool
 }
 
 const (
