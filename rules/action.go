@@ -7,7 +7,7 @@ import (
 // Kind is what an action does.
 type Kind uint8
 
-// The kinds, one for each opcode.
+// The kinds, one for each opcode; actionWords has what each of them is.
 const (
 	KindStoreIn Kind = iota
 	KindMark
@@ -41,13 +41,7 @@ func (k Kind) String() string { return findKind(k).name }
 
 // Logged reports whether a failure of the action is written to the log and nothing more. The
 // failure of any other action ends the run, and the delivery with it.
-func (k Kind) Logged() bool {
-	switch k {
-	case KindSendURL, KindSendIM, KindSendPush, KindFingerNotify, KindWriteLog, KindRemember:
-		return true
-	}
-	return false
-}
+func (k Kind) Logged() bool { return findKind(k).logged }
 
 // Action is one thing that the caller has to do.
 type Action interface{ Kind() Kind }

@@ -30,6 +30,10 @@ type actionWord struct {
 	// takes says that the action takes a copy of the message elsewhere. When it is not done, the
 	// rule ends there: a Discard after it would drop the only copy.
 	takes bool
+	// filter says that RulesAllowed = Filter Only allows the action.
+	filter bool
+	// logged is what Kind.Logged answers.
+	logged bool
 }
 
 func findKind(k Kind) *actionWord {
@@ -41,15 +45,18 @@ func findKind(k Kind) *actionWord {
 	panic(fmt.Sprintf("rules: kind %d has no word", k))
 }
 
+// actionWords are all actions. A new one is a Kind and an Action (action.go), a line here, and a line in
+// the package comment. If it has something to show, Describe shows it; if later conditions or copies
+// see what it changes, Run.apply takes that over.
 var actionWords = [...]actionWord{
-	{kind: KindStoreIn, name: "Store in", levels: atAllLevels, make: newStoreIn, takes: true},
-	{kind: KindMark, name: "Mark", levels: atAllLevels, make: newMark},
-	{kind: KindAddHeader, name: "Add Header", levels: atAllLevels, make: newAddHeader},
-	{kind: KindTagSubject, name: "Tag Subject", levels: atAllLevels, make: newTagSubject},
-	{kind: KindReject, name: "Reject with", levels: atAllLevels, make: newReject},
-	{kind: KindDiscard, name: "Discard", levels: atAllLevels, make: always(Discard{})},
-	{kind: KindStop, name: "Stop Processing", levels: atAllLevels, make: always(Stop{})},
-	{kind: KindRemember, name: "Remember 'From' in", levels: atDelivery, make: newRemember},
+	{kind: KindStoreIn, name: "Store in", levels: atAllLevels, make: newStoreIn, takes: true, filter: true},
+	{kind: KindMark, name: "Mark", levels: atAllLevels, make: newMark, filter: true},
+	{kind: KindAddHeader, name: "Add Header", levels: atAllLevels, make: newAddHeader, filter: true},
+	{kind: KindTagSubject, name: "Tag Subject", levels: atAllLevels, make: newTagSubject, filter: true},
+	{kind: KindReject, name: "Reject with", levels: atAllLevels, make: newReject, filter: true},
+	{kind: KindDiscard, name: "Discard", levels: atAllLevels, make: always(Discard{}), filter: true},
+	{kind: KindStop, name: "Stop Processing", levels: atAllLevels, make: always(Stop{}), filter: true},
+	{kind: KindRemember, name: "Remember 'From' in", levels: atDelivery, make: newRemember, logged: true},
 	{kind: KindAcceptRequest, name: "Accept Request", levels: atDelivery, later: "a calendar"},
 	{kind: KindAcceptReply, name: "Accept Reply", levels: atDelivery, later: "a calendar"},
 	{kind: KindStoreEncrypted, name: "Store Encrypted in", levels: atDelivery,
@@ -63,15 +70,15 @@ var actionWords = [...]actionWord{
 	{kind: KindReplyAll, name: "Reply to All with", levels: atAllLevels, make: newReply(KindReplyAll)},
 	{kind: KindReact, name: "React with", levels: atAllLevels, make: newReply(KindReact)},
 	{kind: KindSendIM, name: "SendIM", aliases: []string{"Send IM"}, levels: atAllLevels,
-		later: "instant messaging"},
+		later: "instant messaging", logged: true},
 	{kind: KindSendPush, name: "SendPush", aliases: []string{"Send Push"}, levels: atDelivery,
-		later: "push notification"},
+		later: "push notification", logged: true},
 	{kind: KindSendURL, name: "SendURL", aliases: []string{"Send URL", "Execute URL"}, levels: atAllLevels,
-		make: newSendURL},
-	{kind: KindFingerNotify, name: "FingerNotify", levels: atDelivery, later: "a finger client"},
+		make: newSendURL, logged: true},
+	{kind: KindFingerNotify, name: "FingerNotify", levels: atDelivery, later: "a finger client", logged: true},
 	{kind: KindExecute, name: "Execute", levels: atAllLevels, make: newExecute},
 	{kind: KindFilter, name: "ExternalFilter", levels: atServer, make: newFilter},
-	{kind: KindWriteLog, name: "Write To Log", levels: atAllLevels, make: newWriteLog},
+	{kind: KindWriteLog, name: "Write To Log", levels: atAllLevels, make: newWriteLog, logged: true},
 }
 
 func findAction(name string) (*actionWord, bool) {

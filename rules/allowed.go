@@ -33,19 +33,15 @@ func ParseAllowed(s string) (Allowed, bool) {
 	return AllowNo, false
 }
 
-// permits reports whether a kind of action is allowed.
-func (a Allowed) permits(k Kind) bool {
+// permits reports whether an action is allowed.
+func (a Allowed) permits(w *actionWord) bool {
 	switch a {
 	case AllowNo:
 		return false
 	case AllowFilterOnly:
-		switch k {
-		case KindStoreIn, KindMark, KindAddHeader, KindTagSubject, KindReject, KindDiscard, KindStop:
-			return true
-		}
-		return false
+		return w.filter
 	case AllowAllButExec:
-		return k != KindExecute
+		return w.kind != KindExecute
 	}
 	return true
 }
@@ -60,8 +56,8 @@ func (a Allowed) Permits(r *Rule) error {
 		}
 	}
 	for i := range r.actions {
-		if k := r.actions[i].word.kind; !a.permits(k) {
-			return a.denied(r, k.String())
+		if w := r.actions[i].word; !a.permits(w) {
+			return a.denied(r, w.name)
 		}
 	}
 	if r.bad != nil || a == AllowNo {

@@ -23,6 +23,10 @@ func TestWhatRulesAllowedAllows(t *testing.T) {
 	filter := map[Kind]bool{KindStoreIn: true, KindMark: true, KindAddHeader: true, KindTagSubject: true, KindReject: true, KindDiscard: true, KindStop: true}
 	for _, w := range actionWords {
 		sample := actionSamples[w.kind]
+		if sample == "" {
+			t.Errorf("%s has no line in actionSamples", w.name)
+			continue
+		}
 		if !w.levels.has(Account) {
 			parse(t, Server, "((1,x,(),("+sample+")))")
 			continue

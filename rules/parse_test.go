@@ -297,7 +297,7 @@ func TestThePackageCommentNamesEveryWord(t *testing.T) {
 	}
 	for _, name := range names {
 		if !strings.Contains(string(text), name) {
-			t.Errorf("%s is not in doc.go", name)
+			t.Errorf("%s has no line in the package comment (doc.go)", name)
 		}
 	}
 }
