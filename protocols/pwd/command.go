@@ -76,7 +76,7 @@ var oldNames = map[string]string{
 func (s *session) execute(ctx context.Context, verb, rest string) reply {
 	cmd := s.server.commands[verb]
 	if cmd == nil {
-		return unknown(verb)
+		return unknown(s.server.commands, verb)
 	}
 	a, err := readArgs(cmd.params, rest)
 	if err != nil {

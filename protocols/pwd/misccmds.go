@@ -37,7 +37,7 @@ func help(c *call) (dataformat.Value, error) {
 		}
 	}
 	if len(list) == 0 {
-		return nil, unsupported(unknown(word).text)
+		return nil, unsupported(unknown(c.commands, word).text)
 	}
 	slices.Sort(list)
 	return arrayOf(list, nil)

@@ -146,7 +146,7 @@ func (s *session) step(ctx context.Context) error {
 
 // other carries out a command of the table.
 func (s *session) other(ctx context.Context, verb, rest string) reply {
-	known := s.server.commands[verb] != nil || notYet[verb] || isCluster(verb) || s.control && verb == controlVerb
+	known := s.server.commands[verb] != nil || notYet[verb] || isCluster(s.server.commands, verb) || s.control && verb == controlVerb
 	if known {
 		s.confused = 0
 	} else {

@@ -56,28 +56,23 @@ func wordSet(text string) map[string]bool {
 var clusterNames = wordSet(`SETTINGS DOMAINDEFAULTS NETWORK BANNED PROTECTION ROUTERTABLE ROUTERSETTINGS
 DIRECTORYINTEGRATION BLACKLISTEDIPS CLIENTIPS DEBUGIPS DENIEDIPS LANIPS NATEDIPS NATSITEIPS WHITEHOLEIPS`)
 
-// unknown answers a word that is not in the table of commands.
-func unknown(verb string) reply {
+// unknown answers a word that is not one of the commands.
+func unknown(commands map[string]*compiled, verb string) reply {
 	switch {
 	case notYet[verb]:
 		return reply{code: 500, text: "command not supported"}
-	case isCluster(verb):
+	case isCluster(commands, verb):
 		return reply{code: 500, text: "not a cluster member"}
 	}
 	return reply{code: 500, text: "unknown command"}
 }
 
 // isCluster reports whether a word is the cluster form of one that is known.
-func isCluster(verb string) bool {
+func isCluster(commands map[string]*compiled, verb string) bool {
 	before, after, ok := strings.Cut(verb, "CLUSTER")
 	if !ok {
 		return false
 	}
 	single := before + "SERVER" + after
-	return clusterNames[after] || notYet[single] || serverForms[single]
+	return clusterNames[after] || notYet[single] || commands[single] != nil
 }
-
-// serverForms are the words with SERVER in them that the table has.
-var serverForms = wordSet(`GETSERVERSETTINGS UPDATESERVERSETTINGS GETSERVERACCOUNTDEFAULTS UPDATESERVERACCOUNTDEFAULTS
-SETSERVERACCOUNTDEFAULTS GETSERVERACCOUNTPREFS UPDATESERVERACCOUNTPREFS SETSERVERACCOUNTPREFS
-GETSERVERWEBUSERDEFAULTS SETSERVERWEBUSERDEFAULTS`)
