@@ -29,6 +29,7 @@ type conditionWord struct {
 	later string
 }
 
+// conditionWords are all conditions. A new one is a check, a line here, and a line in the package comment.
 var conditionWords = [...]conditionWord{
 	// any level
 	{name: "Time Of Day", operations: compareTime, levels: atAllLevels, make: newTimeOfDay},

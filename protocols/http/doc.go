@@ -23,7 +23,8 @@
 // Mount is called before Serve. The longest pattern wins; there are no redirects to other
 // spellings of a path, since WebDAV clients do not follow them. A path is split at its slashes
 // before it is decoded: a part gets the decoded segments, none of which is "." or "..", holds a
-// control character, or, unless the part asks for it, a slash.
+// control character, or, unless the part asks for it, a slash. It writes its answer itself, and
+// passes a failure to Refuse.
 //
 // # Who owns what
 //

@@ -18,7 +18,8 @@ type Request struct {
 	// Host is the host that the client named, in lower case and without a port; empty if it
 	// named none.
 	Host string
-	// Account is who has logged in; nil if the part wants no login.
+	// Account is who has logged in; nil if the part wants no login. It may be of another domain
+	// than Domain.
 	Account *accounts.Account
 	// Peer is the client, also behind a trusted proxy, and our address.
 	Peer accounts.Peer
