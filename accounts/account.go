@@ -131,7 +131,7 @@ func (s *Store) readAccount(k accountKey) (*Account, error) {
 	}
 	v, err := dataformat.ReadFile(filepath.Join(a.dir, accountFile))
 	if err != nil {
-		return nil, unread(op, err)
+		return nil, dataformat.Unreadable(op, err)
 	}
 	if v == nil {
 		if _, err := os.Stat(a.dir); err != nil {

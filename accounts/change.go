@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"gatepost/accounts/nametable"
 	"gatepost/accounts/password"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
@@ -244,7 +245,7 @@ func (s *Store) AccountAliases(ctx context.Context, domain, name string) ([]stri
 	if err != nil {
 		return nil, err
 	}
-	return d.names.of(a.Name), nil
+	return d.names.Of(a.Name), nil
 }
 
 // SetAccountAliases replaces the aliases of an account. Errors: NoDomain,
@@ -276,7 +277,7 @@ func (s *Store) SetAccountAliases(ctx context.Context, domain, name string, alia
 		return err
 	}
 	for _, alias := range list {
-		if o, ok := d.names.get(alias); ok && o.account == a.Name {
+		if o, ok := d.names.Get(alias); ok && o.account == a.Name {
 			continue
 		}
 		if err := s.free(op, d, alias); err != nil {
@@ -288,7 +289,7 @@ func (s *Store) SetAccountAliases(ctx context.Context, domain, name string, alia
 
 // setAliases replaces the aliases of an account; the caller holds the name space.
 func (s *Store) setAliases(d *domain, account string, aliases []string) error {
-	return s.editNames(d, replaced(d.names.of(account), aliases, object{account: account}.dataValue()))
+	return s.editNames(d, nametable.Replaced(d.names.Of(account), aliases, object{account: account}.dataValue()))
 }
 
 // editNames changes aliases and forwarders of a domain; the caller holds the name
@@ -299,7 +300,7 @@ func (s *Store) editNames(d *domain, update dataformat.Dict) error {
 	if err := d.makeSettings(); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
-	err := d.names.change(update)
+	err := d.names.Change(update)
 	s.domains.dropUnless(d.name, func(kept *domain) bool { return kept == d && err == nil })
 	return fault.Wrap(op, fault.Internal, err)
 }

@@ -201,9 +201,9 @@ func (s *Store) AccountTemplate(domain string) (dataformat.Dict, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := readDict(d.file(templateFile))
+	t, err := dataformat.ReadDict(d.file(templateFile))
 	delete(t, keyPassword) // a file that was edited by hand
-	return t, unread("accounts.AccountTemplate", err)
+	return t, dataformat.Unreadable("accounts.AccountTemplate", err)
 }
 
 // UpdateAccountTemplate merges settings into a domain's template.

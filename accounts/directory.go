@@ -79,7 +79,7 @@ func (s *Store) PublicName(domain string) (string, error) {
 	if name := d.settings.PublicServerName; name != "" {
 		return string(name), nil
 	}
-	for _, alias := range s.state.Load().domainAliases.of(d.name) {
+	for _, alias := range s.state.Load().domainAliases.Of(d.name) {
 		if strings.HasPrefix(alias, "mail.") {
 			return alias, nil
 		}
@@ -101,7 +101,7 @@ func (s *Store) Object(ctx context.Context, domain, name string) (names.Object, 
 }
 
 func (s *Store) object(d *domain, name string) (names.Object, error) {
-	if o, ok := d.names.get(name); ok {
+	if o, ok := d.names.Get(name); ok {
 		if o.account != "" {
 			return names.Object{Kind: names.Alias, Name: o.account}, nil
 		}

@@ -24,7 +24,7 @@
 //
 //	Settings/Main.settings            DomainName: the Main Domain
 //	Settings/DomainDefault.settings   domain defaults; AccountDefaults: the server's
-//	Settings/DomainAliases.data       {alias = domain;}; DomainAliases.changes (table.go)
+//	Settings/DomainAliases.data       {alias = domain;}; DomainAliases.changes (package nametable)
 //	Settings/DomainIPs.data           {"address" = domain;}, made of the domains' IPAddresses
 //	Settings/WebUserPrefs.settings    preferences of all accounts
 //	Settings/ClientIPs.data           the list of trusted addresses, a string
@@ -35,7 +35,7 @@
 //	  Settings/template.settings      what new accounts start with
 //	  Settings/access.settings        {account = (right, right);}
 //	  Settings/aliases.data           {alias = (account); forwarder = ((address));};
-//	                                  aliases.changes (table.go)
+//	                                  aliases.changes (package nametable)
 //	  <name>.macnt/                   an account
 //	    account.settings              explicit settings
 //	    account.info                  last login, addresses of logins; may be deleted at any time
@@ -54,7 +54,7 @@
 // drops the snapshots made of it afterwards; the next reader makes new ones. A
 // file that somebody edits by hand holds after Reload. Domain aliases, and the
 // aliases and forwarders of a domain, are tables that follow their changes in memory as
-// on the disk, since one of them may have a hundred thousand names (table.go).
+// on the disk, since one of them may have a hundred thousand names (package nametable).
 //
 // # Changes
 //

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"gatepost/accounts/nametable"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -28,8 +29,8 @@ type domain struct {
 	suspended bool
 	loginFlow settings.Rate // FailedLoginFlow as accounts inherit it
 	state     *serverState
-	names     *table[object]      // aliases and forwarders; those of an account are its aliases
-	rights    map[string][]string // account → codes
+	names     *nametable.Table[object] // aliases and forwarders; those of an account are its aliases
+	rights    map[string][]string      // account → codes
 }
 
 // object is an entry of aliases.data: an alias of an account or a forwarder.
@@ -82,9 +83,9 @@ func (s *Store) loadDomain(name string) (*domain, error) {
 	} else if err != nil {
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}
-	given, err := readDict(d.file(domainFile))
+	given, err := dataformat.ReadDict(d.file(domainFile))
 	if err != nil {
-		return nil, unread(op, err)
+		return nil, dataformat.Unreadable(op, err)
 	}
 	d.suspended = strings.EqualFold(given.String(keySuspended), "YES")
 	d.defaults = inheritable(nested(given, keyAccountDefaults))
@@ -92,11 +93,11 @@ func (s *Store) loadDomain(name string) (*domain, error) {
 	delete(d.explicit, keyAccountDefaults)
 	settings.LoadLayers(&d.settings, d.layers().dicts(), s.badSetting(name, domainFile))
 	d.loginFlow = inheritedFlow(accountLayers(nil, d))
-	if d.names, err = loadTable(d.file(aliasesFile), objectReader(s.badSetting(name, aliasesFile)), func(o object) string { return o.account }); err != nil {
-		return nil, unread(op, err)
+	if d.names, err = nametable.Load(d.file(aliasesFile), objectReader(s.badSetting(name, aliasesFile)), func(o object) string { return o.account }); err != nil {
+		return nil, dataformat.Unreadable(op, err)
 	}
 	if err := d.readRights(); err != nil {
-		return nil, unread(op, err)
+		return nil, dataformat.Unreadable(op, err)
 	}
 	return d, nil
 }
@@ -118,7 +119,7 @@ func objectReader(bad func(key string, reason error)) func(string, dataformat.Va
 
 // readRights reads who administers what.
 func (d *domain) readRights() error {
-	access, err := readDict(d.file(accessFile))
+	access, err := dataformat.ReadDict(d.file(accessFile))
 	if err != nil {
 		return err
 	}

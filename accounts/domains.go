@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"gatepost/accounts/nametable"
 	"gatepost/server/dataformat"
 	"gatepost/server/durable"
 	"gatepost/server/fault"
@@ -171,13 +172,13 @@ func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error
 		if err != nil {
 			return err
 		}
-		if len(have) > 0 || d.names.len() > 0 {
+		if len(have) > 0 || d.names.Len() > 0 {
 			return fault.New(op, fault.NotEmpty, "the domain is not empty")
 		}
 	}
 	id, err := s.nextID()
 	if err == nil {
-		err = s.editDomainAliases(replaced(s.state.Load().domainAliases.of(d.name), nil, nil))
+		err = s.editDomainAliases(nametable.Replaced(s.state.Load().domainAliases.Of(d.name), nil, nil))
 	}
 	if err == nil {
 		err = s.editState(domainIPsFile, removeValue(d.name))
@@ -279,7 +280,7 @@ func (s *Store) moveDomain(do, from, to string, moved bool) error {
 		s.dropDomain(to)
 	}
 	if err == nil {
-		err = s.editDomainAliases(replaced(nil, s.state.Load().domainAliases.of(from), dataformat.String(to)))
+		err = s.editDomainAliases(nametable.Replaced(nil, s.state.Load().domainAliases.Of(from), dataformat.String(to)))
 	}
 	if err == nil {
 		err = s.editState(domainIPsFile, replaceValue(from, to))
@@ -328,7 +329,7 @@ func (s *Store) DomainAliases(name string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.state.Load().domainAliases.of(d.name), nil
+	return s.state.Load().domainAliases.Of(d.name), nil
 }
 
 // SetDomainAliases replaces the other names of a domain. Errors: NoDomain,
@@ -349,7 +350,7 @@ func (s *Store) SetDomainAliases(ctx context.Context, name string, aliases []str
 		if list[i], err = checkDomainName(op, alias); err != nil {
 			return err
 		}
-		if real, ok := s.state.Load().domainAliases.get(list[i]); ok && real == d.name {
+		if real, ok := s.state.Load().domainAliases.Get(list[i]); ok && real == d.name {
 			continue
 		}
 		if _, err := newDomainName(op, list[i]); err != nil {
@@ -359,8 +360,8 @@ func (s *Store) SetDomainAliases(ctx context.Context, name string, aliases []str
 			return err
 		}
 	}
-	have := s.state.Load().domainAliases.of(d.name)
-	return fault.Wrap(op, fault.Internal, s.editDomainAliases(replaced(have, list, dataformat.String(d.name))))
+	have := s.state.Load().domainAliases.Of(d.name)
+	return fault.Wrap(op, fault.Internal, s.editDomainAliases(nametable.Replaced(have, list, dataformat.String(d.name))))
 }
 
 // makeSettings makes the Settings directory of a domain that has none yet.

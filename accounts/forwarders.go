@@ -20,7 +20,7 @@ func (s *Store) forwarder(op, domain, name string) (*domain, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	o, ok := d.names.get(fold(name))
+	o, ok := d.names.Get(fold(name))
 	if !ok || o.target == "" {
 		return nil, "", fault.New(op, fault.NotFound, "unknown forwarder")
 	}
@@ -61,7 +61,7 @@ func (s *Store) findForwarders(domain string, match func(target string) bool) ([
 		return nil, err
 	}
 	targets := map[string]string{} // look-ups of the router wait while all are visited
-	for name, o := range d.names.all() {
+	for name, o := range d.names.All() {
 		if o.target != "" {
 			targets[name] = o.target
 		}
@@ -177,7 +177,7 @@ func (s *Store) ListObjects(ctx context.Context, domain string, o ListOptions) (
 	for _, name := range have {
 		add(o.Accounts, name)
 	}
-	for name, entry := range d.names.all() {
+	for name, entry := range d.names.All() {
 		if entry.account != "" {
 			list.Aliases++
 			add(o.Aliases, name)

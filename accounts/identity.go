@@ -113,7 +113,7 @@ func sameFile(a, b string) bool {
 // cannot be told.
 func maybeAccount(dir string, number uint64) bool {
 	for _, file := range []string{accountFile, infoFile} {
-		d, err := readDict(filepath.Join(dir, file))
+		d, err := dataformat.ReadDict(filepath.Join(dir, file))
 		if err != nil {
 			return true
 		}

@@ -26,7 +26,7 @@ func TestAccountInfoMayBeDeleted(t *testing.T) {
 	}
 	loginSucceeded(t, s, stranger, "", "u")
 	s.info.flush(s)
-	info, err := readDict(filepath.Join(a.Dir(), infoFile))
+	info, err := dataformat.ReadDict(filepath.Join(a.Dir(), infoFile))
 	must(t, err)
 	if id, ok := readIdentity(info); !ok || id.id != a.ID {
 		t.Errorf("rebuilt %s: %v", infoFile, info)

@@ -130,7 +130,7 @@ func (s *Store) writeLogin(k accountKey, l lastLogin) error {
 
 // readInfo reads account.info; a damaged file is an empty one.
 func readInfo(path string) dataformat.Dict {
-	d, err := readDict(path)
+	d, err := dataformat.ReadDict(path)
 	if err != nil {
 		return dataformat.Dict{}
 	}

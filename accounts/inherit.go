@@ -109,9 +109,9 @@ func (s *Store) InheritedByTemplate(domain, key string) (dataformat.Value, Origi
 	if err != nil {
 		return nil, "", err
 	}
-	template, err := readDict(d.file(templateFile))
+	template, err := dataformat.ReadDict(d.file(templateFile))
 	if err != nil {
-		return nil, "", unread("accounts.InheritedByTemplate", err)
+		return nil, "", dataformat.Unreadable("accounts.InheritedByTemplate", err)
 	}
 	chain := accountLayers(template, d).withBuiltIn(builtInAccount())
 	chain[0].origin = OfTemplate

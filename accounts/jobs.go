@@ -47,9 +47,9 @@ func (j job) dict() dataformat.Dict {
 
 func readJob(path string) (job, error) {
 	const op = "accounts.Rename"
-	d, err := readDict(path)
+	d, err := dataformat.ReadDict(path)
 	if err != nil {
-		return job{}, unread(op, err)
+		return job{}, dataformat.Unreadable(op, err)
 	}
 	from, to := d.Strings("From"), d.Strings("To")
 	if len(from) != 2 || len(to) != 2 {
@@ -154,7 +154,7 @@ func (s *Store) progress(j job) progress {
 	var from, to string
 	switch j.do {
 	case renameMain:
-		d, err := readDict(filepath.Join(s.base, settingsDirectory, mainFile))
+		d, err := dataformat.ReadDict(filepath.Join(s.base, settingsDirectory, mainFile))
 		if err != nil || d.String(keyDomainName) == j.to.domain {
 			return begun
 		}

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"gatepost/accounts/nametable"
 	"gatepost/router/address"
 	"gatepost/router/names"
 	"gatepost/server/fault"
@@ -43,7 +44,7 @@ func (k accountKey) String() string {
 
 // fold returns the one spelling of an object's name: names are told apart
 // without regard to case, files have lower-case names.
-func fold(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
+func fold(name string) string { return nametable.Fold(name) }
 
 // checkName returns the folded form of a name that an object may have.
 func checkName(op, name string) (string, error) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gatepost/accounts/mailbox"
+	"gatepost/accounts/nametable"
 	"gatepost/router/names"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
@@ -78,9 +79,9 @@ func (s *Store) CreateAccount(ctx context.Context, domain, name string, given da
 
 // initialSettings are the explicit settings that an account starts with.
 func (s *Store) initialSettings(op string, d *domain, given dataformat.Dict) (dataformat.Dict, error) {
-	template, err := readDict(d.file(templateFile))
+	template, err := dataformat.ReadDict(d.file(templateFile))
 	if err != nil {
-		return nil, unread(op, err)
+		return nil, dataformat.Unreadable(op, err)
 	}
 	given, err = givenAccount(op, given)
 	if err != nil {
@@ -250,7 +251,7 @@ func (s *Store) mayEnter(op string, d *domain, from accountKey) error {
 	if err != nil {
 		return err
 	}
-	for _, alias := range source.names.of(from.name) {
+	for _, alias := range source.names.Of(from.name) {
 		if err := s.free(op, d, alias); err != nil {
 			return err
 		}
@@ -284,7 +285,7 @@ func (s *Store) moveAccount(from, to accountKey, moved bool) error {
 	if err != nil {
 		return err
 	}
-	aliases := source.names.of(from.name)
+	aliases := source.names.Of(from.name)
 	if len(aliases) > 0 {
 		if err := s.moveAliases(source, target, to.name, aliases); err != nil {
 			return fault.Wrap(op, fault.Internal, err)
@@ -304,11 +305,11 @@ func (s *Store) moveAccount(from, to accountKey, moved bool) error {
 
 // moveAliases gives aliases to an account in target, first there, then not here.
 func (s *Store) moveAliases(source, target *domain, account string, aliases []string) error {
-	err := s.editNames(target, replaced(nil, aliases, object{account: account}.dataValue()))
+	err := s.editNames(target, nametable.Replaced(nil, aliases, object{account: account}.dataValue()))
 	if err != nil || source.name == target.name {
 		return err
 	}
-	return s.editNames(source, replaced(aliases, nil, nil))
+	return s.editNames(source, nametable.Replaced(aliases, nil, nil))
 }
 
 // accountNames lists the accounts of a domain by its real name, sorted.
@@ -352,7 +353,7 @@ func (s *Store) Resolve(ctx context.Context, domain, name string) (*Account, err
 	if derr != nil {
 		return nil, derr
 	}
-	if o, ok := d.names.get(fold(name)); ok && o.account != "" {
+	if o, ok := d.names.Get(fold(name)); ok && o.account != "" {
 		return s.account(accountKey{d.name, o.account})
 	}
 	return nil, err

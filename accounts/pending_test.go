@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"gatepost/accounts/mailbox"
+	"gatepost/accounts/nametable"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 )
@@ -170,7 +171,7 @@ func TestCrashWhileADomainIsRenamed(t *testing.T) {
 			must(t, moved(s.moveDir(filepath.Join(s.base, domainsDirectory, "d.com"), filepath.Join(s.base, domainsDirectory, "e.com"))))
 		}
 		if stop > 1 {
-			must(t, s.editDomainAliases(replaced(nil, s.state.Load().domainAliases.of("d.com"), dataformat.String("e.com"))))
+			must(t, s.editDomainAliases(nametable.Replaced(nil, s.state.Load().domainAliases.Of("d.com"), dataformat.String("e.com"))))
 		}
 		s = p.restart(t, s)
 		list, err := s.Domains(ctx)

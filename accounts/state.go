@@ -1,16 +1,14 @@
 package accounts
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
 	"path/filepath"
 
+	"gatepost/accounts/nametable"
 	"gatepost/accounts/password"
 	"gatepost/server/dataformat"
-	"gatepost/server/fault"
 	"gatepost/server/settings"
 )
 
@@ -39,9 +37,9 @@ const (
 // serverState is what the directory knows server-wide: an immutable snapshot.
 type serverState struct {
 	mainDomain      string
-	domainAliases   *table[string]        // alias → real name
-	addresses       map[netip.Addr]string // local address → the domain it is assigned to
-	own             map[netip.Addr]bool   // addresses of this machine
+	domainAliases   *nametable.Table[string] // alias → real name
+	addresses       map[netip.Addr]string    // local address → the domain it is assigned to
+	own             map[netip.Addr]bool      // addresses of this machine
 	clientIPs       settings.IPList
 	domainDefaults  dataformat.Dict // without AccountDefaults
 	accountDefaults dataformat.Dict
@@ -52,17 +50,17 @@ type serverState struct {
 
 // loadState reads the server-wide files. aliases, if not nil, is the table of domain
 // aliases as it is.
-func loadState(base string, aliases *table[string]) (*serverState, error) {
+func loadState(base string, aliases *nametable.Table[string]) (*serverState, error) {
 	dir := filepath.Join(base, settingsDirectory)
 	st := &serverState{domainAliases: aliases, addresses: map[netip.Addr]string{}, own: ownAddresses()}
-	main, err := readDict(filepath.Join(dir, mainFile))
+	main, err := dataformat.ReadDict(filepath.Join(dir, mainFile))
 	if err != nil {
 		return nil, err
 	}
 	if st.mainDomain, err = checkDomainName("accounts.Open", main.String(keyDomainName)); err != nil {
 		return nil, fmt.Errorf("%s: %w", mainFile, err)
 	}
-	defaults, err := readDict(filepath.Join(dir, domainDefaultFile))
+	defaults, err := dataformat.ReadDict(filepath.Join(dir, domainDefaultFile))
 	if err != nil {
 		return nil, err
 	}
@@ -74,12 +72,12 @@ func loadState(base string, aliases *table[string]) (*serverState, error) {
 
 	if aliases == nil {
 		real := func(_ string, v dataformat.Value) (string, bool) { return dataformat.Text(v) }
-		st.domainAliases, err = loadTable(filepath.Join(dir, domainAliasesFile), real, func(domain string) string { return domain })
+		st.domainAliases, err = nametable.Load(filepath.Join(dir, domainAliasesFile), real, func(domain string) string { return domain })
 		if err != nil {
 			return nil, err
 		}
 	}
-	assigned, err := readDict(filepath.Join(dir, domainIPsFile))
+	assigned, err := dataformat.ReadDict(filepath.Join(dir, domainIPsFile))
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +86,7 @@ func loadState(base string, aliases *table[string]) (*serverState, error) {
 			st.addresses[ip.Unmap()] = assigned.String(text)
 		}
 	}
-	if st.prefs, err = readDict(filepath.Join(dir, prefsFile)); err != nil {
+	if st.prefs, err = dataformat.ReadDict(filepath.Join(dir, prefsFile)); err != nil {
 		return nil, err
 	}
 	st.clientIPs, err = readClientIPs(filepath.Join(dir, clientIPsFile))
@@ -111,31 +109,6 @@ func readClientIPs(path string) (settings.IPList, error) {
 	return list, nil
 }
 
-// readDict reads a file that holds a dictionary; a missing file is an empty one.
-func readDict(path string) (dataformat.Dict, error) {
-	v, err := dataformat.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	switch d := v.(type) {
-	case nil:
-		return dataformat.Dict{}, nil
-	case dataformat.Dict:
-		return d, nil
-	}
-	return nil, fmt.Errorf("%s: not a dictionary", path)
-}
-
-// unread classifies why a file could not be read: what the system refuses, for want
-// of descriptors or of rights, is no damage of the file.
-func unread(op string, err error) error {
-	kind := fault.Corrupt
-	if sys := new(fs.PathError); errors.As(err, &sys) {
-		kind = fault.Internal
-	}
-	return fault.Wrap(op, kind, err)
-}
-
 // ownAddresses lists the addresses of this machine.
 func ownAddresses() map[netip.Addr]bool {
 	own := map[netip.Addr]bool{}
@@ -156,7 +129,7 @@ func ownAddresses() map[netip.Addr]bool {
 // domainName resolves a name to the real name of a domain, by the server-wide
 // names alone; whether a secondary domain exists is for the file system.
 func (st *serverState) domainName(name string) string {
-	if real, ok := st.domainAliases.get(name); ok {
+	if real, ok := st.domainAliases.Get(name); ok {
 		return real
 	}
 	return name

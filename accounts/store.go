@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatepost/accounts/mailbox"
+	"gatepost/accounts/nametable"
 	"gatepost/accounts/password"
 	"gatepost/router/address"
 	"gatepost/server/dataformat"
@@ -208,7 +209,7 @@ func (s *Store) Reload() error {
 
 // load replaces the server-wide snapshot and forgets what was made from the old one.
 // aliases as in loadState.
-func (s *Store) load(aliases *table[string]) error {
+func (s *Store) load(aliases *nametable.Table[string]) error {
 	st, err := loadState(s.base, aliases)
 	if err != nil {
 		return err
@@ -229,9 +230,9 @@ var errUnchanged = errors.New("unchanged")
 func (s *Store) edit(path string, change func(dataformat.Dict) error) error {
 	unlock := s.locks.lock(path)
 	defer unlock()
-	d, err := readDict(path)
+	d, err := dataformat.ReadDict(path)
 	if err != nil {
-		return unread("accounts.Edit", err)
+		return dataformat.Unreadable("accounts.Edit", err)
 	}
 	if err := change(d); errors.Is(err, errUnchanged) {
 		return nil
@@ -266,7 +267,7 @@ func (s *Store) editState(file string, change func(dataformat.Dict) error) error
 func (s *Store) editDomainAliases(update dataformat.Dict) error {
 	s.stateMu.Lock()
 	defer s.stateMu.Unlock()
-	if err := s.state.Load().domainAliases.change(update); err != nil {
+	if err := s.state.Load().domainAliases.Change(update); err != nil {
 		// What is on the disk now holds, also after the next start.
 		return errors.Join(err, s.load(nil))
 	}

@@ -565,7 +565,7 @@ func TestEditedFilesHoldAfterReload(t *testing.T) {
 	a, err := s.Account(ctx, "", "u")
 	must(t, err)
 	path := filepath.Join(a.Dir(), accountFile)
-	d, err := readDict(path)
+	d, err := dataformat.ReadDict(path)
 	must(t, err)
 	d["MaxAccountSize"] = dataformat.String("7M")
 	d["MaxMailboxes"] = dataformat.String("many")

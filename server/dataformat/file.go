@@ -40,6 +40,31 @@ func ReadFile(path string) (Value, error) {
 	return v, nil
 }
 
+// ReadDict reads the dictionary of a file; a missing file is an empty one.
+func ReadDict(path string) (Dict, error) {
+	v, err := ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	switch d := v.(type) {
+	case nil:
+		return Dict{}, nil
+	case Dict:
+		return d, nil
+	}
+	return nil, fmt.Errorf("%s: not a dictionary", path)
+}
+
+// Unreadable classifies why a file could not be read: what the system refuses, for want
+// of descriptors or of rights, is no damage of the file.
+func Unreadable(op string, err error) error {
+	kind := fault.Corrupt
+	if sys := new(fs.PathError); errors.As(err, &sys) {
+		kind = fault.Internal
+	}
+	return fault.Wrap(op, kind, err)
+}
+
 // WriteFile replaces the file at path by one that holds v: after a crash there
 // is the old file or the new one, never a part. When it returns, the new file is
 // on the disk. A crash may leave a file .name.*.tmp beside it, which nobody reads.

@@ -1,4 +1,4 @@
-package accounts
+package nametable
 
 import (
 	"bytes"
@@ -40,10 +40,10 @@ func sizeOf(path string) int64 {
 }
 
 // readTable reads X.data and X.changes as they are at one time, though a writer
-// may be at work (table.rewrite).
+// may be at work (Table.rewrite).
 func readTable(path string) (tableFile, error) {
 	for {
-		f, whole, err := tryTable(path, readDict)
+		f, whole, err := tryTable(path, dataformat.ReadDict)
 		if whole || err != nil {
 			return f, err
 		}
@@ -125,7 +125,7 @@ func (f *tableFile) read(path string, text []byte) error {
 // folded puts entries under the folded forms of their names.
 func folded(entries dataformat.Dict) dataformat.Dict {
 	for name, v := range entries {
-		if n := fold(name); n != name {
+		if n := Fold(name); n != name {
 			delete(entries, name)
 			entries[n] = v
 		}

@@ -1,31 +1,54 @@
-package accounts
+package nametable
 
 import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
-	"gatepost/router/names"
+	"gatepost/router/address"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 )
 
-// words is a table of strings whose owner is the value.
-func words(t testing.TB, path string) *table[string] {
+func must(t testing.TB, err error) {
 	t.Helper()
-	w, err := loadTable(path, func(_ string, v dataformat.Value) (string, bool) { return dataformat.Text(v) },
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dict reads a dictionary for a test.
+func dict(t testing.TB, text string) dataformat.Dict {
+	t.Helper()
+	v, err := dataformat.Parse([]byte(text))
+	must(t, err)
+	return v.(dataformat.Dict)
+}
+
+func wantList(t testing.TB, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// words is a table of strings whose owner is the value.
+func words(t testing.TB, path string) *Table[string] {
+	t.Helper()
+	w, err := Load(path, func(_ string, v dataformat.Value) (string, bool) { return dataformat.Text(v) },
 		func(v string) string { return v })
 	must(t, err)
 	return w
 }
 
-func (t *table[V]) text() string {
+func (t *Table[V]) text() string {
 	d := dataformat.Dict{}
-	for name, v := range t.all() {
+	for name, v := range t.All() {
 		d[name] = dataformat.String(fmt.Sprint(v))
 	}
 	return dataformat.Compact(d)
@@ -55,12 +78,12 @@ func read(t testing.TB, path string) string {
 func TestSmallTableIsOneFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "X.data")
 	w := words(t, path)
-	must(t, w.change(dict(t, "{b=2;a=1;}")))
-	must(t, w.change(dict(t, "{b=#NULL#;c=1;}")))
+	must(t, w.Change(dict(t, "{b=2;a=1;}")))
+	must(t, w.Change(dict(t, "{b=#NULL#;c=1;}")))
 	if got := read(t, path); got != "{\n a = 1;\n c = 1;\n}\n" || read(t, changesOf(path)) != "" {
 		t.Errorf("%q", got)
 	}
-	wantList(t, w.of("1"), nil, "a", "c")
+	wantList(t, w.Of("1"), "a", "c")
 	if got := words(t, path).text(); got != w.text() || got != "{a=1;c=1;}" {
 		t.Errorf("%s and %s", got, w.text())
 	}
@@ -70,20 +93,20 @@ func TestChangeOfALargeTableIsALine(t *testing.T) {
 	path := largeTable(t)
 	before := read(t, path)
 	w := words(t, path)
-	must(t, w.change(dict(t, "{a=x;}")))
-	must(t, w.change(dict(t, "{a=#NULL#;b=x;n0000=y;}")))
+	must(t, w.Change(dict(t, "{a=x;}")))
+	must(t, w.Change(dict(t, "{a=#NULL#;b=x;n0000=y;}")))
 	if got := read(t, changesOf(path)); got != "{\"#Format\"=1;}\n{a=x;}\n{a=#NULL#;b=x;n0000=y;}\n" || read(t, path) != before {
 		t.Errorf("%q", got)
 	}
 	again := words(t, path)
-	if again.text() != w.text() || w.len() != smallTable+1 {
-		t.Errorf("%d and %d names", again.len(), w.len())
+	if again.text() != w.text() || w.Len() != smallTable+1 {
+		t.Errorf("%d and %d names", again.Len(), w.Len())
 	}
-	wantList(t, w.of("x"), nil, "b")
-	wantList(t, again.of("y"), nil, "n0000")
+	wantList(t, w.Of("x"), "b")
+	wantList(t, again.Of("y"), "n0000")
 	// The changes become a part of the table when there are many.
 	for i := range smallTable/changesPart + 25 {
-		must(t, again.change(dataformat.Dict{fmt.Sprintf("m%d", i): dataformat.String("z")}))
+		must(t, again.Change(dataformat.Dict{fmt.Sprintf("m%d", i): dataformat.String("z")}))
 	}
 	if got := strings.Count(read(t, changesOf(path)), "\n"); got > 10 || !strings.Contains(read(t, path), "\n b = x;\n") {
 		t.Errorf("%d lines", got)
@@ -97,10 +120,10 @@ func TestChangeOfALargeTableIsALine(t *testing.T) {
 func TestCrashWhileATableChanges(t *testing.T) {
 	path := largeTable(t)
 	w := words(t, path)
-	must(t, w.change(dict(t, "{a=x;}")))
+	must(t, w.Change(dict(t, "{a=x;}")))
 	one := w.text()
 	start := len(read(t, changesOf(path)))
-	must(t, w.change(dict(t, "{a=y;b=x;}")))
+	must(t, w.Change(dict(t, "{a=y;b=x;}")))
 	two, changes, data := w.text(), read(t, changesOf(path)), read(t, path)
 	for n := range changes[start:] {
 		must(t, os.WriteFile(path, []byte(data), 0o600))
@@ -113,8 +136,8 @@ func TestCrashWhileATableChanges(t *testing.T) {
 		if again.text() != want {
 			t.Fatalf("after %d bytes the table is neither as before nor as after", n)
 		}
-		must(t, again.change(dict(t, "{c=x;}")))
-		must(t, again.change(dict(t, "{c=#NULL#;}")))
+		must(t, again.Change(dict(t, "{c=x;}")))
+		must(t, again.Change(dict(t, "{c=#NULL#;}")))
 		if got := words(t, path).text(); got != want {
 			t.Fatalf("a line that was cut after %d bytes comes back", n)
 		}
@@ -133,19 +156,21 @@ func TestCrashWhileATableChanges(t *testing.T) {
 func TestTableThatSomebodyEdits(t *testing.T) {
 	path := largeTable(t)
 	w := words(t, path)
-	must(t, w.change(dict(t, "{a=x;}")))
+	must(t, w.Change(dict(t, "{a=x;}")))
 	must(t, os.WriteFile(changesOf(path), []byte(formatHeader+"{A=edited;}\n"), 0o600))
-	must(t, w.change(dict(t, "{b=x;}")))
+	must(t, w.Change(dict(t, "{b=x;}")))
 	if read(t, changesOf(path)) != "" || !strings.Contains(read(t, path), "\n a = edited;\n b = x;\n") {
 		t.Error("the edited line is lost")
 	}
-	wantList(t, w.of("edited"), nil, "a")
+	wantList(t, w.Of("edited"), "a")
 	for _, bad := range []string{"{\"#Format\"=2;}\n{a=x;}\n", "{a=x;}\n", formatHeader + "a=x;\n{b=x;}\n"} {
 		must(t, os.WriteFile(changesOf(path), []byte(bad), 0o600))
 		if _, err := readTable(path); err == nil {
 			t.Errorf("%q is read", bad)
 		}
-		wantKind(t, w.change(dict(t, "{c=x;}")), fault.Corrupt)
+		if err := w.Change(dict(t, "{c=x;}")); !fault.Is(err, fault.Corrupt) {
+			t.Errorf("a change beside %q: %v", bad, err)
+		}
 	}
 }
 
@@ -158,66 +183,10 @@ func TestChangeOfManyNamesHoldsOnlyWhatDiffers(t *testing.T) {
 		{nil, []string{"a", "a", "b"}, "{a=v;b=v;}"}, {[]string{"a", "b"}, []string{"b", "c", "b"}, "{a=#NULL#;c=v;}"},
 		{[]string{"a"}, nil, "{a=#NULL#;}"}, {[]string{"a"}, []string{"a"}, "{}"},
 	} {
-		if got := dataformat.Compact(replaced(c.old, c.now, v)); got != c.want {
+		if got := dataformat.Compact(Replaced(c.old, c.now, v)); got != c.want {
 			t.Errorf("%v to %v: %s", c.old, c.now, got)
 		}
 	}
-}
-
-// A domain that is large already takes names one by one, shows them and has them
-// after the next start; what was looked up before is found.
-func TestLargeDomainChangesByLines(t *testing.T) {
-	p := newPlace(t)
-	s := p.open(t)
-	must(t, s.CreateDomain(ctx, "d.com", nil))
-	entries, aliases, list := dataformat.Dict{}, dataformat.Dict{}, []string{"new.com"}
-	for i := range smallTable {
-		entries[fmt.Sprintf("f%d", i)] = object{target: "x@y.com"}.dataValue()
-		alias := fmt.Sprintf("a%d.com", i)
-		aliases[alias] = dataformat.String("d.com")
-		if i != 1 {
-			list = append(list, alias)
-		}
-	}
-	d, err := s.domain("d.com")
-	must(t, err)
-	must(t, dataformat.WriteFile(d.file(aliasesFile), entries, dataformat.StyleOld))
-	must(t, dataformat.WriteFile(filepath.Join(s.base, settingsDirectory, domainAliasesFile), aliases, dataformat.StyleOld))
-	must(t, s.Reload())
-	check := func(s *Store) {
-		t.Helper()
-		have, err := s.AccountAliases(ctx, "d.com", "u2")
-		wantList(t, have, err, "one", "two")
-		for name, kind := range map[string]names.ObjectKind{"one": names.Alias, "fwd": names.Forwarder, "f1": names.Forwarder, "f2": names.None, "gone": names.None} {
-			if o, err := s.Object(ctx, "d.com", name); err != nil || o.Kind != kind {
-				t.Errorf("%s: %+v %v", name, o, err)
-			}
-		}
-		for name, ours := range map[string]bool{"new.com": true, "a1.com": false, "a2.com": true, "d.com": true} {
-			if real, ok := s.DomainName(name); ok != ours || ok && real != "d.com" {
-				t.Errorf("%s: %q %v", name, real, ok)
-			}
-		}
-	}
-	if _, ok := s.DomainName("new.com"); ok {
-		t.Error("new.com is there")
-	}
-	must(t, s.CreateAccount(ctx, "d.com", "u", nil))
-	must(t, s.SetAccountAliases(ctx, "d.com", "u", []string{"one", "gone"}))
-	must(t, s.SetAccountAliases(ctx, "d.com", "u", []string{"two", "one"}))
-	must(t, s.RenameAccount(ctx, "d.com", "u", "d.com", "u2"))
-	must(t, s.CreateForwarder(ctx, "d.com", "fwd", "x@y.com"))
-	wantKind(t, s.CreateForwarder(ctx, "d.com", "two", "x@y.com"), fault.Exists)
-	must(t, s.DeleteForwarder(ctx, "d.com", "f2"))
-	must(t, s.SetDomainAliases(ctx, "d.com", list))
-	for _, path := range []string{d.file(aliasesFile), filepath.Join(s.base, settingsDirectory, domainAliasesFile)} {
-		if read(t, changesOf(path)) == "" {
-			t.Errorf("no change of %s is a line", path)
-		}
-	}
-	check(s)
-	p.close(t, s)
-	check(p.open(t))
 }
 
 // A reader never sees less than what was acknowledged, whatever the writer is at.
@@ -237,13 +206,13 @@ func TestTableIsReadWholeDuringChanges(t *testing.T) {
 	wg.Go(func() {
 		defer close(done)
 		for i := range 60 {
-			must(t, w.change(dataformat.Dict{fmt.Sprintf("new%d", i): dataformat.String("v")}))
+			must(t, w.Change(dataformat.Dict{fmt.Sprintf("new%d", i): dataformat.String("v")}))
 			acknowledged.Store(int64(i))
 			v := dataformat.Value(dataformat.Null{})
 			if i%2 == 0 {
 				v = dataformat.String("v")
 			}
-			must(t, w.change(many(v)))
+			must(t, w.Change(many(v)))
 		}
 	})
 	for running := true; running; {
@@ -269,14 +238,14 @@ func TestTableIsReadWholeDuringChanges(t *testing.T) {
 func TestTableIsReadAgainWhenItsChangesAreGone(t *testing.T) {
 	path := largeTable(t)
 	w := words(t, path)
-	must(t, w.change(dict(t, "{a=x;}")))
+	must(t, w.Change(dict(t, "{a=x;}")))
 	update := dataformat.Dict{"a": dataformat.Null{}}
 	for i := range smallChange {
 		update[fmt.Sprintf("many%d", i)] = dataformat.String("v")
 	}
 	f, whole, err := tryTable(path, func(path string) (dataformat.Dict, error) {
-		must(t, w.change(update)) // goes into X.data
-		return readDict(path)
+		must(t, w.Change(update)) // goes into X.data
+		return dataformat.ReadDict(path)
 	})
 	if err != nil || whole {
 		t.Errorf("%v, %v: a is %v", whole, err, f.entries["a"])
@@ -297,15 +266,15 @@ func TestChangesThatWereEditedByHand(t *testing.T) {
 		path := largeTable(t)
 		must(t, os.WriteFile(changesOf(path), []byte(text), 0o600))
 		w := words(t, path)
-		if got, _ := w.get("zz"); got != want {
+		if got, _ := w.Get("zz"); got != want {
 			t.Errorf("%q gives %q", text, got)
 		}
-		must(t, w.change(dataformat.Dict{"yy": dataformat.String("new")}))
+		must(t, w.Change(dataformat.Dict{"yy": dataformat.String("new")}))
 		again := words(t, path)
-		if got, _ := again.get("zz"); got != want {
+		if got, _ := again.Get("zz"); got != want {
 			t.Errorf("%q and a change give %q", text, got)
 		}
-		if got, _ := again.get("yy"); got != "new" {
+		if got, _ := again.Get("yy"); got != "new" {
 			t.Errorf("%q: the change is not there", text)
 		}
 	}
@@ -320,7 +289,7 @@ func FuzzTable(f *testing.F) {
 	path := largeTable(f)
 	data := read(f, path)
 	f.Fuzz(func(t *testing.T, changes []byte, name string) {
-		if !validObject(fold(name)) {
+		if !address.ValidName(Fold(name)) {
 			return // names are checked before they come here
 		}
 		must(t, os.WriteFile(path, []byte(data), 0o600))
@@ -329,8 +298,8 @@ func FuzzTable(f *testing.F) {
 			return
 		}
 		w := words(t, path)
-		must(t, w.change(dataformat.Dict{fold(name): dataformat.String("fuzz")}))
-		if v, ok := w.get(fold(name)); !ok || v != "fuzz" {
+		must(t, w.Change(dataformat.Dict{Fold(name): dataformat.String("fuzz")}))
+		if v, ok := w.Get(Fold(name)); !ok || v != "fuzz" {
 			t.Errorf("%q is not there", name)
 		}
 		if got := words(t, path).text(); got != w.text() {

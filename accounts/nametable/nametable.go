@@ -1,4 +1,22 @@
-package accounts
+// Package nametable keeps names and what they stand for in a file: the domain aliases of the
+// server, or the aliases and forwarders of a domain. There may be a hundred thousand of
+// them, made one by one by a script, so a change must not cost as much as there is.
+//
+// # On disk
+//
+// A small table is one file X.data, {name = value;}, replaced at every change. Beside a
+// large one lies X.changes: a dictionary per line, the names that one change has set,
+// or with #NULL# removed. It holds on top of X.data, a line whole or not at all, and
+// goes into X.data when it has grown to a part of it. Its first line is the version of
+// the format, {"#Format"=1;}; a last line that a crash has cut is no change. An
+// administrator may read, edit and compare both; X.data alone is a table.
+//
+// # In memory
+//
+// A table is not a snapshot: changes are made in it, after they are on the disk. Names are
+// told apart without regard to case, and are kept folded (Fold). Whoever asks for a name or
+// makes a change folds it first.
+package nametable
 
 import (
 	"errors"
@@ -6,40 +24,24 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"gatepost/server/dataformat"
 	"gatepost/server/durable"
 )
 
-// table is a file of names and what they stand for: the domain aliases of the
-// server, or the aliases and forwarders of a domain. There may be a hundred thousand
-// of them, made one by one by a script, so a change must not cost as much as
-// there is.
-//
-// A small table is one file X.data, {name = value;}, replaced at every change. Beside a
-// large one lies X.changes: a dictionary per line, the names that one change has set,
-// or with #NULL# removed. It holds on top of X.data, a line whole or not at all, and
-// goes into X.data when it has grown to a part of it. Its first line is the version of
-// the format, {"#Format"=1;}; a last line that a crash has cut is no change. An
-// administrator may read, edit and compare both; without X.changes a table is
-// what it always was.
-//
-// In memory a table is not a snapshot: changes are made in it, after they are on
-// the disk.
-type table[V any] struct {
-	path string // of X.data
-	// read takes an entry of the file; false for one that is not valid.
-	read func(name string, v dataformat.Value) (V, bool)
-	// owner is who asks for the names of a value, as an account does for its aliases;
-	// "" for nobody.
+// Table is the names of one file. Any number of goroutines may read it.
+type Table[V any] struct {
+	path  string // of X.data
+	read  func(name string, v dataformat.Value) (V, bool)
 	owner func(V) string
 
 	mu     sync.RWMutex
 	values map[string]V
 	owned  map[string][]string // owner → names
 
-	// Of X.changes as it was left here; change owns them.
+	// Of X.changes as it was left here; Change owns them.
 	size  int64
 	lines int
 }
@@ -54,9 +56,11 @@ const (
 	formatHeader = `{"` + keyFormat + `"=` + tableFormat + `;}` + "\n"
 )
 
-// loadTable reads a table; missing files are an empty one.
-func loadTable[V any](path string, read func(string, dataformat.Value) (V, bool), owner func(V) string) (*table[V], error) {
-	t := &table[V]{path: path, read: read, owner: owner}
+// Load reads the table of a file X.data; missing files are an empty one. read takes an entry
+// of the file, and returns false for one that is not valid. owner is who asks for the names
+// of a value, as an account does for its aliases; "" for nobody.
+func Load[V any](path string, read func(name string, v dataformat.Value) (V, bool), owner func(V) string) (*Table[V], error) {
+	t := &Table[V]{path: path, read: read, owner: owner}
 	f, err := readTable(path)
 	if err != nil {
 		return nil, err
@@ -65,30 +69,30 @@ func loadTable[V any](path string, read func(string, dataformat.Value) (V, bool)
 	return t, nil
 }
 
-// get returns what a name stands for.
-func (t *table[V]) get(name string) (V, bool) {
+// Get returns what a name stands for.
+func (t *Table[V]) Get(name string) (V, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	v, ok := t.values[name]
 	return v, ok
 }
 
-// of lists the names that an owner has, sorted.
-func (t *table[V]) of(owner string) []string {
+// Of lists the names that an owner has, sorted.
+func (t *Table[V]) Of(owner string) []string {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return slices.Sorted(slices.Values(t.owned[owner]))
 }
 
-// len is the number of names.
-func (t *table[V]) len() int {
+// Len is the number of names.
+func (t *Table[V]) Len() int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return len(t.values)
 }
 
-// all visits the names in no order. Whoever visits must not change the table.
-func (t *table[V]) all() iter.Seq2[string, V] {
+// All visits the names in no order. Whoever visits must not change the table.
+func (t *Table[V]) All() iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) {
 		t.mu.RLock()
 		defer t.mu.RUnlock()
@@ -100,10 +104,10 @@ func (t *table[V]) all() iter.Seq2[string, V] {
 	}
 }
 
-// change sets names to values, or removes those whose value is dataformat.Null, in
+// Change sets names to values, or removes those whose value is dataformat.Null, in
 // one step that is durable when it returns. The caller makes sure that nobody
 // changes the same file through another table meanwhile.
-func (t *table[V]) change(update dataformat.Dict) error {
+func (t *Table[V]) Change(update dataformat.Dict) error {
 	if len(update) == 0 {
 		return nil
 	}
@@ -121,8 +125,8 @@ func (t *table[V]) change(update dataformat.Dict) error {
 
 // append adds a change to X.changes; false when X.data is to be written instead:
 // the table is small, the change large, X.changes long, or somebody has edited it.
-func (t *table[V]) append(update dataformat.Dict) (bool, error) {
-	names := t.len()
+func (t *Table[V]) append(update dataformat.Dict) (bool, error) {
+	names := t.Len()
 	if names < smallTable || len(update) > smallChange || t.lines > names/changesPart || t.size != sizeOf(changesOf(t.path)) {
 		return false, nil
 	}
@@ -145,10 +149,10 @@ func (t *table[V]) append(update dataformat.Dict) (bool, error) {
 
 // rewrite makes a change in X.data. X.changes goes first, with X.data as the two of
 // them are: its lines must not hold on top of later changes.
-func (t *table[V]) rewrite(update dataformat.Dict) (tableFile, error) {
+func (t *Table[V]) rewrite(update dataformat.Dict) (tableFile, error) {
 	f, err := readTable(t.path)
 	if err != nil {
-		return f, unread("accounts.Edit", err)
+		return f, dataformat.Unreadable("nametable.Change", err)
 	}
 	if f.exists {
 		if err := dataformat.WriteFile(t.path, f.entries, dataformat.StyleOld); err != nil {
@@ -164,7 +168,7 @@ func (t *table[V]) rewrite(update dataformat.Dict) (tableFile, error) {
 }
 
 // fill takes over what was read or written.
-func (t *table[V]) fill(f tableFile) {
+func (t *Table[V]) fill(f tableFile) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.values, t.owned = make(map[string]V, len(f.entries)), map[string][]string{}
@@ -175,7 +179,7 @@ func (t *table[V]) fill(f tableFile) {
 }
 
 // set sets or removes one name in memory; the caller holds the lock.
-func (t *table[V]) set(name string, value dataformat.Value) {
+func (t *Table[V]) set(name string, value dataformat.Value) {
 	if old, ok := t.values[name]; ok {
 		delete(t.values, name)
 		if owner := t.owner(old); owner != "" {
@@ -198,9 +202,12 @@ func (t *table[V]) set(name string, value dataformat.Value) {
 	}
 }
 
-// replaced is the change that gives an owner exactly the names of a list, each with
+// Fold returns the one spelling of a name.
+func Fold(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
+
+// Replaced is the change that gives an owner exactly the names of a list, each with
 // a value.
-func replaced(old, now []string, value dataformat.Value) dataformat.Dict {
+func Replaced(old, now []string, value dataformat.Value) dataformat.Dict {
 	update := dataformat.Dict{}
 	for _, name := range old {
 		update[name] = dataformat.Null{}
