@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"iter"
 	"strings"
+	"sync"
 )
 
 // AddressKind says what an entry of an address list is.
@@ -31,11 +32,15 @@ type Address struct {
 	Local, Domain []byte
 }
 
+// addressParsers keeps the buffers of parsers. A long field may make them large; the collector frees those.
+var addressParsers = sync.Pool{New: func() any { return new(addressParser) }}
+
 // Addresses yields the entries of an address list, which is the value of a From, To or Cc field as
 // it was received. An entry is valid until the next one. It never fails, see addressParser.
 func Addresses(value []byte) iter.Seq[Address] {
 	return func(yield func(Address) bool) {
-		var p addressParser
+		p := addressParsers.Get().(*addressParser)
+		defer p.release()
 		for p.reset(value); p.next(); {
 			if !yield(p.Address) {
 				return
@@ -50,11 +55,12 @@ func Addresses(value []byte) iter.Seq[Address] {
 func (h *Head) Addresses(field string) iter.Seq[Address] {
 	id := identify([]byte(field))
 	return func(yield func(Address) bool) {
-		var p addressParser
+		p := addressParsers.Get().(*addressParser)
+		defer p.release()
 		for start := 0; start < len(h.Headers); {
 			name, value, end := cutField(h.Headers, start)
 			start = end
-			if identify(name) != id {
+			if len(name) != len(field) || !equalFold(name, field) {
 				continue
 			}
 			for p.reset(h.Headers[value:end]); p.next(); {
@@ -90,6 +96,12 @@ type addressParser struct {
 	note  []byte // the first comment
 	// A dot or a comment stands between the last word and the one before.
 	joined, commented bool
+}
+
+// release puts the parser back into the pool, without the list.
+func (p *addressParser) release() {
+	p.in = nil
+	addressParsers.Put(p)
 }
 
 func (p *addressParser) reset(value []byte) {

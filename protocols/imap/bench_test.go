@@ -17,6 +17,7 @@ import (
 
 	imap "github.com/emersion/go-imap/v2"
 
+	"gatepost/accounts/access"
 	"gatepost/accounts/mailbox"
 	"gatepost/server/settings"
 )
@@ -120,6 +121,9 @@ func BenchmarkAnswers(b *testing.B) {
 	b.Cleanup(func() { near.Close(); far.Close() })
 	s := newSession(f.srv, context.Background(), deaf{near}, false)
 	s.account, s.mail = acc, acc.Mail()
+	if s.target, err = s.find("INBOX", access.Read); err != nil {
+		b.Fatal(err)
+	}
 	if s.mailbox, err = s.mail.Open(s.ctx, "INBOX", false); err != nil {
 		b.Fatal(err)
 	}
