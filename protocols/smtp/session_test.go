@@ -109,8 +109,8 @@ func TestLogFollowsSessionAndMessage(t *testing.T) {
 		for _, want := range []string{
 			"SMTPI-000001([198.51.100.7]) got connection on 192.0.2.25:465\n",
 			"SMTPI-000001([198.51.100.7]) rsp: 220 company.com ESMTP Gatepost is glad to see you!\n",
-			"2 SMTPI-000001([198.51.100.7]) [90007] received encrypted(larry@company.com) size=24 return_path=larry@company.com rcpt=moe@company.com message_id=<smtp-90007@company.com>\n",
-			"SMTPI-000001([198.51.100.7]) rsp: 250 90007 message accepted for delivery\n",
+			"2 SMTPI-000001([198.51.100.7]) [90006] received encrypted(larry@company.com) size=24 return_path=larry@company.com rcpt=moe@company.com message_id=<smtp-90006@company.com>\n",
+			"SMTPI-000001([198.51.100.7]) rsp: 250 90006 message accepted for delivery\n",
 			"SMTPI-000001([198.51.100.7]) releasing stream\n",
 			"3 SMTPI-000002([127.0.0.1]) message refused: bare CR or LF",
 		} {
