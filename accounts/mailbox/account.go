@@ -10,6 +10,7 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/index"
+	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/server/fault"
 )
 
@@ -22,7 +23,7 @@ type Account struct {
 	owner atomic.Pointer[Owner]
 	// place is held, shared, while a path below the owner's directory is in use, see place.go.
 	place sync.RWMutex
-	files files
+	files msgfile.Uses
 	// copying, of capacity 1, is full while a hiddenCopy is made.
 	copying chan struct{}
 
@@ -346,7 +347,7 @@ func (a *Account) announce(e *edit) {
 			b.apply(x)
 		}
 		for i := range x.expunged {
-			if out := &x.expunged[i]; !out.moved && a.files.unwant(out.file.id) {
+			if out := &x.expunged[i]; !out.moved && a.files.Unwant(out.file.ID) {
 				a.store.upkeep.unlink(a, out.file)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	imap "github.com/emersion/go-imap/v2"
 
+	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/accounts/message"
 	"gatepost/server/fault"
 )
@@ -121,13 +122,13 @@ func (a *Account) keep(files []incoming, err error, committing bool) {
 // keepFile ends the making of a file: without an error it has its record now,
 // else it goes. When the index has failed, nobody knows whether the record is
 // on the disk; the next start looks.
-func (a *Account) keepFile(f fileRef, err error) {
+func (a *Account) keepFile(f msgfile.Ref, err error) {
 	switch {
 	case err == nil:
-		a.files.end(f.id)
+		a.files.End(f.ID)
 	case fault.Is(err, fault.Unavailable):
 		a.store.unclean.Store(true)
-		a.files.end(f.id)
+		a.files.End(f.ID)
 	default:
 		a.abandon(f)
 	}
@@ -135,9 +136,9 @@ func (a *Account) keepFile(f fileRef, err error) {
 
 // abandon removes a file that was just made and has no record. Its number is
 // still marked, so nobody else has begun to use it.
-func (a *Account) abandon(f fileRef) {
+func (a *Account) abandon(f msgfile.Ref) {
 	a.removeFile(f)
-	a.files.end(f.id)
+	a.files.End(f.ID)
 }
 
 var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }}
@@ -167,7 +168,7 @@ func (a *Account) receive(name string, m AppendMessage) (in incoming, err error)
 // writeFile makes the file of a message that is read, and syncs it; its name is not durable yet.
 func (a *Account) writeFile(body io.Reader) (in incoming, err error) {
 	var f *os.File
-	var ref fileRef
+	var ref msgfile.Ref
 	id, err := a.store.nextNumber(func(id uint64) (err error) {
 		ref, err = a.newFile(id, func(path string) (err error) {
 			f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -178,7 +179,7 @@ func (a *Account) writeFile(body io.Reader) (in incoming, err error) {
 	if err != nil {
 		return in, err
 	}
-	in.summary = summary{id: id, dir: ref.dir, email: id, internal: time.Now().Unix()}
+	in.summary = summary{id: id, dir: ref.Dir, email: id, internal: time.Now().Unix()}
 	err = in.fill(f, body)
 	if err := errors.Join(err, f.Close()); err != nil {
 		a.abandon(ref)

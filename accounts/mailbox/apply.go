@@ -158,7 +158,7 @@ func (b *box) hold(h *held) {
 		b.heldByUID = make(map[imap.UID]*held)
 	}
 	b.heldByUID[h.uid] = h
-	b.account.files.hold(h.file.id)
+	b.account.files.Hold(h.file.ID)
 	b.held = append(b.held, h)
 }
 
@@ -195,7 +195,7 @@ func (b *box) release() {
 		if place, ok := b.find(h.uid); ok {
 			places = append(places, place)
 		}
-		if b.account.files.release(h.file.id) {
+		if b.account.files.Release(h.file.ID) {
 			b.account.store.upkeep.unlink(b.account, h.file)
 		}
 	}

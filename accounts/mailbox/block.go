@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/accounts/mailbox/msgfile"
 )
 
 // States and summaries lie in blocks of neighbouring UIDs, each block one value
@@ -68,7 +70,7 @@ type summary struct {
 	original imap.UID
 }
 
-func (s *summary) file() fileRef { return fileRef{s.id, s.dir} }
+func (s *summary) file() msgfile.Ref { return msgfile.Ref{ID: s.id, Dir: s.dir} }
 
 // end returns where the message ends in its file, which is where the file ends.
 func (s *summary) end() int64 { return int64(s.offset) + s.size - int64(s.prefix) }

@@ -2,15 +2,12 @@ package mailbox
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"strconv"
 
 	imap "github.com/emersion/go-imap/v2"
-	"golang.org/x/sys/unix"
 
+	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/server/fault"
 )
 
@@ -52,20 +49,20 @@ func (r *Reader) Open(ctx context.Context, uid imap.UID) (Body, error) {
 }
 
 // open opens a message file by its directory, which is quicker than by its path.
-func (r *Reader) open(s *summary) (f file, err error) {
-	if r.files == closed || r.dir != s.dir {
+func (r *Reader) open(s *summary) (f msgfile.File, err error) {
+	if r.files == msgfile.Closed || r.dir != s.dir {
 		r.closeDir()
 		a := r.m.box.account
 		a.place.RLock()
-		r.files, err = openAt(unix.AT_FDCWD, a.dirPath(s.dir))
+		r.files, err = msgfile.OpenDirectory(a.dirPath(s.dir))
 		a.place.RUnlock()
 		r.dir = s.dir
 	}
 	if err == nil {
-		f, err = openLength(r.files.fd, strconv.FormatUint(s.id, 10), s.end())
+		f, err = r.files.Open(s.id, s.end())
 	}
 	if err != nil {
-		return closed, r.m.cannotRead(s, err)
+		return msgfile.Closed, r.m.cannotRead(s, err)
 	}
 	return f, nil
 }
@@ -85,7 +82,7 @@ func (m *Mailbox) cannotRead(s *summary, err error) error {
 
 // damaged is the error for a message file that cannot be read. Its kind is Corrupt unless
 // the system says that the process lacks something, such as descriptors.
-func (a *Account) damaged(f fileRef, err error) error {
+func (a *Account) damaged(f msgfile.Ref, err error) error {
 	a.place.RLock()
 	defer a.place.RUnlock()
 	return damagedAt(a.path(f), err)
@@ -99,106 +96,23 @@ func damagedAt(path string, err error) error {
 		Err: fmt.Errorf("message file %s: %w", path, err)}
 }
 
-// A file is open for reading, without what an os.File adds for files that can keep
-// one waiting: that takes as long as opening and reading a message does.
-type file struct {
-	fd int
-}
-
-// closed is a file that is not open.
-var closed = file{-1}
-
 // openMessage opens the file of a message, which has to end where the message does.
-func (a *Account) openMessage(s *summary) (file, error) {
+func (a *Account) openMessage(s *summary) (msgfile.File, error) {
 	a.place.RLock()
 	defer a.place.RUnlock()
-	return openLength(unix.AT_FDCWD, a.path(s.file()), s.end())
-}
-
-// openLength opens a file that has to have a length. A shorter or longer one is not what
-// was stored: what is found in it may be of another message.
-func openLength(dir int, name string, length int64) (file, error) {
-	f, err := openAt(dir, name)
-	if err != nil {
-		return closed, err
-	}
-	if err := f.check(length); err != nil {
-		return closed, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
-func (f *file) check(length int64) error {
-	var st unix.Stat_t
-	for {
-		err := unix.Fstat(f.fd, &st)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			return os.NewSyscallError("fstat", err)
-		case st.Mode&unix.S_IFMT != unix.S_IFREG:
-			return errors.New("it is not a regular file")
-		case st.Size != length:
-			return fmt.Errorf("it has %d bytes and should have %d", st.Size, length)
-		}
-		return nil
-	}
-}
-
-func openAt(dir int, name string) (file, error) {
-	for {
-		// Without O_NONBLOCK, opening something that is not a file may wait for ever.
-		fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-		switch err {
-		case nil:
-			return file{fd}, nil
-		case unix.EINTR:
-			continue
-		}
-		return closed, os.NewSyscallError("open", err)
-	}
-}
-
-// ReadAt reads as an os.File does.
-func (f *file) ReadAt(p []byte, off int64) (n int, err error) {
-	if f.fd < 0 {
-		return 0, os.ErrClosed
-	}
-	for n < len(p) {
-		m, err := unix.Pread(f.fd, p[n:], off+int64(n))
-		switch {
-		case err == unix.EINTR:
-		case err != nil:
-			return n, os.NewSyscallError("pread", err)
-		case m == 0:
-			return n, io.EOF
-		default:
-			n += m
-		}
-	}
-	return n, nil
-}
-
-func (f *file) Close() error {
-	if f.fd < 0 {
-		return os.ErrClosed
-	}
-	fd := f.fd
-	f.fd = -1
-	return os.NewSyscallError("close", unix.Close(fd))
+	return msgfile.Open(a.path(s.file()), s.end())
 }
 
 type body struct {
 	account *Account
-	ref     fileRef
+	ref     msgfile.Ref
 	prefix  []byte
-	file    file
+	file    msgfile.File
 	offset  int64 // of the message in the file
 	size    int64 // of both
 }
 
-func (a *Account) newBody(f file, prefix []byte, s summary) *body {
+func (a *Account) newBody(f msgfile.File, prefix []byte, s summary) *body {
 	return &body{account: a, ref: s.file(), prefix: prefix, file: f, offset: int64(s.offset), size: s.size}
 }
 

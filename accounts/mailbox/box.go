@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/accounts/mailbox/msgfile"
 )
 
 // box is an open mailbox: what all its sessions share. It holds the last
@@ -26,7 +28,7 @@ type box struct {
 	writers atomic.Int32  // read-write sessions
 
 	// mu guards what follows. No disk is waited for under it; of other locks
-	// only account.files.mu and upkeep's are taken under it.
+	// only that of account.files and upkeep's are taken under it.
 	mu      sync.RWMutex
 	pending []*boxEdit // what was committed during loading
 	loaded  bool
@@ -59,7 +61,7 @@ type held struct {
 	uid    imap.UID
 	number uint64 // of the expunge
 	modSeq uint64 // of the expunge
-	file   fileRef
+	file   msgfile.Ref
 	data   uint32 // where its content was
 	prefix []byte // what readers see before the message; nil: see data
 }

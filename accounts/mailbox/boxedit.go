@@ -6,6 +6,7 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/index"
+	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/server/fault"
 )
 
@@ -60,7 +61,7 @@ type flagged struct {
 // expunged is a message that has gone.
 type expunged struct {
 	uid  imap.UID
-	file fileRef
+	file msgfile.Ref
 	// moved says that the file has a new place in the same account.
 	moved bool
 	// prefix is kept for sessions that still show the message.

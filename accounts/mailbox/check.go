@@ -12,6 +12,7 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/index"
+	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/server/fault"
 )
 
@@ -255,7 +256,7 @@ func (a *Account) lookAt(f *checkedFile) (text string, missing bool) {
 	if err == nil {
 		err = file.Close()
 	}
-	name := filepath.Join(messagesDir, f.summary.file().String())
+	name := filepath.Join(msgfile.Directory, f.summary.file().String())
 	switch {
 	case err == nil:
 		return "", false
@@ -287,7 +288,7 @@ func (a *Account) checkLeftovers(ctx context.Context, report func(Finding)) erro
 	}
 	files, err := a.unrecorded(ctx)
 	for _, f := range files {
-		report(Finding{Account: a.id, Text: "no message has the file " + filepath.Join(messagesDir, f.String())})
+		report(Finding{Account: a.id, Text: "no message has the file " + filepath.Join(msgfile.Directory, f.String())})
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/index"
+	"gatepost/accounts/mailbox/msgfile"
 )
 
 // damage changes the index behind the store's back.
@@ -138,23 +139,23 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 			w.damage(a, func(tx index.Tx) error { return tx.Delete(index.Content, k.content(id, inboxData(tx), 2)) })
 		}, "its prefix is missing"},
 		"a file missing": {func(w *world, a *Account) {
-			if err := os.Remove(filepath.Join(a.owner.Load().Dir, messagesDir, w.files(a)[0])); err != nil {
+			if err := os.Remove(filepath.Join(a.owner.Load().Dir, msgfile.Directory, w.files(a)[0])); err != nil {
 				w.t.Fatal(err)
 			}
 		}, "the message file is missing"},
 		"a file too short": {func(w *world, a *Account) {
-			if err := os.Truncate(filepath.Join(a.owner.Load().Dir, messagesDir, w.files(a)[0]), 3); err != nil {
+			if err := os.Truncate(filepath.Join(a.owner.Load().Dir, msgfile.Directory, w.files(a)[0]), 3); err != nil {
 				w.t.Fatal(err)
 			}
 		}, "has 3 bytes and should have"},
 		"a file too long": {func(w *world, a *Account) {
-			path := filepath.Join(a.owner.Load().Dir, messagesDir, w.files(a)[0])
+			path := filepath.Join(a.owner.Load().Dir, msgfile.Directory, w.files(a)[0])
 			if err := os.Truncate(path, 10000); err != nil {
 				w.t.Fatal(err)
 			}
 		}, "has 10000 bytes and should have"},
 		"a directory instead of a file": {func(w *world, a *Account) {
-			path := filepath.Join(a.owner.Load().Dir, messagesDir, w.files(a)[0])
+			path := filepath.Join(a.owner.Load().Dir, msgfile.Directory, w.files(a)[0])
 			if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
 				w.t.Fatal(err)
 			}

@@ -5,9 +5,9 @@ import (
 	"errors"
 
 	imap "github.com/emersion/go-imap/v2"
-	"golang.org/x/sys/unix"
 
 	"gatepost/accounts/index"
+	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/server/fault"
 )
 
@@ -29,7 +29,7 @@ type copied struct {
 	uid      imap.UID // in the source
 	flags    Flags
 	keywords []string
-	from     fileRef
+	from     msgfile.Ref
 	summary  summary
 	content  []byte
 }
@@ -245,7 +245,7 @@ func (m *Mailbox) liveState(uid imap.UID) (st state, keywords []string, ok bool)
 // checkSource refuses to copy a message whose file is damaged. a.place is held.
 func (a *Account) checkSource(c *copied) error {
 	path := a.path(c.from)
-	f, err := openLength(unix.AT_FDCWD, path, c.summary.end())
+	f, err := msgfile.Open(path, c.summary.end())
 	if err == nil {
 		err = f.Close()
 	}
@@ -263,20 +263,20 @@ func (m *Mailbox) linkCopies(to *Account, list []copied) (made int, err error) {
 	to.moveLeftoversOnce()
 	for i := range list {
 		c := &list[i]
-		var ref fileRef
+		var ref msgfile.Ref
 		id, err := to.store.nextNumber(func(id uint64) (err error) {
 			leave := stay(from, to)
 			defer leave()
 			if err = from.checkSource(c); err == nil {
-				ref, err = to.newFileHere(id, func(path string) error { return linkOrCopy(from.path(c.from), path) })
+				ref, err = to.newFileHere(id, func(path string) error { return msgfile.LinkOrCopy(from.path(c.from), path) })
 			}
 			return err
 		})
 		if err != nil {
 			return i, err
 		}
-		c.summary.id, c.summary.dir, c.summary.original = id, ref.dir, 0
-		dirs[messageDir{to, ref.dir}] = struct{}{}
+		c.summary.id, c.summary.dir, c.summary.original = id, ref.Dir, 0
+		dirs[messageDir{to, ref.Dir}] = struct{}{}
 	}
 	for d := range dirs {
 		if err := d.sync(); err != nil {

@@ -16,6 +16,7 @@ import (
 
 	imap "github.com/emersion/go-imap/v2"
 
+	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/server/fault"
 )
 
@@ -30,7 +31,7 @@ func (u *upkeep) pause() {
 
 func (w *world) write(a *Account, file string) {
 	w.t.Helper()
-	if err := os.WriteFile(filepath.Join(a.owner.Load().Dir, messagesDir, file), []byte(text(1)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(a.owner.Load().Dir, msgfile.Directory, file), []byte(text(1)), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
 }

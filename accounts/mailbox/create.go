@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatepost/accounts/index"
+	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/server/fault"
 )
 
@@ -34,7 +35,7 @@ const maxNames = 20000
 // and durable. An account that is there already is fault.Exists.
 func (s *Store) Create(ctx context.Context, o Owner, boxes []NewMailbox) error {
 	const op = "mailbox.Create"
-	if err := makeMessageDir(o.Dir, 0); err != nil {
+	if err := msgfile.MakeDirectory(o.Dir, 0); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
 	a := s.Account(o)
@@ -91,7 +92,7 @@ func (s *Store) Remove(ctx context.Context, o Owner) error {
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	return fault.Wrap("mailbox.Remove", fault.Internal, os.RemoveAll(filepath.Join(o.Dir, messagesDir)))
+	return fault.Wrap("mailbox.Remove", fault.Internal, os.RemoveAll(filepath.Join(o.Dir, msgfile.Directory)))
 }
 
 // mailboxIDs returns the numbers of all mailboxes of an account.

@@ -14,6 +14,7 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/index"
+	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/accounts/message"
 	"gatepost/server/fault"
 )
@@ -125,8 +126,8 @@ func (a *Account) link(j *delivery) error {
 		return a.rewrite(j)
 	}
 	id := j.QueueID
-	var ref fileRef
-	taken := j.Copy > 0 || a.files.busy(id)
+	var ref msgfile.Ref
+	taken := j.Copy > 0 || a.files.Busy(id)
 	if !taken {
 		ref, err = a.newFile(id, j.makeFile)
 		taken = errors.Is(err, fs.ErrExist) // by another message
@@ -141,11 +142,11 @@ func (a *Account) link(j *delivery) error {
 		return fault.Wrap(op, fault.Internal, err)
 	}
 	j.in.summary = summary{
-		id: id, dir: ref.dir, email: j.QueueID, offset: uint32(j.Offset), size: int64(len(j.Prefix)) + j.Size,
+		id: id, dir: ref.Dir, email: j.QueueID, offset: uint32(j.Offset), size: int64(len(j.Prefix)) + j.Size,
 		prefix: uint32(len(j.Prefix)), internal: time.Now().Unix(),
 	}
 	j.in.content = marshalContent(j.Prefix, j.Summary)
-	a.store.links.touch(messageDir{a, ref.dir})
+	a.store.links.touch(messageDir{a, ref.Dir})
 	return nil
 }
 
@@ -307,7 +308,7 @@ func (a *Account) discard(j *delivery) {
 		a.abandon(ref)
 		return
 	}
-	a.files.end(ref.id)
+	a.files.End(ref.ID)
 }
 
 // settle ends a delivery's care for its file.
@@ -339,7 +340,7 @@ func (a *Account) repair(j *delivery) error {
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return fault.Wrap("mailbox.Deliver", fault.Internal, fmt.Errorf("repair a lost link: %w", err))
 		}
-		a.store.links.touch(messageDir{a, want.dir})
+		a.store.links.touch(messageDir{a, want.Dir})
 		return nil
 	}
 	a.keepFile(made, nil)
@@ -348,7 +349,7 @@ func (a *Account) repair(j *delivery) error {
 
 // findFile finds the message of an earlier delivery, which may have been moved
 // or deleted since, and says where its file is.
-func (a *Account) findFile(rec *deliveredRecord) (ref fileRef, found bool, err error) {
+func (a *Account) findFile(rec *deliveredRecord) (ref msgfile.Ref, found bool, err error) {
 	err = a.shard.View(func(tx index.Tx) error {
 		if box, err := readMailbox(tx, a.id, rec.mailbox); err == nil {
 			s, ok, err := readSummary(tx, a.id, box.data, rec.uid)
@@ -390,5 +391,15 @@ func eachSummary(tx index.Tx, account uint64, fn func(data uint32, uid imap.UID,
 		}
 		return true
 	})
+	return err
+}
+
+// makeFile links the queue file to path, or copies it where it cannot be linked.
+func (j *delivery) makeFile(path string) error {
+	err := msgfile.LinkOrCopy(j.File, path)
+	if errors.Is(err, fs.ErrExist) && msgfile.SameMessage(j.File, path) {
+		return nil // the delivery was made before
+	}
+	j.made = err == nil
 	return err
 }

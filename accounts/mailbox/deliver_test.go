@@ -11,13 +11,14 @@ import (
 
 	imap "github.com/emersion/go-imap/v2"
 
+	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/server/fault"
 )
 
 // files lists the message files of an account as dir/name.
 func (w *world) files(a *Account) (all []string) {
 	w.t.Helper()
-	list, err := filepath.Glob(filepath.Join(a.owner.Load().Dir, messagesDir, "*", "*"))
+	list, err := filepath.Glob(filepath.Join(a.owner.Load().Dir, msgfile.Directory, "*", "*"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func TestARepeatedDeliveryAddsNothingAndRepairsItsLink(t *testing.T) {
 		"moved, link lost": func(w *world, a *Account) { w.move(a); w.loseFiles(a) },
 		"in another directory": func(w *world, a *Account) {
 			a.mu.Lock()
-			a.dirFiles = filesPerDir
+			a.dirFiles = msgfile.PerDirectory
 			a.mu.Unlock()
 			w.append(a, "INBOX", 9)
 		},
@@ -132,7 +133,7 @@ func TestARepeatedDeliveryAddsNothingAndRepairsItsLink(t *testing.T) {
 
 func (w *world) loseFiles(a *Account) {
 	for _, f := range w.files(a) {
-		if err := os.Remove(filepath.Join(a.owner.Load().Dir, messagesDir, f)); err != nil {
+		if err := os.Remove(filepath.Join(a.owner.Load().Dir, msgfile.Directory, f)); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -214,7 +215,7 @@ func TestANameThatIsTakenByAnotherMessageIsNotTakenOver(t *testing.T) {
 	if got := read(t, w.view(a, "INBOX"), 2); got != string(d.Prefix)+text(2) {
 		t.Errorf("read %q", got)
 	}
-	if err := os.Remove(filepath.Join(a.owner.Load().Dir, messagesDir, "0", fmt.Sprint(d.QueueID))); err != nil {
+	if err := os.Remove(filepath.Join(a.owner.Load().Dir, msgfile.Directory, "0", fmt.Sprint(d.QueueID))); err != nil {
 		t.Error(err)
 	}
 }
@@ -265,7 +266,7 @@ func TestFilesFillOneDirectoryAfterTheOther(t *testing.T) {
 	for i := range 4 {
 		if i == 2 {
 			a.mu.Lock()
-			a.dirFiles = filesPerDir
+			a.dirFiles = msgfile.PerDirectory
 			a.mu.Unlock()
 		}
 		w.append(a, "INBOX", i)

@@ -8,7 +8,7 @@
 // under which its messages lie in the index; only renaming INBOX gives data to
 // another mailbox, which moves all messages at once.
 //
-// A message is a file and three records: its state (flags, keywords, ModSeq),
+// A message is a file (package msgfile) and three records: its state (flags, keywords, ModSeq),
 // its summary (size, dates, file, what never changes), and its content (the
 // prefix, which is header lines that readers see before the message, and what
 // package message found out about it). A view is what one session sees of a
@@ -63,7 +63,7 @@
 //
 // Locks, in the order in which they may be taken: account.movingLeftovers or links.syncing,
 // account.place (of several accounts by their numbers; then Move's lookups), account.making, account.mu or
-// box.mu (never one under the other), then files.mu, viewCache.mu, upkeep.mu or Store.mu. Under
+// box.mu (never one under the other), then msgfile.Uses.mu, viewCache.mu, upkeep.mu or Store.mu. Under
 // the first four the disk is waited for, under no other: they are held while files are
 // listed, synced, made or removed. Snapshots of the index are short and are not kept
 // across file operations.

@@ -4,156 +4,25 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strconv"
-	"sync"
 
-	"gatepost/server/durable"
+	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/server/fault"
 )
 
-// messagesDir is the directory with the message files of an account, and
-// filesPerDir how many files go to one directory in it.
-//
-// Directories are numbered and filled one after the other. So the files of most
-// accounts share one directory, and one sync makes all links of a delivery or
-// copy durable; a hash of the file's number would spread a few messages over
-// as many directories. A message's summary says which directory it is.
-const (
-	messagesDir = "Messages"
-	filesPerDir = 4096
-)
-
-// fileRef names a message file of an account.
-type fileRef struct {
-	id  uint64 // from the server-wide counter
-	dir uint32
-}
-
-// String returns the path of the file below the directory of messages.
-func (f fileRef) String() string {
-	return filepath.Join(strconv.FormatUint(uint64(f.dir), 10), strconv.FormatUint(f.id, 10))
-}
-
 // path returns where a message file is now. a.place is held.
-func (a *Account) path(f fileRef) string {
-	return filepath.Join(a.owner.Load().Dir, messagesDir, f.String())
+func (a *Account) path(f msgfile.Ref) string {
+	return f.Path(a.owner.Load().Dir)
 }
 
 func (a *Account) dirPath(dir uint32) string {
-	return filepath.Join(a.owner.Load().Dir, messagesDir, strconv.FormatUint(uint64(dir), 10))
-}
-
-// fileUse is what is going on with a message file beside the index. Files of
-// messages that are simply there have none.
-type fileUse struct {
-	making   bool // its record is not committed yet
-	holds    int  // views that show it although its message is gone
-	unwanted bool // no record names it: it goes with the last hold
-	removing bool // upkeep is about to unlink it
-}
-
-// files are the uses of an account's message files. The lock is the last one
-// in the order: nothing is locked and no disk is waited for under it.
-type files struct {
-	mu   sync.Mutex
-	uses map[uint64]*fileUse
-}
-
-func (f *files) use(id uint64) *fileUse {
-	u := f.uses[id]
-	if u == nil {
-		if f.uses == nil {
-			f.uses = make(map[uint64]*fileUse)
-		}
-		u = &fileUse{}
-		f.uses[id] = u
-	}
-	return u
-}
-
-func (f *files) tidy(id uint64, u *fileUse) {
-	if *u == (fileUse{}) {
-		delete(f.uses, id)
-	}
-}
-
-// begin marks a file that is about to be made. It fails if a file of that
-// number is on its way out.
-func (f *files) begin(id uint64) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.uses[id] != nil {
-		return false
-	}
-	f.use(id).making = true
-	return true
-}
-
-// end says that the record of a file is committed, or that the file is gone.
-func (f *files) end(id uint64) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if u := f.uses[id]; u != nil {
-		u.making = false
-		f.tidy(id, u)
-	}
-}
-
-// hold keeps a file for a view.
-func (f *files) hold(id uint64) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.use(id).holds++
-}
-
-// release undoes hold and reports whether the file has to be unlinked now.
-func (f *files) release(id uint64) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	u := f.use(id)
-	u.holds--
-	return f.settle(id, u)
-}
-
-// unwant says that no record names the file any more, and reports whether it
-// has to be unlinked now.
-func (f *files) unwant(id uint64) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	u := f.use(id)
-	u.unwanted = true
-	return f.settle(id, u)
-}
-
-func (f *files) settle(id uint64, u *fileUse) bool {
-	if u.holds == 0 && u.unwanted && !u.removing {
-		u.removing = true
-		return true
-	}
-	f.tidy(id, u)
-	return false
-}
-
-// unlinked says that upkeep has removed the file.
-func (f *files) unlinked(id uint64) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.uses, id)
-}
-
-// busy reports whether something is going on with the file.
-func (f *files) busy(id uint64) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.uses[id] != nil
+	return msgfile.DirectoryPath(a.owner.Load().Dir, dir)
 }
 
 // newFile makes a message file by way of make, which is called again when the
 // directory turned out to be missing. The file is marked by files.begin, which
 // the caller has to end; after an error nothing is marked. No file is made before those
 // without records are out of the way.
-func (a *Account) newFile(id uint64, make func(path string) error) (ref fileRef, err error) {
+func (a *Account) newFile(id uint64, make func(path string) error) (ref msgfile.Ref, err error) {
 	a.moveLeftoversOnce()
 	a.place.RLock()
 	defer a.place.RUnlock()
@@ -174,9 +43,9 @@ func (s *Store) nextNumber(newFile func(id uint64) error) (id uint64, err error)
 }
 
 // newFileHere is newFile where a.place is held, and moveLeftoversOnce was called.
-func (a *Account) newFileHere(id uint64, make func(path string) error) (ref fileRef, err error) {
+func (a *Account) newFileHere(id uint64, make func(path string) error) (ref msgfile.Ref, err error) {
 	const op = "mailbox.add"
-	if !a.files.begin(id) {
+	if !a.files.Begin(id) {
 		return ref, fault.Newf(op, fault.Internal, "number %d was given out twice", id)
 	}
 	for try := range 2 {
@@ -192,20 +61,20 @@ func (a *Account) newFileHere(id uint64, make func(path string) error) (ref file
 		a.mu.Unlock()
 	}
 	if err != nil {
-		a.files.end(id)
+		a.files.End(id)
 	}
 	return ref, fault.Wrap(op, fault.Internal, err)
 }
 
 // nextFile chooses the directory for a new file. When it returns, the
 // directory is there and durable, whoever made it.
-func (a *Account) nextFile(id uint64) (fileRef, error) {
+func (a *Account) nextFile(id uint64) (msgfile.Ref, error) {
 	a.mu.Lock()
-	ready := a.dirReady && a.dirFiles < filesPerDir
+	ready := a.dirReady && a.dirFiles < msgfile.PerDirectory
 	if ready {
 		a.dirFiles++
 	}
-	ref := fileRef{id, a.dir}
+	ref := msgfile.Ref{ID: id, Dir: a.dir}
 	a.mu.Unlock()
 	if ready {
 		return ref, nil
@@ -214,7 +83,7 @@ func (a *Account) nextFile(id uint64) (fileRef, error) {
 }
 
 // nextDir is nextFile where the directory has to be looked up or made.
-func (a *Account) nextDir(id uint64) (fileRef, error) {
+func (a *Account) nextDir(id uint64) (msgfile.Ref, error) {
 	a.making.Lock()
 	defer a.making.Unlock()
 	a.mu.Lock()
@@ -223,16 +92,16 @@ func (a *Account) nextDir(id uint64) (fileRef, error) {
 	if !ready {
 		rec, err := a.record()
 		if err != nil {
-			return fileRef{}, err
+			return msgfile.Ref{}, err
 		}
 		dir, count = rec.dir, rec.dirFiles
 	}
-	if count >= filesPerDir {
+	if count >= msgfile.PerDirectory {
 		dir, count, ready = dir+1, 0, false
 	}
 	if !ready {
-		if err := makeMessageDir(a.owner.Load().Dir, dir); err != nil {
-			return fileRef{}, fault.Wrap("mailbox.add", fault.Internal, err)
+		if err := msgfile.MakeDirectory(a.owner.Load().Dir, dir); err != nil {
+			return msgfile.Ref{}, fault.Wrap("mailbox.add", fault.Internal, err)
 		}
 	}
 	a.mu.Lock()
@@ -241,19 +110,7 @@ func (a *Account) nextDir(id uint64) (fileRef, error) {
 		a.dir, a.dirFiles, a.dirReady = dir, count, true
 	}
 	a.dirFiles++
-	return fileRef{id, a.dir}, nil
-}
-
-// makeMessageDir makes a directory for messages, if it is not there, and makes
-// its name durable. The account's own directory has to exist.
-func makeMessageDir(account string, dir uint32) error {
-	messages := filepath.Join(account, messagesDir)
-	for _, d := range []string{messages, filepath.Join(messages, strconv.FormatUint(uint64(dir), 10))} {
-		if err := os.Mkdir(d, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-	}
-	return errors.Join(durable.SyncDir(messages), durable.SyncDir(account))
+	return msgfile.Ref{ID: id, Dir: a.dir}, nil
 }
 
 // saveDir keeps the choice of nextFile in the account's record.

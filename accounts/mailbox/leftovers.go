@@ -15,6 +15,7 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/index"
+	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/server/durable"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
@@ -38,11 +39,11 @@ const (
 // unrecorded is a name in a message directory that no record names: of a message file, or with an
 // ending that of a copy that was not finished.
 type unrecorded struct {
-	fileRef
+	msgfile.Ref
 	ending string
 }
 
-func (f unrecorded) String() string { return f.fileRef.String() + f.ending }
+func (f unrecorded) String() string { return f.Ref.String() + f.ending }
 
 // moveLeftoversOnce moves what crashes have left before the account gets a new file. As long as it has
 // not returned, nobody makes one. What fails is tried again by the next run.
@@ -128,7 +129,7 @@ func (a *Account) setAside(files []unrecorded) error {
 		slog.Uint64(logs.AttrAccount, a.id), slog.Int("files", len(files)), slog.String("to", to))
 	var errs []error
 	for _, f := range files {
-		err := os.Rename(filepath.Join(home, messagesDir, f.String()), filepath.Join(to, strings.ReplaceAll(f.String(), "/", "-")))
+		err := os.Rename(filepath.Join(home, msgfile.Directory, f.String()), filepath.Join(to, strings.ReplaceAll(f.String(), "/", "-")))
 		if !errors.Is(err, fs.ErrNotExist) { // removed meanwhile
 			errs = append(errs, err)
 		}
@@ -142,12 +143,12 @@ func (a *Account) unrecorded(ctx context.Context) ([]unrecorded, error) {
 	if err != nil {
 		return nil, err
 	}
-	making := func(f unrecorded) bool { return a.files.busy(f.id) }
+	making := func(f unrecorded) bool { return a.files.Busy(f.ID) }
 	files = slices.DeleteFunc(files, making)
 	if len(files) == 0 {
 		return nil, nil
 	}
-	named := make(map[fileRef]struct{})
+	named := make(map[msgfile.Ref]struct{})
 	err = a.shard.View(func(tx index.Tx) error {
 		return eachSummary(tx, a.id, func(_ uint32, _ imap.UID, s *summary) bool {
 			named[s.file()] = struct{}{}
@@ -160,7 +161,7 @@ func (a *Account) unrecorded(ctx context.Context) ([]unrecorded, error) {
 		err = a.shard.Settle(ctx)
 	}
 	return slices.DeleteFunc(files, func(f unrecorded) bool {
-		_, is := named[f.fileRef]
+		_, is := named[f.Ref]
 		return is && f.ending == "" || making(f) || !a.exists(f)
 	}), err
 }
@@ -168,7 +169,7 @@ func (a *Account) unrecorded(ctx context.Context) ([]unrecorded, error) {
 func (a *Account) exists(f unrecorded) bool {
 	a.place.RLock()
 	defer a.place.RUnlock()
-	_, err := os.Lstat(a.path(f.fileRef) + f.ending)
+	_, err := os.Lstat(a.path(f.Ref) + f.ending)
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
@@ -176,7 +177,7 @@ func (a *Account) exists(f unrecorded) bool {
 // message file has is not ours and is left alone.
 func (a *Account) listFiles(ctx context.Context) (all []unrecorded, err error) {
 	const op = "mailbox.listFiles"
-	dirs, err := a.listDirectory(messagesDir)
+	dirs, err := a.listDirectory(msgfile.Directory)
 	if err != nil {
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}
@@ -188,19 +189,19 @@ func (a *Account) listFiles(ctx context.Context) (all []unrecorded, err error) {
 		if err := ctx.Err(); err != nil {
 			return nil, fault.Wrap(op, fault.Canceled, err)
 		}
-		files, err := a.listDirectory(filepath.Join(messagesDir, d.Name()))
+		files, err := a.listDirectory(filepath.Join(msgfile.Directory, d.Name()))
 		if err != nil {
 			return nil, fault.Wrap(op, fault.Internal, err)
 		}
 		for _, f := range files {
-			name, unfinished := strings.CutSuffix(f.Name(), tmpSuffix)
+			name, unfinished := strings.CutSuffix(f.Name(), msgfile.TmpSuffix)
 			id, err := strconv.ParseUint(name, 10, 64)
 			if err != nil || name != strconv.FormatUint(id, 10) {
 				continue
 			}
-			u := unrecorded{fileRef: fileRef{id, uint32(n)}}
+			u := unrecorded{Ref: msgfile.Ref{ID: id, Dir: uint32(n)}}
 			if unfinished {
-				u.ending = tmpSuffix
+				u.ending = msgfile.TmpSuffix
 			}
 			all = append(all, u)
 		}

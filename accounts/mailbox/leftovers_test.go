@@ -16,6 +16,7 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/index"
+	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/server/fault"
 )
 
@@ -69,8 +70,8 @@ func TestWhatACrashLeavesIsMovedBeforeTheNextFileIsMade(t *testing.T) {
 			return []string{"0-77"}
 		},
 		"half a file": func(w *world, a *Account) []string {
-			w.write(a, "0/77"+tmpSuffix)
-			return []string{"0-77" + tmpSuffix}
+			w.write(a, "0/77"+msgfile.TmpSuffix)
+			return []string{"0-77" + msgfile.TmpSuffix}
 		},
 		"the link of a delivery": func(w *world, a *Account) []string {
 			d := w.queued(5)
@@ -80,7 +81,7 @@ func TestWhatACrashLeavesIsMovedBeforeTheNextFileIsMade(t *testing.T) {
 			return []string{fmt.Sprint("0-", d.QueueID)}
 		},
 		"second names of files": func(w *world, a *Account) []string {
-			if err := os.Mkdir(filepath.Join(a.owner.Load().Dir, messagesDir, "7"), 0o700); err != nil {
+			if err := os.Mkdir(filepath.Join(a.owner.Load().Dir, msgfile.Directory, "7"), 0o700); err != nil {
 				w.t.Fatal(err)
 			}
 			var left []string
@@ -199,7 +200,7 @@ func TestADeliveryThatIsRepeatedAfterACrashIsMadeOnce(t *testing.T) {
 		"with its record": func(w *world, a *Account, d *Delivery) { w.deliver(a, *d) },
 		"with its record and without its link": func(w *world, a *Account, d *Delivery) {
 			w.deliver(a, *d)
-			if err := os.Remove(a.path(fileRef{d.QueueID, 0})); err != nil {
+			if err := os.Remove(a.path(msgfile.Ref{ID: d.QueueID, Dir: 0})); err != nil {
 				w.t.Fatal(err)
 			}
 		},
@@ -290,7 +291,7 @@ func TestCheckReportsMailThatARestoredIndexDoesNotNameAndKeepsIt(t *testing.T) {
 	if len(got) != 1 || !strings.Contains(got[0], "no message has the file") {
 		t.Errorf("found %q", got)
 	}
-	if _, err := os.Stat(filepath.Join(a.owner.Load().Dir, messagesDir, young)); err != nil {
+	if _, err := os.Stat(filepath.Join(a.owner.Load().Dir, msgfile.Directory, young)); err != nil {
 		t.Error(err)
 	}
 	w.close()

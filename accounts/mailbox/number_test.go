@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/server/fault"
 )
 
@@ -75,7 +76,7 @@ func TestNothingIsStoredWithoutANumber(t *testing.T) {
 // messageFiles counts the message files below the base directory.
 func messageFiles(t *testing.T, w *world) int {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(w.base, "Accounts", "*", messagesDir, "*", "*"))
+	files, err := filepath.Glob(filepath.Join(w.base, "Accounts", "*", msgfile.Directory, "*", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,11 +8,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"gatepost/accounts/mailbox/msgfile"
 )
 
 // The directory of an account moves when the account or its domain gets another name,
 // and another account may take the old path at once. So a path is made and used in one
-// step, under place, and never kept: what is kept is a fileRef or a messageDir. An open
+// step, under place, and never kept: what is kept is a msgfile.Ref or a messageDir. An open
 // file or directory moves along.
 
 // Move moves the directory of an account, or one with the directories of accounts in
@@ -97,7 +99,7 @@ func stay(a, b *Account) (leave func()) {
 }
 
 // removeFile removes a message file. One that stays is moved to Leftovers after the next start.
-func (a *Account) removeFile(f fileRef) {
+func (a *Account) removeFile(f msgfile.Ref) {
 	a.place.RLock()
 	err := os.Remove(a.path(f))
 	a.place.RUnlock()

@@ -7,6 +7,7 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/index"
+	"gatepost/accounts/mailbox/msgfile"
 )
 
 // purgeKeys bounds how many records one commit removes.
@@ -54,16 +55,16 @@ func (u *upkeep) purge(d drop) error {
 
 // purgeStep removes some records, and returns the files to be unlinked.
 func (u *upkeep) purgeStep(d drop) (gone []doomed, done bool, err error) {
-	var files []fileRef
+	var files []msgfile.Ref
 	err = d.shard.UpdateFreeing(context.Background(), func(tx index.Tx) (err error) {
 		files, done, err = d.purgeSome(tx)
 		return err
 	}, func() {
 		for _, f := range files {
-			if d.handle == nil || d.leftovers && !d.handle.files.busy(f.id) {
+			if d.handle == nil || d.leftovers && !d.handle.files.Busy(f.ID) {
 				continue
 			}
-			if d.handle.files.unwant(f.id) {
+			if d.handle.files.Unwant(f.ID) {
 				gone = append(gone, doomed{d.handle, f})
 			}
 		}
@@ -106,7 +107,7 @@ func (d *drop) keys(tx index.Tx) (ranges []keys, self []byte, err error) {
 
 // appendFiles adds the files that a block of summaries names. Those of a damaged one
 // stay, and are found by Check.
-func appendFiles(files []fileRef, key, block []byte) []fileRef {
+func appendFiles(files []msgfile.Ref, key, block []byte) []msgfile.Ref {
 	for len(block) > 0 {
 		_, s, rest, ok := nextSummary(block, lastUint32(key))
 		if !ok {
@@ -119,7 +120,7 @@ func appendFiles(files []fileRef, key, block []byte) []fileRef {
 
 // purgeSome removes some records and returns the files that they named; done is true with
 // the last.
-func (d *drop) purgeSome(tx index.Tx) (files []fileRef, done bool, err error) {
+func (d *drop) purgeSome(tx index.Tx) (files []msgfile.Ref, done bool, err error) {
 	ranges, self, err := d.keys(tx)
 	if err != nil {
 		return nil, false, err

@@ -8,6 +8,7 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/index"
+	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/accounts/message"
 	"gatepost/server/fault"
 )
@@ -34,7 +35,7 @@ type Reader struct {
 	lent     *[readAhead]byte
 
 	dir   uint32
-	files file // the directory
+	files msgfile.File // the directory
 }
 
 // The bounds of what a Reader reads ahead. The first record of a run is read in any case.
@@ -46,7 +47,7 @@ const (
 var aheadBuffers = sync.Pool{New: func() any { return new([readAhead]byte) }}
 
 // Reader returns a Reader of the view's messages, which the caller closes.
-func (m *Mailbox) Reader() *Reader { return &Reader{m: m, at: -1, files: closed} }
+func (m *Mailbox) Reader() *Reader { return &Reader{m: m, at: -1, files: msgfile.Closed} }
 
 // Close frees what the Reader holds, and ends the validity of what it has returned.
 func (r *Reader) Close() {
@@ -58,7 +59,7 @@ func (r *Reader) Close() {
 }
 
 func (r *Reader) closeDir() {
-	if r.files != closed {
+	if r.files != msgfile.Closed {
 		// It was only read.
 		_ = r.files.Close()
 	}

@@ -10,6 +10,7 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/index"
+	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
@@ -34,7 +35,7 @@ type upkeep struct {
 // doomed is a file to be unlinked.
 type doomed struct {
 	account *Account
-	file    fileRef
+	file    msgfile.Ref
 }
 
 // drop is the data of a deleted mailbox, or hidden messages of a copy that has failed.
@@ -89,7 +90,7 @@ func (u *upkeep) add(change func()) {
 }
 
 // unlink removes a file that a.files has marked as being removed.
-func (u *upkeep) unlink(a *Account, f fileRef) {
+func (u *upkeep) unlink(a *Account, f msgfile.Ref) {
 	u.add(func() { u.files = append(u.files, doomed{a, f}) })
 }
 
@@ -208,7 +209,7 @@ func (u *upkeep) report(what string, account uint64, err error) {
 func (u *upkeep) unlinkAll(files []doomed) {
 	for _, d := range files {
 		d.account.removeFile(d.file)
-		d.account.files.unlinked(d.file.id)
+		d.account.files.Removed(d.file.ID)
 	}
 }
 

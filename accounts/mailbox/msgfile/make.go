@@ -1,4 +1,4 @@
-package mailbox
+package msgfile
 
 import (
 	"errors"
@@ -10,18 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// makeFile links the queue file to path, or copies it where it cannot be linked.
-func (j *delivery) makeFile(path string) error {
-	err := linkOrCopy(j.File, path)
-	if errors.Is(err, fs.ErrExist) && sameMessage(j.File, path) {
-		return nil // the delivery was made before
-	}
-	j.made = err == nil
-	return err
-}
+// TmpSuffix is on names of files that are being copied.
+const TmpSuffix = ".tmp"
 
-// linkOrCopy makes a link to a file, or a copy where that cannot be.
-func linkOrCopy(from, to string) error {
+// LinkOrCopy makes a link to a file, or a copy where that cannot be.
+func LinkOrCopy(from, to string) error {
 	err := os.Link(from, to)
 	if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EMLINK) {
 		err = copyFile(from, to)
@@ -29,9 +22,9 @@ func linkOrCopy(from, to string) error {
 	return err
 }
 
-// sameMessage reports whether a message file was made from a queue file: it is
+// SameMessage reports whether a message file was made from a queue file: it is
 // a link to it, or as long where it had to be copied.
-func sameMessage(queueFile, path string) bool {
+func SameMessage(queueFile, path string) bool {
 	q, err := os.Stat(queueFile)
 	if err != nil {
 		return false
@@ -57,7 +50,7 @@ func copyFile(from, to string) error {
 		return err
 	}
 	defer in.Close()
-	tmp := to + tmpSuffix
+	tmp := to + TmpSuffix
 	out, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -68,6 +61,3 @@ func copyFile(from, to string) error {
 	}
 	return os.Rename(tmp, to)
 }
-
-// tmpSuffix is on names of files that are being copied.
-const tmpSuffix = ".tmp"
