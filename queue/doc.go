@@ -36,7 +36,8 @@
 //	                       of RulesModule asks them; the changed file takes the place of N.msg
 //	judged → attempted     a worker of the module, in the order of the queues' turns
 //	attempted → settled    Item.Report: final results of a transport that is asked once are durable
-//	                       in the file when it returns; others when the last recipient has a result
+//	                       in the file when it returns (with MayRepeat: written); others when the last
+//	                       recipient has a result
 //	settled → promised     the due list, when recipients still wait
 //	settled → finished     when none waits and the sender was told what he has to hear
 //	finished → gone        the remover, many at a time: Repeatables durable, unlink, names durable, forget

@@ -11,7 +11,8 @@ import (
 // The letters of the recipients in a queue file are marked at three times.
 //
 // Of a transport that is asked once, a final result is durable in the file before
-// anything else follows from it: it is not asked again, whenever a crash comes.
+// anything else follows from it: it is not asked again, whenever a crash comes. If its
+// policy says MayRepeat, the result is written and not synced: a power cut may take it.
 //
 // A Repeatable transport knows what it has by the queue ID. Its results are marked by
 // the remover, after it has synced the transport, and only if the file stays: a mark
@@ -51,7 +52,7 @@ func (q *Queue) markDurably(it *Item, fates []fate) {
 		}
 		outs = append(outs, o)
 	}
-	q.write(it.ID, &it.head.layout, outs, true)
+	q.write(it.ID, &it.head.layout, outs, !it.batch.policy.MayRepeat)
 }
 
 // unreported is the state of a recipient whose result the sender is still to be told.

@@ -25,7 +25,7 @@ type Transport interface {
 
 // Repeatable is a Transport that may be asked again about what it has delivered, after a
 // crash: it knows by the queue ID what it has, and makes no second copy. Others are not
-// asked again once Item.Report has returned with a final result.
+// asked again once Item.Report has returned with a final result, see Policy.MayRepeat.
 type Repeatable interface {
 	Transport
 	// Sync makes durable what was delivered up to the call. It comes before queue
@@ -50,6 +50,10 @@ type Policy struct {
 	Retry Schedule
 	// Warn lists the ages at which the sender is told about a delay, rising.
 	Warn []time.Duration
+	// MayRepeat says that after a power cut the transport may be asked again about what it
+	// had a final result for, as other servers allow (RFC 5321 section 6.1). Its results are
+	// written to the queue file at once and not synced. A killed process loses none.
+	MayRepeat bool
 }
 
 // normal fills in what a zero value means.

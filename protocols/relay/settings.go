@@ -59,7 +59,7 @@ func (t *Transport) Policy() queue.Policy {
 		expire = 0
 	}
 	return queue.Policy{
-		Workers: s.Channels, PerQueue: s.ChannelsPerHost, Backlog: s.Backlog, BatchSize: 50, Warn: s.Warn,
+		Workers: s.Channels, PerQueue: s.ChannelsPerHost, Backlog: s.Backlog, BatchSize: 50, Warn: s.Warn, MayRepeat: true,
 		Retry: queue.Schedule{
 			First: s.First, Every: s.Every.Duration(), EveryFor: s.EveryFor.Duration(),
 			Then: s.Then.Duration(), Expire: expire,
