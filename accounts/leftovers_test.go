@@ -14,11 +14,11 @@ import (
 // The age of leftovers is a setting, which may change while the store is open.
 func TestLeftoversAreRemovedWhenTheyAreOldEnough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var age time.Duration // 0: never
+		var age atomic.Int64 // a time.Duration; 0: never
 		var ids atomic.Uint64
 		s, err := Open(t.TempDir(), Options{
 			MainDomain: "company.com", Shards: 1, NextID: func() (uint64, error) { return ids.Add(1), nil },
-			DeleteLeftoversIn: func() (time.Duration, bool) { return age, age > 0 },
+			DeleteLeftoversIn: func() (time.Duration, bool) { return time.Duration(age.Load()), age.Load() > 0 },
 		})
 		must(t, err)
 		defer func() { must(t, s.Close()) }()
@@ -38,7 +38,7 @@ func TestLeftoversAreRemovedWhenTheyAreOldEnough(t *testing.T) {
 		if !there() {
 			t.Error("removed though they are kept for ever")
 		}
-		age = 103 * 24 * time.Hour
+		age.Store(int64(103 * 24 * time.Hour))
 		time.Sleep(2 * 24 * time.Hour)
 		if !there() {
 			t.Error("removed too early")
