@@ -112,11 +112,13 @@ func TestSequenceNumbersStaySafe(t *testing.T) {
 }
 
 func (v *viewer) step(random *rand.Rand) {
-	seq := "1"
+	what, seq := random.IntN(10), ""
 	if n := len(v.uids); n > 0 {
 		seq = strconv.Itoa(1 + random.IntN(n))
+	} else if what == 3 || what == 4 || what == 7 {
+		what = 9 // an empty mailbox has no number to name
 	}
-	switch random.IntN(10) {
+	switch what {
 	case 0, 1, 2:
 		v.run("APPEND INBOX {12+}\r\nSubject: x\r\n", false)
 	case 3:
