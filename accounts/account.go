@@ -103,6 +103,50 @@ func (s *Store) account(k accountKey) (*Account, error) {
 	return s.accounts.get(k, func() (*Account, error) { return s.loadAccount(k) })
 }
 
+// Current returns the present snapshot of the account that an older one is of, and
+// not of another account that has got its name. An account of the Main Domain is
+// found under the domain's new name. Errors: NotFound, NoDomain, Corrupt.
+func (s *Store) Current(ctx context.Context, a *Account) (*Account, error) {
+	now, err := s.Account(ctx, a.Domain, a.Name)
+	if err == nil && now.ID == a.ID {
+		return now, nil
+	}
+	if err != nil && !fault.Is(err, fault.NoDomain) {
+		return nil, err
+	}
+	if err != nil {
+		if now, mainErr := s.Account(ctx, "", a.Name); mainErr == nil && now.ID == a.ID {
+			return now, nil
+		}
+		return nil, err
+	}
+	return nil, fault.New("accounts.Current", fault.NotFound, "unknown user account")
+}
+
+// OnChange names what is told of accounts that may have changed: their settings,
+// limits, or what they inherit. match says which. tell may only touch memory.
+func (s *Store) OnChange(tell func(match func(domain, name string) bool)) { s.onChange.Store(&tell) }
+
+// forget drops the snapshot of an account that has changed.
+func (s *Store) forget(k accountKey) {
+	s.accounts.drop(k)
+	s.announce(func(w accountKey) bool { return w == k })
+}
+
+// forgetIf drops the snapshots of the accounts that match.
+func (s *Store) forgetIf(match func(accountKey) bool) {
+	s.accounts.dropIf(match)
+	s.announce(match)
+}
+
+// announce tells sessions and others of accounts that may have changed.
+func (s *Store) announce(match func(accountKey) bool) {
+	s.sessions.mark(match)
+	if tell := s.onChange.Load(); tell != nil {
+		(*tell)(func(domain, name string) bool { return match(accountKey{domain, name}) })
+	}
+}
+
 // loadAccount reads an account and finds its number.
 func (s *Store) loadAccount(k accountKey) (*Account, error) {
 	s.places.RLock()

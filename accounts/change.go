@@ -81,6 +81,21 @@ func (s *Store) noteReversible(stored string) error {
 	})
 }
 
+// Reversible reports whether some password of this server may be stored in a
+// form that APOP and CRAM-MD5 can use.
+func (s *Store) Reversible() bool { return s.state.Load().reversible }
+
+// HasReversible reports whether new passwords of a domain are stored in such a form.
+func (s *Store) HasReversible(domain string) bool {
+	d, err := s.domain(s.realDomain(domain))
+	if err != nil {
+		return false
+	}
+	v, _ := accountLayers(nil, d).lookup("PasswordEncryption")
+	e, _ := dataformat.Text(v)
+	return password.IsReversible(e)
+}
+
 // AccountSettings returns the explicit settings of an account.
 func (s *Store) AccountSettings(ctx context.Context, domain, name string) (dataformat.Dict, error) {
 	a, err := s.Account(ctx, domain, name)
@@ -133,7 +148,7 @@ func (s *Store) changeAccount(ctx context.Context, op, domain, name string, give
 		given[keyPassword] = dataformat.String("default")
 		if stored, ok := after[keyPassword]; ok {
 			given[keyPassword] = stored
-			s.acceptPassword(ctx, a, after.String(keyPassword))
+			s.sessions.acceptPassword(ctx, a, after.String(keyPassword))
 		}
 	}
 	return s.editAccount(op, a, func(d dataformat.Dict) dataformat.Dict {
@@ -192,7 +207,7 @@ func (s *Store) SetPassword(ctx context.Context, domain, name, password string, 
 			return fault.Wrap(op, fault.Internal, err)
 		}
 	}
-	s.acceptPassword(ctx, a, stored)
+	s.sessions.acceptPassword(ctx, a, stored)
 	return s.editAccount(op, a, func(d dataformat.Dict) dataformat.Dict {
 		delete(d, keyPassword)
 		if stored != "" {
@@ -200,23 +215,6 @@ func (s *Store) SetPassword(ctx context.Context, domain, name, password string, 
 		}
 		return d
 	})
-}
-
-// VerifyPassword reports whether a password is the account's, for an administrator: it is
-// no login, so that no service has to be enabled, wrong ones count nowhere, and failed
-// logins do not block it. Errors: NoDomain, NotFound, BadCredentials, Busy, Canceled.
-func (s *Store) VerifyPassword(ctx context.Context, domain, name, password string) error {
-	a, err := s.Account(ctx, domain, name)
-	if err != nil {
-		return err
-	}
-	wait, cancel := s.logins.inTime(ctx)
-	defer cancel()
-	ok, err := s.verify(wait, a.password != nil, a, password)
-	if err == nil && !ok {
-		err = badCredentials("accounts.VerifyPassword")
-	}
-	return err
 }
 
 // RevealPassword returns a password that is stored in a reversible form. Errors:

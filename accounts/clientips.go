@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"net/netip"
 	"path/filepath"
 
 	"gatepost/server/dataformat"
@@ -26,3 +27,7 @@ func (s *Store) SetClientIPs(ctx context.Context, text string) error {
 	}
 	return fault.Wrap(op, fault.Internal, s.load(s.state.Load().domainAliases))
 }
+
+// ClientIP reports whether an address is one of the Client IPs: the machines
+// that the administrator trusts.
+func (s *Store) ClientIP(ip netip.Addr) bool { return s.state.Load().clientIPs.Contains(ip) }

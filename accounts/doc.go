@@ -1,7 +1,7 @@
 // Package accounts is the directory of one server: its domains and their
 // aliases, accounts with aliases, passwords and rights, forwarders, and the
 // settings that one inherits from the other. It answers the router (Object,
-// DomainName), logs people in (CheckPassword, BeginLogin), and owns the message store,
+// DomainName), logs people in (Logins), and owns the message store,
 // package mailbox, whose accounts it makes and removes.
 //
 // # Words
@@ -73,9 +73,9 @@
 //
 // # Sessions
 //
-// A session watches its account (Watch) and is told when its login would not be
+// A session watches its account (Sessions) and is told when its login would not be
 // let in any more: after a change of the password, of the account's place or of what it
-// may use, see watch.go.
+// may use, see sessions.go.
 //
 // # Passwords and logins
 //

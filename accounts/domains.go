@@ -185,7 +185,7 @@ func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error
 	}
 	gone := s.pending(id, oldDomain)
 	if err == nil {
-		s.watches.endAll(func(k accountKey) bool { return k.domain == d.name }, nil, endDeleted)
+		s.sessions.endAll(func(k accountKey) bool { return k.domain == d.name }, nil, endDeleted)
 		_, err = s.moveDir(d.dir, gone)
 	}
 	s.dropDomain(d.name)
@@ -251,7 +251,7 @@ func (s *Store) RenameDomain(ctx context.Context, name, newName string) error {
 	if d.name == s.MainDomain() {
 		do = renameMain
 	} else {
-		s.watches.endAll(func(k accountKey) bool { return k.domain == d.name }, nil, endRenamed)
+		s.sessions.endAll(func(k accountKey) bool { return k.domain == d.name }, nil, endRenamed)
 	}
 	return s.run(job{do, accountKey{domain: d.name}, accountKey{domain: newName}})
 }

@@ -83,7 +83,7 @@ func TestNamesOfSettingsAreTakenInAnyCase(t *testing.T) {
 	d, err = s.AccountDefaults("d.com")
 	wantDict(t, d, err, "{MaxAccountSize=1G;ServiceClasses={Gold={MaxMailboxes=3;};};}")
 	must(t, s.CreateAccount(ctx, "d.com", "u", dict(t, `{realname="U";PASSWORD=secret;webuserprefs={sentbox=Out;};title=x;}`)))
-	_, err = s.CheckPassword(ctx, Peer{Service: "POP"}, "d.com", "u", "secret")
+	_, err = s.logins.CheckPassword(ctx, Peer{Service: "POP"}, "d.com", "u", "secret")
 	must(t, err)
 	must(t, s.UpdateAccountSettings(ctx, "d.com", "u", dict(t, "{REALNAME=default;maxaccountsize=2M;quotaalert=50;}")))
 	d, err = s.AccountSettings(ctx, "d.com", "u")

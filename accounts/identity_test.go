@@ -25,7 +25,7 @@ func TestAccountInfoMayBeDeleted(t *testing.T) {
 		t.Errorf("ID %d, was %d", again.ID, a.ID)
 	}
 	loginSucceeded(t, s, stranger, "", "u")
-	s.info.flush(s)
+	s.info.flush()
 	info, err := dataformat.ReadDict(filepath.Join(a.Dir(), infoFile))
 	must(t, err)
 	if id, ok := readIdentity(info); !ok || id.id != a.ID {
@@ -87,7 +87,7 @@ func TestDirectoryMadeByHandBecomesAnAccount(t *testing.T) {
 	dir := filepath.Join(s.base, "Accounts", "hand.macnt")
 	must(t, os.Mkdir(dir, 0o700))
 	must(t, os.WriteFile(filepath.Join(dir, accountFile), []byte("{\n Password = secret;\n RealName = Hand;\n}\n"), 0o600))
-	must(t, s.VerifyPassword(ctx, "", "hand", "secret"))
+	must(t, s.logins.VerifyPassword(ctx, "", "hand", "secret"))
 	a, err := s.Account(ctx, "", "hand")
 	must(t, err)
 	put(t, a, "hello")

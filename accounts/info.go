@@ -29,6 +29,7 @@ const (
 // infoWriter gathers logins until flush writes them. Its goroutine ends with the
 // store.
 type infoWriter struct {
+	store  *Store
 	mu     sync.Mutex
 	logins map[accountKey]lastLogin
 	full   chan struct{} // capacity 1: too many are gathered
@@ -41,20 +42,20 @@ type lastLogin struct {
 	known []knownAddress
 }
 
-func (w *infoWriter) start(s *Store) {
+func (w *infoWriter) start() {
 	w.full = make(chan struct{}, 1)
-	s.work.Go(func() {
+	w.store.work.Go(func() {
 		tick := time.NewTicker(infoPeriod)
 		defer tick.Stop()
 		for {
 			select {
-			case <-s.life.Done():
+			case <-w.store.life.Done():
 				return
 			case <-tick.C:
 			case <-w.full:
 			}
-			w.flush(s)
-			s.retry()
+			w.flush()
+			w.store.retry()
 		}
 	})
 }
@@ -86,27 +87,27 @@ func (w *infoWriter) pending(a *Account) (lastLogin, bool) {
 }
 
 // flush writes what was noted.
-func (w *infoWriter) flush(s *Store) {
+func (w *infoWriter) flush() {
 	w.mu.Lock()
 	logins := w.logins
 	w.logins = nil
 	w.mu.Unlock()
 	for k, l := range logins {
-		if err := s.writeLogin(k, l); err != nil {
-			s.log.Log(context.WithoutCancel(s.life), logs.LevelFailure, "account.info not written", logs.AttrAccount, k.String(), logs.AttrError, err)
+		if err := w.write(k, l); err != nil {
+			w.store.log.Log(context.WithoutCancel(w.store.life), logs.LevelFailure, "account.info not written", logs.AttrAccount, k.String(), logs.AttrError, err)
 		}
 	}
 }
 
-func (s *Store) writeLogin(k accountKey, l lastLogin) error {
-	stay := s.shareNames(k.domain)
+func (w *infoWriter) write(k accountKey, l lastLogin) error {
+	stay := w.store.shareNames(k.domain)
 	defer stay()
-	a, err := s.account(k)
+	a, err := w.store.account(k)
 	if err != nil || a.ID != l.id {
 		return nil // deleted or renamed meanwhile
 	}
 	path := filepath.Join(a.dir, infoFile)
-	unlock := s.locks.lock(path)
+	unlock := w.store.locks.lock(path)
 	defer unlock()
 	info := readInfo(path)
 	if _, ok := readIdentity(info); !ok {

@@ -26,10 +26,10 @@ type knownAddress struct {
 }
 
 // known returns the addresses of an account.
-func (s *Store) known(a *Account) []knownAddress {
-	list, _ := s.addresses.get(a.ID, func() ([]knownAddress, error) { // never fails
-		if l, ok := s.info.pending(a); ok {
-			return l.known, nil
+func (l *Logins) known(a *Account) []knownAddress {
+	list, _ := l.addresses.get(a.ID, func() ([]knownAddress, error) { // never fails
+		if last, ok := l.store.info.pending(a); ok {
+			return last.known, nil
 		}
 		return readKnown(readInfo(filepath.Join(a.dir, infoFile))), nil
 	})
@@ -37,22 +37,22 @@ func (s *Store) known(a *Account) []knownAddress {
 }
 
 // noteKnown notes that an account has logged in from an address. It returns the addresses.
-func (s *Store) noteKnown(a *Account, ip netip.Addr) []knownAddress {
-	s.known(a) // reads the file without the lock
-	s.noting.Lock()
-	defer s.noting.Unlock()
-	before := s.known(a)
+func (l *Logins) noteKnown(a *Account, ip netip.Addr) []knownAddress {
+	l.known(a) // reads the file without the lock
+	l.noting.Lock()
+	defer l.noting.Unlock()
+	before := l.known(a)
 	after := withKnown(before, ip)
 	if len(after) != len(before) || len(after) > 0 && after[0] != before[0] {
-		s.addresses.put(a.ID, after)
+		l.addresses.put(a.ID, after)
 	}
 	return after
 }
 
 // isKnown reports whether an account lately logged in from an address.
-func (s *Store) isKnown(a *Account, ip netip.Addr) bool {
+func (l *Logins) isKnown(a *Account, ip netip.Addr) bool {
 	n := network(ip)
-	return slices.ContainsFunc(s.known(a), func(k knownAddress) bool {
+	return slices.ContainsFunc(l.known(a), func(k knownAddress) bool {
 		return k.network == n && time.Since(k.at) < knownFor
 	})
 }

@@ -30,7 +30,7 @@ func TestFailuresFromElsewhereDoNotLockOwnersOut(t *testing.T) {
 		must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;}")))
 		must(t, s.CreateAccount(ctx, "", "v", dict(t, "{Password=right;}")))
 		try := func(p Peer, name, password string) error {
-			_, err := s.CheckPassword(ctx, p, "", name, password)
+			_, err := s.logins.CheckPassword(ctx, p, "", name, password)
 			return err
 		}
 		must(t, try(from("192.0.2.1"), "u", "right"))
@@ -69,7 +69,7 @@ func TestTheSameWrongPasswordCountsOnceAtAKnownAddress(t *testing.T) {
 	s := newStore(t)
 	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;FailedLoginFlow=(3,10m);}")))
 	try := func(ip, password string) error {
-		_, err := s.CheckPassword(ctx, from(ip), "", "u", password)
+		_, err := s.logins.CheckPassword(ctx, from(ip), "", "u", password)
 		return err
 	}
 	must(t, try("192.0.2.1", "right"))
@@ -94,7 +94,7 @@ func TestKnownAddressesOutliveARestart(t *testing.T) {
 	s := p.open(t)
 	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;}")))
 	for _, ip := range []string{"192.0.2.1", "2001:db8::1"} {
-		_, err := s.CheckPassword(ctx, from(ip), "", "u", "right")
+		_, err := s.logins.CheckPassword(ctx, from(ip), "", "u", "right")
 		must(t, err)
 	}
 	for range 2 {
@@ -109,7 +109,7 @@ func TestKnownAddressesOutliveARestart(t *testing.T) {
 	}
 	guess(t, s, "u", 10)
 	for _, ip := range []string{"192.0.2.1", "2001:db8::2"} {
-		_, err := s.CheckPassword(ctx, from(ip), "", "u", "right")
+		_, err := s.logins.CheckPassword(ctx, from(ip), "", "u", "right")
 		must(t, err)
 	}
 }
@@ -121,12 +121,12 @@ func TestKnownAddressesAreBounded(t *testing.T) {
 	must(t, err)
 	var wg sync.WaitGroup
 	for i := range 40 {
-		wg.Go(func() { s.noteKnown(a, from("192.0.2."+strconv.Itoa(i)).IP) })
+		wg.Go(func() { s.logins.noteKnown(a, from("192.0.2."+strconv.Itoa(i)).IP) })
 	}
 	wg.Wait()
 	last := from("203.0.113.1").IP
-	list := s.noteKnown(a, last)
-	if len(list) != maxKnown || list[0].network != network(last) || !s.isKnown(a, last) {
+	list := s.logins.noteKnown(a, last)
+	if len(list) != maxKnown || list[0].network != network(last) || !s.logins.isKnown(a, last) {
 		t.Errorf("%d addresses are known, %v first", len(list), list[0])
 	}
 }
@@ -155,7 +155,7 @@ func TestEveryBlockIsLoggedWithItsCause(t *testing.T) {
 			t.Errorf("%d lines say: %s", n, begins)
 		}
 		name, _, _ := strings.Cut(c.account, "@")
-		_, err := s.CheckPassword(ctx, from(c.peer), "", name, "x")
+		_, err := s.logins.CheckPassword(ctx, from(c.peer), "", name, "x")
 		wantKind(t, err, fault.BadCredentials)
 		refused := `msg="login failed" tag=ACCOUNT account=` + c.account + ` service=IMAP peer=` + c.peer + ` reason="blocked by ` + c.cause + `"`
 		if !strings.Contains(p.log.String(), refused) {
@@ -186,7 +186,7 @@ func TestADamagedAccountIsAWrongPasswordToStrangers(t *testing.T) {
 		must(t, os.Remove(path))
 		must(t, damage(path))
 		must(t, s.Reload())
-		_, err = s.CheckPassword(ctx, stranger, "", name, "right")
+		_, err = s.logins.CheckPassword(ctx, stranger, "", name, "right")
 		wantKind(t, err, fault.BadCredentials)
 		scramOf(t, s, stranger, "", name)
 		if _, ok := plainOf(t, s, stranger, "", name); ok {
@@ -237,7 +237,7 @@ func TestLoginsWaitForTheirTurn(t *testing.T) {
 			wg.Go(func() {
 				name := "name" + strconv.Itoa(i)
 				began := time.Now()
-				_, err := s.CheckPassword(ctx, from("10.0."+strconv.Itoa(i/250)+"."+strconv.Itoa(i%250)), "", name, "x")
+				_, err := s.logins.CheckPassword(ctx, from("10.0."+strconv.Itoa(i/250)+"."+strconv.Itoa(i%250)), "", name, "x")
 				wantKind(t, err, fault.Busy)
 				if took := time.Since(began); took != loginWait {
 					t.Errorf("refused after %v", took)
@@ -259,7 +259,7 @@ func TestLoginsWaitForTheirTurn(t *testing.T) {
 
 func TestABlockedLoginTakesNoLongerThanASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLogins()
+		l := newLimits()
 		l.cost.Store(int64(time.Hour)) // as on a machine that was overloaded
 		began := time.Now()
 		l.pretend(ctx)

@@ -38,9 +38,9 @@ const (
 // IPv6 network of 64 bits.
 var peerFlow = settings.Rate{Count: 20, Period: settings.Period(10 * time.Minute)}
 
-// logins is what the server remembers about logins: which passwords were right
+// limits is what the server remembers about logins: which passwords were right
 // lately, and who fails too often. It all is in memory and bounded.
-type logins struct {
+type limits struct {
 	key     []byte        // of this process, for the keyed hashes of verified passwords
 	hashing chan struct{} // a token per memory-hard hash at a time
 	hashes  atomic.Int64  // memory-hard hashes so far
@@ -101,8 +101,8 @@ func counters(k accountKey, flow settings.Rate, ip netip.Addr, trusted bool) []c
 	}
 }
 
-func newLogins() *logins {
-	l := &logins{
+func newLimits() *limits {
+	l := &limits{
 		key:      make([]byte, 32),
 		hashing:  make(chan struct{}, runtime.GOMAXPROCS(0)),
 		verified: newCache[uint64, verifiedPassword](maxVerified),
@@ -118,7 +118,7 @@ func newLogins() *logins {
 
 // mac is the keyed hash that stands for a verified password. The stored form is
 // part of it, so that a change of the password forgets it.
-func (l *logins) mac(a *Account, password string) (sum [sha256.Size]byte) {
+func (l *limits) mac(a *Account, password string) (sum [sha256.Size]byte) {
 	m := hmac.New(sha256.New, l.key)
 	var head [16]byte
 	binary.BigEndian.PutUint64(head[:], a.ID)
@@ -132,7 +132,7 @@ func (l *logins) mac(a *Account, password string) (sum [sha256.Size]byte) {
 
 // remembers reports whether the password was right for the account less than an
 // hour ago.
-func (l *logins) remembers(a *Account, password string) bool {
+func (l *limits) remembers(a *Account, password string) bool {
 	v, ok := l.verified.peek(a.ID)
 	if !ok || time.Now().After(v.until) {
 		return false
@@ -142,17 +142,17 @@ func (l *logins) remembers(a *Account, password string) bool {
 }
 
 // remember keeps that the password is right.
-func (l *logins) remember(a *Account, password string) {
+func (l *limits) remember(a *Account, password string) {
 	l.verified.put(a.ID, verifiedPassword{l.mac(a, password), time.Now().Add(verifiedLifetime)})
 }
 
 // forget drops what is remembered of an account's password.
-func (l *logins) forget(id uint64) { l.verified.drop(id) }
+func (l *limits) forget(id uint64) { l.verified.drop(id) }
 
 // repeats reports whether a wrong password is the one that the account was last tried with
 // from the same known address. That is a device with an old password, which tries again
 // and again, and no guess: it must not block its owner's other devices there.
-func (l *logins) repeats(t attempt, password string) bool {
+func (l *limits) repeats(t attempt, password string) bool {
 	c := t.counters[0]
 	if c.cause != ofBoth || t.account == nil {
 		return false
@@ -165,7 +165,7 @@ func (l *logins) repeats(t attempt, password string) bool {
 
 // inTime returns a context for the time that a login may wait. Who waits longer gets Busy
 // from gaveUp.
-func (l *logins) inTime(ctx context.Context) (context.Context, context.CancelFunc) {
+func (l *limits) inTime(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, loginWait, fault.New("accounts.Login", fault.Busy, "too many logins at a time, try again later"))
 }
 
@@ -179,7 +179,7 @@ func gaveUp(wait context.Context) error {
 
 // hash runs a function that costs as much as a memory-hard hash when its turn
 // comes.
-func (l *logins) hash(wait context.Context, fn func()) error {
+func (l *limits) hash(wait context.Context, fn func()) error {
 	select {
 	case l.hashing <- struct{}{}:
 	case <-wait.Done():
@@ -195,7 +195,7 @@ func (l *logins) hash(wait context.Context, fn func()) error {
 }
 
 // pretend takes as long as a memory-hard hash without its work.
-func (l *logins) pretend(ctx context.Context) {
+func (l *limits) pretend(ctx context.Context) {
 	t := time.NewTimer(min(time.Duration(l.cost.Load()), longestPretence))
 	defer t.Stop()
 	select {
@@ -223,12 +223,12 @@ func network(ip netip.Addr) netip.Prefix {
 // parallel guesses get no further than guesses one by one.
 type try struct {
 	counters []counter
-	ended    bool // guarded by logins.mu
+	ended    bool // guarded by limits.mu
 }
 
 // begin starts a try. It waits while only tries under way stand in its way. blocked is
 // the limit that the failures have reached, if any. Errors: Busy, Canceled.
-func (l *logins) begin(wait context.Context, counters []counter) (t *try, blocked *counter, err error) {
+func (l *limits) begin(wait context.Context, counters []counter) (t *try, blocked *counter, err error) {
 	for {
 		t, blocked, settled := l.start(counters)
 		if settled == nil {
@@ -243,7 +243,7 @@ func (l *logins) begin(wait context.Context, counters []counter) (t *try, blocke
 }
 
 // start starts a try at once, or returns what to wait for.
-func (l *logins) start(counters []counter) (t *try, blocked *counter, settled <-chan struct{}) {
+func (l *limits) start(counters []counter) (t *try, blocked *counter, settled <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c := l.blocked(counters); c != nil {
@@ -262,7 +262,7 @@ func (l *logins) start(counters []counter) (t *try, blocked *counter, settled <-
 
 // end ends a try, the first time that it is called. It returns the limits that its failure
 // has reached.
-func (l *logins) end(t *try, o outcome) (reached []counter, first bool) {
+func (l *limits) end(t *try, o outcome) (reached []counter, first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t.ended {
@@ -280,7 +280,7 @@ func (l *logins) end(t *try, o outcome) (reached []counter, first bool) {
 				reached = append(reached, c)
 			}
 		case o == success:
-			l.succeeded(c)
+			l.reset(c)
 		}
 	}
 	close(l.settled)
@@ -297,17 +297,17 @@ const (
 	failure
 )
 
-// succeeded starts the count of a known address anew. The others go on: one account of its
+// reset starts the count of a known address anew. The others go on: one account of its
 // own must not let a guesser try others without end, and its owner's logins must not give
 // the guessers of an account more tries.
-func (l *logins) succeeded(c counter) {
+func (l *limits) reset(c counter) {
 	if c.cause == ofBoth {
 		l.failures.Reset(c.failureKey)
 	}
 }
 
 // blocked returns the first limit that failures have reached, or nil.
-func (l *logins) blocked(counters []counter) *counter {
+func (l *limits) blocked(counters []counter) *counter {
 	for i, c := range counters {
 		if l.failures.Wait(c.failureKey, c.limit) > 0 {
 			return &counters[i]

@@ -5,14 +5,29 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"gatepost/accounts/password"
-	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
+
+// Logins lets people in.
+type Logins struct {
+	*limits
+	store     *Store
+	addresses *cache[uint64, []knownAddress] // by account ID, see known.go
+	noting    sync.Mutex                     // held while a list of addresses changes, in memory
+}
+
+func newLogins(s *Store) *Logins {
+	return &Logins{limits: newLimits(), store: s, addresses: newCache[uint64, []knownAddress](maxKnownCache)}
+}
+
+// Logins returns what lets people in.
+func (s *Store) Logins() *Logins { return s.logins }
 
 // Peer is the client of a login.
 type Peer struct {
@@ -42,66 +57,66 @@ func badCredentials(op string) error {
 // returns the account. Unknown names, wrong passwords, disabled services, accounts whose
 // files are damaged, and blocked accounts and addresses get the same error,
 // BadCredentials, after the same time. Other errors: Busy, Canceled.
-func (s *Store) CheckPassword(ctx context.Context, p Peer, domain, name, password string) (*Account, error) {
+func (l *Logins) CheckPassword(ctx context.Context, p Peer, domain, name, password string) (*Account, error) {
 	const op = "accounts.CheckPassword"
-	t, err := s.attempt(ctx, p, domain, name)
+	t, err := l.attempt(ctx, p, domain, name)
 	if err != nil {
 		return nil, err
 	}
 	a := t.account
 	usable := t.refusal == "" && !(bool(a.settings.RequireAPOP) && !p.TLS)
-	if t.blocked == nil && usable && s.logins.remembers(a, password) {
+	if t.blocked == nil && usable && l.remembers(a, password) {
 		for _, c := range t.counters {
-			s.logins.succeeded(c)
+			l.reset(c)
 		}
-		s.noteLogin(t)
+		l.noteLogin(t)
 		return a, nil
 	}
-	wait, cancel := s.logins.inTime(ctx)
+	wait, cancel := l.inTime(ctx)
 	defer cancel()
-	if err := s.reserve(wait, &t); err != nil {
+	if err := l.reserve(wait, &t); err != nil {
 		return nil, err
 	}
 	if t.blocked != nil {
-		s.logins.pretend(ctx)
+		l.pretend(ctx)
 		return nil, badCredentials(op)
 	}
-	defer s.logins.end(t.try, unknown) // unless it has ended
-	ok, err := s.verify(wait, usable, a, password)
+	defer l.end(t.try, unknown) // unless it has ended
+	ok, err := l.verify(wait, usable, a, password)
 	if err != nil {
-		return nil, s.refused(t, err)
+		return nil, l.refused(t, err)
 	}
-	if !ok && s.logins.repeats(t, password) {
-		s.logins.end(t.try, unknown)
-		s.logFailure(t, "wrong password, the same as before")
+	if !ok && l.repeats(t, password) {
+		l.end(t.try, unknown)
+		l.logFailure(t, "wrong password, the same as before")
 		return nil, badCredentials(op)
 	}
 	if !ok {
-		s.failed(t, "wrong password")
+		l.failed(t, "wrong password")
 		return nil, badCredentials(op)
 	}
-	s.logins.remember(a, password)
-	s.succeeded(t)
+	l.remember(a, password)
+	l.succeeded(t)
 	return a, nil
 }
 
 // reserve starts the try, or finds that it is blocked now.
-func (s *Store) reserve(wait context.Context, t *attempt) (err error) {
+func (l *Logins) reserve(wait context.Context, t *attempt) (err error) {
 	if t.blocked == nil {
-		if t.try, t.blocked, err = s.logins.begin(wait, t.counters); err != nil {
-			return s.refused(*t, err)
+		if t.try, t.blocked, err = l.begin(wait, t.counters); err != nil {
+			return l.refused(*t, err)
 		}
 	}
 	if t.blocked != nil {
-		s.logFailure(*t, "blocked by "+string(t.blocked.cause))
+		l.logFailure(*t, "blocked by "+string(t.blocked.cause))
 	}
 	return nil
 }
 
 // refused logs a login that was not carried out for want of time.
-func (s *Store) refused(t attempt, err error) error {
+func (l *Logins) refused(t attempt, err error) error {
 	if fault.Is(err, fault.Busy) {
-		s.logins.busy.Log(s.log, logs.LevelProblem, "login refused: its password could not be checked within "+loginWait.String(),
+		l.busy.Log(l.store.log, logs.LevelProblem, "login refused: its password could not be checked within "+loginWait.String(),
 			accountAttr(t.key), slog.String("service", t.peer.Service), slog.String(logs.AttrPeer, t.peer.IP.String()))
 	}
 	return err
@@ -109,7 +124,7 @@ func (s *Store) refused(t attempt, err error) error {
 
 // verify compares the password with the account's. Every failure costs exactly
 // one memory-hard hash.
-func (s *Store) verify(wait context.Context, usable bool, a *Account, given string) (ok bool, err error) {
+func (l *Logins) verify(wait context.Context, usable bool, a *Account, given string) (ok bool, err error) {
 	prepared := password.Prepare(given)
 	if usable {
 		if _, quick := a.password.(password.Reversible); quick {
@@ -119,9 +134,9 @@ func (s *Store) verify(wait context.Context, usable bool, a *Account, given stri
 			usable = false
 		}
 	}
-	err = s.logins.hash(wait, func() {
+	err = l.hash(wait, func() {
 		slow := false
-		if usable && s.logins.remembers(a, given) { // another login was faster
+		if usable && l.remembers(a, given) { // another login was faster
 			ok = true
 			return
 		}
@@ -133,6 +148,23 @@ func (s *Store) verify(wait context.Context, usable bool, a *Account, given stri
 		}
 	})
 	return ok && err == nil, err
+}
+
+// VerifyPassword reports whether a password is the account's, for an administrator: it is
+// no login, so that no service has to be enabled, wrong ones count nowhere, and failed
+// logins do not block it. Errors: NoDomain, NotFound, BadCredentials, Busy, Canceled.
+func (l *Logins) VerifyPassword(ctx context.Context, domain, name, password string) error {
+	a, err := l.store.Account(ctx, domain, name)
+	if err != nil {
+		return err
+	}
+	wait, cancel := l.inTime(ctx)
+	defer cancel()
+	ok, err := l.verify(wait, a.password != nil, a, password)
+	if err == nil && !ok {
+		err = badCredentials("accounts.VerifyPassword")
+	}
+	return err
 }
 
 // attempt is one try to log in.
@@ -147,34 +179,34 @@ type attempt struct {
 }
 
 // attempt looks at everything but the password.
-func (s *Store) attempt(ctx context.Context, p Peer, domain, name string) (attempt, error) {
-	t := attempt{peer: p, key: accountKey{s.realDomain(domain), fold(name)}}
+func (l *Logins) attempt(ctx context.Context, p Peer, domain, name string) (attempt, error) {
+	t := attempt{peer: p, key: accountKey{l.store.realDomain(domain), fold(name)}}
 	if len(t.key.name) > 256 || len(t.key.domain) > 256 {
 		t.key = accountKey{} // nobody; keeps the tables small
 	}
-	trusted := !p.IP.IsValid() || s.ClientIP(p.IP)
+	trusted := !p.IP.IsValid() || l.store.ClientIP(p.IP)
 	var flow settings.Rate
-	a, err := s.Account(ctx, t.key.domain, t.key.name)
+	a, err := l.store.Account(ctx, t.key.domain, t.key.name)
 	switch kind := fault.KindOf(err); {
 	case err == nil:
 		t.account, flow = a, a.settings.FailedLoginFlow
-		t.refusal = s.refusal(a, p)
-		trusted = trusted || s.isKnown(a, p.IP)
+		t.refusal = l.refusal(a, p)
+		trusted = trusted || l.isKnown(a, p.IP)
 	case kind == fault.Busy, kind == fault.Canceled, kind == fault.Unavailable:
 		return t, err
 	case kind == fault.NotFound, kind == fault.NoDomain:
-		flow, t.refusal = s.defaultFlow(t.key.domain), "unknown account"
+		flow, t.refusal = l.defaultFlow(t.key.domain), "unknown account"
 	default:
 		// A stranger must not learn that there is an account by what is wrong with it.
-		flow, t.refusal = s.defaultFlow(t.key.domain), "the account cannot be read: "+fault.Explain(err)
+		flow, t.refusal = l.defaultFlow(t.key.domain), "the account cannot be read: "+fault.Explain(err)
 	}
 	t.counters = counters(t.key, flow, p.IP, trusted)
-	t.blocked = s.logins.blocked(t.counters)
+	t.blocked = l.blocked(t.counters)
 	return t, nil
 }
 
 // refusal says why an account cannot log in for a service with any password.
-func (s *Store) refusal(a *Account, p Peer) string {
+func (l *Logins) refusal(a *Account, p Peer) string {
 	switch {
 	case a.password == nil:
 		return "no usable password"
@@ -184,7 +216,7 @@ func (s *Store) refusal(a *Account, p Peer) string {
 		return "the domain is suspended"
 	case !a.Enabled(p.Service):
 		return "the service is disabled"
-	case !a.Enabled("Mobile") && p.IP.IsValid() && !s.ClientIP(p.IP):
+	case !a.Enabled("Mobile") && p.IP.IsValid() && !l.store.ClientIP(p.IP):
 		return "Mobile is disabled and the address is not a client's"
 	}
 	return ""
@@ -192,11 +224,11 @@ func (s *Store) refusal(a *Account, p Peer) string {
 
 // defaultFlow is the FailedLoginFlow that an account of a domain inherits: it
 // holds for names that do not exist, so that they behave as others do.
-func (s *Store) defaultFlow(domain string) settings.Rate {
-	if d, err := s.domain(domain); err == nil {
+func (l *Logins) defaultFlow(domain string) settings.Rate {
+	if d, err := l.store.domain(domain); err == nil {
 		return d.loginFlow
 	}
-	return s.state.Load().loginFlow
+	return l.store.state.Load().loginFlow
 }
 
 // inheritedFlow reads FailedLoginFlow. It is part of the snapshots of server and domains, so
@@ -236,35 +268,35 @@ func (a *Account) derived(p password.Reversible, salt []byte) (password.SCRAM, e
 // failed one until it has ended; only the first end counts, so that the caller can
 // defer Abandoned.
 type Login struct {
-	store *Store
+	logins *Logins
 	attempt
 }
 
 // BeginLogin begins a login before anything is said that depends on its name. It may wait
 // for others under way, see loginWait. Errors: BadCredentials when too many have failed;
 // Busy, Canceled.
-func (s *Store) BeginLogin(ctx context.Context, p Peer, domain, name string) (*Login, error) {
+func (l *Logins) BeginLogin(ctx context.Context, p Peer, domain, name string) (*Login, error) {
 	const op = "accounts.BeginLogin"
-	t, err := s.attempt(ctx, p, domain, name)
+	t, err := l.attempt(ctx, p, domain, name)
 	if err != nil {
 		return nil, err
 	}
-	wait, cancel := s.logins.inTime(ctx)
+	wait, cancel := l.inTime(ctx)
 	defer cancel()
-	if err := s.reserve(wait, &t); err != nil {
+	if err := l.reserve(wait, &t); err != nil {
 		return nil, err
 	}
 	if t.blocked != nil {
 		return nil, badCredentials(op)
 	}
-	return &Login{s, t}, nil
+	return &Login{l, t}, nil
 }
 
 // SCRAM returns the credentials for a SCRAM-SHA-256 login. A name that does not
 // exist or cannot log in gets credentials that look real, are the same each time
 // and match no password.
 func (l *Login) SCRAM() (password.SCRAM, error) {
-	c := l.store.keys.FakeSCRAM(l.key.String())
+	c := l.logins.store.keys.FakeSCRAM(l.key.String())
 	if a := l.account; a != nil {
 		real, ok, err := a.scram(c.Salt)
 		if err != nil {
@@ -297,7 +329,7 @@ func (l *Login) PlainPassword() (string, bool) {
 }
 
 // Succeeded ends a login that was right.
-func (l *Login) Succeeded() { l.store.succeeded(l.attempt) }
+func (l *Login) Succeeded() { l.logins.succeeded(l.attempt) }
 
 // OneWay reports whether the account keeps its password in a form that cannot be turned
 // back, so that mechanisms that need the password itself always fail.
@@ -310,22 +342,22 @@ func (l *Login) OneWay() bool {
 }
 
 // Failed ends a login that was wrong, for a reason that goes into the log.
-func (l *Login) Failed(reason string) { l.store.failed(l.attempt, reason) }
+func (l *Login) Failed(reason string) { l.logins.failed(l.attempt, reason) }
 
 // Abandoned ends a login of which nobody can say whether it was right.
-func (l *Login) Abandoned() { l.store.logins.end(l.try, unknown) }
+func (l *Login) Abandoned() { l.logins.end(l.try, unknown) }
 
-func (s *Store) succeeded(t attempt) {
-	s.logins.end(t.try, success)
-	s.noteLogin(t)
+func (l *Logins) succeeded(t attempt) {
+	l.end(t.try, success)
+	l.noteLogin(t)
 }
 
 // noteLogin keeps and logs a login.
-func (s *Store) noteLogin(t attempt) {
+func (l *Logins) noteLogin(t attempt) {
 	if t.account == nil {
 		return
 	}
-	s.info.note(t.account, t.peer.IP, s.noteKnown(t.account, t.peer.IP))
+	l.store.info.note(t.account, t.peer.IP, l.noteKnown(t.account, t.peer.IP))
 	level := logs.LevelProblem
 	switch {
 	case t.peer.Again:
@@ -333,74 +365,55 @@ func (s *Store) noteLogin(t attempt) {
 	case bool(t.account.settings.LogLogin):
 		level = logs.LevelMajor
 	}
-	s.logLogin(t, level, "login", slog.Bool(logs.AttrTLS, t.peer.TLS))
+	l.logLogin(t, level, "login", slog.Bool(logs.AttrTLS, t.peer.TLS))
 }
 
-func (s *Store) failed(t attempt, reason string) {
-	reached, first := s.logins.end(t.try, failure)
+func (l *Logins) failed(t attempt, reason string) {
+	reached, first := l.end(t.try, failure)
 	if !first {
 		return
 	}
 	if t.refusal != "" {
 		reason = t.refusal
 	}
-	s.logFailure(t, reason)
+	l.logFailure(t, reason)
 	for _, c := range reached {
-		s.logBlock(t, c)
+		l.logBlock(t, c)
 	}
 }
 
 // logBlock says that logins are blocked from now on, why, and for how long.
-func (s *Store) logBlock(t attempt, c counter) {
+func (l *Logins) logBlock(t attempt, c counter) {
 	var attrs []slog.Attr
 	if c.cause != ofAddress {
 		attrs = append(attrs, accountAttr(c.account))
 	}
-	s.log.LogAttrs(s.life, logs.LevelProblem, "logins blocked", append(attrs, slog.String("cause", string(c.cause)),
-		slog.Int("failures", s.logins.failures.Count(c.failureKey)), slog.String("for", s.logins.failures.Wait(c.failureKey, c.limit).Round(time.Second).String()),
+	l.store.log.LogAttrs(l.store.life, logs.LevelProblem, "logins blocked", append(attrs, slog.String("cause", string(c.cause)),
+		slog.Int("failures", l.failures.Count(c.failureKey)), slog.String("for", l.failures.Wait(c.failureKey, c.limit).Round(time.Second).String()),
 		slog.String("last_peer", t.peer.IP.String()))...)
 }
 
-func (s *Store) logFailure(t attempt, reason string) {
-	s.logLogin(t, logs.LevelProblem, "login failed", slog.String("reason", reason))
+func (l *Logins) logFailure(t attempt, reason string) {
+	l.logLogin(t, logs.LevelProblem, "login failed", slog.String("reason", reason))
 }
 
 // logLogin writes the record of a try to log in: to the log of its session, whose
 // tag and number tell service and address, if it has one.
-func (s *Store) logLogin(t attempt, level slog.Level, text string, more slog.Attr) {
+func (l *Logins) logLogin(t attempt, level slog.Level, text string, more slog.Attr) {
 	attrs := append(make([]slog.Attr, 0, 5), accountAttr(t.key))
 	log := t.peer.Log
 	if log == nil {
-		log = s.log
+		log = l.store.log
 		attrs = append(attrs, slog.String("service", t.peer.Service), slog.String(logs.AttrPeer, t.peer.IP.String()))
 	}
 	if t.peer.Mechanism != "" {
 		attrs = append(attrs, slog.String("mechanism", t.peer.Mechanism))
 	}
-	log.LogAttrs(s.life, level, text, append(attrs, more)...)
+	log.LogAttrs(l.store.life, level, text, append(attrs, more)...)
 }
 
 // accountAttr names an account in a record. Package auth marks the name of nobody with
 // "?"; the reason says that it is unknown.
 func accountAttr(k accountKey) slog.Attr {
 	return slog.String(logs.AttrAccount, strings.TrimPrefix(k.String(), "?"))
-}
-
-// ClientIP reports whether an address is one of the Client IPs: the machines
-// that the administrator trusts.
-func (s *Store) ClientIP(ip netip.Addr) bool { return s.state.Load().clientIPs.Contains(ip) }
-
-// Reversible reports whether some password of this server may be stored in a
-// form that APOP and CRAM-MD5 can use.
-func (s *Store) Reversible() bool { return s.state.Load().reversible }
-
-// HasReversible reports whether new passwords of a domain are stored in such a form.
-func (s *Store) HasReversible(domain string) bool {
-	d, err := s.domain(s.realDomain(domain))
-	if err != nil {
-		return false
-	}
-	v, _ := accountLayers(nil, d).lookup("PasswordEncryption")
-	e, _ := dataformat.Text(v)
-	return password.IsReversible(e)
 }

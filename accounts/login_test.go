@@ -30,7 +30,7 @@ func from(ip string) Peer {
 
 func loginFailed(t *testing.T, s *Store, p Peer, domain, name string) {
 	t.Helper()
-	l, err := s.BeginLogin(ctx, p, domain, name)
+	l, err := s.logins.BeginLogin(ctx, p, domain, name)
 	must(t, err)
 	l.Failed("wrong response")
 }
@@ -38,7 +38,7 @@ func loginFailed(t *testing.T, s *Store, p Peer, domain, name string) {
 // scramOf returns the credentials of a login that is given up.
 func scramOf(t *testing.T, s *Store, p Peer, domain, name string) password.SCRAM {
 	t.Helper()
-	l, err := s.BeginLogin(ctx, p, domain, name)
+	l, err := s.logins.BeginLogin(ctx, p, domain, name)
 	must(t, err)
 	defer l.Abandoned()
 	c, err := l.SCRAM()
@@ -49,7 +49,7 @@ func scramOf(t *testing.T, s *Store, p Peer, domain, name string) password.SCRAM
 // plainOf returns the password for a login that is given up, false if it cannot have it.
 func plainOf(t *testing.T, s *Store, p Peer, domain, name string) (string, bool) {
 	t.Helper()
-	l, err := s.BeginLogin(ctx, p, domain, name)
+	l, err := s.logins.BeginLogin(ctx, p, domain, name)
 	must(t, err)
 	defer l.Abandoned()
 	return l.PlainPassword()
@@ -57,7 +57,7 @@ func plainOf(t *testing.T, s *Store, p Peer, domain, name string) (string, bool)
 
 func loginSucceeded(t *testing.T, s *Store, p Peer, domain, name string) {
 	t.Helper()
-	l, err := s.BeginLogin(ctx, p, domain, name)
+	l, err := s.logins.BeginLogin(ctx, p, domain, name)
 	must(t, err)
 	l.Succeeded()
 }
@@ -81,7 +81,7 @@ func TestEveryFailureHasOneAnswerAndCostsOneHash(t *testing.T) {
 		{"", "postmaster", ""}, {"", "../u", "right"}, {"", strings.Repeat("x", 5000), "right"}, {"", "u", ""},
 	} {
 		before := s.logins.hashes.Load()
-		a, err := s.CheckPassword(ctx, stranger, c.domain, c.name, c.password)
+		a, err := s.logins.CheckPassword(ctx, stranger, c.domain, c.name, c.password)
 		if a != nil || !fault.Is(err, fault.BadCredentials) || fault.Text(err) != "incorrect password or account name" {
 			t.Errorf("%.10s: %v", c.name, err)
 		}
@@ -90,7 +90,7 @@ func TestEveryFailureHasOneAnswerAndCostsOneHash(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"u", "clear", "sealed"} {
-		if _, err := s.CheckPassword(ctx, stranger, "", name, "right"); err != nil {
+		if _, err := s.logins.CheckPassword(ctx, stranger, "", name, "right"); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -110,7 +110,7 @@ func TestVerifiedPasswordIsRememberedForAnHourAndForgottenOnChange(t *testing.T)
 		login := func(password string, want bool, hashes int64) {
 			t.Helper()
 			before := s.logins.hashes.Load()
-			_, err := s.CheckPassword(ctx, stranger, "", "u", password)
+			_, err := s.logins.CheckPassword(ctx, stranger, "", "u", password)
 			if (err == nil) != want || s.logins.hashes.Load()-before != hashes {
 				t.Errorf("%s: %v, %d hashes", password, err, s.logins.hashes.Load()-before)
 			}
@@ -140,22 +140,22 @@ func TestFailedLoginFlowBlocksTheAccount(t *testing.T) {
 		must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;FailedLoginFlow=(3,1m);}")))
 		must(t, s.CreateAccount(ctx, "", "v", dict(t, "{Password=right;}")))
 		for i := range 3 {
-			_, err := s.CheckPassword(ctx, from("192.0.2."+string(rune('1'+i))), "", "u", "wrong")
+			_, err := s.logins.CheckPassword(ctx, from("192.0.2."+string(rune('1'+i))), "", "u", "wrong")
 			wantKind(t, err, fault.BadCredentials)
 		}
 		before := s.logins.hashes.Load()
-		_, err := s.CheckPassword(ctx, stranger, "", "u", "right")
+		_, err := s.logins.CheckPassword(ctx, stranger, "", "u", "right")
 		wantKind(t, err, fault.BadCredentials)
 		if s.logins.hashes.Load() != before {
 			t.Error("a blocked login costs a hash")
 		}
-		_, err = s.BeginLogin(ctx, stranger, "", "u")
+		_, err = s.logins.BeginLogin(ctx, stranger, "", "u")
 		wantKind(t, err, fault.BadCredentials)
-		if _, err := s.CheckPassword(ctx, stranger, "", "v", "right"); err != nil {
+		if _, err := s.logins.CheckPassword(ctx, stranger, "", "v", "right"); err != nil {
 			t.Errorf("another account: %v", err)
 		}
 		time.Sleep(61 * time.Second)
-		if _, err := s.CheckPassword(ctx, stranger, "", "u", "right"); err != nil {
+		if _, err := s.logins.CheckPassword(ctx, stranger, "", "u", "right"); err != nil {
 			t.Errorf("after the period: %v", err)
 		}
 		// A good login starts the count anew.
@@ -164,7 +164,7 @@ func TestFailedLoginFlowBlocksTheAccount(t *testing.T) {
 		}
 		loginSucceeded(t, s, stranger, "", "u")
 		loginFailed(t, s, stranger, "", "u")
-		if _, err := s.CheckPassword(ctx, stranger, "", "u", "right"); err != nil {
+		if _, err := s.logins.CheckPassword(ctx, stranger, "", "u", "right"); err != nil {
 			t.Errorf("after a good login: %v", err)
 		}
 	})
@@ -177,7 +177,7 @@ func TestParallelGuessesGetNoFurtherThanOthers(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 40 {
 		wg.Go(func() {
-			_, err := s.CheckPassword(ctx, from("198.51.100."+strconv.Itoa(i+1)), "", "u", "wrong")
+			_, err := s.logins.CheckPassword(ctx, from("198.51.100."+strconv.Itoa(i+1)), "", "u", "wrong")
 			wantKind(t, err, fault.BadCredentials)
 		})
 	}
@@ -193,7 +193,7 @@ func TestParallelLoginsWithTheRightPasswordAllSucceed(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 10 {
 		wg.Go(func() {
-			_, err := s.CheckPassword(ctx, stranger, "", "u", "right")
+			_, err := s.logins.CheckPassword(ctx, stranger, "", "u", "right")
 			if err != nil {
 				t.Error(err)
 			}
@@ -212,22 +212,22 @@ func TestExchangesUnderWayCount(t *testing.T) {
 		must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;FailedLoginFlow=(2,10m);}")))
 		var open []*Login
 		for range 2 {
-			l, err := s.BeginLogin(ctx, stranger, "", "u")
+			l, err := s.logins.BeginLogin(ctx, stranger, "", "u")
 			must(t, err)
 			open = append(open, l)
 		}
 		began := time.Now()
-		_, err := s.BeginLogin(ctx, stranger, "", "u")
+		_, err := s.logins.BeginLogin(ctx, stranger, "", "u")
 		wantKind(t, err, fault.Busy)
 		if took := time.Since(began); took != loginWait {
 			t.Errorf("refused after %v", took)
 		}
 		open[0].Abandoned()
-		l, err := s.BeginLogin(ctx, stranger, "", "u")
+		l, err := s.logins.BeginLogin(ctx, stranger, "", "u")
 		must(t, err)
 		l.Failed("wrong response")
 		open[1].Failed("wrong response")
-		_, err = s.BeginLogin(ctx, stranger, "", "u")
+		_, err = s.logins.BeginLogin(ctx, stranger, "", "u")
 		wantKind(t, err, fault.BadCredentials)
 	})
 }
@@ -249,12 +249,12 @@ func TestLoginsThatPanicOrAreCanceledLeaveNoTrace(t *testing.T) {
 	broken := panicking{}
 	for range 30 {
 		panics(func() {
-			l, err := s.BeginLogin(ctx, p, "", "postmaster")
+			l, err := s.logins.BeginLogin(ctx, p, "", "postmaster")
 			must(t, err)
 			defer l.Abandoned()
 			panic("a bug")
 		})
-		l, err := s.BeginLogin(ctx, p, "", "postmaster")
+		l, err := s.logins.BeginLogin(ctx, p, "", "postmaster")
 		must(t, err)
 		l.Succeeded()
 		l.Abandoned()
@@ -263,8 +263,8 @@ func TestLoginsThatPanicOrAreCanceledLeaveNoTrace(t *testing.T) {
 		must(t, err)
 		real := a.password
 		a.password = broken
-		panics(func() { _, _ = s.CheckPassword(ctx, p, "", "postmaster", "wrong") })
-		panics(func() { _ = s.VerifyPassword(ctx, "", "postmaster", "wrong") })
+		panics(func() { _, _ = s.logins.CheckPassword(ctx, p, "", "postmaster", "wrong") })
+		panics(func() { _ = s.logins.VerifyPassword(ctx, "", "postmaster", "wrong") })
 		a.password = real
 	}
 	// All places for hashing are taken; the client goes while its login waits.
@@ -278,7 +278,7 @@ func TestLoginsThatPanicOrAreCanceledLeaveNoTrace(t *testing.T) {
 		}
 		cancel()
 	}()
-	_, err := s.CheckPassword(waiting, p, "", "postmaster", "wrong")
+	_, err := s.logins.CheckPassword(waiting, p, "", "postmaster", "wrong")
 	wantKind(t, err, fault.Canceled)
 	for range cap(s.logins.hashing) {
 		<-s.logins.hashing
@@ -305,15 +305,15 @@ func TestVerificationsOfAnAdministratorCountNothing(t *testing.T) {
 	s := newStore(t)
 	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;FailedLoginFlow=(3,10m);}")))
 	for range 5 {
-		wantKind(t, s.VerifyPassword(ctx, "", "u", "wrong"), fault.BadCredentials)
-		must(t, s.VerifyPassword(ctx, "", "u", "right"))
+		wantKind(t, s.logins.VerifyPassword(ctx, "", "u", "wrong"), fault.BadCredentials)
+		must(t, s.logins.VerifyPassword(ctx, "", "u", "right"))
 	}
 	for range 3 {
 		loginFailed(t, s, stranger, "", "u")
 	}
-	_, err := s.CheckPassword(ctx, stranger, "", "u", "right")
+	_, err := s.logins.CheckPassword(ctx, stranger, "", "u", "right")
 	wantKind(t, err, fault.BadCredentials)
-	must(t, s.VerifyPassword(ctx, "", "u", "right"))
+	must(t, s.logins.VerifyPassword(ctx, "", "u", "right"))
 }
 
 func TestUnknownNamesAreBlockedLikeOthers(t *testing.T) {
@@ -323,7 +323,7 @@ func TestUnknownNamesAreBlockedLikeOthers(t *testing.T) {
 		loginFailed(t, s, stranger, "", "nobody")
 	}
 	before := s.logins.hashes.Load()
-	_, err := s.CheckPassword(ctx, from("192.0.2.9"), "", "nobody", "x")
+	_, err := s.logins.CheckPassword(ctx, from("192.0.2.9"), "", "nobody", "x")
 	wantKind(t, err, fault.BadCredentials)
 	if s.logins.hashes.Load() != before {
 		t.Error("the name is not blocked")
@@ -345,7 +345,7 @@ func TestManyFailuresBlockTheAddress(t *testing.T) {
 			n++
 			name := "u" + strconv.Itoa(n)
 			must(t, s.CreateAccount(ctx, "", name, dict(t, "{Password=right;}")))
-			_, err := s.CheckPassword(ctx, p, "", name, "right")
+			_, err := s.logins.CheckPassword(ctx, p, "", name, "right")
 			return err
 		}
 		fail(from("192.0.2.1"))
@@ -367,7 +367,7 @@ func TestManyFailuresBlockTheAddress(t *testing.T) {
 }
 
 func TestFailureTablesAreBounded(t *testing.T) {
-	l := newLogins()
+	l := newLimits()
 	l.failures, l.verified.max = rate.New[failureKey](100), 100
 	for i := range 1000 {
 		ip := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
@@ -388,11 +388,11 @@ func TestRequireAPOPRefusesClearTextWithoutTLS(t *testing.T) {
 	s := newStore(t)
 	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;RequireAPOP=YES;}")))
 	p := stranger
-	if _, err := s.CheckPassword(ctx, p, "", "u", "right"); err != nil {
+	if _, err := s.logins.CheckPassword(ctx, p, "", "u", "right"); err != nil {
 		t.Error(err)
 	}
 	p.TLS = false
-	_, err := s.CheckPassword(ctx, p, "", "u", "right")
+	_, err := s.logins.CheckPassword(ctx, p, "", "u", "right")
 	wantKind(t, err, fault.BadCredentials)
 }
 
@@ -501,14 +501,14 @@ func TestPasswordRulesHoldForUsers(t *testing.T) {
 	wantKind(t, s.SetPassword(ctx, "", "u", "short", true), fault.Invalid)
 	must(t, s.SetPassword(ctx, "", "u", "longer", true))
 	must(t, s.SetPassword(ctx, "", "u", "x", false))
-	must(t, s.VerifyPassword(ctx, "", "u", "x"))
-	wantKind(t, s.VerifyPassword(ctx, "", "u", "y"), fault.BadCredentials)
-	wantKind(t, s.VerifyPassword(ctx, "", "nobody", "y"), fault.NotFound)
+	must(t, s.logins.VerifyPassword(ctx, "", "u", "x"))
+	wantKind(t, s.logins.VerifyPassword(ctx, "", "u", "y"), fault.BadCredentials)
+	wantKind(t, s.logins.VerifyPassword(ctx, "", "nobody", "y"), fault.NotFound)
 	wantKind(t, s.SetPassword(ctx, "", "u", strings.Repeat("x", 2000), false), fault.Invalid)
 	must(t, s.UpdateAccountSettings(ctx, "", "u", dict(t, "{PWDAllowed=NO;}")))
 	wantKind(t, s.SetPassword(ctx, "", "u", "longer", true), fault.Denied)
 	must(t, s.SetPassword(ctx, "", "u", "", false))
-	wantKind(t, s.VerifyPassword(ctx, "", "u", ""), fault.BadCredentials)
+	wantKind(t, s.logins.VerifyPassword(ctx, "", "u", ""), fault.BadCredentials)
 }
 
 func TestSettingsThatWereReadCanBeWrittenBack(t *testing.T) {
@@ -517,16 +517,16 @@ func TestSettingsThatWereReadCanBeWrittenBack(t *testing.T) {
 	d, err := s.AccountSettings(ctx, "", "u")
 	must(t, err)
 	must(t, s.SetAccountSettings(ctx, "", "u", d))
-	must(t, s.VerifyPassword(ctx, "", "u", "right"))
+	must(t, s.logins.VerifyPassword(ctx, "", "u", "right"))
 	must(t, s.UpdateAccountSettings(ctx, "", "u", dict(t, "{Password=default;}")))
-	wantKind(t, s.VerifyPassword(ctx, "", "u", "right"), fault.BadCredentials)
+	wantKind(t, s.logins.VerifyPassword(ctx, "", "u", "right"), fault.BadCredentials)
 }
 
 func TestLastLoginIsKept(t *testing.T) {
 	p := newPlace(t)
 	s := p.open(t)
 	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;}")))
-	_, err := s.CheckPassword(ctx, stranger, "", "u", "right")
+	_, err := s.logins.CheckPassword(ctx, stranger, "", "u", "right")
 	must(t, err)
 	check := func() {
 		t.Helper()
@@ -545,11 +545,11 @@ func TestLastLoginIsKept(t *testing.T) {
 func BenchmarkRememberedLogin(b *testing.B) {
 	s := newStore(b)
 	must(b, s.CreateAccount(ctx, "", "u", dict(b, "{Password=right;}")))
-	_, err := s.CheckPassword(ctx, stranger, "", "u", "right")
+	_, err := s.logins.CheckPassword(ctx, stranger, "", "u", "right")
 	must(b, err)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := s.CheckPassword(ctx, stranger, "", "u", "right"); err != nil {
+		if _, err := s.logins.CheckPassword(ctx, stranger, "", "u", "right"); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -560,7 +560,7 @@ func BenchmarkWrongPassword(b *testing.B) {
 	must(b, s.SetClientIPs(ctx, "0.0.0.0/0"))
 	must(b, s.CreateAccount(ctx, "", "u", dict(b, `{Password=right;FailedLoginFlow=("-1",1m);}`)))
 	for b.Loop() {
-		if _, err := s.CheckPassword(ctx, stranger, "", "u", "wrong"); err == nil {
+		if _, err := s.logins.CheckPassword(ctx, stranger, "", "u", "wrong"); err == nil {
 			b.Fatal("accepted")
 		}
 	}

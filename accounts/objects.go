@@ -194,7 +194,7 @@ func (s *Store) DeleteAccount(ctx context.Context, domain, name string) error {
 		return fault.Wrap(op, fault.Internal, err)
 	}
 	// Its sessions end first, so that none of them meets a directory that is not there.
-	s.watches.endAll(func(w accountKey) bool { return w == k }, nil, endDeleted)
+	s.sessions.endAll(func(w accountKey) bool { return w == k }, nil, endDeleted)
 	gone := s.pending(a.ID, oldAccount)
 	_, err = s.moveDir(a.dir, gone)
 	s.forget(k)
@@ -240,7 +240,7 @@ func (s *Store) RenameAccount(ctx context.Context, domain, name, newDomain, newN
 			return err
 		}
 	}
-	s.watches.endAll(func(k accountKey) bool { return k == from }, nil, endRenamed)
+	s.sessions.endAll(func(k accountKey) bool { return k == from }, nil, endRenamed)
 	return s.run(job{renameAccount, from, to})
 }
 

@@ -78,7 +78,7 @@ func TestLoginIsNotedOnlyForTheAccountThatItWas(t *testing.T) {
 	s.info.note(a, stranger.IP, nil)
 	must(t, s.RenameAccount(ctx, "", "u", "", "v"))
 	must(t, s.CreateAccount(ctx, "", "u", nil))
-	s.info.flush(s)
+	s.info.flush()
 	info, err := s.AccountInfo(ctx, "", "u")
 	must(t, err)
 	if v, ok := info["LastLogin"]; ok {

@@ -62,16 +62,14 @@ type Store struct {
 	places     sync.RWMutex // held while the directory of accounts moves, and shared while an account is read and told to the message store
 	locks      keyLocks     // of domains (see lockNames), of "identify " + path, of files by path
 	unfinished unfinished
-	logins     *logins
-	watches    *watches
+	logins     *Logins
+	sessions   *Sessions
 	onChange   atomic.Pointer[func(match func(domain, name string) bool)]
 	info       infoWriter
-	addresses  *cache[uint64, []knownAddress] // by account ID, see known.go
-	noting     sync.Mutex                     // held while a list of addresses changes, in memory
 
 	life     context.Context // ends with Close
 	end      context.CancelFunc
-	work     sync.WaitGroup // the goroutines of info and watches
+	work     sync.WaitGroup // the goroutines of info and sessions
 	removals sync.WaitGroup // goroutines that remove what was deleted
 	removing chan struct{}  // a place for each of them
 }
@@ -111,8 +109,8 @@ func Open(base string, o Options) (*Store, error) {
 			return nil, errors.Join(err, s.Close())
 		}
 	}
-	s.info.start(s)
-	s.work.Go(s.watchSessions)
+	s.info.start()
+	s.work.Go(s.sessions.run)
 	if o.DeleteLeftoversIn != nil {
 		s.work.Go(func() { s.removeOldLeftovers(o.DeleteLeftoversIn) })
 	}
@@ -128,12 +126,13 @@ func makeStore(base string, o Options) *Store {
 		o.CachedDomains = 5_000
 	}
 	s := &Store{
-		base: base, log: logs.Component(o.Log, "ACCOUNT"), nextID: o.NextID, logins: newLogins(), watches: newWatches(),
+		base: base, log: logs.Component(o.Log, "ACCOUNT"), nextID: o.NextID,
 		removing: make(chan struct{}, maxRemovals),
 		domains:  newCache[string, *domain](o.CachedDomains),
 		foreign:  newCache[string, struct{}](o.CachedDomains),
-		accounts: newCache[accountKey, *Account](o.CachedAccounts), addresses: newCache[uint64, []knownAddress](maxKnownCache),
+		accounts: newCache[accountKey, *Account](o.CachedAccounts),
 	}
+	s.logins, s.sessions, s.info.store = newLogins(s), newSessions(s), s
 	s.life, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -189,7 +188,7 @@ func (s *Store) Close() error {
 	s.end()
 	s.work.Wait()
 	s.removals.Wait()
-	s.info.flush(s)
+	s.info.flush()
 	if s.mail == nil {
 		return nil
 	}

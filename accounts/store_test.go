@@ -117,7 +117,7 @@ func TestFirstStartMakesMainDomainAndPostmasterWithoutPassword(t *testing.T) {
 		t.Errorf("%s, password %v", a.Address(), a.HasPassword())
 	}
 	for _, password := range []string{"", "postmaster", "x"} {
-		_, err := s.CheckPassword(ctx, Peer{}, "company.com", "postmaster", password)
+		_, err := s.logins.CheckPassword(ctx, Peer{}, "company.com", "postmaster", password)
 		wantKind(t, err, fault.BadCredentials)
 	}
 	rights, err := s.AccountRights(ctx, "", "postmaster")
@@ -407,10 +407,10 @@ func TestDeletedAccountLeavesNothing(t *testing.T) {
 	a, err := s.Account(ctx, "", "anna")
 	must(t, err)
 	put(t, a, "hello")
-	_, err = s.CheckPassword(ctx, Peer{}, "", "anna", "x")
+	_, err = s.logins.CheckPassword(ctx, Peer{}, "", "anna", "x")
 	must(t, err)
 	must(t, s.DeleteAccount(ctx, "", "ANNA"))
-	_, err = s.CheckPassword(ctx, Peer{}, "", "anna", "x")
+	_, err = s.logins.CheckPassword(ctx, Peer{}, "", "anna", "x")
 	wantKind(t, err, fault.BadCredentials)
 	wantKind(t, s.DeleteAccount(ctx, "", "anna"), fault.NotFound)
 

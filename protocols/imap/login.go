@@ -139,7 +139,7 @@ func (s *session) enter(c *call, acc *accounts.Account) error {
 	}
 	s.account, s.mail = acc, acc.Mail()
 	s.in.SetLimits(userLimits)
-	s.watch = s.srv.acc.Watch(acc, s.peer, func(reason string) { listen.End(s.ctx, reason) })
+	s.watch = s.srv.acc.Sessions().Watch(acc, s.peer, func(reason string) { listen.End(s.ctx, reason) })
 	c.code = "CAPABILITY " + string(s.capabilities())
 	c.text = "Logged in"
 	return nil

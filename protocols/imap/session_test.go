@@ -237,7 +237,7 @@ func TestTLSEndsInGoodOrder(t *testing.T) {
 	for name, end := range map[string]func(f *fixture, c *client){
 		"LOGOUT": func(_ *fixture, c *client) { c.send("b LOGOUT\r\n") },
 		"stop":   func(f *fixture, _ *client) { f.stop() },
-		"kill":   func(f *fixture, _ *client) { f.acc.KillSessions(t.Context(), "", "user1") },
+		"kill":   func(f *fixture, _ *client) { f.acc.Sessions().Kill(t.Context(), "", "user1") },
 		"flood":  func(_ *fixture, c *client) { c.send("b NOOP {9000000000+}\r\n") },
 	} {
 		transcript.Bubble(t, func(t *testing.T) {

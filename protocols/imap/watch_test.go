@@ -23,7 +23,7 @@ func TestSessionEndsWithItsAccount(t *testing.T) {
 		}, "* BYE The service is disabled"},
 		"suspended": {func(f *fixture) error { return f.acc.SuspendDomain(t.Context(), "", true) },
 			"* BYE The domain is suspended"},
-		"killed": {func(f *fixture) error { return f.acc.KillSessions(t.Context(), "", "user1") },
+		"killed": {func(f *fixture) error { return f.acc.Sessions().Kill(t.Context(), "", "user1") },
 			"* BYE Closed by the administrator"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -267,7 +267,7 @@ func (s *session) open(acc *accounts.Account, box string) error {
 		return err
 	}
 	s.account, s.drop = acc, newMaildrop(box, view)
-	s.watch = s.accounts.Watch(acc, s.peer, func(reason string) { listen.End(s.ctx, reason) })
+	s.watch = s.accounts.Sessions().Watch(acc, s.peer, func(reason string) { listen.End(s.ctx, reason) })
 	return nil
 }
 

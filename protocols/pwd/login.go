@@ -179,7 +179,7 @@ func (s *session) login(ctx context.Context, a *accounts.Account, err error) (re
 		}
 		s.account, s.user, s.failures = a, "", 0
 		s.watch.Stop()
-		s.watch = s.server.acc.Watch(a, s.peer, func(reason string) { listen.End(ctx, reason) })
+		s.watch = s.server.acc.Sessions().Watch(a, s.peer, func(reason string) { listen.End(ctx, reason) })
 		return replyLogin, nil
 	}
 	if s.failures++; s.failures >= maxFailures {

@@ -136,7 +136,7 @@ func (s *session) exchange(e auth.Exchange, response []byte) {
 				return
 			}
 			s.account, s.lastProgress = e.Account(), time.Now()
-			s.watch = s.srv.accounts.Watch(s.account, s.peer(), func(reason string) { listen.End(s.ctx, reason) })
+			s.watch = s.srv.accounts.Sessions().Watch(s.account, s.peer(), func(reason string) { listen.End(s.ctx, reason) })
 			s.reply(reply{code: 235, text: s.account.Address() + " authenticated"})
 			return
 		}

@@ -231,7 +231,7 @@ func (a Actor) AccountInfo(ctx context.Context, n Name) (dataformat.Dict, error)
 // KillSessions ends the sessions of an account on all wires; the one that asks stays.
 func (a Actor) KillSessions(ctx context.Context, n Name) error {
 	return do(ctx, a, "KILLACCOUNTSESSIONS", account(n), func(o *operation) error {
-		return o.admin.acc.KillSessions(o, o.domain, o.object)
+		return o.admin.acc.Sessions().Kill(o, o.domain, o.object)
 	})
 }
 

@@ -35,7 +35,7 @@ func (a Actor) ChangePassword(ctx context.Context, password string) error {
 // VerifyPassword reports whether a password is the account's. Errors: BadCredentials.
 func (a Actor) VerifyPassword(ctx context.Context, n Name, password string) error {
 	return do(ctx, a, "VERIFYACCOUNTPASSWORD", account(n), func(o *operation) error {
-		return o.admin.acc.VerifyPassword(o, o.domain, o.object, password)
+		return o.admin.acc.Logins().VerifyPassword(o, o.domain, o.object, password)
 	})
 }
 

@@ -27,7 +27,7 @@ func (a *Authenticator) APOPMailbox(ctx context.Context, p accounts.Peer, login,
 	if err != nil {
 		return nil, "", err
 	}
-	try, err := a.acc.BeginLogin(ctx, p, who.domain, who.name)
+	try, err := a.acc.Logins().BeginLogin(ctx, p, who.domain, who.name)
 	if err != nil {
 		return nil, "", err
 	}

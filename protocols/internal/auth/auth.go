@@ -118,7 +118,7 @@ func (a *Authenticator) plain(ctx context.Context, p accounts.Peer, login, passw
 	if err != nil {
 		return nil, "", err
 	}
-	acc, err := a.acc.CheckPassword(ctx, p, who.domain, who.name, password)
+	acc, err := a.acc.Logins().CheckPassword(ctx, p, who.domain, who.name, password)
 	if err != nil {
 		return nil, "", err
 	}

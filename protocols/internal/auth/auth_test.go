@@ -55,7 +55,7 @@ func TestSaltsDoNotTellWhoExists(t *testing.T) {
 		t.Helper()
 		who, err := a.resolve(ctx, peer, login)
 		must(t, err)
-		try, err := acc.BeginLogin(ctx, peer, who.domain, who.name)
+		try, err := acc.Logins().BeginLogin(ctx, peer, who.domain, who.name)
 		must(t, err)
 		defer try.Abandoned()
 		c, err := try.SCRAM()

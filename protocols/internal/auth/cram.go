@@ -41,7 +41,7 @@ func (e *cramExchange) Next(response []byte) ([]byte, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	try, err := e.acc.BeginLogin(e.ctx, e.peer, who.domain, who.name)
+	try, err := e.acc.Logins().BeginLogin(e.ctx, e.peer, who.domain, who.name)
 	if err != nil {
 		return nil, false, err
 	}

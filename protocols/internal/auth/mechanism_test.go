@@ -467,7 +467,7 @@ func TestSCRAMAnswersEveryNameAfterTheSameTime(t *testing.T) {
 		for _, login := range []string{"larry", "boss", "nobody", "away", "closed", "shemp@branch.example", "x@elsewhere.example", "", "blocked"} {
 			if login == "blocked" {
 				for range 10 {
-					try, err := p.acc.BeginLogin(ctx, peer, "company.com", "?"+login)
+					try, err := p.acc.Logins().BeginLogin(ctx, peer, "company.com", "?"+login)
 					must(t, err)
 					try.Failed("a test")
 				}

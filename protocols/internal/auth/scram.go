@@ -105,7 +105,7 @@ func (e *scramExchange) credentials(name string) (scram.StoredCredentials, error
 	if e.who, e.err = e.resolve(e.ctx, e.peer, name); e.err != nil {
 		return scram.StoredCredentials{}, e.err
 	}
-	if e.try, e.err = e.acc.BeginLogin(e.ctx, e.peer, e.who.domain, e.who.name); e.err != nil {
+	if e.try, e.err = e.acc.Logins().BeginLogin(e.ctx, e.peer, e.who.domain, e.who.name); e.err != nil {
 		return scram.StoredCredentials{}, e.err
 	}
 	stored, err := e.try.SCRAM()

@@ -23,11 +23,11 @@ const (
 
 // Watch is one session's entry.
 type Watch struct {
-	store *Store
-	peer  Peer
-	end   func(reason string)
+	sessions *Sessions
+	peer     Peer
+	end      func(reason string)
 
-	// Guarded by watches.mu.
+	// Guarded by Sessions.mu.
 	key      accountKey
 	number   uint64 // counts entries
 	id       uint64
@@ -36,8 +36,10 @@ type Watch struct {
 	accepted string // the stored form of a password that this session sets
 }
 
-// watches are the entries of all sessions.
-type watches struct {
+// Sessions are the entries of all sessions.
+type Sessions struct {
+	store *Store
+
 	mu      sync.Mutex
 	entries map[accountKey]map[*Watch]struct{}
 	changed map[accountKey]struct{} // watched accounts that may have changed
@@ -45,28 +47,31 @@ type watches struct {
 	made    uint64
 }
 
-func newWatches() *watches {
-	return &watches{
-		entries: map[accountKey]map[*Watch]struct{}{}, changed: map[accountKey]struct{}{}, wake: make(chan struct{}, 1),
+func newSessions(s *Store) *Sessions {
+	return &Sessions{
+		store: s, entries: map[accountKey]map[*Watch]struct{}{}, changed: map[accountKey]struct{}{}, wake: make(chan struct{}, 1),
 	}
 }
 
+// Sessions returns the entries of all sessions.
+func (s *Store) Sessions() *Sessions { return s.sessions }
+
 // Watch has end called once when a session that has logged in to the account as
 // peer has to end: the account is deleted or renamed, its password changes, its
-// domain is suspended, the service is taken away, or KillSessions asks for it. What
+// domain is suspended, the service is taken away, or Kill asks for it. What
 // happened since the snapshot was made counts. end must not wait for anything, nor
 // call the Watch. The session calls Stop when it ends.
-func (s *Store) Watch(a *Account, p Peer, end func(reason string)) *Watch {
+func (l *Sessions) Watch(a *Account, p Peer, end func(reason string)) *Watch {
 	w := &Watch{
-		store: s, peer: p, end: end, key: accountKey{a.Domain, a.Name}, id: a.ID,
-		main: a.Domain == s.MainDomain(), password: a.settings.Password,
+		sessions: l, peer: p, end: end, key: accountKey{a.Domain, a.Name}, id: a.ID,
+		main: a.Domain == l.store.MainDomain(), password: a.settings.Password,
 	}
-	s.watches.mu.Lock()
-	s.watches.made++
-	w.number = s.watches.made
-	s.watches.add(w)
-	s.watches.mu.Unlock()
-	s.judge(w.key)
+	l.mu.Lock()
+	l.made++
+	w.number = l.made
+	l.add(w)
+	l.mu.Unlock()
+	l.compare(w.key)
 	return w
 }
 
@@ -75,13 +80,13 @@ func (w *Watch) Stop() {
 	if w == nil {
 		return
 	}
-	l := w.store.watches
+	l := w.sessions
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.remove(w)
 }
 
-func (l *watches) add(w *Watch) {
+func (l *Sessions) add(w *Watch) {
 	set := l.entries[w.key]
 	if set == nil {
 		set = map[*Watch]struct{}{}
@@ -90,7 +95,7 @@ func (l *watches) add(w *Watch) {
 	set[w] = struct{}{}
 }
 
-func (l *watches) remove(w *Watch) {
+func (l *Sessions) remove(w *Watch) {
 	delete(l.entries[w.key], w)
 	if len(l.entries[w.key]) == 0 {
 		delete(l.entries, w.key)
@@ -99,7 +104,7 @@ func (l *watches) remove(w *Watch) {
 }
 
 // endAll ends the sessions of the accounts that match, but not one.
-func (l *watches) endAll(match func(accountKey) bool, but *Watch, reason string) {
+func (l *Sessions) endAll(match func(accountKey) bool, but *Watch, reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for k, set := range l.entries {
@@ -116,7 +121,7 @@ func (l *watches) endAll(match func(accountKey) bool, but *Watch, reason string)
 }
 
 // mark has the accounts that match compared with the directory.
-func (l *watches) mark(match func(accountKey) bool) {
+func (l *Sessions) mark(match func(accountKey) bool) {
 	l.mu.Lock()
 	for k := range l.entries {
 		if match(k) {
@@ -134,7 +139,7 @@ func (l *watches) mark(match func(accountKey) bool) {
 }
 
 // next takes an account that is marked.
-func (l *watches) next() (accountKey, bool) {
+func (l *Sessions) next() (accountKey, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for k := range l.changed {
@@ -144,28 +149,27 @@ func (l *watches) next() (accountKey, bool) {
 	return accountKey{}, false
 }
 
-// watchSessions compares what is marked until the store is closed.
-func (s *Store) watchSessions() {
+// run compares what is marked until the store is closed.
+func (l *Sessions) run() {
 	for {
 		select {
-		case <-s.watches.wake:
-		case <-s.life.Done():
+		case <-l.wake:
+		case <-l.store.life.Done():
 			return
 		}
-		for k, ok := s.watches.next(); ok && s.life.Err() == nil; k, ok = s.watches.next() {
-			s.judge(k)
+		for k, ok := l.next(); ok && l.store.life.Err() == nil; k, ok = l.next() {
+			l.compare(k)
 		}
 	}
 }
 
-// judge ends the sessions of an account that its login would not let in any more.
+// compare ends the sessions of an account that its login would not let in any more.
 // When the account cannot be read, they stay.
-func (s *Store) judge(k accountKey) {
-	l := s.watches
+func (l *Sessions) compare(k accountKey) {
 	l.mu.Lock()
 	newest := l.made
 	l.mu.Unlock()
-	now, err := s.account(k)
+	now, err := l.store.account(k)
 	gone := fault.Is(err, fault.NotFound) || fault.Is(err, fault.NoDomain)
 	if err != nil && !gone {
 		return
@@ -174,13 +178,13 @@ func (s *Store) judge(k accountKey) {
 	defer l.mu.Unlock()
 	for w := range l.entries[k] {
 		if w.number > newest {
-			continue // its login may have seen more than now has; it is judged by itself
+			continue // its login may have seen more than now has; it is compared by itself
 		}
 		var reason string
 		switch {
 		case now != nil && now.ID == w.id:
 			reason = w.objection(now)
-		case s.follow(w):
+		case l.follow(w):
 			continue
 		default:
 			reason = endGone
@@ -194,18 +198,18 @@ func (s *Store) judge(k accountKey) {
 
 // follow keeps the watch of an account whose domain is the Main Domain under a new
 // name; the caller holds the lock.
-func (s *Store) follow(w *Watch) bool {
-	k := accountKey{s.MainDomain(), w.key.name}
+func (l *Sessions) follow(w *Watch) bool {
+	k := accountKey{l.store.MainDomain(), w.key.name}
 	if !w.main || k == w.key {
 		return false
 	}
-	now, err := s.account(k)
+	now, err := l.store.account(k)
 	if err != nil || now.ID != w.id || w.objection(now) != "" {
 		return false
 	}
-	s.watches.remove(w)
+	l.remove(w)
 	w.key = k
-	s.watches.add(w)
+	l.add(w)
 	return true
 }
 
@@ -214,7 +218,7 @@ func (w *Watch) objection(now *Account) string {
 	if p := now.settings.Password; p != w.password && (w.accepted == "" || p != w.accepted) {
 		return endPassword
 	}
-	return w.store.refusal(now, w.peer)
+	return w.sessions.store.logins.refusal(now, w.peer)
 }
 
 type sessionKey struct{}
@@ -236,71 +240,27 @@ func sessionOf(ctx context.Context) *Watch {
 
 // acceptPassword tells the session that acts, if it is one of the account, that it
 // is about to store a password.
-func (s *Store) acceptPassword(ctx context.Context, a *Account, stored string) {
+func (l *Sessions) acceptPassword(ctx context.Context, a *Account, stored string) {
 	w := sessionOf(ctx)
 	if w == nil || w.id != a.ID {
 		return
 	}
-	s.watches.mu.Lock()
-	defer s.watches.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if w.accepted != "" && a.settings.Password == w.accepted {
 		w.password = w.accepted
 	}
 	w.accepted = stored
 }
 
-// KillSessions ends the sessions of an account, except the one that asks
+// Kill ends the sessions of an account, except the one that asks
 // (WithSession). Errors: NoDomain, NotFound.
-func (s *Store) KillSessions(ctx context.Context, domain, name string) error {
-	a, err := s.Account(ctx, domain, name)
+func (l *Sessions) Kill(ctx context.Context, domain, name string) error {
+	a, err := l.store.Account(ctx, domain, name)
 	if err != nil {
 		return err
 	}
 	k := accountKey{a.Domain, a.Name}
-	s.watches.endAll(func(w accountKey) bool { return w == k }, sessionOf(ctx), endKilled)
+	l.endAll(func(w accountKey) bool { return w == k }, sessionOf(ctx), endKilled)
 	return nil
-}
-
-// Current returns the present snapshot of the account that an older one is of, and
-// not of another account that has got its name. An account of the Main Domain is
-// found under the domain's new name. Errors: NotFound, NoDomain, Corrupt.
-func (s *Store) Current(ctx context.Context, a *Account) (*Account, error) {
-	now, err := s.Account(ctx, a.Domain, a.Name)
-	if err == nil && now.ID == a.ID {
-		return now, nil
-	}
-	if err != nil && !fault.Is(err, fault.NoDomain) {
-		return nil, err
-	}
-	if err != nil {
-		if now, mainErr := s.Account(ctx, "", a.Name); mainErr == nil && now.ID == a.ID {
-			return now, nil
-		}
-		return nil, err
-	}
-	return nil, fault.New("accounts.Current", fault.NotFound, "unknown user account")
-}
-
-// OnChange names what is told of accounts that may have changed: their settings,
-// limits, or what they inherit. match says which. tell may only touch memory.
-func (s *Store) OnChange(tell func(match func(domain, name string) bool)) { s.onChange.Store(&tell) }
-
-// forget drops the snapshot of an account that has changed.
-func (s *Store) forget(k accountKey) {
-	s.accounts.drop(k)
-	s.announce(func(w accountKey) bool { return w == k })
-}
-
-// forgetIf drops the snapshots of the accounts that match.
-func (s *Store) forgetIf(match func(accountKey) bool) {
-	s.accounts.dropIf(match)
-	s.announce(match)
-}
-
-// announce tells sessions and others of accounts that may have changed.
-func (s *Store) announce(match func(accountKey) bool) {
-	s.watches.mark(match)
-	if tell := s.onChange.Load(); tell != nil {
-		(*tell)(func(domain, name string) bool { return match(accountKey{domain, name}) })
-	}
 }
