@@ -35,6 +35,25 @@ type Repeatable interface {
 	Forget(ids []envelope.QueueID)
 }
 
+// Grouper is a Transport of which several queues may lead to the same hosts, such as
+// domains that share their MX records, or all queues while there is a smart host. Such
+// queues are one destination: they share its limit of batches, and wait together while it
+// does not answer (schedule.go).
+type Grouper interface {
+	Transport
+	// Group names the destination of a batch. The worker asks before each Deliver, under no
+	// lock, with the items and their routes; the call may wait for look-ups until ctx ends.
+	// When the destination takes no further batch now, Deliver is not called and the messages
+	// wait. "" means that the queue is a destination of its own, which is right when the
+	// look-up failed: Deliver finds the same failure and reports it.
+	//
+	// A transport that finds its hosts by MX records returns those of the best preference, in
+	// lower case, sorted, joined by commas, with their port if it is not the usual one
+	// ("mx1.example.net,mx2.example.net"), and keeps what it has found for Deliver; one with
+	// a smart host or a named host returns host and port of it.
+	Group(ctx context.Context, b *Batch) string
+}
+
 // Policy is how the queues of one module are run.
 type Policy struct {
 	// Workers bounds the batches of the module that are delivered at once; 0
