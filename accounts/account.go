@@ -149,17 +149,22 @@ func (s *Store) announce(match func(accountKey) bool) {
 
 // loadAccount reads an account and finds its number.
 func (s *Store) loadAccount(k accountKey) (*Account, error) {
-	s.places.RLock()
-	defer s.places.RUnlock()
+	s.moving.RLock()
+	defer s.moving.RUnlock()
 	a, err := s.readAccount(k)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.identify(a); err != nil {
+	if err := s.ids.identify(a); err != nil {
 		return nil, err
 	}
 	s.resolve(a)
 	return a, nil
+}
+
+// accountDir returns the directory of an account by its name.
+func (s *Store) accountDir(k accountKey) string {
+	return filepath.Join(s.base, s.state.Load().domainDir(k.domain), k.name+accountSuffix)
 }
 
 // readAccount reads the settings file of an account.

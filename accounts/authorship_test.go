@@ -15,8 +15,8 @@ func TestAuthors(t *testing.T) {
 		must(t, s.CreateAccount(ctx, "", n, nil))
 	}
 	must(t, s.SetAccountAliases(ctx, "", "anna", []string{"a1"}))
-	must(t, s.CreateForwarder(ctx, "", "office", "anna"))
-	must(t, s.CreateForwarder(ctx, "xn--e1afmkfd.xn--p1ai", "anna", "anna@company.com"))
+	must(t, s.Forwarders().Create(ctx, "", "office", "anna"))
+	must(t, s.Forwarders().Create(ctx, "xn--e1afmkfd.xn--p1ai", "anna", "anna@company.com"))
 	a, err := s.Account(ctx, "", "anna")
 	must(t, err)
 	for value, count := range map[string]int{

@@ -81,10 +81,6 @@ func (s *Store) noteReversible(stored string) error {
 	})
 }
 
-// Reversible reports whether some password of this server may be stored in a
-// form that APOP and CRAM-MD5 can use.
-func (s *Store) Reversible() bool { return s.state.Load().reversible }
-
 // HasReversible reports whether new passwords of a domain are stored in such a form.
 func (s *Store) HasReversible(domain string) bool {
 	d, err := s.domain(s.realDomain(domain))
@@ -161,7 +157,7 @@ func (s *Store) changeAccount(ctx context.Context, op, domain, name string, give
 
 // editAccount changes account.settings of an account that stays where it is.
 func (s *Store) editAccount(op string, a *Account, change func(dataformat.Dict) dataformat.Dict) error {
-	unlock := s.shareNames(a.Domain)
+	unlock := s.renames.share(a.Domain)
 	defer unlock()
 	k := accountKey{a.Domain, a.Name}
 	now, err := s.account(k)
@@ -262,7 +258,7 @@ func (s *Store) SetAccountAliases(ctx context.Context, domain, name string, alia
 	if err != nil {
 		return err
 	}
-	unlock, err := s.lockNames(op, a.Domain)
+	unlock, err := s.renames.lockNames(op, a.Domain)
 	if err != nil {
 		return err
 	}

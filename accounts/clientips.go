@@ -11,10 +11,10 @@ import (
 )
 
 // ClientIPs returns the list of the machines that the administrator trusts.
-func (s *Store) ClientIPs() settings.IPList { return s.state.Load().clientIPs }
+func (s *serverFiles) ClientIPs() settings.IPList { return s.state.Load().clientIPs }
 
 // SetClientIPs replaces the list. Errors: Invalid, which names the line.
-func (s *Store) SetClientIPs(ctx context.Context, text string) error {
+func (s *serverFiles) SetClientIPs(ctx context.Context, text string) error {
 	const op = "accounts.SetClientIPs"
 	if _, err := settings.ParseIPList(text); err != nil {
 		return fault.Newf(op, fault.Invalid, "%s", err)
@@ -30,4 +30,4 @@ func (s *Store) SetClientIPs(ctx context.Context, text string) error {
 
 // ClientIP reports whether an address is one of the Client IPs: the machines
 // that the administrator trusts.
-func (s *Store) ClientIP(ip netip.Addr) bool { return s.state.Load().clientIPs.Contains(ip) }
+func (s *serverFiles) ClientIP(ip netip.Addr) bool { return s.state.Load().clientIPs.Contains(ip) }

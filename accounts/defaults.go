@@ -54,7 +54,7 @@ func (s *Store) changeDomain(op, name string, given dataformat.Dict, replace boo
 	if err != nil {
 		return err
 	}
-	unlock, err := s.lockRealms(op)
+	unlock, err := s.renames.lockRealms(op)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package accounts
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,9 +13,6 @@ import (
 )
 
 // This file answers the router.
-
-// MainDomain returns the name of the Main Domain.
-func (s *Store) MainDomain() string { return s.state.Load().mainDomain }
 
 // DomainName resolves the name or an alias of a domain to its real name; ok is
 // false when it is not one of ours. A domain whose files cannot be read now is
@@ -47,26 +43,6 @@ func (s *Store) DomainName(name string) (real string, ok bool) {
 
 // errNotForeign keeps a name out of the cache of foreign ones.
 var errNotForeign = errors.New("not a foreign domain")
-
-// OwnIP reports whether an address is one of this machine's, and the domain that
-// it is assigned to, if any.
-func (s *Store) OwnIP(ip netip.Addr) (domain string, own bool) {
-	st := s.state.Load()
-	ip = ip.Unmap().WithZone("")
-	domain = st.addresses[ip]
-	return domain, domain != "" || st.own[ip] || isThisHost(ip)
-}
-
-// DomainForIP returns the domain that names without a domain belong to on a
-// connection to a local address: the domain that the address is assigned to, or
-// the Main Domain.
-func (s *Store) DomainForIP(local netip.Addr) string {
-	st := s.state.Load()
-	if d := st.addresses[local.Unmap().WithZone("")]; d != "" {
-		return d
-	}
-	return st.mainDomain
-}
 
 // PublicName returns the host that the mail programs of a domain connect to: its setting
 // PublicServerName, else its first alias that begins with mail., else the Main Domain's
@@ -187,11 +163,4 @@ func (s *Store) OwnsAddress(ctx context.Context, a *Account, addr address.Addres
 		}
 	}
 	return false, nil
-}
-
-// isThisHost reports whether ip always means this machine. Other addresses of
-// 127.0.0.0/8 do not: they may be given to other servers of it.
-func isThisHost(ip netip.Addr) bool {
-	ip = ip.Unmap()
-	return ip.IsUnspecified() || ip == netip.AddrFrom4([4]byte{127, 0, 0, 1}) || ip == netip.IPv6Loopback()
 }

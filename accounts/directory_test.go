@@ -23,7 +23,7 @@ func TestObjects(t *testing.T) {
 	s := newStore(t)
 	must(t, s.CreateAccount(ctx, "", "anna", nil))
 	must(t, s.SetAccountAliases(ctx, "", "anna", []string{"a1"}))
-	must(t, s.CreateForwarder(ctx, "", "fwd", "john@other.com"))
+	must(t, s.Forwarders().Create(ctx, "", "fwd", "john@other.com"))
 	for name, want := range map[string]names.Object{
 		"anna": {Kind: names.Account, Name: "anna"}, "ANNA": {Kind: names.Account, Name: "anna"},
 		"A1": {Kind: names.Alias, Name: "anna"}, "fwd": {Kind: names.Forwarder, Name: "fwd", Target: "john@other.com"},
@@ -101,11 +101,11 @@ func TestOwnsAddress(t *testing.T) {
 	}
 	must(t, s.CreateAccount(ctx, "d.com", "anna", nil))
 	must(t, s.SetAccountAliases(ctx, "", "anna", []string{"a1"}))
-	must(t, s.CreateForwarder(ctx, "d.com", "f1", "a1@company.com"))
-	must(t, s.CreateForwarder(ctx, "", "f2", "f1@d.com"))
-	must(t, s.CreateForwarder(ctx, "", "f3", "anna"))
-	must(t, s.CreateForwarder(ctx, "", "loop", "loop@company.com"))
-	must(t, s.CreateForwarder(ctx, "", "out", "anna@example.net"))
+	must(t, s.Forwarders().Create(ctx, "d.com", "f1", "a1@company.com"))
+	must(t, s.Forwarders().Create(ctx, "", "f2", "f1@d.com"))
+	must(t, s.Forwarders().Create(ctx, "", "f3", "anna"))
+	must(t, s.Forwarders().Create(ctx, "", "loop", "loop@company.com"))
+	must(t, s.Forwarders().Create(ctx, "", "out", "anna@example.net"))
 	a, err := s.Account(ctx, "", "anna")
 	must(t, err)
 	for text, want := range map[string]bool{
@@ -127,22 +127,22 @@ func TestOwnsAddress(t *testing.T) {
 
 func TestForwarders(t *testing.T) {
 	s := newStore(t)
-	must(t, s.CreateForwarder(ctx, "", "Jim", "john@other.com"))
-	must(t, s.CreateForwarder(ctx, "", "tim", "John@OTHER.com"))
-	wantKind(t, s.CreateForwarder(ctx, "", "bad", "@"), fault.Invalid)
-	list, err := s.Forwarders(ctx, "")
+	must(t, s.Forwarders().Create(ctx, "", "Jim", "john@other.com"))
+	must(t, s.Forwarders().Create(ctx, "", "tim", "John@OTHER.com"))
+	wantKind(t, s.Forwarders().Create(ctx, "", "bad", "@"), fault.Invalid)
+	list, err := s.Forwarders().List(ctx, "")
 	wantList(t, list, err, "jim", "tim")
-	list, err = s.FindForwarders(ctx, "", "john@other.com")
+	list, err = s.Forwarders().To(ctx, "", "john@other.com")
 	wantList(t, list, err, "jim", "tim")
-	must(t, s.RenameForwarder(ctx, "", "JIM", "Kim"))
-	wantKind(t, s.RenameForwarder(ctx, "", "kim", "tim"), fault.Exists)
-	wantKind(t, s.RenameForwarder(ctx, "", "jim", "x"), fault.NotFound)
-	if target, err := s.Forwarder(ctx, "", "kim"); target != "john@other.com" || err != nil {
+	must(t, s.Forwarders().Rename(ctx, "", "JIM", "Kim"))
+	wantKind(t, s.Forwarders().Rename(ctx, "", "kim", "tim"), fault.Exists)
+	wantKind(t, s.Forwarders().Rename(ctx, "", "jim", "x"), fault.NotFound)
+	if target, err := s.Forwarders().Target(ctx, "", "kim"); target != "john@other.com" || err != nil {
 		t.Errorf("%q %v", target, err)
 	}
-	must(t, s.DeleteForwarder(ctx, "", "kim"))
-	wantKind(t, s.DeleteForwarder(ctx, "", "kim"), fault.NotFound)
-	_, err = s.Forwarder(ctx, "", "postmaster")
+	must(t, s.Forwarders().Delete(ctx, "", "kim"))
+	wantKind(t, s.Forwarders().Delete(ctx, "", "kim"), fault.NotFound)
+	_, err = s.Forwarders().Target(ctx, "", "postmaster")
 	wantKind(t, err, fault.NotFound)
 }
 
@@ -153,7 +153,7 @@ func TestListObjectsInPages(t *testing.T) {
 		must(t, s.CreateAccount(ctx, "d.com", n, nil))
 	}
 	must(t, s.SetAccountAliases(ctx, "d.com", "a", []string{"bb"}))
-	must(t, s.CreateForwarder(ctx, "d.com", "f", "x@y.z"))
+	must(t, s.Forwarders().Create(ctx, "d.com", "f", "x@y.z"))
 	o := ListOptions{Limit: 2, Accounts: true, Aliases: true, Forwarders: true}
 	var seen []string
 	for {
@@ -330,7 +330,7 @@ func TestCacheKeepsTheLatestAndNothingStale(t *testing.T) {
 
 // What a start reads does not grow with the number of domains and accounts.
 func TestStartDoesNotWalkTheDirectory(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.Close())
 	for i := range 500 {

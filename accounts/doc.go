@@ -39,7 +39,7 @@
 //	  <name>.macnt/                   an account
 //	    account.settings              explicit settings
 //	    account.info                  last login, addresses of logins; may be deleted at any time
-//	Pending/                          what is being made, renamed or removed (pending.go, jobs.go)
+//	Pending/                          what is being made, renamed or removed (pending.go, renames.go)
 //
 // Keys that start with # are the server's own: #AccountID (identity.go),
 // #Suspended, #Reversible. Commands neither show nor change them. Files have no
@@ -59,10 +59,10 @@
 // # Changes
 //
 // Every change is durable when the call returns. A change of one file is one
-// atomic replacement (Store.edit), or one line of a large table. What takes more steps survives a crash between
-// any two of them, and an error, see pending.go and jobs.go. Locks are held for work on the local disk only,
+// atomic replacement (serverFiles.edit), or one line of a large table. What takes more steps survives a crash between
+// any two of them, and an error, see pending.go and renames.go. Locks are held for work on the local disk only,
 // in this order: realms (the set of domains), the name spaces of domains by name,
-// places (directories of accounts, while one moves or an account is read), the adoption of
+// moving (the directories of accounts, while one moves or an account is read), the adoption of
 // a directory, stateMu (server-wide files), one file. Passwords are hashed before any of them.
 //
 // # Special uses
@@ -74,7 +74,7 @@
 // # Sessions
 //
 // A session watches its account (Sessions) and is told when its login would not be
-// let in any more: after a change of the password, of the account's place or of what it
+// let in any more: after a change of the password, of the account's name or of what it
 // may use, see sessions.go.
 //
 // # Passwords and logins

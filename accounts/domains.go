@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"gatepost/accounts/nametable"
 	"gatepost/server/dataformat"
@@ -92,7 +91,7 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 		return err
 	}
 	given = settings.Merge(nil, given)
-	unlock, err := s.lockRealms(op)
+	unlock, err := s.renames.lockRealms(op)
 	if err != nil {
 		return err
 	}
@@ -120,7 +119,7 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 		moved, err = s.moveDir(tmp, filepath.Join(s.base, domainsDirectory, name))
 	}
 	if !moved {
-		s.discard(tmp)
+		s.removals.discard(tmp)
 	}
 	s.dropDomain(name)
 	if moved {
@@ -153,7 +152,7 @@ func (s *Store) secondary(op, name string) (*domain, error) {
 // NoDomain, Denied (the Main Domain), NotEmpty.
 func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error {
 	const op = "accounts.DeleteDomain"
-	unlock, err := s.lockRealms(op)
+	unlock, err := s.renames.lockRealms(op)
 	if err != nil {
 		return err
 	}
@@ -162,7 +161,7 @@ func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error
 	if err != nil {
 		return err
 	}
-	unlockNames, err := s.lockNames(op, d.name)
+	unlockNames, err := s.renames.lockNames(op, d.name)
 	if err != nil {
 		return err
 	}
@@ -192,7 +191,7 @@ func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error
 	if err != nil { // if it has moved, it goes after the next start
 		return fault.Wrap(op, fault.Internal, err)
 	}
-	s.discard(gone)
+	s.removals.discard(gone)
 	return nil
 }
 
@@ -230,7 +229,7 @@ func (s *Store) RenameDomain(ctx context.Context, name, newName string) error {
 	if err != nil {
 		return err
 	}
-	unlock, err := s.lockRealms(op)
+	unlock, err := s.renames.lockRealms(op)
 	if err != nil {
 		return err
 	}
@@ -242,7 +241,7 @@ func (s *Store) RenameDomain(ctx context.Context, name, newName string) error {
 	if err := s.freeDomain(op, newName); err != nil {
 		return err
 	}
-	unlockNames, err := s.lockNames(op, d.name, newName)
+	unlockNames, err := s.renames.lockNames(op, d.name, newName)
 	if err != nil {
 		return err
 	}
@@ -253,7 +252,7 @@ func (s *Store) RenameDomain(ctx context.Context, name, newName string) error {
 	} else {
 		s.sessions.endAll(func(k accountKey) bool { return k.domain == d.name }, nil, endRenamed)
 	}
-	return s.run(job{do, accountKey{domain: d.name}, accountKey{domain: newName}})
+	return s.renames.run(job{do, accountKey{domain: d.name}, accountKey{domain: newName}})
 }
 
 // moveDomain does the steps of a rename, the first one unless it was done; each of the
@@ -336,7 +335,7 @@ func (s *Store) DomainAliases(name string) ([]string, error) {
 // Exists, Invalid.
 func (s *Store) SetDomainAliases(ctx context.Context, name string, aliases []string) error {
 	const op = "accounts.SetDomainAliases"
-	unlock, err := s.lockRealms(op)
+	unlock, err := s.renames.lockRealms(op)
 	if err != nil {
 		return err
 	}
@@ -373,10 +372,10 @@ func (d *domain) makeSettings() error {
 	return err
 }
 
-// stayInDomain returns a domain by any of its names, which keeps its place until leave is called.
+// stayInDomain returns a domain by any of its names, which stays where it is until leave is called.
 func (s *Store) stayInDomain(name string) (d *domain, leave func(), err error) {
 	real := s.realDomain(name)
-	leave = s.shareNames(real)
+	leave = s.renames.share(real)
 	if d, err = s.domain(real); err != nil {
 		leave()
 		return nil, nil, err
@@ -395,51 +394,4 @@ func (s *Store) editDomain(d *domain, file string, change func(dataformat.Dict) 
 		s.dropDomain(d.name)
 	}
 	return err
-}
-
-// freeAddresses refuses an address that another domain has: a login without a
-// domain on it would go astray.
-func (s *Store) freeAddresses(op, domain string, explicit dataformat.Dict) error {
-	ips, err := addressesOf(op, explicit)
-	if err != nil {
-		return err
-	}
-	assigned := s.state.Load().addresses
-	for _, ip := range ips {
-		if d, ok := assigned[ip]; ok && d != domain {
-			return fault.Newf(op, fault.Exists, "IPAddresses: %s is assigned to %s", ip, d)
-		}
-	}
-	return nil
-}
-
-// assignAddresses keeps the server-wide table of the domains' local addresses.
-func (s *Store) assignAddresses(domain string, explicit dataformat.Dict) error {
-	const op = "accounts.UpdateDomainSettings"
-	ips, err := addressesOf(op, explicit)
-	if err != nil {
-		return err
-	}
-	assigned := s.state.Load().addresses
-	same := true
-	for ip, d := range assigned {
-		same = same && (d == domain) == slices.Contains(ips, ip)
-	}
-	for _, ip := range ips {
-		same = same && assigned[ip] == domain
-	}
-	if same {
-		return nil
-	}
-	return fault.Wrap(op, fault.Internal, s.editState(domainIPsFile, func(d dataformat.Dict) error {
-		for k := range d {
-			if d.String(k) == domain {
-				delete(d, k)
-			}
-		}
-		for _, ip := range ips {
-			d[ip.String()] = dataformat.String(domain)
-		}
-		return nil
-	}))
 }

@@ -11,7 +11,7 @@ import (
 // remembered, and no longer so once a domain gets it.
 func TestADomainIsFoundAfterItWasForeign(t *testing.T) {
 	ctx := context.Background()
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	expect := func(when, name, want string) {
 		t.Helper()

@@ -141,8 +141,8 @@ func givenPrefs(op string, given dataformat.Dict) (dataformat.Dict, error) {
 	return given, nil
 }
 
-// replaceNested has the dictionary under a key checked and puts the result in its
-// place, without what is "default" in it. None at all is left out.
+// replaceNested has the dictionary under a key checked and puts the result there,
+// without what is "default" in it. None at all is left out.
 func replaceNested(op string, given dataformat.Dict, key string, check func(string, dataformat.Dict) (dataformat.Dict, error)) error {
 	v, ok := given[key]
 	if !ok || settings.IsDefault(v) {

@@ -51,32 +51,35 @@ func readIdentity(d dataformat.Dict) (identity, bool) {
 // keyAdopting marks an account.info whose number is not in use yet.
 const keyAdopting = "#Adopting"
 
+// identities finds the numbers of accounts, and where their directories are.
+type identities struct{ store *Store }
+
 // identify finds the number of an account. A directory that somebody made by
 // hand, with nothing in the message store, gets one and becomes an account.
-func (s *Store) identify(a *Account) error {
+func (n identities) identify(a *Account) error {
 	const op = "accounts.Identify"
-	here, err := filepath.Rel(s.base, a.dir)
+	here, err := filepath.Rel(n.store.base, a.dir)
 	if err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
 	id, ok := readIdentity(a.explicit)
 	if !ok {
-		return s.recoverIdentity(a, here)
+		return n.recover(a, here)
 	}
 	a.ID = id.id
-	if other := s.original(id, a.dir); other != "" {
-		return s.copied(op, a, other)
+	if other := n.original(id, a.dir); other != "" {
+		return n.copied(op, a, other)
 	}
 	if id.path == here {
 		return nil
 	}
 	// This is the account, moved.
-	s.writePlace(a.Address(), a.dir)
+	n.noteDirectory(a.Address(), a.dir)
 	return nil
 }
 
-func (s *Store) copied(op string, a *Account, original string) error {
-	if rel, err := filepath.Rel(s.base, original); err == nil {
+func (n identities) copied(op string, a *Account, original string) error {
+	if rel, err := filepath.Rel(n.store.base, original); err == nil {
 		original = rel
 	}
 	return fault.Wrap(op, fault.Corrupt, fmt.Errorf("the directory of %s is a copy of %s; to make it an account of its own, with no mail, remove the key %s from %s and %s, and the directory %s",
@@ -86,14 +89,14 @@ func (s *Store) copied(op string, a *Account, original string) error {
 // original returns the directory of the account of which a directory with an identity is
 // a copy, or "": the one that it tells of, or that the message store knows. If it cannot be
 // told it is a copy, so that nothing of the account goes with that.
-func (s *Store) original(id identity, dir string) string {
-	known := s.mail.Place(id.id)
+func (n identities) original(id identity, dir string) string {
+	known := n.store.mail.Place(id.id)
 	if known == dir {
 		return "" // it may have moved since its file was written
 	}
-	for _, place := range []string{filepath.Join(s.base, id.path), known} {
-		if place != "" && place != dir && maybeAccount(place, id.id) && !sameFile(place, dir) {
-			return place
+	for _, other := range []string{filepath.Join(n.store.base, id.path), known} {
+		if other != "" && other != dir && maybeAccount(other, id.id) && !sameFile(other, dir) {
+			return other
 		}
 	}
 	return ""
@@ -124,13 +127,13 @@ func maybeAccount(dir string, number uint64) bool {
 	return false
 }
 
-// writePlace notes where an account is, after its directory has moved: a copy that
-// somebody puts into the old place must not be taken for it. Until that is done the
+// noteDirectory notes where an account is, after its directory has moved: a copy that
+// somebody puts where it was must not be taken for it. Until that is done the
 // account is found all the same.
-func (s *Store) writePlace(address, dir string) {
-	here, err := filepath.Rel(s.base, dir)
+func (n identities) noteDirectory(address, dir string) {
+	here, err := filepath.Rel(n.store.base, dir)
 	if err == nil {
-		err = s.edit(filepath.Join(dir, accountFile), func(d dataformat.Dict) error {
+		err = n.store.edit(filepath.Join(dir, accountFile), func(d dataformat.Dict) error {
 			id, ok := readIdentity(d)
 			if !ok || id.path == here {
 				return errUnchanged
@@ -140,23 +143,23 @@ func (s *Store) writePlace(address, dir string) {
 		})
 	}
 	if err != nil {
-		s.log.Log(s.life, logs.LevelProblem, "the new place of an account was not noted", logs.AttrAccount, address, logs.AttrError, err)
+		n.store.log.Log(n.store.life, logs.LevelProblem, "the new directory of an account was not noted", logs.AttrAccount, address, logs.AttrError, err)
 	}
 }
 
-// writePlaces has it done for the accounts of a domain that has another name, by looking
+// noteDirectories has it done for the accounts of a domain that has another name, by looking
 // them up. What a stop leaves is done when somebody else does.
-func (s *Store) writePlaces(domain string) {
-	list, err := s.accountNames(domain)
+func (n identities) noteDirectories(domain string) {
+	list, err := n.store.accountNames(domain)
 	if err != nil {
-		s.log.Log(s.life, logs.LevelProblem, "the new places of accounts were not noted", "domain", domain, logs.AttrError, err)
+		n.store.log.Log(n.store.life, logs.LevelProblem, "the new directories of accounts were not noted", "domain", domain, logs.AttrError, err)
 	}
 	for _, name := range list {
-		if s.life.Err() != nil {
+		if n.store.life.Err() != nil {
 			return
 		}
 		// Whoever wants the account is told what is wrong with it.
-		_, _ = s.loadAccount(accountKey{domain, name})
+		_, _ = n.store.loadAccount(accountKey{domain, name})
 	}
 }
 
@@ -177,22 +180,22 @@ func (a *Account) numberLost() error {
 	return fault.Wrap("accounts.Identify", fault.Corrupt, fmt.Errorf("the account %s has messages but both %s and %s have lost its number", a.Address(), accountFile, infoFile))
 }
 
-// recoverIdentity finds the number in account.info, or makes a new one, and
+// recover finds the number in account.info, or makes a new one, and
 // puts it into account.settings. The steps of an adoption are: account.info
 // gets the number and the mark, the message store gets the account,
 // account.settings gets the number; after a crash they are done again with the
 // same number.
-func (s *Store) recoverIdentity(a *Account, here string) error {
+func (n identities) recover(a *Account, here string) error {
 	const op = "accounts.Identify"
-	unlock := s.locks.lock("identify " + here)
+	unlock := n.store.locks.lock("identify " + here)
 	defer unlock()
 	var id identity
 	var adopting bool
-	err := s.edit(filepath.Join(a.dir, infoFile), func(info dataformat.Dict) error {
+	err := n.store.edit(filepath.Join(a.dir, infoFile), func(info dataformat.Dict) error {
 		var ok bool
 		if id, ok = readIdentity(info); ok {
-			if other := s.original(id, a.dir); other != "" {
-				return s.copied(op, a, other)
+			if other := n.original(id, a.dir); other != "" {
+				return n.copied(op, a, other)
 			}
 			adopting = info.String(keyAdopting) != ""
 			return errUnchanged
@@ -200,7 +203,7 @@ func (s *Store) recoverIdentity(a *Account, here string) error {
 		if _, err := os.Stat(filepath.Join(a.dir, messagesDirectory)); err == nil {
 			return a.numberLost()
 		}
-		number, err := s.nextID()
+		number, err := n.store.nextID()
 		if err != nil {
 			return err
 		}
@@ -213,7 +216,7 @@ func (s *Store) recoverIdentity(a *Account, here string) error {
 		return fault.Wrap(op, fault.Internal, err)
 	}
 	if adopting {
-		err := s.mail.Create(s.life, mailbox.Owner{ID: id.id, Dir: a.dir}, newMailboxes(a.prefLayers()))
+		err := n.store.mail.Create(n.store.life, mailbox.Owner{ID: id.id, Dir: a.dir}, newMailboxes(a.prefLayers()))
 		if err != nil && !fault.Is(err, fault.Exists) {
 			return fault.Wrap(op, fault.Internal, err)
 		}
@@ -221,10 +224,10 @@ func (s *Store) recoverIdentity(a *Account, here string) error {
 	a.ID = id.id
 	if a.bare && !adopting {
 		// It stays away: with a new file nobody would see that it was lost.
-		s.log.Log(s.life, logs.LevelFailure, accountFile+" is missing; the account has no password and the default settings", logs.AttrAccount, a.Address())
+		n.store.log.Log(n.store.life, logs.LevelFailure, accountFile+" is missing; the account has no password and the default settings", logs.AttrAccount, a.Address())
 		return nil
 	}
-	err = s.edit(filepath.Join(a.dir, accountFile), func(d dataformat.Dict) error {
+	err = n.store.edit(filepath.Join(a.dir, accountFile), func(d dataformat.Dict) error {
 		a.explicit = d
 		if now, ok := readIdentity(d); ok {
 			a.ID = now.id
@@ -236,8 +239,8 @@ func (s *Store) recoverIdentity(a *Account, here string) error {
 	if err != nil || !adopting {
 		return fault.Wrap(op, fault.Internal, err)
 	}
-	s.log.Log(s.life, logs.LevelMajor, "account directory adopted", logs.AttrAccount, a.Address())
-	return fault.Wrap(op, fault.Internal, s.edit(filepath.Join(a.dir, infoFile), func(info dataformat.Dict) error {
+	n.store.log.Log(n.store.life, logs.LevelMajor, "account directory adopted", logs.AttrAccount, a.Address())
+	return fault.Wrap(op, fault.Internal, n.store.edit(filepath.Join(a.dir, infoFile), func(info dataformat.Dict) error {
 		delete(info, keyAdopting)
 		return nil
 	}))

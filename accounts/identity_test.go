@@ -143,7 +143,7 @@ func TestAdoptionIsResumedAfterACrash(t *testing.T) {
 }
 
 func TestMovedDirectoryKeepsItsMailAndACopyIsRefused(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateAccount(ctx, "", "u", nil))
 	a, err := s.Account(ctx, "", "u")
@@ -170,7 +170,7 @@ func TestMovedDirectoryKeepsItsMailAndACopyIsRefused(t *testing.T) {
 
 // A backup is put back under the old name of a domain that has another one now.
 func TestCopyUnderTheOldNameOfADomainIsRefused(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateDomain(ctx, "d.com", nil))
 	must(t, s.CreateAccount(ctx, "d.com", "u", nil))
@@ -195,7 +195,7 @@ func TestCopyUnderTheOldNameOfADomainIsRefused(t *testing.T) {
 
 // account.settings may have lost the number, which account.info has.
 func TestDeletedCopyOfAnAccountWithoutItsNumberTakesNothingAlong(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateDomain(ctx, "d.com", nil))
 	must(t, s.CreateAccount(ctx, "", "u", nil))
@@ -218,7 +218,7 @@ func TestDeletedCopyOfAnAccountWithoutItsNumberTakesNothingAlong(t *testing.T) {
 
 // A backup from before a domain's rename is put back under its old name.
 func TestBackupUnderTheOldNameOfADomainIsRefused(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateDomain(ctx, "d.com", nil))
 	must(t, s.CreateAccount(ctx, "d.com", "u", nil))
@@ -242,7 +242,7 @@ func TestBackupUnderTheOldNameOfADomainIsRefused(t *testing.T) {
 }
 
 func TestCopyStaysOneWhenItsDomainGetsAnotherName(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateDomain(ctx, "d.com", nil))
 	must(t, s.CreateAccount(ctx, "", "u", nil))

@@ -55,7 +55,7 @@ func (w *infoWriter) start() {
 			case <-w.full:
 			}
 			w.flush()
-			w.store.retry()
+			w.store.renames.retry()
 		}
 	})
 }
@@ -100,7 +100,7 @@ func (w *infoWriter) flush() {
 }
 
 func (w *infoWriter) write(k accountKey, l lastLogin) error {
-	stay := w.store.shareNames(k.domain)
+	stay := w.store.renames.share(k.domain)
 	defer stay()
 	a, err := w.store.account(k)
 	if err != nil || a.ID != l.id {

@@ -23,7 +23,7 @@ const (
 	BuiltIn       Origin = "built in"
 )
 
-// layer is one place where values stand.
+// layer is a part of a chain with the values that it sets.
 type layer struct {
 	origin Origin
 	values dataformat.Dict

@@ -24,7 +24,7 @@ func guess(t *testing.T, s *Store, name string, n int) {
 
 func TestFailuresFromElsewhereDoNotLockOwnersOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPlace(t)
+		p := newBase(t)
 		s := p.open(t)
 		defer p.close(t, s)
 		must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;}")))
@@ -90,7 +90,7 @@ func TestTheSameWrongPasswordCountsOnceAtAKnownAddress(t *testing.T) {
 }
 
 func TestKnownAddressesOutliveARestart(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;}")))
 	for _, ip := range []string{"192.0.2.1", "2001:db8::1"} {
@@ -132,7 +132,7 @@ func TestKnownAddressesAreBounded(t *testing.T) {
 }
 
 func TestEveryBlockIsLoggedWithItsCause(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{FailedLoginFlow=(3,1m);}")))
 	for range 3 {
@@ -168,7 +168,7 @@ func TestEveryBlockIsLoggedWithItsCause(t *testing.T) {
 }
 
 func TestADamagedAccountIsAWrongPasswordToStrangers(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	for i, damage := range []func(path string) error{
 		func(path string) error { return os.WriteFile(path, []byte("{Password=right;"), 0o600) },
@@ -206,7 +206,7 @@ func TestADamagedAccountIsAWrongPasswordToStrangers(t *testing.T) {
 func TestLoginsWaitForTheirTurn(t *testing.T) {
 	const clients = 500
 	synctest.Test(t, func(t *testing.T) {
-		p := newPlace(t)
+		p := newBase(t)
 		s := p.open(t)
 		defer p.close(t, s)
 		busy := func() (free func()) { // keeps every turn for hashing

@@ -14,7 +14,7 @@ import (
 // A domain that is large already takes names one by one, shows them and has them
 // after the next start; what was looked up before is found.
 func TestLargeDomainChangesByLines(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateDomain(ctx, "d.com", nil))
 	entries, aliases, list := dataformat.Dict{}, dataformat.Dict{}, []string{"new.com"}
@@ -53,9 +53,9 @@ func TestLargeDomainChangesByLines(t *testing.T) {
 	must(t, s.SetAccountAliases(ctx, "d.com", "u", []string{"one", "gone"}))
 	must(t, s.SetAccountAliases(ctx, "d.com", "u", []string{"two", "one"}))
 	must(t, s.RenameAccount(ctx, "d.com", "u", "d.com", "u2"))
-	must(t, s.CreateForwarder(ctx, "d.com", "fwd", "x@y.com"))
-	wantKind(t, s.CreateForwarder(ctx, "d.com", "two", "x@y.com"), fault.Exists)
-	must(t, s.DeleteForwarder(ctx, "d.com", "f2"))
+	must(t, s.Forwarders().Create(ctx, "d.com", "fwd", "x@y.com"))
+	wantKind(t, s.Forwarders().Create(ctx, "d.com", "two", "x@y.com"), fault.Exists)
+	must(t, s.Forwarders().Delete(ctx, "d.com", "f2"))
 	must(t, s.SetDomainAliases(ctx, "d.com", list))
 	for _, path := range []string{d.file("aliases.changes"), filepath.Join(s.base, settingsDirectory, "DomainAliases.changes")} {
 		if i, err := os.Stat(path); err != nil || i.Size() == 0 {

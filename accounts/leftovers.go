@@ -25,9 +25,9 @@ func (s *Store) RemoveLeftovers(ctx context.Context, before time.Time) (all mail
 			if err := ctx.Err(); err != nil {
 				return all, fault.Wrap("accounts.RemoveLeftovers", fault.Canceled, err)
 			}
-			s.places.RLock()
+			s.moving.RLock()
 			removed, err := mailbox.RemoveLeftovers(s.accountDir(accountKey{domain, name}), before)
-			s.places.RUnlock()
+			s.moving.RUnlock()
 			if removed.Files > 0 {
 				s.log.Log(ctx, logs.LevelMajor, "leftovers of crashes were removed", logs.AttrAccount, name+"@"+domain,
 					slog.Int("files", removed.Files), slog.Int64("bytes", removed.Bytes))

@@ -63,7 +63,7 @@ func loginSucceeded(t *testing.T, s *Store, p Peer, domain, name string) {
 }
 
 func TestEveryFailureHasOneAnswerAndCostsOneHash(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;}")))
 	must(t, s.CreateAccount(ctx, "", "noimap", dict(t, "{Password=right;AccessModes=(Mail,POP);}")))
@@ -103,7 +103,7 @@ func TestEveryFailureHasOneAnswerAndCostsOneHash(t *testing.T) {
 
 func TestVerifiedPasswordIsRememberedForAnHourAndForgottenOnChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPlace(t)
+		p := newBase(t)
 		s := p.open(t)
 		defer p.close(t, s)
 		must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=one;}")))
@@ -134,7 +134,7 @@ func TestVerifiedPasswordIsRememberedForAnHourAndForgottenOnChange(t *testing.T)
 
 func TestFailedLoginFlowBlocksTheAccount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPlace(t)
+		p := newBase(t)
 		s := p.open(t)
 		defer p.close(t, s)
 		must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;FailedLoginFlow=(3,1m);}")))
@@ -206,7 +206,7 @@ func TestParallelLoginsWithTheRightPasswordAllSucceed(t *testing.T) {
 // passwords than may fail.
 func TestExchangesUnderWayCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPlace(t)
+		p := newBase(t)
 		s := p.open(t)
 		defer p.close(t, s)
 		must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;FailedLoginFlow=(2,10m);}")))
@@ -232,7 +232,7 @@ func TestExchangesUnderWayCount(t *testing.T) {
 	})
 }
 
-// A place in the counts is given back once, however its login ends.
+// A try is taken out of the counts once, however its login ends.
 func TestLoginsThatPanicOrAreCanceledLeaveNoTrace(t *testing.T) {
 	s := newStore(t)
 	must(t, s.SetPassword(ctx, "", "postmaster", "right", false))
@@ -332,7 +332,7 @@ func TestUnknownNamesAreBlockedLikeOthers(t *testing.T) {
 
 func TestManyFailuresBlockTheAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPlace(t)
+		p := newBase(t)
 		s := p.open(t)
 		defer p.close(t, s)
 		fail := func(p Peer) {
@@ -443,7 +443,7 @@ func TestSCRAM(t *testing.T) {
 }
 
 func TestUnknownNamesGetStableCredentialsThatMatchNothing(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	a := scramOf(t, s, stranger, "", "nobody")
 	b := scramOf(t, s, stranger, "company.com", "NOBODY")
@@ -466,7 +466,7 @@ func TestUnknownNamesGetStableCredentialsThatMatchNothing(t *testing.T) {
 }
 
 func TestReversibleStoreShowsOnceSomePasswordIsKept(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;}")))
 	if s.Reversible() || s.HasReversible("") {
@@ -523,7 +523,7 @@ func TestSettingsThatWereReadCanBeWrittenBack(t *testing.T) {
 }
 
 func TestLastLoginIsKept(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;}")))
 	_, err := s.logins.CheckPassword(ctx, stranger, "", "u", "right")

@@ -57,7 +57,7 @@ func (s *Store) CreateAccount(ctx context.Context, domain, name string, given da
 	if err != nil {
 		return err
 	}
-	unlock, err := s.lockNames(op, d.name)
+	unlock, err := s.renames.lockNames(op, d.name)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (s *Store) withinLimit(op string, d *domain) error {
 	return nil
 }
 
-// makeAccount puts an account together in Pending and moves it to its place. The
+// makeAccount puts an account together in Pending and moves it to dir. The
 // message store knows it before it can be seen.
 func (s *Store) makeAccount(ctx context.Context, d *domain, dir string, explicit dataformat.Dict) error {
 	id, err := s.nextID()
@@ -145,7 +145,7 @@ func (s *Store) makeAccount(ctx context.Context, d *domain, dir string, explicit
 		moved, err = s.moveDir(tmp, dir)
 	}
 	if !moved {
-		s.discard(tmp)
+		s.removals.discard(tmp)
 	}
 	return err
 }
@@ -174,7 +174,7 @@ func (s *Store) DeleteAccount(ctx context.Context, domain, name string) error {
 	if err := s.staysPut(op, accountKey{a.Domain, a.Name}); err != nil {
 		return err
 	}
-	unlock, err := s.lockNames(op, a.Domain)
+	unlock, err := s.renames.lockNames(op, a.Domain)
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func (s *Store) DeleteAccount(ctx context.Context, domain, name string) error {
 	if err != nil { // if it has moved, it goes after the next start
 		return fault.Wrap(op, fault.Internal, err)
 	}
-	s.discard(gone)
+	s.removals.discard(gone)
 	return nil
 }
 
@@ -217,7 +217,7 @@ func (s *Store) RenameAccount(ctx context.Context, domain, name, newDomain, newN
 	}
 	from := accountKey{s.realDomain(domain), fold(name)}
 	to := accountKey{s.realDomain(newDomain), newName}
-	unlock, err := s.lockNames(op, from.domain, to.domain)
+	unlock, err := s.renames.lockNames(op, from.domain, to.domain)
 	if err != nil {
 		return err
 	}
@@ -241,7 +241,7 @@ func (s *Store) RenameAccount(ctx context.Context, domain, name, newDomain, newN
 		}
 	}
 	s.sessions.endAll(func(k accountKey) bool { return k == from }, nil, endRenamed)
-	return s.run(job{renameAccount, from, to})
+	return s.renames.run(job{renameAccount, from, to})
 }
 
 // mayEnter reports whether a domain has room for an account of another one and
@@ -277,7 +277,7 @@ func (s *Store) moveAccount(from, to accountKey, moved bool) error {
 	if err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
-	s.writePlace(to.String(), dir)
+	s.ids.noteDirectory(to.String(), dir)
 	source, err := s.domain(from.domain)
 	if fault.Is(err, fault.NoDomain) {
 		return nil // with all that the name had there

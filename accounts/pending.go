@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"gatepost/accounts/mailbox"
 	"gatepost/server/durable"
@@ -23,7 +24,7 @@ import (
 //	N.old      an account that was deleted: N is its ID. Removed.
 //	N.newdom   a domain that is being made. Removed.
 //	N.olddom   a domain that was deleted, with its accounts. Removed.
-//	N.job      a rename, see jobs.go. Done again; every step but the first may be repeated.
+//	N.job      a rename, see renames.go. Done again; every step but the first may be repeated.
 //	N.badjob   one that cannot be read. Left to the administrator.
 //
 // An account appears by one rename of N.new, whole, and disappears by one rename
@@ -61,66 +62,16 @@ func (s *Store) recover() error {
 	}
 	sortJobs(jobs)
 	for _, path := range jobs {
-		if err := s.recoverJob(path); err != nil {
+		if err := s.renames.recover(path); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	if len(rest) > 0 {
 		s.removals.Go(func() {
 			for _, path := range rest {
-				s.sweep(s.life, path)
+				s.removals.sweep(s.life, path)
 			}
 		})
-	}
-	return nil
-}
-
-// pendingOwners visits the accounts in Pending, which may have messages still or
-// already.
-func (s *Store) pendingOwners(visit func(mailbox.Owner) error) error {
-	dir := filepath.Join(s.base, pendingDirectory)
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fault.Wrap("accounts.owners", fault.Internal, err)
-	}
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		switch ext := filepath.Ext(path); ext {
-		case newAccount, oldAccount:
-			id, err := strconv.ParseUint(strings.TrimSuffix(e.Name(), ext), 10, 64)
-			if err != nil {
-				continue // not ours
-			}
-			if err := visit(mailbox.Owner{ID: id, Dir: path, Passing: true}); err != nil {
-				return err
-			}
-		case newDomain, oldDomain:
-			if err := pendingDomainOwners(path, visit); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// pendingDomainOwners visits the accounts of a domain in Pending.
-func pendingDomainOwners(dir string, visit func(mailbox.Owner) error) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // removed meanwhile
-	}
-	if err != nil {
-		return fault.Wrap("accounts.owners", fault.Internal, err)
-	}
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		id, ok := directoryIdentity(path)
-		if !ok || !strings.HasSuffix(e.Name(), accountSuffix) {
-			continue
-		}
-		if err := visit(mailbox.Owner{ID: id.id, Dir: path, Passing: true}); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -134,43 +85,53 @@ func directoryIdentity(dir string) (identity, bool) {
 	return id, ok
 }
 
+// maxRemovals is how many directories are removed at a time.
+const maxRemovals = 8
+
+// removals removes what was deleted, in the background.
+type removals struct {
+	store *Store
+	slots chan struct{} // maxRemovals
+	sync.WaitGroup
+}
+
 // sweep removes an entry of Pending. What fails is tried again at the next start.
-func (s *Store) sweep(ctx context.Context, path string) {
+func (r *removals) sweep(ctx context.Context, path string) {
 	var err error
 	switch filepath.Ext(path) {
 	case newAccount, oldAccount:
-		err = s.sweepAccount(ctx, path)
+		err = r.sweepAccount(ctx, path)
 	case newDomain, oldDomain:
-		err = s.sweepDomain(ctx, path)
+		err = r.sweepDomain(ctx, path)
 	default:
 		return // not ours
 	}
 	if err != nil && ctx.Err() == nil {
-		s.log.Log(ctx, logs.LevelFailure, "directory not removed", "path", path, logs.AttrError, err)
+		r.store.log.Log(ctx, logs.LevelFailure, "directory not removed", "path", path, logs.AttrError, err)
 	}
 }
 
-func (s *Store) sweepAccount(ctx context.Context, path string) error {
+func (r *removals) sweepAccount(ctx context.Context, path string) error {
 	id, err := strconv.ParseUint(strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), 10, 64)
 	if err != nil {
 		return err
 	}
-	return s.removeAccount(ctx, id, path)
+	return r.account(ctx, id, path)
 }
 
-// removeAccount removes an account's messages and directory.
-func (s *Store) removeAccount(ctx context.Context, id uint64, dir string) error {
+// account removes an account's messages and directory.
+func (r *removals) account(ctx context.Context, id uint64, dir string) error {
 	if id != 0 {
-		s.logins.forget(id)
-		if err := s.mail.Remove(ctx, mailbox.Owner{ID: id, Dir: dir}); err != nil {
+		r.store.logins.forget(id)
+		if err := r.store.mail.Remove(ctx, mailbox.Owner{ID: id, Dir: dir}); err != nil {
 			return err
 		}
 	}
 	return os.RemoveAll(dir)
 }
 
-func (s *Store) sweepDomain(ctx context.Context, path string) error {
-	if linked, err := s.linkInside(path); err != nil {
+func (r *removals) sweepDomain(ctx context.Context, path string) error {
+	if linked, err := r.linkInside(path); err != nil {
 		return err
 	} else if linked {
 		return os.Remove(path)
@@ -188,13 +149,13 @@ func (s *Store) sweepDomain(ctx context.Context, path string) error {
 		}
 		dir := filepath.Join(path, e.Name())
 		id, _ := directoryIdentity(dir)
-		s.places.RLock()
-		other := s.original(id, dir)
-		s.places.RUnlock()
+		r.store.moving.RLock()
+		other := r.store.ids.original(id, dir)
+		r.store.moving.RUnlock()
 		if other != "" {
 			continue // what belongs to the account stays
 		}
-		if err := s.removeAccount(ctx, id.id, dir); err != nil {
+		if err := r.account(ctx, id.id, dir); err != nil {
 			return err
 		}
 	}
@@ -203,7 +164,7 @@ func (s *Store) sweepDomain(ctx context.Context, path string) error {
 
 // linkInside reports whether a path is a symbolic link to something in the base
 // directory, which has another name there. One to another disk stands for what it names.
-func (s *Store) linkInside(path string) (bool, error) {
+func (r *removals) linkInside(path string) (bool, error) {
 	if i, err := os.Lstat(path); err != nil || i.Mode()&fs.ModeSymlink == 0 {
 		return false, err
 	}
@@ -214,31 +175,28 @@ func (s *Store) linkInside(path string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	base, err := filepath.EvalSymlinks(s.base)
+	base, err := filepath.EvalSymlinks(r.store.base)
 	return strings.HasPrefix(target, base+string(filepath.Separator)), err
 }
 
-// maxRemovals is how many directories are removed at a time.
-const maxRemovals = 8
-
 // discard sweeps in the background; when many removals are under way, the caller
 // does the work, so that deleting cannot run ahead of removing.
-func (s *Store) discard(path string) {
+func (r *removals) discard(path string) {
 	select {
-	case s.removing <- struct{}{}:
-		s.removals.Go(func() {
-			defer func() { <-s.removing }()
-			s.sweep(s.life, path)
+	case r.slots <- struct{}{}:
+		r.Go(func() {
+			defer func() { <-r.slots }()
+			r.sweep(r.store.life, path)
 		})
 	default:
-		s.sweep(s.life, path)
+		r.sweep(r.store.life, path)
 	}
 }
 
 // moveDir renames the directory of accounts and makes that durable. A directory that was
 // moved already is no error. After an error it may have moved all the same, as moved says.
 func (s *Store) moveDir(from, to string) (moved bool, err error) {
-	err = s.mail.Move(from, to, &s.places, func() error {
+	err = s.mail.Move(from, to, &s.moving, func() error {
 		err := os.Rename(from, to)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err

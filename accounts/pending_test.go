@@ -29,7 +29,7 @@ func (s *Store) entries(t *testing.T) []string {
 
 // restart closes a store as a crash would find it, and opens it again; the
 // removal of what was pending has ended when it returns.
-func (p *place) restart(t *testing.T, s *Store) *Store {
+func (p *baseDir) restart(t *testing.T, s *Store) *Store {
 	t.Helper()
 	must(t, s.Close())
 	s = p.open(t)
@@ -51,7 +51,7 @@ func TestCrashWhileAnAccountIsMadeLeavesNothing(t *testing.T) {
 		},
 	}
 	for stop := 1; stop <= len(steps); stop++ {
-		p := newPlace(t)
+		p := newBase(t)
 		s := p.open(t)
 		id := newID(t, s)
 		for _, step := range steps[:stop] {
@@ -65,7 +65,7 @@ func TestCrashWhileAnAccountIsMadeLeavesNothing(t *testing.T) {
 }
 
 func TestCrashAfterAnAccountWasDeletedEndsItsRemoval(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateAccount(ctx, "", "u", nil))
 	a, err := s.Account(ctx, "", "u")
@@ -78,7 +78,7 @@ func TestCrashAfterAnAccountWasDeletedEndsItsRemoval(t *testing.T) {
 }
 
 func TestCrashAfterADomainWasDeletedEndsItsRemoval(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateDomain(ctx, "d.com", nil))
 	for _, name := range []string{"u", "v"} {
@@ -95,7 +95,7 @@ func TestCrashAfterADomainWasDeletedEndsItsRemoval(t *testing.T) {
 }
 
 func TestCrashWhileADomainIsMadeLeavesNothing(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, os.MkdirAll(filepath.Join(s.pending(newID(t, s), newDomain), settingsDirectory), 0o700))
 	s = p.restart(t, s)
@@ -127,7 +127,7 @@ func TestCrashWhileAnAccountIsRenamed(t *testing.T) {
 		func(s *Store) error { return s.moveAccount(from, to, true) },
 	}
 	for stop := 0; stop <= len(steps); stop++ {
-		p := newPlace(t)
+		p := newBase(t)
 		s := p.open(t)
 		must(t, s.CreateDomain(ctx, "d.com", nil))
 		must(t, s.CreateAccount(ctx, "", "u", nil))
@@ -161,7 +161,7 @@ func TestCrashWhileAnAccountIsRenamed(t *testing.T) {
 
 func TestCrashWhileADomainIsRenamed(t *testing.T) {
 	for stop := range 3 {
-		p := newPlace(t)
+		p := newBase(t)
 		s := p.open(t)
 		must(t, s.CreateDomain(ctx, "d.com", dict(t, "{IPAddresses=(127.0.0.9);}")))
 		must(t, s.SetDomainAliases(ctx, "d.com", []string{"mail.d.com"}))
@@ -191,7 +191,7 @@ func TestCrashWhileADomainIsRenamed(t *testing.T) {
 }
 
 func TestWhatIsNotOursInPendingStays(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	stray := filepath.Join(s.base, pendingDirectory, "notes.txt")
 	must(t, os.WriteFile(stray, nil, 0o600))

@@ -183,7 +183,7 @@ func (s *Store) SetAccountRights(ctx context.Context, domain, name string, codes
 	if isSuperuser := a.Name == Postmaster && a.Domain == s.MainDomain(); isSuperuser && !slices.Contains(codes, RightMaster) {
 		return fault.New(op, fault.Denied, "the postmaster of the main domain keeps the right Master")
 	}
-	unlock, err := s.lockNames(op, a.Domain)
+	unlock, err := s.renames.lockNames(op, a.Domain)
 	if err != nil {
 		return err
 	}

@@ -4,18 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"gatepost/accounts/mailbox"
-	"gatepost/accounts/nametable"
 	"gatepost/accounts/password"
-	"gatepost/router/address"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
@@ -46,32 +42,27 @@ type Options struct {
 // Store is the directory of one server. Its methods may be called by many
 // goroutines at once.
 type Store struct {
-	base     string
-	log      *slog.Logger
+	serverFiles
 	readOnly bool // see OpenReadOnly
 	nextID   func() (uint64, error)
 	mail     *mailbox.Store
 	keys     password.Keys
 
-	state      atomic.Pointer[serverState]
-	stateMu    sync.Mutex // held while a server-wide file changes
-	realms     sync.Mutex // held while the set of domains and their aliases changes; before stateMu
-	domains    *cache[string, *domain]
-	foreign    *cache[string, struct{}] // names that are no domain of ours
-	accounts   *cache[accountKey, *Account]
-	places     sync.RWMutex // held while the directory of accounts moves, and shared while an account is read and told to the message store
-	locks      keyLocks     // of domains (see lockNames), of "identify " + path, of files by path
-	unfinished unfinished
-	logins     *Logins
-	sessions   *Sessions
-	onChange   atomic.Pointer[func(match func(domain, name string) bool)]
-	info       infoWriter
+	domains  *cache[string, *domain]
+	foreign  *cache[string, struct{}] // names that are no domain of ours
+	accounts *cache[accountKey, *Account]
+	moving   sync.RWMutex // held while the directory of accounts moves, and shared while an account is read and told to the message store
+	renames  renames
+	ids      identities
+	removals removals
+	logins   *Logins
+	sessions *Sessions
+	onChange atomic.Pointer[func(match func(domain, name string) bool)]
+	info     infoWriter
 
-	life     context.Context // ends with Close
-	end      context.CancelFunc
-	work     sync.WaitGroup // the goroutines of info and sessions
-	removals sync.WaitGroup // goroutines that remove what was deleted
-	removing chan struct{}  // a place for each of them
+	life context.Context // ends with Close
+	end  context.CancelFunc
+	work sync.WaitGroup // the goroutines of info and sessions
 }
 
 // Open opens the directory and the message store of a base directory. At the
@@ -97,7 +88,7 @@ func Open(base string, o Options) (*Store, error) {
 	}
 	// The message store is made before the first account, which comes before its rights.
 	existing := !fresh || isDir(s.accountDir(accountKey{s.MainDomain(), Postmaster}))
-	s.mail, err = mailbox.Open(base, mailbox.Options{NextID: o.NextID, Raise: o.Raise, Shards: o.Shards, Existing: existing, Owners: s.owners, Log: o.Log})
+	s.mail, err = mailbox.Open(base, mailbox.Options{NextID: o.NextID, Raise: o.Raise, Shards: o.Shards, Existing: existing, Owners: owners{s}.visit, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -126,13 +117,15 @@ func makeStore(base string, o Options) *Store {
 		o.CachedDomains = 5_000
 	}
 	s := &Store{
-		base: base, log: logs.Component(o.Log, "ACCOUNT"), nextID: o.NextID,
-		removing: make(chan struct{}, maxRemovals),
+		serverFiles: serverFiles{base: base, log: logs.Component(o.Log, "ACCOUNT")}, nextID: o.NextID,
+		removals: removals{slots: make(chan struct{}, maxRemovals)},
 		domains:  newCache[string, *domain](o.CachedDomains),
 		foreign:  newCache[string, struct{}](o.CachedDomains),
 		accounts: newCache[accountKey, *Account](o.CachedAccounts),
 	}
-	s.logins, s.sessions, s.info.store = newLogins(s), newSessions(s), s
+	s.logins, s.sessions = newLogins(s), newSessions(s)
+	s.info.store, s.renames.store, s.removals.store, s.ids.store = s, s, s, s
+	s.onAlias, s.onLoad = s.foreign.dropIf, s.dropAll
 	s.life, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -198,104 +191,9 @@ func (s *Store) Close() error {
 // Mail returns the message store.
 func (s *Store) Mail() *mailbox.Store { return s.mail }
 
-// Reload reads the settings anew: what was edited in the files holds from now on.
-// On an error in a server-wide file the old settings stay.
-func (s *Store) Reload() error {
-	s.stateMu.Lock()
-	defer s.stateMu.Unlock()
-	return s.load(nil)
-}
-
-// load replaces the server-wide snapshot and forgets what was made from the old one.
-// aliases as in loadState.
-func (s *Store) load(aliases *nametable.Table[string]) error {
-	st, err := loadState(s.base, aliases)
-	if err != nil {
-		return err
-	}
-	s.state.Store(st)
+// dropAll drops all snapshots.
+func (s *Store) dropAll() {
 	s.foreign.dropIf(func(string) bool { return true })
 	s.domains.dropIf(func(string) bool { return true })
 	s.forgetIf(func(accountKey) bool { return true })
-	return nil
-}
-
-// errUnchanged as the result of an edit says that there is nothing to write.
-var errUnchanged = errors.New("unchanged")
-
-// edit changes a file that holds a dictionary: it reads the file, lets change
-// work on the dictionary and writes it back, as one step for everybody who uses
-// edit. change must not wait for anything but the disk.
-func (s *Store) edit(path string, change func(dataformat.Dict) error) error {
-	unlock := s.locks.lock(path)
-	defer unlock()
-	d, err := dataformat.ReadDict(path)
-	if err != nil {
-		return dataformat.Unreadable("accounts.Edit", err)
-	}
-	if err := change(d); errors.Is(err, errUnchanged) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	return dataformat.WriteFile(path, d, dataformat.StyleOld)
-}
-
-// editWhole is edit for a change that replaces the dictionary.
-func (s *Store) editWhole(path string, change func(dataformat.Dict) dataformat.Dict) error {
-	return s.edit(path, func(d dataformat.Dict) error {
-		after := change(maps.Clone(d))
-		clear(d)
-		maps.Copy(d, after)
-		return nil
-	})
-}
-
-// editState changes a server-wide file and takes the result into use.
-func (s *Store) editState(file string, change func(dataformat.Dict) error) error {
-	s.stateMu.Lock()
-	defer s.stateMu.Unlock()
-	if err := s.edit(filepath.Join(s.base, settingsDirectory, file), change); err != nil {
-		return err
-	}
-	return s.load(s.state.Load().domainAliases)
-}
-
-// editDomainAliases changes domain aliases. No snapshot depends on them but that of
-// the names that are no domain of ours.
-func (s *Store) editDomainAliases(update dataformat.Dict) error {
-	s.stateMu.Lock()
-	defer s.stateMu.Unlock()
-	if err := s.state.Load().domainAliases.Change(update); err != nil {
-		// What is on the disk now holds, also after the next start.
-		return errors.Join(err, s.load(nil))
-	}
-	s.foreign.dropIf(func(name string) bool { _, ok := update[name]; return ok })
-	return nil
-}
-
-// realDomain resolves what a caller calls a domain to the name that its files
-// have: in lower case, aliases replaced, the Main Domain for "".
-func (s *Store) realDomain(name string) string {
-	st := s.state.Load()
-	name = strings.TrimSuffix(fold(name), ".")
-	if name == "" {
-		return st.mainDomain
-	}
-	if !isPlain(name) {
-		if n, err := address.NormalizeDomain(name); err == nil {
-			name = n
-		}
-	}
-	return st.domainName(name)
-}
-
-// isPlain reports whether a name has ASCII only.
-func isPlain(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
 }

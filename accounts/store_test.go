@@ -19,15 +19,15 @@ import (
 	"gatepost/server/settings"
 )
 
-// place is a base directory with what outlives a restart.
-type place struct {
+// baseDir is a base directory with what outlives a restart.
+type baseDir struct {
 	base string
 	ids  atomic.Uint64
 	log  transcript.Log
 }
 
-// open opens the store of a place; the test checks and closes it at its end.
-func (p *place) open(t testing.TB) *Store {
+// open opens the store of a base directory; the test checks and closes it at its end.
+func (p *baseDir) open(t testing.TB) *Store {
 	t.Helper()
 	s, err := Open(p.base, Options{
 		MainDomain: "company.com", Shards: 1, NextID: func() (uint64, error) { return p.ids.Add(1), nil },
@@ -41,7 +41,7 @@ func (p *place) open(t testing.TB) *Store {
 }
 
 // close checks the message store and closes it, once.
-func (p *place) close(t testing.TB, s *Store) {
+func (p *baseDir) close(t testing.TB, s *Store) {
 	t.Helper()
 	if s.life.Err() != nil {
 		return
@@ -55,14 +55,14 @@ func (p *place) close(t testing.TB, s *Store) {
 	}
 }
 
-func newPlace(t testing.TB) *place {
+func newBase(t testing.TB) *baseDir {
 	t.Helper()
-	p := &place{base: t.TempDir()}
+	p := &baseDir{base: t.TempDir()}
 	p.ids.Store(100_000)
 	return p
 }
 
-func newStore(t testing.TB) *Store { return newPlace(t).open(t) }
+func newStore(t testing.TB) *Store { return newBase(t).open(t) }
 
 func must(t testing.TB, err error) {
 	t.Helper()
@@ -106,7 +106,7 @@ func wantList(t testing.TB, got []string, err error, want ...string) {
 var ctx = context.Background()
 
 func TestFirstStartMakesMainDomainAndPostmasterWithoutPassword(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	if s.MainDomain() != "company.com" {
 		t.Errorf("main domain %s", s.MainDomain())
@@ -311,10 +311,10 @@ func TestNamesAreUniqueInADomain(t *testing.T) {
 	s := newStore(t)
 	must(t, s.CreateAccount(ctx, "", "Anna", nil))
 	must(t, s.SetAccountAliases(ctx, "", "anna", []string{"a1", "A2"}))
-	must(t, s.CreateForwarder(ctx, "", "fwd", "x@example.net"))
+	must(t, s.Forwarders().Create(ctx, "", "fwd", "x@example.net"))
 	for _, name := range []string{"anna", "ANNA", "a1", "a2", "fwd"} {
 		wantKind(t, s.CreateAccount(ctx, "", name, nil), fault.Exists)
-		wantKind(t, s.CreateForwarder(ctx, "", name, "x@y.z"), fault.Exists)
+		wantKind(t, s.Forwarders().Create(ctx, "", name, "x@y.z"), fault.Exists)
 		wantKind(t, s.RenameAccount(ctx, "", "postmaster", "", name), fault.Exists)
 		wantKind(t, s.SetAccountAliases(ctx, "", "postmaster", []string{name}), fault.Exists)
 	}
@@ -345,7 +345,7 @@ func TestNamesOfTheRouterAreRefused(t *testing.T) {
 	must(t, s.CreateAccount(ctx, "", "anna", nil))
 	for _, name := range []string{"null", "Error", "spamtrap", "blacklisted", "all"} {
 		wantKind(t, s.CreateAccount(ctx, "", name, nil), fault.Invalid)
-		wantKind(t, s.CreateForwarder(ctx, "", name, "x@y.z"), fault.Invalid)
+		wantKind(t, s.Forwarders().Create(ctx, "", name, "x@y.z"), fault.Invalid)
 		wantKind(t, s.RenameAccount(ctx, "", "anna", "", name), fault.Invalid)
 		wantKind(t, s.SetAccountAliases(ctx, "", "anna", []string{name}), fault.Invalid)
 	}
@@ -507,7 +507,7 @@ func TestDomainNamesThatAreNone(t *testing.T) {
 }
 
 func TestMainDomainIsRenamed(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.SetDomainAliases(ctx, "", []string{"mail.company.com"}))
 	must(t, s.CreateDomain(ctx, "d.com", nil))
@@ -559,7 +559,7 @@ func TestDomainSettingsInherit(t *testing.T) {
 }
 
 func TestEditedFilesHoldAfterReload(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateAccount(ctx, "", "u", nil))
 	a, err := s.Account(ctx, "", "u")
@@ -590,7 +590,7 @@ func TestEditedFilesHoldAfterReload(t *testing.T) {
 }
 
 func TestLostNameOfTheMainDomainIsNotMadeUp(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	p.close(t, s)
 	main := filepath.Join(p.base, settingsDirectory, mainFile)

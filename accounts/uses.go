@@ -31,7 +31,7 @@ var uses = [...]struct {
 	{imap.MailboxAttrArchive, "ArchiveBox"},
 }
 
-// trashUse is the place of \Trash in uses.
+// trashUse is the index of \Trash in uses.
 const trashUse = 2
 
 // usedBoxes are names of mailboxes in the order of uses; "" where there is none.

@@ -61,7 +61,7 @@ func TestPreferencesThatNameNoMailboxMakeNone(t *testing.T) {
 }
 
 func TestPreferenceThatCannotFollow(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateAccount(ctx, "", "u", nil))
 	a, err := s.Account(ctx, "", "u")

@@ -45,7 +45,7 @@ func allAccounts(ctx context.Context, acc *accounts.Store, domain string, set da
 		}
 	}
 	if strings.EqualFold(set.String("AllWithForwarders"), "YES") {
-		forwarders, err := acc.Forwarders(ctx, domain)
+		forwarders, err := acc.Forwarders().List(ctx, domain)
 		if err != nil {
 			return nil, err
 		}

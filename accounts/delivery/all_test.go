@@ -18,7 +18,7 @@ func TestForwarderToAllMakesNoLoop(t *testing.T) {
 			"AllWithForwarders": dataformat.String("YES"), "MailToAllAction": dataformat.String("anybody")}); err != nil {
 			t.Fatal(err)
 		}
-		if err := o.acc.CreateForwarder(ctx, "company.com", "everyone", "all@company.com"); err != nil {
+		if err := o.acc.Forwarders().Create(ctx, "company.com", "everyone", "all@company.com"); err != nil {
 			t.Fatal(err)
 		}
 		o.send("joe@far.org", text, "all@company.com")

@@ -156,7 +156,7 @@ func TestSizeIsJudgedByTheRecipients(t *testing.T) {
 	bubble(t, func(s *Settings) { s.ErrorsLimit = 0 }, func(t *testing.T, s *site) {
 		s.must(s.accounts.UpdateAccountSettings(t.Context(), "company.com", "larry", dict("MaxMessageSize", "2000")))
 		s.must(s.accounts.UpdateAccountSettings(t.Context(), "company.com", "moe", dict("MaxAccountSize", "3000")))
-		s.must(s.accounts.CreateForwarder(t.Context(), "company.com", "desk", "larry@company.com"))
+		s.must(s.accounts.Forwarders().Create(t.Context(), "company.com", "desk", "larry@company.com"))
 		for _, from := range []string{"198.51.100.7", "127.0.0.1"} {
 			c := s.connect(25, from)
 			c.say("EHLO mx.example.net", "250-")

@@ -98,7 +98,7 @@ func newSite(t testing.TB, change ...func(*Settings)) *site {
 	s.must(s.accounts.CreateAccount(ctx, "company.com", "curly", curly))
 	s.must(s.accounts.CreateAccount(ctx, "branch.example", "shemp", secret()))
 	s.must(s.accounts.SetAccountAliases(ctx, "company.com", "larry", []string{"lawrence"}))
-	s.must(s.accounts.CreateForwarder(ctx, "company.com", "away", "larry@elsewhere.example"))
+	s.must(s.accounts.Forwarders().Create(ctx, "company.com", "away", "larry@elsewhere.example"))
 
 	var rs router.Settings
 	s.must(settings.Load(&rs, dataformat.Dict{"RouterTable": dataformat.String(table)}))

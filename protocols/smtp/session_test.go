@@ -475,9 +475,9 @@ func TestReturnPathOfAnAccountIsQualified(t *testing.T) {
 // TestTwoWaysToARecipient: an address and a forwarder to it are one recipient.
 func TestTwoWaysToARecipient(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, s *site) {
-		s.must(s.accounts.CreateForwarder(t.Context(), "company.com", "desk", "larry@company.com"))
-		s.must(s.accounts.CreateForwarder(t.Context(), "company.com", "desk2", "desk@company.com"))
-		s.must(s.accounts.CreateForwarder(t.Context(), "company.com", "box", "news#larry@company.com"))
+		s.must(s.accounts.Forwarders().Create(t.Context(), "company.com", "desk", "larry@company.com"))
+		s.must(s.accounts.Forwarders().Create(t.Context(), "company.com", "desk2", "desk@company.com"))
+		s.must(s.accounts.Forwarders().Create(t.Context(), "company.com", "box", "news#larry@company.com"))
 		c := s.connect(25, "127.0.0.1")
 		c.say("EHLO mx.example.net", "250-")
 		for _, test := range []struct{ rcpts, want string }{

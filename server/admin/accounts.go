@@ -245,7 +245,7 @@ func (a Actor) AccountLocation(ctx context.Context, n Name) (string, error) {
 // Forwarders lists the names of a domain's forwarders.
 func (a Actor) Forwarders(ctx context.Context, name string) ([]string, error) {
 	return look(ctx, a, "LISTFORWARDERS", domain(name), func(o *operation) ([]string, error) {
-		return o.admin.acc.Forwarders(o, o.domain)
+		return o.admin.acc.Forwarders().List(o, o.domain)
 	})
 }
 
@@ -253,7 +253,7 @@ func (a Actor) Forwarders(ctx context.Context, name string) ([]string, error) {
 func (a Actor) CreateForwarder(ctx context.Context, n Name, address string) error {
 	return do(ctx, a, "CREATEFORWARDER", object(n), func(o *operation) error {
 		o.new = dataformat.String(address)
-		return o.admin.acc.CreateForwarder(o, o.domain, o.object, address)
+		return o.admin.acc.Forwarders().Create(o, o.domain, o.object, address)
 	})
 }
 
@@ -265,32 +265,32 @@ func (a Actor) RenameForwarder(ctx context.Context, n Name, newName string) erro
 			return err
 		}
 		o.old, o.new = dataformat.String(o.object), dataformat.String(local)
-		return o.admin.acc.RenameForwarder(o, o.domain, o.object, local)
+		return o.admin.acc.Forwarders().Rename(o, o.domain, o.object, local)
 	})
 }
 
 // DeleteForwarder removes a forwarder.
 func (a Actor) DeleteForwarder(ctx context.Context, n Name) error {
 	return do(ctx, a, "DELETEFORWARDER", object(n), func(o *operation) error {
-		address, err := o.admin.acc.Forwarder(o, o.domain, o.object)
+		address, err := o.admin.acc.Forwarders().Target(o, o.domain, o.object)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
 		o.old = dataformat.String(address)
-		return o.admin.acc.DeleteForwarder(o, o.domain, o.object)
+		return o.admin.acc.Forwarders().Delete(o, o.domain, o.object)
 	})
 }
 
 // Forwarder is the address that a forwarder stands for.
 func (a Actor) Forwarder(ctx context.Context, n Name) (string, error) {
 	return look(ctx, a, "GETFORWARDER", object(n), func(o *operation) (string, error) {
-		return o.admin.acc.Forwarder(o, o.domain, o.object)
+		return o.admin.acc.Forwarders().Target(o, o.domain, o.object)
 	})
 }
 
 // FindForwarders lists the forwarders of a domain that stand for an address.
 func (a Actor) FindForwarders(ctx context.Context, name, address string) ([]string, error) {
 	return look(ctx, a, "FINDFORWARDERS", domain(name), func(o *operation) ([]string, error) {
-		return o.admin.acc.FindForwarders(o, o.domain, address)
+		return o.admin.acc.Forwarders().To(o, o.domain, address)
 	})
 }

@@ -26,7 +26,7 @@ func block(t *testing.T, path string) (unblock func(now string)) {
 
 // The job of a rename that came to nothing would be done at the next start.
 func TestRenameThatFailsIsNotTriedAgain(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateDomain(ctx, "d.com", nil))
 	must(t, s.CreateAccount(ctx, "d.com", "u", nil))
@@ -49,7 +49,7 @@ func TestRenameThatFailsIsNotTriedAgain(t *testing.T) {
 }
 
 func TestRenameOfTheMainDomainThatFailsIsNotTriedAgain(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	file := filepath.Join(s.base, settingsDirectory, mainFile)
 	unblock := block(t, file)
@@ -85,15 +85,15 @@ func TestRenameThatFailsHalfWayIsEndedFirst(t *testing.T) {
 			if err := os.Mkdir(filepath.Join(s.base, domainsDirectory, "d.com", "u.macnt"), 0o700); err != nil {
 				return err
 			}
-			s.retry()
+			s.renames.retry()
 			_, err := s.Account(ctx, "d.com", "u")
 			return err
 		},
-		"time":    func(s *Store) error { s.retry(); return nil },
+		"time":    func(s *Store) error { s.renames.retry(); return nil },
 		"restart": func(*Store) error { return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newPlace(t)
+			p := newBase(t)
 			s := p.open(t)
 			must(t, s.CreateDomain(ctx, "d.com", nil))
 			must(t, s.CreateAccount(ctx, "d.com", "u", nil))
@@ -133,20 +133,20 @@ func TestRenameThatFailsHalfWayIsEndedFirst(t *testing.T) {
 
 // Somebody has waited for the names since before the rename failed.
 func TestRenameThatFailsHalfWayIsEndedByWhoWaits(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	for _, d := range []string{"d.com", "e.com"} {
 		must(t, s.CreateDomain(ctx, d, nil))
 	}
 	must(t, s.CreateAccount(ctx, "d.com", "u", nil))
 	must(t, s.SetAccountAliases(ctx, "d.com", "u", []string{"alias"}))
-	unlock := s.lockAll([]string{"d.com", "e.com"})
+	unlock := s.renames.lockAll([]string{"d.com", "e.com"})
 	created := make(chan error)
 	go func() { created <- s.CreateAccount(ctx, "d.com", "u", nil) }()
 	waits := func() bool {
-		s.locks.mu.Lock()
-		defer s.locks.mu.Unlock()
-		return s.locks.held["names d.com"].users > 1
+		s.renames.names.mu.Lock()
+		defer s.renames.names.mu.Unlock()
+		return s.renames.names.held["d.com"].users > 1
 	}
 	for !waits() {
 		runtime.Gosched()
@@ -156,7 +156,7 @@ func TestRenameThatFailsHalfWayIsEndedByWhoWaits(t *testing.T) {
 	path := s.pending(newID(t, s), jobFile)
 	must(t, dataformat.WriteFile(path, j.dict(), dataformat.StyleOld))
 	must(t, moved(s.moveDir(s.accountDir(from), s.accountDir(to))))
-	s.leave(path, j, os.ErrInvalid)
+	s.renames.leave(path, j, os.ErrInvalid)
 	s.forget(from)
 	unlock()
 	must(t, <-created)
@@ -169,7 +169,7 @@ func TestRenameThatFailsHalfWayIsEndedByWhoWaits(t *testing.T) {
 
 // What is to be renamed was removed by hand.
 func TestRenameOfWhatIsGoneIsGivenUp(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateDomain(ctx, "d.com", nil))
 	for _, j := range []job{
@@ -187,7 +187,7 @@ func TestRenameOfWhatIsGoneIsGivenUp(t *testing.T) {
 
 // A job that is damaged does not keep the server from starting, and is never carried out.
 func TestDamagedJobIsSetAside(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	path := s.pending(newID(t, s), jobFile)
 	must(t, os.WriteFile(path, []byte("{"), 0o600))
@@ -217,7 +217,7 @@ func TestRenameToWhatWasMadeByHand(t *testing.T) {
 
 // A domain is a link to another one. Its deletion takes the link away.
 func TestDeletedLinkToADomain(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateDomain(ctx, "e.com", nil))
 	must(t, s.CreateAccount(ctx, "e.com", "u", nil))
@@ -238,7 +238,7 @@ func TestDeletedLinkToADomain(t *testing.T) {
 }
 
 func TestRenameOfADomainThatFailsHalfWayIsEndedFirst(t *testing.T) {
-	p := newPlace(t)
+	p := newBase(t)
 	s := p.open(t)
 	must(t, s.CreateDomain(ctx, "d.com", dict(t, "{IPAddresses=(127.0.0.9);}")))
 	must(t, s.CreateAccount(ctx, "d.com", "u", nil))

@@ -58,32 +58,36 @@ func readJob(path string) (job, error) {
 	return job{d.String("Do"), accountKey{from[0], from[1]}, accountKey{to[0], to[1]}}, nil
 }
 
-// unfinished are the jobs of this run that failed, by the paths of their files.
-type unfinished struct {
-	mu   sync.Mutex
-	jobs map[string]job
+// renames carries jobs out, and holds the names that they change.
+type renames struct {
+	store  *Store
+	realms sync.Mutex // held while the set of domains and their aliases changes; before Store.stateMu
+	names  keyLocks   // of domains
+
+	mu         sync.Mutex
+	unfinished map[string]job // that have failed in this run, by the paths of their files
 }
 
-func (u *unfinished) add(path string, j job) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.jobs == nil {
-		u.jobs = map[string]job{}
+func (r *renames) add(path string, j job) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.unfinished == nil {
+		r.unfinished = map[string]job{}
 	}
-	u.jobs[path] = j
+	r.unfinished[path] = j
 }
 
-func (u *unfinished) remove(path string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	delete(u.jobs, path)
+func (r *renames) remove(path string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.unfinished, path)
 }
 
 // find returns the paths of the jobs that match, oldest first, and their domains.
-func (u *unfinished) find(match func(job) bool) (paths, domains []string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for path, j := range u.jobs {
+func (r *renames) find(match func(job) bool) (paths, domains []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for path, j := range r.unfinished {
 		if match(j) {
 			paths, domains = append(paths, path), append(domains, j.from.domain, j.to.domain)
 		}
@@ -97,47 +101,47 @@ func sortJobs(paths []string) {
 	slices.SortFunc(paths, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
 }
 
-func (u *unfinished) get(path string) (job, bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	j, ok := u.jobs[path]
+func (r *renames) get(path string) (job, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	j, ok := r.unfinished[path]
 	return j, ok
 }
 
 // run writes the job down, carries it out and strikes it off.
-func (s *Store) run(j job) error {
+func (r *renames) run(j job) error {
 	const op = "accounts.Rename"
-	id, err := s.nextID()
+	id, err := r.store.nextID()
 	if err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
-	path := s.pending(id, jobFile)
+	path := r.store.pending(id, jobFile)
 	if err := dataformat.WriteFile(path, j.dict(), dataformat.StyleOld); err != nil {
 		// It may be there all the same.
-		err2 := s.strike(path)
+		err2 := r.strike(path)
 		if err2 != nil {
-			s.leave(path, j, err2)
+			r.leave(path, j, err2)
 		}
 		return fault.Wrap(op, fault.Internal, errors.Join(err, err2))
 	}
-	if err = s.redo(path, j); err == nil {
+	if err = r.redo(path, j); err == nil {
 		return nil
 	}
-	if s.progress(j) == notBegun {
-		err2 := s.strike(path)
+	if r.progress(j) == notBegun {
+		err2 := r.strike(path)
 		if err2 == nil {
 			return err
 		}
 		err = errors.Join(err, err2)
 	}
-	s.leave(path, j, err)
+	r.leave(path, j, err)
 	return err
 }
 
 // leave keeps a job for later.
-func (s *Store) leave(path string, j job, err error) {
-	s.unfinished.add(path, j)
-	s.log.Log(s.life, logs.LevelFailure, "rename not finished; to be tried again",
+func (r *renames) leave(path string, j job, err error) {
+	r.add(path, j)
+	r.store.log.Log(r.store.life, logs.LevelFailure, "rename not finished; to be tried again",
 		"from", j.from.String(), "to", j.to.String(), logs.AttrError, err)
 }
 
@@ -150,19 +154,19 @@ const (
 	gone              // there is nothing to be renamed any more
 )
 
-func (s *Store) progress(j job) progress {
+func (r *renames) progress(j job) progress {
 	var from, to string
 	switch j.do {
 	case renameMain:
-		d, err := dataformat.ReadDict(filepath.Join(s.base, settingsDirectory, mainFile))
+		d, err := dataformat.ReadDict(filepath.Join(r.store.base, settingsDirectory, mainFile))
 		if err != nil || d.String(keyDomainName) == j.to.domain {
 			return begun
 		}
 		return notBegun
 	case renameDomain:
-		from, to = filepath.Join(s.base, domainsDirectory, j.from.domain), filepath.Join(s.base, domainsDirectory, j.to.domain)
+		from, to = filepath.Join(r.store.base, domainsDirectory, j.from.domain), filepath.Join(r.store.base, domainsDirectory, j.to.domain)
 	default:
-		from, to = s.accountDir(j.from), s.accountDir(j.to)
+		from, to = r.store.accountDir(j.from), r.store.accountDir(j.to)
 	}
 	// When the job was made, nothing had the new name.
 	if isDir(to) {
@@ -174,27 +178,22 @@ func (s *Store) progress(j job) progress {
 	return notBegun
 }
 
-// accountDir returns the directory of an account by its name.
-func (s *Store) accountDir(k accountKey) string {
-	return filepath.Join(s.base, s.state.Load().domainDir(k.domain), k.name+accountSuffix)
-}
-
 func isDir(path string) bool {
 	i, err := os.Stat(path)
 	return err == nil && i.IsDir()
 }
 
 // redo carries a job out, from where it stands, and strikes it off.
-func (s *Store) redo(path string, j job) error {
-	state := s.progress(j)
+func (r *renames) redo(path string, j job) error {
+	state := r.progress(j)
 	var err error
 	switch {
 	case state == gone:
-		s.log.Log(s.life, logs.LevelProblem, "what was to be renamed is not there any more", "from", j.from.String(), "to", j.to.String())
+		r.store.log.Log(r.store.life, logs.LevelProblem, "what was to be renamed is not there any more", "from", j.from.String(), "to", j.to.String())
 	case j.do == renameAccount:
-		err = s.moveAccount(j.from, j.to, state == begun)
+		err = r.store.moveAccount(j.from, j.to, state == begun)
 	case j.do == renameDomain, j.do == renameMain:
-		err = s.moveDomain(j.do, j.from.domain, j.to.domain, state == begun)
+		err = r.store.moveDomain(j.do, j.from.domain, j.to.domain, state == begun)
 	default:
 		err = fault.New("accounts.Rename", fault.Corrupt, "")
 	}
@@ -202,13 +201,13 @@ func (s *Store) redo(path string, j job) error {
 		return err
 	}
 	if j.do == renameDomain && state != gone {
-		s.removals.Go(func() { s.writePlaces(j.to.domain) })
+		r.store.removals.Go(func() { r.store.ids.noteDirectories(j.to.domain) })
 	}
-	return s.strike(path)
+	return r.strike(path)
 }
 
 // strike removes the file of a job.
-func (s *Store) strike(path string) error {
+func (r *renames) strike(path string) error {
 	err := os.Remove(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
@@ -216,56 +215,56 @@ func (s *Store) strike(path string) error {
 	return fault.Wrap("accounts.Rename", fault.Internal, errors.Join(err, durable.SyncDir(filepath.Dir(path))))
 }
 
-// recoverJob carries out what the last run has left. One that cannot be carried out does
+// recover carries out what the last run has left. One that cannot be carried out does
 // not keep the server from starting, and a damaged one is set aside: nobody can say later
 // whose names it is about.
-func (s *Store) recoverJob(path string) error {
+func (r *renames) recover(path string) error {
 	j, err := readJob(path)
 	if fault.Is(err, fault.Corrupt) {
 		aside := strings.TrimSuffix(path, jobFile) + badJobFile
-		s.log.Log(s.life, logs.LevelFailure, "damaged file of a rename set aside", "file", aside, logs.AttrError, err)
+		r.store.log.Log(r.store.life, logs.LevelFailure, "damaged file of a rename set aside", "file", aside, logs.AttrError, err)
 		return os.Rename(path, aside)
 	}
 	if err != nil {
 		return err
 	}
-	if err := s.redo(path, j); err != nil {
-		s.leave(path, j, err)
+	if err := r.redo(path, j); err != nil {
+		r.leave(path, j, err)
 	}
 	return nil
 }
 
 // finish ends what has failed before.
-func (s *Store) finish(op string, paths []string) error {
+func (r *renames) finish(op string, paths []string) error {
 	for _, path := range paths {
-		j, still := s.unfinished.get(path)
+		j, still := r.get(path)
 		if !still {
 			continue
 		}
 		var err error
-		if s.progress(j) == notBegun {
-			err = s.strike(path)
+		if r.progress(j) == notBegun {
+			err = r.strike(path)
 		} else {
-			err = s.redo(path, j)
+			err = r.redo(path, j)
 		}
 		if err != nil {
 			return fault.Newf(op, fault.Unavailable, "the rename of %s to %s is not finished: %s", j.from, j.to, fault.Explain(err))
 		}
-		s.unfinished.remove(path)
+		r.remove(path)
 	}
 	return nil
 }
 
 // retry tries to end what has failed before.
-func (s *Store) retry() {
-	_, domains := s.unfinished.find(func(j job) bool { return j.do == renameAccount })
+func (r *renames) retry() {
+	_, domains := r.find(func(j job) bool { return j.do == renameAccount })
 	if len(domains) > 0 {
-		if unlock, err := s.lockNames("accounts.Rename", domains...); err == nil {
+		if unlock, err := r.lockNames("accounts.Rename", domains...); err == nil {
 			unlock()
 		}
 	}
-	if jobs, _ := s.unfinished.find(func(j job) bool { return j.do != renameAccount }); len(jobs) > 0 {
-		if unlock, err := s.lockRealms("accounts.Rename"); err == nil {
+	if jobs, _ := r.find(func(j job) bool { return j.do != renameAccount }); len(jobs) > 0 {
+		if unlock, err := r.lockRealms("accounts.Rename"); err == nil {
 			unlock()
 		}
 	}
@@ -273,15 +272,15 @@ func (s *Store) retry() {
 
 // lockNames holds the name space of domains: nobody else makes, renames or
 // deletes objects in them meanwhile.
-func (s *Store) lockNames(op string, domains ...string) (unlock func(), err error) {
+func (r *renames) lockNames(op string, domains ...string) (unlock func(), err error) {
 	for {
-		unlock = s.lockAll(domains)
-		jobs, theirs := s.unfinished.find(func(j job) bool {
+		unlock = r.lockAll(domains)
+		jobs, theirs := r.find(func(j job) bool {
 			return j.do == renameAccount && (slices.Contains(domains, j.from.domain) || slices.Contains(domains, j.to.domain))
 		})
 		others := slices.DeleteFunc(theirs, func(d string) bool { return slices.Contains(domains, d) })
 		if len(others) == 0 {
-			err = s.finish(op, jobs)
+			err = r.finish(op, jobs)
 		}
 		if len(others) == 0 && err == nil {
 			return unlock, nil
@@ -294,33 +293,33 @@ func (s *Store) lockNames(op string, domains ...string) (unlock func(), err erro
 	}
 }
 
-func (s *Store) lockAll(domains []string) (unlock func()) {
+func (r *renames) lockAll(domains []string) (unlock func()) {
 	var release []func()
 	for _, d := range slices.Compact(slices.Sorted(slices.Values(domains))) {
-		release = append(release, s.locks.lock("names "+d))
+		release = append(release, r.names.lock(d))
 	}
 	return func() {
-		for _, r := range release {
-			r()
+		for _, unlock := range release {
+			unlock()
 		}
 	}
 }
 
 // lockRealms holds the set of domains and their aliases: nobody else changes it meanwhile.
-func (s *Store) lockRealms(op string) (unlock func(), err error) {
-	s.realms.Lock()
-	jobs, domains := s.unfinished.find(func(j job) bool { return j.do != renameAccount })
+func (r *renames) lockRealms(op string) (unlock func(), err error) {
+	r.realms.Lock()
+	jobs, domains := r.find(func(j job) bool { return j.do != renameAccount })
 	if len(jobs) > 0 {
-		unlockNames := s.lockAll(domains)
-		err = s.finish(op, jobs)
+		unlockNames := r.lockAll(domains)
+		err = r.finish(op, jobs)
 		unlockNames()
 	}
 	if err != nil {
-		s.realms.Unlock()
+		r.realms.Unlock()
 		return nil, err
 	}
-	return s.realms.Unlock, nil
+	return r.realms.Unlock, nil
 }
 
-// shareNames keeps the objects of a domain where they are while one of them is changed.
-func (s *Store) shareNames(domain string) (unlock func()) { return s.locks.share("names " + domain) }
+// share keeps the objects of a domain where they are while one of them is changed.
+func (r *renames) share(domain string) (unlock func()) { return r.names.share(domain) }

@@ -1,0 +1,70 @@
+package accounts
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"gatepost/router/names"
+)
+
+// This file lists the objects of domains.
+
+// ListOptions say what ListObjects lists.
+type ListOptions struct {
+	Filter                        string // a part of the name; empty for all
+	Limit                         int    // objects to list at most
+	After                         string // names after this one; empty for the first
+	Accounts, Aliases, Forwarders bool
+}
+
+// ObjectList is a page of a domain's objects.
+type ObjectList struct {
+	Accounts, Aliases, Forwarders int // how many there are in all
+	Names                         []string
+	Objects                       map[string]names.Object
+	More                          bool // there are names after the last one
+}
+
+// ListObjects lists objects of a domain in the order of their names. Errors: NoDomain.
+func (s *Store) ListObjects(ctx context.Context, domain string, o ListOptions) (*ObjectList, error) {
+	d, err := s.domain(s.realDomain(domain))
+	if err != nil {
+		return nil, err
+	}
+	have, err := s.accountNames(d.name)
+	if err != nil {
+		return nil, err
+	}
+	list := &ObjectList{Accounts: len(have), Objects: map[string]names.Object{}}
+	filter := fold(o.Filter)
+	var all []string
+	add := func(wanted bool, name string) {
+		if wanted && name > o.After && strings.Contains(name, filter) {
+			all = append(all, name)
+		}
+	}
+	for _, name := range have {
+		add(o.Accounts, name)
+	}
+	for name, entry := range d.names.All() {
+		if entry.account != "" {
+			list.Aliases++
+			add(o.Aliases, name)
+		} else {
+			list.Forwarders++
+			add(o.Forwarders, name)
+		}
+	}
+	slices.Sort(all)
+	if o.Limit >= 0 && len(all) > o.Limit {
+		all, list.More = all[:o.Limit], true
+	}
+	list.Names = all
+	for _, name := range all {
+		if list.Objects[name], err = s.object(d, name); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
