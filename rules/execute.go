@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"gatepost/server/program/commandline"
 )
 
 type execute struct {
@@ -35,7 +37,7 @@ func newExecute(param string, _ Level) (action, error) {
 		}
 		rest = strings.TrimSpace(after)
 	}
-	words, err := splitCommand(rest)
+	words, err := commandline.Split(rest)
 	if err != nil {
 		return nil, err
 	}
@@ -65,42 +67,4 @@ func (a *execute) do(r *Run) Action {
 		out.Args[i] = s
 	}
 	return out
-}
-
-// splitCommand splits a command line at blanks. A word, or a part of it, may stand in single or
-// double quotes; in double quotes and outside, a backslash takes the next character as it is.
-func splitCommand(s string) ([]string, error) {
-	var words []string
-	var word strings.Builder
-	quote, inWord := byte(0), false
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '\\' && quote != '\'':
-			if i++; i == len(s) {
-				return nil, errors.New("the command ends in a backslash")
-			}
-			word.WriteByte(s[i])
-			inWord = true
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote == 0 && (c == '"' || c == '\''):
-			quote, inWord = c, true
-		case quote == 0 && (c == ' ' || c == '\t' || c == '\n' || c == '\r'):
-			if inWord {
-				words = append(words, word.String())
-				word.Reset()
-				inWord = false
-			}
-		default:
-			word.WriteByte(c)
-			inWord = true
-		}
-	}
-	if quote != 0 {
-		return nil, errors.New("a quotation mark is not closed")
-	}
-	if inWord {
-		words = append(words, word.String())
-	}
-	return words, nil
 }

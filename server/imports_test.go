@@ -17,18 +17,20 @@ import (
 // docs/architecture.md unless it is a part of the package above it.
 var arrows = map[string][]string{
 	// vocabulary: no state
-	"server/fault":      {},
-	"server/logs":       {"server/fault"},
-	"server/durable":    {},
-	"server/dataformat": {"server/durable", "server/fault"},
-	"server/settings":   {"server/dataformat", "server/fault"},
-	"server/rate":       {"server/settings"},
-	"router/address":    {"server/fault"},
-	"router/names":      {},
-	"queue/envelope":    {"router/address", "server/fault"},
+	"server/fault":               {},
+	"server/logs":                {"server/fault"},
+	"server/durable":             {},
+	"server/dataformat":          {"server/durable", "server/fault"},
+	"server/settings":            {"server/dataformat", "server/fault"},
+	"server/rate":                {"server/settings"},
+	"server/program":             {"server/dataformat", "server/fault"},
+	"server/program/commandline": {},
+	"router/address":             {"server/fault"},
+	"router/names":               {},
+	"queue/envelope":             {"router/address", "server/fault"},
 
 	// heart
-	"rules":                        {"queue/envelope", "router/address", "server/dataformat", "server/fault", "server/settings"},
+	"rules":                        {"queue/envelope", "router/address", "server/dataformat", "server/fault", "server/program/commandline", "server/settings"},
 	"accounts/message":             {"server/fault"},
 	"accounts/index":               {"server/durable", "server/fault", "server/logs"},
 	"accounts/mailbox/msgfile":     {"server/durable"},
