@@ -164,6 +164,24 @@ func (s *Server) SetQueueSettings(ctx context.Context, d dataformat.Dict) error 
 	return s.SetModule(ctx, "Queue", d)
 }
 
+// dnrModule is the module of look-ups in the DNS.
+const dnrModule = "DNR"
+
+// DNRSettings are the settings of look-ups in the DNS.
+func (s *Server) DNRSettings(ctx context.Context) (dataformat.Dict, error) {
+	return s.Module(ctx, dnrModule)
+}
+
+// SetDNRSettings replaces the settings of look-ups in the DNS.
+func (s *Server) SetDNRSettings(ctx context.Context, d dataformat.Dict) error {
+	return s.SetModule(ctx, dnrModule, d)
+}
+
+// UpdateDNRSettings merges an update into the settings of look-ups in the DNS.
+func (s *Server) UpdateDNRSettings(ctx context.Context, update dataformat.Dict) error {
+	return s.UpdateModule(ctx, dnrModule, update)
+}
+
 // logModule is the module of the log files. It writes no records of its own, so that a
 // LogLevel among its settings is the server's.
 const logModule = "Logs"

@@ -29,6 +29,10 @@ var arrows = map[string][]string{
 	"router/names":               {},
 	"queue/envelope":             {"router/address", "server/fault"},
 
+	// the DNS
+	"server/resolver":              {"server/dataformat", "server/fault", "server/logs", "server/settings"},
+	"server/resolver/resolvertest": {"server/fault", "server/resolver"},
+
 	// heart
 	"rules":                        {"queue/envelope", "router/address", "server/dataformat", "server/fault", "server/program/commandline", "server/settings"},
 	"accounts/message":             {"server/fault"},
@@ -86,6 +90,7 @@ var wire = []string{"accounts", "protocols/internal/auth", "protocols/internal/l
 // libraries says who alone may use a library whose knowledge belongs to one place.
 var libraries = map[string][]string{
 	"go.etcd.io/bbolt":        {"accounts/index"},
+	"github.com/miekg/dns":    {"server/resolver", "server/resolver/resolvertest"},
 	"github.com/xdg-go/scram": {"protocols/internal/auth", "cmd/gatebench"},
 }
 

@@ -21,6 +21,7 @@ import (
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
+	"gatepost/server/resolver"
 	"gatepost/server/settings"
 )
 
@@ -62,6 +63,7 @@ type Server struct {
 	main     *settings.Live[Settings]
 	logging  *settings.Live[LogSettings]
 	routing  *settings.Live[router.Settings]
+	resolver *resolver.Resolver
 	counter  *queue.Counter
 	accounts *accounts.Store
 	router   *router.Router

@@ -38,7 +38,7 @@ func TestSettingsPage(t *testing.T) {
 
 Made from the declarations in the code; "go test ./server -update" rewrites it. Each section is a module and its file below
 Settings/ in the base directory. The CLI reads and changes them with GETMODULE, SETMODULE and UPDATEMODULE (Main:
-GETSERVERSETTINGS, Queue: GETQUEUESETTINGS, Logs: GETLOGSETTINGS), which take names of settings in any case; a file that was
+GETSERVERSETTINGS, Queue: GETQUEUESETTINGS, DNR: GETDNRSETTINGS, Logs: GETLOGSETTINGS), which take names of settings in any case; a file that was
 edited by hand holds after SIGHUP. Modules that write log records have a LogLevel, those that accept connections have Listener.
 
 `)

@@ -19,6 +19,7 @@ import (
 	"gatepost/router"
 	"gatepost/server/admin"
 	"gatepost/server/logs"
+	"gatepost/server/resolver"
 	"gatepost/server/settings"
 )
 
@@ -28,7 +29,7 @@ import (
 // functions connect nothing before open is called.
 func (s *Server) table() []*module {
 	return []*module{
-		s.mainPart(), s.logsPart(),
+		s.mainPart(), s.logsPart(), s.dnrPart(),
 		s.counterPart(), s.accountsPart(), s.routerPart(),
 		s.queuePart(), s.localPart(), s.sendingPart(),
 		s.certificatePart(),
@@ -51,6 +52,23 @@ func (s *Server) mainPart() *module {
 func (s *Server) logsPart() *module {
 	s.logging = live[LogSettings]()
 	return newModule(logModule, s.logging)
+}
+
+// dnrPart looks up in the DNS for all modules.
+func (s *Server) dnrPart() *module {
+	set := live[resolver.Settings]()
+	m := newModule(dnrModule, set, "DNR")
+	m.open = func() error {
+		s.resolver = resolver.New(set, s.log)
+		return nil
+	}
+	m.close = func() error {
+		s.resolver.Close()
+		return nil
+	}
+	// Other name servers may know other things.
+	m.changed = func() { s.resolver.Reset() }
+	return m
 }
 
 // counterPart numbers messages, in the queue and in the mailboxes alike.

@@ -92,6 +92,9 @@ type Server interface {
 	UpdateServerSettings(ctx context.Context, update dataformat.Dict) error
 	QueueSettings(ctx context.Context) (dataformat.Dict, error)
 	SetQueueSettings(ctx context.Context, d dataformat.Dict) error
+	DNRSettings(ctx context.Context) (dataformat.Dict, error)
+	SetDNRSettings(ctx context.Context, d dataformat.Dict) error
+	UpdateDNRSettings(ctx context.Context, update dataformat.Dict) error
 	LogSettings(ctx context.Context) (dataformat.Dict, error)
 	UpdateLogSettings(ctx context.Context, update dataformat.Dict) error
 

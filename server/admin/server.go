@@ -102,6 +102,21 @@ func (a Actor) SetQueueSettings(ctx context.Context, given dataformat.Dict) erro
 	return a.changeServer(ctx, "SETQUEUESETTINGS", "Queue", given, a.admin.server.QueueSettings, a.admin.server.SetQueueSettings)
 }
 
+// DNRSettings are the explicit settings of look-ups in the DNS.
+func (a Actor) DNRSettings(ctx context.Context) (dataformat.Dict, error) {
+	return a.getServer(ctx, "GETDNRSETTINGS", a.admin.server.DNRSettings)
+}
+
+// SetDNRSettings replaces the explicit settings of look-ups in the DNS.
+func (a Actor) SetDNRSettings(ctx context.Context, given dataformat.Dict) error {
+	return a.changeServer(ctx, "SETDNRSETTINGS", "DNR", given, a.admin.server.DNRSettings, a.admin.server.SetDNRSettings)
+}
+
+// UpdateDNRSettings merges settings into those of look-ups in the DNS.
+func (a Actor) UpdateDNRSettings(ctx context.Context, given dataformat.Dict) error {
+	return a.changeServer(ctx, "UPDATEDNRSETTINGS", "DNR", given, a.admin.server.DNRSettings, a.admin.server.UpdateDNRSettings)
+}
+
 // LogSettings are the explicit settings of the log.
 func (a Actor) LogSettings(ctx context.Context) (dataformat.Dict, error) {
 	return a.getServer(ctx, "GETLOGSETTINGS", a.admin.server.LogSettings)

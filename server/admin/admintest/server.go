@@ -115,6 +115,18 @@ func (s *Server) SetQueueSettings(ctx context.Context, d dataformat.Dict) error 
 	return s.SetModule(ctx, "Queue", d)
 }
 
+func (s *Server) DNRSettings(ctx context.Context) (dataformat.Dict, error) {
+	return s.Module(ctx, "DNR")
+}
+
+func (s *Server) SetDNRSettings(ctx context.Context, d dataformat.Dict) error {
+	return s.SetModule(ctx, "DNR", d)
+}
+
+func (s *Server) UpdateDNRSettings(ctx context.Context, d dataformat.Dict) error {
+	return s.UpdateModule(ctx, "DNR", d)
+}
+
 func (s *Server) LogSettings(ctx context.Context) (dataformat.Dict, error) {
 	return s.Module(ctx, "Logs")
 }

@@ -1,0 +1,34 @@
+package server
+
+import (
+	"fmt"
+	"testing"
+
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+	"gatepost/server/resolver/resolvertest"
+)
+
+// The name servers of the settings are asked as soon as they are set, and what others have said
+// no longer counts.
+func TestNameServersOfTheSettings(t *testing.T) {
+	s := open(t)
+	for _, want := range []string{"192.0.2.1", "192.0.2.2"} {
+		server := resolvertest.New(t, "mx.example. A "+want+"\nmx.example. AAAA 2001:db8::1").Serve(t).String()
+		set := dataformat.Dict{"Servers": dataformat.Array{dataformat.String(server)}}
+		if err := s.SetDNRSettings(t.Context(), set); err != nil {
+			t.Fatal(err)
+		}
+		a, err := s.resolver.A(t.Context(), "mx.example")
+		if err != nil || fmt.Sprint(a.Records) != "["+want+"]" {
+			t.Errorf("%v, %v", a.Records, err)
+		}
+		got, err := s.DNRSettings(t.Context())
+		if err != nil || dataformat.Compact(got) != dataformat.Compact(set) {
+			t.Errorf("settings read back: %s, %v", dataformat.Compact(got), err)
+		}
+	}
+	if err := s.UpdateDNRSettings(t.Context(), dataformat.Dict{"Servers": dataformat.Array{dataformat.String("ns.example")}}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a name as address: %v", err)
+	}
+}
