@@ -258,6 +258,6 @@ func (a *Account) effectiveSettings() dataformat.Dict {
 // validObject reports whether a folded name may name an object: it is checked
 // before a name becomes part of a path.
 func validObject(name string) bool {
-	_, err := checkName("", name)
+	_, err := validateName("", name)
 	return err == nil && !strings.ContainsAny(name, "/\\\x00")
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"maps"
 	"path/filepath"
 	"strings"
 
@@ -92,71 +91,8 @@ func (s *Store) HasReversible(domain string) bool {
 	return password.IsReversible(e)
 }
 
-// AccountSettings returns the explicit settings of an account.
-func (s *Store) AccountSettings(ctx context.Context, domain, name string) (dataformat.Dict, error) {
-	a, err := s.Account(ctx, domain, name)
-	if err != nil {
-		return nil, err
-	}
-	return a.explicitSettings(), nil
-}
-
-// AccountEffectiveSettings returns the settings of an account with what it inherits.
-func (s *Store) AccountEffectiveSettings(ctx context.Context, domain, name string) (dataformat.Dict, error) {
-	a, err := s.Account(ctx, domain, name)
-	if err != nil {
-		return nil, err
-	}
-	return a.effectiveSettings(), nil
-}
-
-// UpdateAccountSettings merges settings into an account's explicit ones: keys
-// that are not given stay, the value "default" removes a key. Errors: NoDomain,
-// NotFound, Invalid.
-func (s *Store) UpdateAccountSettings(ctx context.Context, domain, name string, update dataformat.Dict) error {
-	return s.changeAccount(ctx, "accounts.UpdateAccountSettings", domain, name, update, false)
-}
-
-// SetAccountSettings replaces an account's explicit settings.
-func (s *Store) SetAccountSettings(ctx context.Context, domain, name string, given dataformat.Dict) error {
-	return s.changeAccount(ctx, "accounts.SetAccountSettings", domain, name, given, true)
-}
-
-func (s *Store) changeAccount(ctx context.Context, op, domain, name string, given dataformat.Dict, replace bool) error {
-	given, err := givenAccount(op, given)
-	if err != nil {
-		return err
-	}
-	a, err := s.Account(ctx, domain, name)
-	if err != nil {
-		return err
-	}
-	before := a.explicitSettings()
-	if replace {
-		before = dataformat.Dict{}
-	}
-	// The password is hashed before anything is locked.
-	after, err := s.changed(op, a.domain, before, given)
-	if err != nil {
-		return err
-	}
-	if _, ok := given[keyPassword]; ok {
-		given[keyPassword] = dataformat.String("default")
-		if stored, ok := after[keyPassword]; ok {
-			given[keyPassword] = stored
-			s.sessions.acceptPassword(ctx, a, after.String(keyPassword))
-		}
-	}
-	return s.editAccount(op, a, func(d dataformat.Dict) dataformat.Dict {
-		if replace {
-			maps.DeleteFunc(d, func(k string, _ dataformat.Value) bool { return !reserved(k) && k != keyPrefs })
-		}
-		return settings.Merge(d, given)
-	})
-}
-
 // editAccount changes account.settings of an account that stays where it is.
-func (s *Store) editAccount(op string, a *Account, change func(dataformat.Dict) dataformat.Dict) error {
+func (s *Store) editAccount(op string, a *Account, change func(dataformat.Dict) error) error {
 	unlock := s.renames.share(a.Domain)
 	defer unlock()
 	k := accountKey{a.Domain, a.Name}
@@ -167,7 +103,7 @@ func (s *Store) editAccount(op string, a *Account, change func(dataformat.Dict) 
 	if now.ID != a.ID { // it was renamed or deleted, and another one has its name
 		return fault.New(op, fault.NotFound, "unknown user account")
 	}
-	err = s.editWhole(filepath.Join(now.dir, accountFile), change)
+	err = s.edit(filepath.Join(now.dir, accountFile), change)
 	s.forget(k)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fault.New(op, fault.NotFound, "unknown user account")
@@ -204,12 +140,12 @@ func (s *Store) SetPassword(ctx context.Context, domain, name, password string, 
 		}
 	}
 	s.sessions.acceptPassword(ctx, a, stored)
-	return s.editAccount(op, a, func(d dataformat.Dict) dataformat.Dict {
+	return s.editAccount(op, a, func(d dataformat.Dict) error {
 		delete(d, keyPassword)
 		if stored != "" {
 			d[keyPassword] = dataformat.String(stored)
 		}
-		return d
+		return nil
 	})
 }
 
@@ -248,7 +184,7 @@ func (s *Store) SetAccountAliases(ctx context.Context, domain, name string, alia
 	const op = "accounts.SetAccountAliases"
 	var list []string
 	for _, alias := range aliases {
-		n, err := checkName(op, alias)
+		n, err := validateName(op, alias)
 		if err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ func TestUnknownPolicy(t *testing.T) {
 	if p := policy("company.com", names.Mail); p.Action != names.Reject {
 		t.Errorf("%+v", p)
 	}
-	must(t, s.UpdateDomainSettings(ctx, "", dict(t, `{MailToUnknown="Rerouted to";MailRerouteAddress="*@old.com";AccessToUnknown="Rerouted to";AccessRerouteAddress=guest;}`)))
+	must(t, s.DomainSettings("").Update(ctx, dict(t, `{MailToUnknown="Rerouted to";MailRerouteAddress="*@old.com";AccessToUnknown="Rerouted to";AccessRerouteAddress=guest;}`)))
 	if p := policy("company.com", names.Mail); p != (names.Policy{Action: names.Reroute, Address: "*@old.com"}) {
 		t.Errorf("%+v", p)
 	}
@@ -67,7 +67,7 @@ func TestAddressesAssignedToDomains(t *testing.T) {
 	if d := s.DomainForIP(loopback9); d != "company.com" {
 		t.Errorf("at first %s", d)
 	}
-	must(t, s.UpdateDomainSettings(ctx, "d.com", dict(t, "{IPAddresses=(127.0.0.9,\"2001:db8::1\");}")))
+	must(t, s.DomainSettings("d.com").Update(ctx, dict(t, "{IPAddresses=(127.0.0.9,\"2001:db8::1\");}")))
 	if d := s.DomainForIP(netip.MustParseAddr("::ffff:127.0.0.9")); d != "d.com" {
 		t.Errorf("assigned %s", d)
 	}
@@ -79,14 +79,14 @@ func TestAddressesAssignedToDomains(t *testing.T) {
 	}
 	for _, taken := range []error{
 		s.CreateDomain(ctx, "e.com", dict(t, `{IPAddresses=(127.0.0.8,"2001:DB8::1");}`)),
-		s.UpdateDomainSettings(ctx, "company.com", dict(t, "{IPAddresses=(127.0.0.8,127.0.0.9);}")),
+		s.DomainSettings("company.com").Update(ctx, dict(t, "{IPAddresses=(127.0.0.8,127.0.0.9);}")),
 	} {
 		wantKind(t, taken, fault.Exists)
 	}
 	if got, _ := s.OwnIP(netip.MustParseAddr("127.0.0.8")); got != "" {
 		t.Errorf("a refused list assigned an address to %q", got)
 	}
-	must(t, s.UpdateDomainSettings(ctx, "d.com", dict(t, "{IPAddresses=default;}")))
+	must(t, s.DomainSettings("d.com").Update(ctx, dict(t, "{IPAddresses=default;}")))
 	if d := s.DomainForIP(loopback9); d != "company.com" {
 		t.Errorf("taken away %s", d)
 	}
@@ -262,7 +262,7 @@ func TestConcurrentUseKeepsTheDirectoryWhole(t *testing.T) {
 				} else if !fault.Is(err, fault.Exists) {
 					t.Errorf("create: %v", err)
 				}
-				if err := s.UpdateAccountSettings(ctx, "d.com", name, dict(t, fmt.Sprintf("{k%d=v;}", w))); err != nil {
+				if err := s.AccountSettings("d.com", name).Update(ctx, dict(t, fmt.Sprintf("{k%d=v;}", w))); err != nil {
 					t.Errorf("update: %v", err)
 				}
 				if err := s.SetAccountAliases(ctx, "d.com", name, []string{fmt.Sprintf("%s-%d", name, w)}); err != nil {
@@ -277,7 +277,7 @@ func TestConcurrentUseKeepsTheDirectoryWhole(t *testing.T) {
 		if made[name] != 1 {
 			t.Errorf("%s was made %d times", name, made[name])
 		}
-		d, err := s.AccountSettings(ctx, "d.com", name)
+		d, err := s.AccountSettings("d.com", name).Get(ctx)
 		wantDict(t, d, err, "{k0=v;k1=v;k2=v;k3=v;}")
 		list, err := s.AccountAliases(ctx, "d.com", name)
 		if len(list) != 1 || err != nil {

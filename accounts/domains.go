@@ -86,7 +86,7 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 	if err != nil {
 		return err
 	}
-	given, err = givenDomain(op, given)
+	given, err = validateDomain(op, given)
 	if err != nil {
 		return err
 	}
@@ -346,7 +346,7 @@ func (s *Store) SetDomainAliases(ctx context.Context, name string, aliases []str
 	}
 	list := make([]string, len(aliases))
 	for i, alias := range aliases {
-		if list[i], err = checkDomainName(op, alias); err != nil {
+		if list[i], err = validateDomainName(op, alias); err != nil {
 			return err
 		}
 		if real, ok := s.state.Load().domainAliases.Get(list[i]); ok && real == d.name {

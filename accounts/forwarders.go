@@ -82,7 +82,7 @@ func (f Forwarders) matching(domain string, match func(target string) bool) ([]s
 // Create makes a forwarder. Errors: NoDomain, Exists, Invalid.
 func (f Forwarders) Create(ctx context.Context, domain, name, target string) error {
 	const op = "accounts.CreateForwarder"
-	name, err := checkName(op, name)
+	name, err := validateName(op, name)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (f Forwarders) Create(ctx context.Context, domain, name, target string) err
 // NotFound, Exists, Invalid.
 func (f Forwarders) Rename(ctx context.Context, domain, name, newName string) error {
 	const op = "accounts.RenameForwarder"
-	newName, err := checkName(op, newName)
+	newName, err := validateName(op, newName)
 	if err != nil {
 		return err
 	}

@@ -16,9 +16,9 @@ func TestInheritedSettingSaysWhereItComesFrom(t *testing.T) {
 		return v.(dataformat.Dict)
 	}
 	must(t, s.CreateDomain(ctx, "client.com", nil))
-	must(t, s.UpdateServerAccountDefaults(ctx, dict(`{MaxAccountSize=1G;MaxMailboxes=7;MailOutFlow=(9,1h);ServiceClasses={gold={QuotaSuspend=99;MaxMessageSize=9M;};};}`)))
-	must(t, s.UpdateAccountDefaults(ctx, "client.com", dict(`{MaxAccountSize=2G;ServiceClass=gold;ServiceClasses={gold={MaxMessageSize=8M;};};}`)))
-	must(t, s.UpdateAccountTemplate(ctx, "client.com", dict(`{MaxMailboxes=5;RealName=new;}`)))
+	must(t, s.ServerAccountDefaults().Update(ctx, dict(`{MaxAccountSize=1G;MaxMailboxes=7;MailOutFlow=(9,1h);ServiceClasses={gold={QuotaSuspend=99;MaxMessageSize=9M;};};}`)))
+	must(t, s.AccountDefaults("client.com").Update(ctx, dict(`{MaxAccountSize=2G;ServiceClass=gold;ServiceClasses={gold={MaxMessageSize=8M;};};}`)))
+	must(t, s.AccountTemplate("client.com").Update(ctx, dict(`{MaxMailboxes=5;RealName=new;}`)))
 	must(t, s.CreateAccount(ctx, "client.com", "ann", dict(`{RealName=Ann;}`)))
 	a, err := s.Account(ctx, "client.com", "ann")
 	must(t, err)
@@ -46,8 +46,8 @@ func TestInheritedSettingSaysWhereItComesFrom(t *testing.T) {
 			t.Errorf("a new account has %s of %q, not of %q; %v", key, origin, want, err)
 		}
 	}
-	must(t, s.UpdateDomainDefaults(ctx, dict(`{AccountsLimit=10;MailToUnknown=Discarded;}`)))
-	must(t, s.UpdateDomainSettings(ctx, "client.com", dict(`{AccountsLimit=20;}`)))
+	must(t, s.DomainDefaults().Update(ctx, dict(`{AccountsLimit=10;MailToUnknown=Discarded;}`)))
+	must(t, s.DomainSettings("client.com").Update(ctx, dict(`{AccountsLimit=20;}`)))
 	for key, want := range map[string]Origin{"AccountsLimit": OfDomain, "MailToUnknown": OfServer, "MailToAllAction": BuiltIn, "AccountDefaults": ""} {
 		if _, origin, err := s.InheritedByDomain("client.com", key); err != nil || origin != want {
 			t.Errorf("the domain has %s of %q, not of %q; %v", key, origin, want, err)

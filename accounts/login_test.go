@@ -127,7 +127,7 @@ func TestVerifiedPasswordIsRememberedForAnHourAndForgottenOnChange(t *testing.T)
 		login("one", false, 1)
 		login("two", true, 1)
 		login("two", true, 0)
-		must(t, s.UpdateAccountSettings(ctx, "", "u", dict(t, "{UseAppPassword=NO;}")))
+		must(t, s.AccountSettings("", "u").Update(ctx, dict(t, "{UseAppPassword=NO;}")))
 		login("two", false, 1)
 	})
 }
@@ -318,7 +318,7 @@ func TestVerificationsOfAnAdministratorCountNothing(t *testing.T) {
 
 func TestUnknownNamesAreBlockedLikeOthers(t *testing.T) {
 	s := newStore(t)
-	must(t, s.UpdateServerAccountDefaults(ctx, dict(t, "{FailedLoginFlow=(2,1m);}")))
+	must(t, s.ServerAccountDefaults().Update(ctx, dict(t, "{FailedLoginFlow=(2,1m);}")))
 	for range 2 {
 		loginFailed(t, s, stranger, "", "nobody")
 	}
@@ -431,7 +431,7 @@ func TestSCRAM(t *testing.T) {
 		if authenticate(t, c, "pen") {
 			t.Errorf("%s: a wrong password is accepted", encryption)
 		}
-		must(t, s.UpdateAccountSettings(ctx, "", name, dict(t, "{AccessModes=None;}")))
+		must(t, s.AccountSettings("", name).Update(ctx, dict(t, "{AccessModes=None;}")))
 		off := scramOf(t, s, stranger, "", name)
 		if authenticate(t, off, "pencil") {
 			t.Errorf("%s: a disabled account logs in", encryption)
@@ -477,7 +477,7 @@ func TestReversibleStoreShowsOnceSomePasswordIsKept(t *testing.T) {
 	}
 	_, err := s.RevealPassword(ctx, "", "u")
 	wantKind(t, err, fault.Unsupported)
-	must(t, s.UpdateAccountDefaults(ctx, "", dict(t, "{PasswordEncryption=A-crpt;}")))
+	must(t, s.AccountDefaults("").Update(ctx, dict(t, "{PasswordEncryption=A-crpt;}")))
 	must(t, s.SetPassword(ctx, "", "u", "secret", false))
 	if !s.Reversible() || !s.HasReversible("") {
 		t.Error("not reversible")
@@ -505,7 +505,7 @@ func TestPasswordRulesHoldForUsers(t *testing.T) {
 	wantKind(t, s.logins.VerifyPassword(ctx, "", "u", "y"), fault.BadCredentials)
 	wantKind(t, s.logins.VerifyPassword(ctx, "", "nobody", "y"), fault.NotFound)
 	wantKind(t, s.SetPassword(ctx, "", "u", strings.Repeat("x", 2000), false), fault.Invalid)
-	must(t, s.UpdateAccountSettings(ctx, "", "u", dict(t, "{PWDAllowed=NO;}")))
+	must(t, s.AccountSettings("", "u").Update(ctx, dict(t, "{PWDAllowed=NO;}")))
 	wantKind(t, s.SetPassword(ctx, "", "u", "longer", true), fault.Denied)
 	must(t, s.SetPassword(ctx, "", "u", "", false))
 	wantKind(t, s.logins.VerifyPassword(ctx, "", "u", ""), fault.BadCredentials)
@@ -514,11 +514,11 @@ func TestPasswordRulesHoldForUsers(t *testing.T) {
 func TestSettingsThatWereReadCanBeWrittenBack(t *testing.T) {
 	s := newStore(t)
 	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;}")))
-	d, err := s.AccountSettings(ctx, "", "u")
+	d, err := s.AccountSettings("", "u").Get(ctx)
 	must(t, err)
-	must(t, s.SetAccountSettings(ctx, "", "u", d))
+	must(t, s.AccountSettings("", "u").Set(ctx, d))
 	must(t, s.logins.VerifyPassword(ctx, "", "u", "right"))
-	must(t, s.UpdateAccountSettings(ctx, "", "u", dict(t, "{Password=default;}")))
+	must(t, s.AccountSettings("", "u").Update(ctx, dict(t, "{Password=default;}")))
 	wantKind(t, s.logins.VerifyPassword(ctx, "", "u", "right"), fault.BadCredentials)
 }
 

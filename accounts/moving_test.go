@@ -94,9 +94,9 @@ func TestPasswordIsNotSetForAnotherAccountOfTheName(t *testing.T) {
 	must(t, err)
 	must(t, s.RenameAccount(ctx, "", "u", "", "v"))
 	must(t, s.CreateAccount(ctx, "", "u", nil))
-	err = s.editAccount("", a, func(d dataformat.Dict) dataformat.Dict {
+	err = s.editAccount("", a, func(dataformat.Dict) error {
 		t.Error("the other account is changed")
-		return d
+		return nil
 	})
 	wantKind(t, err, fault.NotFound)
 }

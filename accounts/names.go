@@ -46,8 +46,8 @@ func (k accountKey) String() string {
 // without regard to case, files have lower-case names.
 func fold(name string) string { return nametable.Fold(name) }
 
-// checkName returns the folded form of a name that an object may have.
-func checkName(op, name string) (string, error) {
+// validateName returns the folded form of a name that an object may have.
+func validateName(op, name string) (string, error) {
 	n := fold(name)
 	if !address.ValidName(n) {
 		return "", fault.Newf(op, fault.Invalid, "%q is not a valid object name", name)
@@ -55,8 +55,8 @@ func checkName(op, name string) (string, error) {
 	return n, nil
 }
 
-// checkDomainName returns the normal form of a name that a domain may have.
-func checkDomainName(op, name string) (string, error) {
+// validateDomainName returns the normal form of a name that a domain may have.
+func validateDomainName(op, name string) (string, error) {
 	n, err := address.NormalizeDomain(strings.TrimSpace(name))
 	if err != nil || n == "" || !safeDomain(n) {
 		return "", fault.Newf(op, fault.Invalid, "%q is not a valid domain name", name)
@@ -64,11 +64,11 @@ func checkDomainName(op, name string) (string, error) {
 	return n, nil
 }
 
-// newDomainName is checkDomainName for a name that is given now: it is not one that
+// newDomainName is validateDomainName for a name that is given now: it is not one that
 // means something else to the router, and may be a host's (RFC 1123 2.1), except
 // that underscores pass.
 func newDomainName(op, name string) (string, error) {
-	n, err := checkDomainName(op, name)
+	n, err := validateDomainName(op, name)
 	if err != nil {
 		return "", err
 	}

@@ -45,7 +45,7 @@ func (s *Store) free(op string, d *domain, name string) error {
 // asks. Errors: NoDomain, Exists, Invalid, TooMany.
 func (s *Store) CreateAccount(ctx context.Context, domain, name string, given dataformat.Dict) error {
 	const op = "accounts.CreateAccount"
-	name, err := checkName(op, name)
+	name, err := validateName(op, name)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (s *Store) initialSettings(op string, d *domain, given dataformat.Dict) (da
 	if err != nil {
 		return nil, dataformat.Unreadable(op, err)
 	}
-	given, err = givenAccount(op, given)
+	given, err = validateAccount(op, given)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +211,7 @@ func (s *Store) DeleteAccount(ctx context.Context, domain, name string) error {
 // Main Domain's postmaster.
 func (s *Store) RenameAccount(ctx context.Context, domain, name, newDomain, newName string) error {
 	const op = "accounts.RenameAccount"
-	newName, err := checkName(op, newName)
+	newName, err := validateName(op, newName)
 	if err != nil {
 		return err
 	}

@@ -20,10 +20,10 @@ func TestPublicNameOfADomain(t *testing.T) {
 	must(t, s.SetDomainAliases(ctx, "d.com", []string{"a.d.com", "mail.z.com", "mail.d.com"}))
 	name("d.com", "mail.d.com")
 	name("a.d.com", "mail.d.com")
-	must(t, s.UpdateDomainSettings(ctx, "d.com", dict(t, "{PublicServerName=MX.Example.org;}")))
+	must(t, s.DomainSettings("d.com").Update(ctx, dict(t, "{PublicServerName=MX.Example.org;}")))
 	name("d.com", "mx.example.org")
 	for _, bad := range []string{`"a b"`, `"192.0.2.1"`, `"a..b"`, `(a)`} {
-		if err := s.UpdateDomainSettings(ctx, "d.com", dict(t, "{PublicServerName="+bad+";}")); !fault.Is(err, fault.Invalid) {
+		if err := s.DomainSettings("d.com").Update(ctx, dict(t, "{PublicServerName="+bad+";}")); !fault.Is(err, fault.Invalid) {
 			t.Errorf("PublicServerName=%s: %v", bad, err)
 		}
 	}

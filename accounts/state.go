@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -79,7 +78,7 @@ func loadState(base string, aliases *nametable.Table[string]) (*serverState, err
 	if err != nil {
 		return nil, err
 	}
-	if st.mainDomain, err = checkDomainName("accounts.Open", main.String(keyDomainName)); err != nil {
+	if st.mainDomain, err = validateDomainName("accounts.Open", main.String(keyDomainName)); err != nil {
 		return nil, fmt.Errorf("%s: %w", mainFile, err)
 	}
 	defaults, err := dataformat.ReadDict(filepath.Join(dir, domainDefaultFile))
@@ -196,16 +195,6 @@ func (s *serverFiles) edit(path string, change func(dataformat.Dict) error) erro
 		return err
 	}
 	return dataformat.WriteFile(path, d, dataformat.StyleOld)
-}
-
-// editWhole is edit for a change that replaces the dictionary.
-func (s *serverFiles) editWhole(path string, change func(dataformat.Dict) dataformat.Dict) error {
-	return s.edit(path, func(d dataformat.Dict) error {
-		after := change(maps.Clone(d))
-		clear(d)
-		maps.Copy(d, after)
-		return nil
-	})
 }
 
 // editState changes a server-wide file and takes the result into use.
@@ -336,4 +325,20 @@ func (s *serverFiles) assignAddresses(domain string, explicit dataformat.Dict) e
 func isThisHost(ip netip.Addr) bool {
 	ip = ip.Unmap()
 	return ip.IsUnspecified() || ip == netip.AddrFrom4([4]byte{127, 0, 0, 1}) || ip == netip.IPv6Loopback()
+}
+
+// addressesOf reads IPAddresses.
+func addressesOf(op string, d dataformat.Dict) ([]netip.Addr, error) {
+	if settings.IsDefault(d["IPAddresses"]) {
+		return nil, nil
+	}
+	var out []netip.Addr
+	for _, text := range d.Strings("IPAddresses") {
+		ip, err := netip.ParseAddr(text)
+		if err != nil {
+			return nil, fault.Newf(op, fault.Invalid, "IPAddresses: %q is not an IP address", text)
+		}
+		out = append(out, ip.Unmap())
+	}
+	return out, nil
 }

@@ -155,7 +155,7 @@ func (s *Store) prepare(mainDomain string) (fresh bool, err error) {
 		if name == "" {
 			name, _ = os.Hostname()
 		}
-		n, err := checkDomainName(op, name)
+		n, err := validateDomainName(op, name)
 		if err != nil {
 			return err
 		}

@@ -95,6 +95,12 @@ func wantDict(t testing.TB, d dataformat.Dict, err error, want string) {
 	}
 }
 
+func wantLayer(t testing.TB, l Layer, want string) {
+	t.Helper()
+	d, err := l.Get(ctx)
+	wantDict(t, d, err, want)
+}
+
 func wantList(t testing.TB, got []string, err error, want ...string) {
 	t.Helper()
 	must(t, err)
@@ -165,20 +171,20 @@ func TestInheritance(t *testing.T) {
 	}
 	must(t, s.CreateAccount(ctx, "", "old", nil))
 	want("old", "unlimited")
-	must(t, s.UpdateServerAccountDefaults(ctx, dict(t, "{MaxAccountSize=3G;}")))
+	must(t, s.ServerAccountDefaults().Update(ctx, dict(t, "{MaxAccountSize=3G;}")))
 	want("old", "3G")
-	must(t, s.UpdateAccountDefaults(ctx, "", dict(t, "{MaxAccountSize=10G;}")))
-	must(t, s.UpdateAccountTemplate(ctx, "", dict(t, "{MaxAccountSize=30G;}")))
-	must(t, s.UpdateAccountSettings(ctx, "", "postmaster", dict(t, "{MaxAccountSize=50G;}")))
+	must(t, s.AccountDefaults("").Update(ctx, dict(t, "{MaxAccountSize=10G;}")))
+	must(t, s.AccountTemplate("").Update(ctx, dict(t, "{MaxAccountSize=30G;}")))
+	must(t, s.AccountSettings("", "postmaster").Update(ctx, dict(t, "{MaxAccountSize=50G;}")))
 	must(t, s.CreateAccount(ctx, "", "new", nil))
 	want("old", "10G")
 	want("new", "30G")
 	want("postmaster", "50G")
-	must(t, s.UpdateAccountTemplate(ctx, "", dict(t, "{MaxAccountSize=1G;}")))
+	must(t, s.AccountTemplate("").Update(ctx, dict(t, "{MaxAccountSize=1G;}")))
 	want("new", "30G")
-	must(t, s.UpdateAccountSettings(ctx, "", "new", dict(t, "{MaxAccountSize=default;}")))
+	must(t, s.AccountSettings("", "new").Update(ctx, dict(t, "{MaxAccountSize=default;}")))
 	want("new", "10G")
-	must(t, s.UpdateAccountDefaults(ctx, "", dict(t, "{MaxAccountSize=default;}")))
+	must(t, s.AccountDefaults("").Update(ctx, dict(t, "{MaxAccountSize=default;}")))
 	want("new", "3G")
 
 	a, err := s.Account(ctx, "", "new")
@@ -208,9 +214,9 @@ func TestBuiltInFlowLimits(t *testing.T) {
 
 func TestClassOfService(t *testing.T) {
 	s := newStore(t)
-	must(t, s.UpdateServerAccountDefaults(ctx, dict(t, `{MaxAccountSize=1G;MaxMailboxes=5;ServiceClasses={
+	must(t, s.ServerAccountDefaults().Update(ctx, dict(t, `{MaxAccountSize=1G;MaxMailboxes=5;ServiceClasses={
 		mailonly={AccessModes=(26,Mail,POP,IMAP);MaxAccountSize=2G;MaxMessageSize=7M;};};}`)))
-	must(t, s.UpdateAccountDefaults(ctx, "", dict(t, `{MaxAccountSize=3G;ServiceClasses={mailonly={MaxMessageSize=9M;};};}`)))
+	must(t, s.AccountDefaults("").Update(ctx, dict(t, `{MaxAccountSize=3G;ServiceClasses={mailonly={MaxMessageSize=9M;};};}`)))
 	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{ServiceClass=mailonly;}")))
 	must(t, s.CreateAccount(ctx, "", "v", dict(t, "{ServiceClass=mailonly;MaxAccountSize=4G;AccessModes=All;}")))
 	u, err := s.Account(ctx, "", "u")
@@ -249,9 +255,9 @@ func TestServicesHaveToBeOnInDomainAndAccount(t *testing.T) {
 	if a, err = s.Account(ctx, "d.com", "u"); err != nil || a.Enabled("IMAP") {
 		t.Errorf("suspended: %v", err)
 	}
-	d, err := s.DomainSettings("d.com")
+	d, err := s.DomainSettings("d.com").Get(ctx)
 	wantDict(t, d, err, "{DomainAccessModes=(Mail,IMAP);}")
-	must(t, s.SetDomainSettings(ctx, "d.com", nil))
+	must(t, s.DomainSettings("d.com").Set(ctx, nil))
 	must(t, s.SuspendDomain(ctx, "d.com", false))
 	if a, err = s.Account(ctx, "d.com", "u"); err != nil || !a.Enabled("POP") {
 		t.Errorf("resumed: %v", err)
@@ -261,12 +267,12 @@ func TestServicesHaveToBeOnInDomainAndAccount(t *testing.T) {
 func TestSettingsMergeAndReplace(t *testing.T) {
 	s := newStore(t)
 	must(t, s.CreateAccount(ctx, "", "u", dict(t, `{RealName="Петр Петров";city=Omsk;}`)))
-	must(t, s.UpdateAccountSettings(ctx, "", "u", dict(t, `{MaxAccountSize=40M;city=default;}`)))
-	d, err := s.AccountSettings(ctx, "", "u")
+	must(t, s.AccountSettings("", "u").Update(ctx, dict(t, `{MaxAccountSize=40M;city=default;}`)))
+	d, err := s.AccountSettings("", "u").Get(ctx)
 	wantDict(t, d, err, `{MaxAccountSize=40M;RealName="Петр Петров";}`)
-	must(t, s.UpdateAccountPrefs(ctx, "", "u", dict(t, `{SentBox=Sent;}`)))
-	must(t, s.SetAccountSettings(ctx, "", "u", dict(t, `{MaxMailboxes=#5;"#AccountID"=(1,x);}`)))
-	d, err = s.AccountSettings(ctx, "", "u")
+	must(t, s.AccountPrefs("", "u").Update(ctx, dict(t, `{SentBox=Sent;}`)))
+	must(t, s.AccountSettings("", "u").Set(ctx, dict(t, `{MaxMailboxes=#5;"#AccountID"=(1,x);}`)))
+	d, err = s.AccountSettings("", "u").Get(ctx)
 	wantDict(t, d, err, `{MaxMailboxes=#5;}`)
 	a, err := s.Account(ctx, "", "u")
 	must(t, err)
@@ -278,20 +284,20 @@ func TestSettingsMergeAndReplace(t *testing.T) {
 	if prefs.String("SentBox") != "Sent" || prefs.String("TrashBox") != "Trash" {
 		t.Errorf("prefs %v", prefs)
 	}
-	err = s.UpdateAccountSettings(ctx, "", "u", dict(t, `{MaxAccountSize=lots;}`))
+	err = s.AccountSettings("", "u").Update(ctx, dict(t, `{MaxAccountSize=lots;}`))
 	wantKind(t, err, fault.Invalid)
 	if !strings.Contains(fault.Text(err), `MaxAccountSize: "lots" is not a size`) {
 		t.Errorf("text %q", fault.Text(err))
 	}
-	wantKind(t, s.UpdateAccountSettings(ctx, "", "nobody", nil), fault.NotFound)
-	wantKind(t, s.UpdateAccountSettings(ctx, "nowhere.com", "u", nil), fault.NoDomain)
-	wantKind(t, s.UpdateAccountDefaults(ctx, "", dict(t, `{Password=x;}`)), fault.Invalid)
+	wantKind(t, s.AccountSettings("", "nobody").Update(ctx, nil), fault.NotFound)
+	wantKind(t, s.AccountSettings("nowhere.com", "u").Update(ctx, nil), fault.NoDomain)
+	wantKind(t, s.AccountDefaults("").Update(ctx, dict(t, `{Password=x;}`)), fault.Invalid)
 }
 
 // Scripts read account.settings line by line and look for " Key = value;".
 func TestAccountSettingsHaveOneLinePerKey(t *testing.T) {
 	s := newStore(t)
-	must(t, s.UpdateServerAccountDefaults(ctx, dict(t, "{PasswordEncryption=clear;}")))
+	must(t, s.ServerAccountDefaults().Update(ctx, dict(t, "{PasswordEncryption=clear;}")))
 	must(t, s.CreateAccount(ctx, "", "u", dict(t, `{Password=pw123;RealName="A B";AccessModes=(Mail,POP);}`)))
 	text, err := os.ReadFile(filepath.Join(s.base, "Accounts", "u.macnt", "account.settings"))
 	must(t, err)
@@ -538,23 +544,23 @@ func TestMainDomainIsRenamed(t *testing.T) {
 func TestDomainSettingsInherit(t *testing.T) {
 	s := newStore(t)
 	must(t, s.CreateDomain(ctx, "d.com", dict(t, `{MailToUnknown="Rerouted to";}`)))
-	must(t, s.UpdateDomainDefaults(ctx, dict(t, `{MailRerouteAddress="*@other.com";AccountsLimit=7;}`)))
+	must(t, s.DomainDefaults().Update(ctx, dict(t, `{MailRerouteAddress="*@other.com";AccountsLimit=7;}`)))
 	d, err := s.DomainEffectiveSettings("d.com")
 	must(t, err)
 	if d.String("MailRerouteAddress") != "*@other.com" || d.String("AccountsLimit") != "7" || d.String("ForceSMTPAUTH") != "nobody" {
 		t.Errorf("%v", d)
 	}
-	must(t, s.UpdateServerAccountDefaults(ctx, dict(t, "{MaxMailboxes=3;}")))
-	must(t, s.SetDomainDefaults(ctx, dict(t, `{AccountsLimit=8;}`)))
-	wantDict(t, s.DomainDefaults(), nil, "{AccountsLimit=8;}")
-	wantDict(t, s.ServerAccountDefaults(), nil, "{MaxMailboxes=3;}")
-	wantKind(t, s.UpdateDomainSettings(ctx, "d.com", dict(t, `{MailToUnknown=Maybe;}`)), fault.Invalid)
-	wantKind(t, s.UpdateDomainSettings(ctx, "d.com", dict(t, `{IPAddresses=(x);}`)), fault.Invalid)
-	must(t, s.UpdateAccountDefaults(ctx, "d.com", dict(t, "{MaxMailboxes=4;}")))
-	must(t, s.SetDomainSettings(ctx, "d.com", dict(t, "{AccountsLimit=9;}")))
-	d, err = s.DomainSettings("d.com")
+	must(t, s.ServerAccountDefaults().Update(ctx, dict(t, "{MaxMailboxes=3;}")))
+	must(t, s.DomainDefaults().Set(ctx, dict(t, `{AccountsLimit=8;}`)))
+	wantLayer(t, s.DomainDefaults(), "{AccountsLimit=8;}")
+	wantLayer(t, s.ServerAccountDefaults(), "{MaxMailboxes=3;}")
+	wantKind(t, s.DomainSettings("d.com").Update(ctx, dict(t, `{MailToUnknown=Maybe;}`)), fault.Invalid)
+	wantKind(t, s.DomainSettings("d.com").Update(ctx, dict(t, `{IPAddresses=(x);}`)), fault.Invalid)
+	must(t, s.AccountDefaults("d.com").Update(ctx, dict(t, "{MaxMailboxes=4;}")))
+	must(t, s.DomainSettings("d.com").Set(ctx, dict(t, "{AccountsLimit=9;}")))
+	d, err = s.DomainSettings("d.com").Get(ctx)
 	wantDict(t, d, err, "{AccountsLimit=9;}")
-	d, err = s.AccountDefaults("d.com")
+	d, err = s.AccountDefaults("d.com").Get(ctx)
 	wantDict(t, d, err, "{MaxMailboxes=4;}")
 }
 
@@ -653,29 +659,29 @@ func messages(t testing.TB, a *Account) uint32 {
 
 func TestTemplateCopiesOnlyWhatDiffersFromTheDefaults(t *testing.T) {
 	s := newStore(t)
-	must(t, s.UpdateAccountDefaults(ctx, "", dict(t, "{MaxMailboxes=5;MaxAccountSize=1G;}")))
-	must(t, s.UpdateAccountTemplate(ctx, "", dict(t, "{MaxMailboxes=5;MaxAccountSize=2G;QuotaAlert=80;city=Omsk;}")))
+	must(t, s.AccountDefaults("").Update(ctx, dict(t, "{MaxMailboxes=5;MaxAccountSize=1G;}")))
+	must(t, s.AccountTemplate("").Update(ctx, dict(t, "{MaxMailboxes=5;MaxAccountSize=2G;QuotaAlert=80;city=Omsk;}")))
 	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{RealName=U;}")))
-	d, err := s.AccountSettings(ctx, "", "u")
+	d, err := s.AccountSettings("", "u").Get(ctx)
 	wantDict(t, d, err, "{MaxAccountSize=2G;RealName=U;city=Omsk;}")
 	must(t, s.CreateAccount(ctx, "", "v", dict(t, "{MaxAccountSize=default;}")))
-	d, err = s.AccountSettings(ctx, "", "v")
+	d, err = s.AccountSettings("", "v").Get(ctx)
 	wantDict(t, d, err, "{city=Omsk;}")
 }
 
 func TestPasswordsAreNotCopiedToManyAccounts(t *testing.T) {
 	s := newStore(t)
 	for _, given := range []string{"{Password=x;}", "{ServiceClasses={gold={Password=x;};};}"} {
-		wantKind(t, s.UpdateAccountTemplate(ctx, "", dict(t, given)), fault.Invalid)
-		wantKind(t, s.SetAccountTemplate(ctx, "", dict(t, given)), fault.Invalid)
-		wantKind(t, s.UpdateAccountDefaults(ctx, "", dict(t, given)), fault.Invalid)
-		wantKind(t, s.SetServerAccountDefaults(ctx, dict(t, given)), fault.Invalid)
+		wantKind(t, s.AccountTemplate("").Update(ctx, dict(t, given)), fault.Invalid)
+		wantKind(t, s.AccountTemplate("").Set(ctx, dict(t, given)), fault.Invalid)
+		wantKind(t, s.AccountDefaults("").Update(ctx, dict(t, given)), fault.Invalid)
+		wantKind(t, s.ServerAccountDefaults().Set(ctx, dict(t, given)), fault.Invalid)
 	}
 	// One that is in the file already is neither shown nor copied.
 	d, err := s.domain("company.com")
 	must(t, err)
 	must(t, dataformat.WriteFile(d.file(templateFile), dict(t, "{Password=x;MaxWebSize=1M;}"), dataformat.StyleOld))
-	template, err := s.AccountTemplate("")
+	template, err := s.AccountTemplate("").Get(ctx)
 	must(t, err)
 	must(t, s.CreateAccount(ctx, "", "u", nil))
 	a, err := s.Account(ctx, "", "u")

@@ -30,7 +30,7 @@ func TestWhoMayWriteToAllAccounts(t *testing.T) {
 		"Authenticated Domain Users": "user admin", "default": "user admin",
 		"Authenticated Administrator": "admin postmaster", "nobody": "", "Disabled": "",
 	} {
-		must(t, s.UpdateDomainSettings(ctx, "d.com", dataformat.Dict{"MailToAllAction": dataformat.String(action)}))
+		must(t, s.DomainSettings("d.com").Update(ctx, dataformat.Dict{"MailToAllAction": dataformat.String(action)}))
 		for name, from := range senders {
 			err := s.MayWriteToAll("D.com", from.account, from.trusted)
 			if want := slices.Contains(strings.Fields(allowed), name); want != (err == nil) || !want && !fault.Is(err, fault.Denied) {
@@ -38,6 +38,6 @@ func TestWhoMayWriteToAllAccounts(t *testing.T) {
 			}
 		}
 	}
-	wantKind(t, s.UpdateDomainSettings(ctx, "d.com", dataformat.Dict{"MailToAllAction": dataformat.String("Sometimes")}), fault.Invalid)
+	wantKind(t, s.DomainSettings("d.com").Update(ctx, dataformat.Dict{"MailToAllAction": dataformat.String("Sometimes")}), fault.Invalid)
 	wantKind(t, s.MayWriteToAll("no.com", "", true), fault.NoDomain)
 }

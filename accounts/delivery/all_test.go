@@ -14,7 +14,7 @@ func TestForwarderToAllMakesNoLoop(t *testing.T) {
 		o := newOffice(t, t.TempDir())
 		o.account("ann", nil)
 		ctx := context.Background()
-		if err := o.acc.UpdateDomainSettings(ctx, "company.com", dataformat.Dict{
+		if err := o.acc.DomainSettings("company.com").Update(ctx, dataformat.Dict{
 			"AllWithForwarders": dataformat.String("YES"), "MailToAllAction": dataformat.String("anybody")}); err != nil {
 			t.Fatal(err)
 		}

@@ -340,7 +340,7 @@ func TestCopiesThatDoNotFitTogetherWait(t *testing.T) {
 		o := newOfficeWith(t, t.TempDir(), &ruleBook{actions: map[string][]Action{"ann": {Store{Mailbox: "Junk"}, mirror}}})
 		o.staff()
 		limit := func(size string) {
-			if err := o.acc.UpdateAccountSettings(context.Background(), "company.com", "ann", dataformat.Dict{"MaxAccountSize": dataformat.String(size)}); err != nil {
+			if err := o.acc.AccountSettings("company.com", "ann").Update(context.Background(), dataformat.Dict{"MaxAccountSize": dataformat.String(size)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -498,7 +498,7 @@ func TestRulesThatStoreIntoAFullAccount(t *testing.T) {
 		book := &ruleBook{actions: map[string][]Action{"ann": {Store{"company.com", "archive", "All"}, Discard{}}}}
 		o := newOfficeWith(t, t.TempDir(), book)
 		o.staff()
-		if err := o.acc.UpdateAccountSettings(context.Background(), "company.com", "archive", dataformat.Dict{"MaxAccountSize": dataformat.String("1K")}); err != nil {
+		if err := o.acc.AccountSettings("company.com", "archive").Update(context.Background(), dataformat.Dict{"MaxAccountSize": dataformat.String("1K")}); err != nil {
 			t.Fatal(err)
 		}
 		o.send("joe@company.com", text+strings.Repeat("x", 2000)+"\r\n", "ann@company.com")

@@ -52,7 +52,7 @@ func suite(t *testing.T, actions func(account string) []Action, where string) {
 		var acc *accounts.Store
 		made, relented := false, false
 		update := func(name string, set dataformat.Dict) {
-			if err := acc.UpdateAccountSettings(context.Background(), "company.com", name, set); err != nil {
+			if err := acc.AccountSettings("company.com", name).Update(context.Background(), set); err != nil {
 				t.Fatal(err)
 			}
 		}

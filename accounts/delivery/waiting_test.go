@@ -85,15 +85,15 @@ func TestChangedSettingsWakeWhatWaits(t *testing.T) {
 		account, domain dataformat.Dict
 		change          func(o *office) error
 	}{
-		"quota of the account":   {full, nil, func(o *office) error { return o.acc.UpdateAccountSettings(t.Context(), "company.com", "ann", unset) }},
-		"quota of the domain":    {nil, full, func(o *office) error { return o.acc.UpdateAccountDefaults(t.Context(), "company.com", unset) }},
-		"service of the account": {off, nil, func(o *office) error { return o.acc.UpdateAccountSettings(t.Context(), "company.com", "ann", unset) }},
-		"service of the domain":  {nil, off, func(o *office) error { return o.acc.UpdateAccountDefaults(t.Context(), "company.com", unset) }},
+		"quota of the account":   {full, nil, func(o *office) error { return o.acc.AccountSettings("company.com", "ann").Update(t.Context(), unset) }},
+		"quota of the domain":    {nil, full, func(o *office) error { return o.acc.AccountDefaults("company.com").Update(t.Context(), unset) }},
+		"service of the account": {off, nil, func(o *office) error { return o.acc.AccountSettings("company.com", "ann").Update(t.Context(), unset) }},
+		"service of the domain":  {nil, off, func(o *office) error { return o.acc.AccountDefaults("company.com").Update(t.Context(), unset) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o := newOffice(t, t.TempDir())
-				if err := o.acc.UpdateAccountDefaults(context.Background(), "company.com", c.domain); err != nil {
+				if err := o.acc.AccountDefaults("company.com").Update(context.Background(), c.domain); err != nil {
 					t.Fatal(err)
 				}
 				o.account("ann", c.account)

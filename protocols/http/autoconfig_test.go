@@ -70,7 +70,7 @@ func TestMozillaAutoconfig(t *testing.T) {
 			t.Errorf("%s: %d %s", query, status, body)
 		}
 	}
-	must(t, f.accounts.UpdateDomainSettings(t.Context(), "client.dom", dict(t, "{PublicServerName=mx.client.dom;}")))
+	must(t, f.accounts.DomainSettings("client.dom").Update(t.Context(), dict(t, "{PublicServerName=mx.client.dom;}")))
 	if _, body := get(t, c, "http://client.dom/mail/config-v1.1.xml"); !strings.Contains(body, "<hostname>mx.client.dom</hostname>") {
 		t.Errorf("the domain's own name: %s", body)
 	}

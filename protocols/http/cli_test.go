@@ -124,11 +124,11 @@ func TestCommandLineWantsItsOwnService(t *testing.T) {
 	f := newFixture(t, options{accounts: true, config: func(s *Settings) { s.CLIAccess = "clients" }, before: func(f *fixture) {
 		must(f.t, f.server.MountCLI(new(fakeCLI)))
 	}})
-	must(t, f.accounts.UpdateAccountSettings(t.Context(), "company.com", "user1", dict(t, "{AccessModes=(HTTP,Mail);}")))
+	must(t, f.accounts.AccountSettings("company.com", "user1").Update(t.Context(), dict(t, "{AccessModes=(HTTP,Mail);}")))
 	if got := f.answerTo(loopback, "/CLI/?command=NOOP", basic("user1", "secret 1")); !strings.Contains(got, "401 Unauthorized") {
 		t.Errorf("without PWD: %s", got)
 	}
-	must(t, f.accounts.UpdateAccountSettings(t.Context(), "company.com", "user1", dict(t, "{AccessModes=(PWD);}")))
+	must(t, f.accounts.AccountSettings("company.com", "user1").Update(t.Context(), dict(t, "{AccessModes=(PWD);}")))
 	if got := f.answerTo(loopback, "/CLI/?command=NOOP", basic("user1", "secret 1")); !strings.Contains(got, "200 OK") {
 		t.Errorf("with PWD: %s", got)
 	}

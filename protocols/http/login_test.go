@@ -133,7 +133,7 @@ func TestPasswordInClearIsRefused(t *testing.T) {
 
 func TestServiceThatIsOffRefusesTheLogin(t *testing.T) {
 	f := newFixture(t, options{accounts: true})
-	must(t, f.accounts.UpdateAccountSettings(t.Context(), "company.com", "user1", dict(t, "{AccessModes=(Mail,IMAP);}")))
+	must(t, f.accounts.AccountSettings("company.com", "user1").Update(t.Context(), dict(t, "{AccessModes=(Mail,IMAP);}")))
 	if got := f.answerTo(loopback, "/mine/", basic("user1", "secret 1")); !strings.Contains(got, "401 Unauthorized") {
 		t.Errorf("%s", got)
 	}

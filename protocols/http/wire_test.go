@@ -77,7 +77,7 @@ func itoa(n int) string {
 
 func TestHostChoosesTheDomain(t *testing.T) {
 	f := newFixture(t, options{})
-	must(t, f.accounts.UpdateDomainSettings(t.Context(), "client.dom", dict(t, "{IPAddresses=(192.0.2.1);}")))
+	must(t, f.accounts.DomainSettings("client.dom").Update(t.Context(), dict(t, "{IPAddresses=(192.0.2.1);}")))
 	for header, want := range map[string]string{
 		"Host: company.com":                  "domain=company.com host=company.com",
 		"Host: COMPANY.com.:8100":            "domain=company.com host=company.com",

@@ -435,7 +435,7 @@ func TestMailboxesThatHoldNoMailAreHidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, sees := range []bool{false, true} {
-		if err := f.acc.UpdateAccountSettings(t.Context(), "", "user1", dataformat.Dict{"IMAPSeesNonMail": settings.Flag(sees).DataValue()}); err != nil {
+		if err := f.acc.AccountSettings("", "user1").Update(t.Context(), dataformat.Dict{"IMAPSeesNonMail": settings.Flag(sees).DataValue()}); err != nil {
 			t.Fatal(err)
 		}
 		c := f.connect(t)

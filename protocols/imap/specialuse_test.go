@@ -65,9 +65,9 @@ func (f *fixture) prefs(t *testing.T, own bool, text string) {
 		t.Fatal(err)
 	}
 	if own {
-		err = f.acc.UpdateAccountPrefs(t.Context(), "", "user1", v.(dataformat.Dict))
+		err = f.acc.AccountPrefs("", "user1").Update(t.Context(), v.(dataformat.Dict))
 	} else {
-		err = f.acc.UpdateAccountDefaultPrefs(t.Context(), "", v.(dataformat.Dict))
+		err = f.acc.AccountDefaultPrefs("").Update(t.Context(), v.(dataformat.Dict))
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func (f *fixture) prefs(t *testing.T, own bool, text string) {
 
 func (f *fixture) wantPrefs(t *testing.T, want string) {
 	t.Helper()
-	d, err := f.acc.AccountPrefs(t.Context(), "", "user1")
+	d, err := f.acc.AccountPrefs("", "user1").Get(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ func TestSessionEndsWithItsAccount(t *testing.T) {
 		"renamed": {func(f *fixture) error { return f.acc.RenameAccount(t.Context(), "", "user1", "", "user9") },
 			"* BYE The account has been renamed"},
 		"service": {func(f *fixture) error {
-			return f.acc.UpdateAccountSettings(t.Context(), "", "user1", dataformat.Dict{"AccessModes": dataformat.String("None")})
+			return f.acc.AccountSettings("", "user1").Update(t.Context(), dataformat.Dict{"AccessModes": dataformat.String("None")})
 		}, "* BYE The service is disabled"},
 		"suspended": {func(f *fixture) error { return f.acc.SuspendDomain(t.Context(), "", true) },
 			"* BYE The domain is suspended"},

@@ -67,8 +67,8 @@ func newFixture(t testing.TB, o options) *fixture {
 	r, err := router.New(settings.NewLive(rs), acc, log)
 	must(t, err)
 	if o.password != "" {
-		must(t, acc.SetDomainSettings(t.Context(), "company.com", dataformat.Dict{}))
-		must(t, acc.SetAccountDefaults(t.Context(), "company.com", dataformat.Dict{"PasswordEncryption": dataformat.String(o.password)}))
+		must(t, acc.DomainSettings("company.com").Set(t.Context(), dataformat.Dict{}))
+		must(t, acc.AccountDefaults("company.com").Set(t.Context(), dataformat.Dict{"PasswordEncryption": dataformat.String(o.password)}))
 	}
 	must(t, acc.CreateAccount(t.Context(), "company.com", "user1", dataformat.Dict{"Password": dataformat.String("secret 1")}))
 	for _, m := range []string{dotted, empty, unended} {

@@ -119,7 +119,7 @@ func TestSessionOfADeletedAccountIsNotTheNewOnes(t *testing.T) {
 func TestStoredPasswordsAreForThoseWhoMaySetThem(t *testing.T) {
 	s := newSite(t, false)
 	limited(t, s)
-	must(t, s.acc.UpdateAccountSettings(ctx, "", "plain", dataformat.Dict{"Password": dataformat.String("{CLEAR}swordfish")}))
+	must(t, s.acc.AccountSettings("", "plain").Update(ctx, dataformat.Dict{"Password": dataformat.String("{CLEAR}swordfish")}))
 	for _, c := range []struct {
 		who, password, account string
 		sees                   bool

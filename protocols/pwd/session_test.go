@@ -52,7 +52,7 @@ func newSite(t testing.TB, reversible bool) *site {
 	t.Cleanup(func() { must(t, s.acc.Close()) })
 	mailboxtest.CheckAtEnd(t, s.acc.Mail())
 	if reversible {
-		must(t, s.acc.UpdateServerAccountDefaults(ctx, dataformat.Dict{"PasswordEncryption": dataformat.String("A-crpt")}))
+		must(t, s.acc.ServerAccountDefaults().Update(ctx, dataformat.Dict{"PasswordEncryption": dataformat.String("A-crpt")}))
 	}
 	must(t, s.acc.SetPassword(ctx, "", "postmaster", "secret", false))
 	routes, err := router.New(settings.NewLive(new(router.Settings)), s.acc, log)
@@ -174,7 +174,7 @@ func TestGreetingHasATokenOnlyWhenPasswordsAreKept(t *testing.T) {
 	if got := newClient(t, s.dial(t)).line(); got != "200 Gatepost at c.com PWD Server 0.1 ready\r\n" {
 		t.Errorf("greeting %q", got)
 	}
-	must(t, s.acc.UpdateAccountDefaults(ctx, "", dataformat.Dict{"PasswordEncryption": dataformat.String("clear")}))
+	must(t, s.acc.AccountDefaults("").Update(ctx, dataformat.Dict{"PasswordEncryption": dataformat.String("clear")}))
 	must(t, s.acc.SetPassword(ctx, "", "postmaster", "secret", false))
 	c := newClient(t, s.dial(t))
 	got := c.line()

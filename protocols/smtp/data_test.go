@@ -154,8 +154,8 @@ func TestEndlessMessageIsNotReadForEver(t *testing.T) {
 // is there, not returned to whoever the return-path names.
 func TestSizeIsJudgedByTheRecipients(t *testing.T) {
 	bubble(t, func(s *Settings) { s.ErrorsLimit = 0 }, func(t *testing.T, s *site) {
-		s.must(s.accounts.UpdateAccountSettings(t.Context(), "company.com", "larry", dict("MaxMessageSize", "2000")))
-		s.must(s.accounts.UpdateAccountSettings(t.Context(), "company.com", "moe", dict("MaxAccountSize", "3000")))
+		s.must(s.accounts.AccountSettings("company.com", "larry").Update(t.Context(), dict("MaxMessageSize", "2000")))
+		s.must(s.accounts.AccountSettings("company.com", "moe").Update(t.Context(), dict("MaxAccountSize", "3000")))
 		s.must(s.accounts.Forwarders().Create(t.Context(), "company.com", "desk", "larry@company.com"))
 		for _, from := range []string{"198.51.100.7", "127.0.0.1"} {
 			c := s.connect(25, from)
@@ -208,7 +208,7 @@ func TestSizeIsJudgedByTheRecipients(t *testing.T) {
 
 func TestAccountsOwnSizeLimit(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, s *site) {
-		s.must(s.accounts.UpdateAccountSettings(t.Context(), "company.com", "larry", dict("MaxMailOutSize", "1000")))
+		s.must(s.accounts.AccountSettings("company.com", "larry").Update(t.Context(), dict("MaxMailOutSize", "1000")))
 		c := s.connect(465, "198.51.100.7")
 		c.say("EHLO laptop.home", "250-")
 		c.say("AUTH PLAIN "+plain("larry", "secret"), "235 ")

@@ -89,7 +89,7 @@ func newSite(t testing.TB, change ...func(*Settings)) *site {
 	})
 	s.must(err)
 	s.must(s.accounts.SetClientIPs(ctx, "127.0.0.1\n::1\n10.0.0.0/8"))
-	s.must(s.accounts.UpdateAccountDefaults(ctx, "company.com", dict("PasswordEncryption", "clear")))
+	s.must(s.accounts.AccountDefaults("company.com").Update(ctx, dict("PasswordEncryption", "clear")))
 	s.must(s.accounts.CreateDomain(ctx, "branch.example", nil))
 	s.must(s.accounts.CreateAccount(ctx, "company.com", "larry", secret()))
 	s.must(s.accounts.CreateAccount(ctx, "company.com", "moe", secret()))

@@ -270,7 +270,7 @@ func TestUnknownRecipientsCloseASession(t *testing.T) {
 
 func TestMailOutFlow(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, s *site) {
-		s.must(s.accounts.UpdateAccountSettings(t.Context(), "company.com", "larry", dict("MailOutFlow", "(2, 1m)")))
+		s.must(s.accounts.AccountSettings("company.com", "larry").Update(t.Context(), dict("MailOutFlow", "(2, 1m)")))
 		c := s.connect(465, "198.51.100.7")
 		c.say("EHLO laptop.home", "250-")
 		c.say("AUTH PLAIN "+plain("larry", "secret"), "235 ")
@@ -287,7 +287,7 @@ func TestMailOutFlow(t *testing.T) {
 // nothing, and sessions at the same time share the limit.
 func TestMailOutFlowCountsAcceptedMessages(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, s *site) {
-		s.must(s.accounts.UpdateAccountSettings(t.Context(), "company.com", "larry", dict("MailOutFlow", "(1, 1m)")))
+		s.must(s.accounts.AccountSettings("company.com", "larry").Update(t.Context(), dict("MailOutFlow", "(1, 1m)")))
 		login := func() *client {
 			c := s.connect(465, "198.51.100.7")
 			c.say("EHLO laptop.home", "250-")
@@ -346,7 +346,7 @@ func TestPasswordChangedDuringItsSession(t *testing.T) {
 
 func TestForcedAuthentication(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, s *site) {
-		s.must(s.accounts.UpdateDomainSettings(t.Context(), "branch.example", dict("ForceSMTPAUTH", "everybody")))
+		s.must(s.accounts.DomainSettings("branch.example").Update(t.Context(), dict("ForceSMTPAUTH", "everybody")))
 		c := s.connect(25, "127.0.0.1")
 		c.say("EHLO x.example", "250-")
 		c.say("MAIL FROM:<shemp@branch.example>", "530 5.7.0 ")
@@ -422,7 +422,7 @@ func TestReturnPathOfAnAccountIsQualified(t *testing.T) {
 	bubble(t, func(s *Settings) { s.ErrorsLimit = 0 }, func(t *testing.T, s *site) {
 		for _, domain := range []string{"company.com", "branch.example"} {
 			s.must(s.accounts.CreateAccount(t.Context(), domain, "open", secret()))
-			s.must(s.accounts.UpdateAccountSettings(t.Context(), domain, "open", open))
+			s.must(s.accounts.AccountSettings(domain, "open").Update(t.Context(), open))
 		}
 		for _, test := range []struct {
 			port           int

@@ -95,9 +95,16 @@ func (a Actor) accountDict(ctx context.Context, call string, n Name, get func(co
 	})
 }
 
+// accountLayer shows a layer of an account.
+func (a Actor) accountLayer(ctx context.Context, call string, n Name, layer func(domain, name string) accounts.Layer) (dataformat.Dict, error) {
+	return a.accountDict(ctx, call, n, func(ctx context.Context, domain, name string) (dataformat.Dict, error) {
+		return layer(domain, name).Get(ctx)
+	})
+}
+
 // AccountSettings are the explicit settings of an account.
 func (a Actor) AccountSettings(ctx context.Context, n Name) (dataformat.Dict, error) {
-	return a.accountDict(ctx, "GETACCOUNTSETTINGS", n, a.admin.acc.AccountSettings)
+	return a.accountLayer(ctx, "GETACCOUNTSETTINGS", n, a.admin.acc.AccountSettings)
 }
 
 // AccountEffectiveSettings are the settings of an account with what it inherits.
@@ -133,26 +140,20 @@ func (a Actor) UpdateAccountSettings(ctx context.Context, n Name, given dataform
 		if err != nil {
 			return err
 		}
-		return o.setAccount(allowed, a.admin.acc.AccountSettings, a.admin.acc.UpdateAccountSettings)
+		return o.put(accounts.AccountSettingNames(), allowed, o.admin.acc.AccountSettings(o.domain, o.object), accounts.Layer.Update)
 	})
 }
 
 // SetAccountSettings replaces the explicit settings of an account.
 func (a Actor) SetAccountSettings(ctx context.Context, n Name, given dataformat.Dict) error {
 	return do(ctx, a, "SETACCOUNTSETTINGS", account(n), func(o *operation) error {
-		return o.setAccount(given, a.admin.acc.AccountSettings, a.admin.acc.SetAccountSettings)
+		return o.put(accounts.AccountSettingNames(), given, o.admin.acc.AccountSettings(o.domain, o.object), accounts.Layer.Set)
 	})
-}
-
-// setAccount writes settings or preferences of the account.
-func (o *operation) setAccount(given dataformat.Dict, get func(context.Context, string, string) (dataformat.Dict, error), set func(context.Context, string, string, dataformat.Dict) error) error {
-	read := func() (dataformat.Dict, error) { return get(o, o.domain, o.object) }
-	return o.settings(accounts.AccountSettingNames(), given, read, func() error { return set(o, o.domain, o.object, given) })
 }
 
 // AccountPrefs are the explicit preferences of an account.
 func (a Actor) AccountPrefs(ctx context.Context, n Name) (dataformat.Dict, error) {
-	return a.accountDict(ctx, "GETACCOUNTPREFS", n, a.admin.acc.AccountPrefs)
+	return a.accountLayer(ctx, "GETACCOUNTPREFS", n, a.admin.acc.AccountPrefs)
 }
 
 // AccountEffectivePrefs are the preferences of an account with what it inherits.
@@ -163,14 +164,14 @@ func (a Actor) AccountEffectivePrefs(ctx context.Context, n Name) (dataformat.Di
 // UpdateAccountPrefs merges preferences into the explicit ones of an account.
 func (a Actor) UpdateAccountPrefs(ctx context.Context, n Name, given dataformat.Dict) error {
 	return do(ctx, a, "UPDATEACCOUNTPREFS", account(n), func(o *operation) error {
-		return o.setAccount(given, a.admin.acc.AccountPrefs, a.admin.acc.UpdateAccountPrefs)
+		return o.put(accounts.AccountSettingNames(), given, o.admin.acc.AccountPrefs(o.domain, o.object), accounts.Layer.Update)
 	})
 }
 
 // SetAccountPrefs replaces the explicit preferences of an account.
 func (a Actor) SetAccountPrefs(ctx context.Context, n Name, given dataformat.Dict) error {
 	return do(ctx, a, "SETACCOUNTPREFS", account(n), func(o *operation) error {
-		return o.setAccount(given, a.admin.acc.AccountPrefs, a.admin.acc.SetAccountPrefs)
+		return o.put(accounts.AccountSettingNames(), given, o.admin.acc.AccountPrefs(o.domain, o.object), accounts.Layer.Set)
 	})
 }
 

@@ -10,105 +10,119 @@ import (
 
 // This file has the calls about what domains and accounts inherit.
 
-// A getter and a setter of settings that all domains or accounts inherit.
-type (
-	serverGet = func() dataformat.Dict
-	serverSet = func(context.Context, dataformat.Dict) error
-)
+// A write is accounts.Layer.Update or accounts.Layer.Set.
+type write = func(accounts.Layer, context.Context, dataformat.Dict) error
+
+// put writes settings into a layer.
+func (o *operation) put(names *settings.Names, given dataformat.Dict, l accounts.Layer, w write) error {
+	return o.settings(names, given, func() (dataformat.Dict, error) { return l.Get(o) }, func() error { return w(l, o, given) })
+}
+
+// putWithDefaults does the same where the account defaults may be given too; the record has them.
+func (o *operation) putWithDefaults(given dataformat.Dict, l, defaults accounts.Layer, w write) error {
+	read := func() (dataformat.Dict, error) {
+		d, err := l.Get(o)
+		if err != nil {
+			return nil, err
+		}
+		inherited, err := defaults.Get(o)
+		if len(inherited) > 0 {
+			d["AccountDefaults"] = inherited
+		}
+		return d, err
+	}
+	return o.settings(accounts.DomainSettingNames(), given, read, func() error { return w(l, o, given) })
+}
 
 // serverDict shows settings of the server.
-func (a Actor) serverDict(ctx context.Context, call string, names *settings.Names, get serverGet) (dataformat.Dict, error) {
-	return look(ctx, a, call, server, func(o *operation) (dataformat.Dict, error) { return o.shown(names, get(), nil) })
+func (a Actor) serverDict(ctx context.Context, call string, names *settings.Names, l accounts.Layer) (dataformat.Dict, error) {
+	return look(ctx, a, call, server, func(o *operation) (dataformat.Dict, error) {
+		d, err := l.Get(o)
+		return o.shown(names, d, err)
+	})
 }
 
 // setServer writes settings of the server.
-func (a Actor) setServer(ctx context.Context, call string, names *settings.Names, given dataformat.Dict, get serverGet, set serverSet) error {
-	return do(ctx, a, call, server, func(o *operation) error {
-		read := func() (dataformat.Dict, error) { return get(), nil }
-		return o.settings(names, given, read, func() error { return set(o, given) })
-	})
+func (a Actor) setServer(ctx context.Context, call string, names *settings.Names, given dataformat.Dict, l accounts.Layer, w write) error {
+	return do(ctx, a, call, server, func(o *operation) error { return o.put(names, given, l, w) })
 }
 
-// A getter and a setter of settings of one domain.
-type (
-	domainGet = func(string) (dataformat.Dict, error)
-	domainSet = func(context.Context, string, dataformat.Dict) error
-)
+// domainDict shows settings of a domain.
+func (a Actor) domainDict(ctx context.Context, call, name string, names *settings.Names, layer func(string) accounts.Layer) (dataformat.Dict, error) {
+	return look(ctx, a, call, domain(name), func(o *operation) (dataformat.Dict, error) {
+		d, err := layer(o.domain).Get(o)
+		return o.shown(names, d, err)
+	})
+}
 
 // setInDomain writes settings of a domain.
-func (a Actor) setInDomain(ctx context.Context, call, name string, given dataformat.Dict, get domainGet, set domainSet) error {
+func (a Actor) setInDomain(ctx context.Context, call, name string, given dataformat.Dict, layer func(string) accounts.Layer, w write) error {
 	return do(ctx, a, call, domain(name), func(o *operation) error {
-		read := func() (dataformat.Dict, error) { return get(o.domain) }
-		return o.settings(accounts.AccountSettingNames(), given, read, func() error { return set(o, o.domain, given) })
+		return o.put(accounts.AccountSettingNames(), given, layer(o.domain), w)
 	})
 }
 
-// updateInDomain writes those settings of a domain's accounts that the actor may change.
-func (a Actor) updateInDomain(ctx context.Context, call, name string, given dataformat.Dict, get domainGet, set domainSet) error {
+// updateInDomain merges those settings of a domain's accounts that the actor may change.
+func (a Actor) updateInDomain(ctx context.Context, call, name string, given dataformat.Dict, layer func(string) accounts.Layer) error {
 	return do(ctx, a, call, domain(name), func(o *operation) error {
 		allowed, err := o.allowedAccount(given)
 		if err != nil {
 			return err
 		}
-		read := func() (dataformat.Dict, error) { return get(o.domain) }
-		return o.settings(accounts.AccountSettingNames(), allowed, read, func() error { return set(o, o.domain, allowed) })
+		return o.put(accounts.AccountSettingNames(), allowed, layer(o.domain), accounts.Layer.Update)
+	})
+}
+
+// setDomainDefaults writes the settings that domains inherit.
+func (a Actor) setDomainDefaults(ctx context.Context, call string, given dataformat.Dict, w write) error {
+	return do(ctx, a, call, server, func(o *operation) error {
+		return o.putWithDefaults(given, o.admin.acc.DomainDefaults(), o.admin.acc.ServerAccountDefaults(), w)
 	})
 }
 
 // DomainDefaults are the settings that domains inherit.
 func (a Actor) DomainDefaults(ctx context.Context) (dataformat.Dict, error) {
-	return a.serverDict(ctx, "GETDOMAINDEFAULTS", accounts.DomainSettingNames(), a.admin.acc.DomainDefaults)
+	return a.serverDict(ctx, "GETDOMAINDEFAULTS", accounts.DomainSettingNames(), a.admin.acc.DomainDefaults())
 }
 
 // UpdateDomainDefaults merges settings into those that domains inherit.
 func (a Actor) UpdateDomainDefaults(ctx context.Context, given dataformat.Dict) error {
-	return a.setServer(ctx, "UPDATEDOMAINDEFAULTS", accounts.DomainSettingNames(), given, a.domainDefaults, a.admin.acc.UpdateDomainDefaults)
+	return a.setDomainDefaults(ctx, "UPDATEDOMAINDEFAULTS", given, accounts.Layer.Update)
 }
 
 // SetDomainDefaults replaces the settings that domains inherit.
 func (a Actor) SetDomainDefaults(ctx context.Context, given dataformat.Dict) error {
-	return a.setServer(ctx, "SETDOMAINDEFAULTS", accounts.DomainSettingNames(), given, a.domainDefaults, a.admin.acc.SetDomainDefaults)
-}
-
-// domainDefaults are the domain defaults with those of accounts, which may be given with them.
-func (a Actor) domainDefaults() dataformat.Dict {
-	d := a.admin.acc.DomainDefaults()
-	if defaults := a.admin.acc.ServerAccountDefaults(); d != nil && len(defaults) > 0 {
-		d["AccountDefaults"] = defaults
-	}
-	return d
+	return a.setDomainDefaults(ctx, "SETDOMAINDEFAULTS", given, accounts.Layer.Set)
 }
 
 // ServerAccountDefaults are the settings that accounts of all domains inherit.
 func (a Actor) ServerAccountDefaults(ctx context.Context) (dataformat.Dict, error) {
-	return a.serverDict(ctx, "GETSERVERACCOUNTDEFAULTS", accounts.AccountSettingNames(), a.admin.acc.ServerAccountDefaults)
+	return a.serverDict(ctx, "GETSERVERACCOUNTDEFAULTS", accounts.AccountSettingNames(), a.admin.acc.ServerAccountDefaults())
 }
 
 // UpdateServerAccountDefaults merges settings into those that accounts of all domains inherit.
 func (a Actor) UpdateServerAccountDefaults(ctx context.Context, given dataformat.Dict) error {
-	return a.setServer(ctx, "UPDATESERVERACCOUNTDEFAULTS", accounts.AccountSettingNames(), given,
-		a.admin.acc.ServerAccountDefaults, a.admin.acc.UpdateServerAccountDefaults)
+	return a.setServer(ctx, "UPDATESERVERACCOUNTDEFAULTS", accounts.AccountSettingNames(), given, a.admin.acc.ServerAccountDefaults(), accounts.Layer.Update)
 }
 
 // SetServerAccountDefaults replaces the settings that accounts of all domains inherit.
 func (a Actor) SetServerAccountDefaults(ctx context.Context, given dataformat.Dict) error {
-	return a.setServer(ctx, "SETSERVERACCOUNTDEFAULTS", accounts.AccountSettingNames(), given,
-		a.admin.acc.ServerAccountDefaults, a.admin.acc.SetServerAccountDefaults)
+	return a.setServer(ctx, "SETSERVERACCOUNTDEFAULTS", accounts.AccountSettingNames(), given, a.admin.acc.ServerAccountDefaults(), accounts.Layer.Set)
 }
 
 // ServerAccountPrefs are the preferences that accounts of all domains inherit.
 func (a Actor) ServerAccountPrefs(ctx context.Context) (dataformat.Dict, error) {
-	return a.serverDict(ctx, "GETSERVERACCOUNTPREFS", preferences, a.admin.acc.ServerAccountPrefs)
+	return a.serverDict(ctx, "GETSERVERACCOUNTPREFS", preferences, a.admin.acc.ServerAccountPrefs())
 }
 
 // UpdateServerAccountPrefs merges preferences into those that accounts of all domains inherit.
 func (a Actor) UpdateServerAccountPrefs(ctx context.Context, given dataformat.Dict) error {
-	return a.setServer(ctx, "UPDATESERVERACCOUNTPREFS", preferences, given, a.admin.acc.ServerAccountPrefs, a.admin.acc.UpdateServerAccountPrefs)
+	return a.setServer(ctx, "UPDATESERVERACCOUNTPREFS", preferences, given, a.admin.acc.ServerAccountPrefs(), accounts.Layer.Update)
 }
 
 // SetServerAccountPrefs replaces the preferences that accounts of all domains inherit.
 func (a Actor) SetServerAccountPrefs(ctx context.Context, given dataformat.Dict) error {
-	return a.setServer(ctx, "SETSERVERACCOUNTPREFS", preferences, given, a.admin.acc.ServerAccountPrefs, a.admin.acc.SetServerAccountPrefs)
+	return a.setServer(ctx, "SETSERVERACCOUNTPREFS", preferences, given, a.admin.acc.ServerAccountPrefs(), accounts.Layer.Set)
 }
 
 // preferences are names without declarations: what seems to be a secret is one.
@@ -122,12 +136,12 @@ func (a Actor) AccountDefaults(ctx context.Context, name string) (dataformat.Dic
 // UpdateAccountDefaults merges settings into those that accounts of a domain inherit.
 // Settings that the actor may not change are left out.
 func (a Actor) UpdateAccountDefaults(ctx context.Context, name string, given dataformat.Dict) error {
-	return a.updateInDomain(ctx, "UPDATEACCOUNTDEFAULTS", name, given, a.admin.acc.AccountDefaults, a.admin.acc.UpdateAccountDefaults)
+	return a.updateInDomain(ctx, "UPDATEACCOUNTDEFAULTS", name, given, a.admin.acc.AccountDefaults)
 }
 
 // SetAccountDefaults replaces the settings that accounts of a domain inherit.
 func (a Actor) SetAccountDefaults(ctx context.Context, name string, given dataformat.Dict) error {
-	return a.setInDomain(ctx, "SETACCOUNTDEFAULTS", name, given, a.admin.acc.AccountDefaults, a.admin.acc.SetAccountDefaults)
+	return a.setInDomain(ctx, "SETACCOUNTDEFAULTS", name, given, a.admin.acc.AccountDefaults, accounts.Layer.Set)
 }
 
 // AccountTemplate is what new accounts of a domain start with.
@@ -138,12 +152,12 @@ func (a Actor) AccountTemplate(ctx context.Context, name string) (dataformat.Dic
 // UpdateAccountTemplate merges settings into a domain's template. Settings that the actor may
 // not change are left out.
 func (a Actor) UpdateAccountTemplate(ctx context.Context, name string, given dataformat.Dict) error {
-	return a.updateInDomain(ctx, "UPDATEACCOUNTTEMPLATE", name, given, a.admin.acc.AccountTemplate, a.admin.acc.UpdateAccountTemplate)
+	return a.updateInDomain(ctx, "UPDATEACCOUNTTEMPLATE", name, given, a.admin.acc.AccountTemplate)
 }
 
 // SetAccountTemplate replaces a domain's template.
 func (a Actor) SetAccountTemplate(ctx context.Context, name string, given dataformat.Dict) error {
-	return a.setInDomain(ctx, "SETACCOUNTTEMPLATE", name, given, a.admin.acc.AccountTemplate, a.admin.acc.SetAccountTemplate)
+	return a.setInDomain(ctx, "SETACCOUNTTEMPLATE", name, given, a.admin.acc.AccountTemplate, accounts.Layer.Set)
 }
 
 // AccountDefaultPrefs are the preferences that accounts of a domain inherit.
@@ -153,10 +167,10 @@ func (a Actor) AccountDefaultPrefs(ctx context.Context, name string) (dataformat
 
 // UpdateAccountDefaultPrefs merges preferences into those that accounts of a domain inherit.
 func (a Actor) UpdateAccountDefaultPrefs(ctx context.Context, name string, given dataformat.Dict) error {
-	return a.setInDomain(ctx, "UPDATEACCOUNTDEFAULTPREFS", name, given, a.admin.acc.AccountDefaultPrefs, a.admin.acc.UpdateAccountDefaultPrefs)
+	return a.setInDomain(ctx, "UPDATEACCOUNTDEFAULTPREFS", name, given, a.admin.acc.AccountDefaultPrefs, accounts.Layer.Update)
 }
 
 // SetAccountDefaultPrefs replaces the preferences that accounts of a domain inherit.
 func (a Actor) SetAccountDefaultPrefs(ctx context.Context, name string, given dataformat.Dict) error {
-	return a.setInDomain(ctx, "SETACCOUNTDEFAULTPREFS", name, given, a.admin.acc.AccountDefaultPrefs, a.admin.acc.SetAccountDefaultPrefs)
+	return a.setInDomain(ctx, "SETACCOUNTDEFAULTPREFS", name, given, a.admin.acc.AccountDefaultPrefs, accounts.Layer.Set)
 }

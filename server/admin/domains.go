@@ -6,7 +6,6 @@ import (
 	"gatepost/accounts"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
-	"gatepost/server/settings"
 )
 
 // This file has the calls about domains and about what their accounts inherit.
@@ -98,14 +97,9 @@ func (a Actor) DomainSettings(ctx context.Context, name string) (dataformat.Dict
 
 // DomainEffectiveSettings are the settings of a domain with what it inherits.
 func (a Actor) DomainEffectiveSettings(ctx context.Context, name string) (dataformat.Dict, error) {
-	return a.domainDict(ctx, "GETDOMAINEFFECTIVESETTINGS", name, accounts.DomainSettingNames(), a.admin.acc.DomainEffectiveSettings)
-}
-
-// domainDict shows settings of a domain.
-func (a Actor) domainDict(ctx context.Context, call, name string, names *settings.Names, get func(string) (dataformat.Dict, error)) (dataformat.Dict, error) {
-	return look(ctx, a, call, domain(name), func(o *operation) (dataformat.Dict, error) {
-		d, err := get(o.domain)
-		return o.shown(names, d, err)
+	return look(ctx, a, "GETDOMAINEFFECTIVESETTINGS", domain(name), func(o *operation) (dataformat.Dict, error) {
+		d, err := o.admin.acc.DomainEffectiveSettings(o.domain)
+		return o.shown(accounts.DomainSettingNames(), d, err)
 	})
 }
 
@@ -117,32 +111,20 @@ func (a Actor) UpdateDomainSettings(ctx context.Context, name string, given data
 		if err != nil {
 			return err
 		}
-		return o.setDomain(allowed, a.admin.acc.UpdateDomainSettings)
+		return o.setDomain(allowed, accounts.Layer.Update)
 	})
 }
 
 // SetDomainSettings replaces the explicit settings of a domain.
 func (a Actor) SetDomainSettings(ctx context.Context, name string, given dataformat.Dict) error {
 	return do(ctx, a, "SETDOMAINSETTINGS", domain(name), func(o *operation) error {
-		return o.setDomain(given, a.admin.acc.SetDomainSettings)
+		return o.setDomain(given, accounts.Layer.Set)
 	})
 }
 
-// setDomain writes settings of the domain. The record has the defaults of its accounts too,
-// which may be among them.
-func (o *operation) setDomain(given dataformat.Dict, set func(context.Context, string, dataformat.Dict) error) error {
-	read := func() (dataformat.Dict, error) {
-		d, err := o.admin.acc.DomainSettings(o.domain)
-		if err != nil {
-			return nil, err
-		}
-		defaults, err := o.admin.acc.AccountDefaults(o.domain)
-		if len(defaults) > 0 {
-			d["AccountDefaults"] = defaults
-		}
-		return d, err
-	}
-	return o.settings(accounts.DomainSettingNames(), given, read, func() error { return set(o, o.domain, given) })
+// setDomain writes settings of the domain.
+func (o *operation) setDomain(given dataformat.Dict, w write) error {
+	return o.putWithDefaults(given, o.admin.acc.DomainSettings(o.domain), o.admin.acc.AccountDefaults(o.domain), w)
 }
 
 // DomainAliases lists the other names of a domain.

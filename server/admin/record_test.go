@@ -164,10 +164,10 @@ func TestSecretsAreForThoseWhoMaySetThem(t *testing.T) {
 	master, users := s.as("boss", "main.com", "Master"), s.as("users", "main.com", "UserAccounts")
 	admin := s.as("admin", "own.com", "Domain", "BasicSettings")
 	for _, n := range []Name{user, boss} {
-		must(t, s.acc.UpdateAccountSettings(ctx, n.Domain, n.Local, dict(t, `{Password=x;SIPPassword=y;PSTNGatewayPassword={gw=z;};RealName=n;Other={a=b;};}`)))
+		must(t, s.acc.AccountSettings(n.Domain, n.Local).Update(ctx, dict(t, `{Password=x;SIPPassword=y;PSTNGatewayPassword={gw=z;};RealName=n;Other={a=b;};}`)))
 	}
-	must(t, s.acc.UpdateDomainSettings(ctx, "own.com", dict(t, "{PrivateSecureKey=[AAAA];AccountsLimit=5;}")))
-	must(t, s.acc.UpdateAccountDefaults(ctx, "own.com", dict(t, "{SyncUserPassword=x;ServiceClasses={gold={SIPPassword=y;MaxMailboxes=3;};};}")))
+	must(t, s.acc.DomainSettings("own.com").Update(ctx, dict(t, "{PrivateSecureKey=[AAAA];AccountsLimit=5;}")))
+	must(t, s.acc.AccountDefaults("own.com").Update(ctx, dict(t, "{SyncUserPassword=x;ServiceClasses={gold={SIPPassword=y;MaxMailboxes=3;};};}")))
 	for _, c := range []struct {
 		who    Actor
 		target Name
@@ -248,10 +248,10 @@ func TestSettingsThatAnActorMayNotChangeAreLeftOut(t *testing.T) {
 	must(t, admin.UpdateAccountTemplate(ctx, "", given))
 	must(t, admin.UpdateDomainSettings(ctx, "", dict(t, "{mailtounknown=Discarded;AccountsLimit=5;AccountDefaults={MaxMailboxes=7;};}")))
 	for what, get := range map[string]func() (dataformat.Dict, error){
-		"{MaxAccountSize=1G;}":       func() (dataformat.Dict, error) { return s.acc.AccountSettings(ctx, "own.com", "user") },
-		"{MaxAccountSize=1G;} ":      func() (dataformat.Dict, error) { return s.acc.AccountDefaults("own.com") },
-		"{MaxAccountSize=1G;}  ":     func() (dataformat.Dict, error) { return s.acc.AccountTemplate("own.com") },
-		"{MailToUnknown=Discarded;}": func() (dataformat.Dict, error) { return s.acc.DomainSettings("own.com") },
+		"{MaxAccountSize=1G;}":       func() (dataformat.Dict, error) { return s.acc.AccountSettings("own.com", "user").Get(ctx) },
+		"{MaxAccountSize=1G;} ":      func() (dataformat.Dict, error) { return s.acc.AccountDefaults("own.com").Get(ctx) },
+		"{MaxAccountSize=1G;}  ":     func() (dataformat.Dict, error) { return s.acc.AccountTemplate("own.com").Get(ctx) },
+		"{MailToUnknown=Discarded;}": func() (dataformat.Dict, error) { return s.acc.DomainSettings("own.com").Get(ctx) },
 	} {
 		d, err := get()
 		if got := dataformat.Compact(d); err != nil || got != strings.TrimSpace(what) {

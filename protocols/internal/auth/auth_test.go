@@ -82,7 +82,7 @@ func TestSaltsDoNotTellWhoExists(t *testing.T) {
 
 func TestCRAMIsThereOnlyWhereItIsOffered(t *testing.T) {
 	a, acc := newAuth(t, "")
-	must(t, acc.UpdateAccountSettings(ctx, "d.com", "u", dataformat.Dict{"Password": dataformat.String("{CLEAR}right")}))
+	must(t, acc.AccountSettings("d.com", "u").Update(ctx, dataformat.Dict{"Password": dataformat.String("{CLEAR}right")}))
 	if !acc.Reversible() {
 		t.Fatal("no password is kept")
 	}
@@ -90,7 +90,7 @@ func TestCRAMIsThereOnlyWhereItIsOffered(t *testing.T) {
 	if !fault.Is(err, fault.Unsupported) {
 		t.Errorf("not offered, and started: %v", err)
 	}
-	must(t, acc.UpdateAccountDefaults(ctx, "", dataformat.Dict{"PasswordEncryption": dataformat.String("clear")}))
+	must(t, acc.AccountDefaults("").Update(ctx, dataformat.Dict{"PasswordEncryption": dataformat.String("clear")}))
 	_, err = a.Start(ctx, CramMD5, peer, nil, "c.com")
 	must(t, err)
 }
@@ -115,7 +115,7 @@ func TestAuthorizationIdentityDoesNotTellARightPassword(t *testing.T) {
 // account with a one-way password cannot log in with them, and no stranger learns it.
 func TestLogSaysWhyADigestOfAOneWayPasswordFails(t *testing.T) {
 	a, acc := newAuth(t, "")
-	must(t, acc.UpdateAccountDefaults(ctx, "d.com", dataformat.Dict{"PasswordEncryption": dataformat.String("A-crpt")}))
+	must(t, acc.AccountDefaults("d.com").Update(ctx, dataformat.Dict{"PasswordEncryption": dataformat.String("A-crpt")}))
 	must(t, acc.CreateAccount(ctx, "d.com", "kept", dataformat.Dict{"Password": dataformat.String("right")}))
 	for login, want := range map[string]string{
 		"u@c.com": "the password is stored one-way", "u@d.com": "the password is stored one-way",

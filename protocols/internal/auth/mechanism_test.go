@@ -55,7 +55,7 @@ func newPlace(t testing.TB) *place {
 		return dataformat.Dict{"Password": dataformat.String("secret"), "PasswordEncryption": dataformat.String(form)}
 	}
 	must(t, acc.CreateDomain(ctx, "branch.example", dataformat.Dict{"IPAddresses": dataformat.Array{dataformat.String("192.0.2.2")}}))
-	must(t, acc.UpdateAccountDefaults(ctx, "branch.example", dataformat.Dict{"PasswordEncryption": dataformat.String("A-crpt")}))
+	must(t, acc.AccountDefaults("branch.example").Update(ctx, dataformat.Dict{"PasswordEncryption": dataformat.String("A-crpt")}))
 	must(t, acc.CreateAccount(ctx, "company.com", "larry", password("SCRAM-SHA-256")))
 	must(t, acc.SetAccountAliases(ctx, "company.com", "larry", []string{"lawrence"}))
 	must(t, acc.Forwarders().Create(ctx, "company.com", "boss", "larry@company.com"))

@@ -18,17 +18,17 @@ func TestNestedSettingsAreCheckedLikeOthers(t *testing.T) {
 	set := func(given string) map[string]error {
 		nested := func() dataformat.Dict { return dataformat.Dict{"AccountDefaults": dict(t, given)} }
 		return map[string]error{
-			"UpdateAccountDefaults":       s.UpdateAccountDefaults(ctx, "d.com", dict(t, given)),
-			"SetAccountDefaults":          s.SetAccountDefaults(ctx, "d.com", dict(t, given)),
-			"UpdateServerAccountDefaults": s.UpdateServerAccountDefaults(ctx, dict(t, given)),
-			"SetServerAccountDefaults":    s.SetServerAccountDefaults(ctx, dict(t, given)),
-			"UpdateDomainSettings":        s.UpdateDomainSettings(ctx, "d.com", nested()),
-			"SetDomainSettings":           s.SetDomainSettings(ctx, "d.com", nested()),
+			"UpdateAccountDefaults":       s.AccountDefaults("d.com").Update(ctx, dict(t, given)),
+			"SetAccountDefaults":          s.AccountDefaults("d.com").Set(ctx, dict(t, given)),
+			"UpdateServerAccountDefaults": s.ServerAccountDefaults().Update(ctx, dict(t, given)),
+			"SetServerAccountDefaults":    s.ServerAccountDefaults().Set(ctx, dict(t, given)),
+			"UpdateDomainSettings":        s.DomainSettings("d.com").Update(ctx, nested()),
+			"SetDomainSettings":           s.DomainSettings("d.com").Set(ctx, nested()),
 			"CreateDomain":                s.CreateDomain(ctx, "new.com", nested()),
-			"UpdateDomainDefaults":        s.UpdateDomainDefaults(ctx, nested()),
-			"SetDomainDefaults":           s.SetDomainDefaults(ctx, nested()),
-			"UpdateAccountTemplate":       s.UpdateAccountTemplate(ctx, "d.com", dict(t, given)),
-			"SetAccountTemplate":          s.SetAccountTemplate(ctx, "d.com", dict(t, given)),
+			"UpdateDomainDefaults":        s.DomainDefaults().Update(ctx, nested()),
+			"SetDomainDefaults":           s.DomainDefaults().Set(ctx, nested()),
+			"UpdateAccountTemplate":       s.AccountTemplate("d.com").Update(ctx, dict(t, given)),
+			"SetAccountTemplate":          s.AccountTemplate("d.com").Set(ctx, dict(t, given)),
 		}
 	}
 	for _, given := range []string{
@@ -43,13 +43,13 @@ func TestNestedSettingsAreCheckedLikeOthers(t *testing.T) {
 		}
 	}
 	for _, given := range []string{"{AccountDefaults=x;}", "{AccountDefaults=(a);}", "{WebUserPrefs=x;}"} {
-		wantKind(t, s.UpdateDomainSettings(ctx, "d.com", dict(t, given)), fault.Invalid)
+		wantKind(t, s.DomainSettings("d.com").Update(ctx, dict(t, given)), fault.Invalid)
 		wantKind(t, s.CreateDomain(ctx, "new.com", dict(t, given)), fault.Invalid)
-		wantKind(t, s.SetDomainDefaults(ctx, dict(t, given)), fault.Invalid)
+		wantKind(t, s.DomainDefaults().Set(ctx, dict(t, given)), fault.Invalid)
 	}
 	for _, given := range []string{"{WebUserPrefs=x;}", "{ServiceClass=(a,b);}"} {
 		wantKind(t, s.CreateAccount(ctx, "d.com", "u", dict(t, given)), fault.Invalid)
-		wantKind(t, s.UpdateAccountSettings(ctx, "", "postmaster", dict(t, given)), fault.Invalid)
+		wantKind(t, s.AccountSettings("", "postmaster").Update(ctx, dict(t, given)), fault.Invalid)
 	}
 }
 
@@ -58,8 +58,8 @@ func TestNestedSettingsAreCheckedLikeOthers(t *testing.T) {
 func TestBadValuesAreRefusedInWordsForPeople(t *testing.T) {
 	operation := regexp.MustCompile(`\b[a-z]+\.[A-Z][A-Za-z]+\b`)
 	for given, check := range map[any]func(string, dataformat.Dict) (dataformat.Dict, error){
-		new(AccountSettings): givenAccount, new(DomainSettings): givenDomain,
-		new(keptAccountSettings): givenAccount, new(keptDomainSettings): givenDomain,
+		new(AccountSettings): validateAccount, new(DomainSettings): validateDomain,
+		new(keptAccountSettings): validateAccount, new(keptDomainSettings): validateDomain,
 	} {
 		for _, set := range settings.Describe(given) {
 			for _, v := range []string{`"x y"`, "a..b", `"-7"`, "99999999999999999999", `"\001"`, `"x@"`, "(a,b)", "{x=y;}", "#NULL#", "(({}),2)"} {
@@ -78,28 +78,28 @@ func TestBadValuesAreRefusedInWordsForPeople(t *testing.T) {
 func TestNamesOfSettingsAreTakenInAnyCase(t *testing.T) {
 	s := newStore(t)
 	must(t, s.CreateDomain(ctx, "d.com", dict(t, "{mailtounknown=Discarded;ACCOUNTDEFAULTS={maxaccountsize=1G;serviceclasses={Gold={MAXMAILBOXES=3;};};};}")))
-	d, err := s.DomainSettings("d.com")
+	d, err := s.DomainSettings("d.com").Get(ctx)
 	wantDict(t, d, err, "{MailToUnknown=Discarded;}")
-	d, err = s.AccountDefaults("d.com")
+	d, err = s.AccountDefaults("d.com").Get(ctx)
 	wantDict(t, d, err, "{MaxAccountSize=1G;ServiceClasses={Gold={MaxMailboxes=3;};};}")
 	must(t, s.CreateAccount(ctx, "d.com", "u", dict(t, `{realname="U";PASSWORD=secret;webuserprefs={sentbox=Out;};title=x;}`)))
 	_, err = s.logins.CheckPassword(ctx, Peer{Service: "POP"}, "d.com", "u", "secret")
 	must(t, err)
-	must(t, s.UpdateAccountSettings(ctx, "d.com", "u", dict(t, "{REALNAME=default;maxaccountsize=2M;quotaalert=50;}")))
-	d, err = s.AccountSettings(ctx, "d.com", "u")
+	must(t, s.AccountSettings("d.com", "u").Update(ctx, dict(t, "{REALNAME=default;maxaccountsize=2M;quotaalert=50;}")))
+	d, err = s.AccountSettings("d.com", "u").Get(ctx)
 	delete(d, keyPassword)
 	wantDict(t, d, err, "{MaxAccountSize=2M;QuotaAlert=50;title=x;}")
-	d, err = s.AccountPrefs(ctx, "d.com", "u")
+	d, err = s.AccountPrefs("d.com", "u").Get(ctx)
 	wantDict(t, d, err, "{SentBox=Out;}")
-	must(t, s.UpdateAccountPrefs(ctx, "d.com", "u", dict(t, "{SENTBOX=default;}")))
-	d, err = s.AccountPrefs(ctx, "d.com", "u")
+	must(t, s.AccountPrefs("d.com", "u").Update(ctx, dict(t, "{SENTBOX=default;}")))
+	d, err = s.AccountPrefs("d.com", "u").Get(ctx)
 	wantDict(t, d, err, "{}")
 	a, err := s.Account(ctx, "d.com", "u")
 	must(t, err)
 	if v := a.Setting("MAXACCOUNTSIZE"); v != dataformat.String("2M") {
 		t.Errorf("one setting: %v", v)
 	}
-	wantKind(t, s.UpdateAccountSettings(ctx, "d.com", "u", dict(t, "{RealName=a;realname=b;}")), fault.Invalid)
+	wantKind(t, s.AccountSettings("d.com", "u").Update(ctx, dict(t, "{RealName=a;realname=b;}")), fault.Invalid)
 }
 
 // What a file has under a misspelt name can be removed, and goes when the setting is given.
@@ -112,8 +112,8 @@ func TestOtherSpellingInAFileGoesWhenTheSettingIsGiven(t *testing.T) {
 		return nil
 	}))
 	must(t, s.Reload())
-	must(t, s.UpdateAccountSettings(ctx, "", "postmaster", dict(t, "{Password=secret;Pasword=default;}")))
-	d, err := s.AccountSettings(ctx, "", "postmaster")
+	must(t, s.AccountSettings("", "postmaster").Update(ctx, dict(t, "{Password=secret;Pasword=default;}")))
+	d, err := s.AccountSettings("", "postmaster").Get(ctx)
 	delete(d, keyPassword)
 	wantDict(t, d, err, "{}")
 }
@@ -130,10 +130,10 @@ func TestMisspeltSettingsAreRefusedWithAHint(t *testing.T) {
 	} {
 		for how, err := range map[string]error{
 			"create":   s.CreateAccount(ctx, "d.com", "new", dict(t, given)),
-			"update":   s.UpdateAccountSettings(ctx, "", "postmaster", dict(t, given)),
-			"set":      s.SetAccountSettings(ctx, "", "postmaster", dict(t, given)),
-			"defaults": s.UpdateAccountDefaults(ctx, "d.com", dict(t, given)),
-			"template": s.SetAccountTemplate(ctx, "d.com", dict(t, given)),
+			"update":   s.AccountSettings("", "postmaster").Update(ctx, dict(t, given)),
+			"set":      s.AccountSettings("", "postmaster").Set(ctx, dict(t, given)),
+			"defaults": s.AccountDefaults("d.com").Update(ctx, dict(t, given)),
+			"template": s.AccountTemplate("d.com").Set(ctx, dict(t, given)),
 		} {
 			if !fault.Is(err, fault.Invalid) || fault.Text(err) != want {
 				t.Errorf("%s %s: %v", how, given, err)
@@ -141,11 +141,11 @@ func TestMisspeltSettingsAreRefusedWithAHint(t *testing.T) {
 		}
 	}
 	for given, err := range map[string]error{
-		"a password in preferences": s.UpdateAccountPrefs(ctx, "", "postmaster", dict(t, "{Password=x;}")),
-		"one of the server":         s.SetServerAccountPrefs(ctx, dict(t, "{password=x;}")),
-		"a password of a domain":    s.UpdateDomainSettings(ctx, "d.com", dict(t, "{password=x;}")),
-		"a misspelt domain setting": s.UpdateDomainSettings(ctx, "d.com", dict(t, "{MailToUnkown=Discarded;}")),
-		"among domain defaults":     s.UpdateDomainDefaults(ctx, dict(t, "{MailToUnkown=Discarded;}")),
+		"a password in preferences": s.AccountPrefs("", "postmaster").Update(ctx, dict(t, "{Password=x;}")),
+		"one of the server":         s.ServerAccountPrefs().Set(ctx, dict(t, "{password=x;}")),
+		"a password of a domain":    s.DomainSettings("d.com").Update(ctx, dict(t, "{password=x;}")),
+		"a misspelt domain setting": s.DomainSettings("d.com").Update(ctx, dict(t, "{MailToUnkown=Discarded;}")),
+		"among domain defaults":     s.DomainDefaults().Update(ctx, dict(t, "{MailToUnkown=Discarded;}")),
 	} {
 		wantKind(t, err, fault.Invalid)
 		if err == nil {
@@ -155,7 +155,7 @@ func TestMisspeltSettingsAreRefusedWithAHint(t *testing.T) {
 	// Attributes of a site's own are kept, and so is what has a name in the standard product.
 	own := "{CallInpFlow=(1,60);PSTNGatewayPassword=x;Roles=a;l=Riga;telephoneNumber=5;}"
 	must(t, s.CreateAccount(ctx, "d.com", "own", dict(t, own)))
-	d, err := s.AccountSettings(ctx, "d.com", "own")
+	d, err := s.AccountSettings("d.com", "own").Get(ctx)
 	wantDict(t, d, err, own)
 }
 
@@ -169,17 +169,17 @@ func TestServicesThatDoNotExistAreRefused(t *testing.T) {
 		"(28,Mail,Fob)": true,
 	} {
 		for how, err := range map[string]error{
-			"account":  s.UpdateAccountSettings(ctx, "", "postmaster", dict(t, "{AccessModes="+given+";}")),
-			"class":    s.UpdateAccountDefaults(ctx, "d.com", dict(t, "{ServiceClasses={gold={AccessModes="+given+";};};}")),
-			"domain":   s.UpdateDomainSettings(ctx, "d.com", dict(t, "{DomainAccessModes="+given+";}")),
-			"defaults": s.UpdateDomainDefaults(ctx, dict(t, "{DomainAccessModes="+given+";}")),
+			"account":  s.AccountSettings("", "postmaster").Update(ctx, dict(t, "{AccessModes="+given+";}")),
+			"class":    s.AccountDefaults("d.com").Update(ctx, dict(t, "{ServiceClasses={gold={AccessModes="+given+";};};}")),
+			"domain":   s.DomainSettings("d.com").Update(ctx, dict(t, "{DomainAccessModes="+given+";}")),
+			"defaults": s.DomainDefaults().Update(ctx, dict(t, "{DomainAccessModes="+given+";}")),
 		} {
 			if taken != (err == nil) || !taken && !fault.Is(err, fault.Invalid) {
 				t.Errorf("%s %s: %v", how, given, err)
 			}
 		}
 	}
-	err := s.UpdateAccountSettings(ctx, "", "postmaster", dict(t, "{AccessModes=(Mail,Imap4);}"))
+	err := s.AccountSettings("", "postmaster").Update(ctx, dict(t, "{AccessModes=(Mail,Imap4);}"))
 	if want := `AccessModes: "Imap4" is not a service`; fault.Text(err) != want {
 		t.Errorf("%q, not %q", fault.Text(err), want)
 	}
@@ -191,18 +191,18 @@ func TestNestedSettingsAreKeptLikeOthers(t *testing.T) {
 	const given = `{MailToUnknown=Discarded;AccountDefaults={MaxAccountSize=1G;QuotaAlert=default;"#AccountID"=(5,x);ServiceClasses={gold={MaxWebSize=default;MaxMailboxes=3;"#x"=y;};};};}`
 	const want = "{MaxAccountSize=1G;ServiceClasses={gold={MaxMailboxes=3;};};}"
 	must(t, s.CreateDomain(ctx, "d.com", dict(t, given)))
-	d, err := s.AccountDefaults("d.com")
+	d, err := s.AccountDefaults("d.com").Get(ctx)
 	wantDict(t, d, err, want)
-	must(t, s.SetDomainSettings(ctx, "d.com", dict(t, "{AccountDefaults=default;}")))
-	d, err = s.AccountDefaults("d.com")
+	must(t, s.DomainSettings("d.com").Set(ctx, dict(t, "{AccountDefaults=default;}")))
+	d, err = s.AccountDefaults("d.com").Get(ctx)
 	wantDict(t, d, err, "{}")
-	must(t, s.UpdateDomainSettings(ctx, "d.com", dict(t, given)))
-	d, err = s.AccountDefaults("d.com")
+	must(t, s.DomainSettings("d.com").Update(ctx, dict(t, given)))
+	d, err = s.AccountDefaults("d.com").Get(ctx)
 	wantDict(t, d, err, want)
-	must(t, s.UpdateDomainDefaults(ctx, dict(t, given)))
-	wantDict(t, s.ServerAccountDefaults(), nil, want)
-	must(t, s.SetAccountDefaults(ctx, "d.com", dict(t, given)["AccountDefaults"].(dataformat.Dict)))
-	d, err = s.AccountDefaults("d.com")
+	must(t, s.DomainDefaults().Update(ctx, dict(t, given)))
+	wantLayer(t, s.ServerAccountDefaults(), want)
+	must(t, s.AccountDefaults("d.com").Set(ctx, dict(t, given)["AccountDefaults"].(dataformat.Dict)))
+	d, err = s.AccountDefaults("d.com").Get(ctx)
 	wantDict(t, d, err, want)
 }
 

@@ -64,8 +64,8 @@ func noSecret(op, key string, v dataformat.Value) error {
 	return nil
 }
 
-// givenAccount checks settings of one account.
-func givenAccount(op string, given dataformat.Dict) (dataformat.Dict, error) {
+// validateAccount checks settings of one account.
+func validateAccount(op string, given dataformat.Dict) (dataformat.Dict, error) {
 	given, err := respell(op, accountNames(), given)
 	if err != nil {
 		return nil, err
@@ -77,35 +77,35 @@ func givenAccount(op string, given dataformat.Dict) (dataformat.Dict, error) {
 	if err := declared.AccessModes.check(op, "AccessModes"); err != nil {
 		return nil, err
 	}
-	return given, replaceNested(op, given, keyPrefs, givenPrefs)
+	return given, replaceNested(op, given, keyPrefs, validatePrefs)
 }
 
-// givenDefaults checks settings that more than one account will have: account
+// validateDefaults checks settings that more than one account will have: account
 // defaults and a template. A password is none of them.
-func givenDefaults(op string, given dataformat.Dict) (dataformat.Dict, error) {
-	given, err := givenAccount(op, given)
+func validateDefaults(op string, given dataformat.Dict) (dataformat.Dict, error) {
+	given, err := validateAccount(op, given)
 	if err != nil {
 		return nil, err
 	}
 	if _, ok := given[keyPassword]; ok {
 		return nil, fault.New(op, fault.Invalid, "Password: accounts do not inherit passwords")
 	}
-	return given, replaceNested(op, given, keyServiceClasses, givenClasses)
+	return given, replaceNested(op, given, keyServiceClasses, validateClasses)
 }
 
-// givenClasses checks classes of service: each is what some accounts inherit.
-func givenClasses(op string, given dataformat.Dict) (dataformat.Dict, error) {
+// validateClasses checks classes of service: each is what some accounts inherit.
+func validateClasses(op string, given dataformat.Dict) (dataformat.Dict, error) {
 	given = visible(given)
 	for class := range given {
-		if err := replaceNested(op, given, class, givenDefaults); err != nil {
+		if err := replaceNested(op, given, class, validateDefaults); err != nil {
 			return nil, err
 		}
 	}
 	return given, nil
 }
 
-// givenDomain checks settings of a domain, or the defaults of domains.
-func givenDomain(op string, given dataformat.Dict) (dataformat.Dict, error) {
+// validateDomain checks settings of a domain, or the defaults of domains.
+func validateDomain(op string, given dataformat.Dict) (dataformat.Dict, error) {
 	given, err := respell(op, domainNames(), given)
 	if err != nil {
 		return nil, err
@@ -120,15 +120,15 @@ func givenDomain(op string, given dataformat.Dict) (dataformat.Dict, error) {
 	if _, err := addressesOf(op, given); err != nil {
 		return nil, err
 	}
-	if err := replaceNested(op, given, keyPrefs, givenPrefs); err != nil {
+	if err := replaceNested(op, given, keyPrefs, validatePrefs); err != nil {
 		return nil, err
 	}
-	return given, replaceNested(op, given, keyAccountDefaults, givenDefaults)
+	return given, replaceNested(op, given, keyAccountDefaults, validateDefaults)
 }
 
-// givenPrefs checks preferences: any key may have any value, but for what seems to be a
+// validatePrefs checks preferences: any key may have any value, but for what seems to be a
 // password.
-func givenPrefs(op string, given dataformat.Dict) (dataformat.Dict, error) {
+func validatePrefs(op string, given dataformat.Dict) (dataformat.Dict, error) {
 	given, err := prefNames().Respell(visible(given))
 	if err != nil {
 		return nil, err

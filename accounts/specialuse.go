@@ -199,7 +199,7 @@ func (s *Store) moveUses(ctx context.Context, op string, a *Account, moving []mo
 // changeUses changes which mailboxes the account's preferences name. What the account
 // inherits anyway is not made its own.
 func (s *Store) changeUses(op string, a *Account, change func(*usedBoxes)) error {
-	return s.editAccount(op, a, func(d dataformat.Dict) dataformat.Dict {
+	return s.editAccount(op, a, func(d dataformat.Dict) error {
 		prefs := prefLayers(d, a.domain)
 		before, inherited := used(prefs), used(prefs[1:])
 		after := before
@@ -217,6 +217,6 @@ func (s *Store) changeUses(op string, a *Account, change func(*usedBoxes)) error
 		if d[keyPrefs] = own; len(own) == 0 {
 			delete(d, keyPrefs)
 		}
-		return d
+		return nil
 	})
 }

@@ -28,9 +28,9 @@ func boxNames(t *testing.T, s *Store, domain, name string) string {
 func TestNewAccountHasTheMailboxesOfItsPreferences(t *testing.T) {
 	s := newStore(t)
 	must(t, s.CreateDomain(ctx, "d.com", nil))
-	must(t, s.UpdateServerAccountPrefs(ctx, dict(t, `{JunkBox=Spam;}`)))
-	must(t, s.UpdateAccountDefaultPrefs(ctx, "d.com", dict(t, `{SentBox=Sent;TrashBox="Old/Trash";}`)))
-	must(t, s.UpdateAccountTemplate(ctx, "d.com", dict(t, `{WebUserPrefs={ArchiveBox=Old;};}`)))
+	must(t, s.ServerAccountPrefs().Update(ctx, dict(t, `{JunkBox=Spam;}`)))
+	must(t, s.AccountDefaultPrefs("d.com").Update(ctx, dict(t, `{SentBox=Sent;TrashBox="Old/Trash";}`)))
+	must(t, s.AccountTemplate("d.com").Update(ctx, dict(t, `{WebUserPrefs={ArchiveBox=Old;};}`)))
 	must(t, s.CreateAccount(ctx, "d.com", "u", nil))
 	if got := boxNames(t, s, "d.com", "u"); got != "Drafts, Old, Old/Trash, Sent, Spam" {
 		t.Error(got)
@@ -48,12 +48,12 @@ func TestNewAccountHasTheMailboxesOfItsPreferences(t *testing.T) {
 
 func TestPreferencesThatNameNoMailboxMakeNone(t *testing.T) {
 	s := newStore(t)
-	must(t, s.UpdateAccountDefaultPrefs(ctx, "", dict(t, `{SentBox="~public/Sent";DraftsBox="~/inbox";TrashBox="";JunkBox=(a);ArchiveBox="a*";}`)))
+	must(t, s.AccountDefaultPrefs("").Update(ctx, dict(t, `{SentBox="~public/Sent";DraftsBox="~/inbox";TrashBox="";JunkBox=(a);ArchiveBox="a*";}`)))
 	must(t, s.CreateAccount(ctx, "", "u", nil))
 	if got := boxNames(t, s, "", "u"); got != "" {
 		t.Error(got)
 	}
-	must(t, s.UpdateAccountDefaultPrefs(ctx, "", dict(t, `{SentBox=x;DraftsBox="~/x";TrashBox="x.mbox";JunkBox=#7;ArchiveBox=X;}`)))
+	must(t, s.AccountDefaultPrefs("").Update(ctx, dict(t, `{SentBox=x;DraftsBox="~/x";TrashBox="x.mbox";JunkBox=#7;ArchiveBox=X;}`)))
 	must(t, s.CreateAccount(ctx, "", "v", nil))
 	if got := boxNames(t, s, "", "v"); got != "7, X, x, x.mbox" {
 		t.Error(got)
