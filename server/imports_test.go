@@ -71,7 +71,7 @@ var arrows = map[string][]string{
 	"protocols/pop3":      append([]string{"accounts/mailbox", "accounts/message"}, wire...),
 	"protocols/pwd":       append([]string{"accounts/mailbox", "server/admin", "server/dataformat"}, wire...),
 	"protocols/http":      wire,
-	"protocols/mailauth":  {"accounts/message", "router/address"},
+	"protocols/mailauth":  {"accounts/message", "router/address", "server/dataformat", "server/durable", "server/fault", "server/resolver"},
 	"protocols/relay": {"queue", "queue/envelope", "router", "router/address",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},
 
