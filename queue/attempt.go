@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -26,47 +27,110 @@ func (q *Queue) attempt(ctx context.Context, b *Batch) {
 		q.prepare(ctx, b)
 		q.deliver(ctx, b)
 	}
-	l := b.queue
 	q.mu.Lock()
-	stopped := l.stopped
-	l.stopped = nil
-	if stopped == nil {
-		q.giveBack(l)
-		q.mu.Unlock()
-		return
+	stopped := b.dest.stopped
+	b.dest.stopped = nil
+	var aged []*logical
+	if stopped != nil {
+		aged = b.dest.queuesOr(b.queue)
+		for _, l := range aged {
+			l.active++ // it stays while it is swept
+		}
 	}
-	l.active++ // the queue stays while it is swept
-	q.giveBack(l)
+	q.giveBack(b)
 	q.mu.Unlock()
-	q.sweep(ctx, l, *stopped)
-	q.mu.Lock()
-	q.giveBack(l)
-	q.mu.Unlock()
+	for _, l := range aged {
+		q.sweep(ctx, l, *stopped)
+		q.mu.Lock()
+		l.active--
+		q.offer(l)
+		q.dispatch(l.module)
+		q.mu.Unlock()
+	}
 }
 
-// deliver calls the transport and settles what it did not report. A panic in a
-// transport costs the batch an attempt, not the server its life.
+// queuesOr returns the queues of a destination, of which one is l. q.mu is held.
+func (d *destination) queuesOr(l *logical) []*logical {
+	if d.members == nil {
+		return []*logical{l}
+	}
+	return slices.Collect(maps.Keys(d.members))
+}
+
+// deliver hands a batch to the transport, if its destination takes one.
 func (q *Queue) deliver(ctx context.Context, b *Batch) {
 	if len(b.Items) == 0 {
 		return
 	}
-	rest := envelope.Status{Action: envelope.ActionDelayed, Code: envelope.Code{4, 3, 0}, Text: "delivery was interrupted"}
-	func() {
-		defer func() {
-			if r := recover(); r != nil {
-				q.logDequeuer.Log(ctx, logs.LevelCrash, "delivery stopped by a bug", "module", string(b.Module),
-					"queue", b.Queue, logs.AttrError, fmt.Sprint(r), "stack", string(debug.Stack()))
-				rest.Text = "internal error"
-			}
-		}()
-		b.queue.module.transport.Deliver(ctx, b)
+	if b.policy.Silent > 0 {
+		limited, cancel := context.WithCancel(ctx)
+		defer cancel()
+		q.mu.Lock()
+		b.cancel = cancel
+		q.mu.Unlock()
+		if !q.admit(limited, b) {
+			return
+		}
+		q.call(ctx, limited, b)
+		return
+	}
+	q.call(ctx, ctx, b)
+}
+
+// admit asks a Grouper where a batch leads. When the destination takes no batch now, the
+// messages go back.
+func (q *Queue) admit(ctx context.Context, b *Batch) bool {
+	g := b.queue.module.grouper
+	if g == nil {
+		return true
+	}
+	name := ""
+	q.guard(ctx, b, func() { name = g.Group(ctx, b) })
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.join(b, name) {
+		return true
+	}
+	for _, it := range b.Items {
+		if it.entry.place == active {
+			b.queue.back = append(b.queue.back, it.entry)
+		}
+	}
+	return false
+}
+
+// guard calls a transport. A panic costs the batch an attempt, not the server its life.
+func (q *Queue) guard(ctx context.Context, b *Batch, call func()) (ok bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			q.logDequeuer.Log(ctx, logs.LevelCrash, "delivery stopped by a bug", "module", string(b.Module),
+				"queue", b.Queue, logs.AttrError, fmt.Sprint(r), "stack", string(debug.Stack()))
+			ok = false
+		}
 	}()
+	call()
+	return true
+}
+
+// call calls the transport, with a context that ends with ctx or when the batch is given up,
+// and settles what it did not report.
+func (q *Queue) call(ctx, limited context.Context, b *Batch) {
+	rest := envelope.Status{Action: envelope.ActionDelayed, Code: envelope.Code{4, 3, 0}, Text: "delivery was interrupted"}
+	if !q.guard(ctx, b, func() { b.queue.module.transport.Deliver(limited, b) }) {
+		rest.Text = "internal error"
+	}
+	q.mu.Lock()
+	back := b.yielded
+	if b.cut {
+		rest.Code, rest.Text, rest.Queue = envelope.Code{4, 4, 1}, "the host does not answer", true
+	}
+	q.mu.Unlock()
 	for _, it := range b.Items {
 		results, untold, open := it.close()
 		if !open {
 			continue
 		}
-		if ctx.Err() != nil {
+		if back || ctx.Err() != nil {
 			q.settle(settlement{item: it, results: results, untried: untold})
 			continue
 		}
@@ -189,7 +253,7 @@ func (q *Queue) sweep(ctx context.Context, l *logical, st envelope.Status) {
 			q.settleAll(it, st)
 		}
 		q.mu.Lock()
-		q.giveBack(l)
+		q.giveBack(b)
 		q.mu.Unlock()
 	}
 }
@@ -219,7 +283,7 @@ func (q *Queue) takeAged(l *logical, st envelope.Status) *Batch {
 		}
 	}
 	if len(b.Items) > 0 {
-		l.active++
+		b.begin()
 	}
 	return b
 }

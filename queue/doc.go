@@ -63,6 +63,42 @@
 // does not answer, the account is full) delays the queue; any other delays the
 // recipient alone while the queue goes on. The dequeuer collects results, has
 // reports (DSN) written about them, and has finished messages removed.
+// A destination is where batches of one or more queues go.
+//
+// # Who is next
+//
+// A destination is where batches go (destination.go): of most modules each logical queue is
+// one. SMTP has a reserve for hosts that answer (Policy.Silent), and its queues may share a
+// destination, if they lead to the same hosts (Grouper).
+//
+//	destination  batches at once                                    its batches count against
+//	not known    one, until it answers                              Policy.Silent
+//	answers      five, one more for each batch that delivers        Policy.Workers
+//	             something, at most Policy.PerQueue
+//	refuses one  as many as it has beside the refused one; after    Policy.Workers
+//	beside       a minute more again. The messages of the refused
+//	others       one go back as they were
+//	dead         none until the interval of Policy.Retry is over,   Policy.Silent
+//	             then one
+//
+// It is dead after a failure of the whole queue when no other batch has an answer: its
+// messages wait, age, expire and are warned about together. An answer makes it alive.
+// Destinations take turns, those without a batch under way first, and a fifth of
+// Policy.Workers is for these. When work waits for a worker,
+//
+//   - a batch that has had no answer for two seconds counts as silent, while half of Policy.Silent
+//     is free, so that the worker's place is free for others;
+//   - a batch that never had an answer is given up after 30 seconds, if all of Policy.Silent is taken;
+//   - a batch ends after five seconds, with the message under way, and its destination
+//     waits for its next turn.
+//
+// So a message to a host that answers waits for workers only as long as the hosts before it
+// take for five seconds of work and the message then under way, and a host that is not known
+// waits 30 seconds at most for each Policy.Silent of silent hosts before it. A host that
+// greets and then falls silent keeps its place until the limit of the transport.
+//
+// What is known of a destination is forgotten ten minutes after its last message, and before
+// when there are 10,000 of them.
 //
 // # On disk
 //

@@ -245,32 +245,32 @@ func (q *Queue) place(m *message, h *head, p *plan) {
 	}
 	// The rest has results from the router. They are settled as if the enqueuer
 	// had tried to deliver.
-	l := q.modules[enqueuer].queue("")
+	l := q.queue(q.modules[enqueuer], "")
 	e := &entry{msg: m, place: active}
 	for _, r := range p.results {
 		e.rcpts = append(e.rcpts, r.rcpt)
 	}
 	l.adopt(e)
-	l.active++
 	b := q.newBatch(l)
+	b.begin()
 	q.mu.Unlock()
 
 	it := newItem(b, e)
 	it.fill(q, h, e.rcpts, nil)
 	q.settle(settlement{item: it, results: p.results})
 	q.mu.Lock()
-	q.giveBack(l)
+	q.giveBack(b)
 	q.mu.Unlock()
 }
 
 // enter puts recipients of a message into a logical queue. q.mu is held.
 func (q *Queue) enter(m *message, module router.Module, queue string, rcpts []int, due time.Time, lastErr string) {
 	mod := q.modules[module]
-	l := mod.queue(queue)
+	l := q.queue(mod, queue)
 	e := &entry{msg: m, rcpts: rcpts, due: due, lastErr: lastErr}
 	l.adopt(e)
 	l.put(e)
-	if !l.until.IsZero() {
+	if !l.dest.until.IsZero() {
 		q.cool(m)
 	}
 	q.replan(l)

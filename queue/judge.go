@@ -64,7 +64,7 @@ func (q *Queue) judgeFirst(ctx context.Context, m *message, h *head, limit time.
 		q.mu.Unlock()
 		return nil
 	}
-	l := mod.queue("")
+	l := q.queue(mod, "")
 	e := &entry{msg: m, place: active, rcpts: m.waitingRcpts()}
 	l.adopt(e)
 	it := newItem(q.newBatch(l), e)

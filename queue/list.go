@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -25,7 +26,11 @@ func (q *Queue) Wake(m router.Module, queue string) bool {
 	if mod == nil || mod.queues[queue] == nil {
 		return false
 	}
-	q.wakeQueue(mod.queues[queue])
+	l := mod.queues[queue]
+	for other := range l.dest.members {
+		other.woken++ // what is under way for it is no longer a failure of the destination
+	}
+	q.wakeQueue(l)
 	q.dispatch(mod)
 	return true
 }
@@ -41,12 +46,21 @@ func (q *Queue) WakeModule(m router.Module) {
 	for _, l := range mod.queues {
 		q.wakeQueue(l)
 	}
+	for _, d := range mod.named {
+		d.until = time.Time{}
+		q.setAlarm(&d.alarm, d.until)
+	}
 	q.dispatch(mod)
 }
 
 func (q *Queue) wakeQueue(l *logical) {
 	l.woken++
-	l.until = time.Time{}
+	d := l.dest
+	d.until = time.Time{}
+	q.setAlarm(&d.alarm, d.until)
+	if l.module.grouper != nil {
+		q.leadHome(l)
+	}
 	waiting := l.delayed
 	l.delayed = nil
 	slices.SortFunc(waiting, func(a, b *entry) int { return a.due.Compare(b.due) })
@@ -77,7 +91,7 @@ func (q *Queue) Info(m router.Module, queue string) (Info, bool) {
 		return Info{}, false
 	}
 	l := mod.queues[queue]
-	return Info{Messages: l.count, Size: l.bytes, DelayedTill: l.until, LastError: l.lastErr}, true
+	return Info{Messages: l.count, Size: l.bytes, DelayedTill: l.dest.until, LastError: l.dest.lastErr}, true
 }
 
 // Entry is one waiting recipient, for lists.
@@ -92,6 +106,9 @@ type Entry struct {
 	Active     bool      // it is being delivered
 	NextTry    time.Time // zero: now, or as soon as its turn comes
 	LastError  string
+	// WaitsFor says why a message waits that is not being delivered, if that is not its own
+	// delay: its destination is considered dead, or it is not its turn.
+	WaitsFor string
 }
 
 // List calls fn for every waiting recipient, in the order of the IDs, until fn
@@ -146,16 +163,19 @@ func (q *Queue) entriesOf(id envelope.QueueID) []Entry {
 	at := map[int]Entry{}
 	q.mu.Lock()
 	for e := m.entries; e != nil; e = e.next {
-		l := e.queue
+		l, d := e.queue, e.queue.dest
 		x := Entry{Module: l.module.name, Queue: l.name, Active: e.place == active, LastError: e.lastErr}
 		if !x.Active {
 			x.NextTry = e.due
-			if l.until.After(x.NextTry) {
-				x.NextTry, x.LastError = l.until, l.lastErr
+			if d.until.After(x.NextTry) {
+				x.NextTry, x.LastError = d.until, d.lastErr
 			}
 		}
 		if x.LastError == "" {
-			x.LastError = l.lastErr
+			x.LastError = d.lastErr
+		}
+		if e.place == ready {
+			x.WaitsFor = d.waitsFor(l)
 		}
 		rcpts := e.rcpts
 		if rcpts == nil { // not routed yet
@@ -181,6 +201,20 @@ func (q *Queue) entriesOf(id envelope.QueueID) []Entry {
 		out = append(out, x)
 	}
 	return out
+}
+
+// waitsFor says what the ready messages of a queue wait for. Queue.mu is held.
+func (d *destination) waitsFor(l *logical) string {
+	name := cmp.Or(d.name, l.name)
+	switch {
+	case d.failed && !d.until.IsZero():
+		return name + " is considered dead"
+	case d.failed:
+		return name + " is considered dead, another message tries it"
+	case !d.until.IsZero():
+		return "the queue is delayed"
+	}
+	return "waits for its turn"
 }
 
 // toBeDelivered reports whether somebody still has to get the message for a

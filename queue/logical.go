@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"time"
 
-	"gatepost/queue/envelope"
 	"gatepost/router"
 )
 
@@ -13,21 +12,19 @@ import (
 type logical struct {
 	module *module
 	name   string
+	dest   *destination // where its batches go
+	own    destination  // for it alone
+	turn   turn         // in the line of dest
 
-	ready   deque            // entries whose turn comes with the queue's
-	bulk    deque            // the same of bulk mail, whose turn comes after theirs
-	delayed entryHeap        // entries that wait for their own time
-	active  int              // batches under way
-	until   time.Time        // the whole queue waits, or zero
-	lastErr string           // why it waits, or waited last
-	offered bool             // it is on its module's list
-	at      time.Time        // when the scheduler looks at it, while it is in the due list
-	pos     int              // in the due list, -1 when not
-	count   int              // entries
-	bytes   int64            // of their messages
-	woken   int              // counts the calls of Wake
-	back    []*entry         // entries of the batches under way that go back to the front
-	stopped *envelope.Status // what stopped the queue in a batch under way
+	ready   deque     // entries whose turn comes with the queue's
+	bulk    deque     // the same of bulk mail, whose turn comes after theirs
+	delayed entryHeap // entries that wait for their own time
+	alarm   alarm     // when the first of them is due
+	active  int       // batches under way
+	count   int       // entries
+	bytes   int64     // of their messages
+	woken   int       // counts the calls of Wake
+	back    []*entry  // entries of the batches under way that go back to the front
 }
 
 // module is what one transport delivers. Queue.mu guards it.
@@ -35,24 +32,47 @@ type module struct {
 	name      router.Module
 	transport Transport
 	repeat    Repeatable // the transport, if it is one
+	grouper   Grouper    // the same
 	policy    Policy
 	queues    map[string]*logical
-	offered   []*logical // queues with work, in the order of their turns
-	running   int        // workers
+	running   int // goroutines of workers
+
+	// Destinations with work, in the order of their turns: those that answer or need not
+	// prove it and have no batch under way; those that answer and want another; those of
+	// which nothing is known, or that are dead. idle are those without queues.
+	first, more, unknown, idle line
+	named                      map[string]*destination
+
+	working  int             // batches that count against Policy.Workers
+	silent   int             // batches that count against Policy.Silent
+	underway map[*Batch]bool // those that a worker runs, if there is a reserve
+	pressed  bool            // the scheduler looks at it several times a second
 }
 
 func newModule(name router.Module, t Transport) *module {
-	m := &module{name: name, transport: t, policy: t.Policy().normal(), queues: map[string]*logical{}}
+	m := &module{name: name, transport: t, policy: t.Policy().normal(), queues: map[string]*logical{},
+		named: map[string]*destination{}, underway: map[*Batch]bool{}}
 	m.repeat, _ = t.(Repeatable)
+	m.grouper, _ = t.(Grouper)
 	return m
 }
 
-func (m *module) queue(name string) *logical {
+// queue returns the logical queue with a name. q.mu is held.
+func (q *Queue) queue(m *module, name string) *logical {
 	l := m.queues[name]
-	if l == nil {
-		l = &logical{module: m, name: name, pos: -1}
-		m.queues[name] = l
+	if l != nil {
+		return l
 	}
+	l = &logical{module: m, name: name}
+	l.turn.queue = l
+	l.alarm.queue, l.alarm.pos = l, -1
+	l.own.init(m)
+	if m.policy.Silent > 0 && m.grouper == nil {
+		q.lead(l, m.destination(name))
+	} else {
+		l.dest = &l.own
+	}
+	m.queues[name] = l
 	return l
 }
 
@@ -85,9 +105,6 @@ func (l *logical) drop(e *entry) {
 
 // ripen moves what is due at a time to the ready entries.
 func (l *logical) ripen(now time.Time) {
-	if !l.until.IsZero() && !l.until.After(now) {
-		l.until = time.Time{}
-	}
 	for len(l.delayed) > 0 {
 		e := l.delayed[0]
 		if e.place == delayed && e.due.After(now) {
@@ -103,9 +120,6 @@ func (l *logical) ripen(now time.Time) {
 
 // event returns when the queue next changes by itself; zero: never.
 func (l *logical) event() time.Time {
-	if !l.until.IsZero() {
-		return l.until
-	}
 	for len(l.delayed) > 0 {
 		if e := l.delayed[0]; e.place == delayed {
 			return e.due
@@ -115,14 +129,10 @@ func (l *logical) event() time.Time {
 	return time.Time{}
 }
 
-// open reports whether another batch may start.
+// open reports whether another batch may start, as far as the queue goes.
 func (l *logical) open() bool {
 	waiting := l.ready.len() + l.bulk.len()
-	if !l.until.IsZero() || waiting == 0 {
-		return false
-	}
-	p := &l.module.policy
-	return l.active == 0 || l.active < p.PerQueue && waiting >= l.active*p.Backlog
+	return waiting > 0 && (l.active == 0 || waiting >= l.active*l.module.policy.Backlog)
 }
 
 // turns is the list in which a ready entry waits.
@@ -199,8 +209,16 @@ func (h *entryHeap) Pop() any {
 	return e
 }
 
-// dueList orders logical queues by their next event.
-type dueList []*logical
+// alarm is when the scheduler looks at a logical queue or a destination.
+type alarm struct {
+	at    time.Time
+	pos   int // in the due list, -1 when not
+	queue *logical
+	dest  *destination
+}
+
+// dueList orders alarms by their time.
+type dueList []*alarm
 
 func (d dueList) Len() int           { return len(d) }
 func (d dueList) Less(i, j int) bool { return d[i].at.Before(d[j].at) }
@@ -209,15 +227,15 @@ func (d dueList) Swap(i, j int) {
 	d[i].pos, d[j].pos = i, j
 }
 func (d *dueList) Push(x any) {
-	l := x.(*logical)
-	l.pos = len(*d)
-	*d = append(*d, l)
+	a := x.(*alarm)
+	a.pos = len(*d)
+	*d = append(*d, a)
 }
 func (d *dueList) Pop() any {
 	old := *d
-	l := old[len(old)-1]
+	a := old[len(old)-1]
 	old[len(old)-1] = nil
-	l.pos = -1
+	a.pos = -1
 	*d = old[:len(old)-1]
-	return l
+	return a
 }

@@ -58,10 +58,14 @@ func ages(tries []try, queue string, start time.Time) []time.Duration {
 }
 
 func TestHostThatNeverAnswersIsTriedFiveDays(t *testing.T) {
-	for _, whole := range []bool{true, false} {
-		t.Run(fmt.Sprintf("queue-wide=%v", whole), func(t *testing.T) {
+	for _, c := range []struct{ whole, fair bool }{{true, false}, {false, false}, {true, true}, {false, true}} {
+		whole := c.whole
+		t.Run(fmt.Sprintf("queue-wide=%v,reserve=%v", whole, c.fair), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := open(t, t.TempDir())
+				if c.fair {
+					b.remote.policy.Silent = 10
+				}
 				b.remote.decide = func(*Item, int) envelope.Status {
 					st := deferred("connection refused")
 					st.Queue = whole

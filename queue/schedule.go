@@ -3,6 +3,7 @@ package queue
 import (
 	"container/heap"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,21 +37,45 @@ type running struct {
 // housekeeping is how often the scheduler looks at policies that may have changed.
 const housekeeping = time.Minute
 
+// How a module with a reserve is kept going while its destinations don't answer.
+const (
+	// relief is how often the scheduler looks at a module of which work waits for workers.
+	relief = 500 * time.Millisecond
+	// prompt is how long a worker may wait for an answer before its batch counts as silent,
+	// if the worker is needed elsewhere.
+	prompt = 2 * time.Second
+	// patience is how long a batch that never had an answer goes on, if its place is needed.
+	patience = 30 * time.Second
+	// longTurn is how long a batch goes on while other destinations wait for their turn.
+	longTurn = 5 * time.Second
+)
+
 // pass does what is due at a time and returns when to look again. q.mu is held.
 func (q *Queue) pass(now time.Time) time.Time {
 	for _, m := range q.modules {
 		m.policy = m.transport.Policy().normal()
+		q.evictIdle(m, now)
 	}
 	for len(q.due) > 0 && !q.due[0].at.After(now) {
-		l := heap.Pop(&q.due).(*logical)
-		l.ripen(now)
-		q.replan(l)
-		q.offer(l)
-	}
-	for _, m := range q.modules {
-		q.dispatch(m)
+		a := heap.Pop(&q.due).(*alarm)
+		if a.dest != nil {
+			q.resume(a.dest)
+			continue
+		}
+		a.queue.ripen(now)
+		q.replan(a.queue)
+		q.offer(a.queue)
 	}
 	next := now.Add(housekeeping)
+	for _, m := range q.modules {
+		if m.pressed {
+			q.relieve(m, now)
+		}
+		q.dispatch(m)
+		if m.pressed = m.short(); m.pressed {
+			next = now.Add(relief)
+		}
+	}
 	if len(q.due) > 0 && q.due[0].at.Before(next) {
 		next = q.due[0].at
 	}
@@ -79,22 +104,24 @@ func (q *Queue) schedulerLoop(ctx context.Context) {
 }
 
 // replan puts a queue at its place in the due list. q.mu is held.
-func (q *Queue) replan(l *logical) {
-	at := l.event()
+func (q *Queue) replan(l *logical) { q.setAlarm(&l.alarm, l.event()) }
+
+// setAlarm puts an alarm at its place in the due list, or takes it out. q.mu is held.
+func (q *Queue) setAlarm(a *alarm, at time.Time) {
 	switch {
-	case at.IsZero() && l.pos < 0:
+	case at.IsZero() && a.pos < 0:
 		return
 	case at.IsZero():
-		heap.Remove(&q.due, l.pos)
+		heap.Remove(&q.due, a.pos)
 		return
-	case l.pos < 0:
-		l.at = at
-		heap.Push(&q.due, l)
-	case !l.at.Equal(at):
-		l.at = at
-		heap.Fix(&q.due, l.pos)
+	case a.pos < 0:
+		a.at = at
+		heap.Push(&q.due, a)
+	case !a.at.Equal(at):
+		a.at = at
+		heap.Fix(&q.due, a.pos)
 	}
-	if l.pos == 0 {
+	if a.pos == 0 {
 		q.wakeScheduler()
 	}
 }
@@ -106,35 +133,113 @@ func (q *Queue) wakeScheduler() {
 	}
 }
 
-// offer puts a queue that can be worked on at the end of its module's list, and
+// offer puts a queue that can be worked on at the end of its destination's line, and
 // forgets one that is empty. q.mu is held.
 func (q *Queue) offer(l *logical) {
-	m := l.module
 	if l.count == 0 && l.active == 0 {
-		if l.pos >= 0 {
-			heap.Remove(&q.due, l.pos)
-		}
-		if m.queues[l.name] == l {
-			delete(m.queues, l.name)
-		}
+		q.forgetQueue(l)
 		return
 	}
-	if !l.offered && l.open() {
-		l.offered = true
-		m.offered = append(m.offered, l)
+	if l.turn.in == nil && l.open() {
+		l.dest.queues.join(&l.turn)
 	}
+	q.offerDestination(l.dest)
 }
 
-// dispatch starts workers for the queues of a module that were offered. q.mu is held.
+// forgetQueue ends an empty queue. q.mu is held.
+func (q *Queue) forgetQueue(l *logical) {
+	if l.module.queues[l.name] != l {
+		return
+	}
+	delete(l.module.queues, l.name)
+	l.turn.leave()
+	q.setAlarm(&l.alarm, time.Time{})
+	d := l.dest
+	delete(d.members, l)
+	q.offerDestination(d)
+	q.retire(d)
+	q.setAlarm(&l.own.alarm, time.Time{})
+}
+
+// dispatch starts workers for the destinations of a module that wait for their turn. q.mu is held.
 func (q *Queue) dispatch(m *module) {
 	if q.run == nil || q.run.stopping {
 		return
 	}
-	for free := min(m.policy.Workers-m.running, len(m.offered)); free > 0; free-- {
+	for n := m.startable() - (m.running - m.working - m.silent); n > 0; n-- {
 		m.running++
 		q.run.workers.Add(1)
 		go q.work(q.run, m)
 	}
+	if !m.pressed && m.short() {
+		m.pressed = true
+		q.wakeScheduler()
+	}
+}
+
+// startable is how many batches may start now, at most.
+func (m *module) startable() int {
+	free := max(m.policy.Workers-m.working, 0)
+	n := min(free, m.first.n)
+	n += max(min(free-n-m.policy.reserve(), m.more.n), 0)
+	if m.policy.Workers > 0 {
+		n += max(min(m.policy.Silent-m.silent, m.unknown.n), 0)
+	}
+	return n
+}
+
+// short reports whether destinations wait for others to make room.
+func (m *module) short() bool {
+	p := &m.policy
+	free := p.Workers - m.working
+	return p.Silent > 0 && p.Workers > 0 &&
+		(m.first.n > 0 && free <= 0 || m.more.n > 0 && free <= p.reserve() || m.unknown.n > 0 && m.silent >= p.Silent)
+}
+
+// relieve makes room in a module that is short of it: batches that wait for an answer no
+// longer count as work, and those that never had one and are the oldest are given up. q.mu
+// is held.
+func (q *Queue) relieve(m *module, now time.Time) {
+	p := &m.policy
+	// Half of the places stay for destinations of which nothing is known.
+	wanted := min(m.first.n+m.more.n, p.Silent/2-m.silent)
+	for b := range m.underway {
+		if wanted > 0 && !b.silent && now.Sub(b.seen) >= prompt {
+			m.toSilent(b)
+			wanted--
+		}
+	}
+	if m.silent < p.Silent || m.unknown.n == 0 {
+		return
+	}
+	var old []*Batch
+	for b := range m.underway {
+		if b.silent && !b.answered && !b.cut && now.Sub(b.began) >= patience {
+			old = append(old, b)
+		}
+	}
+	slices.SortFunc(old, func(a, b *Batch) int { return a.began.Compare(b.began) })
+	for _, b := range old[:min(len(old), m.unknown.n)] {
+		b.cut = true
+		if b.cancel != nil {
+			b.cancel()
+		}
+	}
+}
+
+// toWorkers counts a silent batch as work, if there is room. q.mu is held.
+func (m *module) toWorkers(b *Batch) {
+	if b.silent && m.working < m.policy.Workers {
+		b.silent = false
+		m.silent--
+		m.working++
+	}
+}
+
+func (m *module) toSilent(b *Batch) {
+	b.silent = true
+	m.working--
+	m.silent++
 }
 
 // work is a worker: it takes batches of its module until there are none.
@@ -152,24 +257,30 @@ func (q *Queue) work(run *running, m *module) {
 		}
 		q.mu.Unlock()
 		q.attempt(run.ctx, b)
+		q.mu.Lock()
+		q.leave(m, b)
+		q.mu.Unlock()
 	}
 }
 
 // take makes the next batch of a module, or nil. q.mu is held.
 func (q *Queue) take(run *running, m *module) *Batch {
-	if run.stopping || m.running > m.policy.Workers {
+	if run.stopping {
 		return nil
 	}
-	for len(m.offered) > 0 {
-		l := m.offered[0]
-		m.offered[0] = nil
-		m.offered = m.offered[1:]
-		l.offered = false
-		if !l.open() {
+	for {
+		d, silent := m.next()
+		if d == nil {
+			return nil
+		}
+		d.turn.leave()
+		if !d.open() {
 			continue
 		}
+		l := d.queues.first.queue
+		l.turn.leave()
 		b := q.newBatch(l)
-		for len(b.Items) < m.policy.BatchSize {
+		for open := l.open(); open && len(b.Items) < m.policy.BatchSize; {
 			e := l.next()
 			if e == nil {
 				break
@@ -178,23 +289,75 @@ func (q *Queue) take(run *running, m *module) *Batch {
 			b.Items = append(b.Items, newItem(b, e))
 		}
 		if len(b.Items) == 0 {
+			q.offerDestination(d)
 			q.offer(l)
 			continue
 		}
-		l.active++
+		b.begin()
+		q.enterWork(m, b, silent)
 		q.offer(l) // for another connection to the same host
+		q.dispatch(m)
 		return b
 	}
-	return nil
+}
+
+// next returns the destination whose turn it is, and whether its batch counts as silent.
+// A part of the workers is for destinations that have no batch under way.
+func (m *module) next() (*destination, bool) {
+	free := m.policy.Workers - m.working
+	switch {
+	case free > 0 && m.first.n > 0:
+		return m.first.first.dest, false
+	case free > m.policy.reserve() && m.more.n > 0:
+		return m.more.first.dest, false
+	case m.policy.Workers > 0 && m.silent < m.policy.Silent && m.unknown.n > 0:
+		return m.unknown.first.dest, true
+	}
+	return nil, false
+}
+
+// enterWork counts a batch of a worker. q.mu is held.
+func (q *Queue) enterWork(m *module, b *Batch, silent bool) {
+	m.working++
+	if m.policy.Silent == 0 {
+		return
+	}
+	b.began = time.Now()
+	b.seen = b.began
+	m.underway[b] = true
+	if silent {
+		m.toSilent(b)
+	}
+}
+
+// leave ends what enterWork has counted. q.mu is held.
+func (q *Queue) leave(m *module, b *Batch) {
+	if b.silent {
+		m.silent--
+	} else {
+		m.working--
+	}
+	delete(m.underway, b)
 }
 
 func (q *Queue) newBatch(l *logical) *Batch {
-	return &Batch{Module: l.module.name, Queue: l.name, owner: q, queue: l, policy: l.module.policy, woken: l.woken}
+	return &Batch{Module: l.module.name, Queue: l.name, owner: q, queue: l, dest: l.dest, policy: l.module.policy, woken: l.woken}
 }
 
 // giveBack ends a batch. q.mu is held.
-func (q *Queue) giveBack(l *logical) {
+func (q *Queue) giveBack(b *Batch) {
+	l, d := b.queue, b.dest
 	l.active--
+	if b.answered {
+		d.answering--
+	}
+	if b.shed {
+		d.shedding--
+	}
+	if full := d.active >= d.limit; b.delivered && full && !b.shed && d.alive && !time.Now().Before(d.hold) {
+		d.limit = min(d.limit+1, b.policy.PerQueue)
+	}
+	d.active--
 	for i := len(l.back) - 1; i >= 0; i-- {
 		e := l.back[i]
 		e.place = ready
@@ -203,5 +366,9 @@ func (q *Queue) giveBack(l *logical) {
 	l.back = nil
 	q.replan(l)
 	q.offer(l)
+	if d != l.dest {
+		q.offerDestination(d)
+	}
+	q.retire(d)
 	q.dispatch(l.module)
 }

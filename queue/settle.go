@@ -37,6 +37,7 @@ func (q *Queue) settle(s settlement) {
 	it := s.item
 	m := it.entry.msg
 	q.mu.Lock()
+	s.shed(q)
 	rejected := m.rejected
 	was := make([]rcptState, len(s.results))
 	for i, r := range s.results {
@@ -59,6 +60,24 @@ func (q *Queue) settle(s settlement) {
 	if len(unmarked) > 0 {
 		q.mark(m, &it.head.layout, unmarked)
 	}
+}
+
+// shed moves failures that mean only that there is one batch too many from the results to
+// what was not tried. q.mu is held.
+func (s *settlement) shed(q *Queue) {
+	if s.item.batch.policy.Silent == 0 {
+		return
+	}
+	kept := make([]result, 0, len(s.results))
+	for i := range s.results {
+		r := &s.results[i]
+		if r.status.Action == envelope.ActionDelayed && r.status.Queue && q.shed(s.item.batch, &r.status) {
+			s.untried = append(s.untried, r.rcpt)
+		} else {
+			kept = append(kept, *r)
+		}
+	}
+	s.results = kept
 }
 
 // decide turns a result into a fate.
@@ -132,10 +151,11 @@ func (q *Queue) apply(it *Item, s settlement, fates []fate, now time.Time) {
 		switch {
 		case f.state != envelope.Waiting:
 			m.waiting--
+			it.batch.delivered = it.batch.delivered || f.state == envelope.Delivered
 		case f.status.Queue:
 			whole = append(whole, f.rcpt)
-			if !woken {
-				l.stop(now.Add(f.wait), &f.status, it.batch.sweep)
+			if !woken && !it.batch.sweep { // a sweep repeats the words of a stop and does not prolong it
+				q.stop(it.batch, now.Add(f.wait), &f.status)
 			}
 		default:
 			own, ownErr = append(own, f.rcpt), f.status.Summary()
@@ -171,19 +191,6 @@ func (q *Queue) apply(it *Item, s settlement, fates []fate, now time.Time) {
 	default:
 		l.drop(e)
 	}
-}
-
-// stop makes a whole queue wait. A sweep repeats the words of a stop and does
-// not prolong it.
-func (l *logical) stop(until time.Time, st *envelope.Status, sweep bool) {
-	if sweep {
-		return
-	}
-	if l.until.Before(until) {
-		l.until = until
-	}
-	l.lastErr = st.Summary()
-	l.stopped = st
 }
 
 // conclude does what follows when recipients of a message have new states: it

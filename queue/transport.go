@@ -63,6 +63,11 @@ type Policy struct {
 	// once, and Backlog is how many messages have to wait in a queue for each
 	// batch after the first. Zero values mean 1.
 	PerQueue, Backlog int
+	// Silent, if it is not 0, makes a reserve for destinations that answer, and is how many
+	// batches, besides Workers, may be under way to others: to those that are not known or
+	// did not answer lately, and to those that take more than two seconds for an answer
+	// while work waits. PerQueue and Backlog are bounds then, see destination.
+	Silent int
 	// BatchSize bounds the messages of one batch; 0 means 100.
 	BatchSize int
 	// Retry says when to try again and when to give up.
@@ -85,6 +90,14 @@ func (p Policy) normal() Policy {
 	return p
 }
 
+// reserve is how many workers are for destinations without a batch under way.
+func (p *Policy) reserve() int {
+	if p.Silent == 0 {
+		return 0
+	}
+	return p.Workers / 5
+}
+
 // Batch is what one call of Transport.Deliver works on: messages of one logical queue.
 type Batch struct {
 	Module router.Module
@@ -93,9 +106,52 @@ type Batch struct {
 
 	owner  *Queue
 	queue  *logical
+	dest   *destination // of which it is one of the active
 	policy Policy
 	woken  int  // logical.woken when the batch began
 	sweep  bool // made of messages that were not tried, see Queue.sweep
+
+	// Guarded by Queue.mu.
+	answered  bool      // the destination has answered in this batch
+	delivered bool      // and taken something
+	shed      bool      // it was one too many for its destination
+	silent    bool      // counts against Policy.Silent
+	cut       bool      // given up, as its place was needed
+	yielded   bool      // More was false: what is not reported goes back as it was
+	began     time.Time // zero of a batch that no worker runs
+	seen      time.Time // last answer, or the start
+	cancel    context.CancelFunc
+}
+
+// Answered tells that the destination answers. A report that is no failure of the whole
+// queue says so too; a transport that learns it earlier, such as from a greeting, calls this.
+func (b *Batch) Answered() {
+	if b.policy.Silent == 0 {
+		return
+	}
+	q := b.owner
+	now := time.Now()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.answered(b, now)
+}
+
+// More reports whether Deliver may go on to another item. It is false when the batch has
+// taken long and other work waits for its place; what is not reported then waits for another
+// turn.
+func (b *Batch) More() bool {
+	if b.policy.Silent == 0 {
+		return true
+	}
+	q := b.owner
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m, d := b.queue.module, b.dest
+	if time.Since(b.began) < longTurn || !m.short() && (d.queues.n == 0 || d.active < d.most()) {
+		return true
+	}
+	b.yielded = true
+	return false
 }
 
 // Item is one message of a batch with those of its recipients that wait in the queue.
@@ -165,6 +221,9 @@ func (it *Item) ReportAll(rcpts []int, st envelope.Status) {
 			it.results[i].reported, it.results[i].status = true, st
 			it.open--
 		}
+	}
+	if it.batch.policy.Silent > 0 && !st.Queue {
+		it.batch.Answered()
 	}
 	record := it.open == 0 || st.Action != envelope.ActionDelayed && it.batch.queue.module.repeat == nil
 	it.mu.Unlock()

@@ -306,5 +306,8 @@ func entryDict(e queue.Entry) dataformat.Dict {
 	if e.LastError != "" {
 		d["lastError"] = dataformat.String(e.LastError)
 	}
+	if e.WaitsFor != "" {
+		d["waitsFor"] = dataformat.String(e.WaitsFor)
+	}
 	return d
 }

@@ -209,6 +209,15 @@ type queueCommand struct {
 
 type queueListCommand struct{}
 
+// whyWaits is the last error of a recipient in the answer of QUEUE LIST, and what is known of the host.
+func whyWaits(d dataformat.Dict) string {
+	why, host := d.String("lastError"), d.String("waitsFor")
+	if why == "" || host == "" {
+		return why + host
+	}
+	return why + " (" + host + ")"
+}
+
 func (queueListCommand) Run(c *commands) error {
 	v, err := ask(c, "GATEPOST QUEUE LIST")
 	if err != nil {
@@ -228,7 +237,7 @@ func (queueListCommand) Run(c *commands) error {
 			next = t.T.Local().Format(time.DateTime)
 		}
 		fmt.Fprintf(out, "%d\t%s\t%d\t<%s>\t<%s>\t%s(%s)\t%s\t%s\n", number("id"), time.Duration(number("age"))*time.Second,
-			number("size"), d.String("returnPath"), d.String("recipient"), d.String("module"), d.String("queue"), next, d.String("lastError"))
+			number("size"), d.String("returnPath"), d.String("recipient"), d.String("module"), d.String("queue"), next, whyWaits(d))
 	}
 	return out.Flush()
 }

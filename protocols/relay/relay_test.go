@@ -182,7 +182,7 @@ func TestWithoutSmartHostMailMayBeReturned(t *testing.T) {
 
 func TestLiteralIsReachedDirectly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStation(t, dataformat.Dict{"SmartHost": dataformat.String("mx.test"), "Channels": dataformat.String("1")})
+		s := newStation(t, dataformat.Dict{"SmartHost": dataformat.String("mx.test"), "SilentChannels": dataformat.String("1")})
 		defer s.stop()
 		s.refuse = errors.New("connection refused")
 		s.send(mailText, nil, "a@[192.0.2.7]", "b@[IPv6:2001:db8::7]")

@@ -20,8 +20,9 @@ type Settings struct {
 	SmartHostTLS    string          `key:"SmartHostTLS" default:"If Offered" values:"Never|If Offered|Required|Implicit" level:"basic" since:"0.1" help:"encryption towards the smart host; Required and Implicit verify its certificate"`
 	WithoutHost     string          `key:"WithoutSmartHost" default:"Wait" values:"Wait|Return" level:"advanced" since:"0.1" help:"what happens to mail for elsewhere while no smart host is set"`
 	HELOName        string          `key:"HELOName" level:"advanced" since:"0.1" help:"name in EHLO; empty for the Main Domain"`
-	Channels        int             `key:"Channels" default:"50" level:"advanced" since:"0.1" help:"outgoing connections; 0 stops sending"`
-	ChannelsPerHost int             `key:"ChannelsPerHost" default:"20" level:"advanced" since:"0.1" help:"connections for one queue"`
+	Channels        int             `key:"Channels" default:"50" unit:"connections" level:"advanced" since:"0.1" help:"outgoing connections to hosts that answer; 0 stops sending"`
+	SilentChannels  int             `key:"SilentChannels" default:"200" unit:"connections" level:"advanced" since:"0.1" help:"outgoing connections, besides Channels, to hosts that have not answered yet, or not for more than two seconds while other mail waits"`
+	ChannelsPerHost int             `key:"ChannelsPerHost" default:"20" unit:"connections" level:"advanced" since:"0.1" help:"most connections to one host, or to the hosts that domains share; a host gets that many after it has taken mail through fewer"`
 	Backlog         int             `key:"NewChannelIfLonger" default:"10" unit:"messages" level:"advanced" since:"0.1" help:"messages that have to wait for each connection before another is opened"`
 	First           queue.Delays    `key:"RetryFirst" default:"1m, 5m, 15m" level:"advanced" since:"0.1" help:"intervals after the first attempts"`
 	Every           settings.Period `key:"RetryEvery" default:"30m" level:"basic" since:"0.1" help:"retry interval after the first attempts"`
@@ -33,8 +34,8 @@ type Settings struct {
 
 // Validate checks the values together.
 func (s *Settings) Validate() error {
-	if s.Channels < 0 || s.ChannelsPerHost < 1 || s.Backlog < 1 {
-		return errors.New("the numbers Channels, ChannelsPerHost and NewChannelIfLonger must be positive")
+	if s.Channels < 0 || s.SilentChannels < 1 || s.ChannelsPerHost < 1 || s.Backlog < 1 {
+		return errors.New("the numbers Channels, SilentChannels, ChannelsPerHost and NewChannelIfLonger must be positive")
 	}
 	if s.Every == 0 {
 		return settings.BadValue("RetryEvery", "an interval is longer than nothing")
@@ -59,7 +60,7 @@ func (t *Transport) Policy() queue.Policy {
 		expire = 0
 	}
 	return queue.Policy{
-		Workers: s.Channels, PerQueue: s.ChannelsPerHost, Backlog: s.Backlog, BatchSize: 50, Warn: s.Warn, MayRepeat: true,
+		Workers: s.Channels, Silent: s.SilentChannels, PerQueue: s.ChannelsPerHost, Backlog: s.Backlog, BatchSize: 50, Warn: s.Warn, MayRepeat: true,
 		Retry: queue.Schedule{
 			First: s.First, Every: s.Every.Duration(), EveryFor: s.EveryFor.Duration(),
 			Then: s.Then.Duration(), Expire: expire,

@@ -15,7 +15,7 @@ import (
 	"gatepost/server/settings"
 )
 
-// Transport sends what waits in SMTP queues. It implements queue.Transport.
+// Transport sends what waits in SMTP queues. It implements queue.Transport and queue.Grouper.
 type Transport struct {
 	settings *settings.Live[Settings]
 	dialer   *dialer
@@ -52,7 +52,7 @@ func (t *Transport) Deliver(ctx context.Context, b *queue.Batch) {
 		if ctx.Err() != nil {
 			return
 		}
-		t.send(ctx, h, jobs[h])
+		t.send(ctx, b, h, jobs[h])
 	}
 }
 
@@ -108,11 +108,11 @@ func noHost(s *Settings) envelope.Status {
 }
 
 // send sends messages to one hop, through one connection after another if need be.
-func (t *Transport) send(ctx context.Context, h hop, jobs []job) {
-	s := sender{t: t, ctx: ctx, hop: h, host: displayName(h.host.Name)}
+func (t *Transport) send(ctx context.Context, b *queue.Batch, h hop, jobs []job) {
+	s := sender{t: t, ctx: ctx, batch: b, hop: h, host: displayName(h.host.Name)}
 	defer s.done()
 	for i := range jobs {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || i > 0 && !b.More() {
 			return
 		}
 		if st := s.message(&jobs[i]); st != nil {
@@ -146,6 +146,7 @@ func displayName(host string) string {
 type sender struct {
 	t       *Transport
 	ctx     context.Context
+	batch   *queue.Batch
 	hop     hop
 	host    string
 	c       *conn
@@ -268,6 +269,7 @@ func (s *sender) connect() error {
 		s.t.log.Log(s.ctx, logs.LevelLowLevel, "no connection", logs.AttrNextHop, s.host, logs.AttrError, err)
 		return err
 	}
+	s.batch.Answered()
 	s.t.log.Log(s.ctx, logs.LevelLowLevel, "connected", logs.AttrNextHop, s.host, logs.AttrPeer, c.net.RemoteAddr().String())
 	s.c, s.worn, s.release = c, false, c.obey(s.ctx)
 	return nil
