@@ -92,21 +92,21 @@ func (a *Account) HasPassword() bool { return a.password != nil }
 // alias of the domain; an empty domain is the Main Domain. The name is the
 // account's own: aliases of accounts are resolved by the router. Errors:
 // NoDomain, NotFound, Corrupt.
-func (s *Store) Account(ctx context.Context, domain, name string) (*Account, error) {
+func (s *directory) Account(ctx context.Context, domain, name string) (*Account, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fault.Wrap("accounts.Account", fault.Canceled, err)
 	}
 	return s.account(accountKey{s.realDomain(domain), fold(name)})
 }
 
-func (s *Store) account(k accountKey) (*Account, error) {
+func (s *directory) account(k accountKey) (*Account, error) {
 	return s.accounts.get(k, func() (*Account, error) { return s.loadAccount(k) })
 }
 
 // Current returns the present snapshot of the account that an older one is of, and
 // not of another account that has got its name. An account of the Main Domain is
 // found under the domain's new name. Errors: NotFound, NoDomain, Corrupt.
-func (s *Store) Current(ctx context.Context, a *Account) (*Account, error) {
+func (s *directory) Current(ctx context.Context, a *Account) (*Account, error) {
 	now, err := s.Account(ctx, a.Domain, a.Name)
 	if err == nil && now.ID == a.ID {
 		return now, nil
@@ -125,22 +125,24 @@ func (s *Store) Current(ctx context.Context, a *Account) (*Account, error) {
 
 // OnChange names what is told of accounts that may have changed: their settings,
 // limits, or what they inherit. match says which. tell may only touch memory.
-func (s *Store) OnChange(tell func(match func(domain, name string) bool)) { s.onChange.Store(&tell) }
+func (s *directory) OnChange(tell func(match func(domain, name string) bool)) {
+	s.onChange.Store(&tell)
+}
 
 // forget drops the snapshot of an account that has changed.
-func (s *Store) forget(k accountKey) {
+func (s *directory) forget(k accountKey) {
 	s.accounts.drop(k)
 	s.announce(func(w accountKey) bool { return w == k })
 }
 
 // forgetIf drops the snapshots of the accounts that match.
-func (s *Store) forgetIf(match func(accountKey) bool) {
+func (s *directory) forgetIf(match func(accountKey) bool) {
 	s.accounts.dropIf(match)
 	s.announce(match)
 }
 
 // announce tells sessions and others of accounts that may have changed.
-func (s *Store) announce(match func(accountKey) bool) {
+func (s *directory) announce(match func(accountKey) bool) {
 	s.sessions.mark(match)
 	if tell := s.onChange.Load(); tell != nil {
 		(*tell)(func(domain, name string) bool { return match(accountKey{domain, name}) })
@@ -148,7 +150,7 @@ func (s *Store) announce(match func(accountKey) bool) {
 }
 
 // loadAccount reads an account and finds its number.
-func (s *Store) loadAccount(k accountKey) (*Account, error) {
+func (s *directory) loadAccount(k accountKey) (*Account, error) {
 	s.moving.RLock()
 	defer s.moving.RUnlock()
 	a, err := s.readAccount(k)
@@ -163,12 +165,12 @@ func (s *Store) loadAccount(k accountKey) (*Account, error) {
 }
 
 // accountDir returns the directory of an account by its name.
-func (s *Store) accountDir(k accountKey) string {
+func (s *directory) accountDir(k accountKey) string {
 	return filepath.Join(s.base, s.state.Load().domainDir(k.domain), k.name+accountSuffix)
 }
 
 // readAccount reads the settings file of an account.
-func (s *Store) readAccount(k accountKey) (*Account, error) {
+func (s *directory) readAccount(k accountKey) (*Account, error) {
 	const op = "accounts.Account"
 	d, err := s.domain(k.domain)
 	if err != nil {
@@ -199,7 +201,7 @@ func (s *Store) readAccount(k accountKey) (*Account, error) {
 }
 
 // resolve fills what follows from the explicit settings.
-func (s *Store) resolve(a *Account) {
+func (s *directory) resolve(a *Account) {
 	bad := s.badSetting(a.Address(), accountFile)
 	a.layers = accountLayers(a.explicit, a.domain)
 	settings.LoadLayers(&a.settings, a.layers.dicts(), bad)
@@ -215,7 +217,7 @@ func (s *Store) resolve(a *Account) {
 }
 
 // owner tells the message store of an account.
-func (s *Store) owner(a *Account) mailbox.Owner {
+func (s *directory) owner(a *Account) mailbox.Owner {
 	limits := mailbox.Limits{
 		MaxSize:        int64(a.settings.MaxAccountSize),
 		MaxMailboxes:   a.settings.MaxMailboxes,
@@ -225,7 +227,7 @@ func (s *Store) owner(a *Account) mailbox.Owner {
 }
 
 // badSetting reports values that cannot be read in a file of an object.
-func (s *Store) badSetting(object, file string) func(string, error) {
+func (s *directory) badSetting(object, file string) func(string, error) {
 	return func(key string, reason error) {
 		s.log.Warn("bad setting ignored", "object", object, "file", file, "key", key, "error", reason)
 	}

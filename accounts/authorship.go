@@ -21,7 +21,7 @@ type Authors struct {
 
 // Authors reads the value of a From or Sender field for an account. An address without a
 // domain is not the account's own: each reader adds a domain of its own.
-func (s *Store) Authors(ctx context.Context, a *Account, value []byte) (Authors, error) {
+func (s *directory) Authors(ctx context.Context, a *Account, value []byte) (Authors, error) {
 	if len(value) > maxAuthorField {
 		return Authors{}, nil
 	}

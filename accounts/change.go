@@ -81,7 +81,7 @@ func (s *Store) noteReversible(stored string) error {
 }
 
 // HasReversible reports whether new passwords of a domain are stored in such a form.
-func (s *Store) HasReversible(domain string) bool {
+func (s *directory) HasReversible(domain string) bool {
 	d, err := s.domain(s.realDomain(domain))
 	if err != nil {
 		return false
@@ -151,7 +151,7 @@ func (s *Store) SetPassword(ctx context.Context, domain, name, password string, 
 
 // RevealPassword returns a password that is stored in a reversible form. Errors:
 // NoDomain, NotFound, Unsupported.
-func (s *Store) RevealPassword(ctx context.Context, domain, name string) (string, error) {
+func (s *directory) RevealPassword(ctx context.Context, domain, name string) (string, error) {
 	const op = "accounts.RevealPassword"
 	a, err := s.Account(ctx, domain, name)
 	if err != nil {
@@ -166,7 +166,7 @@ func (s *Store) RevealPassword(ctx context.Context, domain, name string) (string
 }
 
 // AccountAliases lists the aliases of an account, sorted.
-func (s *Store) AccountAliases(ctx context.Context, domain, name string) ([]string, error) {
+func (s *directory) AccountAliases(ctx context.Context, domain, name string) ([]string, error) {
 	a, err := s.Account(ctx, domain, name)
 	if err != nil {
 		return nil, err
@@ -190,22 +190,11 @@ func (s *Store) SetAccountAliases(ctx context.Context, domain, name string, alia
 		}
 		list = append(list, n)
 	}
-	a, err := s.Account(ctx, domain, name)
-	if err != nil {
-		return err
-	}
-	unlock, err := s.renames.lockNames(op, a.Domain)
+	a, d, unlock, err := s.holdAccount(ctx, op, domain, name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if a, err = s.account(accountKey{a.Domain, a.Name}); err != nil {
-		return err
-	}
-	d, err := s.domain(a.Domain)
-	if err != nil {
-		return err
-	}
 	for _, alias := range list {
 		if o, ok := d.names.Get(alias); ok && o.account == a.Name {
 			continue
@@ -215,6 +204,24 @@ func (s *Store) SetAccountAliases(ctx context.Context, domain, name string, alia
 		}
 	}
 	return fault.Wrap(op, fault.Internal, s.setAliases(d, a.Name, list))
+}
+
+// holdAccount returns an account and its domain, and holds the name space of the domain.
+func (s *Store) holdAccount(ctx context.Context, op, domain, name string) (a *Account, d *domain, unlock func(), err error) {
+	if a, err = s.Account(ctx, domain, name); err != nil {
+		return nil, nil, nil, err
+	}
+	if unlock, err = s.renames.lockNames(op, a.Domain); err != nil {
+		return nil, nil, nil, err
+	}
+	if a, err = s.account(accountKey{a.Domain, a.Name}); err == nil {
+		d, err = s.domain(a.Domain)
+	}
+	if err != nil {
+		unlock()
+		return nil, nil, nil, err
+	}
+	return a, d, unlock, nil
 }
 
 // setAliases replaces the aliases of an account; the caller holds the name space.

@@ -6,18 +6,40 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 
+	"gatepost/accounts/mailbox"
+	"gatepost/accounts/password"
 	"gatepost/router/address"
 	"gatepost/router/names"
 	"gatepost/server/fault"
 )
 
-// This file answers the router.
+// directory is what is read of domains and accounts.
+type directory struct {
+	serverFiles
+	readOnly bool // see OpenReadOnly
+	nextID   func() (uint64, error)
+	mail     *mailbox.Store
+	keys     password.Keys
+
+	domains  *cache[string, *domain]
+	foreign  *cache[string, struct{}] // names that are no domain of ours
+	accounts *cache[accountKey, *Account]
+	moving   sync.RWMutex // held while the directory of accounts moves, and shared while an account is read and told to the message store
+	renames  renames      // holds names
+	ids      identities
+	sessions *Sessions
+	onChange atomic.Pointer[func(match func(domain, name string) bool)]
+
+	life context.Context // ends with Close
+}
 
 // DomainName resolves the name or an alias of a domain to its real name; ok is
 // false when it is not one of ours. A domain whose files cannot be read now is
 // ours: what is asked of it next fails, instead of its mail going elsewhere.
-func (s *Store) DomainName(name string) (real string, ok bool) {
+func (s *directory) DomainName(name string) (real string, ok bool) {
 	name = s.realDomain(name)
 	if name == s.MainDomain() {
 		return name, true
@@ -47,7 +69,7 @@ var errNotForeign = errors.New("not a foreign domain")
 // PublicName returns the host that the mail programs of a domain connect to: its setting
 // PublicServerName, else its first alias that begins with mail., else the Main Domain's
 // name. Errors: NoDomain.
-func (s *Store) PublicName(domain string) (string, error) {
+func (s *directory) PublicName(domain string) (string, error) {
 	d, err := s.domain(s.realDomain(domain))
 	if err != nil {
 		return "", err
@@ -65,7 +87,7 @@ func (s *Store) PublicName(domain string) (string, error) {
 
 // Object looks a name up among the objects of a domain, whose real name is
 // given. A name that nobody has is Kind None without an error.
-func (s *Store) Object(ctx context.Context, domain, name string) (names.Object, error) {
+func (s *directory) Object(ctx context.Context, domain, name string) (names.Object, error) {
 	if err := ctx.Err(); err != nil {
 		return names.Object{}, fault.Wrap("accounts.Object", fault.Canceled, err)
 	}
@@ -76,7 +98,7 @@ func (s *Store) Object(ctx context.Context, domain, name string) (names.Object, 
 	return s.object(d, fold(name))
 }
 
-func (s *Store) object(d *domain, name string) (names.Object, error) {
+func (s *directory) object(d *domain, name string) (names.Object, error) {
 	if o, ok := d.names.Get(name); ok {
 		if o.account != "" {
 			return names.Object{Kind: names.Alias, Name: o.account}, nil
@@ -100,7 +122,7 @@ func (s *Store) object(d *domain, name string) (names.Object, error) {
 }
 
 // UnknownPolicy returns what a domain does with names that it does not have.
-func (s *Store) UnknownPolicy(domain string, op names.Operation) (names.Policy, error) {
+func (s *directory) UnknownPolicy(domain string, op names.Operation) (names.Policy, error) {
 	d, err := s.domain(domain)
 	if err != nil {
 		return names.Policy{}, err
@@ -124,7 +146,7 @@ const maxHops = 8
 // of its aliases, in its domain or an alias of it, with or without a detail
 // after +, or a forwarder that leads to one of them. A local part that is an address
 // itself (user+x%elsewhere@domain) leads on, and is nobody's.
-func (s *Store) OwnsAddress(ctx context.Context, a *Account, addr address.Address) (bool, error) {
+func (s *directory) OwnsAddress(ctx context.Context, a *Account, addr address.Address) (bool, error) {
 	for range maxHops {
 		if err := ctx.Err(); err != nil {
 			return false, fault.Wrap("accounts.OwnsAddress", fault.Canceled, err)

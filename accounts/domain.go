@@ -66,12 +66,12 @@ func readObject(v dataformat.Value) (object, bool) {
 }
 
 // domain returns the snapshot of a domain by its real name.
-func (s *Store) domain(name string) (*domain, error) {
+func (s *directory) domain(name string) (*domain, error) {
 	return s.domains.get(name, func() (*domain, error) { return s.loadDomain(name) })
 }
 
 // loadDomain reads the files of a domain. NoDomain when it has no directory.
-func (s *Store) loadDomain(name string) (*domain, error) {
+func (s *directory) loadDomain(name string) (*domain, error) {
 	const op = "accounts.Domain"
 	st := s.state.Load()
 	d := &domain{name: name, dir: filepath.Join(s.base, st.domainDir(name)), state: st}

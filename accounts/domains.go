@@ -18,7 +18,7 @@ import (
 
 // Domains lists the real names of all domains: the Main Domain, then the others
 // sorted.
-func (s *Store) Domains(ctx context.Context) ([]string, error) {
+func (s *directory) Domains(ctx context.Context) ([]string, error) {
 	const op = "accounts.Domains"
 	if err := ctx.Err(); err != nil {
 		return nil, fault.Wrap(op, fault.Canceled, err)
@@ -39,7 +39,7 @@ func (s *Store) Domains(ctx context.Context) ([]string, error) {
 
 // AdminDomains lists the domains that name a domain as their AdminDomain: its
 // administrators may administer them too. Errors: NoDomain, Canceled.
-func (s *Store) AdminDomains(ctx context.Context, name string) ([]string, error) {
+func (s *directory) AdminDomains(ctx context.Context, name string) ([]string, error) {
 	real, err := s.domain(s.realDomain(name))
 	if err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 }
 
 // dropDomain forgets what is known of a domain and of its accounts.
-func (s *Store) dropDomain(name string) {
+func (s *directory) dropDomain(name string) {
 	s.foreign.drop(name)
 	s.domains.drop(name)
 	s.forgetIf(func(k accountKey) bool { return k.domain == name })
@@ -229,15 +229,11 @@ func (s *Store) RenameDomain(ctx context.Context, name, newName string) error {
 	if err != nil {
 		return err
 	}
-	unlock, err := s.renames.lockRealms(op)
+	d, unlock, err := s.holdDomain(op, name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	d, err := s.domain(s.realDomain(name))
-	if err != nil {
-		return err
-	}
 	if err := s.freeDomain(op, newName); err != nil {
 		return err
 	}
@@ -305,7 +301,7 @@ func (s *Store) SuspendDomain(ctx context.Context, name string, suspended bool) 
 }
 
 // DomainLocation returns the path of a domain below the base directory.
-func (s *Store) DomainLocation(name string) (string, error) {
+func (s *directory) DomainLocation(name string) (string, error) {
 	d, err := s.domain(s.realDomain(name))
 	if err != nil {
 		return "", err
@@ -314,7 +310,7 @@ func (s *Store) DomainLocation(name string) (string, error) {
 }
 
 // AccountLocation returns the path of an account below the base directory.
-func (s *Store) AccountLocation(ctx context.Context, domain, name string) (string, error) {
+func (s *directory) AccountLocation(ctx context.Context, domain, name string) (string, error) {
 	a, err := s.Account(ctx, domain, name)
 	if err != nil {
 		return "", err
@@ -323,7 +319,7 @@ func (s *Store) AccountLocation(ctx context.Context, domain, name string) (strin
 }
 
 // DomainAliases lists the other names of a domain, sorted. Errors: NoDomain.
-func (s *Store) DomainAliases(name string) ([]string, error) {
+func (s *directory) DomainAliases(name string) ([]string, error) {
 	d, err := s.domain(s.realDomain(name))
 	if err != nil {
 		return nil, err
@@ -335,15 +331,11 @@ func (s *Store) DomainAliases(name string) ([]string, error) {
 // Exists, Invalid.
 func (s *Store) SetDomainAliases(ctx context.Context, name string, aliases []string) error {
 	const op = "accounts.SetDomainAliases"
-	unlock, err := s.renames.lockRealms(op)
+	d, unlock, err := s.holdDomain(op, name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	d, err := s.domain(s.realDomain(name))
-	if err != nil {
-		return err
-	}
 	list := make([]string, len(aliases))
 	for i, alias := range aliases {
 		if list[i], err = validateDomainName(op, alias); err != nil {
@@ -372,8 +364,20 @@ func (d *domain) makeSettings() error {
 	return err
 }
 
+// holdDomain returns a domain by any of its names, and holds the set of domains and their aliases.
+func (s *Store) holdDomain(op, name string) (d *domain, unlock func(), err error) {
+	if unlock, err = s.renames.lockRealms(op); err != nil {
+		return nil, nil, err
+	}
+	if d, err = s.domain(s.realDomain(name)); err != nil {
+		unlock()
+		return nil, nil, err
+	}
+	return d, unlock, nil
+}
+
 // stayInDomain returns a domain by any of its names, which stays where it is until leave is called.
-func (s *Store) stayInDomain(name string) (d *domain, leave func(), err error) {
+func (s *directory) stayInDomain(name string) (d *domain, leave func(), err error) {
 	real := s.realDomain(name)
 	leave = s.renames.share(real)
 	if d, err = s.domain(real); err != nil {

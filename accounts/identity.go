@@ -52,7 +52,7 @@ func readIdentity(d dataformat.Dict) (identity, bool) {
 const keyAdopting = "#Adopting"
 
 // identities finds the numbers of accounts, and where their directories are.
-type identities struct{ store *Store }
+type identities struct{ store *directory }
 
 // identify finds the number of an account. A directory that somebody made by
 // hand, with nothing in the message store, gets one and becomes an account.
@@ -90,7 +90,7 @@ func (n identities) copied(op string, a *Account, original string) error {
 // a copy, or "": the one that it tells of, or that the message store knows. If it cannot be
 // told it is a copy, so that nothing of the account goes with that.
 func (n identities) original(id identity, dir string) string {
-	known := n.store.mail.Place(id.id)
+	known := n.store.mail.Dir(id.id)
 	if known == dir {
 		return "" // it may have moved since its file was written
 	}

@@ -104,7 +104,7 @@ func (a *Account) Inherited(key string) (dataformat.Value, Origin) {
 
 // InheritedByTemplate returns the value of a setting that a new account of a domain has,
 // and where it comes from. Errors: NoDomain.
-func (s *Store) InheritedByTemplate(domain, key string) (dataformat.Value, Origin, error) {
+func (s *directory) InheritedByTemplate(domain, key string) (dataformat.Value, Origin, error) {
 	d, err := s.domain(s.realDomain(domain))
 	if err != nil {
 		return nil, "", err
@@ -121,7 +121,7 @@ func (s *Store) InheritedByTemplate(domain, key string) (dataformat.Value, Origi
 
 // InheritedByDomain returns the effective value of a setting of a domain and where it
 // comes from. Errors: NoDomain.
-func (s *Store) InheritedByDomain(domain, key string) (dataformat.Value, Origin, error) {
+func (s *directory) InheritedByDomain(domain, key string) (dataformat.Value, Origin, error) {
 	d, err := s.domain(s.realDomain(domain))
 	if err != nil {
 		return nil, "", err

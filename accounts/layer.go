@@ -153,15 +153,11 @@ func (s *Store) DomainSettings(name string) Layer {
 		return out, nil
 	})
 	l.change = func(_ context.Context, given dataformat.Dict, replace bool) error {
-		unlock, err := s.renames.lockRealms(op)
+		d, unlock, err := s.holdDomain(op, name)
 		if err != nil {
 			return err
 		}
 		defer unlock()
-		d, err := s.domain(s.realDomain(name))
-		if err != nil {
-			return err
-		}
 		var after dataformat.Dict
 		err = s.editDomain(d, domainFile, func(e dataformat.Dict) error {
 			_ = merging("", given, replace, keyAccountDefaults, keyPrefs)(e) // never fails
@@ -177,7 +173,7 @@ func (s *Store) DomainSettings(name string) Layer {
 }
 
 // DomainEffectiveSettings returns the settings of a domain with what it inherits.
-func (s *Store) DomainEffectiveSettings(name string) (dataformat.Dict, error) {
+func (s *directory) DomainEffectiveSettings(name string) (dataformat.Dict, error) {
 	d, err := s.domain(s.realDomain(name))
 	if err != nil {
 		return nil, err
@@ -238,7 +234,7 @@ func (s *Store) AccountSettings(domainName, name string) Layer {
 }
 
 // AccountEffectiveSettings returns the settings of an account with what it inherits.
-func (s *Store) AccountEffectiveSettings(ctx context.Context, domain, name string) (dataformat.Dict, error) {
+func (s *directory) AccountEffectiveSettings(ctx context.Context, domain, name string) (dataformat.Dict, error) {
 	a, err := s.Account(ctx, domain, name)
 	if err != nil {
 		return nil, err
@@ -256,7 +252,7 @@ func (s *Store) AccountPrefs(domainName, name string) Layer {
 }
 
 // AccountEffectivePrefs returns the preferences of an account with what it inherits.
-func (s *Store) AccountEffectivePrefs(ctx context.Context, domain, name string) (dataformat.Dict, error) {
+func (s *directory) AccountEffectivePrefs(ctx context.Context, domain, name string) (dataformat.Dict, error) {
 	a, err := s.Account(ctx, domain, name)
 	if err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ type ObjectList struct {
 }
 
 // ListObjects lists objects of a domain in the order of their names. Errors: NoDomain.
-func (s *Store) ListObjects(ctx context.Context, domain string, o ListOptions) (*ObjectList, error) {
+func (s *directory) ListObjects(ctx context.Context, domain string, o ListOptions) (*ObjectList, error) {
 	d, err := s.domain(s.realDomain(domain))
 	if err != nil {
 		return nil, err

@@ -167,24 +167,13 @@ func (s *Store) staysPut(op string, k accountKey) error {
 // Denied for the Main Domain's postmaster.
 func (s *Store) DeleteAccount(ctx context.Context, domain, name string) error {
 	const op = "accounts.DeleteAccount"
-	a, err := s.Account(ctx, domain, name)
-	if err != nil {
-		return err
-	}
-	if err := s.staysPut(op, accountKey{a.Domain, a.Name}); err != nil {
-		return err
-	}
-	unlock, err := s.renames.lockNames(op, a.Domain)
+	a, d, unlock, err := s.holdAccount(ctx, op, domain, name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	k := accountKey{a.Domain, a.Name}
-	if a, err = s.account(k); err != nil {
-		return err
-	}
-	d, err := s.domain(a.Domain)
-	if err != nil {
+	if err := s.staysPut(op, k); err != nil {
 		return err
 	}
 	if err := s.setAliases(d, a.Name, nil); err != nil {
@@ -313,7 +302,7 @@ func (s *Store) moveAliases(source, target *domain, account string, aliases []st
 }
 
 // accountNames lists the accounts of a domain by its real name, sorted.
-func (s *Store) accountNames(domain string) ([]string, error) {
+func (s *directory) accountNames(domain string) ([]string, error) {
 	const op = "accounts.Accounts"
 	d, err := s.domain(domain)
 	if err != nil {
@@ -336,7 +325,7 @@ func (s *Store) accountNames(domain string) ([]string, error) {
 }
 
 // Accounts lists the names of a domain's accounts, sorted.
-func (s *Store) Accounts(ctx context.Context, domain string) ([]string, error) {
+func (s *directory) Accounts(ctx context.Context, domain string) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fault.Wrap("accounts.Accounts", fault.Canceled, err)
 	}
@@ -344,7 +333,7 @@ func (s *Store) Accounts(ctx context.Context, domain string) ([]string, error) {
 }
 
 // Resolve returns the account with a name or an alias in a domain.
-func (s *Store) Resolve(ctx context.Context, domain, name string) (*Account, error) {
+func (s *directory) Resolve(ctx context.Context, domain, name string) (*Account, error) {
 	a, err := s.Account(ctx, domain, name)
 	if !fault.Is(err, fault.NotFound) {
 		return a, err

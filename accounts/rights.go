@@ -35,16 +35,16 @@ type Rights struct {
 	domain string
 	server bool // the account is in the Main Domain
 	codes  []string
-	store  *Store
+	store  *directory
 }
 
 // MasterRights are the rights of the owner of the base directory.
-func (s *Store) MasterRights() Rights {
+func (s *directory) MasterRights() Rights {
 	return Rights{domain: s.MainDomain(), server: true, codes: []string{RightMaster}, store: s}
 }
 
 // RightsOf returns the present rights of an account.
-func (s *Store) RightsOf(a *Account) (Rights, error) {
+func (s *directory) RightsOf(a *Account) (Rights, error) {
 	return s.RightsOfName(a.Domain, a.Name)
 }
 
@@ -108,7 +108,7 @@ func (r Rights) Covers(other Rights) bool {
 
 // RightsOfName returns the rights that go with a name of a domain, whether or not
 // there is such an account now. Errors: NoDomain.
-func (s *Store) RightsOfName(domain, name string) (Rights, error) {
+func (s *directory) RightsOfName(domain, name string) (Rights, error) {
 	d, err := s.domain(s.realDomain(domain))
 	if err != nil {
 		return Rights{}, err
@@ -128,7 +128,7 @@ func (r Rights) Setting(domain, key string) bool {
 }
 
 // AccountRights lists the rights of an account. Errors: NoDomain, NotFound.
-func (s *Store) AccountRights(ctx context.Context, domain, name string) ([]string, error) {
+func (s *directory) AccountRights(ctx context.Context, domain, name string) ([]string, error) {
 	a, err := s.Account(ctx, domain, name)
 	if err != nil {
 		return nil, err
@@ -168,10 +168,11 @@ func isRight(code string) bool {
 // NoDomain, NotFound, Invalid, Denied.
 func (s *Store) SetAccountRights(ctx context.Context, domain, name string, codes []string) error {
 	const op = "accounts.SetAccountRights"
-	a, err := s.Account(ctx, domain, name)
+	a, d, unlock, err := s.holdAccount(ctx, op, domain, name)
 	if err != nil {
 		return err
 	}
+	defer unlock()
 	if a.Domain != s.MainDomain() && slices.ContainsFunc(codes, func(c string) bool { return slices.Contains(serverRights, c) }) {
 		return fault.New(op, fault.Invalid, "server rights can be given only to accounts of the main domain")
 	}
@@ -182,18 +183,6 @@ func (s *Store) SetAccountRights(ctx context.Context, domain, name string, codes
 	}
 	if isSuperuser := a.Name == Postmaster && a.Domain == s.MainDomain(); isSuperuser && !slices.Contains(codes, RightMaster) {
 		return fault.New(op, fault.Denied, "the postmaster of the main domain keeps the right Master")
-	}
-	unlock, err := s.renames.lockNames(op, a.Domain)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if a, err = s.account(accountKey{a.Domain, a.Name}); err != nil {
-		return err
-	}
-	d, err := s.domain(a.Domain)
-	if err != nil {
-		return err
 	}
 	return fault.Wrap(op, fault.Internal, s.setRights(d, a.Name, codes))
 }

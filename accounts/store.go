@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"gatepost/accounts/mailbox"
@@ -39,28 +38,14 @@ type Options struct {
 	CachedAccounts, CachedDomains int
 }
 
-// Store is the directory of one server. Its methods may be called by many
-// goroutines at once.
+// Store is the directory of one server, with what changes it and who uses it. Its methods may
+// be called by many goroutines at once.
 type Store struct {
-	serverFiles
-	readOnly bool // see OpenReadOnly
-	nextID   func() (uint64, error)
-	mail     *mailbox.Store
-	keys     password.Keys
-
-	domains  *cache[string, *domain]
-	foreign  *cache[string, struct{}] // names that are no domain of ours
-	accounts *cache[accountKey, *Account]
-	moving   sync.RWMutex // held while the directory of accounts moves, and shared while an account is read and told to the message store
-	renames  renames
-	ids      identities
+	directory
 	removals removals
 	logins   *Logins
-	sessions *Sessions
-	onChange atomic.Pointer[func(match func(domain, name string) bool)]
 	info     infoWriter
 
-	life context.Context // ends with Close
 	end  context.CancelFunc
 	work sync.WaitGroup // the goroutines of info and sessions
 }
@@ -116,15 +101,14 @@ func makeStore(base string, o Options) *Store {
 	if o.CachedDomains == 0 {
 		o.CachedDomains = 5_000
 	}
-	s := &Store{
+	s := &Store{removals: removals{slots: make(chan struct{}, maxRemovals)}, directory: directory{
 		serverFiles: serverFiles{base: base, log: logs.Component(o.Log, "ACCOUNT")}, nextID: o.NextID,
-		removals: removals{slots: make(chan struct{}, maxRemovals)},
 		domains:  newCache[string, *domain](o.CachedDomains),
 		foreign:  newCache[string, struct{}](o.CachedDomains),
 		accounts: newCache[accountKey, *Account](o.CachedAccounts),
-	}
+	}}
 	s.logins, s.sessions = newLogins(s), newSessions(s)
-	s.info.store, s.renames.store, s.removals.store, s.ids.store = s, s, s, s
+	s.info.store, s.renames.store, s.removals.store, s.ids.store = s, s, s, &s.directory
 	s.onAlias, s.onLoad = s.foreign.dropIf, s.dropAll
 	s.life, s.end = context.WithCancel(context.Background())
 	return s
@@ -189,10 +173,10 @@ func (s *Store) Close() error {
 }
 
 // Mail returns the message store.
-func (s *Store) Mail() *mailbox.Store { return s.mail }
+func (s *directory) Mail() *mailbox.Store { return s.mail }
 
 // dropAll drops all snapshots.
-func (s *Store) dropAll() {
+func (s *directory) dropAll() {
 	s.foreign.dropIf(func(string) bool { return true })
 	s.domains.dropIf(func(string) bool { return true })
 	s.forgetIf(func(accountKey) bool { return true })

@@ -51,7 +51,7 @@ func (a ToAll) DataValue() dataformat.Value { return dataformat.String(a) }
 // MayWriteToAll refuses mail to all accounts of a domain whose MailToAllAction does not let
 // its sender: account is the address of the authenticated sender, or empty; trusted says
 // that the sender may relay. Errors: NoDomain, Denied.
-func (s *Store) MayWriteToAll(domain, account string, trusted bool) error {
+func (s *directory) MayWriteToAll(domain, account string, trusted bool) error {
 	d, err := s.domain(s.realDomain(domain))
 	if err != nil {
 		return err

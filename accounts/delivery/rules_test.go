@@ -552,7 +552,7 @@ func TestFailedAttemptsHoldNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		messages := filepath.Join(o.acc.Mail().Place(acc.ID), "Messages", "0")
+		messages := filepath.Join(o.acc.Mail().Dir(acc.ID), "Messages", "0")
 		if err := errors.Join(os.Remove(messages), os.WriteFile(messages, nil, 0o600)); err != nil {
 			t.Fatal(err)
 		}

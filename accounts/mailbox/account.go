@@ -21,9 +21,9 @@ type Account struct {
 	id    uint64
 	shard *index.Shard
 	owner atomic.Pointer[Owner]
-	// place is held, shared, while a path below the owner's directory is in use, see place.go.
-	place sync.RWMutex
-	files msgfile.Uses
+	// moving is held, shared, while a path below the owner's directory is in use, see dirmove.go.
+	moving sync.RWMutex
+	files  msgfile.Uses
 	// copying, of capacity 1, is full while a hiddenCopy is made.
 	copying chan struct{}
 

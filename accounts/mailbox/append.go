@@ -34,7 +34,7 @@ type Appended struct {
 }
 
 // Append stores a message. When it returns nil, message and record are on the
-// disk. Keywords for which the mailbox has no place are
+// disk. Keywords for which the mailbox has no room are
 // left out. Errors: NoMailbox, OverQuota, NoSpace.
 func (a *Account) Append(ctx context.Context, name string, m AppendMessage) (Appended, error) {
 	done, err := a.AppendAll(ctx, name, func(yield func(AppendMessage) bool) { yield(m) })
@@ -81,7 +81,7 @@ func (a *Account) AppendAll(ctx context.Context, name string, messages func(yiel
 			if err := e.fits(f.summary.size, limits.MaxSize); err != nil {
 				return err
 			}
-			// A message is kept where its keywords find no place.
+			// A message is kept where its keywords find no room.
 			bits, _, err := x.keywordBits(f.keywords, true)
 			if err != nil {
 				return err

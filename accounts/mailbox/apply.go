@@ -15,32 +15,32 @@ func (b *box) apply(x *boxEdit) {
 		b.pending = append(b.pending, x)
 		return
 	}
-	b.take(x)
+	b.applyLocked(x)
 }
 
-// take is apply with the lock held, after loading. What the box has from its
+// applyLocked is apply with the lock held, after loading. What the box has from its
 // snapshot is left out: a commit can be announced after the box was loaded.
-func (b *box) take(x *boxEdit) {
+func (b *box) applyLocked(x *boxEdit) {
 	if b.gone || x.edit.before(b.since) {
 		return
 	}
 	if x.newKeys {
-		b.takeKeywords(x.keywords)
+		b.applyKeywords(x.keywords)
 	}
-	b.takeFlags(x)
+	b.applyFlags(x)
 	if len(x.expunged) > 0 {
-		b.takeExpunges(x)
+		b.applyExpunges(x)
 	}
 	if x.emptied {
-		b.takeAll(x.edit.changed)
+		b.applyDeletion(x.edit.changed)
 	}
 	for i := range x.added {
-		b.takeMessage(&x.added[i])
+		b.applyMessage(&x.added[i])
 	}
 	b.rec = x.rec
 	if x.deleted {
 		b.gone = true
-		b.takeAll(x.edit.changed)
+		b.applyDeletion(x.edit.changed)
 	}
 	if len(x.added)+len(x.flagged)+len(x.expunged) > 0 || x.emptied || x.deleted || x.newKeys {
 		for _, m := range b.sessions {
@@ -67,9 +67,9 @@ func (b *box) lose() {
 	}
 }
 
-// takeKeywords takes over the list of keywords. Where a bit has another one now, no
+// applyKeywords takes over the list of keywords. Where a bit has another one now, no
 // message had the old one, except those that are gone.
-func (b *box) takeKeywords(names []string) {
+func (b *box) applyKeywords(names []string) {
 	same := sameKeywords(b.keywords, names)
 	for i := range b.bits {
 		b.bits[i] &= same
@@ -90,7 +90,7 @@ func sameKeywords(a, b []string) (bits uint64) {
 	return bits
 }
 
-func (b *box) takeFlags(x *boxEdit) {
+func (b *box) applyFlags(x *boxEdit) {
 	if len(x.flagged) == 0 {
 		return
 	}
@@ -112,7 +112,7 @@ func (b *box) takeFlags(x *boxEdit) {
 	}
 }
 
-func (b *box) takeMessage(n *added) {
+func (b *box) applyMessage(n *added) {
 	shared := b.gen == b.liveGen
 	b.append(n.uid, n.state, &n.summary)
 	if shared {
@@ -122,9 +122,9 @@ func (b *box) takeMessage(n *added) {
 	}
 }
 
-// takeExpunges makes messages held, or drops them at once if no session can
+// applyExpunges makes messages held, or drops them at once if no session can
 // show them.
-func (b *box) takeExpunges(x *boxEdit) {
+func (b *box) applyExpunges(x *boxEdit) {
 	b.expunges++
 	out := make([]imap.UID, 0, len(x.expunged))
 	for i := range x.expunged {
@@ -139,9 +139,9 @@ func (b *box) takeExpunges(x *boxEdit) {
 	b.release()
 }
 
-// takeAll makes all messages held: they are gone from here together. Their
+// applyDeletion makes all messages held: they are gone from here together. Their
 // prefixes are still in the index.
-func (b *box) takeAll(modSeq uint64) {
+func (b *box) applyDeletion(modSeq uint64) {
 	b.expunges++
 	for _, uid := range b.live {
 		if i, ok := b.find(uid); ok {
@@ -189,24 +189,24 @@ func (b *box) release() {
 	if n == 0 {
 		return
 	}
-	places := make([]int, 0, n)
+	indexes := make([]int, 0, n)
 	for _, h := range b.held[:n] {
 		delete(b.heldByUID, h.uid)
-		if place, ok := b.find(h.uid); ok {
-			places = append(places, place)
+		if at, ok := b.find(h.uid); ok {
+			indexes = append(indexes, at)
 		}
 		if b.account.files.Release(h.file.ID) {
 			b.account.store.upkeep.unlink(b.account, h.file)
 		}
 	}
-	slices.Sort(places)
-	b.removeAt(places)
+	slices.Sort(indexes)
+	b.removeAt(indexes)
 	if n == len(b.held) {
 		b.held, b.heldByUID = nil, nil
 		b.uids, b.gen = b.live, b.liveGen
 		return
 	}
 	b.held = append([]*held(nil), b.held[n:]...)
-	b.uids = withoutPlaces(b.uids, places)
+	b.uids = withoutIndexes(b.uids, indexes)
 	b.gen = max(b.gen, b.liveGen) + 1
 }

@@ -53,9 +53,9 @@ func (r *Reader) open(s *summary) (f msgfile.File, err error) {
 	if r.files == msgfile.Closed || r.dir != s.dir {
 		r.closeDir()
 		a := r.m.box.account
-		a.place.RLock()
+		a.moving.RLock()
 		r.files, err = msgfile.OpenDirectory(a.dirPath(s.dir))
-		a.place.RUnlock()
+		a.moving.RUnlock()
 		r.dir = s.dir
 	}
 	if err == nil {
@@ -83,8 +83,8 @@ func (m *Mailbox) cannotRead(s *summary, err error) error {
 // damaged is the error for a message file that cannot be read. Its kind is Corrupt unless
 // the system says that the process lacks something, such as descriptors.
 func (a *Account) damaged(f msgfile.Ref, err error) error {
-	a.place.RLock()
-	defer a.place.RUnlock()
+	a.moving.RLock()
+	defer a.moving.RUnlock()
 	return damagedAt(a.path(f), err)
 }
 
@@ -98,8 +98,8 @@ func damagedAt(path string, err error) error {
 
 // openMessage opens the file of a message, which has to end where the message does.
 func (a *Account) openMessage(s *summary) (msgfile.File, error) {
-	a.place.RLock()
-	defer a.place.RUnlock()
+	a.moving.RLock()
+	defer a.moving.RUnlock()
 	return msgfile.Open(a.path(s.file()), s.end())
 }
 

@@ -66,18 +66,18 @@ type held struct {
 	prefix []byte // what readers see before the message; nil: see data
 }
 
-// find returns the place of a UID in the slices.
+// find returns the index of a UID in the slices.
 func (b *box) find(uid imap.UID) (int, bool) { return slices.BinarySearch(b.uids, uid) }
 
-// place is find for a sequence number of a session's view.
-func (b *box) place(m *Mailbox, seq int) (int, bool) {
+// findSeq is find for a sequence number of a session's view.
+func (b *box) findSeq(m *Mailbox, seq int) (int, bool) {
 	if m.gen == b.gen {
 		return seq - 1, true
 	}
 	return b.find(m.uids[seq-1])
 }
 
-// keywordsAt returns the keywords of the message at a place.
+// keywordsAt returns the keywords of the message at an index.
 func (b *box) keywordsAt(i int) uint64 {
 	if b.bits == nil {
 		return 0
@@ -96,8 +96,8 @@ func (b *box) append(uid imap.UID, st state, s *summary) {
 	}
 }
 
-// hasKeywordPlace reports whether the mailbox takes one more keyword.
-func (b *box) hasKeywordPlace() bool {
+// hasRoomForKeyword reports whether the mailbox takes one more keyword.
+func (b *box) hasRoomForKeyword() bool {
 	if len(b.keywords) < maxKeywords {
 		return true
 	}
@@ -110,7 +110,7 @@ func (b *box) hasKeywordPlace() bool {
 	return used != 1<<maxKeywords-1
 }
 
-// setBits sets the keywords of the message at a place.
+// setBits sets the keywords of the message at an index.
 func (b *box) setBits(i int, keywords uint64) {
 	if b.bits == nil && keywords == 0 {
 		return
@@ -121,26 +121,26 @@ func (b *box) setBits(i int, keywords uint64) {
 	b.bits[i] = keywords
 }
 
-// removeAt takes places, which ascend, out of all slices but uids, in place.
+// removeAt removes indexes, which ascend, from all slices but uids, in place.
 // Only uids is read without the lock.
-func (b *box) removeAt(places []int) {
-	b.flags = deletePlaces(b.flags, places)
-	b.modSeqs = deletePlaces(b.modSeqs, places)
-	b.summaries = deletePlaces(b.summaries, places)
+func (b *box) removeAt(indexes []int) {
+	b.flags = deleteIndexes(b.flags, indexes)
+	b.modSeqs = deleteIndexes(b.modSeqs, indexes)
+	b.summaries = deleteIndexes(b.summaries, indexes)
 	if b.bits != nil {
-		b.bits = deletePlaces(b.bits, places)
+		b.bits = deleteIndexes(b.bits, indexes)
 	}
 }
 
-func deletePlaces[T any](s []T, places []int) []T {
-	if len(places) == 0 {
+func deleteIndexes[T any](s []T, indexes []int) []T {
+	if len(indexes) == 0 {
 		return s
 	}
-	to := places[0]
-	for n, from := range places {
+	to := indexes[0]
+	for n, from := range indexes {
 		end := len(s)
-		if n+1 < len(places) {
-			end = places[n+1]
+		if n+1 < len(indexes) {
+			end = indexes[n+1]
 		}
 		to += copy(s[to:], s[from+1:end])
 	}
@@ -148,9 +148,9 @@ func deletePlaces[T any](s []T, places []int) []T {
 	return s[:to]
 }
 
-// withoutPlaces is deletePlaces into a new slice.
-func withoutPlaces(s []imap.UID, places []int) []imap.UID {
-	return deletePlaces(append(make([]imap.UID, 0, len(s)), s...), places)
+// withoutIndexes is deleteIndexes into a new slice.
+func withoutIndexes(s []imap.UID, indexes []int) []imap.UID {
+	return deleteIndexes(append(make([]imap.UID, 0, len(s)), s...), indexes)
 }
 
 // lastModSeq is HIGHESTMODSEQ.

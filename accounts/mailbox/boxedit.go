@@ -62,7 +62,7 @@ type flagged struct {
 type expunged struct {
 	uid  imap.UID
 	file msgfile.Ref
-	// moved says that the file has a new place in the same account.
+	// moved says that the file has a new name in the same account.
 	moved bool
 	// prefix is kept for sessions that still show the message.
 	prefix []byte

@@ -16,7 +16,7 @@ const (
 type viewCache struct {
 	mu       sync.Mutex
 	list     list.List
-	places   map[*box]*list.Element
+	elements map[*box]*list.Element
 	messages int
 }
 
@@ -32,11 +32,11 @@ func (c *viewCache) add(b *box) (out []*box) {
 	b.mu.RUnlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.places == nil {
-		c.places = make(map[*box]*list.Element)
+	if c.elements == nil {
+		c.elements = make(map[*box]*list.Element)
 	}
 	c.drop(b)
-	c.places[b] = c.list.PushFront(cached{b, n})
+	c.elements[b] = c.list.PushFront(cached{b, n})
 	c.messages += n
 	for c.list.Len() > maxCachedBoxes || c.messages > maxCachedMessages {
 		last := c.list.Back().Value.(cached).box
@@ -54,8 +54,8 @@ func (c *viewCache) remove(b *box) {
 }
 
 func (c *viewCache) drop(b *box) {
-	if el := c.places[b]; el != nil {
+	if el := c.elements[b]; el != nil {
 		c.messages -= c.list.Remove(el).(cached).messages
-		delete(c.places, b)
+		delete(c.elements, b)
 	}
 }

@@ -269,9 +269,9 @@ func (a *Account) lookAt(f *checkedFile) (text string, missing bool) {
 // checkLeftovers reports files without a record, unless they are to be moved when the account is used, and
 // notes those that were moved.
 func (a *Account) checkLeftovers(ctx context.Context, report func(Finding)) error {
-	a.place.RLock()
+	a.moving.RLock()
 	moved, err := FindLeftovers(a.owner.Load().Dir, time.Now())
-	a.place.RUnlock()
+	a.moving.RUnlock()
 	if err != nil {
 		return fault.Wrap("mailbox.Check", fault.Internal, err)
 	}

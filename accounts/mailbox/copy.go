@@ -242,7 +242,7 @@ func (m *Mailbox) liveState(uid imap.UID) (st state, keywords []string, ok bool)
 	return st, keywords, true
 }
 
-// checkSource refuses to copy a message whose file is damaged. a.place is held.
+// checkSource refuses to copy a message whose file is damaged. a.moving is held.
 func (a *Account) checkSource(c *copied) error {
 	path := a.path(c.from)
 	f, err := msgfile.Open(path, c.summary.end())

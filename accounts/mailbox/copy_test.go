@@ -472,7 +472,7 @@ func TestIndexSavedDuringACopyLosesNoMail(t *testing.T) {
 	a = w.account(1)
 	a.moveLeftoversOnce()
 	if n, moved := len(w.files(a)), len(w.moved(a)); n != 0 || moved != 200 {
-		t.Errorf("%d messages are in their places and %d in Leftovers", n, moved)
+		t.Errorf("%d messages are where they belong and %d in Leftovers", n, moved)
 	}
 	if n := records(a); n != 200 { // of the restored index
 		t.Errorf("%d records", n)

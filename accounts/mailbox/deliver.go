@@ -334,9 +334,9 @@ func (a *Account) repair(j *delivery) error {
 		if err != nil || !found {
 			return err
 		}
-		a.place.RLock()
+		a.moving.RLock()
 		err := os.Link(j.File, a.path(want))
-		a.place.RUnlock()
+		a.moving.RUnlock()
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return fault.Wrap("mailbox.Deliver", fault.Internal, fmt.Errorf("repair a lost link: %w", err))
 		}

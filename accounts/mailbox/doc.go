@@ -50,7 +50,7 @@
 //	record removed        a leftover, as above
 //	file unlinked         -
 //
-// The directory of an account may move under all this, see place.go.
+// The directory of an account may move under all this, see dirmove.go.
 //
 // # Who owns what
 //
@@ -62,7 +62,7 @@
 // copies in small steps, and forgets deliveries.
 //
 // Locks, in the order in which they may be taken: account.movingLeftovers or links.syncing,
-// account.place (of several accounts by their numbers; then Move's lookups), account.making, account.mu or
+// account.moving (of several accounts by their numbers; then Move's lookups), account.making, account.mu or
 // box.mu (never one under the other), then msgfile.Uses.mu, viewCache.mu, upkeep.mu or Store.mu. Under
 // the first four the disk is waited for, under no other: they are held while files are
 // listed, synced, made or removed. Snapshots of the index are short and are not kept

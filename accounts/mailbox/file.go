@@ -9,7 +9,7 @@ import (
 	"gatepost/server/fault"
 )
 
-// path returns where a message file is now. a.place is held.
+// path returns where a message file is now. a.moving is held.
 func (a *Account) path(f msgfile.Ref) string {
 	return f.Path(a.owner.Load().Dir)
 }
@@ -24,8 +24,8 @@ func (a *Account) dirPath(dir uint32) string {
 // without records are out of the way.
 func (a *Account) newFile(id uint64, make func(path string) error) (ref msgfile.Ref, err error) {
 	a.moveLeftoversOnce()
-	a.place.RLock()
-	defer a.place.RUnlock()
+	a.moving.RLock()
+	defer a.moving.RUnlock()
 	return a.newFileHere(id, make)
 }
 
@@ -42,7 +42,7 @@ func (s *Store) nextNumber(newFile func(id uint64) error) (id uint64, err error)
 	}
 }
 
-// newFileHere is newFile where a.place is held, and moveLeftoversOnce was called.
+// newFileHere is newFile where a.moving is held, and moveLeftoversOnce was called.
 func (a *Account) newFileHere(id uint64, make func(path string) error) (ref msgfile.Ref, err error) {
 	const op = "mailbox.add"
 	if !a.files.Begin(id) {

@@ -39,7 +39,7 @@ const NoCondition = ^uint64(0)
 // STORE. UIDs that are not in the view are skipped. Nothing is committed when
 // nothing changes. A keyword that is new to the mailbox is in the states of the
 // view only after Sync has announced it, so call Sync before the answer. Keywords for which
-// the mailbox has no place are left out (RFC 9051 section 7.1, PERMANENTFLAGS).
+// the mailbox has no room are left out (RFC 9051 section 7.1, PERMANENTFLAGS).
 // Errors: ReadOnly, Invalid (a bad keyword), TooMany (all were left out), NoMailbox.
 func (m *Mailbox) SetFlags(ctx context.Context, uids []imap.UID, op Op, flags []imap.Flag, unchangedSince uint64) (SetResult, error) {
 	if m.readOnly {
@@ -112,7 +112,7 @@ func (s *storeFlags) apply(st *state) {
 }
 
 // storeBits returns the bits of the keywords; they are put on the mailbox's
-// list unless they are only to be removed. Keywords without a place are left out if
+// list unless they are only to be removed. Keywords without room are left out if
 // anything else is to be set.
 func (x *boxEdit) storeBits(s *storeFlags) (uint64, error) {
 	bits, rest, err := x.keywordBits(s.names, s.op != Remove)

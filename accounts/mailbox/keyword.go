@@ -13,7 +13,7 @@ import (
 
 // The limits of keywords: how many a mailbox can have, and how long one is. A keyword is a
 // bit in a message's state, and the mailbox has the names. Where all are taken, a new
-// keyword gets the bit of one that no message has any more; what finds no place is left
+// keyword gets the bit of one that no message has any more; what finds no bit is left
 // out, as PERMANENTFLAGS without \* tells (RFC 9051 section 7.1).
 const (
 	maxKeywords   = 64
@@ -99,8 +99,8 @@ func readKeywords(tx index.Tx, account uint64, data uint32) ([]string, error) {
 }
 
 // keywordBits returns the bits of keywords. With add, new ones are put on the
-// list; when it is full, they take the places of those that no message has, and rest has
-// what found no place.
+// list; when it is full, they take the bits of those that no message has, and rest has
+// what found no bit.
 func (x *boxEdit) keywordBits(names []string, add bool) (bits uint64, rest []string, err error) {
 	if len(names) == 0 {
 		return 0, nil, nil
@@ -118,7 +118,7 @@ func (x *boxEdit) keywordBits(names []string, add bool) (bits uint64, rest []str
 	x.given |= bits
 	grown := false
 	for len(rest) > 0 {
-		i, err := x.placeKeyword(rest[0])
+		i, err := x.addKeyword(rest[0])
 		if err != nil {
 			return 0, nil, err
 		}
@@ -136,8 +136,8 @@ func (x *boxEdit) keywordBits(names []string, add bool) (bits uint64, rest []str
 	return bits, rest, e.tx.Put(index.Mail, e.key.numbered(e.account.id, kindKeywords, x.rec.data), marshalKeywords(x.keywords))
 }
 
-// placeKeyword puts a keyword on the list and returns its bit, or -1 if there is no place.
-func (x *boxEdit) placeKeyword(name string) (bit int, err error) {
+// addKeyword puts a keyword on the list and returns its bit, or -1 if there is none.
+func (x *boxEdit) addKeyword(name string) (bit int, err error) {
 	bit = len(x.keywords)
 	if bit < maxKeywords {
 		x.keywords = append(x.keywords, name)

@@ -159,6 +159,6 @@ func TestOneCommitGivesEachKeywordItsBit(t *testing.T) {
 	}
 	w.deliver(a, ds...)
 	m.Sync(false)
-	// a has taken the place of k0, b that of k2 before somebody asked for it.
+	// a has taken the bit of k0, b that of k2 before somebody asked for it.
 	wantView(t, m, "1:Seen,Recent 2:Recent,a 3:Recent,k1 4:Recent,b 5:Recent,a,k2 6:Recent,c,k0")
 }

@@ -111,8 +111,8 @@ func (a *Account) dropLeftovers() error {
 
 // setAside moves files to Leftovers.
 func (a *Account) setAside(files []unrecorded) error {
-	a.place.RLock()
-	defer a.place.RUnlock()
+	a.moving.RLock()
+	defer a.moving.RUnlock()
 	home := a.owner.Load().Dir
 	leftovers := filepath.Join(home, leftoversDir)
 	if err := os.Mkdir(leftovers, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -167,8 +167,8 @@ func (a *Account) unrecorded(ctx context.Context) ([]unrecorded, error) {
 }
 
 func (a *Account) exists(f unrecorded) bool {
-	a.place.RLock()
-	defer a.place.RUnlock()
+	a.moving.RLock()
+	defer a.moving.RUnlock()
 	_, err := os.Lstat(a.path(f.Ref) + f.ending)
 	return !errors.Is(err, fs.ErrNotExist)
 }
@@ -211,9 +211,9 @@ func (a *Account) listFiles(ctx context.Context) (all []unrecorded, err error) {
 
 // listDirectory lists a directory in the account's own; one that is not there is empty.
 func (a *Account) listDirectory(name string) ([]fs.DirEntry, error) {
-	a.place.RLock()
+	a.moving.RLock()
 	d, err := os.Open(filepath.Join(a.owner.Load().Dir, name))
-	a.place.RUnlock()
+	a.moving.RUnlock()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

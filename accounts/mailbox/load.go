@@ -99,7 +99,7 @@ func (b *box) load() error {
 	b.gen, b.liveGen, b.live = 1, 1, b.uids
 	b.recentFrom = max(b.rec.recentFrom, b.account.recentFrom(b.id))
 	for _, x := range pending {
-		b.take(x)
+		b.applyLocked(x)
 	}
 	if b.gone {
 		return fault.New("mailbox.Open", fault.NoMailbox, "")

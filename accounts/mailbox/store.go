@@ -159,8 +159,8 @@ func (s *Store) account(o Owner, news bool) *Account {
 	return a
 }
 
-// Place returns the directory of an account whose handle somebody holds, or "".
-func (s *Store) Place(id uint64) string {
+// Dir returns the directory of an account whose handle somebody holds, or "".
+func (s *Store) Dir(id uint64) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if a := s.accounts[id].Value(); a != nil {

@@ -129,7 +129,7 @@ func (m *Mailbox) Info() ViewInfo {
 		i.UIDNext = b.live[next]
 	}
 	for seq := 1; seq <= len(m.uids); seq++ {
-		if at, ok := b.place(m, seq); ok && b.flags[at]&Seen == 0 {
+		if at, ok := b.findSeq(m, seq); ok && b.flags[at]&Seen == 0 {
 			i.FirstUnseen = seq
 			break
 		}
@@ -209,7 +209,7 @@ func (m *Mailbox) StateAt(seq int) (State, bool) {
 	}
 	b := m.box
 	b.mu.RLock()
-	i, ok := b.place(m, seq)
+	i, ok := b.findSeq(m, seq)
 	if !ok {
 		b.mu.RUnlock()
 		return State{}, false
@@ -280,7 +280,7 @@ func (m *Mailbox) Flags() (all, permanent []imap.Flag) {
 	b := m.box
 	b.mu.Lock()
 	m.learnKeywords()
-	wildcard := b.hasKeywordPlace()
+	wildcard := b.hasRoomForKeyword()
 	b.mu.Unlock()
 	for _, f := range systemFlags {
 		all = append(all, f.name)

@@ -14,7 +14,7 @@ import (
 
 // The directory of an account moves when the account or its domain gets another name,
 // and another account may take the old path at once. So a path is made and used in one
-// step, under place, and never kept: what is kept is a msgfile.Ref or a messageDir. An open
+// step, under moving, and never kept: what is kept is a msgfile.Ref or a messageDir. An open
 // file or directory moves along.
 
 // Move moves the directory of an account, or one with the directories of accounts in
@@ -43,13 +43,13 @@ func (s *Store) stop(dir string, lookups sync.Locker) (stopped []*Account, leave
 	for {
 		locked := s.heldBelow(dir)
 		for _, a := range locked {
-			a.place.Lock()
+			a.moving.Lock()
 		}
 		lookups.Lock()
 		unlock := func() {
 			lookups.Unlock()
 			for _, a := range locked {
-				a.place.Unlock()
+				a.moving.Unlock()
 			}
 		}
 		now, all := s.heldBelow(dir), true
@@ -57,7 +57,7 @@ func (s *Store) stop(dir string, lookups sync.Locker) (stopped []*Account, leave
 			if _, is := slices.BinarySearchFunc(locked[:known], now[i], byNumber); is {
 				continue
 			}
-			if all = now[i].place.TryLock(); all { // looked up meanwhile
+			if all = now[i].moving.TryLock(); all { // looked up meanwhile
 				locked = append(locked, now[i])
 			}
 		}
@@ -84,25 +84,25 @@ func (s *Store) heldBelow(dir string) []*Account {
 // stay keeps the directories of two accounts, which may be one, where they are. leave ends that.
 func stay(a, b *Account) (leave func()) {
 	if a == b {
-		a.place.RLock()
-		return a.place.RUnlock
+		a.moving.RLock()
+		return a.moving.RUnlock
 	}
 	if a.id > b.id {
 		a, b = b, a
 	}
-	a.place.RLock()
-	b.place.RLock()
+	a.moving.RLock()
+	b.moving.RLock()
 	return func() {
-		b.place.RUnlock()
-		a.place.RUnlock()
+		b.moving.RUnlock()
+		a.moving.RUnlock()
 	}
 }
 
 // removeFile removes a message file. One that stays is moved to Leftovers after the next start.
 func (a *Account) removeFile(f msgfile.Ref) {
-	a.place.RLock()
+	a.moving.RLock()
 	err := os.Remove(a.path(f))
-	a.place.RUnlock()
+	a.moving.RUnlock()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		a.store.unclean.Store(true)
 		a.store.upkeep.report("removal of a message file", a.id, err)
@@ -116,8 +116,8 @@ type messageDir struct {
 }
 
 func (d messageDir) open() (*os.File, error) {
-	d.account.place.RLock()
-	defer d.account.place.RUnlock()
+	d.account.moving.RLock()
+	defer d.account.moving.RUnlock()
 	return os.Open(d.account.dirPath(d.dir))
 }
 

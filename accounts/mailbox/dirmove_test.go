@@ -27,14 +27,14 @@ func (w *world) moveTo(a *Account, name string) {
 	w.owners[a.id] = *a.owner.Load()
 }
 
-// takeOver gives the first account's directory another name and makes an account in its place.
+// takeOver gives the first account's directory another name and makes an account of its name.
 func (w *world) takeOver(id, heir uint64) {
 	w.t.Helper()
 	a := w.account(id)
-	place := a.owner.Load().Dir
+	dir := a.owner.Load().Dir
 	w.moveTo(a, "moved.macnt")
-	w.owners[heir] = Owner{ID: heir, Dir: place}
-	if err := os.Mkdir(place, 0o700); err != nil {
+	w.owners[heir] = Owner{ID: heir, Dir: dir}
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		w.t.Fatal(err)
 	}
 	if err := w.store.Create(bg, w.owners[heir], nil); err != nil {
@@ -105,20 +105,20 @@ func TestCheckDoesNotBringAnOldDirectoryBack(t *testing.T) {
 func TestMoveWaitsWithoutStoppingLookUps(t *testing.T) {
 	w := newWorld(t)
 	a := w.account(1)
-	a.place.RLock()
+	a.moving.RLock()
 	moved := make(chan struct{})
 	go func() {
 		defer close(moved)
 		w.moveTo(a, "moved.macnt")
 	}()
-	for a.place.TryRLock() { // until the move waits
-		a.place.RUnlock()
+	for a.moving.TryRLock() { // until the move waits
+		a.moving.RUnlock()
 		runtime.Gosched()
 	}
 	w.lookups.Lock()
 	w.account(1)
 	w.lookups.Unlock()
-	a.place.RUnlock()
+	a.moving.RUnlock()
 	<-moved
 }
 
@@ -162,7 +162,7 @@ func TestLinksOfAMovedAccountAreSyncedWhereTheyAre(t *testing.T) {
 	}
 }
 
-// Two accounts change places all the time while mail comes to both and goes.
+// Two accounts swap directories all the time while mail comes to both and goes.
 func TestAccountsThatChangePlacesKeepTheirMail(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.account(1), w.account(2)
@@ -214,11 +214,11 @@ func TestAccountsThatChangePlacesKeepTheirMail(t *testing.T) {
 	}
 	mover.Go(func() {
 		for !done.Load() {
-			places := []string{a.owner.Load().Dir, b.owner.Load().Dir}
+			dirs := []string{a.owner.Load().Dir, b.owner.Load().Dir}
 			for _, s := range []struct {
 				a        *Account
 				from, to string
-			}{{a, places[0], w.base + "/third"}, {b, places[1], places[0]}, {a, w.base + "/third", places[1]}} {
+			}{{a, dirs[0], w.base + "/third"}, {b, dirs[1], dirs[0]}, {a, w.base + "/third", dirs[1]}} {
 				if err := w.store.Move(s.from, s.to, &w.lookups, func() error { return os.Rename(s.from, s.to) }); err != nil {
 					t.Error(err)
 				}
