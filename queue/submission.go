@@ -28,6 +28,7 @@ type Submission struct {
 	whole  bool  // no Write comes any more
 	closed bool  // committed or aborted
 	own    bool  // the queue's own: nobody waits for what rules say
+	alone  bool  // see Unattended
 }
 
 var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 32<<10) }}
@@ -179,6 +180,10 @@ func (s *Submission) Prepend(fields []byte) error {
 	return nil
 }
 
+// Unattended says that nobody waits for an answer about recipients: those that lead nowhere are
+// reported to the return-path, also if there are no others.
+func (s *Submission) Unattended() { s.alone = true }
+
 // Abort drops the message. After Commit it does nothing.
 func (s *Submission) Abort() {
 	if s.closed {
@@ -241,6 +246,9 @@ func (s *Submission) judge(ctx context.Context) (*plan, error) {
 	}
 	if s.scan.looped {
 		return nil, fault.New("queue.Commit", fault.Loop, "mail loop: the message was sent to all accounts before")
+	}
+	if s.alone {
+		return nil, nil
 	}
 	// RFC 5321 4.5.3.2.6 gives us ten minutes for the answer to the final dot; a
 	// client that gives up before it sends the message again.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatepost/queue"
+	"gatepost/router"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -275,6 +276,12 @@ func (s *Server) ReleaseQueue(_ context.Context, name string) error {
 		}
 	}
 	return fault.Newf("server.ReleaseQueue", fault.NotFound, "there is no queue %s", name)
+}
+
+// KickQueues lets all queues to other servers try now.
+func (s *Server) KickQueues(context.Context) error {
+	s.queue.WakeModule(router.SMTP)
+	return nil
 }
 
 // listLimit bounds what QueueList answers at once.

@@ -35,7 +35,7 @@ type base struct {
 }
 
 // subdirectories are made at the first start.
-var subdirectories = []string{"Settings", "Accounts", "Domains", "Queue", "Index", "SystemLogs", "Certificates", "Spool"}
+var subdirectories = []string{"Settings", "Accounts", "Domains", "Queue", "Index", "SystemLogs", "Certificates", "Spool", "Submitted"}
 
 // openBase locks the directory, making it when there is none. It refuses a
 // directory of something else: a mistyped name would give a server that knows

@@ -75,12 +75,16 @@ var arrows = map[string][]string{
 	"protocols/relay": {"queue", "queue/envelope", "router", "router/address",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},
 
+	"protocols/pickup": {"accounts/message", "queue", "queue/envelope", "router/address",
+		"server/durable", "server/fault", "server/logs", "server/settings"},
+
 	// the whole and its programs
-	"server":         {"*"},
-	"server/demo":    {"server", "server/control", "server/dataformat"},
-	"server/control": {"server/dataformat"},
-	"cmd/gatepost":   {"server", "server/control", "server/dataformat", "server/demo", "server/fault"},
-	"cmd/gatebench":  {},
+	"server":          {"*"},
+	"server/demo":     {"server", "server/control", "server/dataformat"},
+	"server/control":  {"server/dataformat"},
+	"server/sendmail": {"protocols/pickup", "queue/envelope", "router/address", "server/fault"},
+	"cmd/gatepost":    {"server", "server/control", "server/dataformat", "server/demo", "server/fault", "server/sendmail"},
+	"cmd/gatebench":   {},
 }
 
 // wire is what every protocol may use.

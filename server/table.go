@@ -10,6 +10,7 @@ import (
 	"gatepost/accounts/delivery"
 	"gatepost/protocols/http"
 	"gatepost/protocols/imap"
+	"gatepost/protocols/pickup"
 	"gatepost/protocols/pop3"
 	"gatepost/protocols/pwd"
 	"gatepost/protocols/relay"
@@ -31,7 +32,7 @@ func (s *Server) table() []*module {
 	return []*module{
 		s.mainPart(), s.logsPart(), s.dnrPart(),
 		s.counterPart(), s.accountsPart(), s.routerPart(),
-		s.queuePart(), s.localPart(), s.sendingPart(),
+		s.queuePart(), s.pipePart(), s.localPart(), s.sendingPart(),
 		s.certificatePart(),
 		s.smtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
 		s.httpPart("HTTPA", 8010, 9010, s.frontPage, s.commandLine),
@@ -132,6 +133,20 @@ func (s *Server) queuePart() *module {
 	}
 	m.run = func(ctx context.Context) error { return s.queue.Run(ctx) }
 	m.close = func() error { return s.queue.Close() }
+	return m
+}
+
+// pipePart takes messages from programs of this machine. It comes before localPart, which drops
+// what the queue holds for nobody.
+func (s *Server) pipePart() *module {
+	set := live[pickup.Settings]()
+	m := newModule("PIPE", set, "PIPE")
+	var folder *pickup.Folder
+	m.open = func() (err error) {
+		folder, err = pickup.Open(s.base.path("Submitted"), s.queue, set, s.accounts.MainDomain, s.log)
+		return err
+	}
+	m.run = func(ctx context.Context) error { return folder.Run(ctx) }
 	return m
 }
 

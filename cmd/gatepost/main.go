@@ -28,18 +28,28 @@ type commands struct {
 	Base         string           `help:"Base directory." env:"GATEPOST_BASE" placeholder:"DIR"`
 	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
 
-	Demo    demoCommand    `cmd:"" help:"Run a throw-away server that proves itself with a message and says what to try."`
-	Init    initCommand    `cmd:"" help:"Create a base directory."`
-	Serve   serveCommand   `cmd:"" help:"Run the server in the foreground."`
-	Cli     cliCommand     `cmd:"" help:"Run CLI commands as postmaster, from the arguments or standard input."`
-	Check   checkCommand   `cmd:"" help:"Compare the index with the message files."`
-	Route   routeCommand   `cmd:"" help:"Explain where an address leads."`
-	Queue   queueCommand   `cmd:"" help:"Look into the queue."`
+	Demo     demoCommand    `cmd:"" help:"Run a throw-away server that proves itself with a message and says what to try."`
+	Init     initCommand    `cmd:"" help:"Create a base directory."`
+	Serve    serveCommand   `cmd:"" help:"Run the server in the foreground."`
+	Cli      cliCommand     `cmd:"" help:"Run CLI commands as postmaster, from the arguments or standard input."`
+	Check    checkCommand   `cmd:"" help:"Compare the index with the message files."`
+	Route    routeCommand   `cmd:"" help:"Explain where an address leads."`
+	Queue    queueCommand   `cmd:"" help:"Look into the queue."`
+	Sendmail programCommand `cmd:"" help:"Send a message from standard input, as the program sendmail." passthrough:""`
+	Mail     programCommand `cmd:"" help:"Send a text from standard input, as the program mail." passthrough:""`
+	Mailq    programCommand `cmd:"" help:"List the queue, as the program mailq." passthrough:""`
+
 	Version versionCommand `cmd:"" help:"Print the version."`
 	Help    helpCommand    `cmd:"" help:"Print this list, or the arguments and flags of a command."`
 }
 
 func main() {
+	if name, args, base, ok := asProgram(os.Args); ok {
+		os.Exit(runProgram(name, args, base))
+	}
+	if lent() {
+		fail(wrongUse("this program is set-user-ID or set-group-ID, and then only sends mail: call it sendmail or mail"))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	var c commands

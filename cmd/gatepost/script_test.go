@@ -8,7 +8,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -20,7 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"gatepost": main})
+	testscript.Main(m, map[string]func(){"gatepost": main, "sendmail": main, "mail": main, "mailq": main})
 }
 
 // TestScript plays testdata/*.txtar: what a person types, and what he sees. Beside the commands of
@@ -29,6 +31,7 @@ func TestMain(m *testing.M) {
 //	serve [FLAG ...]    starts "gatepost serve" and returns when it says ready
 //	shutdown            sends SIGTERM and expects exit code 0 in time
 //	crash               sends SIGKILL
+//	settled             returns when no message waits in the folder Submitted or in the queue
 //	dialogue FILE PORT ...
 //	                    plays a transcript (package transcript) against the running server; its
 //	                    connections go to the ports in this order
@@ -69,6 +72,7 @@ func TestScript(t *testing.T) {
 			"shutdown": shutdown,
 			"crash":    crash,
 			"dialogue": dialogue,
+			"settled":  settled,
 		},
 	})
 }
@@ -144,6 +148,19 @@ func crash(ts *testscript.TestScript, neg bool, args []string) {
 	if err := of(ts).end(syscall.SIGKILL); err == nil {
 		ts.Fatalf("the server ended by itself")
 	}
+}
+
+func settled(ts *testscript.TestScript, neg bool, args []string) {
+	base := ts.Getenv("GATEPOST_BASE")
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		files, err := os.ReadDir(filepath.Join(base, "Submitted"))
+		ts.Check(err)
+		ts.Check(ts.Exec("gatepost", "mailq"))
+		if len(files) == 0 && strings.Contains(ts.ReadFile("stdout"), "Mail queue is empty") {
+			return
+		}
+	}
+	ts.Fatalf("messages wait: %s", ts.ReadFile("stdout"))
 }
 
 func dialogue(ts *testscript.TestScript, neg bool, args []string) {

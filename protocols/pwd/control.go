@@ -15,6 +15,7 @@ import (
 //	GATEPOST CHECK [TIDY]            an array with a line per finding
 //	GATEPOST ROUTE address [op]      a dictionary: Route and Verdict, or Error; Steps
 //	GATEPOST QUEUE LIST              an array with a dictionary per recipient
+//	GATEPOST QUEUE KICK              all queues to other servers are tried now
 const controlVerb = "GATEPOST"
 
 func (s *session) controlCommand(ctx context.Context, rest string) reply {
@@ -31,16 +32,12 @@ func (s *session) controlCommand(ctx context.Context, rest string) reply {
 		default:
 			v, err = arrayOf(s.actor().Check(ctx))
 		}
-	case d.Keyword("QUEUE") && d.Keyword("LIST") && d.AtEnd():
-		var list dataformat.Array
-		if list, err = s.actor().QueueList(ctx); list == nil {
-			list = dataformat.Array{}
-		}
-		v = list
+	case d.Keyword("QUEUE"):
+		return s.queueCommand(ctx, d)
 	case d.Keyword("ROUTE"):
 		v, err = s.explain(ctx, d)
 	default:
-		err = syntaxError("CHECK [TIDY], ROUTE address or QUEUE LIST is expected")
+		err = syntaxError("CHECK [TIDY], ROUTE address or QUEUE is expected")
 	}
 	if err != nil {
 		return failure(err)

@@ -104,6 +104,9 @@ type Server interface {
 	// ReleaseQueue lets a logical queue of the SMTP module or of an account try now.
 	ReleaseQueue(ctx context.Context, queue string) error
 
+	// KickQueues lets all queues to other servers try now.
+	KickQueues(ctx context.Context) error
+
 	// QueueList tells of every waiting recipient, one dictionary each.
 	QueueList(ctx context.Context) (dataformat.Array, error)
 	// Check compares index and files and returns one line per finding; one that is

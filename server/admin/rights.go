@@ -152,6 +152,7 @@ var rules = map[string]rule{
 	"GETMESSAGEQUEUEINFO":  looks("Monitor"),
 	"RELEASESMTPQUEUE":     changes("Monitor"),
 	"QUEUELIST":            looks("Monitor"),
+	"QUEUEKICK":            changes("Monitor"),
 	"CHECK":                looks("Monitor"),
 	"CHECKTIDY":            changes("UserAccounts"),
 	"SHUTDOWN":             changes("Monitor"),

@@ -222,6 +222,11 @@ func (a Actor) QueueList(ctx context.Context) (dataformat.Array, error) {
 	return look(ctx, a, "QUEUELIST", server, func(o *operation) (dataformat.Array, error) { return o.admin.server.QueueList(o) })
 }
 
+// KickQueues lets all queues to other servers try now.
+func (a Actor) KickQueues(ctx context.Context) error {
+	return do(ctx, a, "QUEUEKICK", server, func(o *operation) error { return o.admin.server.KickQueues(o) })
+}
+
 // Check compares the index with the message files.
 func (a Actor) Check(ctx context.Context) ([]string, error) {
 	return look(ctx, a, "CHECK", server, func(o *operation) ([]string, error) { return o.admin.server.Check(o, false) })

@@ -151,6 +151,8 @@ func (s *Server) ReleaseQueue(_ context.Context, queue string) error {
 
 func (s *Server) QueueList(context.Context) (dataformat.Array, error) { return nil, nil }
 
+func (s *Server) KickQueues(context.Context) error { return nil }
+
 func (s *Server) Check(_ context.Context, tidy bool) ([]string, error) {
 	if tidy {
 		return []string{"note: removed"}, nil
