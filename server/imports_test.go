@@ -72,6 +72,8 @@ var arrows = map[string][]string{
 	"protocols/pwd":       append([]string{"accounts/mailbox", "server/admin", "server/dataformat"}, wire...),
 	"protocols/http":      wire,
 	"protocols/mailauth":  {"accounts/message", "router/address", "server/dataformat", "server/durable", "server/fault", "server/resolver"},
+	"protocols/helper": {"queue", "queue/envelope", "server/dataformat", "server/fault", "server/logs", "server/program",
+		"server/program/commandline", "server/settings"},
 	"protocols/relay": {"queue", "queue/envelope", "router", "router/address",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"gatepost/accounts"
+	"gatepost/protocols/helper"
 	"gatepost/protocols/pwd"
 	"gatepost/queue"
 	"gatepost/router"
@@ -64,6 +66,7 @@ type Server struct {
 	logging  *settings.Live[LogSettings]
 	routing  *settings.Live[router.Settings]
 	resolver *resolver.Resolver
+	helpers  *helper.Helpers
 	counter  *queue.Counter
 	accounts *accounts.Store
 	router   *router.Router
@@ -189,6 +192,8 @@ func (s *Server) setLevels() {
 			}
 		}
 	}
+	main := s.main.Get()
+	maps.Copy(l.ByTag, helper.LogLevels(main.ExternalFilters, main.ExternalAuth))
 	s.levels.Store(l)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/delivery"
+	"gatepost/protocols/helper"
 	"gatepost/protocols/http"
 	"gatepost/protocols/imap"
 	"gatepost/protocols/pickup"
@@ -30,7 +31,7 @@ import (
 // functions connect nothing before open is called.
 func (s *Server) table() []*module {
 	return []*module{
-		s.mainPart(), s.logsPart(), s.dnrPart(),
+		s.mainPart(), s.logsPart(), s.dnrPart(), s.helpersPart(),
 		s.counterPart(), s.accountsPart(), s.routerPart(),
 		s.queuePart(), s.pipePart(), s.localPart(), s.sendingPart(),
 		s.certificatePart(),
@@ -47,6 +48,7 @@ func (s *Server) mainPart() *module {
 	s.main = live[Settings]()
 	s.mainModule = newModule(mainModule, s.main, "SYSTEM")
 	s.mainModule.kept = settings.Describe(new(keptMainSettings))
+	s.mainModule.changed = func() { s.applyHelpers() }
 	return s.mainModule
 }
 
@@ -70,6 +72,26 @@ func (s *Server) dnrPart() *module {
 	// Other name servers may know other things.
 	m.changed = func() { s.resolver.Reset() }
 	return m
+}
+
+// helpersPart runs programs that look at messages, and the one that knows passwords.
+func (s *Server) helpersPart() *module {
+	m := newPart("helpers")
+	m.open = func() (err error) {
+		if s.helpers, err = helper.New(s.base.dir, s.log); err != nil {
+			return err
+		}
+		s.applyHelpers()
+		return nil
+	}
+	m.run = func(ctx context.Context) error { return s.helpers.Run(ctx) }
+	return m
+}
+
+// applyHelpers puts the settings of helpers in force, which stand in Main.settings.
+func (s *Server) applyHelpers() {
+	set := s.main.Get()
+	s.helpers.Apply(set.ExternalFilters, set.ExternalAuth)
 }
 
 // counterPart numbers messages, in the queue and in the mailboxes alike.
