@@ -75,7 +75,7 @@ var arrows = map[string][]string{
 	"protocols/helper": {"queue", "queue/envelope", "server/dataformat", "server/fault", "server/logs", "server/program",
 		"server/program/commandline", "server/settings"},
 	"protocols/relay": {"queue", "queue/envelope", "router", "router/address",
-		"server/dataformat", "server/fault", "server/logs", "server/settings"},
+		"server/dataformat", "server/fault", "server/logs", "server/resolver", "server/settings"},
 
 	"protocols/pickup": {"accounts/message", "queue", "queue/envelope", "router/address",
 		"server/durable", "server/fault", "server/logs", "server/settings"},

@@ -18,6 +18,7 @@ import (
 	"gatepost/accounts"
 	"gatepost/protocols/helper"
 	"gatepost/protocols/pwd"
+	"gatepost/protocols/relay"
 	"gatepost/queue"
 	"gatepost/router"
 	"gatepost/server/dataformat"
@@ -71,6 +72,7 @@ type Server struct {
 	accounts *accounts.Store
 	router   *router.Router
 	queue    *queue.Queue
+	relay    *relay.Transport
 	pwd      *pwd.Server
 	encrypt  *tls.Config
 

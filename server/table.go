@@ -188,14 +188,13 @@ func (s *Server) localPart() *module {
 func (s *Server) sendingPart() *module {
 	set := live[relay.Settings]()
 	m := newModule("SMTPSending", set, "SMTP").delivering(s, router.SMTP)
-	var t *relay.Transport
 	m.open = func() error {
-		t = relay.New(set, s.accounts.MainDomain, nil, s.log)
-		s.queue.Handle(m.queues, t)
+		s.relay = relay.New(set, s.resolver, s.accounts.MainDomain, s.accounts, nil, s.log)
+		s.queue.Handle(m.queues, s.relay)
 		return nil
 	}
 	m.close = func() error {
-		t.Close()
+		s.relay.Close()
 		return nil
 	}
 	return m
@@ -213,7 +212,7 @@ func (s *Server) smtpPart() *module {
 	m := newModule("SMTP", set, "SMTPI").forMailPrograms("smtp", smtp.Submission)
 	m.stock = settings.Listeners{stock(25, settings.TLSStart, 20), stock(587, settings.TLSStart, 20), stock(465, settings.TLSImplicit, 20)}
 	m.open = func() error {
-		m.serve = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.log).Serve
+		m.serve = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.relay.BacksUp, s.log).Serve
 		return nil
 	}
 	return m
