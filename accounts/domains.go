@@ -280,6 +280,9 @@ func (s *Store) moveDomain(do, from, to string, moved bool) error {
 	if err == nil {
 		err = s.editState(domainIPsFile, replaceValue(from, to))
 	}
+	if err == nil {
+		err = s.polled.move(accountKey{domain: from}, accountKey{domain: to})
+	}
 	return fault.Wrap(op, fault.Internal, err)
 }
 

@@ -45,6 +45,7 @@ type Store struct {
 	removals removals
 	logins   *Logins
 	info     infoWriter
+	polled   polled // see rpop.go
 
 	end  context.CancelFunc
 	work sync.WaitGroup // the goroutines of info and sessions
@@ -68,7 +69,7 @@ func Open(base string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.load(nil); err != nil {
+	if err := errors.Join(s.load(nil), s.polled.load(base)); err != nil {
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}
 	// The message store is made before the first account, which comes before its rights.

@@ -72,10 +72,10 @@ var arrows = map[string][]string{
 	"protocols/pwd":       append([]string{"accounts/mailbox", "server/admin", "server/dataformat"}, wire...),
 	"protocols/http":      wire,
 	"protocols/mailauth":  {"accounts/message", "router/address", "server/dataformat", "server/durable", "server/fault", "server/resolver"},
-	"protocols/helper": {"queue", "queue/envelope", "server/dataformat", "server/fault", "server/logs", "server/program",
-		"server/program/commandline", "server/settings"},
+	"protocols/rpop": {"accounts", "accounts/message", "queue", "queue/envelope", "router", "router/address", "router/names",
+		"server/durable", "server/fault", "server/logs", "server/settings"},
 	"protocols/relay": {"queue", "queue/envelope", "router", "router/address",
-		"server/dataformat", "server/fault", "server/logs", "server/resolver", "server/settings"},
+		"server/dataformat", "server/fault", "server/logs", "server/settings"},
 
 	"protocols/pickup": {"accounts/message", "queue", "queue/envelope", "router/address",
 		"server/durable", "server/fault", "server/logs", "server/settings"},

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"os"
 	"slices"
@@ -16,9 +15,7 @@ import (
 	"time"
 
 	"gatepost/accounts"
-	"gatepost/protocols/helper"
 	"gatepost/protocols/pwd"
-	"gatepost/protocols/relay"
 	"gatepost/queue"
 	"gatepost/router"
 	"gatepost/server/dataformat"
@@ -67,12 +64,10 @@ type Server struct {
 	logging  *settings.Live[LogSettings]
 	routing  *settings.Live[router.Settings]
 	resolver *resolver.Resolver
-	helpers  *helper.Helpers
 	counter  *queue.Counter
 	accounts *accounts.Store
 	router   *router.Router
 	queue    *queue.Queue
-	relay    *relay.Transport
 	pwd      *pwd.Server
 	encrypt  *tls.Config
 
@@ -194,8 +189,6 @@ func (s *Server) setLevels() {
 			}
 		}
 	}
-	main := s.main.Get()
-	maps.Copy(l.ByTag, helper.LogLevels(main.ExternalFilters, main.ExternalAuth))
 	s.levels.Store(l)
 }
 

@@ -8,13 +8,13 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/delivery"
-	"gatepost/protocols/helper"
 	"gatepost/protocols/http"
 	"gatepost/protocols/imap"
 	"gatepost/protocols/pickup"
 	"gatepost/protocols/pop3"
 	"gatepost/protocols/pwd"
 	"gatepost/protocols/relay"
+	"gatepost/protocols/rpop"
 	"gatepost/protocols/smtp"
 	"gatepost/queue"
 	"gatepost/queue/envelope"
@@ -31,9 +31,9 @@ import (
 // functions connect nothing before open is called.
 func (s *Server) table() []*module {
 	return []*module{
-		s.mainPart(), s.logsPart(), s.dnrPart(), s.helpersPart(),
+		s.mainPart(), s.logsPart(), s.dnrPart(),
 		s.counterPart(), s.accountsPart(), s.routerPart(),
-		s.queuePart(), s.pipePart(), s.localPart(), s.sendingPart(),
+		s.queuePart(), s.pipePart(), s.rpopPart(), s.localPart(), s.sendingPart(),
 		s.certificatePart(),
 		s.smtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
 		s.httpPart("HTTPA", 8010, 9010, s.frontPage, s.commandLine),
@@ -48,7 +48,6 @@ func (s *Server) mainPart() *module {
 	s.main = live[Settings]()
 	s.mainModule = newModule(mainModule, s.main, "SYSTEM")
 	s.mainModule.kept = settings.Describe(new(keptMainSettings))
-	s.mainModule.changed = func() { s.applyHelpers() }
 	return s.mainModule
 }
 
@@ -72,26 +71,6 @@ func (s *Server) dnrPart() *module {
 	// Other name servers may know other things.
 	m.changed = func() { s.resolver.Reset() }
 	return m
-}
-
-// helpersPart runs programs that look at messages, and the one that knows passwords.
-func (s *Server) helpersPart() *module {
-	m := newPart("helpers")
-	m.open = func() (err error) {
-		if s.helpers, err = helper.New(s.base.dir, s.log); err != nil {
-			return err
-		}
-		s.applyHelpers()
-		return nil
-	}
-	m.run = func(ctx context.Context) error { return s.helpers.Run(ctx) }
-	return m
-}
-
-// applyHelpers puts the settings of helpers in force, which stand in Main.settings.
-func (s *Server) applyHelpers() {
-	set := s.main.Get()
-	s.helpers.Apply(set.ExternalFilters, set.ExternalAuth)
 }
 
 // counterPart numbers messages, in the queue and in the mailboxes alike.
@@ -172,6 +151,21 @@ func (s *Server) pipePart() *module {
 	return m
 }
 
+// rpopPart polls remote accounts. It comes before localPart, which drops what is held and
+// nobody knows of.
+func (s *Server) rpopPart() *module {
+	set := live[rpop.Settings]()
+	m := newModule("RPOP", set, "RPOP")
+	var p *rpop.Poller
+	m.open = func() error {
+		p = rpop.New(set, s.accounts, s.queue, s.router, s.log)
+		return p.Settle(context.Background())
+	}
+	m.run = func(ctx context.Context) error { return p.Run(ctx) }
+	m.changed = func() { p.Woken() }
+	return m
+}
+
 // localPart delivers to mailboxes.
 func (s *Server) localPart() *module {
 	set := live[delivery.Settings]()
@@ -188,13 +182,14 @@ func (s *Server) localPart() *module {
 func (s *Server) sendingPart() *module {
 	set := live[relay.Settings]()
 	m := newModule("SMTPSending", set, "SMTP").delivering(s, router.SMTP)
+	var t *relay.Transport
 	m.open = func() error {
-		s.relay = relay.New(set, s.resolver, s.accounts.MainDomain, s.accounts, nil, s.log)
-		s.queue.Handle(m.queues, s.relay)
+		t = relay.New(set, s.accounts.MainDomain, nil, s.log)
+		s.queue.Handle(m.queues, t)
 		return nil
 	}
 	m.close = func() error {
-		s.relay.Close()
+		t.Close()
 		return nil
 	}
 	return m
@@ -212,7 +207,7 @@ func (s *Server) smtpPart() *module {
 	m := newModule("SMTP", set, "SMTPI").forMailPrograms("smtp", smtp.Submission)
 	m.stock = settings.Listeners{stock(25, settings.TLSStart, 20), stock(587, settings.TLSStart, 20), stock(465, settings.TLSImplicit, 20)}
 	m.open = func() error {
-		m.serve = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.relay.BacksUp, s.log).Serve
+		m.serve = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.log).Serve
 		return nil
 	}
 	return m

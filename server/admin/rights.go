@@ -104,6 +104,8 @@ var rules = map[string]rule{
 	"GETACCOUNTEFFECTIVEPREFS":    looks("D own"),
 	"UPDATEACCOUNTPREFS":          changes("D:WebUserSettings").guarded(),
 	"SETACCOUNTPREFS":             changes("D:WebUserSettings").guarded(),
+	"GETACCOUNTRPOPS":             looks("D own"),
+	"SETACCOUNTRPOPS":             changes("D:CanModifyRPOP own").guarded(), // own: with RPOPAllowed
 	"SETACCOUNTPASSWORD":          changes("D:BasicSettings own").guarded(),
 	"NEWPASS":                     changes("own"),
 	"VERIFYACCOUNTPASSWORD":       looks("D").guarded(),
@@ -150,7 +152,6 @@ var rules = map[string]rule{
 	"SETCLIENTIPS":         changes("Settings"),
 	"ROUTE":                looks("Settings UserAccounts"),
 	"GETMESSAGEQUEUEINFO":  looks("Monitor"),
-	"GETHELPERSINFO":       looks("Monitor"),
 	"RELEASESMTPQUEUE":     changes("Monitor"),
 	"QUEUELIST":            looks("Monitor"),
 	"QUEUEKICK":            changes("Monitor"),
