@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"gatepost/accounts/cache"
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/password"
 	"gatepost/server/dataformat"
@@ -104,13 +105,13 @@ func makeStore(base string, o Options) *Store {
 	}
 	s := &Store{removals: removals{slots: make(chan struct{}, maxRemovals)}, directory: directory{
 		serverFiles: serverFiles{base: base, log: logs.Component(o.Log, "ACCOUNT")}, nextID: o.NextID,
-		domains:  newCache[string, *domain](o.CachedDomains),
-		foreign:  newCache[string, struct{}](o.CachedDomains),
-		accounts: newCache[accountKey, *Account](o.CachedAccounts),
+		domains:  cache.New[string, *domain](o.CachedDomains),
+		foreign:  cache.New[string, struct{}](o.CachedDomains),
+		accounts: cache.New[accountKey, *Account](o.CachedAccounts),
 	}}
 	s.logins, s.sessions = newLogins(s), newSessions(s)
 	s.info.store, s.renames.store, s.removals.store, s.ids.store = s, s, s, &s.directory
-	s.onAlias, s.onLoad = s.foreign.dropIf, s.dropAll
+	s.onAlias, s.onLoad = s.foreign.DropIf, s.dropAll
 	s.life, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -178,7 +179,7 @@ func (s *directory) Mail() *mailbox.Store { return s.mail }
 
 // dropAll drops all snapshots.
 func (s *directory) dropAll() {
-	s.foreign.dropIf(func(string) bool { return true })
-	s.domains.dropIf(func(string) bool { return true })
+	s.foreign.DropIf(func(string) bool { return true })
+	s.domains.DropIf(func(string) bool { return true })
 	s.forgetIf(func(accountKey) bool { return true })
 }
