@@ -138,7 +138,7 @@ func (s *Server) queuePart() *module {
 }
 
 // pipePart takes messages from programs of this machine. It comes before localPart, which drops
-// what the queue holds for nobody.
+// recipients that no module delivers.
 func (s *Server) pipePart() *module {
 	set := live[pickup.Settings]()
 	m := newModule("PIPE", set, "PIPE")

@@ -167,7 +167,7 @@ var serverRights = []string{
 	accounts.RightMaster, accounts.RightSettings, accounts.RightUsers, accounts.RightMonitor, accounts.RightDirectory,
 }
 
-// parseRule reads what is needed. A word that is unknown is a bug, which every test finds.
+// parseRule reads the rights that a call needs. An unknown word is a bug, which every test finds.
 func parseRule(text string) rule {
 	r := rule{needs: text}
 	for _, word := range strings.Fields(text) {
