@@ -61,6 +61,17 @@ func (a *Account) SpecialUses() map[string][]imap.MailboxAttr {
 	return out
 }
 
+// SpecialMailbox returns the name of the mailbox that has a special use, or "". The mailbox need not exist.
+func (a *Account) SpecialMailbox(use imap.MailboxAttr) string {
+	names := used(a.prefLayers())
+	for i, u := range uses {
+		if u.attr == use {
+			return names[i]
+		}
+	}
+	return ""
+}
+
 // newMailboxes are the mailboxes that a new account has besides INBOX: those to which its
 // preferences give a use.
 func newMailboxes(prefs layers) (boxes []mailbox.NewMailbox) {

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"gatepost/accounts/cache"
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/password"
 	"gatepost/server/dataformat"
@@ -46,7 +45,6 @@ type Store struct {
 	removals removals
 	logins   *Logins
 	info     infoWriter
-	polled   polled // see rpop.go
 
 	end  context.CancelFunc
 	work sync.WaitGroup // the goroutines of info and sessions
@@ -70,7 +68,7 @@ func Open(base string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(s.load(nil), s.polled.load(base)); err != nil {
+	if err := s.load(nil); err != nil {
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}
 	// The message store is made before the first account, which comes before its rights.
@@ -105,13 +103,13 @@ func makeStore(base string, o Options) *Store {
 	}
 	s := &Store{removals: removals{slots: make(chan struct{}, maxRemovals)}, directory: directory{
 		serverFiles: serverFiles{base: base, log: logs.Component(o.Log, "ACCOUNT")}, nextID: o.NextID,
-		domains:  cache.New[string, *domain](o.CachedDomains),
-		foreign:  cache.New[string, struct{}](o.CachedDomains),
-		accounts: cache.New[accountKey, *Account](o.CachedAccounts),
+		domains:  newCache[string, *domain](o.CachedDomains),
+		foreign:  newCache[string, struct{}](o.CachedDomains),
+		accounts: newCache[accountKey, *Account](o.CachedAccounts),
 	}}
 	s.logins, s.sessions = newLogins(s), newSessions(s)
 	s.info.store, s.renames.store, s.removals.store, s.ids.store = s, s, s, &s.directory
-	s.onAlias, s.onLoad = s.foreign.DropIf, s.dropAll
+	s.onAlias, s.onLoad = s.foreign.dropIf, s.dropAll
 	s.life, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -179,7 +177,7 @@ func (s *directory) Mail() *mailbox.Store { return s.mail }
 
 // dropAll drops all snapshots.
 func (s *directory) dropAll() {
-	s.foreign.DropIf(func(string) bool { return true })
-	s.domains.DropIf(func(string) bool { return true })
+	s.foreign.dropIf(func(string) bool { return true })
+	s.domains.dropIf(func(string) bool { return true })
 	s.forgetIf(func(accountKey) bool { return true })
 }

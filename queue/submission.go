@@ -184,6 +184,38 @@ func (s *Submission) Prepend(fields []byte) error {
 // reported to the return-path, also if there are no others.
 func (s *Submission) Unattended() { s.alone = true }
 
+// Overwrite puts text into the place of as many bytes of the message, from an offset on. Nothing is
+// written after it.
+func (s *Submission) Overwrite(at int64, text []byte) error {
+	const op = "queue.Overwrite"
+	if _, err := s.Message(); err != nil {
+		return err
+	}
+	if at < 0 || at+int64(len(text)) > s.size {
+		return fault.Wrap(op, fault.Internal, errors.New("outside of the message"))
+	}
+	return s.patch(op, s.head.layout.Message+at, text)
+}
+
+// MarkJunk sends the message into the Junk mailboxes of its recipients. Nothing is written after it.
+func (s *Submission) MarkJunk() error {
+	const op = "queue.MarkJunk"
+	if _, err := s.Message(); err != nil {
+		return err
+	}
+	s.head.env.Junk = true
+	return s.patch(op, s.head.layout.JunkAt(), []byte("J"))
+}
+
+// patch writes into the file. It is synced at Commit.
+func (s *Submission) patch(op string, at int64, text []byte) error {
+	if _, err := s.file.WriteAt(text, at); err != nil {
+		s.err = fault.Wrap(op, fault.Internal, err)
+		return s.err
+	}
+	return nil
+}
+
 // Abort drops the message. After Commit it does nothing.
 func (s *Submission) Abort() {
 	if s.closed {

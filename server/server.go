@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"gatepost/accounts"
+	"gatepost/protocols/mailauth"
+	"gatepost/protocols/mailauth/arriving"
+	"gatepost/protocols/mailauth/leaving"
 	"gatepost/protocols/pwd"
 	"gatepost/queue"
 	"gatepost/router"
@@ -68,6 +71,11 @@ type Server struct {
 	accounts *accounts.Store
 	router   *router.Router
 	queue    *queue.Queue
+	secrets  *mailauth.Secrets
+	keys     *mailauth.KeyStore
+	verifier *mailauth.Verifier
+	signer   *leaving.Signer
+	senders  *arriving.Check
 	pwd      *pwd.Server
 	encrypt  *tls.Config
 

@@ -10,11 +10,13 @@ import (
 	"gatepost/accounts/delivery"
 	"gatepost/protocols/http"
 	"gatepost/protocols/imap"
+	"gatepost/protocols/mailauth"
+	"gatepost/protocols/mailauth/arriving"
+	"gatepost/protocols/mailauth/leaving"
 	"gatepost/protocols/pickup"
 	"gatepost/protocols/pop3"
 	"gatepost/protocols/pwd"
 	"gatepost/protocols/relay"
-	"gatepost/protocols/rpop"
 	"gatepost/protocols/smtp"
 	"gatepost/queue"
 	"gatepost/queue/envelope"
@@ -33,9 +35,9 @@ func (s *Server) table() []*module {
 	return []*module{
 		s.mainPart(), s.logsPart(), s.dnrPart(),
 		s.counterPart(), s.accountsPart(), s.routerPart(),
-		s.queuePart(), s.pipePart(), s.rpopPart(), s.localPart(), s.sendingPart(),
+		s.queuePart(), s.pipePart(), s.localPart(), s.signingPart(), s.sendingPart(),
 		s.certificatePart(),
-		s.smtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
+		s.senderCheckPart(), s.smtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
 		s.httpPart("HTTPA", 8010, 9010, s.frontPage, s.commandLine),
 		s.httpPart(usersModule, 8100, 9100, s.frontPage, s.commandLine, s.autoconfiguration),
 	}
@@ -138,7 +140,7 @@ func (s *Server) queuePart() *module {
 }
 
 // pipePart takes messages from programs of this machine. It comes before localPart, which drops
-// recipients that no module delivers.
+// what the queue holds for nobody.
 func (s *Server) pipePart() *module {
 	set := live[pickup.Settings]()
 	m := newModule("PIPE", set, "PIPE")
@@ -148,21 +150,6 @@ func (s *Server) pipePart() *module {
 		return err
 	}
 	m.run = func(ctx context.Context) error { return folder.Run(ctx) }
-	return m
-}
-
-// rpopPart polls remote accounts. It comes before localPart, which drops what is held and
-// nobody knows of.
-func (s *Server) rpopPart() *module {
-	set := live[rpop.Settings]()
-	m := newModule("RPOP", set, "RPOP")
-	var p *rpop.Poller
-	m.open = func() error {
-		p = rpop.New(set, s.accounts, s.queue, s.router, s.log)
-		return p.Settle(context.Background())
-	}
-	m.run = func(ctx context.Context) error { return p.Run(ctx) }
-	m.changed = func() { p.Woken() }
 	return m
 }
 
@@ -178,13 +165,41 @@ func (s *Server) localPart() *module {
 	return m
 }
 
+// signingPart has the keys of domains, and signs what sendingPart delivers.
+func (s *Server) signingPart() *module {
+	set := live[leaving.Settings]()
+	m := newModule("Signing", set, "DKIM")
+	m.run = s.rotateSecrets
+	m.open = func() (err error) {
+		if s.secrets, err = mailauth.OpenSecrets(s.base.path("Settings", "Sender.key")); err != nil {
+			return err
+		}
+		s.keys = mailauth.OpenKeys(s.base.path("DKIM"))
+		s.verifier = &mailauth.Verifier{Resolver: mailauth.DNS(s.resolver)}
+		s.signer = leaving.New(set, s.keys, s.verifier, s.accounts, &mailauth.Proofs{Secrets: s.secrets.All}, s.log)
+		return nil
+	}
+	return m
+}
+
+// senderCheckPart verifies who sends the mail that smtpPart receives.
+func (s *Server) senderCheckPart() *module {
+	set := live[arriving.Settings]()
+	m := newModule("SenderChecks", set, "SENDERS")
+	m.open = func() error {
+		s.senders = arriving.New(set, s.verifier, s.accounts, &mailauth.Proofs{Secrets: s.secrets.All}, s.log)
+		return nil
+	}
+	return m
+}
+
 // sendingPart delivers to other servers.
 func (s *Server) sendingPart() *module {
 	set := live[relay.Settings]()
 	m := newModule("SMTPSending", set, "SMTP").delivering(s, router.SMTP)
 	var t *relay.Transport
 	m.open = func() error {
-		t = relay.New(set, s.accounts.MainDomain, nil, s.log)
+		t = relay.New(set, s.accounts.MainDomain, s.signer, s.log)
 		s.queue.Handle(m.queues, t)
 		return nil
 	}
@@ -207,7 +222,7 @@ func (s *Server) smtpPart() *module {
 	m := newModule("SMTP", set, "SMTPI").forMailPrograms("smtp", smtp.Submission)
 	m.stock = settings.Listeners{stock(25, settings.TLSStart, 20), stock(587, settings.TLSStart, 20), stock(465, settings.TLSImplicit, 20)}
 	m.open = func() error {
-		m.serve = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.log).Serve
+		m.serve = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.log, s.senders).Serve
 		return nil
 	}
 	return m

@@ -61,6 +61,37 @@ func TestSeveralNamesOfOneAccountGetOneCopy(t *testing.T) {
 	})
 }
 
+// TestJunkGoesIntoTheJunkMailbox: that of the preferences, after a restart of the queue too; without one into
+// INBOX. A mailbox that the address names comes first.
+func TestJunkGoesIntoTheJunkMailbox(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		o.account("ann", nil)
+		o.account("bob", nil)
+		acc, err := o.acc.Account(context.Background(), "company.com", "bob")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := acc.Mail().DeleteMailbox(context.Background(), "Junk"); err != nil {
+			t.Fatal(err)
+		}
+		env := &envelope.Envelope{Source: envelope.Source{Tag: "SMTP"}, ReturnPath: o.addr("joe@far.org"), Junk: true}
+		for _, r := range []string{"ann@company.com", "bob@company.com", "Drafts#ann@company.com"} {
+			env.Recipients = append(env.Recipients, envelope.Recipient{Address: o.addr(r), Notify: envelope.NotifyDefault})
+		}
+		if _, err := o.submit(env, text); err != nil {
+			t.Fatal(err)
+		}
+		o.settled()
+		for box, want := range map[string]int{"ann INBOX": 0, "ann Junk": 1, "ann Drafts": 1, "bob INBOX": 1} {
+			name, mailbox, _ := strings.Cut(box, " ")
+			if got := len(o.box(name, mailbox)); got != want {
+				t.Errorf("%s has %d messages, want %d", box, got, want)
+			}
+		}
+	})
+}
+
 func TestDirectMailboxAddressing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, t.TempDir())

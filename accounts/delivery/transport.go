@@ -1,10 +1,13 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"strings"
 	"time"
+
+	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts"
 	"gatepost/accounts/mailbox"
@@ -218,6 +221,7 @@ func (t *Transport) examine(acc *accounts.Account, it *queue.Item) (*message.Sum
 type messageCopy struct {
 	item    *queue.Item
 	mailbox string
+	named   string // the mailbox that the address names
 	number  uint32 // tells the copies in one account apart, see mailbox.Delivery
 	rcpts   []int
 	realTo  []string
@@ -227,6 +231,10 @@ type messageCopy struct {
 // mailbox gets one copy.
 func (t *Transport) copies(acc *accounts.Account, it *queue.Item) []messageCopy {
 	direct := bool(t.settings.Get().DirectMailbox)
+	junk := ""
+	if it.Envelope.Junk {
+		junk = acc.SpecialMailbox(imap.MailboxAttrJunk)
+	}
 	var out []messageCopy
 	for i, rcpt := range it.Recipients {
 		r := it.Routes[i]
@@ -236,13 +244,13 @@ func (t *Transport) copies(acc *accounts.Account, it *queue.Item) []messageCopy 
 		}
 		at := -1
 		for j := range out {
-			if out[j].mailbox == box {
+			if out[j].named == box {
 				at = j
 			}
 		}
 		if at < 0 {
 			at = len(out)
-			c := messageCopy{item: it, mailbox: box}
+			c := messageCopy{item: it, mailbox: cmp.Or(box, junk), named: box}
 			if box != "" {
 				c.number = uint32(rcpt) + 1
 			}

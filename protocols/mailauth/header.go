@@ -30,7 +30,8 @@ func (f field) value() string {
 	return v
 }
 
-// readHeader reads the fields of a message and says where its body begins.
+// readHeader reads the fields of a message and says where its body begins. They stand without gaps from
+// the message's first byte on. With errLargeHeader it returns the first of them.
 func readHeader(text io.ReaderAt, size int64) (fields []field, body int64, err error) {
 	buf := make([]byte, min(size, maxHeader))
 	n, err := text.ReadAt(buf, 0)
@@ -41,7 +42,7 @@ func readHeader(text io.ReaderAt, size int64) (fields []field, body int64, err e
 		end := bytes.Index(buf[at:], []byte("\r\n"))
 		switch {
 		case end < 0 && size > maxHeader, lines >= maxHeaderLines:
-			return nil, 0, errLargeHeader
+			return fields, 0, errLargeHeader
 		case end < 0 && len(buf) == at: // a message that is all header
 			return fields, size, nil
 		case end < 0:

@@ -183,3 +183,9 @@ func signHash(signer crypto.Signer, hash []byte) (string, error) {
 	b.WriteString(text)
 	return b.String(), nil
 }
+
+// RSA reports whether the key is one of RSA.
+func (k Key) RSA() bool {
+	_, ok := k.Signer.Public().(*rsa.PublicKey)
+	return ok
+}

@@ -122,3 +122,12 @@ func authors(fields []field) ([]string, error) {
 	}
 	return domains, nil
 }
+
+// Authors returns the author domains of a message. The error says why there are none.
+func Authors(text io.ReaderAt, size int64) ([]string, error) {
+	fields, _, err := readHeader(text, size)
+	if err != nil {
+		return nil, err
+	}
+	return authors(fields)
+}

@@ -52,6 +52,11 @@ type Verdict struct {
 	Drop bool
 	// Fields are put before the message: complete lines with CRLF.
 	Fields []byte
+	// Hide are offsets in Text of Authentication-Results fields that the server did not write although they
+	// bear its name. They get another name (RFC 8601 section 5).
+	Hide []int64
+	// Junk says that the message goes into the Junk mailboxes of its recipients.
+	Junk bool
 }
 
 // errUnchecked is the reply to a message when a check could not be made.
@@ -87,6 +92,16 @@ func (s *session) check(b *body, env *envelope.Envelope) (drop bool, err error) 
 		case v.Drop:
 			return true, nil
 		}
+		for _, at := range v.Hide {
+			if err := sub.Overwrite(at, []byte(hiddenResults)); err != nil {
+				return false, err
+			}
+		}
+		if v.Junk {
+			if err := sub.MarkJunk(); err != nil {
+				return false, err
+			}
+		}
 		if err := sub.Prepend(v.Fields); err != nil {
 			return false, err
 		}
@@ -110,10 +125,15 @@ func (s *session) runCheck(ctx context.Context, c Check, m *Message) (v Verdict,
 // dot (RFC 5321 section 4.5.3.2.6).
 const checkTimeout = 2 * time.Minute
 
+// hiddenResults is as long as the name Authentication-Results.
+const hiddenResults = "X-Foreign-Auth-Results"
+
 // inspected is what checks need of a queue.Submission.
 type inspected interface {
 	Message() (*io.SectionReader, error)
 	Prepend(fields []byte) error
+	Overwrite(at int64, text []byte) error
+	MarkJunk() error
 }
 
 // dropMessage answers a message that nobody gets.

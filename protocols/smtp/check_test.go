@@ -127,3 +127,25 @@ func TestStopEndsChecks(t *testing.T) {
 		}
 	})
 }
+
+// TestCheckHidesFieldsAndFindsJunk: the message stays as it is, but for a name and for where it goes.
+func TestCheckHidesFieldsAndFindsJunk(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, s *site) {
+		s.server.checks = []Check{checkFunc(func(_ context.Context, m *Message) (Verdict, error) {
+			b, err := io.ReadAll(io.NewSectionReader(m.Text, 0, m.Size))
+			return Verdict{Hide: []int64{int64(strings.Index(string(b), "Authentication-Results"))}, Junk: true, Fields: []byte("X-First: 1\r\n")}, err
+		})}
+		c := s.connect(25, "127.0.0.1")
+		c.say("EHLO client.example", "250-")
+		if got := c.mail("<a@example.net>", "Authentication-Results: company.com; spf=pass\r\nSubject: x\r\n\r\nbody", "<larry@company.com>"); !strings.HasPrefix(got, "250 ") {
+			t.Fatal(got)
+		}
+		got := s.received()[0]
+		if !strings.HasPrefix(got.text, "X-First: 1\nReceived: ") || !strings.HasSuffix(got.text, "\nX-Foreign-Auth-Results: company.com; spf=pass\nSubject: x\n\nbody\n") {
+			t.Errorf("stored with %q", got.text)
+		}
+		if !strings.Contains(got.head, " _J__ ____ <a@example.net>\n") {
+			t.Errorf("envelope %q", got.head)
+		}
+	})
+}

@@ -20,7 +20,7 @@ import (
 //	O L                                          L: from a user or the server; T: from a stranger; B: bulk mail
 //	E QQ314159 HDRS                              ENVID in xtext or -, RET or -
 //	B 8BITMIME SMTPUTF8                          BODY, SMTPUTF8
-//	P I 26-04-2019 15:57:14 0000 ____ ____ <a>   return-path
+//	P I 26-04-2019 15:57:14 0000 ____ ____ <a>   return-path; _J__: for the Junk mailboxes
 //	R W 26-04-2019 15:57:14 0000 ____ _FY_ <b>   recipient, one line each; E___: expanded into others
 //	N rfc822;b@dom                               ORCPT of the R line before it
 //
@@ -41,6 +41,7 @@ const (
 	dateColumn   = 4
 	warnedColumn = 24
 	expandColumn = 29
+	junkColumn   = 30
 	notifyColumn = 34
 	addrColumn   = 39
 	timeLayout   = "02-01-2006 15:04:05"
@@ -65,6 +66,9 @@ func (l *Layout) WarnedAt(i int) int64 { return l.Recipients[i] + warnedColumn }
 
 // RulesDoneAt is the offset of the letter that becomes E when the server rules are done.
 func (l *Layout) RulesDoneAt() int64 { return l.ReturnPath + stateColumn }
+
+// JunkAt is the offset of the letter that becomes J when the message is found to be junk.
+func (l *Layout) JunkAt() int64 { return l.ReturnPath + junkColumn }
 
 // FormatWarned is the text for WarnedAt.
 func FormatWarned(n int) string {
@@ -92,6 +96,7 @@ type headWriter struct {
 	buf    []byte
 	start  int
 	layout Layout
+	junk   bool   // the line is that of the return-path of a junk message
 	bad    string // what could not be written, or empty
 }
 
@@ -124,7 +129,9 @@ func (w *headWriter) head(e *Envelope) {
 		state = 'E'
 	}
 	w.layout.ReturnPath = int64(len(w.buf) - w.start)
+	w.junk = e.Junk
 	w.path('P', state, e.Submitted, &Recipient{Address: e.ReturnPath, Local: e.ReturnPathLocal})
+	w.junk = false
 	w.layout.Recipients = make([]int64, len(e.Recipients))
 	for i := range e.Recipients {
 		r := &e.Recipients[i]
@@ -196,7 +203,8 @@ func (w *headWriter) path(letter, state byte, t time.Time, r *Recipient) {
 	w.raw(FormatWarned(r.Warned))
 	w.raw(" ")
 	w.flag(r.Expanded, 'E')
-	w.raw("___ ")
+	w.flag(w.junk, 'J')
+	w.raw("__ ")
 	w.flag(r.Notify&NotifySuccess != 0, 'S')
 	w.flag(r.Notify&NotifyFailure != 0, 'F')
 	w.flag(r.Notify&NotifyDelay != 0, 'Y')

@@ -94,6 +94,8 @@ type Envelope struct {
 	Submitted time.Time
 	// Bulk mail is delivered after other mail of the same logical queue.
 	Bulk bool
+	// Junk mail goes into the Junk mailboxes of its recipients.
+	Junk bool
 	// RulesDone says that the server rules ran; they don't run again after a restart.
 	RulesDone bool
 }

@@ -48,7 +48,7 @@ func ReadHead(r *bufio.Reader) (*Envelope, Layout, error) {
 		return nil, Layout{}, corrupt("the envelope is incomplete")
 	}
 	if p.layout.Version == 0 { // what older servers mean by these is not known
-		p.env.Bulk = false
+		p.env.Bulk, p.env.Junk = false, false
 		for i := range p.env.Recipients {
 			p.env.Recipients[i].Expanded = false
 		}
@@ -126,7 +126,7 @@ func (p *headReader) line(start int64, letter byte, line string) error {
 		p.path = true
 		p.layout.ReturnPath = start
 		p.env.ReturnPath, p.env.ReturnPathLocal = f.addr, f.local
-		p.env.RulesDone = f.state == 'E'
+		p.env.RulesDone, p.env.Junk = f.state == 'E', f.junk
 		p.env.Submitted = f.time
 	case 'R':
 		f, err := parsePath(line)
@@ -247,6 +247,7 @@ type pathLine struct {
 	time     time.Time
 	warned   int
 	expanded bool
+	junk     bool
 	notify   Notify
 	addr     address.Address
 	local    string // see Recipient.Local
@@ -268,7 +269,7 @@ func parsePath(line string) (pathLine, error) {
 	if f.warned, err = strconv.Atoi(line[warnedColumn : warnedColumn+4]); err != nil || f.warned < 0 {
 		return f, corrupt("a path line has no counter")
 	}
-	f.expanded = line[expandColumn] == 'E'
+	f.expanded, f.junk = line[expandColumn] == 'E', line[junkColumn] == 'J'
 	flags := line[notifyColumn : notifyColumn+4]
 	for i, n := range []Notify{NotifySuccess, NotifyFailure, NotifyDelay} {
 		if flags[i] != '_' {
