@@ -19,6 +19,10 @@ cleanup() {
 }
 trap cleanup EXIT
 
+# 1,000 hosts for relaying, of which the first 100 are silent, slow or refuse.
+hosts=(--hosts 1000 --silent 34 --slow 33 --refusing 33 --messages 10000)
+mkdir "$dir/peer"
+"$bench" relay --sink :2529 "${hosts[@]}" --routes postfix >"$dir/peer/transport"
 cmd/gatebench/peer.sh start "$dir/peer" 2525 >/dev/null 2>&1
 echo secret >"$dir/password"
 "$dir/gatepost" init --base "$dir/base" --domain bench.test --password-file "$dir/password" >/dev/null
@@ -26,6 +30,7 @@ echo secret >"$dir/password"
 	for n in $(seq -w 0 99); do echo "CREATEACCOUNT u0$n {Password=secret;}"; done
 	echo "CREATEACCOUNT big {Password=secret;}"
 	echo 'UPDATEMODULE SMTPSending {SmartHost="127.0.0.1:2528";}'
+	"$bench" relay --sink :2530 "${hosts[@]}" --routes gatepost | awk 'BEGIN { printf "SETROUTERTABLE \"" } { printf "%s\\e", $0 } END { print "\"" }'
 } | "$dir/gatepost" cli --base "$dir/base"
 coproc SERVE { exec "$dir/gatepost" serve --base "$dir/base" --listen 127.0.0.1 --port-shift 20000; }
 server=$SERVE_PID
@@ -51,3 +56,6 @@ done
 echo "idle connections"
 peer idle --addr 127.0.0.1:2526 --users 'u%03d' --accounts 100 --conns 200 --notify 0 --pid "$(cat "$dir/peer/dovecot/run/master.pid")"
 ours idle --addr 127.0.0.1:20143 --users 'u%03d@bench.test' --accounts 100 --conns 1000 --notify 0 --pid "$server"
+echo "relaying to 1,000 hosts of which 100 are dead or slow"
+ours relay --addr 127.0.0.1:20025 --sink :2530 "${hosts[@]}"
+peer relay --addr 127.0.0.1:2525 --sink :2529 "${hosts[@]}" --limit 5m || true

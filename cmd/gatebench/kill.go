@@ -18,7 +18,9 @@ import (
 
 // killCommand kills a Gatepost server under load, again and again, and looks
 // after each restart whether it kept what it acknowledged: every message that
-// was answered with 250 is in its mailbox exactly once, and check is clean.
+// was answered with 250 is in its mailbox exactly once, and check is clean. With --remote the
+// mail is for another server, which is part of this program: every message has arrived there,
+// those twice at most whose answer was on the way at a kill.
 type killCommand struct {
 	Server   string        `help:"The gatepost program; built from this module when not given." placeholder:"FILE"`
 	Base     string        `help:"A new base directory; a temporary one when not given." placeholder:"DIR"`
@@ -27,6 +29,9 @@ type killCommand struct {
 	Accounts int           `help:"Accounts that get mail." default:"20"`
 	Longest  time.Duration `help:"Longest load before a kill." default:"1500ms"`
 	Port     int           `help:"Number that is added to the server's ports." default:"23000"`
+	Remote   bool          `help:"The mail is for another server."`
+
+	other *remote
 }
 
 const (
@@ -52,6 +57,18 @@ func (c *killCommand) Run(ctx context.Context, out *report) error {
 	if err := c.prepare(ctx, work); err != nil {
 		return err
 	}
+	if c.Remote {
+		serving, cancel := context.WithCancel(ctx)
+		if c.other, err = newRemote(serving); err != nil {
+			cancel()
+			return err
+		}
+		defer c.other.sink.all.Wait()
+		defer cancel()
+		if _, err := c.gatepost(ctx, fmt.Sprintf("UPDATEMODULE SMTPSending {SmartHost=%q;}\n", c.other.addr), "cli"); err != nil {
+			return err
+		}
+	}
 	verify := &verifyCommand{Addr: c.addr(143), Password: killPassword}
 	acknowledged := 0
 	for run := range c.Runs {
@@ -70,6 +87,9 @@ func (c *killCommand) Run(ctx context.Context, out *report) error {
 			return fmt.Errorf("run %d: %w", run+1, err)
 		}
 		acknowledged = n
+	}
+	if c.Remote {
+		return errors.Join(out.print("kills", "times", float64(c.Runs+c.Runs/2)), c.other.print(out, verify.Ledger))
 	}
 	return errors.Join(
 		out.print("kills", "times", float64(c.Runs+c.Runs/2)),
@@ -169,6 +189,9 @@ func (c *killCommand) killUnderLoad(ctx context.Context, ledger string, out *rep
 	quiet := &report{w: io.Discard, json: out.json, command: out.command}
 	load := &smtpCommand{Addr: c.addr(25), Conns: c.Conns, Size: 4096, From: "sender@bench.test",
 		Rcpt: "u%03d@" + killDomain, Accounts: c.Accounts, Pipelining: true, Repeat: 1, Ledger: ledger}
+	if c.Remote {
+		load.Rcpt = "u%03d@relay.test"
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- load.Run(ctx, quiet) }()
 	select {
@@ -211,7 +234,11 @@ func (c *killCommand) restartAndLook(ctx context.Context, verify *verifyCommand)
 	}
 	err = c.drain(ctx)
 	n := 0
-	if err == nil {
+	switch {
+	case err != nil:
+	case c.Remote:
+		n, _, _, err = c.other.look(verify.Ledger)
+	default:
 		n, err = verify.look(ctx)
 	}
 	if err == nil {

@@ -57,6 +57,7 @@ start() {
 	cp /etc/postfix/postfix-files "$dir/postfix/" 2>/dev/null || true
 	sed -i "s/^smtp  *inet .*/127.0.0.1:$port inet n - n - - smtpd/" "$dir/postfix/master.cf"
 	sed -i -E 's/^([a-z-]+ +(unix|fifo) +[-yn]+ +[-yn]+ +)[-y]( )/\1n\3/' "$dir/postfix/master.cf"
+	touch "$dir/transport"
 	for n in $(seq -w 0 99); do echo "u0$n@bench.test ok"; done >"$dir/postfix/accounts"
 	cat >"$dir/postfix/main.cf" <<-EOF
 		compatibility_level = 3.6
@@ -71,7 +72,7 @@ start() {
 		mynetworks = 127.0.0.0/8
 		virtual_mailbox_domains = bench.test
 		virtual_mailbox_maps = texthash:$dir/postfix/accounts
-		transport_maps = inline:{{relay.test = smtp:[127.0.0.1]:$((port + 2))}}
+		transport_maps = inline:{{relay.test = smtp:[127.0.0.1]:$((port + 2))}} texthash:$dir/transport
 		virtual_transport = lmtp:unix:$dir/dovecot/run/lmtp
 		maillog_file = $dir/postfix.log
 		maillog_file_prefixes = $dir

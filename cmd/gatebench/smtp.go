@@ -41,6 +41,7 @@ type smtpRun struct {
 	// and not answered.
 	accepted, refused, unknown atomic.Int64
 	refusal                    atomic.Value // one of the other answers
+	accept                     func(n int)  // hears of answers 250; may be nil
 }
 
 func (c *smtpCommand) Run(ctx context.Context, out *report) error {
@@ -142,6 +143,9 @@ func (r *smtpRun) session(ctx context.Context) (more bool, err error) {
 			return false, nil
 		}
 		r.accepted.Add(1)
+		if r.accept != nil {
+			r.accept(n)
+		}
 		if err := r.ledger.write(id, rcpt, reply); err != nil {
 			return false, err
 		}
