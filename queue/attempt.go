@@ -24,7 +24,6 @@ func (q *Queue) attempt(ctx context.Context, b *Batch) {
 	case RulesModule:
 		q.judgeBatch(ctx, b)
 	default:
-		q.prepare(ctx, b)
 		q.deliver(ctx, b)
 	}
 	q.mu.Lock()
@@ -59,33 +58,40 @@ func (d *destination) queuesOr(l *logical) []*logical {
 
 // deliver hands a batch to the transport, if its destination takes one.
 func (q *Queue) deliver(ctx context.Context, b *Batch) {
-	if len(b.Items) == 0 {
-		return
-	}
+	limited := ctx
 	if b.policy.Silent > 0 {
-		limited, cancel := context.WithCancel(ctx)
+		var cancel context.CancelFunc
+		limited, cancel = context.WithCancel(ctx)
 		defer cancel()
 		q.mu.Lock()
 		b.cancel = cancel
 		q.mu.Unlock()
-		if !q.admit(limited, b) {
-			return
-		}
-		q.call(ctx, limited, b)
+	}
+	if b.queue.module.grouper != nil && !q.admit(limited, b) {
 		return
 	}
-	q.call(ctx, ctx, b)
+	b.Items = q.prepare(ctx, b.Items)
+	if len(b.Items) > 0 {
+		q.call(ctx, limited, b)
+	}
 }
 
-// admit asks a Grouper where a batch leads. When the destination takes no batch now, the
-// messages go back.
+// admit asks a Grouper where a batch leads, and reports whether its destination takes one. If
+// not, the messages go back, without the cost of reading their envelopes.
 func (q *Queue) admit(ctx context.Context, b *Batch) bool {
-	g := b.queue.module.grouper
-	if g == nil {
-		return true
+	all := b.Items
+	for len(all) > 0 {
+		if b.Items = q.prepare(ctx, all[:1:1]); len(b.Items) > 0 {
+			break
+		}
+		all = all[1:]
+	}
+	if len(all) == 0 {
+		return true // all have gone elsewhere
 	}
 	name := ""
-	q.guard(ctx, b, func() { name = g.Group(ctx, b) })
+	q.guard(ctx, b, func() { name = b.queue.module.grouper.Group(ctx, b) })
+	b.Items = all
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.join(b, name) {
@@ -141,17 +147,18 @@ func (q *Queue) call(ctx, limited context.Context, b *Batch) {
 	}
 }
 
-// prepare completes the items of a batch: envelopes that are not in memory are
-// read, and recipients whose route has changed since move to their new queue.
-func (q *Queue) prepare(ctx context.Context, b *Batch) {
-	items := b.Items[:0]
-	for _, it := range b.Items {
-		if q.complete(ctx, it) {
+// prepare completes items of a batch: envelopes that are not in memory are read, and
+// recipients whose route has changed since move to their new queue. It returns the items
+// with something to deliver.
+func (q *Queue) prepare(ctx context.Context, all []*Item) []*Item {
+	items := all[:0]
+	for _, it := range all {
+		if it.head != nil || q.complete(ctx, it) {
 			items = append(items, it)
 		}
 	}
-	clear(b.Items[len(items):])
-	b.Items = items
+	clear(all[len(items):])
+	return items
 }
 
 // complete prepares one item and reports whether there is something to deliver.
@@ -248,7 +255,7 @@ func (q *Queue) sweep(ctx context.Context, l *logical, st envelope.Status) {
 		if len(b.Items) == 0 {
 			return
 		}
-		q.prepare(ctx, b)
+		b.Items = q.prepare(ctx, b.Items)
 		for _, it := range b.Items {
 			q.settleAll(it, st)
 		}

@@ -429,3 +429,77 @@ func TestIdleDestinationsAreEvicted(t *testing.T) {
 		b.halt()
 	})
 }
+
+// Senders hear of a dead host as they do if their domain is the only one that leads there.
+func TestDomainsOfADeadHostWaitFiveDays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(silentOrGood)
+		n.group = func(string) string { return "silent.mx" }
+		b := n.on(t)
+		const domains = 8
+		for i := range domains {
+			b.mustSubmit(b.env(fmt.Sprintf("u%d@company.com", i), fmt.Sprintf("a@d%d.net", i)), testMessage)
+		}
+		b.run()
+		start := time.Now()
+		time.Sleep(4*24*time.Hour + 20*time.Hour)
+		synctest.Wait()
+		reports := func(i int) (delays, failed int) {
+			for _, m := range b.local.messages(fmt.Sprintf("u%d@company.com", i)) {
+				if strings.Contains(m, "Subject: Message Delayed") {
+					delays++
+				}
+				if strings.Contains(m, "Subject: Undeliverable mail") {
+					failed++
+				}
+			}
+			return delays, failed
+		}
+		for i := range domains {
+			if d, f := reports(i); d != 2 || f != 0 {
+				t.Errorf("domain %d after %v: %d warnings, %d failures", i, time.Since(start), d, f)
+			}
+		}
+		time.Sleep(6*time.Hour + silence)
+		synctest.Wait()
+		for i := range domains {
+			if d, f := reports(i); d != 2 || f != 1 {
+				t.Errorf("domain %d at the end: %d warnings, %d failures", i, d, f)
+			}
+		}
+		if n := b.q.Len(); n != 0 {
+			t.Errorf("%d messages are left", n)
+		}
+		if h := n.state("silent.mx"); h.peak != 1 {
+			t.Errorf("%d connections", h.peak)
+		}
+		b.halt()
+	})
+}
+
+func TestReleaseTriesADeadHostAtOnce(t *testing.T) {
+	for _, grouped := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork(silentOrGood)
+			if grouped {
+				n.group = func(string) string { return "silent.mx" }
+			}
+			b := n.on(t)
+			b.fill(3, "silent1.net")
+			b.fill(3, "silent2.net")
+			b.run()
+			time.Sleep(10 * time.Hour)
+			for _, name := range []string{"silent.mx", "silent1.net"} {
+				n.change(name, func(h *host) { h.silent = false })
+			}
+			time.Sleep(silence) // of an attempt under way
+			if !b.q.Wake(router.SMTP, "silent1.net") {
+				t.Error("there is no such queue")
+			}
+			within(t, 5*time.Second, "the mail of the released queue", func() bool {
+				return len(b.q.ids()) <= 3
+			})
+			b.halt()
+		})
+	}
+}

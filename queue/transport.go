@@ -42,7 +42,7 @@ type Repeatable interface {
 type Grouper interface {
 	Transport
 	// Group names the destination of a batch. The worker asks before each Deliver, under no
-	// lock, with the items and their routes; the call may wait for look-ups until ctx ends.
+	// lock, with the first item and its routes; the call may wait for look-ups until ctx ends.
 	// When the destination takes no further batch now, Deliver is not called and the messages
 	// wait. "" means that the queue is a destination of its own, which is right when the
 	// look-up failed: Deliver finds the same failure and reports it.

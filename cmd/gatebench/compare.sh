@@ -3,10 +3,12 @@
 #
 #	cmd/gatebench/compare.sh [ROUNDS]
 #
-# Needs root and Debian's postfix, dovecot-imapd, dovecot-lmtpd. Everything is on loopback and in temporary directories.
+# SHIFT (20000) is added to the ports of Gatepost. Needs root and Debian's postfix, dovecot-imapd, dovecot-lmtpd. Everything is on loopback and in temporary directories.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 rounds=${1:-3}
+shift=${SHIFT:-20000}
+smtp=127.0.0.1:$((shift + 25)) imap=127.0.0.1:$((shift + 143))
 dir=$(mktemp -d /var/tmp/gatebench.XXXXXX)
 chmod 755 "$dir"
 go build -o "$dir" ./cmd/gatepost ./cmd/gatebench
@@ -32,11 +34,11 @@ echo secret >"$dir/password"
 	echo 'UPDATEMODULE SMTPSending {SmartHost="127.0.0.1:2528";}'
 	"$bench" relay --sink :2530 "${hosts[@]}" --routes gatepost | awk 'BEGIN { printf "SETROUTERTABLE \"" } { printf "%s\\e", $0 } END { print "\"" }'
 } | "$dir/gatepost" cli --base "$dir/base"
-coproc SERVE { exec "$dir/gatepost" serve --base "$dir/base" --listen 127.0.0.1 --port-shift 20000; }
+coproc SERVE { exec "$dir/gatepost" serve --base "$dir/base" --listen 127.0.0.1 --port-shift "$shift"; }
 server=$SERVE_PID
 read -r -u "${SERVE[0]}" ready && [ "$ready" = ready ]
 "$bench" fill --addr 127.0.0.1:2526 --users big --messages 5000
-"$bench" fill --addr 127.0.0.1:20143 --users big@bench.test --messages 5000
+"$bench" fill --addr "$imap" --users big@bench.test --messages 5000
 
 peer() { echo "  Postfix+Dovecot: $("$bench" "$@" | tr '\n' ';')"; }
 ours() { echo "  Gatepost:        $("$bench" "$@" | tr '\n' ';')"; }
@@ -44,18 +46,18 @@ ours() { echo "  Gatepost:        $("$bench" "$@" | tr '\n' ';')"; }
 for round in $(seq "$rounds"); do
 	echo "round $round"
 	peer smtp --addr 127.0.0.1:2525 --readable 127.0.0.1:2526 --messages 3000
-	ours smtp --addr 127.0.0.1:20025 --readable 127.0.0.1:20143 --messages 10000
+	ours smtp --addr "$smtp" --readable "$imap" --messages 10000
 	peer relay --addr 127.0.0.1:2525 --sink 127.0.0.1:2527 --messages 3000
-	ours relay --addr 127.0.0.1:20025 --sink 127.0.0.1:2528 --messages 5000
+	ours relay --addr "$smtp" --sink 127.0.0.1:2528 --messages 5000
 	for what in fetch-flags fetch-envelope fetch-list fetch-body select noop store login append "search SUBJECT\ gatebench" "search BODY\ nowhere"; do
 		eval "set -- $what"
 		peer "$@" --addr 127.0.0.1:2526 --users big
-		ours "$@" --addr 127.0.0.1:20143 --users big@bench.test
+		ours "$@" --addr "$imap" --users big@bench.test
 	done
 done
 echo "idle connections"
 peer idle --addr 127.0.0.1:2526 --users 'u%03d' --accounts 100 --conns 200 --notify 0 --pid "$(cat "$dir/peer/dovecot/run/master.pid")"
-ours idle --addr 127.0.0.1:20143 --users 'u%03d@bench.test' --accounts 100 --conns 1000 --notify 0 --pid "$server"
+ours idle --addr "$imap" --users 'u%03d@bench.test' --accounts 100 --conns 1000 --notify 0 --pid "$server"
 echo "relaying to 1,000 hosts of which 100 are dead or slow"
-ours relay --addr 127.0.0.1:20025 --sink :2530 "${hosts[@]}"
+ours relay --addr "$smtp" --sink :2530 "${hosts[@]}"
 peer relay --addr 127.0.0.1:2525 --sink :2529 "${hosts[@]}" --limit 5m || true
