@@ -100,7 +100,7 @@ func (s *directory) Account(ctx context.Context, domain, name string) (*Account,
 }
 
 func (s *directory) account(k accountKey) (*Account, error) {
-	return s.accounts.get(k, func() (*Account, error) { return s.loadAccount(k) })
+	return s.accounts.Get(k, func() (*Account, error) { return s.loadAccount(k) })
 }
 
 // Current returns the present snapshot of the account that an older one is of, and
@@ -131,13 +131,13 @@ func (s *directory) OnChange(tell func(match func(domain, name string) bool)) {
 
 // forget drops the snapshot of an account that has changed.
 func (s *directory) forget(k accountKey) {
-	s.accounts.drop(k)
+	s.accounts.Drop(k)
 	s.announce(func(w accountKey) bool { return w == k })
 }
 
 // forgetIf drops the snapshots of the accounts that match.
 func (s *directory) forgetIf(match func(accountKey) bool) {
-	s.accounts.dropIf(match)
+	s.accounts.DropIf(match)
 	s.announce(match)
 }
 

@@ -238,6 +238,6 @@ func (s *Store) editNames(d *domain, update dataformat.Dict) error {
 		return fault.Wrap(op, fault.Internal, err)
 	}
 	err := d.names.Change(update)
-	s.domains.dropUnless(d.name, func(kept *domain) bool { return kept == d && err == nil })
+	s.domains.DropUnless(d.name, func(kept *domain) bool { return kept == d && err == nil })
 	return fault.Wrap(op, fault.Internal, err)
 }

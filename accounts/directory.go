@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"gatepost/accounts/cache"
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/password"
 	"gatepost/router/address"
@@ -24,9 +25,9 @@ type directory struct {
 	mail     *mailbox.Store
 	keys     password.Keys
 
-	domains  *cache[string, *domain]
-	foreign  *cache[string, struct{}] // names that are no domain of ours
-	accounts *cache[accountKey, *Account]
+	domains  *cache.Cache[string, *domain]
+	foreign  *cache.Cache[string, struct{}] // names that are no domain of ours
+	accounts *cache.Cache[accountKey, *Account]
 	moving   sync.RWMutex // held while the directory of accounts moves, and shared while an account is read and told to the message store
 	renames  renames      // holds names
 	ids      identities
@@ -44,13 +45,13 @@ func (s *directory) DomainName(name string) (real string, ok bool) {
 	if name == s.MainDomain() {
 		return name, true
 	}
-	_, ok = s.domains.find(name)
+	_, ok = s.domains.Find(name)
 	if ok {
 		return name, true
 	}
 	// Most names that mail brings are not ours, and come again: they don't cost
 	// a look at the disk each time.
-	_, foreign := s.foreign.get(name, func() (struct{}, error) {
+	_, foreign := s.foreign.Get(name, func() (struct{}, error) {
 		_, err := s.domain(name)
 		if fault.Is(err, fault.NoDomain) {
 			return struct{}{}, nil
@@ -108,7 +109,7 @@ func (s *directory) object(d *domain, name string) (names.Object, error) {
 	if !validObject(name) {
 		return names.Object{}, nil
 	}
-	if _, ok := s.accounts.peek(accountKey{d.name, name}); ok {
+	if _, ok := s.accounts.Peek(accountKey{d.name, name}); ok {
 		return names.Object{Kind: names.Account, Name: name}, nil
 	}
 	_, err := os.Lstat(filepath.Join(d.dir, name+accountSuffix))

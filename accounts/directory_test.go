@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -300,34 +299,6 @@ func TestConcurrentUseKeepsTheDirectoryWhole(t *testing.T) {
 	wantList(t, list, err)
 }
 
-func TestCacheKeepsTheLatestAndNothingStale(t *testing.T) {
-	c := newCache[string, int](2)
-	load := func(v int) func() (int, error) { return func() (int, error) { return v, nil } }
-	for i, k := range []string{"a", "b", "a", "c"} {
-		if _, err := c.get(k, load(i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, ok := c.peek("b"); ok {
-		t.Error("the oldest was kept")
-	}
-	if v, _ := c.get("a", load(9)); v != 0 {
-		t.Errorf("a = %d", v)
-	}
-	// A load that was under way when something was dropped is not kept.
-	v, err := c.get("d", func() (int, error) { c.drop("d"); return 7, nil })
-	if _, ok := c.peek("d"); ok || v != 7 || err != nil {
-		t.Errorf("d = %d, %v, kept %v", v, err, ok)
-	}
-	if got := slices.Sorted(func(yield func(string) bool) {
-		for k := range c.entries {
-			yield(k)
-		}
-	}); !slices.Equal(got, []string{"a", "c"}) {
-		t.Errorf("%v", got)
-	}
-}
-
 // What a start reads does not grow with the number of domains and accounts.
 func TestStartDoesNotWalkTheDirectory(t *testing.T) {
 	p := newBase(t)
@@ -339,7 +310,7 @@ func TestStartDoesNotWalkTheDirectory(t *testing.T) {
 	start := time.Now()
 	s = p.open(t)
 	t.Logf("open took %v", time.Since(start))
-	if n := len(s.domains.entries); n > 1 {
+	if n := s.domains.Len(); n > 1 {
 		t.Errorf("%d domains were read", n)
 	}
 	for i := range 500 {
@@ -367,7 +338,7 @@ func BenchmarkLoadAccount(b *testing.B) {
 	must(b, s.CreateAccount(ctx, "", "u", dict(b, "{Password=x;RealName=y;}")))
 	b.ReportAllocs()
 	for b.Loop() {
-		s.accounts.drop(accountKey{"company.com", "u"})
+		s.accounts.Drop(accountKey{"company.com", "u"})
 		if _, err := s.Account(ctx, "", "u"); err != nil {
 			b.Fatal(err)
 		}

@@ -88,6 +88,11 @@ chain: its values are copied into new accounts.
 A setting of a domain is looked up in the domain itself, then in the domain defaults of the server, then here.
 
 ` + table(new(DomainSettings)) + `
+## Remote accounts
+
+The records of SETACCOUNTRPOPS, see [rpop.md](rpop.md).
+
+` + settings.Table(RemoteSettings()) + `
 ## Settings that do nothing yet
 
 They are kept for scripts and for what is to come, checked and inherited like others. The log says so when one is given.

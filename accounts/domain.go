@@ -67,7 +67,7 @@ func readObject(v dataformat.Value) (object, bool) {
 
 // domain returns the snapshot of a domain by its real name.
 func (s *directory) domain(name string) (*domain, error) {
-	return s.domains.get(name, func() (*domain, error) { return s.loadDomain(name) })
+	return s.domains.Get(name, func() (*domain, error) { return s.loadDomain(name) })
 }
 
 // loadDomain reads the files of a domain. NoDomain when it has no directory.

@@ -130,8 +130,8 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 
 // dropDomain forgets what is known of a domain and of its accounts.
 func (s *directory) dropDomain(name string) {
-	s.foreign.drop(name)
-	s.domains.drop(name)
+	s.foreign.Drop(name)
+	s.domains.Drop(name)
 	s.forgetIf(func(k accountKey) bool { return k.domain == name })
 }
 
@@ -280,6 +280,9 @@ func (s *Store) moveDomain(do, from, to string, moved bool) error {
 	if err == nil {
 		err = s.editState(domainIPsFile, replaceValue(from, to))
 	}
+	if err == nil {
+		err = s.polled.move(accountKey{domain: from}, accountKey{domain: to})
+	}
 	return fault.Wrap(op, fault.Internal, err)
 }
 
@@ -393,7 +396,7 @@ func (s *Store) editDomain(d *domain, file string, change func(dataformat.Dict) 
 		return fault.Wrap("accounts.EditDomain", fault.Internal, err)
 	}
 	err := s.edit(d.file(file), change)
-	s.domains.drop(d.name)
+	s.domains.Drop(d.name)
 	if file == domainFile {
 		s.dropDomain(d.name)
 	}

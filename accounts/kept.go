@@ -23,7 +23,6 @@ type keptAccountSettings struct {
 	QuotaNotice          int             `key:"QuotaNotice" default:"90" unit:"percent" feature:"quota notices" help:"a notice is mailed above this part of the storage limit"`
 	RulesAllowed         string          `key:"RulesAllowed" default:"Filter Only" values:"No|Filter Only|All But Exec|Any" feature:"rules" help:"rule actions that the user may set"`
 	SignalRulesAllowed   string          `key:"SignalRulesAllowed" default:"Any" values:"No|Filter Only|All But Exec|Any" feature:"calls" help:"call rules that the user may set"`
-	RPOPAllowed          settings.Flag   `key:"RPOPAllowed" default:"NO" feature:"remote POP" help:"the user may edit remote POP records"`
 	RSIPAllowed          settings.Flag   `key:"RSIPAllowed" default:"NO" feature:"calls" help:"the user may edit remote SIP records"`
 	AddMailTrailer       settings.Flag   `key:"AddMailTrailer" default:"YES" feature:"mail trailers" help:"the domain's trailer is added to sent mail"`
 	ArchiveMessagesAfter settings.Period `key:"ArchiveMessagesAfter" default:"0" feature:"archiving" help:"age at which messages move to the archive; 0 for never"`

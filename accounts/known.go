@@ -27,7 +27,7 @@ type knownAddress struct {
 
 // known returns the addresses of an account.
 func (l *Logins) known(a *Account) []knownAddress {
-	list, _ := l.addresses.get(a.ID, func() ([]knownAddress, error) { // never fails
+	list, _ := l.addresses.Get(a.ID, func() ([]knownAddress, error) { // never fails
 		if last, ok := l.store.info.pending(a); ok {
 			return last.known, nil
 		}
@@ -44,7 +44,7 @@ func (l *Logins) noteKnown(a *Account, ip netip.Addr) []knownAddress {
 	before := l.known(a)
 	after := withKnown(before, ip)
 	if len(after) != len(before) || len(after) > 0 && after[0] != before[0] {
-		l.addresses.put(a.ID, after)
+		l.addresses.Put(a.ID, after)
 	}
 	return after
 }

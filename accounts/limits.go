@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gatepost/accounts/cache"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 	"gatepost/server/rate"
@@ -47,8 +48,8 @@ type limits struct {
 	cost    atomic.Int64  // running mean of a memory-hard hash, in nanoseconds
 	busy    logs.Throttle // logins that were not carried out for want of time
 
-	verified *cache[uint64, verifiedPassword] // by account ID
-	wrong    *cache[failureKey, [sha256.Size]byte]
+	verified *cache.Cache[uint64, verifiedPassword] // by account ID
+	wrong    *cache.Cache[failureKey, [sha256.Size]byte]
 	failures *rate.Table[failureKey]
 
 	mu       sync.Mutex // guards underWay and settled, and the step from one to a failure
@@ -105,8 +106,8 @@ func newLimits() *limits {
 	l := &limits{
 		key:      make([]byte, 32),
 		hashing:  make(chan struct{}, runtime.GOMAXPROCS(0)),
-		verified: newCache[uint64, verifiedPassword](maxVerified),
-		wrong:    newCache[failureKey, [sha256.Size]byte](maxWrong),
+		verified: cache.New[uint64, verifiedPassword](maxVerified),
+		wrong:    cache.New[failureKey, [sha256.Size]byte](maxWrong),
 		failures: rate.New[failureKey](maxFailing),
 		underWay: map[failureKey]int{},
 		settled:  make(chan struct{}),
@@ -133,7 +134,7 @@ func (l *limits) mac(a *Account, password string) (sum [sha256.Size]byte) {
 // remembers reports whether the password was right for the account less than an
 // hour ago.
 func (l *limits) remembers(a *Account, password string) bool {
-	v, ok := l.verified.peek(a.ID)
+	v, ok := l.verified.Peek(a.ID)
 	if !ok || time.Now().After(v.until) {
 		return false
 	}
@@ -143,11 +144,11 @@ func (l *limits) remembers(a *Account, password string) bool {
 
 // remember keeps that the password is right.
 func (l *limits) remember(a *Account, password string) {
-	l.verified.put(a.ID, verifiedPassword{l.mac(a, password), time.Now().Add(verifiedLifetime)})
+	l.verified.Put(a.ID, verifiedPassword{l.mac(a, password), time.Now().Add(verifiedLifetime)})
 }
 
 // forget drops what is remembered of an account's password.
-func (l *limits) forget(id uint64) { l.verified.drop(id) }
+func (l *limits) forget(id uint64) { l.verified.Drop(id) }
 
 // repeats reports whether a wrong password is the one that the account was last tried with
 // from the same known address. That is a device with an old password, which tries again
@@ -158,8 +159,8 @@ func (l *limits) repeats(t attempt, password string) bool {
 		return false
 	}
 	mac := l.mac(t.account, password)
-	last, ok := l.wrong.peek(c.failureKey)
-	l.wrong.put(c.failureKey, mac)
+	last, ok := l.wrong.Peek(c.failureKey)
+	l.wrong.Put(c.failureKey, mac)
 	return ok && hmac.Equal(mac[:], last[:])
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"gatepost/accounts/cache"
 	"gatepost/accounts/password"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
@@ -18,12 +19,12 @@ import (
 type Logins struct {
 	*limits
 	store     *Store
-	addresses *cache[uint64, []knownAddress] // by account ID, see known.go
-	noting    sync.Mutex                     // held while a list of addresses changes, in memory
+	addresses *cache.Cache[uint64, []knownAddress] // by account ID, see known.go
+	noting    sync.Mutex                           // held while a list of addresses changes, in memory
 }
 
 func newLogins(s *Store) *Logins {
-	return &Logins{limits: newLimits(), store: s, addresses: newCache[uint64, []knownAddress](maxKnownCache)}
+	return &Logins{limits: newLimits(), store: s, addresses: cache.New[uint64, []knownAddress](maxKnownCache)}
 }
 
 // Logins returns what lets people in.

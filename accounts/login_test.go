@@ -13,6 +13,7 @@ import (
 
 	"github.com/xdg-go/scram"
 
+	"gatepost/accounts/cache"
 	"gatepost/accounts/password"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
@@ -368,7 +369,7 @@ func TestManyFailuresBlockTheAddress(t *testing.T) {
 
 func TestFailureTablesAreBounded(t *testing.T) {
 	l := newLimits()
-	l.failures, l.verified.max = rate.New[failureKey](100), 100
+	l.failures, l.verified = rate.New[failureKey](100), cache.New[uint64, verifiedPassword](100)
 	for i := range 1000 {
 		ip := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
 		try, _, err := l.begin(ctx, counters(accountKey{"d", ip.String()}, peerFlow, ip, false))
@@ -379,7 +380,7 @@ func TestFailureTablesAreBounded(t *testing.T) {
 	if n := l.failures.Len(); n != 100 || len(l.underWay) != 0 {
 		t.Errorf("%d windows, %d tries", n, len(l.underWay))
 	}
-	if n := len(l.verified.entries); n != 100 {
+	if n := l.verified.Len(); n != 100 {
 		t.Errorf("%d passwords", n)
 	}
 }

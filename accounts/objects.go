@@ -267,6 +267,9 @@ func (s *Store) moveAccount(from, to accountKey, moved bool) error {
 		return fault.Wrap(op, fault.Internal, err)
 	}
 	s.ids.noteDirectory(to.String(), dir)
+	if err := s.polled.move(from, to); err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
 	source, err := s.domain(from.domain)
 	if fault.Is(err, fault.NoDomain) {
 		return nil // with all that the name had there

@@ -27,6 +27,7 @@ type AccountSettings struct {
 	MailOutFlow           settings.Rate `key:"MailOutFlow" default:"(-1, 30)" level:"advanced" help:"messages the user may send in a period; above, they are refused" since:"0.1"`
 	MailToAll             settings.Flag `key:"MailToAll" default:"YES" level:"advanced" help:"the account gets mail to all@domain" since:"0.1"`
 	IMAPSeesNonMail       settings.Flag `key:"IMAPSeesNonMail" default:"NO" help:"IMAP lists calendars, contacts and the like" since:"0.1"`
+	RPOPAllowed           settings.Flag `key:"RPOPAllowed" default:"NO" help:"the user may edit the account's remote accounts (RPOP)" since:"0.2"`
 	SenderAddressRequired settings.Flag `key:"SenderAddressRequired" default:"YES" level:"advanced" help:"mail that the user submits has to have one of the account's own addresses as return-path" since:"0.1"`
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"gatepost/accounts/cache"
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/password"
 	"gatepost/server/dataformat"
@@ -45,6 +46,7 @@ type Store struct {
 	removals removals
 	logins   *Logins
 	info     infoWriter
+	polled   polled // see rpop.go
 
 	end  context.CancelFunc
 	work sync.WaitGroup // the goroutines of info and sessions
@@ -68,7 +70,7 @@ func Open(base string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.load(nil); err != nil {
+	if err := errors.Join(s.load(nil), s.polled.load(base)); err != nil {
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}
 	// The message store is made before the first account, which comes before its rights.
@@ -103,13 +105,13 @@ func makeStore(base string, o Options) *Store {
 	}
 	s := &Store{removals: removals{slots: make(chan struct{}, maxRemovals)}, directory: directory{
 		serverFiles: serverFiles{base: base, log: logs.Component(o.Log, "ACCOUNT")}, nextID: o.NextID,
-		domains:  newCache[string, *domain](o.CachedDomains),
-		foreign:  newCache[string, struct{}](o.CachedDomains),
-		accounts: newCache[accountKey, *Account](o.CachedAccounts),
+		domains:  cache.New[string, *domain](o.CachedDomains),
+		foreign:  cache.New[string, struct{}](o.CachedDomains),
+		accounts: cache.New[accountKey, *Account](o.CachedAccounts),
 	}}
 	s.logins, s.sessions = newLogins(s), newSessions(s)
 	s.info.store, s.renames.store, s.removals.store, s.ids.store = s, s, s, &s.directory
-	s.onAlias, s.onLoad = s.foreign.dropIf, s.dropAll
+	s.onAlias, s.onLoad = s.foreign.DropIf, s.dropAll
 	s.life, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -177,7 +179,7 @@ func (s *directory) Mail() *mailbox.Store { return s.mail }
 
 // dropAll drops all snapshots.
 func (s *directory) dropAll() {
-	s.foreign.dropIf(func(string) bool { return true })
-	s.domains.dropIf(func(string) bool { return true })
+	s.foreign.DropIf(func(string) bool { return true })
+	s.domains.DropIf(func(string) bool { return true })
 	s.forgetIf(func(accountKey) bool { return true })
 }

@@ -138,7 +138,7 @@ func (s *Server) UpdateServerSettings(ctx context.Context, update dataformat.Dic
 }
 
 // renameMainDomain holds off changes of Main.settings, in which the name stands. The
-// rest of the update is looked at first, so that one that is refused renames nothing.
+// rest of the update is validated first, so that a refused update renames nothing.
 func (s *Server) renameMainDomain(ctx context.Context, name string, rest dataformat.Dict) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()

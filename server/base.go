@@ -37,9 +37,8 @@ type base struct {
 // subdirectories are made at the first start.
 var subdirectories = []string{"Settings", "Accounts", "Domains", "Queue", "Index", "SystemLogs", "Certificates", "Spool", "Submitted"}
 
-// openBase locks the directory, making it when there is none. It refuses a
-// directory of something else: a mistyped name would give a server that knows
-// nobody.
+// openBase locks the base directory and makes it if there is none. It refuses a directory
+// that holds something else: with a mistyped name the server would start without its accounts.
 func openBase(dir string) (*base, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -92,14 +91,13 @@ func openBase(dir string) (*base, error) {
 	return &base{dir: dir, lock: lock, openMode: openMode}, nil
 }
 
-// badBase is a refusal of a base directory: the same command fails again until
-// somebody mends what it says.
+// badBase refuses a base directory. The same command fails again until the cause is mended.
 func badBase(format string, args ...any) error {
 	return fault.Newf("server.OpenBase", fault.Invalid, format, args...)
 }
 
 // checkOwner refuses a directory of another user, who could not change the files that
-// this one would leave in it. It looks at the directory alone: what is in it is private.
+// this one would leave in it. Only the directory itself is examined: its contents are private.
 func checkOwner(dir string) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -125,12 +123,12 @@ func checkMode(dir string) error {
 	if err == nil && info.Mode()&othersMayWrite != 0 {
 		return badBase("others than its owner may write to %s, which has mode %04o: type 'chmod 700 %s'", dir, info.Mode().Perm(), dir)
 	}
-	return nil // one that is not there is made
+	return nil // a missing directory is made
 }
 
 // removeOthersWrite removes the permission of others to write to the base directory. It
-// returns the mode of a directory that had it, else 0. Mail goes on: what was possible
-// before the start is the administrator's to judge.
+// returns the mode that the directory had, or 0 if others could not write. The server starts all
+// the same; the administrator decides what that permission may have led to.
 func removeOthersWrite(dir string) (was fs.FileMode, err error) {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode()&othersMayWrite == 0 {

@@ -103,7 +103,7 @@ func checkStopped(ctx context.Context, dir string, tidy bool) ([]string, error) 
 	f := findings{base: dir}
 	store, err := accounts.OpenReadOnly(dir, slog.New(slog.DiscardHandler))
 	switch {
-	case fault.Is(err, fault.Corrupt): // what is lost of the index
+	case fault.Is(err, fault.Corrupt): // the index is damaged
 		f.add(fault.Explain(err))
 	case err != nil:
 		return nil, err

@@ -36,8 +36,8 @@ func openFiles() (int, error) {
 // forClients is how many of the descriptors sessions may have.
 func forClients(limit int) int { return max(0, limit-max(limit/reservedPart, reservedLeast)) }
 
-// share divides descriptors among modules that ask for so many: nobody gets more than it asks
-// for, and who asks for more than the others can have gets as much as any of them, one at least.
+// share divides descriptors among modules. No module gets more than it asks for; the modules whose
+// requests do not fit get equal parts of the rest, and at least one descriptor.
 func share(descriptors int, asked []int) []int {
 	order := make([]int, len(asked))
 	for i := range order {
@@ -67,8 +67,8 @@ func (m *module) channels() int {
 	return math.MaxInt32
 }
 
-// shareDescriptors computes how many sessions each module may have, and what is said of it if
-// that is less than the settings ask for. It runs when settings come in force.
+// shareDescriptors computes how many sessions each module may have, and the warning if
+// that is less than the settings ask for. It runs after each change of the settings.
 func (s *Server) shareDescriptors() {
 	limit, err := openFiles()
 	if err != nil {

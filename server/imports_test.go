@@ -42,7 +42,8 @@ var arrows = map[string][]string{
 	"accounts/mailbox/mailboxtest": {"accounts/mailbox"},
 	"accounts/nametable":           {"server/dataformat", "server/durable"},
 	"accounts/password":            {"server/dataformat"},
-	"accounts": {"accounts/mailbox", "accounts/message", "accounts/nametable", "accounts/password", "router/address", "router/names",
+	"accounts/cache":               {},
+	"accounts": {"accounts/cache", "accounts/mailbox", "accounts/message", "accounts/nametable", "accounts/password", "router/address", "router/names",
 		"server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"router":                       {"router/address", "router/names", "server/fault", "server/logs", "server/settings"},
 	"queue/internal/disk":          {},
@@ -74,6 +75,8 @@ var arrows = map[string][]string{
 	"protocols/mailauth/arriving": {"accounts", "protocols/mailauth", "protocols/smtp", "server/fault", "server/logs", "server/settings"},
 	"protocols/mailauth/leaving":  {"accounts", "protocols/mailauth", "protocols/relay", "queue/envelope", "server/logs", "server/settings"},
 	"protocols/mailauth":          {"accounts/message", "router/address", "server/dataformat", "server/durable", "server/fault", "server/resolver"},
+	"protocols/rpop": {"accounts", "accounts/message", "queue", "queue/envelope", "router", "router/address", "router/names",
+		"server/durable", "server/fault", "server/logs", "server/settings"},
 	"protocols/relay": {"queue", "queue/envelope", "router", "router/address",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},
 

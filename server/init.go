@@ -29,8 +29,8 @@ func Exists(dir string) bool {
 // it, or an Init with a misspelt name. It returns the name of the Main Domain as it is
 // stored.
 func Init(ctx context.Context, c Config, password string) (domain string, err error) {
-	// Before anything is on the disk: what is half done would be in the way of
-	// the next try.
+	// Names and password are validated before anything is written: a half-made base
+	// directory would make the next attempt fail.
 	domain, err = accounts.CheckDomainName(c.MainDomain)
 	if err = cmp.Or(err, accounts.CheckPassword(password)); err != nil {
 		return "", err
@@ -92,8 +92,7 @@ func (s *Server) unused(ctx context.Context) (bool, error) {
 	return usage.Messages == 0, err
 }
 
-// HasPassword reports whether postmaster has a password: without one, nobody
-// can log in as postmaster yet.
+// HasPassword reports whether postmaster has a password. Without one postmaster cannot log in.
 func (s *Server) HasPassword(ctx context.Context) (bool, error) {
 	a, err := s.accounts.Account(ctx, s.accounts.MainDomain(), Postmaster)
 	if err != nil {

@@ -60,7 +60,7 @@ func (w wanted) key() string {
 	return fmt.Sprintf("%s %s %s %d %q", w.module.name, w.address, l.TLS, l.PerIP, l.Allow.String())
 }
 
-// reconcile closes what is not wanted any more and opens what is new. Sessions
+// reconcile closes the listeners that the settings no longer have and opens the new ones. Sessions
 // of a closed listener go on. Ports that cannot be bound are reported together;
 // the others are served all the same.
 func (l *listeners) reconcile(ctx context.Context, modules []*module) []error {

@@ -133,9 +133,8 @@ func (s *Server) force(ctx context.Context, apply func()) error {
 	return joinFaults(s.listeners.reconcile(ctx, s.modules))
 }
 
-// Reload reads all settings files again. Each file is taken whole or, when it
-// has an error, not at all: that part goes on as before and the error is
-// returned with the others.
+// Reload reads all settings files again. A file with an error changes nothing: its part keeps
+// the settings it has, and the error is returned with the others.
 func (s *Server) Reload(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {

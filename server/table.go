@@ -17,6 +17,7 @@ import (
 	"gatepost/protocols/pop3"
 	"gatepost/protocols/pwd"
 	"gatepost/protocols/relay"
+	"gatepost/protocols/rpop"
 	"gatepost/protocols/smtp"
 	"gatepost/queue"
 	"gatepost/queue/envelope"
@@ -35,7 +36,7 @@ func (s *Server) table() []*module {
 	return []*module{
 		s.mainPart(), s.logsPart(), s.dnrPart(),
 		s.counterPart(), s.accountsPart(), s.routerPart(),
-		s.queuePart(), s.pipePart(), s.localPart(), s.signingPart(), s.sendingPart(),
+		s.queuePart(), s.pipePart(), s.rpopPart(), s.localPart(), s.signingPart(), s.sendingPart(),
 		s.certificatePart(),
 		s.senderCheckPart(), s.smtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
 		s.httpPart("HTTPA", 8010, 9010, s.frontPage, s.commandLine),
@@ -140,7 +141,7 @@ func (s *Server) queuePart() *module {
 }
 
 // pipePart takes messages from programs of this machine. It comes before localPart, which drops
-// what the queue holds for nobody.
+// recipients that no module delivers.
 func (s *Server) pipePart() *module {
 	set := live[pickup.Settings]()
 	m := newModule("PIPE", set, "PIPE")
@@ -150,6 +151,21 @@ func (s *Server) pipePart() *module {
 		return err
 	}
 	m.run = func(ctx context.Context) error { return folder.Run(ctx) }
+	return m
+}
+
+// rpopPart polls remote accounts. It comes before localPart, which drops what is held and
+// nobody knows of.
+func (s *Server) rpopPart() *module {
+	set := live[rpop.Settings]()
+	m := newModule("RPOP", set, "RPOP")
+	var p *rpop.Poller
+	m.open = func() error {
+		p = rpop.New(set, s.accounts, s.queue, s.router, s.log)
+		return p.Settle(context.Background())
+	}
+	m.run = func(ctx context.Context) error { return p.Run(ctx) }
+	m.changed = func() { p.Woken() }
 	return m
 }
 

@@ -53,6 +53,10 @@ var accountCommands = []command{
 		return nil, c.actor.SetAccountPrefs(c, c.name("acct"), c.args.dict("prefs"))
 	}},
 
+	{"GETACCOUNTRPOPS", "acct", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.RPOPs(c, c.name("acct"))) }},
+	{"SETACCOUNTRPOPS", "acct {records}", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.SetRPOPs(c, c.name("acct"), c.args.dict("records"))
+	}},
 	{"SETACCOUNTPASSWORD", "acct PASSWORD|TO password [METHOD method] [TAG tag] [CHECK]", setAccountPassword},
 	{"VERIFYACCOUNTPASSWORD", "acct PASSWORD password", func(c *call) (dataformat.Value, error) {
 		return nil, c.actor.VerifyPassword(c, c.name("acct"), c.args.word("password"))

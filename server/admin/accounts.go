@@ -229,6 +229,54 @@ func (a Actor) AccountInfo(ctx context.Context, n Name) (dataformat.Dict, error)
 	return a.accountDict(ctx, "GETACCOUNTINFO", n, a.admin.acc.AccountInfo)
 }
 
+// RPOPs are the remote accounts of an account, without their passwords.
+func (a Actor) RPOPs(ctx context.Context, n Name) (dataformat.Dict, error) {
+	return look(ctx, a, "GETACCOUNTRPOPS", account(n), func(o *operation) (dataformat.Dict, error) {
+		return o.admin.acc.RPOPs(o, o.domain, o.object)
+	})
+}
+
+// SetRPOPs replaces the remote accounts of an account. The account itself may do so if its
+// setting RPOPAllowed says so, and may not distribute mail to others by the setting special.
+func (a Actor) SetRPOPs(ctx context.Context, n Name, given dataformat.Dict) error {
+	return do(ctx, a, "SETACCOUNTRPOPS", account(n), func(o *operation) error {
+		before, err := o.admin.acc.RPOPs(o, o.domain, o.object)
+		if err != nil {
+			return err
+		}
+		if !o.rights.Domain(o.domain, "CanModifyRPOP") {
+			acct, err := o.admin.acc.Account(o, o.domain, o.object)
+			if err != nil {
+				return err
+			}
+			if !bool(acct.Settings().RPOPAllowed) || addsSpecial(before, given) {
+				return denied()
+			}
+		}
+		read := func() (dataformat.Dict, error) { return o.admin.acc.RPOPs(o, o.domain, o.object) }
+		return o.settings(accounts.RemoteNames(), given, read, func() error {
+			return o.admin.acc.SetRPOPs(o, o.domain, o.object, given)
+		})
+	})
+}
+
+// addsSpecial reports whether a record distributes mail and is not as it was before.
+func addsSpecial(before, given dataformat.Dict) bool {
+	shown := func(v dataformat.Value) dataformat.Dict {
+		d, _ := v.(dataformat.Dict)
+		d, _ = accounts.RemoteNames().Respell(d)
+		delete(d, "password")
+		return d
+	}
+	for name, v := range given {
+		now := shown(v)
+		if now.String("special") != "" && dataformat.Compact(now) != dataformat.Compact(shown(before[name])) {
+			return true
+		}
+	}
+	return false
+}
+
 // KillSessions ends the sessions of an account on all wires; the one that asks stays.
 func (a Actor) KillSessions(ctx context.Context, n Name) error {
 	return do(ctx, a, "KILLACCOUNTSESSIONS", account(n), func(o *operation) error {

@@ -56,8 +56,8 @@ func object(n Name) finder {
 	}
 }
 
-// account finds an account by its name or an alias. That it does not exist is told by what
-// the operation does.
+// account finds an account by its name or an alias. If there is none, the
+// operation itself reports that.
 func account(n Name) finder {
 	return func(o *operation) error {
 		if err := object(n)(o); err != nil {

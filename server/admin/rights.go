@@ -104,6 +104,8 @@ var rules = map[string]rule{
 	"GETACCOUNTEFFECTIVEPREFS":    looks("D own"),
 	"UPDATEACCOUNTPREFS":          changes("D:WebUserSettings").guarded(),
 	"SETACCOUNTPREFS":             changes("D:WebUserSettings").guarded(),
+	"GETACCOUNTRPOPS":             looks("D own"),
+	"SETACCOUNTRPOPS":             changes("D:CanModifyRPOP own").guarded(), // own: with RPOPAllowed
 	"SETACCOUNTPASSWORD":          changes("D:BasicSettings own").guarded(),
 	"NEWPASS":                     changes("own"),
 	"VERIFYACCOUNTPASSWORD":       looks("D").guarded(),
@@ -165,7 +167,7 @@ var serverRights = []string{
 	accounts.RightMaster, accounts.RightSettings, accounts.RightUsers, accounts.RightMonitor, accounts.RightDirectory,
 }
 
-// parseRule reads what is needed. A word that is unknown is a bug, which every test finds.
+// parseRule reads the rights that a call needs. An unknown word is a bug, which every test finds.
 func parseRule(text string) rule {
 	r := rule{needs: text}
 	for _, word := range strings.Fields(text) {

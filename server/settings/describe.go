@@ -20,7 +20,7 @@ type Setting struct {
 	// Feature is what will use a setting that is kept and does nothing yet, or why
 	// nothing ever will; "" for a setting that works.
 	Feature string
-	// Secret says that the value is for nobody's eyes.
+	// Secret says that the value is never shown.
 	Secret bool
 	// Value is the present value in the struct that was described.
 	Value dataformat.Value

@@ -266,7 +266,7 @@ func equal(a, b dataformat.Value) bool { return dataformat.Compact(a) == datafor
 
 // Merge applies an update to explicit values as the UPDATE commands do: keys
 // that the update does not name stay, the string "default" removes a key. A key of the
-// update takes the place of one that differs only in case. Neither argument is changed.
+// update replaces one that differs only in case. Neither argument is changed.
 func Merge(old, update dataformat.Dict) dataformat.Dict {
 	out := make(dataformat.Dict, len(old)+len(update))
 	for k, v := range old {

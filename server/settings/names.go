@@ -91,7 +91,7 @@ func (n *Names) Likely(unknown string) string {
 // distance counts the bytes to change, insert or remove to make b of a
 // (Levenshtein).
 func distance(a, b string) int {
-	row := make([]int, len(b)+1) // from what is read of a to each beginning of b
+	row := make([]int, len(b)+1) // distance from the prefix of a that was read to each prefix of b
 	for j := range row {
 		row[j] = j
 	}
@@ -122,7 +122,7 @@ func (n *Names) Secret(name string) bool {
 // secretWords are words in the names of settings that hold secrets.
 var secretWords = []string{"passw", "passphrase", "pwd", "kennwort", "secret", "privatekey", "privatesecurekey"}
 
-// LooksSecret reports whether a name that nobody has declared is that of a secret.
+// LooksSecret reports whether an undeclared name seems to be that of a secret.
 func LooksSecret(name string) bool {
 	name = strings.ToLower(name)
 	return name == "pass" || name == "pw" || slices.ContainsFunc(secretWords, func(w string) bool { return strings.Contains(name, w) })

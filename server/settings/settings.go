@@ -20,11 +20,11 @@
 // # Files
 //
 // A settings file is a dictionary of the data format. It holds explicit values
-// only; what it does not name has its default. Keys that this version does not
-// know do no harm: a file survives a program that is older than it. Names finds
-// them, so that a misspelt key is told, and refused when a command gives it. Commands
+// only; what it does not name has its default. Unknown keys are kept, so that
+// an older server can use the file of a newer one. Names finds
+// them: a misspelt key in a file is logged, and one in a command is refused. Commands
 // may give names in any case; files have them as they are declared. A value that cannot be read is an error that names the key and the reason; the
-// part then goes on with what it had.
+// part keeps the settings it has.
 //
 // # Values
 //
