@@ -105,6 +105,11 @@ func (s *Server) edit(ctx context.Context, name string, given dataformat.Dict, e
 	return s.change(ctx, m, given, edit)
 }
 
+// Helpers tells of each helper program.
+func (s *Server) Helpers(context.Context) (dataformat.Dict, error) {
+	return s.helpers.Statistics(), nil
+}
+
 // ServerSettings are those of Main.settings.
 func (s *Server) ServerSettings(context.Context) (dataformat.Dict, error) {
 	return s.explicit(s.mainModule)

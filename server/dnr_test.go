@@ -32,3 +32,23 @@ func TestNameServersOfTheSettings(t *testing.T) {
 		t.Errorf("a name as address: %v", err)
 	}
 }
+
+// Mail for elsewhere is led by the DNS without any setting but the name servers.
+func TestMailForElsewhereGoesByMX(t *testing.T) {
+	s := open(t)
+	zone := resolvertest.New(t, "null.example. MX 0 .\nours.example. MX 10 corp.test.\nhost.example. A 192.0.2.1")
+	if err := s.SetDNRSettings(t.Context(), dataformat.Dict{"Servers": dataformat.String(zone.Serve(t).String())}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		domain string
+		backup bool
+	}{{"null.example", false}, {"ours.example", false}, {"host.example", false}} {
+		if ok, err := s.relay.BacksUp(t.Context(), c.domain); ok != c.backup || err != nil {
+			t.Errorf("%s: %v, %v", c.domain, ok, err)
+		}
+		if zone.Asked(c.domain, "MX") != 1 {
+			t.Errorf("%s was not asked for", c.domain)
+		}
+	}
+}

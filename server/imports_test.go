@@ -75,10 +75,12 @@ var arrows = map[string][]string{
 	"protocols/mailauth/arriving": {"accounts", "protocols/mailauth", "protocols/smtp", "server/fault", "server/logs", "server/settings"},
 	"protocols/mailauth/leaving":  {"accounts", "protocols/mailauth", "protocols/relay", "queue/envelope", "server/logs", "server/settings"},
 	"protocols/mailauth":          {"accounts/message", "router/address", "server/dataformat", "server/durable", "server/fault", "server/resolver"},
+	"protocols/helper": {"queue", "queue/envelope", "server/dataformat", "server/fault", "server/logs", "server/program",
+		"server/program/commandline", "server/settings"},
 	"protocols/rpop": {"accounts", "accounts/message", "queue", "queue/envelope", "router", "router/address", "router/names",
 		"server/durable", "server/fault", "server/logs", "server/settings"},
 	"protocols/relay": {"queue", "queue/envelope", "router", "router/address",
-		"server/dataformat", "server/fault", "server/logs", "server/settings"},
+		"server/dataformat", "server/fault", "server/logs", "server/resolver", "server/settings"},
 
 	"protocols/pickup": {"accounts/message", "queue", "queue/envelope", "router/address",
 		"server/durable", "server/fault", "server/logs", "server/settings"},

@@ -163,8 +163,6 @@ func (m *module) names() *settings.Names { return settings.NamesOf(m.declared(),
 // UPDATESERVERSETTINGS: installers of helper programs read the dictionary, add their entry and
 // write it back. They are kept, so that these programs run.
 type keptMainSettings struct {
-	ExternalFilters     settings.Free `key:"ExternalFilters" feature:"external filters" help:"programs that look at messages"`
-	ExternalAUTH        settings.Free `key:"ExternalAUTH" feature:"external authentication" help:"the program that checks passwords"`
 	ExternalBanner      settings.Free `key:"ExternalBanner" feature:"web interface" help:"the program that makes banners"`
 	ExternalCDR         settings.Free `key:"ExternalCDR" feature:"calls" help:"the program that gets records of calls"`
 	ExternalRADIUS      settings.Free `key:"ExternalRADIUS" feature:"RADIUS" help:"the program that answers RADIUS requests"`

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -15,10 +16,12 @@ import (
 	"time"
 
 	"gatepost/accounts"
+	"gatepost/protocols/helper"
 	"gatepost/protocols/mailauth"
 	"gatepost/protocols/mailauth/arriving"
 	"gatepost/protocols/mailauth/leaving"
 	"gatepost/protocols/pwd"
+	"gatepost/protocols/relay"
 	"gatepost/queue"
 	"gatepost/router"
 	"gatepost/server/dataformat"
@@ -67,10 +70,12 @@ type Server struct {
 	logging  *settings.Live[LogSettings]
 	routing  *settings.Live[router.Settings]
 	resolver *resolver.Resolver
+	helpers  *helper.Helpers
 	counter  *queue.Counter
 	accounts *accounts.Store
 	router   *router.Router
 	queue    *queue.Queue
+	relay    *relay.Transport
 	secrets  *mailauth.Secrets
 	keys     *mailauth.KeyStore
 	verifier *mailauth.Verifier
@@ -197,6 +202,8 @@ func (s *Server) setLevels() {
 			}
 		}
 	}
+	main := s.main.Get()
+	maps.Copy(l.ByTag, helper.LogLevels(main.ExternalFilters, main.ExternalAuth))
 	s.levels.Store(l)
 }
 

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"gatepost/protocols/helper"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
@@ -19,6 +20,8 @@ type Settings struct {
 	LogLevel          int             `key:"LogLevel" default:"3" level:"basic" since:"0.1" help:"records that are written: 0 crashes, 1 failures, 2 major, 3 problems, 4 low-level, 5 all; modules may have their own"`
 	DeleteLeftoversIn settings.Period `key:"DeleteLeftoversIn" default:"never" level:"advanced" since:"0.1" help:"what crashes have left in the Leftovers of accounts is removed when it is older than this; never keeps it until 'gatepost check --tidy'"`
 	IgnoreBindings    settings.Flag   `key:"IgnoreListenerErrors" default:"NO" level:"advanced" since:"0.1" help:"start although a listener cannot be bound"`
+	ExternalFilters   helper.Filters  `key:"ExternalFilters" level:"basic" since:"0.2" help:"programs that look at messages, an array of dictionaries; the rule action ExternalFilter names them"`
+	ExternalAuth      helper.Settings `key:"ExternalAUTH" level:"basic" since:"0.2" help:"the program that knows passwords and accounts, a dictionary"`
 }
 
 // Validate checks the log level, and that leftovers are not old at once.

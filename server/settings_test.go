@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"gatepost/protocols/helper"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -49,6 +50,9 @@ edited by hand holds after SIGHUP. Modules that write log records have a LogLeve
 			page.WriteString("UPDATELOGSETTINGS and GETLOGSETTINGS take and show the server's LogLevel too, which is in Main.settings.\n\n")
 		}
 		page.WriteString(settings.Table(m.describe()))
+		if m.name == mainModule {
+			page.WriteString("\nEach dictionary of ExternalFilters, and that of ExternalAUTH:\n\n" + settings.Table(settings.Describe(new(helper.Settings))))
+		}
 		if len(m.kept) > 0 {
 			page.WriteString("\nKept for programs that set them, and without effect yet:\n\n" + settings.KeptTable(m.kept))
 		}
@@ -293,7 +297,7 @@ func TestLogSettingsSetTheLevelOfTheServer(t *testing.T) {
 // Installers of helper programs read Main.settings and write their entry into it.
 func TestSettingsThatInstallersWriteAreKept(t *testing.T) {
 	s := open(t)
-	d, err := dataformat.Parse([]byte(`{ExternalFilters=({Enabled=YES;Name=SIGN;});ExternalAUTH={Enabled=NO;};}`))
+	d, err := dataformat.Parse([]byte(`{ExternalFilters=({Enabled=NO;Name=SIGN;Colour=red;});ExternalAUTH={Enabled=NO;};}`))
 	if err != nil {
 		t.Fatal(err)
 	}

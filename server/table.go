@@ -8,6 +8,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/delivery"
+	"gatepost/protocols/helper"
 	"gatepost/protocols/http"
 	"gatepost/protocols/imap"
 	"gatepost/protocols/mailauth"
@@ -34,7 +35,7 @@ import (
 // functions connect nothing before open is called.
 func (s *Server) table() []*module {
 	return []*module{
-		s.mainPart(), s.logsPart(), s.dnrPart(),
+		s.mainPart(), s.logsPart(), s.dnrPart(), s.helpersPart(),
 		s.counterPart(), s.accountsPart(), s.routerPart(),
 		s.queuePart(), s.pipePart(), s.rpopPart(), s.localPart(), s.signingPart(), s.sendingPart(),
 		s.certificatePart(),
@@ -51,6 +52,7 @@ func (s *Server) mainPart() *module {
 	s.main = live[Settings]()
 	s.mainModule = newModule(mainModule, s.main, "SYSTEM")
 	s.mainModule.kept = settings.Describe(new(keptMainSettings))
+	s.mainModule.changed = func() { s.applyHelpers() }
 	return s.mainModule
 }
 
@@ -74,6 +76,26 @@ func (s *Server) dnrPart() *module {
 	// Other name servers may know other things.
 	m.changed = func() { s.resolver.Reset() }
 	return m
+}
+
+// helpersPart runs programs that look at messages, and the one that knows passwords.
+func (s *Server) helpersPart() *module {
+	m := newPart("helpers")
+	m.open = func() (err error) {
+		if s.helpers, err = helper.New(s.base.dir, s.log); err != nil {
+			return err
+		}
+		s.applyHelpers()
+		return nil
+	}
+	m.run = func(ctx context.Context) error { return s.helpers.Run(ctx) }
+	return m
+}
+
+// applyHelpers puts the settings of helpers in force, which stand in Main.settings.
+func (s *Server) applyHelpers() {
+	set := s.main.Get()
+	s.helpers.Apply(set.ExternalFilters, set.ExternalAuth)
 }
 
 // counterPart numbers messages, in the queue and in the mailboxes alike.
@@ -213,14 +235,13 @@ func (s *Server) senderCheckPart() *module {
 func (s *Server) sendingPart() *module {
 	set := live[relay.Settings]()
 	m := newModule("SMTPSending", set, "SMTP").delivering(s, router.SMTP)
-	var t *relay.Transport
 	m.open = func() error {
-		t = relay.New(set, s.accounts.MainDomain, s.signer, s.log)
-		s.queue.Handle(m.queues, t)
+		s.relay = relay.New(set, s.resolver, s.accounts.MainDomain, s.accounts, s.signer, s.log)
+		s.queue.Handle(m.queues, s.relay)
 		return nil
 	}
 	m.close = func() error {
-		t.Close()
+		s.relay.Close()
 		return nil
 	}
 	return m
@@ -238,7 +259,7 @@ func (s *Server) smtpPart() *module {
 	m := newModule("SMTP", set, "SMTPI").forMailPrograms("smtp", smtp.Submission)
 	m.stock = settings.Listeners{stock(25, settings.TLSStart, 20), stock(587, settings.TLSStart, 20), stock(465, settings.TLSImplicit, 20)}
 	m.open = func() error {
-		m.serve = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.log, s.senders).Serve
+		m.serve = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.relay.BacksUp, s.log, s.senders).Serve
 		return nil
 	}
 	return m

@@ -20,16 +20,15 @@ type hop struct {
 	tls  string // a value of Settings.SmartHostTLS
 }
 
-func (h hop) address() string {
-	port := h.host.Port
+// port is the port of the host.
+func (h hop) port() int {
 	switch {
-	case port != 0:
+	case h.host.Port != 0:
+		return h.host.Port
 	case h.tls == "Implicit":
-		port = portSMTPS
-	default:
-		port = portSMTP
+		return portSMTPS
 	}
-	return net.JoinHostPort(h.host.Name, strconv.Itoa(port))
+	return portSMTP
 }
 
 // conn is one SMTP session with a hop, ready for a transaction. It belongs to
@@ -115,15 +114,15 @@ func clientTLS(server string, verify bool) *tls.Config {
 	return &tls.Config{ServerName: server, InsecureSkipVerify: !verify, MinVersion: tls.VersionTLS12}
 }
 
-// connect opens a connection and says EHLO. When encryption is only wanted and
-// does not come about, it is tried once more without.
-func (d *dialer) connect(ctx context.Context, h hop) (*conn, error) {
-	c, err := d.open(ctx, h)
+// connect opens a connection to an address of the hop and says EHLO. When encryption is only wanted
+// and does not come about, it is tried once more without.
+func (d *dialer) connect(ctx context.Context, h hop, to netip.AddrPort) (*conn, error) {
+	c, err := d.open(ctx, h, to)
 	var failed *tlsError
-	if h.tls == "If Offered" && errors.As(err, &failed) && ctx.Err() == nil {
+	if h.tls == ifOffered && errors.As(err, &failed) && ctx.Err() == nil {
 		clear := h
 		clear.tls = "Never"
-		if c, err = d.open(ctx, clear); err == nil {
+		if c, err = d.open(ctx, clear, to); err == nil {
 			c.hop = h
 		}
 	}
@@ -136,9 +135,9 @@ type tlsError struct{ err error }
 func (e *tlsError) Error() string { return "TLS: " + e.err.Error() }
 func (e *tlsError) Unwrap() error { return e.err }
 
-func (d *dialer) open(ctx context.Context, h hop) (c *conn, err error) {
+func (d *dialer) open(ctx context.Context, h hop, to netip.AddrPort) (c *conn, err error) {
 	dialing, cancel := context.WithTimeout(ctx, d.limits.dial)
-	raw, err := d.dial(dialing, "tcp", h.address())
+	raw, err := d.dial(dialing, "tcp", to.String())
 	cancel()
 	if err != nil {
 		return nil, err
@@ -163,7 +162,7 @@ func (d *dialer) open(ctx context.Context, h hop) (c *conn, err error) {
 	switch {
 	case h.tls == "Required" && !c.ext.startTLS:
 		return nil, errors.New("TLS is required and not offered")
-	case (h.tls == "Required" || h.tls == "If Offered") && c.ext.startTLS:
+	case (h.tls == "Required" || h.tls == ifOffered) && c.ext.startTLS:
 		if err := c.startTLS(ctx, d.config(h.host.Name, h.tls == "Required")); err != nil {
 			return nil, err
 		}

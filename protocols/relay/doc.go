@@ -3,24 +3,30 @@
 //
 // # Where to
 //
-// Mail goes to the smart host of the settings. A route that names its host (an
-// address literal, a Router record with ._via) goes to that host directly, found by
-// its address records and at port 25 if it names no other. MX records are not looked
-// up, also not for a named host without a port. Without a smart host the mail waits: the queue is delayed
-// with the text "no smart host is set", unless the settings say that such mail
-// is returned.
+// A route that names its host (an address literal, a Router record with ._via) goes
+// there; other mail to the smart host of the settings, or, if there is none, to the
+// servers of its domain (way.go).
+//
+// The servers of a domain, and of a named host without a port, are those of its MX records,
+// or itself if it has none (mx.go, RFC 5321 section 5.1): by preference, at random where that
+// is the same, without ourselves and what is no better than we are. A smart host and a named
+// host with a port are found by their address records. What the DNS says for good about a domain
+// fails the mail; about a host that somebody here has named, it makes it wait.
+//
+// Every address is tried, ten at most for a connection, before the queue is delayed. What stands
+// for the failures of all is what a server said rather than that one could not be reached.
 //
 // # Words
 //
-// A hop is a host and port to connect to. A connection is one SMTP session with a
+// A way is whose hosts take the mail, a hop one of these hosts with its port. A connection is one SMTP session with a
 // hop; it carries many transactions, one for each message of a batch, and is kept
 // for two seconds after a batch for the next one. A stage is a step of the
 // dialogue with a time limit of its own (RFC 5321 section 4.5.3.2).
 //
 // # What follows from a reply
 //
-//	no connection, greeting or EHLO 4xx, 421     the queue waits
-//	greeting or EHLO 5xx                          the recipients fail
+//	no connection, greeting or EHLO 4xx, 421      the next host; after all, the queue waits
+//	greeting or EHLO 5xx                          the next host; if all say so, the recipients fail
 //	MAIL 4xx / 5xx                                the message waits / fails
 //	RCPT 4xx / 5xx                                the recipient waits / fails
 //	DATA or final dot 4xx / 5xx                   the message waits / fails
@@ -51,7 +57,7 @@
 // read from the queue file and never held in memory. Bytes after the reply to
 // STARTTLS end the connection: they were not protected (RFC 3207 section 6).
 //
-// RFC 5321, 1870 (SIZE), 2920 (PIPELINING), 3207 (STARTTLS), 3461 (DSN), 6152
+// RFC 5321, 7505 (null MX), 1870 (SIZE), 2920 (PIPELINING), 3207 (STARTTLS), 3461 (DSN), 6152
 // (8BITMIME), 6531 (SMTPUTF8). 8-bit text goes as it is to a server without 8BITMIME,
 // see docs/standards.md.
 package relay

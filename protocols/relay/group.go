@@ -2,24 +2,47 @@ package relay
 
 import (
 	"context"
+	"net"
+	"slices"
+	"strconv"
 	"strings"
 
 	"gatepost/queue"
 )
 
 // Group implements queue.Grouper: all queues that go to the smart host are one destination,
-// and so are those whose routes name one host.
-func (t *Transport) Group(_ context.Context, b *queue.Batch) string {
+// and so are those of domains with the same best mail servers.
+func (t *Transport) Group(ctx context.Context, b *queue.Batch) string {
 	s := t.settings.Get()
-	var first hop
+	var first way
 	for _, it := range b.Items {
 		for i := range it.Routes {
-			h, ok := hopOf(s, it.Routes[i])
-			if !ok || first != (hop{}) && first != h {
+			w, ok := wayOf(s, it.Routes[i])
+			if !ok || first != (way{}) && first != w {
 				return ""
 			}
-			first = h
+			first = w
 		}
 	}
-	return strings.ToLower(first.host.String())
+	return strings.Join(t.bestHosts(ctx, first), ",")
+}
+
+// bestHosts returns the hosts of a way that are tried first, with their port if it is not the usual one; none
+// if the DNS does not say.
+func (t *Transport) bestHosts(ctx context.Context, w way) []string {
+	names := []string{w.name}
+	if w.mx {
+		groups, err := t.finder.exchangers(ctx, w.name)
+		if err != nil {
+			return nil // Deliver meets it too
+		}
+		names = slices.Sorted(slices.Values(groups[0]))
+	}
+	for i, name := range names {
+		names[i] = strings.ToLower(name)
+		if port := w.hop(name).port(); port != portSMTP {
+			names[i] = net.JoinHostPort(names[i], strconv.Itoa(port))
+		}
+	}
+	return names
 }

@@ -147,7 +147,7 @@ func (s *station) hold(mail func()) {
 
 func TestWithoutSmartHostMailWaitsUntilOneIsSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStation(t, nil)
+		s := newStation(t, dataformat.Dict{"WithoutSmartHost": dataformat.String("Wait")})
 		defer s.stop()
 		s.send(mailText, nil, "a@far.org")
 		s.want("SMTP(far.org) delayed: no smart host is set a@far.org 4.4.4")
@@ -161,7 +161,7 @@ func TestWithoutSmartHostMailWaitsUntilOneIsSet(t *testing.T) {
 		s.q.WakeModule(router.SMTP)
 		transcript.Play(t, s.accept, "testdata/stepwise.txtar")
 		synctest.Wait()
-		if s.dialed[0] != "mx.test:2525" {
+		if s.dialed[0] != "192.0.2.25:2525" {
 			t.Errorf("dialed %v", s.dialed)
 		}
 	})
@@ -200,10 +200,11 @@ func TestHostThatARouteNamesIsReachedDirectly(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStation(t, set)
 			defer s.stop()
+			s.zone.Set(t, "friend.direct. A 192.0.2.26")
 			s.refuse = errors.New("connection refused")
 			s.send(mailText, nil, "a@friend.direct")
 			s.want("SMTP(friend.direct) delayed: cannot connect to friend.direct: connection refused a@friend.direct 4.4.1")
-			if want := []string{"friend.direct:25"}; !slices.Equal(s.dialed, want) {
+			if want := []string{"192.0.2.26:25"}; !slices.Equal(s.dialed, want) {
 				t.Errorf("dialed %v, want %v", s.dialed, want)
 			}
 		})

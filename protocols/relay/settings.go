@@ -18,7 +18,7 @@ import (
 type Settings struct {
 	SmartHost       Host            `key:"SmartHost" level:"basic" since:"0.1" help:"host that takes all mail for elsewhere, as host or host:port; empty for none"`
 	SmartHostTLS    string          `key:"SmartHostTLS" default:"If Offered" values:"Never|If Offered|Required|Implicit" level:"basic" since:"0.1" help:"encryption towards the smart host; Required and Implicit verify its certificate"`
-	WithoutHost     string          `key:"WithoutSmartHost" default:"Wait" values:"Wait|Return" level:"advanced" since:"0.1" help:"what happens to mail for elsewhere while no smart host is set"`
+	WithoutHost     string          `key:"WithoutSmartHost" default:"MX" values:"MX|Wait|Return" level:"advanced" since:"0.1" help:"mail for elsewhere while no smart host is set: to the servers that the domain's MX records name, waits, or is returned"`
 	HELOName        string          `key:"HELOName" level:"advanced" since:"0.1" help:"name in EHLO; empty for the Main Domain"`
 	Channels        int             `key:"Channels" default:"50" unit:"connections" level:"advanced" since:"0.1" help:"outgoing connections to hosts that answer; 0 stops sending"`
 	SilentChannels  int             `key:"SilentChannels" default:"200" unit:"connections" level:"advanced" since:"0.1" help:"outgoing connections, besides Channels, to hosts that have not answered yet, or not for more than two seconds while other mail waits"`
@@ -67,6 +67,12 @@ func (t *Transport) Policy() queue.Policy {
 		},
 	}
 }
+
+// Values of settings.
+const (
+	ifOffered = "If Offered" // SmartHostTLS
+	byMX      = "MX"         // WithoutSmartHost
+)
 
 // Host is a host name or IP address with a port; the zero Host is none.
 type Host struct {

@@ -13,9 +13,11 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -28,11 +30,12 @@ import (
 	"gatepost/router/address"
 	"gatepost/router/names"
 	"gatepost/server/dataformat"
+	"gatepost/server/resolver/resolvertest"
 	"gatepost/server/settings"
 )
 
 // routes sends everything to the domain's queue; [literals] and domains in .direct
-// name their host, and a record gives old@ another name.
+// and .direct.port name their host, and a record gives old@ another name.
 type routes struct{}
 
 func (routes) Route(_ context.Context, _ names.Operation, a address.Address) (router.Route, error) {
@@ -46,14 +49,24 @@ func (routes) Route(_ context.Context, _ names.Operation, a address.Address) (ro
 	if ip, ok := a.Literal(); ok {
 		r.Host = ip.String()
 	}
-	if strings.HasSuffix(a.Domain, ".direct") {
-		r.Host = a.Domain
+	if host, port, ok := strings.Cut(a.Domain, ".direct"); ok {
+		r.Host = host + ".direct"
+		r.Port, _ = strconv.Atoi(strings.TrimPrefix(port, "."))
 	}
 	if a.Domain == "company.com" {
 		r.Module, r.Queue = router.LOCAL, a.String()
 	}
 	return r, nil
 }
+
+// mxTest is the smart host of most tests, at an address of its own.
+const mxTest = "mx.test. A 192.0.2.25"
+
+// ourselves are the domain company.com and its address.
+type ourselves struct{}
+
+func (ourselves) DomainName(name string) (string, bool) { return name, name == "company.com" }
+func (ourselves) OwnIP(ip netip.Addr) (string, bool)    { return "", ip.String() == "198.51.100.1" }
 
 // inbox is LOCAL: it takes the reports.
 type inbox struct {
@@ -118,6 +131,7 @@ type station struct {
 	q         *queue.Queue
 	transport *Transport
 	set       *settings.Live[Settings]
+	zone      *resolvertest.Zone
 	results   *results
 	inbox     *inbox
 	dir       string // of the queue
@@ -153,7 +167,8 @@ func newStation(t *testing.T, d dataformat.Dict) *station {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.transport = New(s.set, func() string { return "mail.company.com" }, nil, log)
+	s.zone = resolvertest.New(t, mxTest)
+	s.transport = New(s.set, s.zone.Resolver(), func() string { return "mail.company.com" }, ourselves{}, nil, log)
 	s.transport.dialer.dial = s.dial
 	s.q.Handle(router.SMTP, s.transport)
 	s.q.Handle(router.LOCAL, s.inbox)

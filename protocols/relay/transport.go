@@ -1,102 +1,94 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"strings"
+	"net/netip"
+	"slices"
+	"time"
 
 	"gatepost/queue"
 	"gatepost/queue/envelope"
-	"gatepost/router"
 	"gatepost/server/logs"
+	"gatepost/server/resolver"
 	"gatepost/server/settings"
 )
 
 // Transport sends what waits in SMTP queues. It implements queue.Transport and queue.Grouper.
 type Transport struct {
 	settings *settings.Live[Settings]
+	finder   *finder
 	dialer   *dialer
 	idle     idleConns
+	dead     deadAddresses
 	signer   Signer // nil: nothing is signed
 	log      *slog.Logger
 }
 
-// New returns the transport of the SMTP module. helo returns this server's name. signer may be nil.
-func New(cfg *settings.Live[Settings], helo func() string, signer Signer, log *slog.Logger) *Transport {
+// New returns the transport of the SMTP module. Hosts are found through dns; helo returns this server's
+// name, own knows its others. signer may be nil.
+func New(cfg *settings.Live[Settings], dns *resolver.Resolver, helo func() string, own Own, signer Signer, log *slog.Logger) *Transport {
 	t := &Transport{settings: cfg, signer: signer, log: logs.Component(log, "SMTP")}
-	t.dialer = newDialer(func() string {
+	name := func() string {
 		if name := cfg.Get().HELOName; name != "" {
 			return name
 		}
 		return helo()
-	})
+	}
+	t.finder = &finder{dns, own, name}
+	t.dialer = newDialer(name)
 	return t
 }
 
 // Close ends idle connections. It comes after the end of the queue's Run.
 func (t *Transport) Close() { t.idle.close() }
 
-// job is one message with the recipients that go to one hop.
+// job is one message with the recipients that go one way.
 type job struct {
 	item  *queue.Item
 	rcpts []target
 }
 
-// Deliver sends the messages of a batch, those for one hop through one connection.
+// Deliver sends the messages of a batch, those that go one way through one connection.
 func (t *Transport) Deliver(ctx context.Context, b *queue.Batch) {
-	hops, jobs := t.split(b)
-	for _, h := range hops {
+	ways, jobs := t.split(b)
+	for _, w := range ways {
 		if ctx.Err() != nil {
 			return
 		}
-		t.send(ctx, b, h, jobs[h])
+		t.send(ctx, b, w, jobs[w])
 	}
 }
 
-// split sorts the recipients of a batch by hop. Nearly always there is one.
-func (t *Transport) split(b *queue.Batch) ([]hop, map[hop][]job) {
+// split sorts the recipients of a batch by their ways. Nearly always there is one.
+func (t *Transport) split(b *queue.Batch) ([]way, map[way][]job) {
 	s := t.settings.Get()
-	var hops []hop
-	jobs := map[hop][]job{}
+	var ways []way
+	jobs := map[way][]job{}
 	for _, it := range b.Items {
 		for i, rcpt := range it.Recipients {
-			h, ok := hopOf(s, it.Routes[i])
+			w, ok := wayOf(s, it.Routes[i])
 			if !ok {
 				it.Report(rcpt, noHost(s))
 				continue
 			}
-			list, known := jobs[h]
+			list, known := jobs[w]
 			if !known {
-				hops = append(hops, h)
+				ways = append(ways, w)
 			}
 			if n := len(list); n == 0 || list[n-1].item != it {
 				list = append(list, job{item: it})
 			}
 			last := &list[len(list)-1]
 			last.rcpts = append(last.rcpts, targetOf(rcpt, &it.Envelope.Recipients[rcpt], &it.Routes[i]))
-			jobs[h] = list
+			jobs[w] = list
 		}
 	}
-	return hops, jobs
-}
-
-// hopOf returns where a route leads: to the host that it names, found by its
-// address records, else to the smart host.
-func hopOf(s *Settings, r router.Route) (hop, bool) {
-	name := strings.TrimSuffix(strings.TrimPrefix(r.Host, "["), "]")
-	if len(name) > 5 && strings.EqualFold(name[:5], "IPv6:") {
-		name = name[5:]
-	}
-	if name != "" {
-		return hop{host: Host{Name: name, Port: r.Port}, tls: "If Offered"}, true
-	}
-	if s.SmartHost.IsZero() {
-		return hop{}, false
-	}
-	return hop{host: s.SmartHost, tls: s.SmartHostTLS}, true
+	return ways, jobs
 }
 
 func noHost(s *Settings) envelope.Status {
@@ -107,9 +99,9 @@ func noHost(s *Settings) envelope.Status {
 	return st
 }
 
-// send sends messages to one hop, through one connection after another if need be.
-func (t *Transport) send(ctx context.Context, b *queue.Batch, h hop, jobs []job) {
-	s := sender{t: t, ctx: ctx, batch: b, hop: h, host: displayName(h.host.Name)}
+// send sends messages one way, through one connection after another if need be.
+func (t *Transport) send(ctx context.Context, b *queue.Batch, w way, jobs []job) {
+	s := sender{t: t, ctx: ctx, batch: b, way: w, host: displayName(w.name)}
 	defer s.done()
 	for i := range jobs {
 		if ctx.Err() != nil || i > 0 && !b.More() {
@@ -142,20 +134,20 @@ func displayName(host string) string {
 	return host
 }
 
-// sender sends the messages of one batch to one hop.
+// sender sends the messages of one batch that go one way.
 type sender struct {
 	t       *Transport
 	ctx     context.Context
 	batch   *queue.Batch
-	hop     hop
-	host    string
+	way     way
+	host    string // that is connected, or was tried last
 	c       *conn
 	release func() // of the connection's tie to ctx
 	worn    bool   // the connection has served before: that it ends says nothing about the host
 }
 
 // message sends one message. A status that is returned stops the whole batch:
-// the hop cannot be used now.
+// the way cannot be used now.
 func (s *sender) message(j *job) *envelope.Status {
 	rest := j.rcpts
 	j.rcpts = nil
@@ -258,21 +250,141 @@ func (s *sender) brokenStatus() envelope.Status {
 		Text: "connection with " + s.host + " is broken"}
 }
 
+// tries are the attempts to get one connection.
+type tries struct {
+	left   int       // tries
+	until  time.Time // none begins after it: hosts that take long must not take hours together
+	later  []try     // addresses that were dead lately
+	failed []failure
+}
+
+// try is an address of a host.
+type try struct {
+	hop hop
+	to  netip.AddrPort
+}
+
+// failure is an attempt that failed.
+type failure struct {
+	host string
+	err  error
+}
+
+// final reports whether the host refuses all mail for good.
+func (f failure) final() bool {
+	r, ok := f.refusal()
+	return ok && r.reply.permanent() && r.stage != "STARTTLS"
+}
+
+func (f failure) refusal() (r *refusal, ok bool) {
+	ok = errors.As(f.err, &r)
+	return r, ok
+}
+
+// verdict returns the failure that stands for all of them: what a server said rather than that
+// another could not be reached, and nothing final while another may take the mail later.
+func (t *tries) verdict() failure {
+	rank := func(f failure) int {
+		_, said := f.refusal()
+		switch {
+		case f.final():
+			return 0
+		case !said:
+			return 1
+		}
+		return 2
+	}
+	return slices.MaxFunc(t.failed, func(a, b failure) int { return cmp.Compare(rank(a), rank(b)) })
+}
+
+// connect gets a connection: one that waits for the next batch, or a new one to the first host of the
+// way that takes it, the best ones first.
 func (s *sender) connect() error {
-	if c := s.t.idle.take(s.hop); c != nil {
-		s.c, s.worn, s.release = c, true, c.obey(s.ctx)
+	t := tries{left: maxTries, until: time.Now().Add(maxTrying)}
+	err := s.t.finder.each(s.ctx, s.way, func(hosts []exchanger) bool { return s.connectAny(hosts, &t) })
+	for _, a := range t.later {
+		if s.enough(&t) {
+			break
+		}
+		s.try(a, &t)
+	}
+	if s.c != nil {
 		return nil
 	}
-	c, err := s.t.dialer.connect(s.ctx, s.hop)
-	if err != nil {
-		// The outcome of each recipient is in the log, with the cause.
-		s.t.log.Log(s.ctx, logs.LevelLowLevel, "no connection", logs.AttrNextHop, s.host, logs.AttrError, err)
-		return err
+	if len(t.failed) == 0 {
+		return cmp.Or(err, s.ctx.Err())
 	}
-	s.batch.Answered()
-	s.t.log.Log(s.ctx, logs.LevelLowLevel, "connected", logs.AttrNextHop, s.host, logs.AttrPeer, c.net.RemoteAddr().String())
-	s.c, s.worn, s.release = c, false, c.obey(s.ctx)
-	return nil
+	f := t.verdict()
+	s.host = f.host
+	return f.err
+}
+
+// connectAny tries hosts of one preference, and reports whether there is a connection or no sense in
+// further tries.
+func (s *sender) connectAny(hosts []exchanger, t *tries) (enough bool) {
+	for _, h := range hosts {
+		if c := s.t.idle.take(s.way.hop(h.name)); c != nil {
+			s.use(c, true)
+			return true
+		}
+	}
+	for _, h := range hosts {
+		hop := s.way.hop(h.name)
+		for _, ip := range h.ips {
+			a := try{hop, netip.AddrPortFrom(ip, uint16(hop.port()))}
+			if s.t.dead.has(a.to) {
+				t.later = append(t.later, a)
+				continue
+			}
+			s.try(a, t)
+			if s.enough(t) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// enough reports whether there is a connection, or no further try to be made.
+func (s *sender) enough(t *tries) bool {
+	return s.c != nil || t.left == 0 || s.ctx.Err() != nil || time.Now().After(t.until)
+}
+
+// try connects to one address.
+func (s *sender) try(a try, t *tries) {
+	t.left--
+	c, err := s.t.dialer.connect(s.ctx, a.hop, a.to)
+	host := displayName(a.hop.host.Name)
+	if err == nil {
+		s.t.dead.remove(a.to)
+		s.batch.Answered()
+		s.t.log.Log(s.ctx, logs.LevelLowLevel, "connected", logs.AttrNextHop, host, logs.AttrPeer, a.to.String())
+		s.use(c, false)
+		return
+	}
+	if s.ctx.Err() != nil {
+		return
+	}
+	// The outcome of each recipient is in the log, with the cause.
+	s.t.log.Log(s.ctx, logs.LevelLowLevel, "no connection", logs.AttrNextHop, host, logs.AttrPeer, a.to.String(), logs.AttrError, err)
+	f := failure{host, err}
+	if unreachable(err) {
+		s.t.dead.add(a.to)
+	}
+	t.failed = append(t.failed, f)
+}
+
+// unreachable reports whether nobody has answered at an address.
+func unreachable(err error) bool {
+	var op *net.OpError
+	var timeout net.Error
+	return errors.As(err, &op) && op.Op == "dial" || errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// use takes a connection for the messages of the batch.
+func (s *sender) use(c *conn, worn bool) {
+	s.c, s.worn, s.release = c, worn, c.obey(s.ctx)
+	s.host = displayName(c.hop.host.Name)
 }
 
 // drop closes the connection at once.
@@ -299,9 +411,11 @@ func (s *sender) done() {
 func (s *sender) connectStatus(err error) envelope.Status {
 	st := envelope.Status{Action: envelope.ActionDelayed, Code: envelope.Code{4, 4, 1}, Remote: s.host, Queue: true}
 	var r *refusal
-	var dns *net.DNSError
+	var no *noWay
 	var op *net.OpError
 	switch {
+	case errors.As(err, &no):
+		return no.status
 	case errors.As(err, &r):
 		st.Text, st.Code, st.Reply = "connection refused by "+s.host, r.reply.enhanced(), r.reply.String()
 		if r.reply.permanent() && r.stage != "STARTTLS" {
@@ -309,8 +423,6 @@ func (s *sender) connectStatus(err error) envelope.Status {
 		} else if st.Code[0] != 4 {
 			st.Code = envelope.Code{4, 3, 2}
 		}
-	case errors.As(err, &dns):
-		st.Code, st.Text = envelope.Code{4, 4, 3}, "address of "+s.host+" not found"
 	case errors.As(err, &op) && op.Op == "dial":
 		st.Text = fmt.Sprintf("cannot connect to %s: %v", s.host, op.Err)
 	default:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -57,6 +58,14 @@ Relay:<partner-*> = *@partner.example
 `
 
 // noTransport keeps a queue from working: its module has no workers.
+// backsUp knows one domain, and one of which the DNS says nothing.
+func backsUp(_ context.Context, domain string) (bool, error) {
+	if domain == "unknown.example" {
+		return false, errors.New("SERVFAIL")
+	}
+	return domain == "backed.example", nil
+}
+
 type noTransport struct{}
 
 func (noTransport) Deliver(context.Context, *queue.Batch) {}
@@ -119,7 +128,7 @@ func newSite(t testing.TB, change ...func(*Settings)) *site {
 	}
 	s.settings = settings.NewLive(&cfg)
 	s.tls.Store(transcript.ServerTLS(t))
-	s.server = New(s.settings, s.queue, routes, s.accounts, s.tls.Load, log)
+	s.server = New(s.settings, s.queue, routes, s.accounts, s.tls.Load, backsUp, log)
 	life, stop := context.WithCancel(ctx)
 	s.stop = stop
 	t.Cleanup(func() {

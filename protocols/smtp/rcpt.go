@@ -1,7 +1,9 @@
 package smtp
 
 import (
+	"context"
 	"log/slog"
+	"time"
 
 	"gatepost/queue/envelope"
 	"gatepost/router"
@@ -17,6 +19,7 @@ const (
 	textUser   = "will relay mail for an authenticated user"
 	textClient = "accepting mail from a client address"
 	textMarked = "will relay mail for this address"
+	textBackup = "will relay mail for a domain that is backed up here"
 )
 
 // rcpt is RCPT.
@@ -62,7 +65,9 @@ func (s *session) answerRcpt(rcpt envelope.Recipient) {
 	}
 	route, err := s.srv.router.Route(s.ctx, router.Mail, rcpt.Address)
 	if err == nil {
-		err = router.MayRelay(route, s.tx.env.Source.Trusted)
+		if err = router.MayRelay(route, s.tx.env.Source.Trusted); fault.Is(err, fault.RelayDenied) {
+			err = s.relayToBackedUp(route, err)
+		}
 	}
 	if err == nil {
 		err = s.srv.handles(route.Module)
@@ -81,6 +86,26 @@ func (s *session) answerRcpt(rcpt envelope.Recipient) {
 	s.addRecipient(rcpt, route)
 	s.replyAbout(about, reply{code: 250, text: s.acceptedText(route)})
 }
+
+// relayToBackedUp lets mail for a domain pass whose MX records name this server, if the settings
+// want that; denied is why it may not pass otherwise.
+func (s *session) relayToBackedUp(route router.Route, denied error) error {
+	if !bool(s.srv.cfg.Get().RelayToBackedUp) || s.submission || route.Module != router.SMTP || route.Host != "" {
+		return denied
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, backupLimit)
+	defer cancel()
+	switch ok, err := s.srv.backsUp(ctx, route.Address.Domain); {
+	case err != nil:
+		return &fault.Error{Op: "smtp.rcpt", Kind: fault.Unavailable, Text: "the mail servers of the domain are not known now", Err: err}
+	case !ok:
+		return denied
+	}
+	return nil
+}
+
+// backupLimit is how long a client waits for the DNS at most.
+const backupLimit = 20 * time.Second
 
 // limitRecipients refuses a recipient before it is routed.
 func (s *session) limitRecipients(to address.Address) error {
@@ -197,6 +222,8 @@ func (s *session) acceptedText(route router.Route) string {
 		return textUser
 	case s.client:
 		return textClient
+	case !route.Relay:
+		return textBackup
 	}
 	return textMarked
 }

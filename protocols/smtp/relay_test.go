@@ -3,6 +3,8 @@ package smtp
 import (
 	"strings"
 	"testing"
+
+	"gatepost/server/settings"
 )
 
 // TestOpenRelayMatrix tries the ways to write an address elsewhere so that it
@@ -78,4 +80,30 @@ func TestLoginAloneDoesNotRelay(t *testing.T) {
 			c.say("QUIT", "221 ")
 		}
 	})
+}
+
+// TestBackupMailServer: strangers may send to domains whose backup this server is, if that is wanted.
+func TestBackupMailServer(t *testing.T) {
+	for _, wanted := range []settings.Flag{true, false} {
+		bubble(t, func(s *Settings) { s.RelayToBackedUp, s.RelayingLimit, s.ErrorsLimit = wanted, 0, 0 }, func(t *testing.T, s *site) {
+			answers := map[string]string{
+				"<v@backed.example>":             "250 v@backed.example " + textBackup,
+				"<v%backed.example@company.com>": "250 ",
+				"<v@backed.example._via>":        "550 5.7.1 ",
+				"<v@elsewhere.example>":          "550 5.7.1 ",
+				"<v@unknown.example>":            "451 ",
+				"<x@[198.51.100.99]>":            "550 5.7.1 ",
+			}
+			c := s.connect(25, "198.51.100.7")
+			c.say("EHLO x.example", "250-")
+			c.say("MAIL FROM:<a@example.net>", "250 ")
+			for to, want := range answers {
+				if !wanted {
+					want = "550 5.7.1 "
+				}
+				c.say("RCPT TO:"+to, want)
+			}
+			c.conn.Close()
+		})
+	}
 }

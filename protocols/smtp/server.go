@@ -53,6 +53,7 @@ type Server struct {
 	log      *slog.Logger
 	version  string // of the build, or empty
 	checks   []Check
+	backsUp  func(ctx context.Context, domain string) (bool, error)
 
 	count    listen.Count
 	sessions atomic.Uint64       // numbers given to sessions
@@ -69,9 +70,11 @@ type submission interface {
 }
 
 // New returns a Server. tls is asked at each use; while it returns nil,
-// STARTTLS is not offered. Each message passes the checks in their order.
-func New(cfg *settings.Live[Settings], q *queue.Queue, r *router.Router, acc *accounts.Store, tls func() *tls.Config, log *slog.Logger, checks ...Check) *Server {
-	s := &Server{checks: checks, cfg: cfg, handles: q.Handles, router: r, accounts: acc, auth: auth.New(acc, r, log), tls: tls, log: log,
+// STARTTLS is not offered. backsUp reports whether this server is a backup mail server of a
+// domain, see Settings.RelayToBackedUp. Each message passes the checks in their order.
+func New(cfg *settings.Live[Settings], q *queue.Queue, r *router.Router, acc *accounts.Store, tls func() *tls.Config,
+	backsUp func(ctx context.Context, domain string) (bool, error), log *slog.Logger, checks ...Check) *Server {
+	s := &Server{checks: checks, backsUp: backsUp, cfg: cfg, handles: q.Handles, router: r, accounts: acc, auth: auth.New(acc, r, log), tls: tls, log: log,
 		sent: rate.New[uint64](maxSenders)}
 	s.begin = func(ctx context.Context, env *envelope.Envelope) (submission, error) {
 		sub, err := q.Begin(ctx, env)

@@ -107,6 +107,9 @@ type Server interface {
 	// KickQueues lets all queues to other servers try now.
 	KickQueues(ctx context.Context) error
 
+	// Helpers tells of each helper program what it does and has done: state, requests, answers, lastError.
+	Helpers(ctx context.Context) (dataformat.Dict, error)
+
 	// QueueList tells of every waiting recipient, one dictionary each.
 	QueueList(ctx context.Context) (dataformat.Array, error)
 	// Check compares index and files and returns one line per finding; one that is

@@ -152,6 +152,7 @@ var rules = map[string]rule{
 	"SETCLIENTIPS":         changes("Settings"),
 	"ROUTE":                looks("Settings UserAccounts"),
 	"GETMESSAGEQUEUEINFO":  looks("Monitor"),
+	"GETHELPERSINFO":       looks("Monitor"),
 	"RELEASESMTPQUEUE":     changes("Monitor"),
 	"QUEUELIST":            looks("Monitor"),
 	"QUEUEKICK":            changes("Monitor"),

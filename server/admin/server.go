@@ -203,6 +203,11 @@ func (a Actor) Explain(ctx context.Context, op names.Operation, text string) (Ex
 	})
 }
 
+// Helpers tells of each helper program.
+func (a Actor) Helpers(ctx context.Context) (dataformat.Dict, error) {
+	return look(ctx, a, "GETHELPERSINFO", server, func(o *operation) (dataformat.Dict, error) { return o.admin.server.Helpers(o) })
+}
+
 // QueueInfo tells of one logical queue.
 func (a Actor) QueueInfo(ctx context.Context, module, queue string) (dataformat.Dict, error) {
 	return look(ctx, a, "GETMESSAGEQUEUEINFO", named(queue), func(o *operation) (dataformat.Dict, error) {

@@ -135,6 +135,8 @@ func (s *Server) UpdateLogSettings(ctx context.Context, d dataformat.Dict) error
 	return s.UpdateModule(ctx, "Logs", d)
 }
 
+func (s *Server) Helpers(context.Context) (dataformat.Dict, error) { return dataformat.Dict{}, nil }
+
 func (s *Server) QueueInfo(_ context.Context, module, queue string) (dataformat.Dict, error) {
 	if module != "SMTP" || queue != "example.net" {
 		return dataformat.Dict{}, nil
