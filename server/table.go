@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -183,7 +184,10 @@ func (s *Server) rpopPart() *module {
 	m := newModule("RPOP", set, "RPOP")
 	var p *rpop.Poller
 	m.open = func() error {
-		p = rpop.New(set, s.accounts, s.queue, s.router, s.log)
+		p = rpop.New(set, s.accounts, s.queue, s.router, func(ctx context.Context, host string) ([]netip.Addr, error) {
+			a, err := s.resolver.Addresses(ctx, host)
+			return a.Records, err
+		}, s.log)
 		return p.Settle(context.Background())
 	}
 	m.run = func(ctx context.Context) error { return p.Run(ctx) }

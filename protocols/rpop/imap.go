@@ -15,8 +15,8 @@ import (
 	"gatepost/accounts"
 )
 
-// imap is a source over IMAP4rev1 (RFC 3501) or rev2 (RFC 9051), with UIDPLUS (RFC 4315) if offered.
-type imap struct {
+// imapSource is a source over IMAP4rev1 (RFC 3501) or rev2 (RFC 9051), with UIDPLUS (RFC 4315) if offered.
+type imapSource struct {
 	*link
 	record   *accounts.RemoteAccount
 	tag      int
@@ -28,7 +28,7 @@ type imap struct {
 }
 
 func openIMAP(ctx context.Context, l *link, r *accounts.RemoteAccount, config *tls.Config) (source, error) {
-	c := &imap{link: l, record: r}
+	c := &imapSource{link: l, record: r}
 	greeting, err := c.line()
 	if err != nil {
 		return nil, fmt.Errorf("greeting: %w", err)
@@ -70,7 +70,7 @@ func hasPrefix(s, prefix string) bool {
 }
 
 // capabilities asks for them.
-func (c *imap) capabilities() error {
+func (c *imapSource) capabilities() error {
 	c.caps = map[string]bool{}
 	err := c.command("CAPABILITY", func(line string) error {
 		if hasPrefix(line, "CAPABILITY ") {
@@ -89,7 +89,7 @@ func (c *imap) capabilities() error {
 }
 
 // login logs in. The password stands in no error: a server may repeat what it was sent.
-func (c *imap) login() error {
+func (c *imapSource) login() error {
 	r := c.record
 	var err error
 	response := ""
@@ -119,7 +119,7 @@ func (c *imap) login() error {
 }
 
 // open selects the mailbox.
-func (c *imap) open() error {
+func (c *imapSource) open() error {
 	verb := "SELECT "
 	if c.record.Leave && !c.record.MarkRead {
 		verb = "EXAMINE "
@@ -144,7 +144,7 @@ func (c *imap) open() error {
 }
 
 // list asks for the UIDs, flags and sizes of all messages.
-func (c *imap) list() ([]*item, error) {
+func (c *imapSource) list() ([]*item, error) {
 	if c.exists == 0 {
 		return nil, nil
 	}
@@ -176,7 +176,7 @@ func (c *imap) list() ([]*item, error) {
 var errNoText = errors.New("the server has no text of the message")
 
 // fetch writes the text of a message, and leaves its flags as they are.
-func (c *imap) fetch(it *item, w io.Writer) error {
+func (c *imapSource) fetch(it *item, w io.Writer) error {
 	written := false
 	literal := func(before string, size int64) (io.Writer, error) {
 		if !written && strings.HasSuffix(strings.ToUpper(before), "BODY[] ") {
@@ -196,7 +196,7 @@ func (c *imap) fetch(it *item, w io.Writer) error {
 }
 
 // settle marks messages as read or as deleted, and has the latter removed.
-func (c *imap) settle(items []*item) error {
+func (c *imapSource) settle(items []*item) error {
 	var set []string
 	for _, it := range items {
 		if !bool(c.record.Leave) || bool(c.record.MarkRead) && !it.read {
@@ -228,7 +228,7 @@ func (c *imap) settle(items []*item) error {
 
 // quit ends the session. Without UIDPLUS an EXPUNGE would take what others have marked as well:
 // then ours stay marked.
-func (c *imap) quit() error {
+func (c *imapSource) quit() error {
 	defer c.close()
 	if c.expunge && !c.others {
 		if err := c.command("EXPUNGE", nil, nil); err != nil {
@@ -240,12 +240,12 @@ func (c *imap) quit() error {
 
 // command carries out a command; untagged gets the lines of its untagged responses without "* ". more
 // are sent one after the other when the server asks for more.
-func (c *imap) command(text string, untagged func(string) error, more []string) error {
+func (c *imapSource) command(text string, untagged func(string) error, more []string) error {
 	return c.run(text, untagged, nil, more)
 }
 
 // run is command with the literals of the responses: literal returns who gets one, or nil.
-func (c *imap) run(text string, untagged func(string) error, literal func(before string, size int64) (io.Writer, error), more []string) error {
+func (c *imapSource) run(text string, untagged func(string) error, literal func(before string, size int64) (io.Writer, error), more []string) error {
 	c.tag++
 	tag := "a" + strconv.Itoa(c.tag)
 	if err := c.send(tag + " " + text); err != nil {
@@ -286,7 +286,7 @@ func (c *imap) run(text string, untagged func(string) error, literal func(before
 }
 
 // response reads a response; its literals go to whom literal says, and leave {} in it.
-func (c *imap) response(literal func(string, int64) (io.Writer, error)) (string, error) {
+func (c *imapSource) response(literal func(string, int64) (io.Writer, error)) (string, error) {
 	text := ""
 	for {
 		line, err := c.line()

@@ -15,7 +15,7 @@ type maildrop struct {
 	mu       sync.Mutex
 	messages []dropped
 	noUIDL   bool
-	step     func(what string) // called before and behind each command
+	step     func(what string) // called at each command, while the client waits
 	sessions sync.WaitGroup
 }
 
@@ -91,9 +91,6 @@ func (m *maildrop) serve(c net.Conn) {
 			return
 		default:
 			say("-ERR unknown command")
-		}
-		if m.step != nil {
-			m.step("behind " + word)
 		}
 	}
 }

@@ -16,15 +16,15 @@ import (
 	"gatepost/accounts"
 )
 
-// pop3 is a source over POP3 (RFC 1939), with CAPA (RFC 2449) and STLS (RFC 2595).
-type pop3 struct {
+// popSource is a source over POP3 (RFC 1939), with CAPA (RFC 2449) and STLS (RFC 2595).
+type popSource struct {
 	*link
 	record *accounts.RemoteAccount
 	noUIDL bool
 }
 
 func openPOP3(ctx context.Context, l *link, r *accounts.RemoteAccount, config *tls.Config, apop bool) (source, error) {
-	p := &pop3{link: l, record: r}
+	p := &popSource{link: l, record: r}
 	greeting, err := p.reply()
 	if err != nil {
 		return nil, fmt.Errorf("greeting: %w", err)
@@ -50,7 +50,7 @@ func openPOP3(ctx context.Context, l *link, r *accounts.RemoteAccount, config *t
 }
 
 // login logs in. The password stands in no error: a server may repeat what it was sent.
-func (p *pop3) login(greeting string, apop bool) error {
+func (p *popSource) login(greeting string, apop bool) error {
 	r := p.record
 	timestamp := apopTimestamp(greeting)
 	if timestamp == "" && bool(r.APOP) {
@@ -68,7 +68,7 @@ func (p *pop3) login(greeting string, apop bool) error {
 	return p.loginFailed(err)
 }
 
-func (p *pop3) loginFailed(err error) error {
+func (p *popSource) loginFailed(err error) error {
 	var no *refusal
 	if !errors.As(err, &no) {
 		return err
@@ -77,7 +77,7 @@ func (p *pop3) loginFailed(err error) error {
 }
 
 // withoutPassword is a reply that does not repeat the password.
-func (p *pop3) withoutPassword(text string) string { return hide(text, p.record.Password) }
+func (p *popSource) withoutPassword(text string) string { return hide(text, p.record.Password) }
 
 // hide takes a secret out of a reply.
 func hide(text, secret string) string {
@@ -103,7 +103,7 @@ type refusal struct{ text string }
 func (r *refusal) Error() string { return "the server says: " + clean(r.text) }
 
 // reply reads +OK or -ERR.
-func (p *pop3) reply() (string, error) {
+func (p *popSource) reply() (string, error) {
 	line, err := p.line()
 	if err != nil {
 		return "", err
@@ -118,7 +118,7 @@ func (p *pop3) reply() (string, error) {
 	return "", errors.New("the server does not speak POP3")
 }
 
-func (p *pop3) command(line string) (string, error) {
+func (p *popSource) command(line string) (string, error) {
 	if err := p.send(line); err != nil {
 		return "", err
 	}
@@ -126,7 +126,7 @@ func (p *pop3) command(line string) (string, error) {
 }
 
 // lines visits the lines of a reply of several, after its first.
-func (p *pop3) lines(visit func(line string)) error {
+func (p *popSource) lines(visit func(line string)) error {
 	for {
 		line, err := p.line()
 		if err != nil {
@@ -140,7 +140,7 @@ func (p *pop3) lines(visit func(line string)) error {
 }
 
 // capabilities asks for them; nil is the answer of a server that does not know the command.
-func (p *pop3) capabilities() (map[string]bool, error) {
+func (p *popSource) capabilities() (map[string]bool, error) {
 	_, err := p.command("CAPA")
 	var no *refusal
 	if errors.As(err, &no) {
@@ -160,7 +160,7 @@ func (p *pop3) capabilities() (map[string]bool, error) {
 }
 
 // list asks for sizes and UIDs. Without UIDL messages are told apart by their text.
-func (p *pop3) list() ([]*item, error) {
+func (p *popSource) list() ([]*item, error) {
 	if _, err := p.command("LIST"); err != nil {
 		return nil, fmt.Errorf("LIST: %w", err)
 	}
@@ -220,7 +220,7 @@ func numbered(line string) (number uint32, rest string, ok bool) {
 }
 
 // fetch writes the lines of a message without their transparency (RFC 1939 section 3).
-func (p *pop3) fetch(it *item, w io.Writer) error {
+func (p *popSource) fetch(it *item, w io.Writer) error {
 	if _, err := p.command("RETR " + strconv.FormatUint(uint64(it.number), 10)); err != nil {
 		return fmt.Errorf("RETR: %w", err)
 	}
@@ -243,7 +243,7 @@ func (p *pop3) fetch(it *item, w io.Writer) error {
 }
 
 // settle asks for the removal of messages, unless they stay.
-func (p *pop3) settle(items []*item) error {
+func (p *popSource) settle(items []*item) error {
 	if p.record.Leave {
 		return nil
 	}
@@ -256,7 +256,7 @@ func (p *pop3) settle(items []*item) error {
 }
 
 // quit has the removals made.
-func (p *pop3) quit() error {
+func (p *popSource) quit() error {
 	defer p.close()
 	if _, err := p.command("QUIT"); err != nil {
 		return fmt.Errorf("QUIT: %w", err)

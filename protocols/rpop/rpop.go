@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,6 +36,9 @@ type Router interface {
 	Route(ctx context.Context, op names.Operation, a address.Address) (router.Route, error)
 }
 
+// Hosts returns the addresses of a host, in the order in which they are tried.
+type Hosts func(ctx context.Context, host string) ([]netip.Addr, error)
+
 // Poller polls the remote accounts of all accounts.
 type Poller struct {
 	settings *settings.Live[Settings]
@@ -49,8 +53,8 @@ type Poller struct {
 }
 
 // New returns a Poller.
-func New(cfg *settings.Live[Settings], acc *accounts.Store, q Queue, r Router, log *slog.Logger) *Poller {
-	p := &Poller{settings: cfg, accounts: acc, queue: q, router: r, dialer: newDialer(acc), base: log, life: context.Background()}
+func New(cfg *settings.Live[Settings], acc *accounts.Store, q Queue, r Router, hosts Hosts, log *slog.Logger) *Poller {
+	p := &Poller{settings: cfg, accounts: acc, queue: q, router: r, dialer: newDialer(acc, hosts), base: log, life: context.Background()}
 	p.schedule.init()
 	acc.OnPolled(p.Changed)
 	return p

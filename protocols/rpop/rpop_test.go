@@ -104,7 +104,7 @@ func TestExactlyOnceOverKills(t *testing.T) {
 				must(t, s.poll(isp()))
 				far.sessions.Wait()
 				s.stop()
-				if len(killed) < 30 {
+				if len(killed) < 20 {
 					t.Fatalf("%d steps", len(killed))
 				}
 				for i, k := range killed {

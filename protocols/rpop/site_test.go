@@ -75,7 +75,7 @@ func openSite(t *testing.T, dir string, far func() (net.Conn, error)) *site {
 	s.queue, err = queue.Open(filepath.Join(dir, "Queue"), queue.Options{Settings: load[queue.Settings](t, nil), Router: r, Counter: s.counter,
 		MainDomain: s.acc.MainDomain, AllAccounts: delivery.AllAccounts(s.acc), Log: log})
 	must(t, err)
-	s.poller = New(load[Settings](t, nil), s.acc, s.queue, r, log)
+	s.poller = New(load[Settings](t, nil), s.acc, s.queue, r, nil, log)
 	s.poller.dialer.dial = func(context.Context, string, string, netip.Addr) (net.Conn, error) { return s.far() }
 	s.poller.dialer.config = func(server string, verify bool) *tls.Config {
 		if s.trust == nil {
@@ -208,7 +208,8 @@ func copyDir(t *testing.T, from string) string {
 	return to
 }
 
-// script is a server that speaks from a script: what it says before each line that it reads.
+// script is a server that speaks from a script: what it says before each line that it reads. It closes the
+// connection after the last.
 func script(said ...string) func() (net.Conn, error) {
 	return func() (net.Conn, error) {
 		client, server := net.Pipe()
@@ -216,8 +217,8 @@ func script(said ...string) func() (net.Conn, error) {
 			defer server.Close()
 			buf := make([]byte, 4096)
 			var got []byte
-			for _, text := range said {
-				if _, err := io.WriteString(server, text); err != nil {
+			for i, text := range said {
+				if _, err := io.WriteString(server, text); err != nil || i == len(said)-1 {
 					return
 				}
 				for !bytes.Contains(got, []byte("\n")) {

@@ -59,14 +59,10 @@ type dialer struct {
 	own    func(netip.Addr) bool
 }
 
-func newDialer(acc *accounts.Store) *dialer {
+func newDialer(acc *accounts.Store, hosts Hosts) *dialer {
 	return &dialer{
 		dial: func(ctx context.Context, network, address string, from netip.Addr) (net.Conn, error) {
-			d := net.Dialer{Timeout: dialLimit}
-			if from.IsValid() {
-				d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
-			}
-			return d.DialContext(ctx, network, address)
+			return dialAny(ctx, hosts, network, address, from)
 		},
 		config: func(server string, verify bool) *tls.Config {
 			return &tls.Config{ServerName: server, InsecureSkipVerify: !verify, MinVersion: tls.VersionTLS12}
@@ -76,6 +72,36 @@ func newDialer(acc *accounts.Store) *dialer {
 			return own
 		},
 	}
+}
+
+// maxAddresses bounds the addresses of a host that are tried.
+const maxAddresses = 10
+
+// dialAny connects to the first address of a host that answers.
+func dialAny(ctx context.Context, hosts Hosts, network, address string, from netip.Addr) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	ips, err := hosts(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	d := net.Dialer{Timeout: dialLimit}
+	if from.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+	}
+	err = fmt.Errorf("%s has no address", host)
+	for _, ip := range ips[:min(len(ips), maxAddresses)] {
+		if from.IsValid() && from.Is4() != ip.Unmap().Is4() {
+			continue
+		}
+		var c net.Conn
+		if c, err = d.DialContext(ctx, network, net.JoinHostPort(ip.String(), port)); err == nil || ctx.Err() != nil {
+			return c, err
+		}
+	}
+	return nil, err
 }
 
 // open connects to a remote account and logs in.
