@@ -137,6 +137,7 @@ func (q *Queue) judgeItem(ctx context.Context, it *Item, h *head, src *source, l
 	v, err := q.askRules(ctx, it.ID, h, p, src != nil)
 	switch {
 	case err != nil && ctx.Err() != nil, q.endRejected(it):
+		q.dropUnsent(v)
 		return nil
 	case err != nil:
 		q.logEnqueuer.LogAttrs(ctx, logs.LevelFailure, "the message could not be judged, it is tried again",
@@ -160,32 +161,40 @@ func (q *Queue) endRejected(it *Item) bool {
 	return rejected != nil
 }
 
-// carryOut does what the rules say. It returns the refusal that the source is to be told.
+// carryOut does what the rules say. It returns the refusal that the source is to be told. What the
+// rules have made is published when the message cannot come before them again: its file says so, or
+// it is gone.
 func (q *Queue) carryOut(ctx context.Context, it *Item, h *head, p *plan, v *Verdict, src *source) error {
 	e, m := it.entry, it.entry.msg
 	switch {
 	case v.Later > 0:
+		q.dropUnsent(v)
 		if !v.Hold && src.claim() {
 			return q.refuse(m, "put off", fault.New("queue.Commit", fault.Unavailable, oneLine(v.Reason)))
 		}
 		q.settleAll(it, envelope.Status{Action: envelope.ActionDelayed, Code: envelope.Code{4, 7, 0}, Text: v.Reason, Retry: v.Later})
 		return nil
 	case v.Reject != "":
+		defer q.send(v)
 		if src.claim() {
 			return q.refuse(m, "refused", fault.New("queue.Commit", fault.Rejected, oneLine(v.Reject)))
 		}
 		q.settleAll(it, envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 7, 1}, Text: v.Reject})
 		return nil
 	case v.Discard || v.Recipients != nil && len(v.Recipients) == 0:
+		defer q.send(v)
 		q.settleAll(it, envelope.Status{Action: envelope.ActionDelivered, Code: envelope.Code{2, 0, 0}, Text: "discarded by rules", Passed: true})
 		return nil
 	}
 	changed, err := q.change(ctx, m, h, v)
 	switch {
 	case err == nil:
+		q.send(v)
 	case src.claim():
+		q.dropUnsent(v)
 		return q.refuse(m, "not changed as the rules say", fault.Wrap("queue.Commit", fault.Internal, err))
 	default:
+		q.dropUnsent(v)
 		q.logEnqueuer.LogAttrs(ctx, logs.LevelFailure, "the message could not be changed as the rules say, it is tried again",
 			slog.Uint64(logs.AttrQueueID, uint64(m.id)), slog.Any(logs.AttrError, err))
 		q.settleAll(it, envelope.Status{Action: envelope.ActionDelayed, Code: envelope.Code{4, 3, 0}, Text: "internal error", Retry: judgeRetry})
@@ -196,6 +205,28 @@ func (q *Queue) carryOut(ctx context.Context, it *Item, h *head, p *plan, v *Ver
 	}
 	q.moveOn(m, changed, p, e)
 	return nil
+}
+
+// send publishes what the rules have made. What cannot be published goes at the next start.
+func (q *Queue) send(v *Verdict) {
+	for _, id := range v.Send {
+		if err := q.Publish(id); err != nil {
+			q.logQueue(id).Log(context.Background(), logs.LevelFailure, "a message that rules send waits for the next start", logs.AttrError, err)
+		}
+	}
+}
+
+// dropUnsent removes what the rules have made of a message that comes before them again, or that an
+// administrator has taken away.
+func (q *Queue) dropUnsent(v *Verdict) {
+	if v == nil {
+		return
+	}
+	for _, id := range v.Send {
+		if err := q.Drop(id); err != nil {
+			q.logQueue(id).Log(context.Background(), logs.LevelFailure, "a message that rules do not send is not removed", logs.AttrError, err)
+		}
+	}
 }
 
 // moveOn puts a message that was judged into its first logical queues.

@@ -172,8 +172,10 @@ func (m *message) waitingRcpts() (rcpts []int) {
 const (
 	extTmp  = ".tmp"  // being received: nobody was promised anything
 	extHeld = ".held" // made by a delivery, see held.go
-	extMsg  = ".msg"  // accepted
-	extBad  = ".bad"  // does not read back; kept for the administrator
+	// extHeldFor, with a queue ID behind it, is that of what server rules make.
+	extHeldFor = ".for-"
+	extMsg     = ".msg" // accepted
+	extBad     = ".bad" // does not read back; kept for the administrator
 )
 
 func fileName(id envelope.QueueID, ext string) string { return id.String() + ext }

@@ -59,10 +59,10 @@ type Queue struct {
 
 	schedule // what mu guards
 
-	held       map[envelope.QueueID]*head // see held.go; nil when a crash has left it; guarded by mu
-	finished   []*message                 // for the remover; guarded by mu
-	leaving    int                        // finished and still in messages; guarded by mu
-	unmarked   []lateMark                 // for the remover; guarded by mu
+	held       map[envelope.QueueID]heldMessage // see held.go; guarded by mu
+	finished   []*message                       // for the remover; guarded by mu
+	leaving    int                              // finished and still in messages; guarded by mu
+	unmarked   []lateMark                       // for the remover; guarded by mu
 	removeWake chan struct{}
 
 	strangers strangers // reports about their mail
@@ -93,7 +93,7 @@ func Open(dir string, o Options) (*Queue, error) {
 func newQueue(dir string, d disk.Disk, o Options) *Queue {
 	q := &Queue{
 		dir: dir, disk: d, o: o, opened: time.Now(), clock: time.Now,
-		held:        map[envelope.QueueID]*head{},
+		held:        map[envelope.QueueID]heldMessage{},
 		removeWake:  make(chan struct{}, 1),
 		strangers:   newStrangers(),
 		logEnqueuer: logs.Component(o.Log, "ENQUEUER"),

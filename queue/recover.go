@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"gatepost/queue/envelope"
@@ -18,6 +20,7 @@ import (
 func (q *Queue) recover() error {
 	var ids, held []envelope.QueueID
 	var stale []string
+	made := map[envelope.QueueID]envelope.QueueID{} // by server rules, of which message
 	err := scanDir(q.dir, func(name string) {
 		id, ext, ok := parseName(name)
 		switch {
@@ -25,6 +28,10 @@ func (q *Queue) recover() error {
 			ids = append(ids, id)
 		case ok && ext == extHeld:
 			held = append(held, id)
+		case ok && strings.HasPrefix(ext, extHeldFor):
+			if of, err := strconv.ParseUint(strings.TrimPrefix(ext, extHeldFor), 10, 64); err == nil {
+				made[id] = envelope.QueueID(of)
+			}
 		case ok && ext == extTmp:
 			stale = append(stale, name)
 		}
@@ -42,14 +49,17 @@ func (q *Queue) recover() error {
 		q.logQueueTag.Log(context.Background(), logs.LevelMajor, "queue opened", "messages", len(ids), "unfinished", len(stale))
 	}
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	for _, id := range ids {
 		q.recoverMessage(id)
 	}
 	for _, id := range held {
-		q.held[id] = nil
+		q.held[id] = heldMessage{}
 	}
-	return nil
+	q.mu.Unlock()
+	return q.settleJudged(made, func(id envelope.QueueID) bool {
+		_, there := slices.BinarySearch(ids, id)
+		return there
+	})
 }
 
 // recoverMessage has the enqueuer read a file that an earlier run left. q.mu is held.

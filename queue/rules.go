@@ -12,6 +12,9 @@ import (
 
 // Rules decide what becomes of a message: the server's own, and external filters.
 type Rules interface {
+	// Active reports whether there is anything to ask about. It is asked for every
+	// message and answers from memory.
+	Active() bool
 	// Judge is asked about each message once it is durable, before any recipient gets
 	// it. At most EnqueuerProcessors calls run at once; deliveries do not wait for them.
 	// ctx ends when the server stops: the message is judged after the next start.
@@ -54,7 +57,7 @@ type messageFile struct {
 }
 
 // Verdict is what is to be done with a message. The zero Verdict changes nothing; it says
-// that Judge has acted itself, by mail that it has submitted for instance. Of Later,
+// that Judge has acted itself, by a program that it has run for instance. Of Later,
 // Reject and Discard the first that is set counts, and the changes do not.
 type Verdict struct {
 	// Prefix takes the place of the first Replaced bytes of the message: header fields
@@ -72,6 +75,9 @@ type Verdict struct {
 	// Reject refuses the message with this text. A source that waits is told; else a
 	// report is made.
 	Reject string
+	// Send are messages that the rules have made, see Submission.HoldFor. They are published once
+	// the verdict is durable; if the message is put off, they are dropped.
+	Send []envelope.QueueID
 	// Later puts the message off for that time, for Reason; Judge is asked again. A
 	// source that waits is refused for now, unless Hold says that the message stays.
 	Later  time.Duration
@@ -108,13 +114,18 @@ func (j judging) Policy() Policy {
 // has a result it is behind them. A warning about a delay says nothing: it can be the rules
 // that put the message off.
 func (q *Queue) toBeJudged(env *envelope.Envelope) bool {
-	if q.rules == nil || env.RulesDone {
-		return false
+	return q.rules != nil && !judged(env) && q.rules.Active()
+}
+
+// judged reports whether a message is behind the rules.
+func judged(env *envelope.Envelope) bool {
+	if env.RulesDone {
+		return true
 	}
 	for i := range env.Recipients {
 		if r := &env.Recipients[i]; r.State != 0 && r.State != envelope.Waiting {
-			return false
+			return true
 		}
 	}
-	return true
+	return false
 }

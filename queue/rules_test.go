@@ -38,6 +38,8 @@ func (r *ruleFunc) Judge(ctx context.Context, m *Message) (*Verdict, error) {
 	return r.judge(ctx, m)
 }
 
+func (r *ruleFunc) Active() bool { return true }
+
 func (r *ruleFunc) calls() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -619,4 +621,76 @@ func TestBulkMailComesAfterOtherMail(t *testing.T) {
 			t.Errorf("in the order %v", want)
 		}
 	})
+}
+
+// The disk stops at each step: what a rule sends goes once if the rule has acted on the message, and
+// not at all before.
+func TestCrashWhileRulesSend(t *testing.T) {
+	for name, fate := range map[string]Verdict{
+		"the message goes on": {}, "it is changed": {Prefix: []byte("X: y\r\n")},
+		"it is discarded": {Discard: true}, "it is refused": {Reject: "no"},
+	} {
+		steps := 0
+		life := func(t *testing.T, stopAt int, lost disktest.Loss) {
+			synctest.Test(t, func(t *testing.T) {
+				b := open(t, t.TempDir())
+				b.rules = &ruleFunc{judge: func(ctx context.Context, m *Message) (*Verdict, error) {
+					if m.Envelope.Source.Tag != "SMTP" {
+						return nil, nil
+					}
+					env := b.env("joe@company.com", "bob@company.com")
+					env.Source.Tag = "SRULE"
+					s, err := b.q.BeginHeld(ctx, env)
+					if err != nil {
+						return nil, err
+					}
+					defer s.Abort()
+					if _, err := io.WriteString(s, testMessage); err != nil {
+						return nil, err
+					}
+					v := fate
+					v.Send = []envelope.QueueID{s.ID()}
+					return &v, s.HoldFor(ctx, m.ID)
+				}}
+				var d *disktest.Disk
+				b.reopen(func(real disk.Disk) disk.Disk {
+					d = disktest.New(real, filepath.Join(b.dir, "Queue"), stopAt)
+					return d
+				})
+				b.run()
+				synctest.Wait()
+				_, err := b.submit(b.env("joe@company.com", "ann@company.com"), testMessage)
+				time.Sleep(10 * time.Second)
+				b.stop()
+				if lost != disktest.Nothing {
+					d.Lose(t, lost)
+					b.local.lose()
+				}
+				steps = d.Steps()
+				b.reopen(nil)
+				b.run()
+				time.Sleep(10 * time.Minute)
+				b.halt()
+				ann, bob := len(b.local.messages("ann@company.com")), len(b.local.messages("bob@company.com"))
+				if told := err == nil || fault.Is(err, fault.Rejected); bob > 1 || told && bob != 1 {
+					t.Errorf("%v; %d messages were sent", err, bob)
+				}
+				if through := !fate.Discard && fate.Reject == ""; through && ann != bob || !through && ann > 0 {
+					t.Errorf("%v; ann has %d messages, %d were sent", err, ann, bob)
+				}
+				if left := b.files(); left != "" || b.q.Len() != 0 {
+					t.Errorf("left: %s", left)
+				}
+			})
+		}
+		t.Run(name, func(t *testing.T) {
+			life(t, 0, disktest.Nothing)
+			last := steps
+			for _, lost := range disktest.Losses {
+				for n := 1; n <= last && !t.Failed(); n++ {
+					t.Run(fmt.Sprintf("step=%d,lost=%d", n, lost), func(t *testing.T) { life(t, n, lost) })
+				}
+			}
+		})
+	}
 }
