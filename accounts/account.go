@@ -12,6 +12,7 @@ import (
 
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/password"
+	"gatepost/rules"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -35,6 +36,8 @@ type Account struct {
 	password password.Stored
 	domain   *domain
 	mail     *mailbox.Account
+
+	mailRules *rules.Set // effective
 
 	scramOnce sync.Once // derives the credentials of a reversible password
 	scramOf   password.SCRAM
@@ -205,6 +208,7 @@ func (s *directory) resolve(a *Account) {
 	bad := s.badSetting(a.Address(), accountFile)
 	a.layers = accountLayers(a.explicit, a.domain)
 	settings.LoadLayers(&a.settings, a.layers.dicts(), bad)
+	a.mailRules = loadRules(a.layers, rules.Account, bad)
 	if a.settings.Password != "" {
 		p, err := s.keys.Parse(a.settings.Password)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"gatepost/accounts/nametable"
+	"gatepost/rules"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -26,6 +27,7 @@ type domain struct {
 	explicit  dataformat.Dict // without AccountDefaults and reserved keys
 	defaults  dataformat.Dict // explicit account defaults
 	settings  DomainSettings  // effective
+	mailRules *rules.Set      // effective
 	suspended bool
 	loginFlow settings.Rate // FailedLoginFlow as accounts inherit it
 	state     *serverState
@@ -92,6 +94,7 @@ func (s *directory) loadDomain(name string) (*domain, error) {
 	d.explicit = visible(given)
 	delete(d.explicit, keyAccountDefaults)
 	settings.LoadLayers(&d.settings, d.layers().dicts(), s.badSetting(name, domainFile))
+	d.mailRules = loadRules(d.layers(), rules.Domain, s.badSetting(name, domainFile))
 	d.loginFlow = inheritedFlow(accountLayers(nil, d))
 	if d.names, err = nametable.Load(d.file(aliasesFile), objectReader(s.badSetting(name, aliasesFile)), func(o object) string { return o.account }); err != nil {
 		return nil, dataformat.Unreadable(op, err)

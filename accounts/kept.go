@@ -21,7 +21,6 @@ type keptAccountSettings struct {
 	PasswordRecovery     settings.Flag   `key:"PasswordRecovery" default:"YES" feature:"password recovery" help:"the password can be recovered by mail"`
 	QuotaAlert           int             `key:"QuotaAlert" default:"80" unit:"percent" feature:"alerts" help:"the connected user is alerted above this part of the storage limit"`
 	QuotaNotice          int             `key:"QuotaNotice" default:"90" unit:"percent" feature:"quota notices" help:"a notice is mailed above this part of the storage limit"`
-	RulesAllowed         string          `key:"RulesAllowed" default:"Filter Only" values:"No|Filter Only|All But Exec|Any" feature:"rules" help:"rule actions that the user may set"`
 	SignalRulesAllowed   string          `key:"SignalRulesAllowed" default:"Any" values:"No|Filter Only|All But Exec|Any" feature:"calls" help:"call rules that the user may set"`
 	RSIPAllowed          settings.Flag   `key:"RSIPAllowed" default:"NO" feature:"calls" help:"the user may edit remote SIP records"`
 	AddMailTrailer       settings.Flag   `key:"AddMailTrailer" default:"YES" feature:"mail trailers" help:"the domain's trailer is added to sent mail"`
@@ -35,7 +34,6 @@ type keptAccountSettings struct {
 	DefaultWebPage       string          `key:"DefaultWebPage" default:"default.html" feature:"file storage" help:"file that is served for a directory"`
 	MaxRosterItems       int             `key:"MaxRosterItems" default:"20" feature:"instant messages" help:"contacts in the roster"`
 	MaxSignalContacts    int             `key:"MaxSignalContacts" default:"10" feature:"calls" help:"registrations at a time"`
-	Rules                settings.Free   `key:"Rules" feature:"rules" help:"the mail rules of the account"`
 	SignalRules          settings.Free   `key:"SignalRules" feature:"calls" help:"the call rules of the account"`
 	SyncMode             settings.Free   `key:"SyncMode" feature:"storage synchronisation" help:"whether mailboxes are kept in step with another server"`
 	SyncServer           settings.Free   `key:"SyncServer" feature:"storage synchronisation" help:"the other server"`
@@ -67,6 +65,7 @@ type keptAccountSettings struct {
 
 // keptDomainSettings are those of domains.
 type keptDomainSettings struct {
+	SignalRules           settings.Free   `key:"SignalRules" feature:"calls" help:"the call rules of the domain"`
 	ExternalOnUnknown     settings.Flag   `key:"ExternalOnUnknown" default:"NO" feature:"external authentication" help:"the external authentication program is asked about unknown names"`
 	ExternalOnProvision   settings.Flag   `key:"ExternalOnProvision" default:"NO" feature:"external authentication" help:"the external authentication program is asked when an account is made"`
 	AutoSignup            settings.Flag   `key:"AutoSignup" default:"NO" feature:"web interface" help:"users may make accounts on the login page"`
@@ -104,11 +103,11 @@ func named(key string) settings.Setting { return settings.Setting{Key: key} }
 var (
 	accountNames = sync.OnceValue(func() *settings.Names {
 		return settings.NamesOf(settings.Describe(new(AccountSettings)), settings.Describe(new(keptAccountSettings)),
-			[]settings.Setting{named(keyPrefs), named(keyServiceClasses)})
+			[]settings.Setting{named(keyPrefs), named(keyServiceClasses), named(keyRules)})
 	})
 	domainNames = sync.OnceValue(func() *settings.Names {
 		return settings.NamesOf(settings.Describe(new(DomainSettings)), settings.Describe(new(keptDomainSettings)),
-			[]settings.Setting{named(keyPrefs), named(keyAccountDefaults)})
+			[]settings.Setting{named(keyPrefs), named(keyAccountDefaults), named(keyRules)})
 	})
 	prefNames = sync.OnceValue(func() *settings.Names {
 		var list []settings.Setting

@@ -273,6 +273,14 @@ func prefLayers(explicit dataformat.Dict, d *domain) layers {
 
 func (a *Account) prefLayers() layers { return prefLayers(a.explicit, a.domain) }
 
+// Preference returns the effective value of a preference, whose name may be in any case, if it is a text;
+// else "".
+func (a *Account) Preference(key string) string {
+	v, _ := a.prefLayers().lookup(prefNames().Spell(key))
+	text, _ := dataformat.Text(v)
+	return text
+}
+
 // builtInPrefs are the preferences that nobody has set; they are not to be changed.
 var builtInPrefs = sync.OnceValue(func() dataformat.Dict {
 	return dataformat.Dict{

@@ -316,3 +316,10 @@ func (l *limits) blocked(counters []counter) *counter {
 	}
 	return nil
 }
+
+// maxSenders is how many accounts' messages are counted at a time.
+const maxSenders = 100_000
+
+// Sent counts the messages that accounts send, by account ID: their sessions and their rules together, against
+// MailOutFlow.
+func (s *Store) Sent() *rate.Table[uint64] { return s.sent }

@@ -28,6 +28,7 @@ type AccountSettings struct {
 	MailToAll             settings.Flag `key:"MailToAll" default:"YES" level:"advanced" help:"the account gets mail to all@domain" since:"0.1"`
 	IMAPSeesNonMail       settings.Flag `key:"IMAPSeesNonMail" default:"NO" help:"IMAP lists calendars, contacts and the like" since:"0.1"`
 	RPOPAllowed           settings.Flag `key:"RPOPAllowed" default:"NO" help:"the user may edit the account's remote accounts (RPOP)" since:"0.2"`
+	RulesAllowed          string        `key:"RulesAllowed" default:"Filter Only" values:"No|Filter Only|All But Exec|Any" help:"what the user may do with rules of their own: nothing, store, mark and reject mail and answer it with a vacation message, everything but run programs, everything" since:"0.1"`
 	SenderAddressRequired settings.Flag `key:"SenderAddressRequired" default:"YES" level:"advanced" help:"mail that the user submits has to have one of the account's own addresses as return-path" since:"0.1"`
 }
 

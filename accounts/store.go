@@ -15,6 +15,7 @@ import (
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
+	"gatepost/server/rate"
 )
 
 // Options are for Open.
@@ -47,6 +48,8 @@ type Store struct {
 	logins   *Logins
 	info     infoWriter
 	polled   polled // see rpop.go
+
+	sent *rate.Table[uint64] // messages that accounts send, by account ID
 
 	end  context.CancelFunc
 	work sync.WaitGroup // the goroutines of info and sessions
@@ -112,6 +115,7 @@ func makeStore(base string, o Options) *Store {
 	s.logins, s.sessions = newLogins(s), newSessions(s)
 	s.info.store, s.renames.store, s.removals.store, s.ids.store = s, s, s, &s.directory
 	s.onAlias, s.onLoad = s.foreign.DropIf, s.dropAll
+	s.sent = rate.New[uint64](maxSenders)
 	s.life, s.end = context.WithCancel(context.Background())
 	return s
 }

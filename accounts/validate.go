@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"gatepost/rules"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -77,6 +78,9 @@ func validateAccount(op string, given dataformat.Dict) (dataformat.Dict, error) 
 	if err := declared.AccessModes.check(op, "AccessModes"); err != nil {
 		return nil, err
 	}
+	if err := givenRules(op, given, rules.Account); err != nil {
+		return nil, err
+	}
 	return given, replaceNested(op, given, keyPrefs, validatePrefs)
 }
 
@@ -118,6 +122,9 @@ func validateDomain(op string, given dataformat.Dict) (dataformat.Dict, error) {
 		return nil, err
 	}
 	if _, err := addressesOf(op, given); err != nil {
+		return nil, err
+	}
+	if err := givenRules(op, given, rules.Domain); err != nil {
 		return nil, err
 	}
 	if err := replaceNested(op, given, keyPrefs, validatePrefs); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"gatepost/queue"
 	"gatepost/router"
+	"gatepost/rules"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -244,6 +245,32 @@ func (s *Server) validate(m *module, update dataformat.Dict) error {
 	}
 	_, err = m.check(settings.Merge(old, update))
 	return err
+}
+
+// ServerMailRules are the rules of the server.
+func (s *Server) ServerMailRules() *rules.Set { return s.rules.ServerRules() }
+
+// SetServerMailRules replaces the rules of the server.
+func (s *Server) SetServerMailRules(set *rules.Set) error { return s.rules.SetServerRules(set) }
+
+// signalRulesFile keeps the call rules of the server, which nothing applies.
+const signalRulesFile = "SignalRules.settings"
+
+// ServerSignalRules are the call rules of the server.
+func (s *Server) ServerSignalRules() (dataformat.Array, error) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	v, err := dataformat.ReadFile(s.base.path("Settings", signalRulesFile))
+	list, _ := v.(dataformat.Array)
+	return list, dataformat.Unreadable("server.SignalRules", err)
+}
+
+// SetServerSignalRules replaces the call rules of the server.
+func (s *Server) SetServerSignalRules(list dataformat.Array) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	err := dataformat.WriteFile(s.base.path("Settings", signalRulesFile), list, dataformat.StyleOld)
+	return fault.Wrap("server.SetSignalRules", fault.Internal, err)
 }
 
 // QueueInfo tells of one logical queue; the dictionary is empty if there is none.

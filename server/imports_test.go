@@ -43,7 +43,7 @@ var arrows = map[string][]string{
 	"accounts/nametable":           {"server/dataformat", "server/durable"},
 	"accounts/password":            {"server/dataformat"},
 	"accounts/cache":               {},
-	"accounts": {"accounts/cache", "accounts/mailbox", "accounts/message", "accounts/nametable", "accounts/password", "router/address", "router/names",
+	"accounts": {"accounts/cache", "accounts/mailbox", "accounts/message", "accounts/nametable", "accounts/password", "router/address", "router/names", "rules",
 		"server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"router":                       {"router/address", "router/names", "server/fault", "server/logs", "server/settings"},
 	"queue/internal/disk":          {},
@@ -55,11 +55,13 @@ var arrows = map[string][]string{
 	"accounts/access": {"accounts", "accounts/mailbox", "router", "router/address", "router/names", "server/fault"},
 	"accounts/delivery": {"accounts", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
 		"router", "router/address", "router/names", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
+	"accounts/mailrules": {"accounts", "accounts/access", "accounts/delivery", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
+		"router", "router/address", "rules", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 
 	// who may do what
-	"server/admin": {"accounts", "accounts/mailbox", "router", "router/address", "router/names",
+	"server/admin": {"accounts", "accounts/mailbox", "router", "router/address", "router/names", "rules",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},
-	"server/admin/admintest": {"router", "server/dataformat", "server/settings"},
+	"server/admin/admintest": {"router", "rules", "server/dataformat", "server/settings"},
 
 	// wires
 	"protocols/transcript":      {},

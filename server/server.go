@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"gatepost/accounts"
+	"gatepost/accounts/mailrules"
 	"gatepost/protocols/helper"
 	"gatepost/protocols/mailauth"
 	"gatepost/protocols/mailauth/arriving"
@@ -81,6 +82,7 @@ type Server struct {
 	verifier *mailauth.Verifier
 	signer   *leaving.Signer
 	senders  *arriving.Check
+	rules    *mailrules.Rules
 	pwd      *pwd.Server
 	encrypt  *tls.Config
 

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"gatepost/accounts"
+	"gatepost/accounts/access"
 	"gatepost/accounts/delivery"
+	"gatepost/accounts/mailrules"
 	"gatepost/protocols/helper"
 	"gatepost/protocols/http"
 	"gatepost/protocols/imap"
@@ -38,7 +40,7 @@ func (s *Server) table() []*module {
 	return []*module{
 		s.mainPart(), s.logsPart(), s.dnrPart(), s.helpersPart(),
 		s.counterPart(), s.accountsPart(), s.routerPart(),
-		s.queuePart(), s.pipePart(), s.rpopPart(), s.localPart(), s.signingPart(), s.sendingPart(),
+		s.queuePart(), s.rulesPart(), s.pipePart(), s.rpopPart(), s.localPart(), s.signingPart(), s.sendingPart(),
 		s.certificatePart(),
 		s.senderCheckPart(), s.smtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
 		s.httpPart("HTTPA", 8010, 9010, s.frontPage, s.commandLine),
@@ -195,12 +197,30 @@ func (s *Server) rpopPart() *module {
 	return m
 }
 
+// rulesPart carries out the rules of the server, of domains and of accounts.
+func (s *Server) rulesPart() *module {
+	set := live[mailrules.Settings]()
+	m := newModule("MailRules", set, "ENQUEUERRULES", "LOCALRULES")
+	m.open = func() (err error) {
+		s.rules, err = mailrules.Open(mailrules.Options{
+			File: s.base.path("Settings", "Rules.settings"), Accounts: s.accounts, Access: access.New(s.accounts, s.router),
+			Queue: s.queue, Settings: set, Log: s.log,
+		})
+		if err == nil {
+			s.queue.UseRules(s.rules)
+		}
+		return err
+	}
+	m.close = func() error { return s.rules.Close() }
+	return m
+}
+
 // localPart delivers to mailboxes.
 func (s *Server) localPart() *module {
 	set := live[delivery.Settings]()
 	m := newModule("LOCAL", set, "LOCAL").delivering(s, router.LOCAL)
 	m.open = func() error {
-		t := delivery.New(s.accounts, s.queue, nil, set, s.log)
+		t := delivery.New(s.accounts, s.queue, s.rules, set, s.log)
 		s.queue.Handle(m.queues, t)
 		return t.ForgetBut(context.Background(), s.queue.Has)
 	}

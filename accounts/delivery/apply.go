@@ -38,7 +38,47 @@ const (
 	recordOfSends  = 1<<actionBits - 1
 	recordOfReject = recordOfSends - 1
 	maxRecipient   = 1<<(31-actionBits) - 1
+	// firstRun is the action of the record that says that a program was run, the first of maxRuns.
+	firstRun = maxParts + 1
+	maxRuns  = 100
 )
+
+// ServerCopy is the Copy of a delivery that rules of the server make of a message, the n-th, up to MaxServerCopies.
+func ServerCopy(n int) uint32 { return number(maxRecipient, uint32(n)) }
+
+// MaxServerCopies bounds ServerCopy.
+const MaxServerCopies = 1<<actionBits - 1
+
+// runs are the programs that rules have run for a recipient.
+type runs struct {
+	first int
+	ran   map[int]bool
+}
+
+func (r *runs) has(n int) bool { return r.ran[n] }
+
+func (r *runs) note(ctx context.Context, acc *accounts.Account, id envelope.QueueID, n int) error {
+	if n < 1 || n > maxRuns {
+		return nil
+	}
+	d := mailbox.Delivery{QueueID: uint64(id), Copy: number(r.first, uint32(firstRun+n-1)), RecordOnly: true}
+	return acc.Mail().Deliver(ctx, []mailbox.Delivery{d})[0]
+}
+
+// cut takes the records of programs out of those of deliveries.
+func (r *runs) cut(made []mailbox.Made) []mailbox.Made {
+	return slices.DeleteFunc(made, func(m mailbox.Made) bool {
+		action := int(m.Copy & recordOfSends)
+		if m.Copy&byRules == 0 || action < firstRun || action >= firstRun+maxRuns {
+			return false
+		}
+		if r.ran == nil {
+			r.ran = map[int]bool{}
+		}
+		r.ran[action-firstRun+1] = true
+		return true
+	})
+}
 
 // number is the Copy of what an action makes of a message for a recipient.
 func number(rcpt int, action uint32) uint32 {
@@ -49,6 +89,7 @@ func number(rcpt int, action uint32) uint32 {
 type applied struct {
 	deliveries []mailbox.Delivery // for the account, made together; they are what the commit is about
 	held       []envelope.QueueID // to be published after it
+	then       []func()           // to be done after that
 	again      bool               // the commit was made before
 	status     envelope.Status    // of the recipients after it
 }
@@ -56,7 +97,7 @@ type applied struct {
 // apply lets the rules of the account decide about a copy for INBOX. A status ends the delivery.
 func (t *Transport) apply(ctx context.Context, acc *accounts.Account, it *queue.Item, c *messageCopy, sum *message.Summary) (applied, *envelope.Status) {
 	first := c.rcpts[0]
-	if first > maxRecipient {
+	if first >= maxRecipient { // the last is that of rules of the server
 		st := failed(fault.New("delivery.apply", fault.TooMany, ""))
 		return applied{}, &st
 	}
@@ -64,16 +105,18 @@ func (t *Transport) apply(ctx context.Context, acc *accounts.Account, it *queue.
 	if err != nil {
 		return applied{}, t.failedToApply(acc, it, err)
 	}
+	programs := runs{first: first}
+	made = programs.cut(made)
 	base := c.delivery(it, acc, sum)
 	base.Together = true
 	if len(made) > 0 {
 		return applyAgain(base, made), nil
 	}
-	p, err := t.decide(ctx, acc, it, c, sum)
+	p, err := t.decide(ctx, acc, it, c, sum, programs)
 	if err != nil {
 		return applied{}, t.failedToApply(acc, it, err)
 	}
-	a := applied{status: delivered}
+	a := applied{status: delivered, then: p.then}
 	if err := t.storeElsewhere(ctx, acc, it, base, first, &p); err != nil {
 		return applied{}, t.failedToApply(acc, it, err)
 	}
@@ -91,14 +134,14 @@ func (t *Transport) apply(ctx context.Context, acc *accounts.Account, it *queue.
 		a.deliveries = append(a.deliveries, planned{flags: p.flags, fields: p.fields, header: p.header}.of(base, first))
 	case p.reject != "":
 		a.status = rejected(p.reject)
-		if len(a.deliveries)+len(a.held) > 0 {
+		if len(a.deliveries)+len(a.held)+len(p.known) > 0 {
 			a.deliveries = append(a.deliveries, mailbox.Delivery{QueueID: base.QueueID, Copy: number(first, recordOfReject), Together: true, RecordOnly: true})
 		}
 	case len(a.deliveries) == 0:
 		a.status.Text = textDiscarded
 	}
-	if len(a.held) > 0 {
-		record := mailbox.Delivery{QueueID: base.QueueID, Copy: number(first, recordOfSends), Together: true, RecordOnly: true}
+	if len(a.held)+len(p.known) > 0 {
+		record := mailbox.Delivery{QueueID: base.QueueID, Copy: number(first, recordOfSends), Together: true, RecordOnly: true, Remember: p.known}
 		for _, id := range a.held {
 			record.Sent = append(record.Sent, uint64(id))
 		}
@@ -162,7 +205,7 @@ func applyAgain(base mailbox.Delivery, made []mailbox.Made) applied {
 }
 
 // decide asks the rules. A panic of theirs puts the delivery off and leaves the others alone.
-func (t *Transport) decide(ctx context.Context, acc *accounts.Account, it *queue.Item, c *messageCopy, sum *message.Summary) (p plan, err error) {
+func (t *Transport) decide(ctx context.Context, acc *accounts.Account, it *queue.Item, c *messageCopy, sum *message.Summary, programs runs) (p plan, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			t.log.LogAttrs(ctx, logs.LevelCrash, "rules crashed", slog.Uint64(logs.AttrQueueID, uint64(it.ID)),
@@ -170,7 +213,7 @@ func (t *Transport) decide(ctx context.Context, acc *accounts.Account, it *queue
 			err = fault.New("delivery.decide", fault.Internal, "")
 		}
 	}()
-	m := &Message{ID: it.ID, Account: acc, Envelope: it.Envelope, Recipients: c.rcpts, Summary: sum, Size: it.Size, file: it.File, offset: it.Offset}
+	m := &Message{ID: it.ID, Account: acc, Envelope: it.Envelope, Recipients: c.rcpts, Summary: sum, Size: it.Size, file: it.File, offset: it.Offset, runs: programs}
 	for _, rcpt := range c.rcpts {
 		m.Routes = append(m.Routes, it.Routes[slices.Index(it.Recipients, rcpt)])
 	}
@@ -261,6 +304,9 @@ func (t *Transport) finish(acc *accounts.Account, it *queue.Item, a *applied, er
 				return err
 			}
 		}
+		for _, do := range a.then {
+			do()
+		}
 		return nil
 	}
 	if a.again || len(a.held) == 0 {
@@ -271,7 +317,7 @@ func (t *Transport) finish(acc *accounts.Account, it *queue.Item, a *applied, er
 		// until the next start, which knows.
 		return err
 	}
-	if made, lookErr := t.madeBefore(acc, it, a.firstRecipient()); lookErr == nil && len(made) == 0 {
+	if made, lookErr := t.madeBefore(acc, it, a.firstRecipient()); lookErr == nil && len((&runs{}).cut(made)) == 0 {
 		t.dropAll(a.held)
 	}
 	return err
@@ -293,17 +339,19 @@ func (t *Transport) dropAll(ids []envelope.QueueID) {
 }
 
 // settleHeld publishes the held messages of an earlier run that a record names, and removes the
-// others. It comes before the queue runs.
+// others. It notes to which messages rules were applied: they are not delivered without them when the rules
+// are gone meanwhile. It comes before the queue runs.
 func (t *Transport) settleHeld(ctx context.Context) error {
 	held := t.queue.Held()
-	if len(held) == 0 {
-		return nil
-	}
-	ids := make([]uint64, len(held))
-	for i, id := range held {
-		ids[i] = uint64(id)
-	}
-	named, err := t.accounts.Mail().Sent(ctx, ids)
+	named := map[uint64]bool{}
+	err := t.accounts.Mail().EachMade(ctx, func(id uint64, m mailbox.Made) {
+		if m.Copy&byRules != 0 {
+			t.ruled.Store(envelope.QueueID(id), true)
+		}
+		for _, sent := range m.Sent {
+			named[sent] = true
+		}
+	})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts"
+	"gatepost/accounts/mailbox"
 	"gatepost/accounts/message"
 	"gatepost/queue/envelope"
 	"gatepost/router"
@@ -39,6 +40,21 @@ type Message struct {
 
 	file   string
 	offset int64
+	runs   runs
+}
+
+// File is the path of the message's queue file.
+func (m *Message) File() string { return m.file }
+
+// HasRun reports whether NoteRun was called for the message and the account with a number, also before
+// a crash.
+func (m *Message) HasRun(n int) bool { return m.runs.has(n) }
+
+// NoteRun notes that rules have run a program with success, the n-th of the message: a program acts outside of
+// the server, and is not run again if a crash has the delivery repeated. Numbers above a bound are
+// not noted.
+func (m *Message) NoteRun(ctx context.Context, n int) error {
+	return m.runs.note(ctx, m.Account, m.ID, n)
 }
 
 // Open opens the message for reading, from its first header field on.
@@ -56,7 +72,7 @@ type Text struct {
 	io.Closer
 }
 
-// An Action is one of Store, Mark, AddFields, SetHeader, Send, Stop, Discard and Reject. A message whose
+// An Action is one of Store, Mark, AddFields, SetHeader, Send, Remember, Then, Stop, Discard and Reject. A message whose
 // actions end without Discard or Reject goes into INBOX.
 type Action interface{ action() }
 
@@ -68,7 +84,7 @@ type Store struct {
 	Mailbox      string
 }
 
-// Mark gives flags to the copies that are made after it.
+// Mark says which flags the copies have that are made after it. The last one counts.
 type Mark struct{ Flags []imap.Flag }
 
 // AddFields puts header fields before the copies that are made after it, and before what is sent on:
@@ -94,6 +110,12 @@ type Send struct {
 	Text []byte
 }
 
+// Remember puts an address into a dataset of the account, with the commit of the delivery.
+type Remember struct{ Dataset, Address string }
+
+// Then is done after the commit: what is outside of the server, and lost if it crashes just then.
+type Then struct{ Do func() }
+
 // Stop ends the actions.
 type Stop struct{}
 
@@ -109,6 +131,8 @@ func (Mark) action()      {}
 func (AddFields) action() {}
 func (SetHeader) action() {}
 func (Send) action()      {}
+func (Remember) action()  {}
+func (Then) action()      {}
 func (Stop) action()      {}
 func (Discard) action()   {}
 func (Reject) action()    {}
@@ -120,6 +144,8 @@ const maxParts = 100
 type plan struct {
 	copies []planned
 	sends  []sending
+	known  []mailbox.Remembered
+	then   []func()
 	inbox  bool // there is a copy in INBOX, with the flags and fields below
 	flags  []imap.Flag
 	fields []byte
@@ -155,7 +181,7 @@ func planOf(actions []Action) plan {
 			}
 			p.copies = append(p.copies, planned{a, uint32(len(p.copies) + 1), p.flags[:len(p.flags):len(p.flags)], p.fields[:len(p.fields):len(p.fields)], p.header})
 		case Mark:
-			p.flags = append(p.flags, a.Flags...)
+			p.flags = a.Flags
 		case AddFields:
 			p.fields = append(p.fields, a.Fields...)
 		case SetHeader:
@@ -169,6 +195,10 @@ func planOf(actions []Action) plan {
 				a.Fields = append(append([]byte(nil), a.Fields...), p.fields...)
 			}
 			p.sends = append(p.sends, sending{a, p.header})
+		case Remember:
+			p.known = append(p.known, mailbox.Remembered(a))
+		case Then:
+			p.then = append(p.then, a.Do)
 		case Stop:
 			return p
 		case Discard:

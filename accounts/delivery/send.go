@@ -88,7 +88,7 @@ func (t *Transport) hold(ctx context.Context, acc *accounts.Account, it *queue.I
 		ReturnPath: s.ReturnPath, SMTPUTF8: s.ReturnPath.NeedsUTF8(),
 	}
 	for _, a := range to {
-		env.Recipients = append(env.Recipients, envelope.Recipient{Address: a, Notify: envelope.NotifyDefault})
+		env.Recipients = append(env.Recipients, envelope.Recipient{Address: a, Notify: envelope.NotifyNever})
 		env.SMTPUTF8 = env.SMTPUTF8 || a.NeedsUTF8()
 	}
 	if s.Text == nil {

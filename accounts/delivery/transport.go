@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	imap "github.com/emersion/go-imap/v2"
@@ -32,6 +33,9 @@ type Transport struct {
 	waiting  waiting
 	queue    Queue
 	rules    Rules // nil: there are none
+	// ruled has the messages to which rules were applied in some account, and that come again after a
+	// crash or a failure.
+	ruled sync.Map // envelope.QueueID → true
 }
 
 // Queue is what the transport needs of the queue that it delivers for.
@@ -62,6 +66,7 @@ func (t *Transport) Sync(ctx context.Context) error { return t.accounts.Mail().S
 func (t *Transport) Forget(ids []envelope.QueueID) {
 	plain := make([]uint64, len(ids))
 	for i, id := range ids {
+		t.ruled.Delete(id)
 		plain[i] = uint64(id)
 	}
 	t.accounts.Mail().Forget(plain)
@@ -113,7 +118,7 @@ func (t *Transport) deliverTo(ctx context.Context, acc *accounts.Account, b *que
 	items := b.Items
 	var parts []part
 	var deliveries []mailbox.Delivery
-	ruled := t.rules != nil && t.rules.Have(acc)
+	have := t.rules != nil && t.rules.Have(acc)
 	for i, it := range items {
 		if ctx.Err() != nil {
 			break
@@ -127,6 +132,8 @@ func (t *Transport) deliverTo(ctx context.Context, acc *accounts.Account, b *que
 			reportAll(items[i:i+1], *st)
 			continue
 		}
+		_, before := t.ruled.Load(it.ID)
+		ruled := have || t.rules != nil && before
 		for _, c := range t.copies(acc, it) {
 			p := part{copy: c, first: len(deliveries), n: 1}
 			if ruled && c.mailbox == "" {
@@ -167,6 +174,9 @@ func (t *Transport) settle(ctx context.Context, acc *accounts.Account, p *part, 
 		err = t.finish(acc, p.copy.item, p.rules, err)
 	}
 	if err != nil {
+		if p.rules != nil {
+			t.ruled.Store(p.copy.item.ID, true)
+		}
 		if fault.Is(err, fault.Canceled) && ctx.Err() != nil {
 			return // the server stops; the queue keeps it
 		}

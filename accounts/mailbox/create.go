@@ -81,7 +81,7 @@ func (s *Store) Remove(ctx context.Context, o Owner) error {
 				return err
 			}
 		}
-		for _, kind := range []byte{kindName, kindSubscription} {
+		for _, kind := range []byte{kindName, kindSubscription, kindDataset} {
 			if err := e.deleteAll(e.key.key(a.id, kind)); err != nil {
 				return err
 			}

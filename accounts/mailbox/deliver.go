@@ -50,6 +50,8 @@ type Delivery struct {
 	// Sent are queue IDs that the record names, see Made: of messages that rules send on once
 	// the delivery is made.
 	Sent []uint64
+	// Remember are addresses that are put into datasets of the account with the record.
+	Remember []Remembered
 	// RecordOnly says that no message is stored: the record alone is made.
 	RecordOnly bool
 }
@@ -247,6 +249,11 @@ func (e *edit) deliver(j *delivery, limits Limits) error {
 		return j.earlier.unmarshal(v)
 	}
 	if j.RecordOnly {
+		for _, m := range j.Remember {
+			if err := e.remember(m); err != nil {
+				return err
+			}
+		}
 		rec := deliveredRecord{sent: j.Sent}
 		return e.tx.Put(index.Delivered, key, rec.marshal())
 	}

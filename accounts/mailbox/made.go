@@ -34,36 +34,27 @@ func (a *Account) Made(queueID uint64) (list []Made, err error) {
 	return list, fault.Wrap("mailbox.Made", fault.Internal, err)
 }
 
-// Sent reports which of some queue IDs the records of deliveries name, see Delivery.Sent. It looks
-// at all records.
-func (s *Store) Sent(ctx context.Context, ids []uint64) (map[uint64]bool, error) {
-	const op = "mailbox.Sent"
-	wanted, named := map[uint64]bool{}, map[uint64]bool{}
-	for _, id := range ids {
-		wanted[id] = true
-	}
+// EachMade visits all deliveries that were made and not forgotten, with their queue IDs.
+func (s *Store) EachMade(ctx context.Context, visit func(queueID uint64, m Made)) error {
+	const op = "mailbox.EachMade"
 	for _, sh := range s.index.Shards() {
 		err := sh.View(func(tx index.Tx) (err error) {
-			tx.Range(index.Delivered, nil, nil, func(_, v []byte) bool {
+			tx.Range(index.Delivered, nil, nil, func(k, v []byte) bool {
 				var rec deliveredRecord
 				if err = rec.unmarshal(v); err != nil {
 					return false
 				}
-				for _, id := range rec.sent {
-					if wanted[id] {
-						named[id] = true
-					}
-				}
+				visit(binary.BigEndian.Uint64(k), Made{Copy: lastUint32(k), Sent: rec.sent})
 				return ctx.Err() == nil
 			})
 			return err
 		})
 		if err != nil {
-			return nil, fault.Wrap(op, fault.Internal, err)
+			return fault.Wrap(op, fault.Internal, err)
 		}
 		if err := ctx.Err(); err != nil {
-			return nil, fault.Wrap(op, fault.Canceled, err)
+			return fault.Wrap(op, fault.Canceled, err)
 		}
 	}
-	return named, nil
+	return nil
 }

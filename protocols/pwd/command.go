@@ -37,7 +37,7 @@ type call struct {
 // compile joins the tables of commands.
 func compile() (map[string]*compiled, error) {
 	out := map[string]*compiled{}
-	for _, table := range [][]command{accountCommands, domainCommands, mailboxCommands, serverCommands, miscCommands} {
+	for _, table := range [][]command{accountCommands, domainCommands, mailboxCommands, ruleCommands, serverCommands, miscCommands} {
 		for _, c := range table {
 			params, err := parseSyntax(c.syntax)
 			if err != nil {
@@ -70,7 +70,10 @@ var oldNames = map[string]string{
 	"GETSERVERWEBUSERDEFAULTS": "GETSERVERACCOUNTPREFS", "SETSERVERWEBUSERDEFAULTS": "SETSERVERACCOUNTPREFS",
 	"GETALLACCOUNTSDEFAULTS": "GETSERVERACCOUNTDEFAULTS", "SETALLACCOUNTSDEFAULTS": "SETSERVERACCOUNTDEFAULTS",
 	"UPDATEALLACCOUNTSDEFAULTS": "UPDATESERVERACCOUNTDEFAULTS",
-	"GETACCOUNTSUBSCRIPTION":    "GETMAILBOXSUBSCRIPTION", "SETACCOUNTSUBSCRIPTION": "SETMAILBOXSUBSCRIPTION",
+	"GETACCOUNTRULES":           "GETACCOUNTMAILRULES", "SETACCOUNTRULES": "SETACCOUNTMAILRULES",
+	"GETDOMAINRULES": "GETDOMAINMAILRULES", "SETDOMAINRULES": "SETDOMAINMAILRULES",
+	"GETSERVERRULES": "GETSERVERMAILRULES", "SETSERVERRULES": "SETSERVERMAILRULES",
+	"GETACCOUNTSUBSCRIPTION": "GETMAILBOXSUBSCRIPTION", "SETACCOUNTSUBSCRIPTION": "SETMAILBOXSUBSCRIPTION",
 }
 
 // execute carries out one command line of a session that is logged in.

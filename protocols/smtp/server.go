@@ -38,9 +38,6 @@ const (
 	portSubmissions = 465
 )
 
-// maxSenders is how many accounts' messages are counted at a time.
-const maxSenders = 100_000
-
 // Server receives mail. One Server serves all listeners of the module.
 type Server struct {
 	cfg      *settings.Live[Settings]
@@ -75,7 +72,7 @@ type submission interface {
 func New(cfg *settings.Live[Settings], q *queue.Queue, r *router.Router, acc *accounts.Store, tls func() *tls.Config,
 	backsUp func(ctx context.Context, domain string) (bool, error), log *slog.Logger, checks ...Check) *Server {
 	s := &Server{checks: checks, backsUp: backsUp, cfg: cfg, handles: q.Handles, router: r, accounts: acc, auth: auth.New(acc, r, log), tls: tls, log: log,
-		sent: rate.New[uint64](maxSenders)}
+		sent: acc.Sent()}
 	s.begin = func(ctx context.Context, env *envelope.Envelope) (submission, error) {
 		sub, err := q.Begin(ctx, env)
 		if err != nil {

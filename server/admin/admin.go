@@ -6,6 +6,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/router"
+	mailrules "gatepost/rules"
 	"gatepost/server/dataformat"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
@@ -97,6 +98,14 @@ type Server interface {
 	UpdateDNRSettings(ctx context.Context, update dataformat.Dict) error
 	LogSettings(ctx context.Context) (dataformat.Dict, error)
 	UpdateLogSettings(ctx context.Context, update dataformat.Dict) error
+
+	// ServerMailRules are the rules of the server; nil if there are none. SetServerMailRules
+	// replaces them.
+	ServerMailRules() *mailrules.Set
+	SetServerMailRules(set *mailrules.Set) error
+	// ServerSignalRules are the call rules of the server, which are kept.
+	ServerSignalRules() (dataformat.Array, error)
+	SetServerSignalRules(list dataformat.Array) error
 
 	// QueueInfo tells of one logical queue of a module: nTotal, size,
 	// delayedTill, lastError, numbers as strings; an empty dictionary if there is none.

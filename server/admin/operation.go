@@ -95,14 +95,24 @@ func denied() error { return fault.New("admin.Rights", fault.Denied, "access den
 // may not change; this is no error.
 func (o *operation) allowedAccount(given dataformat.Dict) (dataformat.Dict, error) {
 	given, err := accounts.RespellAccount(given)
-	maps.DeleteFunc(given, func(key string, _ dataformat.Value) bool { return !o.rights.Setting(o.domain, key) })
+	maps.DeleteFunc(given, func(key string, _ dataformat.Value) bool {
+		if right := rulesRight(key); right != "" {
+			return !o.mayRule(right)
+		}
+		return !o.rights.Setting(o.domain, key)
+	})
 	return given, err
 }
 
 // allowedDomain does the same with settings of a domain.
 func (o *operation) allowedDomain(given dataformat.Dict) (dataformat.Dict, error) {
 	given, err := accounts.RespellDomain(given)
-	maps.DeleteFunc(given, func(key string, _ dataformat.Value) bool { return !o.rights.Domain(o.domain, key) })
+	maps.DeleteFunc(given, func(key string, _ dataformat.Value) bool {
+		if right := rulesRight(key); right != "" {
+			return !o.mayRule(right)
+		}
+		return !o.rights.Domain(o.domain, key)
+	})
 	return given, err
 }
 

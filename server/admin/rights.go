@@ -112,6 +112,24 @@ var rules = map[string]rule{
 	"VERIFYACCOUNTIDENTITY":       looks("D").guarded(),
 	"GETACCOUNTPLAINPASSWORD":     changes("Master"), // it changes nothing, but is to be found
 
+	// rules
+	"GETSERVERMAILRULES":      looks("Settings"),
+	"SETSERVERMAILRULES":      changes("Settings"),
+	"GETSERVERSIGNALRULES":    looks("Settings"),
+	"SETSERVERSIGNALRULES":    changes("Settings"),
+	"GETDOMAINMAILRULES":      looks("D"),
+	"SETDOMAINMAILRULES":      changes("D:RulesAllowed"), // in the Main Domain: UserAccounts
+	"GETDOMAINSIGNALRULES":    looks("D"),
+	"SETDOMAINSIGNALRULES":    changes("D:SignalRulesAllowed"), // in the Main Domain: UserAccounts
+	"GETACCOUNTMAILRULES":     looks("D own"),
+	"SETACCOUNTMAILRULES":     changes("D:RulesAllowed own").guarded(), // own: what RulesAllowed lets the owner do
+	"UPDATEACCOUNTMAILRULE":   changes("D:RulesAllowed own").guarded(), // the same
+	"GETACCOUNTSIGNALRULES":   looks("D own"),
+	"SETACCOUNTSIGNALRULES":   changes("D:SignalRulesAllowed own").guarded(),
+	"UPDATEACCOUNTSIGNALRULE": changes("D:SignalRulesAllowed own").guarded(),
+	"REMOVEACCOUNTSUBSET":     changes("own D:BasicSettings").guarded(),
+	"DATASET":                 changes("own D:BasicSettings").guarded(),
+
 	// forwarders
 	"LISTFORWARDERS":  looks("D"),
 	"CREATEFORWARDER": changes("D:CanCreateForwarders").guarded(),

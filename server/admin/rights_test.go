@@ -179,6 +179,7 @@ var ofDomain = map[string]bool{
 	"SetDomainAliases": true, "DomainLocation": true, "AdminDomains": true, "Accounts": true, "ListObjects": true,
 	"AccountDefaults": true, "UpdateAccountDefaults": true, "SetAccountDefaults": true, "AccountTemplate": true,
 	"UpdateAccountTemplate": true, "SetAccountTemplate": true, "AccountDefaultPrefs": true, "UpdateAccountDefaultPrefs": true,
+	"DomainMailRules": true, "SetDomainMailRules": true, "DomainSignalRules": true, "SetDomainSignalRules": true,
 	"SetAccountDefaultPrefs": true, "Forwarders": true, "FindForwarders": true,
 }
 

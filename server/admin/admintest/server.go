@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"gatepost/router"
+	"gatepost/rules"
 	"gatepost/server/dataformat"
 	"gatepost/server/settings"
 )
@@ -17,6 +18,38 @@ type Server struct {
 	table    string
 	modules  map[string]dataformat.Dict
 	released []string
+	rules    *rules.Set
+	signal   dataformat.Array
+}
+
+// ServerMailRules are the rules that were set.
+func (s *Server) ServerMailRules() *rules.Set {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rules
+}
+
+// SetServerMailRules remembers rules.
+func (s *Server) SetServerMailRules(set *rules.Set) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rules = set
+	return nil
+}
+
+// ServerSignalRules are the call rules that were set.
+func (s *Server) ServerSignalRules() (dataformat.Array, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.signal, nil
+}
+
+// SetServerSignalRules remembers call rules.
+func (s *Server) SetServerSignalRules(list dataformat.Array) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.signal = list
+	return nil
 }
 
 // New returns a server with a Router Table and the modules Queue and SMTP.
