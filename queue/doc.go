@@ -9,6 +9,7 @@
 //	promised   no     yes    waits in its queues   the enqueuer reads it again; recipients with state W are tried
 //	judged     maybe  yes    as promised           N.tmp goes; without the mark RulesDone rules are asked again
 //	attempted  no     yes    an Item of a Batch    the same; a Repeatable skips what it has (by queue ID)
+//	handed     no     yes    an Item, begun         recipients with state P are not tried again: the sender is told (Item.Begin)
 //	settled    no     yes    results in the file   recipients with state D, F or X are skipped; S, C and B are reported
 //	finished   no     yes    with the remover      deliveries of a Repeatable are made again, and found to be there
 //	gone       no     no     no                    nothing; the accounts may forget the queue ID

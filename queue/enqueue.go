@@ -92,6 +92,9 @@ func (q *Queue) planOne(ctx context.Context, p *plan, env *envelope.Envelope, i 
 	}
 }
 
+// TextHandedOver is what the sender of a message is told that was handed over when the server was killed.
+const TextHandedOver = "the server was interrupted while the message was being processed; it may be done or not, and is not tried again"
+
 // reportLate returns the result of a recipient that an earlier run did not report. What
 // the module said then is in the log of that time.
 func (q *Queue) reportLate(ctx context.Context, i int, rcpt *envelope.Recipient) result {
@@ -101,6 +104,8 @@ func (q *Queue) reportLate(ctx context.Context, i int, rcpt *envelope.Recipient)
 		r.status = envelope.Status{Action: envelope.ActionRelayed, Code: envelope.Code{2, 0, 0}, Text: "was relayed to another server"}
 	case envelope.DeliveredUnreported:
 		r.status = envelope.Status{Action: envelope.ActionDelivered, Code: envelope.Code{2, 0, 0}, Text: "was delivered"}
+	case envelope.HandedOver:
+		r.status = envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{4, 3, 0}, Text: TextHandedOver}
 	default:
 		r.status = envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 0, 0},
 			Text: "delivery failed; the reason is in the log of this server"}

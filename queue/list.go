@@ -221,7 +221,7 @@ func (d *destination) waitsFor(l *logical) string {
 // recipient. Of some only the sender's report is missing, and one that was expanded
 // has the accounts beside it.
 func toBeDelivered(r *envelope.Recipient) bool {
-	return (r.State == 0 || r.State == envelope.Waiting) && !r.Expanded
+	return (r.State == 0 || r.State == envelope.Waiting || r.State == envelope.HandedOver) && !r.Expanded
 }
 
 // Reject ends delivery to the recipients that still wait. The text goes into

@@ -6,13 +6,15 @@ import (
 
 	"gatepost/queue/envelope"
 	"gatepost/queue/internal/disk"
+	"gatepost/server/fault"
 )
 
 // The letters of the recipients in a queue file are marked at three times.
 //
 // Of a transport that is asked once, a final result is durable in the file before
 // anything else follows from it: it is not asked again, whenever a crash comes. If its
-// policy says MayRepeat, the result is written and not synced: a power cut may take it.
+// policy says MayRepeat, the result is written and not synced: a power cut may take it. One that must not
+// act twice at all marks before it begins (Item.Begin).
 //
 // A Repeatable transport knows what it has by the queue ID. Its results are marked by
 // the remover, after it has synced the transport, and only if the file stays: a mark
@@ -64,6 +66,31 @@ func unreported(f *fate) envelope.State {
 		return envelope.RelayedUnreported
 	}
 	return envelope.DeliveredUnreported
+}
+
+// markState makes a state of recipients durable in the queue file.
+func (q *Queue) markState(id envelope.QueueID, layout *envelope.Layout, rcpts []int, state envelope.State) error {
+	patches := make([]disk.Patch, 0, len(rcpts))
+	for _, r := range rcpts {
+		patches = append(patches, disk.Patch{At: layout.StateAt(r), Text: string(rune(state))})
+	}
+	return fault.Wrap("queue.Mark", fault.Internal, q.disk.Patch(fileName(id, extMsg), patches, true))
+}
+
+// takeBack makes recipients wait again that were begun with and are to be tried later.
+func (q *Queue) takeBack(it *Item, results []result, fates []fate) {
+	var rcpts []int
+	for i, r := range results {
+		if r.begun && fates[i].state == envelope.Waiting {
+			rcpts = append(rcpts, r.rcpt)
+		}
+	}
+	if len(rcpts) == 0 {
+		return
+	}
+	if err := q.markState(it.ID, &it.head.layout, rcpts, envelope.Waiting); err != nil {
+		q.logQueue(it.ID).Error("recipient state not written", "error", err)
+	}
 }
 
 // mark overwrites the states of recipients in the queue file, those that came from a

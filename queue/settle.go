@@ -52,6 +52,7 @@ func (q *Queue) settle(s settlement) {
 		fates = append(fates, f)
 	}
 	q.markDurably(it, fates)
+	q.takeBack(it, s.results, fates)
 
 	q.mu.Lock()
 	q.apply(it, s, fates, now)

@@ -184,6 +184,7 @@ type result struct {
 	rcpt     int
 	reported bool
 	settled  bool
+	begun    bool          // see Item.Begin
 	module   router.Module // that has the result, if it is not that of the batch
 	queue    string
 	status   envelope.Status
@@ -203,6 +204,24 @@ func (it *Item) fill(q *Queue, h *head, rcpts []int, routes []router.Route) {
 		it.results[i].rcpt = r
 	}
 	it.open = len(rcpts)
+}
+
+// Begin records durably that the transport begins to hand the message over for recipients to somebody who does
+// not know what he has had before, such as a program. If the server is killed before a result is
+// reported, they are not delivered to again, and the sender is told that nobody knows. A delay that is
+// reported afterwards takes it back. After an error nothing is to be handed over.
+func (it *Item) Begin(rcpts []int) error {
+	if err := it.batch.owner.markState(it.ID, &it.head.layout, rcpts, envelope.HandedOver); err != nil {
+		return err
+	}
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	for i := range it.results {
+		if slices.Contains(rcpts, it.results[i].rcpt) {
+			it.results[i].begun = true
+		}
+	}
+	return nil
 }
 
 // Report says what has become of a recipient, given as its index in

@@ -2,7 +2,6 @@ package rules
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"gatepost/server/program/commandline"
@@ -14,37 +13,12 @@ type execute struct {
 }
 
 func newExecute(param string, _ Level) (action, error) {
-	a := &execute{}
-	rest := strings.TrimSpace(param)
-	for strings.HasPrefix(rest, "[") {
-		option, after, ok := strings.Cut(rest[1:], "]")
-		if !ok {
-			return nil, errors.New("an option has no ]")
-		}
-		switch strings.ToUpper(strings.TrimSpace(option)) {
-		case "FILE":
-			a.File = true
-		case "RETPATH":
-			a.ReturnPath = true
-		case "RCPT":
-			a.Recipients = true
-		case "ORCPT":
-			a.Originals = true
-		case "STDERR":
-			a.Stderr = true
-		default:
-			return nil, fmt.Errorf("there is no option [%s]", clip(option, maxShownLength))
-		}
-		rest = strings.TrimSpace(after)
-	}
-	words, err := commandline.Split(rest)
+	c, err := commandline.Parse(param)
 	if err != nil {
 		return nil, err
 	}
-	if len(words) == 0 {
-		return nil, errors.New("it names no program")
-	}
-	for _, w := range words {
+	a := &execute{Execute: Execute{File: c.File, ReturnPath: c.ReturnPath, Recipients: c.Recipients, Originals: c.Originals, Stderr: c.Stderr}}
+	for _, w := range c.Args {
 		a.args = append(a.args, newTemplate(w))
 	}
 	if a.args[0].hasMacro() {

@@ -26,7 +26,7 @@ import (
 //
 // The letter after R is the State of the recipient: W waits, D was delivered or relayed,
 // F failed, X expired or was rejected by an administrator; S was relayed, C was delivered
-// and B failed, and the sender is still to be told. P and R have fixed columns, so that a state letter and the counter after the
+// and B failed, and the sender is still to be told; P was handed over, and the result is not known. P and R have fixed columns, so that a state letter and the counter after the
 // time can be overwritten in place. Files without a V line come from older
 // servers: their message may have LF as line end.
 const (

@@ -114,11 +114,16 @@ const (
 	RelayedUnreported   State = 'S' // another server has it
 	DeliveredUnreported State = 'C'
 	FailedUnreported    State = 'B'
+
+	// HandedOver: a transport that must not act twice has begun with the recipient, and its result
+	// is not known. After a crash the sender is told so.
+	HandedOver State = 'P'
 )
 
-// Unreported reports whether there is a result that the sender is still to be told.
+// Unreported reports whether the sender is still to be told of a result, or that there is none. Nothing is
+// to be delivered to such a recipient.
 func (s State) Unreported() bool {
-	return s == RelayedUnreported || s == DeliveredUnreported || s == FailedUnreported
+	return s == RelayedUnreported || s == DeliveredUnreported || s == FailedUnreported || s == HandedOver
 }
 
 // Recipient is one RCPT.

@@ -5,7 +5,7 @@
 // the account, the host, the program. Nothing that was accepted is lost. What a
 // queue.Repeatable has delivered is there once; another transport is not asked again
 // about what it had reported before the crash, unless its policy says MayRepeat and the
-// disk has lost what was not synced. The sender hears of results in any case.
+// disk has lost what was not synced; one that acts once never acts twice. The sender hears of results in any case.
 //
 // pipe_test.go has the smallest transport that passes, and its Subject.
 package transporttest
@@ -40,6 +40,9 @@ type Subject struct {
 	// message is told by its Subject field, or by its return-path joe+SUBJECT@sender.test.
 	// Bad need not be counted by a Repeatable.
 	Met func(rcpt, subject string) int
+	// Once says that the transport hands a message over once for each recipient, whatever crash comes
+	// (queue.Item.Begin). Then it may not be handed over at all, and the sender is told.
+	Once bool
 	// OwnDisk says that the far end keeps what it has on a disk of its own. Only the
 	// kill of the process is tried then, as what is not synced there is not lost.
 	OwnDisk bool
@@ -160,7 +163,13 @@ func testCrash(t *testing.T, s *Subject, stopAt int, lost disktest.Loss) int {
 		}
 		for _, rcpt := range m.to {
 			n := s.Met(rcpt, m.subject)
-			if rcpt != s.Bad && n < 1 {
+			if s.Once && n > 1 {
+				t.Errorf("%s was handed over to %s %d times", m.subject, rcpt, n)
+			}
+			if s.Once && n < 1 && !b.told("Failed to deliver to '", rcpt) && !b.told("Failed to deliver to '", "<"+rcpt+">") {
+				t.Errorf("%s was not handed over to %s, and nobody was told", m.subject, rcpt)
+			}
+			if rcpt != s.Bad && n < 1 && !s.Once {
 				t.Errorf("%s was not delivered to %s", m.subject, rcpt)
 			}
 			if rcpt != s.Bad && n > 1 && repeatable {
@@ -171,7 +180,7 @@ func testCrash(t *testing.T, s *Subject, stopAt int, lost disktest.Loss) int {
 			}
 		}
 	}
-	if b.accepted("two") && !b.told("Delivered to '", s.Good[1]) && !b.told("Delivered to '", "<"+s.Good[1]+">") {
+	if b.accepted("two") && !s.Once && !b.told("Delivered to '", s.Good[1]) && !b.told("Delivered to '", "<"+s.Good[1]+">") {
 		t.Error("the sender was not told of the success")
 	}
 	if b.accepted("three") && !b.told("Failed to deliver to '", s.Bad) && !b.told("Failed to deliver to '", "<"+s.Bad+">") {

@@ -4,8 +4,61 @@ package commandline
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 )
+
+// Command is a command line of a rule or of the module PIPE: options in brackets before the program say what the
+// server adds.
+type Command struct {
+	Args []string // the program and its arguments
+	// File gives the program the name of a file with the message as its last argument; else the message is
+	// its standard input.
+	File bool
+	// ReturnPath adds -f and the return-path; Recipients and Originals add the recipients, and the
+	// recipients as their sender knew them.
+	ReturnPath, Recipients, Originals bool
+	// Stderr takes the text of a refusal from the standard error.
+	Stderr bool
+}
+
+// Parse reads [FILE] [RETPATH] [RCPT] [ORCPT] [STDERR] program arguments.
+func Parse(s string) (Command, error) {
+	var c Command
+	rest := strings.TrimSpace(s)
+	for strings.HasPrefix(rest, "[") {
+		option, after, ok := strings.Cut(rest[1:], "]")
+		if !ok {
+			return c, errors.New("an option has no ]")
+		}
+		switch strings.ToUpper(strings.TrimSpace(option)) {
+		case "FILE":
+			c.File = true
+		case "RETPATH":
+			c.ReturnPath = true
+		case "RCPT":
+			c.Recipients = true
+		case "ORCPT":
+			c.Originals = true
+		case "STDERR":
+			c.Stderr = true
+		default:
+			if len(option) > 20 {
+				option = option[:20]
+			}
+			return c, fmt.Errorf("there is no option [%s]", strings.ToValidUTF8(option, "?"))
+		}
+		rest = strings.TrimSpace(after)
+	}
+	var err error
+	if c.Args, err = Split(rest); err != nil {
+		return c, err
+	}
+	if len(c.Args) == 0 {
+		return c, errors.New("it names no program")
+	}
+	return c, nil
+}
 
 // Split splits a command line at blanks. A word, or a part of it, may stand in single or double
 // quotes; in double quotes and outside, a backslash takes the next character as it is.

@@ -45,3 +45,24 @@ func FuzzSplit(f *testing.F) {
 		}
 	})
 }
+
+func TestParse(t *testing.T) {
+	c, err := Parse(` [file][RETPATH] [ RCPT ] [ORCPT] [STDERR]  archive.sh -box "1 2"`)
+	if err != nil || !c.File || !c.ReturnPath || !c.Recipients || !c.Originals || !c.Stderr || !slices.Equal(c.Args, []string{"archive.sh", "-box", "1 2"}) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for _, line := range []string{"", "[FILE]", "[WHAT] x", "[FILE x", `x "y`} {
+		if c, err := Parse(line); err == nil {
+			t.Errorf("%q: %+v, want an error", line, c)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(`[FILE] [RCPT] a "b c"`)
+	f.Fuzz(func(t *testing.T, line string) {
+		if c, err := Parse(line); err == nil && len(c.Args) == 0 {
+			t.Errorf("%q names no program", line)
+		}
+	})
+}
