@@ -23,7 +23,7 @@ var arrows = map[string][]string{
 	"server/dataformat":          {"server/durable", "server/fault"},
 	"server/settings":            {"server/dataformat", "server/fault"},
 	"server/rate":                {"server/settings"},
-	"server/program":             {"server/dataformat", "server/fault"},
+	"server/program":             {"server/dataformat", "server/fault", "server/program/commandline"},
 	"server/program/commandline": {},
 	"router/address":             {"server/fault"},
 	"router/names":               {},
@@ -81,6 +81,8 @@ var arrows = map[string][]string{
 		"server/program/commandline", "server/settings"},
 	"protocols/rpop": {"accounts", "accounts/message", "queue", "queue/envelope", "router", "router/address", "router/names",
 		"server/durable", "server/fault", "server/logs", "server/settings"},
+	"protocols/pipe": {"queue", "queue/envelope", "router/address", "server/fault", "server/logs", "server/program",
+		"server/program/commandline", "server/settings"},
 	"protocols/relay": {"queue", "queue/envelope", "router", "router/address",
 		"server/dataformat", "server/fault", "server/logs", "server/resolver", "server/settings"},
 

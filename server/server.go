@@ -28,6 +28,7 @@ import (
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
+	"gatepost/server/program"
 	"gatepost/server/resolver"
 	"gatepost/server/settings"
 )
@@ -72,6 +73,7 @@ type Server struct {
 	routing  *settings.Live[router.Settings]
 	resolver *resolver.Resolver
 	helpers  *helper.Helpers
+	programs *program.Runner
 	counter  *queue.Counter
 	accounts *accounts.Store
 	router   *router.Router

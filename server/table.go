@@ -18,6 +18,7 @@ import (
 	"gatepost/protocols/mailauth/arriving"
 	"gatepost/protocols/mailauth/leaving"
 	"gatepost/protocols/pickup"
+	"gatepost/protocols/pipe"
 	"gatepost/protocols/pop3"
 	"gatepost/protocols/pwd"
 	"gatepost/protocols/relay"
@@ -28,6 +29,7 @@ import (
 	"gatepost/router"
 	"gatepost/server/admin"
 	"gatepost/server/logs"
+	"gatepost/server/program"
 	"gatepost/server/resolver"
 	"gatepost/server/settings"
 )
@@ -165,18 +167,53 @@ func (s *Server) queuePart() *module {
 	return m
 }
 
-// pipePart takes messages from programs of this machine. It comes before localPart, which drops
-// recipients that no module delivers.
+// pipePart takes messages from programs of this machine, and gives messages to programs. It comes
+// before localPart, which drops what is held and nobody knows of.
 func (s *Server) pipePart() *module {
-	set := live[pickup.Settings]()
-	m := newModule("PIPE", set, "PIPE")
+	set, submitted, programs := live[pipeSettings](), live[pickup.Settings](), live[pipe.Settings]()
+	share := func() {
+		submitted.Set(&set.Get().pickupSettings)
+		programs.Set(&set.Get().programSettings)
+	}
+	m := newModule("PIPE", set, "PIPE").delivering(s, router.PIPE)
+	wake := m.changed
+	m.changed = func() {
+		share()
+		wake()
+	}
 	var folder *pickup.Folder
 	m.open = func() (err error) {
-		folder, err = pickup.Open(s.base.path("Submitted"), s.queue, set, s.accounts.MainDomain, s.log)
+		share()
+		s.programs = program.NewRunner(func() program.Permission {
+			p := programs.Get().Permission(s.base.dir, s.base.path("Submitted"))
+			p.Manifest.File = s.base.path("Settings", "ChildProcs.data")
+			return p
+		})
+		s.queue.Handle(m.queues, pipe.New(programs, s.programs, s.log))
+		folder, err = pickup.Open(s.base.path("Submitted"), s.queue, submitted, s.accounts.MainDomain, s.log)
 		return err
 	}
 	m.run = func(ctx context.Context) error { return folder.Run(ctx) }
 	return m
+}
+
+// pipeSettings are those of the module PIPE: messages from programs, and programs that get messages.
+type pipeSettings struct {
+	pickupSettings
+	programSettings
+}
+
+type (
+	pickupSettings  = pickup.Settings
+	programSettings = pipe.Settings
+)
+
+// Validate checks both parts.
+func (s *pipeSettings) Validate() error {
+	if err := s.pickupSettings.Validate(); err != nil {
+		return err
+	}
+	return s.programSettings.Validate()
 }
 
 // rpopPart polls remote accounts. It comes before localPart, which drops what is held and

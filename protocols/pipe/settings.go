@@ -46,8 +46,9 @@ func (s *Settings) Validate() error {
 // openFiles is what a program may have open.
 const openFiles = 256
 
-// Permission is what programs that users can reach may do. They do not see the base directory.
-func (s *Settings) Permission(base string) program.Permission {
+// Permission is what programs that users can reach may do. They do not see the base directory, except what
+// is shown.
+func (s *Settings) Permission(base string, show ...string) program.Permission {
 	limits := program.Limits{Files: openFiles, CPU: s.TimeLimit.Duration()}
 	if s.Memory > 0 {
 		limits.Memory = int64(s.Memory)
@@ -56,7 +57,7 @@ func (s *Settings) Permission(base string) program.Permission {
 		limits.FileSize = int64(s.FileSize)
 	}
 	return program.Permission{
-		Directory: s.Directory, Base: base, User: s.RunAs, Network: bool(s.Network), Weak: bool(s.WeakSandbox),
+		Directory: s.Directory, Base: base, Show: show, User: s.RunAs, Network: bool(s.Network), Weak: bool(s.WeakSandbox),
 		Limits: limits, Time: s.TimeLimit.Duration(),
 	}
 }

@@ -9,14 +9,16 @@ import (
 	"gatepost/server/fault"
 )
 
-// Manifest is the list of command lines that may be started for the server's settings, in the file
-// Settings/ChildProcs.data. Whoever administers the server from afar cannot change it. A server without the
-// file starts what its settings name.
+// Manifest is the list of command lines that may be started, in the file Settings/ChildProcs.data. Whoever
+// administers the server from afar cannot change it. A server without the file starts what its settings name.
 type Manifest struct{ File string }
 
 // Allows returns nil if a command line begins with one of the list. The file is read each time.
 func (m Manifest) Allows(line string) error {
 	const op = "program.Manifest"
+	if m.File == "" {
+		return nil
+	}
 	text, err := os.ReadFile(m.File)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatepost/server/fault"
+	"gatepost/server/program/commandline"
 )
 
 // Permission is what the server's administrator allows programs that users can reach: those of PIPE, and
@@ -17,8 +18,11 @@ import (
 type Permission struct {
 	// Directory has the programs; empty: there are none. It is their working directory.
 	Directory string
-	// Base is the base directory, which they do not see.
+	// Base is the base directory, of which they see nothing but Show.
 	Base string
+	Show []string
+	// Manifest, if its file exists, has to list them too.
+	Manifest Manifest
 	// User runs them if the server is root; empty: the server's user. Another name is an error.
 	User string
 	// Network lets them use the network.
@@ -98,6 +102,9 @@ func (r *Runner) program(j *Job) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := allowed.Manifest.Allows(commandline.Join(append([]string{path}, j.Args[1:]...))); err != nil {
+		return nil, err
+	}
 	p := &Program{
 		Path: path, Args: append([]string(nil), j.Args[1:]...), Dir: allowed.Directory, Env: j.Env, Limits: allowed.Limits,
 		Sandbox: &Sandbox{NoNetwork: !allowed.Network, Weak: allowed.Weak},
@@ -111,8 +118,10 @@ func (r *Runner) program(j *Job) (*Program, error) {
 	}
 	if allowed.Base != "" {
 		p.Sandbox.Hide = []string{allowed.Base}
-		if real, err := filepath.EvalSymlinks(allowed.Directory); err == nil {
-			p.Sandbox.Show = []string{real}
+		for _, dir := range append([]string{allowed.Directory}, allowed.Show...) {
+			if real, err := filepath.EvalSymlinks(dir); err == nil {
+				p.Sandbox.Show = append(p.Sandbox.Show, real)
+			}
 		}
 	}
 	return p, nil

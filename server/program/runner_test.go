@@ -62,6 +62,16 @@ func TestRunner(t *testing.T) {
 			t.Errorf("%q: %v, want %v", name, err, kind)
 		}
 	}
+	allowed.Manifest.File = filepath.Join(base, "ChildProcs.data")
+	if err := os.WriteFile(allowed.Manifest.File, []byte(dir+"/show a\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for arg, kind := range map[string]fault.Kind{"a": fault.Internal, "b": fault.Denied} {
+		if _, err := r.Run(t.Context(), job("show", arg)); err != nil && !fault.Is(err, kind) || err == nil && kind == fault.Denied {
+			t.Errorf("the manifest has show a: show %s: %v", arg, err)
+		}
+	}
+	allowed.Manifest.File = ""
 	allowed.Time = 50 * time.Millisecond
 	j = job("show")
 	j.Env = []string{"SLOW=1"}
