@@ -62,6 +62,7 @@ var arrows = map[string][]string{
 	"server/admin": {"accounts", "accounts/mailbox", "router", "router/address", "router/names", "rules",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"server/admin/admintest": {"router", "rules", "server/dataformat", "server/settings"},
+	"server/dnsdoctor":       {"server/fault", "server/resolver"},
 
 	// wires
 	"protocols/transcript":      {},
@@ -94,7 +95,7 @@ var arrows = map[string][]string{
 	"server/demo":     {"server", "server/control", "server/dataformat"},
 	"server/control":  {"server/dataformat"},
 	"server/sendmail": {"protocols/pickup", "queue/envelope", "router/address", "server/fault"},
-	"cmd/gatepost":    {"server", "server/control", "server/dataformat", "server/demo", "server/fault", "server/sendmail"},
+	"cmd/gatepost":    {"server", "server/control", "server/dataformat", "server/demo", "server/dnsdoctor", "server/fault", "server/sendmail"},
 	"cmd/gatebench":   {},
 }
 

@@ -38,6 +38,24 @@ var domainCommands = []command{
 	{"LISTACCOUNTS", "[domain]", listAccounts},
 	{"LISTDOMAINOBJECTS", "domain [FILTER filter] #limit [ACCOUNTS] [ALIASES] [FORWARDERS] [COOKIE cookie]", listDomainObjects},
 
+	{"LISTDKIMKEYS", "[domain]", func(c *call) (dataformat.Value, error) { return c.getIn(c.actor.DKIMKeys) }},
+	{"CREATEDKIMKEY", "domain [SELECTOR selector] [ALGORITHM algorithm]", func(c *call) (dataformat.Value, error) {
+		return stringOf(c.actor.CreateDKIMKey(c, c.args.word("domain"), c.args.word("selector"), c.args.word("algorithm")))
+	}},
+	{"IMPORTDKIMKEY", "domain selector pem", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.ImportDKIMKey(c, c.args.word("domain"), c.args.word("selector"), c.args.word("pem"))
+	}},
+	{"ACTIVATEDKIMKEY", "domain selector", changeKey("ACTIVATE")},
+	{"RETIREDKIMKEY", "domain selector", changeKey("RETIRE")},
+	{"DELETEDKIMKEY", "domain selector", changeKey("DELETE")},
+	{"GETDNSRECORDS", "[domain]", func(c *call) (dataformat.Value, error) {
+		return valueOf(c.actor.DNSRecords(c, c.args.word("domain")))
+	}},
+	{"CHECKDNSRECORDS", "[domain]", func(c *call) (dataformat.Value, error) {
+		return valueOf(c.actor.CheckDNS(c, c.args.word("domain")))
+	}},
+	{"CHECKHOST", "", func(c *call) (dataformat.Value, error) { return valueOf(c.actor.CheckHost(c)) }},
+
 	{"GETDOMAINDEFAULTS", "", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.DomainDefaults(c)) }},
 	{"UPDATEDOMAINDEFAULTS", "{settings}", func(c *call) (dataformat.Value, error) { return c.set(c.actor.UpdateDomainDefaults) }},
 	{"SETDOMAINDEFAULTS", "{settings}", func(c *call) (dataformat.Value, error) { return c.set(c.actor.SetDomainDefaults) }},
@@ -61,6 +79,21 @@ var domainCommands = []command{
 	{"GETACCOUNTDEFAULTPREFS", "[domain]", func(c *call) (dataformat.Value, error) { return c.getIn(c.actor.AccountDefaultPrefs) }},
 	{"UPDATEACCOUNTDEFAULTPREFS", "[domain] {settings}", func(c *call) (dataformat.Value, error) { return c.setIn(c.actor.UpdateAccountDefaultPrefs) }},
 	{"SETACCOUNTDEFAULTPREFS", "[domain] {settings}", func(c *call) (dataformat.Value, error) { return c.setIn(c.actor.SetAccountDefaultPrefs) }},
+}
+
+// changeKey is a command that changes a DKIM key.
+func changeKey(verb string) func(*call) (dataformat.Value, error) {
+	return func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.ChangeDKIMKey(c, verb, c.args.word("domain"), c.args.word("selector"))
+	}
+}
+
+// valueOf answers an array.
+func valueOf(list dataformat.Array, err error) (dataformat.Value, error) {
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
 }
 
 // set passes the given settings to a setter.

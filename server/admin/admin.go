@@ -119,6 +119,8 @@ type Server interface {
 	// Helpers tells of each helper program what it does and has done: state, requests, answers, lastError.
 	Helpers(ctx context.Context) (dataformat.Dict, error)
 
+	Senders
+
 	// QueueList tells of every waiting recipient, one dictionary each.
 	QueueList(ctx context.Context) (dataformat.Array, error)
 	// Check compares index and files and returns one line per finding; one that is

@@ -129,6 +129,16 @@ var rules = map[string]rule{
 	"UPDATEACCOUNTSIGNALRULE": changes("D:SignalRulesAllowed own").guarded(),
 	"REMOVEACCOUNTSUBSET":     changes("own D:BasicSettings").guarded(),
 	"DATASET":                 changes("own D:BasicSettings").guarded(),
+	// what proves the mail of a domain
+	"LISTDKIMKEYS":    looks("D"),
+	"CREATEDKIMKEY":   changes("UserAccounts"),
+	"IMPORTDKIMKEY":   changes("UserAccounts"),
+	"ACTIVATEDKIMKEY": changes("UserAccounts"),
+	"RETIREDKIMKEY":   changes("UserAccounts"),
+	"DELETEDKIMKEY":   changes("UserAccounts"),
+	"GETDNSRECORDS":   looks("D"),
+	"CHECKDNSRECORDS": looks("D"),
+	"CHECKHOST":       looks("Settings Monitor"),
 
 	// forwarders
 	"LISTFORWARDERS":  looks("D"),

@@ -223,6 +223,12 @@ func checkDMARC(rec Record, found []string) Finding {
 	return Finding{State: OK, Text: "It is there: " + records[0]}
 }
 
+// CheckKey says whether a DKIM key is published.
+func CheckKey(ctx context.Context, r *resolver.Resolver, k Key) (State, string) {
+	f := checkRecord(ctx, r, Facts{}, Record{Name: k.Name, Type: "TXT", Value: k.Text})
+	return f.State, f.Text
+}
+
 func checkDKIM(rec Record, found []string) Finding {
 	key := func(s string) string {
 		for part := range strings.SplitSeq(s, ";") {

@@ -178,6 +178,19 @@ func (s *Signer) keysOf(ctx context.Context, domain string) ([]mailauth.Key, err
 	return s.keys.Active(domain)
 }
 
+// MakeKeys makes the first keys of a domain of this server that signs its mail and has none.
+func (s *Signer) MakeKeys(domain string) error {
+	real, ours := s.directory.DomainName(domain)
+	if !ours {
+		return nil
+	}
+	policy, err := s.directory.SenderPolicy(real)
+	if err == nil && bool(policy.SignMail) {
+		_, err = s.keysOf(context.Background(), domain)
+	}
+	return err
+}
+
 // seal makes the ARC set of a message that is passed on.
 func (s *Signer) seal(ctx context.Context, m *relay.Message) ([]byte, error) {
 	main := s.directory.MainDomain()

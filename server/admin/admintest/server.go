@@ -194,3 +194,25 @@ func (s *Server) Check(_ context.Context, tidy bool) ([]string, error) {
 	}
 	return []string{"account 5: x"}, nil
 }
+
+func (s *Server) DKIMKeys(context.Context, string) (dataformat.Dict, error) {
+	return dataformat.Dict{"s1": dataformat.Dict{"State": dataformat.String("Active")}}, nil
+}
+
+func (s *Server) CreateDKIMKey(_ context.Context, _, selector, _ string) (string, error) {
+	return selector, nil
+}
+
+func (s *Server) ImportDKIMKey(context.Context, string, string, string) error { return nil }
+
+func (s *Server) ChangeDKIMKey(context.Context, string, string, string) error { return nil }
+
+func (s *Server) DNSRecords(context.Context, string) (dataformat.Array, error) {
+	return dataformat.Array{}, nil
+}
+
+func (s *Server) CheckDNS(context.Context, string) (dataformat.Array, error) {
+	return dataformat.Array{}, nil
+}
+
+func (s *Server) CheckHost(context.Context) (dataformat.Array, error) { return dataformat.Array{}, nil }

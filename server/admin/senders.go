@@ -1,0 +1,96 @@
+package admin
+
+import (
+	"context"
+
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+)
+
+// This file has the calls about what proves the mail of a domain: DKIM keys and DNS records.
+
+// Senders is what these calls need of the server. Names of domains may be aliases.
+type Senders interface {
+	// DKIMKeys tells of each key of a domain: State, Since, Algorithm, and the Name and Text of its record,
+	// by selector.
+	DKIMKeys(ctx context.Context, domain string) (dataformat.Dict, error)
+	// CreateDKIMKey makes a key and returns its selector; an empty selector is chosen.
+	CreateDKIMKey(ctx context.Context, domain, selector, algorithm string) (string, error)
+	// ImportDKIMKey takes over a private key in PEM.
+	ImportDKIMKey(ctx context.Context, domain, selector, pem string) error
+	// ChangeDKIMKey carries out a verb: ACTIVATE, RETIRE or DELETE.
+	ChangeDKIMKey(ctx context.Context, domain, selector, verb string) error
+
+	// DNSRecords are the records that a domain needs, each with name, type, value, why, optional.
+	DNSRecords(ctx context.Context, domain string) (dataformat.Array, error)
+	// CheckDNS compares them with the DNS: findings with state, subject, text.
+	CheckDNS(ctx context.Context, domain string) (dataformat.Array, error)
+	// CheckHost looks at the machine in the same form.
+	CheckHost(ctx context.Context) (dataformat.Array, error)
+}
+
+// DKIMKeys tells of the keys that a domain signs with.
+func (a Actor) DKIMKeys(ctx context.Context, name string) (dataformat.Dict, error) {
+	return look(ctx, a, "LISTDKIMKEYS", domain(name), func(o *operation) (dataformat.Dict, error) {
+		return o.admin.server.DKIMKeys(o, o.spelled(name))
+	})
+}
+
+// CreateDKIMKey makes a key for a domain and returns its selector.
+func (a Actor) CreateDKIMKey(ctx context.Context, name, selector, algorithm string) (made string, err error) {
+	err = do(ctx, a, "CREATEDKIMKEY", domain(name), func(o *operation) error {
+		made, err = o.admin.server.CreateDKIMKey(o, o.spelled(name), selector, algorithm)
+		o.new = dataformat.String(made)
+		return err
+	})
+	return made, err
+}
+
+// ImportDKIMKey takes over a private key of a domain.
+func (a Actor) ImportDKIMKey(ctx context.Context, name, selector, pem string) error {
+	return do(ctx, a, "IMPORTDKIMKEY", domain(name), func(o *operation) error {
+		o.new = dataformat.String(selector)
+		return o.admin.server.ImportDKIMKey(o, o.spelled(name), selector, pem)
+	})
+}
+
+// ChangeDKIMKey activates, retires or deletes a key.
+func (a Actor) ChangeDKIMKey(ctx context.Context, verb, name, selector string) error {
+	switch verb {
+	case "ACTIVATE", "RETIRE", "DELETE":
+	default:
+		return fault.New("admin.ChangeDKIMKey", fault.Invalid, "unknown verb")
+	}
+	return do(ctx, a, verb+"DKIMKEY", domain(name), func(o *operation) error {
+		o.new = dataformat.String(selector)
+		return o.admin.server.ChangeDKIMKey(o, o.spelled(name), selector, verb)
+	})
+}
+
+// spelled is the name of a domain that was given: keys and records belong to a name, which may be an
+// alias of the domain.
+func (o *operation) spelled(name string) string {
+	if name == "" {
+		return o.domain
+	}
+	return name
+}
+
+// DNSRecords are the records that a domain needs.
+func (a Actor) DNSRecords(ctx context.Context, name string) (dataformat.Array, error) {
+	return look(ctx, a, "GETDNSRECORDS", domain(name), func(o *operation) (dataformat.Array, error) {
+		return o.admin.server.DNSRecords(o, o.spelled(name))
+	})
+}
+
+// CheckDNS compares the records that a domain needs with those in the DNS.
+func (a Actor) CheckDNS(ctx context.Context, name string) (dataformat.Array, error) {
+	return look(ctx, a, "CHECKDNSRECORDS", domain(name), func(o *operation) (dataformat.Array, error) {
+		return o.admin.server.CheckDNS(o, o.spelled(name))
+	})
+}
+
+// CheckHost looks at what the server needs of its machine and of the DNS to be taken seriously by others.
+func (a Actor) CheckHost(ctx context.Context) (dataformat.Array, error) {
+	return look(ctx, a, "CHECKHOST", server, func(o *operation) (dataformat.Array, error) { return o.admin.server.CheckHost(o) })
+}
