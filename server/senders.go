@@ -49,19 +49,23 @@ func (s *Server) ImportDKIMKey(_ context.Context, domain, selector, pem string) 
 	return err
 }
 
-// ChangeDKIMKey activates, retires or deletes a key. One that is not published is not activated: nothing that
-// it signs would verify.
-func (s *Server) ChangeDKIMKey(ctx context.Context, domain, selector, verb string) error {
-	switch selector = strings.ToLower(selector); verb {
-	case "ACTIVATE":
-		if err := s.published(ctx, domain, selector); err != nil {
-			return err
-		}
-		return s.keys.Activate(domain, selector)
-	case "RETIRE":
-		return s.keys.Retire(domain, selector)
+// ActivateDKIMKey lets a key sign. One that is not published is refused: nothing that it signs would verify.
+func (s *Server) ActivateDKIMKey(ctx context.Context, domain, selector string) error {
+	selector = strings.ToLower(selector)
+	if err := s.published(ctx, domain, selector); err != nil {
+		return err
 	}
-	return s.keys.Remove(domain, selector)
+	return s.keys.Activate(domain, selector)
+}
+
+// RetireDKIMKey ends that a key signs.
+func (s *Server) RetireDKIMKey(_ context.Context, domain, selector string) error {
+	return s.keys.Retire(domain, strings.ToLower(selector))
+}
+
+// DeleteDKIMKey deletes a key.
+func (s *Server) DeleteDKIMKey(_ context.Context, domain, selector string) error {
+	return s.keys.Remove(domain, strings.ToLower(selector))
 }
 
 // published refuses a key whose record others do not find.

@@ -45,9 +45,15 @@ var domainCommands = []command{
 	{"IMPORTDKIMKEY", "domain selector pem", func(c *call) (dataformat.Value, error) {
 		return nil, c.actor.ImportDKIMKey(c, c.args.word("domain"), c.args.word("selector"), c.args.word("pem"))
 	}},
-	{"ACTIVATEDKIMKEY", "domain selector", changeKey("ACTIVATE")},
-	{"RETIREDKIMKEY", "domain selector", changeKey("RETIRE")},
-	{"DELETEDKIMKEY", "domain selector", changeKey("DELETE")},
+	{"ACTIVATEDKIMKEY", "domain selector", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.ActivateDKIMKey(c, c.args.word("domain"), c.args.word("selector"))
+	}},
+	{"RETIREDKIMKEY", "domain selector", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.RetireDKIMKey(c, c.args.word("domain"), c.args.word("selector"))
+	}},
+	{"DELETEDKIMKEY", "domain selector", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.DeleteDKIMKey(c, c.args.word("domain"), c.args.word("selector"))
+	}},
 	{"GETDNSRECORDS", "[domain]", func(c *call) (dataformat.Value, error) {
 		return valueOf(c.actor.DNSRecords(c, c.args.word("domain")))
 	}},
@@ -79,13 +85,6 @@ var domainCommands = []command{
 	{"GETACCOUNTDEFAULTPREFS", "[domain]", func(c *call) (dataformat.Value, error) { return c.getIn(c.actor.AccountDefaultPrefs) }},
 	{"UPDATEACCOUNTDEFAULTPREFS", "[domain] {settings}", func(c *call) (dataformat.Value, error) { return c.setIn(c.actor.UpdateAccountDefaultPrefs) }},
 	{"SETACCOUNTDEFAULTPREFS", "[domain] {settings}", func(c *call) (dataformat.Value, error) { return c.setIn(c.actor.SetAccountDefaultPrefs) }},
-}
-
-// changeKey is a command that changes a DKIM key.
-func changeKey(verb string) func(*call) (dataformat.Value, error) {
-	return func(c *call) (dataformat.Value, error) {
-		return nil, c.actor.ChangeDKIMKey(c, verb, c.args.word("domain"), c.args.word("selector"))
-	}
 }
 
 // valueOf answers an array.

@@ -180,6 +180,8 @@ var ofDomain = map[string]bool{
 	"AccountDefaults": true, "UpdateAccountDefaults": true, "SetAccountDefaults": true, "AccountTemplate": true,
 	"UpdateAccountTemplate": true, "SetAccountTemplate": true, "AccountDefaultPrefs": true, "UpdateAccountDefaultPrefs": true,
 	"DomainMailRules": true, "SetDomainMailRules": true, "DomainSignalRules": true, "SetDomainSignalRules": true,
+	"DKIMKeys": true, "CreateDKIMKey": true, "ImportDKIMKey": true, "ActivateDKIMKey": true, "RetireDKIMKey": true,
+	"DeleteDKIMKey": true, "DNSRecords": true, "CheckDNS": true,
 	"SetAccountDefaultPrefs": true, "Forwarders": true, "FindForwarders": true,
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"gatepost/server/dataformat"
-	"gatepost/server/fault"
 )
 
 // This file has the calls about what proves the mail of a domain: DKIM keys and DNS records.
@@ -18,8 +17,9 @@ type Senders interface {
 	CreateDKIMKey(ctx context.Context, domain, selector, algorithm string) (string, error)
 	// ImportDKIMKey takes over a private key in PEM.
 	ImportDKIMKey(ctx context.Context, domain, selector, pem string) error
-	// ChangeDKIMKey carries out a verb: ACTIVATE, RETIRE or DELETE.
-	ChangeDKIMKey(ctx context.Context, domain, selector, verb string) error
+	ActivateDKIMKey(ctx context.Context, domain, selector string) error
+	RetireDKIMKey(ctx context.Context, domain, selector string) error
+	DeleteDKIMKey(ctx context.Context, domain, selector string) error
 
 	// DNSRecords are the records that a domain needs, each with name, type, value, why, optional.
 	DNSRecords(ctx context.Context, domain string) (dataformat.Array, error)
@@ -54,16 +54,25 @@ func (a Actor) ImportDKIMKey(ctx context.Context, name, selector, pem string) er
 	})
 }
 
-// ChangeDKIMKey activates, retires or deletes a key.
-func (a Actor) ChangeDKIMKey(ctx context.Context, verb, name, selector string) error {
-	switch verb {
-	case "ACTIVATE", "RETIRE", "DELETE":
-	default:
-		return fault.New("admin.ChangeDKIMKey", fault.Invalid, "unknown verb")
-	}
-	return do(ctx, a, verb+"DKIMKEY", domain(name), func(o *operation) error {
+// ActivateDKIMKey lets a published key sign. The domain's other key of the algorithm is old from then on.
+func (a Actor) ActivateDKIMKey(ctx context.Context, name, selector string) error {
+	return a.changeKey(ctx, "ACTIVATEDKIMKEY", name, selector, a.admin.server.ActivateDKIMKey)
+}
+
+// RetireDKIMKey ends that a key signs.
+func (a Actor) RetireDKIMKey(ctx context.Context, name, selector string) error {
+	return a.changeKey(ctx, "RETIREDKIMKEY", name, selector, a.admin.server.RetireDKIMKey)
+}
+
+// DeleteDKIMKey deletes a key.
+func (a Actor) DeleteDKIMKey(ctx context.Context, name, selector string) error {
+	return a.changeKey(ctx, "DELETEDKIMKEY", name, selector, a.admin.server.DeleteDKIMKey)
+}
+
+func (a Actor) changeKey(ctx context.Context, call, name, selector string, change func(ctx context.Context, domain, selector string) error) error {
+	return do(ctx, a, call, domain(name), func(o *operation) error {
 		o.new = dataformat.String(selector)
-		return o.admin.server.ChangeDKIMKey(o, o.spelled(name), selector, verb)
+		return change(o, o.spelled(name), selector)
 	})
 }
 

@@ -205,7 +205,11 @@ func (s *Server) CreateDKIMKey(_ context.Context, _, selector, _ string) (string
 
 func (s *Server) ImportDKIMKey(context.Context, string, string, string) error { return nil }
 
-func (s *Server) ChangeDKIMKey(context.Context, string, string, string) error { return nil }
+func (s *Server) ActivateDKIMKey(context.Context, string, string) error { return nil }
+
+func (s *Server) RetireDKIMKey(context.Context, string, string) error { return nil }
+
+func (s *Server) DeleteDKIMKey(context.Context, string, string) error { return nil }
 
 func (s *Server) DNSRecords(context.Context, string) (dataformat.Array, error) {
 	return dataformat.Array{}, nil
