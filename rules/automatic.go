@@ -94,6 +94,9 @@ func (v *view) noReply() string {
 	if rp.IsNull() {
 		return "the return-path is empty"
 	}
+	if v.message.Envelope().Junk {
+		return "the message is junk, whose sender may be forged"
+	}
 	if machine(rp.Local) {
 		return "the return-path is that of a program"
 	}

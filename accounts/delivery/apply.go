@@ -162,13 +162,13 @@ func rejected(text string) envelope.Status {
 
 // of is the delivery of a copy.
 func (p planned) of(base mailbox.Delivery, first int) mailbox.Delivery {
-	base.Mailbox, base.Flags = p.Mailbox, p.flags
+	base.Flags = p.flags
 	base.Prefix = append(base.Prefix[:len(base.Prefix):len(base.Prefix)], p.fields...)
 	if p.header != nil {
 		base.Header, base.Replaced = p.header.Text, p.header.Replaced
 	}
-	if p.number > 0 {
-		base.Copy = number(first, p.number)
+	if p.number > 0 { // else it is the copy that the rules leave where it goes without them
+		base.Mailbox, base.Copy = p.Mailbox, number(first, p.number)
 	}
 	return base
 }

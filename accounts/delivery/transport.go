@@ -136,7 +136,7 @@ func (t *Transport) deliverTo(ctx context.Context, acc *accounts.Account, b *que
 		ruled := have || t.rules != nil && before
 		for _, c := range t.copies(acc, it) {
 			p := part{copy: c, first: len(deliveries), n: 1}
-			if ruled && c.mailbox == "" {
+			if ruled && c.named == "" {
 				a, st := t.apply(ctx, acc, it, &c, sum)
 				if st != nil {
 					if ctx.Err() == nil {

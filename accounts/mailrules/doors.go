@@ -44,17 +44,9 @@ type Ended struct {
 type Filters interface {
 	// Ask has the filter with a name look at a message. A filter that is not there or not enabled
 	// answers nothing, and the rules go on. One that cannot answer now gives Later, or nothing if its
-	// settings let mail pass then. An error ends the rules for now, and the message is judged again.
-	Ask(ctx context.Context, name string, m *FilterMessage) (FilterAnswer, error)
-}
-
-// FilterMessage is what a filter sees.
-type FilterMessage struct {
-	*queue.Message
-	// Header takes the place of the first Replaced bytes of the message: what rules have changed so
-	// far. Nil if they have changed nothing.
-	Header   []byte
-	Replaced int64
+	// settings let mail pass then. An error ends the rules for now, and the message is judged again. The
+	// filter sees the message as it came.
+	Ask(ctx context.Context, name string, m *queue.Message) (FilterAnswer, error)
 }
 
 // FilterAnswer is what a filter wants; the zero value lets the message pass. Of Later, Reject and Discard the

@@ -106,11 +106,11 @@ func (p *programs) Run(_ context.Context, prog Program) (Ended, error) {
 // filters are External Filters by name.
 type filters struct {
 	mu     sync.Mutex
-	answer map[string]func(m *FilterMessage) FilterAnswer
+	answer map[string]func(m *queue.Message) FilterAnswer
 	asked  []string
 }
 
-func (f *filters) Ask(_ context.Context, name string, m *FilterMessage) (FilterAnswer, error) {
+func (f *filters) Ask(_ context.Context, name string, m *queue.Message) (FilterAnswer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked = append(f.asked, name)
@@ -132,7 +132,7 @@ func load[T any](t testing.TB) *settings.Live[T] {
 // newOffice opens an office in a directory with the accounts ann, bob, joe and archive.
 func newOffice(t testing.TB, dir string) *office {
 	t.Helper()
-	o := &office{t: t, far: &sink{}, set: load[Settings](t), programs: &programs{}, filters: &filters{answer: map[string]func(*FilterMessage) FilterAnswer{}}}
+	o := &office{t: t, far: &sink{}, set: load[Settings](t), programs: &programs{}, filters: &filters{answer: map[string]func(*queue.Message) FilterAnswer{}}}
 	log := slog.New(slog.NewTextHandler(&o.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	queueDir := filepath.Join(dir, "Queue")
 	counter, err := queue.OpenCounter(filepath.Join(dir, "counter"), queueDir, 0)

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"gatepost/queue"
 )
 
 // The samples of the rule language, each through queue and delivery.
@@ -27,7 +29,7 @@ func TestFilterAndARuleOnItsHeader(t *testing.T) {
 		defer o.stop()
 		o.mailbox("postmaster", "Spam")
 		o.server(`((5, ClamSpam, (), ((ExternalFilter, ClamSpam))), (3, MoveSpam,(("Header Field", in, "X-Junk-Score*XXXXXXXXXX*")),(("Store in", "~postmaster/Spam"), (Discard))))`)
-		o.filters.answer["ClamSpam"] = func(m *FilterMessage) FilterAnswer {
+		o.filters.answer["ClamSpam"] = func(m *queue.Message) FilterAnswer {
 			f, err := m.Open()
 			o.must(err)
 			defer f.Close()

@@ -156,7 +156,7 @@ func (j *judgement) do(ctx context.Context, step rules.Step) (ended bool, err er
 	case rules.Execute:
 		err = j.execute(ctx, act)
 	case rules.Filter:
-		err = j.filter(ctx, step.Rule, act)
+		err = j.filter(ctx, act)
 	case rules.WriteLog:
 		record(ctx, j.servers, logs.LevelMajor, step.Rule, "says: "+act.Text, about(j.ID, nil)...)
 	case rules.Skipped:
@@ -308,15 +308,11 @@ func (j *judgement) execute(ctx context.Context, act rules.Execute) error {
 }
 
 // filter asks an External Filter.
-func (j *judgement) filter(ctx context.Context, rule *rules.Rule, act rules.Filter) error {
+func (j *judgement) filter(ctx context.Context, act rules.Filter) error {
 	if j.o.Filters == nil {
 		return nil
 	}
-	header, replaced, err := j.changed()
-	if err != nil {
-		return err
-	}
-	answer, err := j.o.Filters.Ask(ctx, act.Name, &FilterMessage{Message: j.Message, Header: header, Replaced: replaced})
+	answer, err := j.o.Filters.Ask(ctx, act.Name, j.Message)
 	if err != nil {
 		return err
 	}
