@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Measures Gatepost and Postfix + Dovecot one after the other on this machine, in turns, and prints both.
 #
-#	cmd/gatebench/compare.sh [ROUNDS]
+#	cmd/gatebench/compare.sh [ROUNDS] [mail]
 #
-# SHIFT (20000) is added to the ports of Gatepost. Needs root and Debian's postfix, dovecot-imapd, dovecot-lmtpd. Everything is on loopback and in temporary directories.
+# With "mail" it leaves IMAP out. SHIFT (20000) is added to the ports of Gatepost. Needs root and Debian's postfix, dovecot-imapd, dovecot-lmtpd. Everything is on loopback and in temporary directories.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-rounds=${1:-3}
+rounds=${1:-3} part=${2:-}
 shift=${SHIFT:-20000}
 smtp=127.0.0.1:$((shift + 25)) imap=127.0.0.1:$((shift + 143))
 dir=$(mktemp -d /var/tmp/gatebench.XXXXXX)
@@ -37,8 +37,10 @@ echo secret >"$dir/password"
 coproc SERVE { exec "$dir/gatepost" serve --base "$dir/base" --listen 127.0.0.1 --port-shift "$shift"; }
 server=$SERVE_PID
 read -r -u "${SERVE[0]}" ready && [ "$ready" = ready ]
-"$bench" fill --addr 127.0.0.1:2526 --users big --messages 5000
-"$bench" fill --addr "$imap" --users big@bench.test --messages 5000
+if [ "$part" != mail ]; then
+	"$bench" fill --addr 127.0.0.1:2526 --users big --messages 5000
+	"$bench" fill --addr "$imap" --users big@bench.test --messages 5000
+fi
 
 peer() { echo "  Postfix+Dovecot: $("$bench" "$@" | tr '\n' ';')"; }
 ours() { echo "  Gatepost:        $("$bench" "$@" | tr '\n' ';')"; }
@@ -49,15 +51,18 @@ for round in $(seq "$rounds"); do
 	ours smtp --addr "$smtp" --readable "$imap" --messages 10000
 	peer relay --addr 127.0.0.1:2525 --sink 127.0.0.1:2527 --messages 3000
 	ours relay --addr "$smtp" --sink 127.0.0.1:2528 --messages 5000
+	[ "$part" != mail ] || continue
 	for what in fetch-flags fetch-envelope fetch-list fetch-body select noop store login append "search SUBJECT\ gatebench" "search BODY\ nowhere"; do
 		eval "set -- $what"
 		peer "$@" --addr 127.0.0.1:2526 --users big
 		ours "$@" --addr "$imap" --users big@bench.test
 	done
 done
-echo "idle connections"
-peer idle --addr 127.0.0.1:2526 --users 'u%03d' --accounts 100 --conns 200 --notify 0 --pid "$(cat "$dir/peer/dovecot/run/master.pid")"
-ours idle --addr "$imap" --users 'u%03d@bench.test' --accounts 100 --conns 1000 --notify 0 --pid "$server"
+if [ "$part" != mail ]; then
+	echo "idle connections"
+	peer idle --addr 127.0.0.1:2526 --users 'u%03d' --accounts 100 --conns 200 --notify 0 --pid "$(cat "$dir/peer/dovecot/run/master.pid")"
+	ours idle --addr "$imap" --users 'u%03d@bench.test' --accounts 100 --conns 1000 --notify 0 --pid "$server"
+fi
 echo "relaying to 1,000 hosts of which 100 are dead or slow"
 ours relay --addr "$smtp" --sink :2530 "${hosts[@]}"
 peer relay --addr 127.0.0.1:2525 --sink :2529 "${hosts[@]}" --limit 5m || true
