@@ -303,6 +303,12 @@ func (s *Store) SuspendDomain(ctx context.Context, name string, suspended bool) 
 	})
 }
 
+// Suspended reports whether a domain is suspended.
+func (s *directory) Suspended(name string) bool {
+	d, err := s.domain(s.realDomain(name))
+	return err == nil && d.suspended
+}
+
 // DomainLocation returns the path of a domain below the base directory.
 func (s *directory) DomainLocation(name string) (string, error) {
 	d, err := s.domain(s.realDomain(name))

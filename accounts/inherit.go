@@ -102,6 +102,43 @@ func (a *Account) Inherited(key string) (dataformat.Value, Origin) {
 	return a.layers.withBuiltIn(builtInAccount()).inherited(key, accountNames())
 }
 
+// Above returns what an account inherits for a setting of which it has no value of its own, and
+// where that comes from.
+func (a *Account) Above(key string) (dataformat.Value, Origin) {
+	return a.layers[1:].withBuiltIn(builtInAccount()).inherited(key, accountNames())
+}
+
+// AboveDefaults returns what stands above the account defaults of a domain. With an empty
+// domain it is what stands above those of the server.
+func (s *directory) AboveDefaults(domain, key string) (dataformat.Value, Origin) {
+	var chain layers
+	if domain != "" {
+		chain = layers{{OfServer, s.state.Load().accountDefaults}}
+	}
+	return chain.withBuiltIn(builtInAccount()).inherited(key, accountNames())
+}
+
+// AboveTemplate returns what a new account of a domain inherits for a setting that the
+// template does not have. Errors: NoDomain.
+func (s *directory) AboveTemplate(domain, key string) (dataformat.Value, Origin, error) {
+	d, err := s.domain(s.realDomain(domain))
+	if err != nil {
+		return nil, "", err
+	}
+	v, origin := accountLayers(nil, d).withBuiltIn(builtInAccount()).inherited(key, accountNames())
+	return v, origin, nil
+}
+
+// AboveDomain returns what stands above the settings of a domain; with an empty domain, above
+// the server's domain defaults.
+func (s *directory) AboveDomain(domain, key string) (dataformat.Value, Origin) {
+	var chain layers
+	if domain != "" {
+		chain = layers{{OfServer, s.state.Load().domainDefaults}}
+	}
+	return chain.withBuiltIn(builtInDomain()).inherited(key, domainNames())
+}
+
 // InheritedByTemplate returns the value of a setting that a new account of a domain has,
 // and where it comes from. Errors: NoDomain.
 func (s *directory) InheritedByTemplate(domain, key string) (dataformat.Value, Origin, error) {

@@ -18,6 +18,10 @@ import (
 // domain.settings the domain's default preferences.
 const keyPrefs = "WebUserPrefs"
 
+// KeyAdminPrefs is the setting with what an administrator has chosen for the administrators'
+// pages: language, time zone, how much is shown.
+const KeyAdminPrefs = "WebAdminPrefs"
+
 // Layer is one set of explicit settings, or preferences, of an account, a domain, or the server.
 type Layer struct {
 	op       string

@@ -149,6 +149,9 @@ var domainRights = []string{
 	"CanModifySkins", "CanModifyPBXApps", "CanCreateWebUserSessions", "CanImpersonate", "CanCreditAccounts", "CentralDirectory",
 }
 
+// ServerRights lists the codes of administrators of the server.
+func ServerRights() []string { return slices.Clone(serverRights) }
+
 // DomainRights lists the codes of administrators of a domain, besides the names of settings.
 func DomainRights() []string { return slices.Clone(domainRights) }
 

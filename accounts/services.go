@@ -29,6 +29,9 @@ var serviceNames = []string{
 	"XMedia", "YMedia", "MobilePronto",
 }
 
+// ServiceNames lists the services that can be switched.
+func ServiceNames() []string { return slices.Clone(serviceNames) }
+
 // Has reports whether the set has a service. A name that is not a service
 // cannot be switched off and belongs to every set.
 func (s Services) Has(service string) bool {

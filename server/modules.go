@@ -153,6 +153,11 @@ func (m *module) declared() []settings.Setting {
 	shared := slices.DeleteFunc(settings.Describe(m.common.Load()), func(s settings.Setting) bool {
 		return s.Key == keyListener && m.stock == nil || s.Key == keyLogLevel && m.tags == nil
 	})
+	for i := range shared {
+		if shared[i].Key == keyListener {
+			shared[i].Default = dataformat.Compact(m.stock.DataValue())
+		}
+	}
 	return append(shared, m.describe()...)
 }
 

@@ -72,6 +72,10 @@ func told(err error) (status int, text string) {
 	return a.status, text
 }
 
+// Told returns the status code and the words of a failure, for a part that shows failures on its
+// own pages.
+func Told(err error) (status int, text string) { return told(err) }
+
 // retryAfter is what clients are told that should come back, in seconds.
 const retryAfter = "10"
 

@@ -6,6 +6,7 @@ import (
 	"gatepost/accounts"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
+	"gatepost/server/settings"
 )
 
 // This file has the calls about accounts.
@@ -172,6 +173,31 @@ func (a Actor) UpdateAccountPrefs(ctx context.Context, n Name, given dataformat.
 func (a Actor) SetAccountPrefs(ctx context.Context, n Name, given dataformat.Dict) error {
 	return do(ctx, a, "SETACCOUNTPREFS", account(n), func(o *operation) error {
 		return o.put(accounts.AccountSettingNames(), given, o.admin.acc.AccountPrefs(o.domain, o.object), accounts.Layer.Set)
+	})
+}
+
+// AdminPrefs are what the actor has chosen for the administrators' pages, or inherits.
+func (a Actor) AdminPrefs(ctx context.Context) (dataformat.Dict, error) {
+	return look(ctx, a, "GETADMINPREFS", self, func(o *operation) (dataformat.Dict, error) {
+		acct, err := o.admin.acc.Account(o, o.domain, o.object)
+		if err != nil {
+			return nil, err
+		}
+		d, _ := acct.Setting(accounts.KeyAdminPrefs).(dataformat.Dict)
+		return d, nil
+	})
+}
+
+// UpdateAdminPrefs merges choices into those of the actor for the administrators' pages.
+func (a Actor) UpdateAdminPrefs(ctx context.Context, given dataformat.Dict) error {
+	return do(ctx, a, "UPDATEADMINPREFS", self, func(o *operation) error {
+		layer := o.admin.acc.AccountSettings(o.domain, o.object)
+		before, err := layer.Get(o)
+		if err != nil {
+			return err
+		}
+		own, _ := before[accounts.KeyAdminPrefs].(dataformat.Dict)
+		return o.put(accounts.AccountSettingNames(), dataformat.Dict{accounts.KeyAdminPrefs: settings.Merge(own, given)}, layer, accounts.Layer.Update)
 	})
 }
 

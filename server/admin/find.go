@@ -56,6 +56,9 @@ func object(n Name) finder {
 	}
 }
 
+// self is the actor's own account, under the name that it has now.
+func self(o *operation) error { return object(o.Self())(o) }
+
 // account finds an account by its name or an alias. If there is none, the
 // operation itself reports that.
 func account(n Name) finder {

@@ -26,7 +26,7 @@ func (a Actor) SetPassword(ctx context.Context, n Name, password string, check b
 
 // ChangePassword gives the actor's own account a password, under the account's own rules.
 func (a Actor) ChangePassword(ctx context.Context, password string) error {
-	return do(ctx, a, "NEWPASS", object(a.Self()), func(o *operation) error {
+	return do(ctx, a, "NEWPASS", self, func(o *operation) error {
 		o.new = passwordSet
 		return o.admin.acc.SetPassword(o, o.domain, o.object, password, true)
 	})

@@ -112,6 +112,8 @@ var rules = map[string]rule{
 	"VERIFYACCOUNTIDENTITY":       looks("D").guarded(),
 	"GETACCOUNTPLAINPASSWORD":     changes("Master"), // it changes nothing, but is to be found
 
+	"GETADMINPREFS":    looks("own"),
+	"UPDATEADMINPREFS": changes("own"),
 	// rules
 	"GETSERVERMAILRULES":      looks("Settings"),
 	"SETSERVERMAILRULES":      changes("Settings"),

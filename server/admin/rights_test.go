@@ -19,7 +19,7 @@ import (
 var update = flag.Bool("update", false, "rewrite testdata/who-may.txt")
 
 // notCalls are methods of Actor that ask about the actor itself.
-var notCalls = []string{"Rights", "Self"}
+var notCalls = []string{"Rights", "Self", "May"}
 
 // who is an actor of the table, and how the table calls it.
 type who struct {
@@ -183,6 +183,7 @@ var ofDomain = map[string]bool{
 	"DKIMKeys": true, "CreateDKIMKey": true, "ImportDKIMKey": true, "ActivateDKIMKey": true, "RetireDKIMKey": true,
 	"DeleteDKIMKey": true, "DNSRecords": true, "CheckDNS": true,
 	"SetAccountDefaultPrefs": true, "Forwarders": true, "FindForwarders": true,
+	"AccountDefaultsSheet": true, "AccountTemplateSheet": true, "DomainSheet": true,
 }
 
 // Each call has a rule of its own, which its record names.
@@ -202,7 +203,7 @@ func TestEachCallHasARule(t *testing.T) {
 		if (r.domain || len(r.codes) > 0) && !about {
 			t.Errorf("%s needs a right in a domain: ofDomain lacks it, so that who-may.txt does not try other domains", method.Name)
 		}
-		if by := used[call]; by != "" && call != "ROUTE" {
+		if by := used[call]; by != "" && call != "ROUTE" && !strings.HasSuffix(method.Name, "Sheet") && !strings.HasSuffix(by, "Sheet") {
 			t.Errorf("%s has the rule of %s: %s", method.Name, by, call)
 		}
 		used[call] = method.Name

@@ -26,6 +26,18 @@ type Setting struct {
 	Value dataformat.Value
 }
 
+// DefaultValue is the default in the data format; nil if none is declared.
+func (s Setting) DefaultValue() dataformat.Value {
+	if s.Default == "" {
+		return nil
+	}
+	v, err := parseDefault(s.Default)
+	if err != nil {
+		return nil // Check finds such a declaration
+	}
+	return v
+}
+
 // Describe lists the declared settings of src, a pointer to a settings struct,
 // in the order of their declaration.
 func Describe(src any) []Setting {

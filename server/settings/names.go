@@ -31,6 +31,9 @@ func NamesOf(lists ...[]Setting) *Names {
 	return n
 }
 
+// All lists the declared settings, in the order of their declaration.
+func (n *Names) All() []Setting { return slices.Clone(n.declared) }
+
 // Find returns the setting with a name in any case.
 func (n *Names) Find(name string) (Setting, bool) {
 	i, ok := n.byFold[strings.ToLower(name)]
