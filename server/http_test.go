@@ -43,8 +43,13 @@ func TestHTTPModules(t *testing.T) {
 	plain := func(port int) string { return "http://" + r.addr(port) }
 	secure := func(port int) string { return "https://" + r.addr(port) }
 	for _, address := range []string{plain(8010), secure(9010), plain(8100), secure(9100)} {
-		if status, body := r.fetch(t, address, "/", nil); status != 200 || !strings.Contains(body, testDomain) {
+		admins := strings.HasSuffix(address, r.port(8010)) || strings.HasSuffix(address, r.port(9010))
+		status, body := r.fetch(t, address, "/", nil)
+		if admins && status != 303 || !admins && (status != 200 || !strings.Contains(body, testDomain)) {
 			t.Errorf("%s/: %d %s", address, status, body)
+		}
+		if status, body := r.fetch(t, address, "/login", nil); admins && (status != 200 || !strings.Contains(body, "Log in")) {
+			t.Errorf("%s/login: %d %s", address, status, body)
 		}
 		if status, _ := r.fetch(t, address, "/CLI/", url.Values{"command": {"LISTDOMAINS"}}); status != 403 {
 			t.Errorf("%s/CLI/ before it is opened: %d", address, status)

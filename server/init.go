@@ -3,7 +3,9 @@ package server
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -13,6 +15,7 @@ import (
 	"gatepost/accounts"
 	"gatepost/server/control"
 	"gatepost/server/logs"
+	"gatepost/server/settings"
 )
 
 // Postmaster is the account that owns the server.
@@ -99,6 +102,35 @@ func (s *Server) HasPassword(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	return a.HasPassword(), nil
+}
+
+// newSetupSecret makes what the one-time link has, if postmaster has no password.
+func (s *Server) newSetupSecret() (string, error) {
+	has, err := s.HasPassword(context.Background())
+	if err != nil || has {
+		return "", err
+	}
+	return rand.Text(), nil
+}
+
+// SetupLinks are the addresses of the page that sets postmaster's password: with the one-time
+// link from anywhere, and without it on this machine. They are empty when there is a password, and
+// where HTTPA has no such listener.
+func (s *Server) SetupLinks() (anywhere, here string) {
+	if s.setupSecret == "" {
+		return "", ""
+	}
+	if port := s.httpsPort(adminsModule); port != 0 {
+		anywhere = fmt.Sprintf("https://%s:%d/?link=%s", s.MainDomain(), port, s.setupSecret)
+	}
+	if m, err := s.module(adminsModule); err == nil {
+		for _, l := range m.common.Load().Listener {
+			if l.TLS != settings.TLSImplicit && here == "" {
+				here = fmt.Sprintf("http://localhost:%d/", l.Port+s.config.PortShift)
+			}
+		}
+	}
+	return anywhere, here
 }
 
 // MainDomain is the name of the Main Domain.

@@ -14,6 +14,8 @@ type mount func(h *http.Server) error
 
 func (s *Server) frontPage(h *http.Server) error { return h.Mount("/{$}", http.Options{}, h.Front()) }
 
+func (s *Server) administratorsPages(h *http.Server) error { return s.pages.Mount(h) }
+
 func (s *Server) commandLine(h *http.Server) error { return h.MountCLI(commandLine{s.pwd}) }
 
 func (s *Server) autoconfiguration(h *http.Server) error {
@@ -42,12 +44,15 @@ func (s *Server) mailServices() []http.MailService {
 }
 
 // usersHTTPS is the port of the first listener of HTTPU with TLS, or 0.
-func (s *Server) usersHTTPS() int {
-	users, err := s.module(usersModule)
+func (s *Server) usersHTTPS() int { return s.httpsPort(usersModule) }
+
+// httpsPort is the port of a module's first listener with TLS, or 0.
+func (s *Server) httpsPort(name string) int {
+	m, err := s.module(name)
 	if err != nil {
 		return 0
 	}
-	for _, l := range users.common.Load().Listener {
+	for _, l := range m.common.Load().Listener {
 		if l.TLS == settings.TLSImplicit {
 			return l.Port + s.config.PortShift
 		}

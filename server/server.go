@@ -31,6 +31,7 @@ import (
 	"gatepost/server/program"
 	"gatepost/server/resolver"
 	"gatepost/server/settings"
+	"gatepost/webadmin"
 )
 
 // An orderly stop ends within ten seconds: Run takes at most stopLimit of them,
@@ -86,7 +87,10 @@ type Server struct {
 	senders  *arriving.Check
 	rules    *mailrules.Rules
 	pwd      *pwd.Server
+	pages    *webadmin.App
 	encrypt  *tls.Config
+
+	setupSecret string // of the one-time link; empty when postmaster has a password
 
 	modules    []*module // as table.go lists them
 	mainModule *module   // of Main.settings

@@ -32,6 +32,7 @@ import (
 	"gatepost/server/program"
 	"gatepost/server/resolver"
 	"gatepost/server/settings"
+	"gatepost/webadmin"
 )
 
 // table is the server: every module, after those that it uses. New reads the settings of
@@ -45,10 +46,14 @@ func (s *Server) table() []*module {
 		s.queuePart(), s.rulesPart(), s.pipePart(), s.rpopPart(), s.localPart(), s.signingPart(), s.sendingPart(),
 		s.certificatePart(),
 		s.senderCheckPart(), s.smtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
-		s.httpPart("HTTPA", 8010, 9010, s.frontPage, s.commandLine),
+		s.webadminPart(),
+		s.httpPart(adminsModule, 8010, 9010, s.administratorsPages, s.commandLine),
 		s.httpPart(usersModule, 8100, 9100, s.frontPage, s.commandLine, s.autoconfiguration),
 	}
 }
+
+// adminsModule is the HTTP module for administrators.
+const adminsModule = "HTTPA"
 
 // usersModule is the HTTP module for users.
 const usersModule = "HTTPU"
@@ -353,7 +358,7 @@ func (s *Server) pwdPart() *module {
 	m := newModule("PWD", set, "PWD")
 	m.stock = settings.Listeners{stock(106, settings.TLSStart, 20)}
 	m.open = func() (err error) {
-		if s.pwd, err = pwd.New(set, s.accounts, s.router, admin.New(s.accounts, s.router, s, s.log), s.tls, s.log); err != nil {
+		if s.pwd, err = pwd.New(set, s.accounts, s.router, s.actors(), s.tls, s.log); err != nil {
 			return err
 		}
 		m.serve = s.pwd.Serve
@@ -361,6 +366,29 @@ func (s *Server) pwdPart() *module {
 	}
 	return m
 }
+
+// webadminPart is the pages for administrators, which HTTPA shows.
+func (s *Server) webadminPart() *module {
+	set := live[webadmin.Settings]()
+	m := newModule("WebAdmin", set)
+	m.open = func() (err error) {
+		if s.setupSecret, err = s.newSetupSecret(); err != nil {
+			return err
+		}
+		s.pages, err = webadmin.New(webadmin.Options{
+			Settings: set, Admin: s.actors(), Accounts: s.accounts, Link: s.setupSecret, SecurePort: func() int { return s.httpsPort(adminsModule) }, Log: s.log,
+		})
+		return err
+	}
+	m.close = func() error {
+		s.pages.Close()
+		return nil
+	}
+	return m
+}
+
+// actors makes administrators out of accounts, for every wire that they come by.
+func (s *Server) actors() *admin.Admin { return admin.New(s.accounts, s.router, s, s.log) }
 
 // httpPart is HTTPA for administrators or HTTPU for users.
 func (s *Server) httpPart(name string, plain, secure int, mounts ...mount) *module {

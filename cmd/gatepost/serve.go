@@ -94,6 +94,19 @@ func newBase(dir, domain string) string {
 		"    %[3]s init --base %[4]s --domain example.com\n\n", dir, domain, program(), quoted(dir))
 }
 
+// setupLinks says where a browser sets the password.
+func setupLinks(anywhere, here string) string {
+	text := ""
+	if anywhere != "" {
+		text = "Or set it in a browser with this one-time link, which is good until there is a password (the name may also be an\n" +
+			"address of this machine; the browser warns of the certificate, which nobody has signed yet):\n\n    " + anywhere + "\n\n"
+	}
+	if here != "" {
+		text += "On this machine, or through an SSH tunnel, the link is not needed:\n\n    " + here + "\n\n"
+	}
+	return text
+}
+
 type serveCommand struct {
 	Listen    []string `help:"Addresses for listeners that name none; all when not given." placeholder:"IP"`
 	PortShift int      `help:"Number that is added to every listener's port." placeholder:"N"`
@@ -118,6 +131,7 @@ func (v *serveCommand) Run(ctx context.Context, c *commands) error {
 	case !has:
 		fmt.Print(withoutPassword(dir))
 	}
+	fmt.Print(setupLinks(s.SetupLinks()))
 	ended := make(chan struct{})
 	defer close(ended)
 	go notifyReady(s.Ready(), ended)

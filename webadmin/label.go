@@ -1,0 +1,36 @@
+package webadmin
+
+import (
+	"strings"
+	"unicode"
+)
+
+// labels are the words that administrators know settings by, where these differ from the words of the key.
+var labels = map[string]string{
+	"MaxAccountSize": "Mail Storage Limit", "UseAppPassword": "CommuniGate Password", "Password": "Password", "RequireAPOP": "Secure Method Required",
+	"UseExtPassword": "External Password", "ExternalOnUnknown": "Consult External for Unknown", "ExternalOnProvision": "Consult External on Provision",
+	"PWDAllowed": "Can Modify Password", "AccessModes": "Enabled Services", "DomainAccessModes": "Enabled Services", "FailedLoginFlow": "Failed Login Limit",
+	"MaxMessageSize": "Incoming Message Size Limit", "MaxMailOutSize": "Outgoing Message Size Limit", "MailInpFlow": "Incoming Mail Limit",
+	"MailOutFlow": "Outgoing Mail Limit", "MaxMailboxes": "Mailboxes Limit", "MailToAll": "Accept Mail to All", "IMAPSeesNonMail": "IMAP Lists Non-Mail Mailboxes",
+	"MailToUnknown": "Mail to Unknown", "AccessToUnknown": "Access to Unknown", "SignalToUnknown": "Signals to Unknown", "MailRerouteAddress": "Reroute Mail to",
+	"AccessRerouteAddress": "Reroute Access to", "SignalRerouteAddress": "Reroute Signals to", "MailToAllAction": "Mail to All Is Accepted from",
+	"AllWithForwarders": "Mail to All Goes to Forwarders", "ForceSMTPAUTH": "Authentication Is Required for", "AdminDomain": "Administrator Domain",
+	"LogLogin": "Log Logins", "HTTPRequestSizeLimit": "Request Size Limit", "CLIAccess": "Command Line Is Open to", "RouterTable": "Router Table",
+	"LogLevel": "Log Level", "Listener": "Listeners", "SenderAddressRequired": "Sender Address Must Be Own",
+}
+
+// label is the name of a setting for people: the words of its key.
+func label(key string) string {
+	if l := labels[key]; l != "" {
+		return l
+	}
+	var b strings.Builder
+	runes := []rune(key)
+	for i, r := range runes {
+		if i > 0 && unicode.IsUpper(r) && (!unicode.IsUpper(runes[i-1]) || i+1 < len(runes) && unicode.IsLower(runes[i+1])) {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
