@@ -15,6 +15,8 @@ const (
 	RightUsers     = "UserAccounts"
 	RightMonitor   = "Monitor"
 	RightDirectory = "Directory"
+	// RightRejectQueues lets messages of the queue be put on hold and ended.
+	RightRejectQueues = "CanRejectQueues"
 )
 
 // RightDomain makes an account an administrator of its domain. With it go codes
@@ -28,7 +30,7 @@ const RightMailboxes = "CanAccessMailboxes"
 // the administrator's domain as AdminDomain.
 const rightOtherDomains = "CanAdminOtherDomains"
 
-var serverRights = []string{RightMaster, RightSettings, RightUsers, RightMonitor, RightDirectory}
+var serverRights = []string{RightMaster, RightSettings, RightUsers, RightMonitor, RightDirectory, RightRejectQueues}
 
 // Rights is what an account may do to others.
 type Rights struct {

@@ -164,6 +164,9 @@ func (q *Queue) prepare(ctx context.Context, all []*Item) []*Item {
 // complete prepares one item and reports whether there is something to deliver.
 func (q *Queue) complete(ctx context.Context, it *Item) bool {
 	e := it.entry
+	if q.keep(e) {
+		return false
+	}
 	q.mu.Lock()
 	h, rcpts, rejected := e.msg.hot, e.rcpts, e.msg.rejected
 	q.mu.Unlock()

@@ -15,6 +15,9 @@
 //	gone       no     no     no                    nothing; the accounts may forget the queue ID
 //	damaged    no     no     no                    N.bad, for the administrator; a log record says why
 //
+// A message that is on hold, or was rejected by an administrator, is promised, and its file says so: after
+// a crash it waits for its release, or ends (hold.go, reject.go).
+//
 // A message of whose failure nobody could be told, as a bug has stopped its report
 // again and again, is kept as N.bad as well.
 //
@@ -105,7 +108,7 @@
 //
 // Queue/N.msg, N being the queue ID in decimal: an envelope of text lines and the
 // message, see queue/envelope/codec.go for the format, version 1. Only the state
-// letter and the warning counter of a recipient, and the letter for RulesDone, are ever
+// letter and the warning counter of a recipient, the letter for RulesDone, and those for what an administrator has said, are ever
 // overwritten in place; marks.go says when.
 // Files of older servers are read, and rewritten in version 1. The counter file holds
 // the mark below which IDs may have been used, see Counter.

@@ -221,6 +221,10 @@ func (q *Queue) learn(m *message, h *head) {
 	m.born = time.Since(q.opened) - max(0, q.ageByClock(m))
 	m.offset, m.size = h.layout.Message, h.size
 	m.bulk = h.env.Bulk
+	m.onHold = m.onHold || h.env.OnHold
+	if m.rejected == nil && h.env.Rejected != envelope.NotRejected {
+		m.rejected = &rejection{textRejected, h.env.Rejected == envelope.RejectedWithReport}
+	}
 	m.newStates(h.env)
 }
 
@@ -315,7 +319,9 @@ func (q *Queue) enqueueItem(ctx context.Context, it *Item) {
 		return
 	}
 	if e.rcpts != nil { // recipients that the router could not tell before
-		q.reroute(ctx, it, h, e.rcpts)
+		if !q.keep(e) {
+			q.reroute(ctx, it, h, e.rcpts)
+		}
 		return
 	}
 	q.mu.Lock()
@@ -327,6 +333,9 @@ func (q *Queue) enqueueItem(ctx context.Context, it *Item) {
 	q.mu.Unlock()
 	if fresh && !knownStates(h.env) {
 		q.unreadable(e, fault.New("queue.Run", fault.Corrupt, "a recipient has a state that is not known"))
+		return
+	}
+	if fresh && q.endFresh(ctx, it, h) || q.keepFresh(e, h) {
 		return
 	}
 	if q.toBeJudged(h.env) {
@@ -384,6 +393,7 @@ func (q *Queue) forgetMessage(m *message) {
 	m.outcomes = nil
 	m.waiting = 0
 	q.cool(m)
+	q.forgetTried(m)
 	if q.messages[m.id] == m {
 		delete(q.messages, m.id)
 		if m.finished {

@@ -31,6 +31,7 @@ func (q *Queue) finish(m *message) {
 	m.finished = true
 	q.leaving++
 	q.cool(m)
+	q.forgetTried(m)
 	q.finished = append(q.finished, m)
 	if len(q.finished) == 1 || len(q.finished) == removeBatch {
 		q.wakeRemover()

@@ -130,7 +130,7 @@ func (q *Queue) judgeItem(ctx context.Context, it *Item, h *head, src *source, l
 	defer q.judges.leave()
 	e, m := it.entry, it.entry.msg
 	it.fill(q, h, e.rcpts, nil)
-	if q.endRejected(it) {
+	if q.endRejected(it) || q.keep(e) {
 		return nil
 	}
 	p := q.plan(ctx, h.env, nil)
@@ -308,6 +308,9 @@ func (q *Queue) change(ctx context.Context, m *message, h *head, v *Verdict) (*h
 		env, prefix = *expanded, append(traceOfAll(all), prefix...)
 	}
 	changed, err := q.rewrite(m.id, &env, prefix, h.layout.Message+v.Replaced)
+	if err == nil {
+		err = q.controlAgain(m)
+	}
 	if err != nil {
 		return nil, err
 	}

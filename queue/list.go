@@ -12,7 +12,6 @@ import (
 	"gatepost/router"
 	"gatepost/router/address"
 	"gatepost/server/fault"
-	"gatepost/server/logs"
 )
 
 // Wake clears the delay of a logical queue and of the messages in it, so that
@@ -103,7 +102,9 @@ type Entry struct {
 	Recipient  address.Address
 	Module     router.Module
 	Queue      string
+	Account    string    // the authenticated sender as account@domain, or empty
 	Active     bool      // it is being delivered
+	OnHold     bool      // an administrator has it wait
 	NextTry    time.Time // zero: now, or as soon as its turn comes
 	LastError  string
 	// WaitsFor says why a message waits that is not being delivered, if that is not its own
@@ -164,7 +165,10 @@ func (q *Queue) entriesOf(id envelope.QueueID) []Entry {
 	q.mu.Lock()
 	for e := m.entries; e != nil; e = e.next {
 		l, d := e.queue, e.queue.dest
-		x := Entry{Module: l.module.name, Queue: l.name, Active: e.place == active, LastError: e.lastErr}
+		x := Entry{Module: l.module.name, Queue: l.name, Active: e.place == active, OnHold: m.onHold, LastError: e.lastErr}
+		if x.Module == HoldModule {
+			x.Module, x.Queue = heldFrom(l.name)
+		}
 		if !x.Active {
 			x.NextTry = e.due
 			if d.until.After(x.NextTry) {
@@ -174,7 +178,7 @@ func (q *Queue) entriesOf(id envelope.QueueID) []Entry {
 		if x.LastError == "" {
 			x.LastError = d.lastErr
 		}
-		if e.place == ready {
+		if e.place == ready && !m.onHold {
 			x.WaitsFor = d.waitsFor(l)
 		}
 		rcpts := e.rcpts
@@ -197,7 +201,7 @@ func (q *Queue) entriesOf(id envelope.QueueID) []Entry {
 			continue
 		}
 		x.ID, x.Submitted, x.Size = id, h.env.Submitted, h.size
-		x.ReturnPath, x.Recipient = h.env.ReturnPath, h.env.Recipients[i].Address
+		x.ReturnPath, x.Recipient, x.Account = h.env.ReturnPath, h.env.Recipients[i].Address, h.env.Source.Account
 		out = append(out, x)
 	}
 	return out
@@ -222,41 +226,4 @@ func (d *destination) waitsFor(l *logical) string {
 // has the accounts beside it.
 func toBeDelivered(r *envelope.Recipient) bool {
 	return (r.State == 0 || r.State == envelope.Waiting || r.State == envelope.HandedOver) && !r.Expanded
-}
-
-// Reject ends delivery to the recipients that still wait. The text goes into
-// the report; with report false there is none. It returns fault.NoMessage for a
-// message that is not in the queue.
-func (q *Queue) Reject(ctx context.Context, id envelope.QueueID, text string, report bool) error {
-	if text == "" {
-		text = "rejected by an administrator"
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	m := q.messages[id]
-	if m == nil || m.waiting == 0 && m.rcpts != nil {
-		return fault.New("queue.Reject", fault.NoMessage, "no such message in the queue")
-	}
-	m.rejected = &rejection{text: text, report: report}
-	q.logDequeuer.Log(ctx, logs.LevelMajor, "rejected: "+text, logs.AttrQueueID, uint64(id))
-	// The entries that wait go to the enqueuer, which is never delayed and ends
-	// them. Those under way end with their attempt.
-	var waiting []*entry
-	for e := m.entries; e != nil; e = e.next {
-		if e.rcpts != nil && (e.place == ready || e.place == delayed) {
-			waiting = append(waiting, e)
-		}
-	}
-	for _, e := range waiting {
-		l := e.queue
-		l.drop(e)
-		q.replan(l)
-		q.offer(l)
-		q.enter(m, enqueuer, "", e.rcpts, time.Time{}, "")
-	}
-	return nil
-}
-
-func (r *rejection) status() envelope.Status {
-	return envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 7, 1}, Text: r.text}
 }

@@ -32,7 +32,9 @@ type message struct {
 	finished  bool      // handed to the remover
 
 	rejected *rejection // an administrator ends it
+	onHold   bool       // an administrator has it wait
 	bulk     bool       // other mail comes first
+	tried    []Tried    // the last attempts, see remember
 }
 
 type rcptState struct {

@@ -67,6 +67,9 @@ type Queue struct {
 
 	strangers strangers // reports about their mail
 
+	files sync.RWMutex // held by who replaces a queue file, and alone by control
+	tried int          // messages with their last attempts in memory; guarded by mu
+
 	logEnqueuer, logDequeuer, logQueueTag *slog.Logger
 }
 
@@ -107,6 +110,7 @@ func newQueue(dir string, d disk.Disk, o Options) *Queue {
 		wake:     make(chan struct{}, 1),
 	}
 	q.modules[enqueuer] = newModule(enqueuer, routing{q})
+	q.modules[HoldModule] = newModule(HoldModule, holding{})
 	return q
 }
 

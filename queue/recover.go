@@ -90,6 +90,8 @@ func (q *Queue) rewrite(id envelope.QueueID, env *envelope.Envelope, prefix []by
 // replace puts a new file in the place of a queue file: an envelope, and what copy makes
 // of the old file from an offset on. A crash leaves one of the two.
 func (q *Queue) replace(id envelope.QueueID, env *envelope.Envelope, offset int64, copy func(*bufio.Writer, *bufio.Reader) error) (*head, error) {
+	q.files.RLock()
+	defer q.files.RUnlock()
 	old, err := os.Open(q.path(id, extMsg))
 	if err != nil {
 		return nil, err

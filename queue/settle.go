@@ -56,6 +56,7 @@ func (q *Queue) settle(s settlement) {
 
 	q.mu.Lock()
 	q.apply(it, s, fates, now)
+	q.remember(m, fates, now)
 	unmarked := q.conclude(m, fates, now)
 	q.mu.Unlock()
 	if len(unmarked) > 0 {

@@ -2,12 +2,8 @@ package server
 
 import (
 	"context"
-	"strconv"
 	"strings"
-	"time"
 
-	"gatepost/queue"
-	"gatepost/router"
 	"gatepost/rules"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
@@ -271,82 +267,4 @@ func (s *Server) SetServerSignalRules(list dataformat.Array) error {
 	defer s.changing.Unlock()
 	err := dataformat.WriteFile(s.base.path("Settings", signalRulesFile), list, dataformat.StyleOld)
 	return fault.Wrap("server.SetSignalRules", fault.Internal, err)
-}
-
-// QueueInfo tells of one logical queue; the dictionary is empty if there is none.
-func (s *Server) QueueInfo(_ context.Context, module, name string) (dataformat.Dict, error) {
-	var info queue.Info
-	found := false
-	for _, m := range s.modules {
-		if m.queues != "" && strings.EqualFold(string(m.queues), module) {
-			info, found = s.queue.Info(m.queues, name)
-		}
-	}
-	if !found {
-		return dataformat.Dict{}, nil
-	}
-	// Numbers are strings: to the Perl client #2 is a word.
-	d := dataformat.Dict{
-		"nTotal": dataformat.String(strconv.Itoa(info.Messages)),
-		"size":   dataformat.String(strconv.FormatInt(info.Size, 10)),
-	}
-	if !info.DelayedTill.IsZero() {
-		d["delayedTill"] = dataformat.Time{T: info.DelayedTill}
-	}
-	if info.LastError != "" {
-		d["lastError"] = dataformat.String(info.LastError)
-	}
-	return d, nil
-}
-
-// ReleaseQueue lets a logical queue try now: that of a host, which the SMTP module
-// names by its domain, or of an account, named account@domain.
-func (s *Server) ReleaseQueue(_ context.Context, name string) error {
-	for _, m := range s.modules {
-		if m.queues != "" && s.queue.Wake(m.queues, name) {
-			return nil
-		}
-	}
-	return fault.Newf("server.ReleaseQueue", fault.NotFound, "there is no queue %s", name)
-}
-
-// KickQueues lets all queues to other servers try now.
-func (s *Server) KickQueues(context.Context) error {
-	s.queue.WakeModule(router.SMTP)
-	return nil
-}
-
-// listLimit bounds what QueueList answers at once.
-const listLimit = 100_000
-
-// QueueList tells of every waiting recipient, by message.
-func (s *Server) QueueList(ctx context.Context) (dataformat.Array, error) {
-	var list dataformat.Array
-	err := s.queue.List(ctx, func(e queue.Entry) bool {
-		list = append(list, entryDict(e))
-		return len(list) < listLimit
-	})
-	return list, err
-}
-
-func entryDict(e queue.Entry) dataformat.Dict {
-	d := dataformat.Dict{
-		"id":         dataformat.Number(e.ID),
-		"age":        dataformat.Number(time.Since(e.Submitted) / time.Second),
-		"size":       dataformat.Number(e.Size),
-		"returnPath": dataformat.String(e.ReturnPath.String()),
-		"recipient":  dataformat.String(e.Recipient.String()),
-		"module":     dataformat.String(e.Module),
-		"queue":      dataformat.String(e.Queue),
-	}
-	if !e.NextTry.IsZero() {
-		d["nextTry"] = dataformat.Time{T: e.NextTry}
-	}
-	if e.LastError != "" {
-		d["lastError"] = dataformat.String(e.LastError)
-	}
-	if e.WaitsFor != "" {
-		d["waitsFor"] = dataformat.String(e.WaitsFor)
-	}
-	return d
 }

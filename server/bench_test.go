@@ -64,7 +64,7 @@ func BenchmarkReceive(b *testing.B) {
 	wg.Wait()
 	b.ReportMetric(float64(b.N)/time.Since(start).Seconds(), "accepted/s")
 	for {
-		if list, err := s.QueueList(b.Context()); err != nil {
+		if list, err := s.QueueList(b.Context(), nil); err != nil {
 			b.Fatal(err)
 		} else if len(list) == 0 {
 			break

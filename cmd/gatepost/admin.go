@@ -8,8 +8,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"golang.org/x/term"
 
@@ -111,22 +109,36 @@ func runCommand(client *control.Client, command string) error {
 
 // ask runs a command whose answer is data.
 func ask(c *commands, command string) (dataformat.Value, error) {
-	dir, err := c.base()
+	a, err := give(c, command)
 	if err != nil {
-		return nil, err
-	}
-	client, err := server.Connect(dir)
-	if err != nil {
-		return nil, err
-	}
-	a, err := client.Do(command)
-	if err = errors.Join(err, client.Close()); err != nil {
 		return nil, err
 	}
 	if a.Data == nil {
 		return nil, errors.New(a.Text)
 	}
 	return a.Data, nil
+}
+
+// order runs a command that answers nothing.
+func order(c *commands, command string) error {
+	a, err := give(c, command)
+	if err == nil && !a.OK() {
+		err = errors.New(a.Text)
+	}
+	return err
+}
+
+func give(c *commands, command string) (control.Answer, error) {
+	dir, err := c.base()
+	if err != nil {
+		return control.Answer{}, err
+	}
+	client, err := server.Connect(dir)
+	if err != nil {
+		return control.Answer{}, err
+	}
+	a, err := client.Do(command)
+	return a, errors.Join(err, client.Close())
 }
 
 type checkCommand struct {
@@ -201,43 +213,4 @@ func (r *routeCommand) Run(c *commands) error {
 	fmt.Printf("%s(%s)%s\n", route[0], route[1], route[2])
 	fmt.Println(d.String("Verdict"))
 	return nil
-}
-
-type queueCommand struct {
-	List queueListCommand `cmd:"" help:"List waiting recipients."`
-}
-
-type queueListCommand struct{}
-
-// whyWaits is the last error of a recipient in the answer of QUEUE LIST, and what is known of the host.
-func whyWaits(d dataformat.Dict) string {
-	why, host := d.String("lastError"), d.String("waitsFor")
-	if why == "" || host == "" {
-		return why + host
-	}
-	return why + " (" + host + ")"
-}
-
-func (queueListCommand) Run(c *commands) error {
-	v, err := ask(c, "GATEPOST QUEUE LIST")
-	if err != nil {
-		return err
-	}
-	rows, ok := v.(dataformat.Array)
-	if !ok {
-		return errors.New("the answer of the server has no list")
-	}
-	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "ID\tAGE\tSIZE\tRETURN-PATH\tRECIPIENT\tQUEUE\tNEXT TRY\tLAST ERROR")
-	for _, r := range rows {
-		d, _ := r.(dataformat.Dict)
-		number := func(key string) int64 { n, _ := dataformat.Int(d[key]); return n }
-		next := "now"
-		if t, ok := d["nextTry"].(dataformat.Time); ok {
-			next = t.T.Local().Format(time.DateTime)
-		}
-		fmt.Fprintf(out, "%d\t%s\t%d\t<%s>\t<%s>\t%s(%s)\t%s\t%s\n", number("id"), time.Duration(number("age"))*time.Second,
-			number("size"), d.String("returnPath"), d.String("recipient"), d.String("module"), d.String("queue"), next, whyWaits(d))
-	}
-	return out.Flush()
 }

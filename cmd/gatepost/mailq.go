@@ -39,7 +39,7 @@ func mailq(c *commands) error {
 			bytes += number("size")
 			mark := " "
 			switch {
-			case d.String("held") == "YES":
+			case d.String("onHold") == "YES":
 				mark = "!"
 			case d.String("active") == "YES":
 				mark = "*"

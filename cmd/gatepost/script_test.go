@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 //	shutdown            sends SIGTERM and expects exit code 0 in time
 //	crash               sends SIGKILL
 //	settled             returns when no message waits in the folder Submitted or in the queue
+//	waiting N           returns when N recipients wait in the queue
+//	number VAR FLAG ... sets a variable to the number of the message that "gatepost queue list FLAG ..." finds first
 //	dialogue FILE PORT ...
 //	                    plays a transcript (package transcript) against the running server; its
 //	                    connections go to the ports in this order
@@ -73,6 +75,8 @@ func TestScript(t *testing.T) {
 			"crash":    crash,
 			"dialogue": dialogue,
 			"settled":  settled,
+			"waiting":  waiting,
+			"number":   queueNumber,
 		},
 	})
 }
@@ -161,6 +165,28 @@ func settled(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("messages wait: %s", ts.ReadFile("stdout"))
+}
+
+func waiting(ts *testscript.TestScript, neg bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		ts.Check(ts.Exec("gatepost", "queue", "list"))
+		if strings.Count(ts.ReadFile("stdout"), "\n") == n+1 {
+			return
+		}
+	}
+	ts.Fatalf("other messages wait: %s", ts.ReadFile("stdout"))
+}
+
+func queueNumber(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(ts.Exec("gatepost", append([]string{"queue", "list"}, args[1:]...)...))
+	_, rows, _ := strings.Cut(ts.ReadFile("stdout"), "\n")
+	id, _, found := strings.Cut(rows, " ")
+	if !found {
+		ts.Fatalf("no message is found")
+	}
+	ts.Setenv(args[0], id)
 }
 
 func dialogue(ts *testscript.TestScript, neg bool, args []string) {

@@ -35,11 +35,7 @@ var serverCommands = []command{
 	{"GETCLIENTIPS", "", func(c *call) (dataformat.Value, error) { return stringOf(c.actor.ClientIPs(c)) }},
 	{"SETCLIENTIPS", "<list>", func(c *call) (dataformat.Value, error) { return c.setText("list", c.actor.SetClientIPs) }},
 	{"ROUTE", "address [operation=MAIL|ACCESS|SIGNAL]", routeAddress},
-	{"GETMESSAGEQUEUEINFO", "module QUEUE queue", func(c *call) (dataformat.Value, error) {
-		return dictOf(c.actor.QueueInfo(c, c.args.word("module"), c.args.word("queue")))
-	}},
 	{"GETHELPERSINFO", "", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.Helpers(c)) }},
-	{"RELEASESMTPQUEUE", "queue", func(c *call) (dataformat.Value, error) { return nil, c.actor.ReleaseQueue(c, c.args.word("queue")) }},
 	{"SHUTDOWN", "", func(c *call) (_ dataformat.Value, err error) {
 		c.session.after, err = c.actor.Shutdown(c) // the answer goes out first
 		return nil, err

@@ -20,7 +20,8 @@ import (
 //	O L                                          L: from a user or the server; T: from a stranger; B: bulk mail
 //	E QQ314159 HDRS                              ENVID in xtext or -, RET or -
 //	B 8BITMIME SMTPUTF8                          BODY, SMTPUTF8
-//	P I 26-04-2019 15:57:14 0000 ____ ____ <a>   return-path; _J__: for the Junk mailboxes
+//	P I 26-04-2019 15:57:14 0000 ____ ____ <a>   return-path; H___: on hold; _J__: for the Junk mailboxes;
+//	                                             __R_, __N_: rejected, with a report or without
 //	R W 26-04-2019 15:57:14 0000 ____ _FY_ <b>   recipient, one line each; E___: expanded into others
 //	N rfc822;b@dom                               ORCPT of the R line before it
 //
@@ -37,14 +38,15 @@ const (
 	MaxHead = 64 << 20
 	MaxLine = 8 << 10
 
-	stateColumn  = 2
-	dateColumn   = 4
-	warnedColumn = 24
-	expandColumn = 29
-	junkColumn   = 30
-	notifyColumn = 34
-	addrColumn   = 39
-	timeLayout   = "02-01-2006 15:04:05"
+	stateColumn    = 2
+	dateColumn     = 4
+	warnedColumn   = 24
+	expandColumn   = 29
+	junkColumn     = 30
+	rejectedColumn = 31
+	notifyColumn   = 34
+	addrColumn     = 39
+	timeLayout     = "02-01-2006 15:04:05"
 )
 
 // Layout says where in a queue file the parts are that change or move.
@@ -69,6 +71,28 @@ func (l *Layout) RulesDoneAt() int64 { return l.ReturnPath + stateColumn }
 
 // JunkAt is the offset of the letter that becomes J when the message is found to be junk.
 func (l *Layout) JunkAt() int64 { return l.ReturnPath + junkColumn }
+
+// HoldAt is the offset of the letter that says whether an administrator has the message wait.
+func (l *Layout) HoldAt() int64 { return l.ReturnPath + expandColumn }
+
+// RejectedAt is the offset of the letter that says whether an administrator has ended the message.
+func (l *Layout) RejectedAt() int64 { return l.ReturnPath + rejectedColumn }
+
+// HoldLetter is the text for HoldAt.
+func HoldLetter(onHold bool) string {
+	if onHold {
+		return "H"
+	}
+	return "_"
+}
+
+// RejectedLetter is the text for RejectedAt.
+func RejectedLetter(r Rejected) string {
+	if r == NotRejected {
+		return "_"
+	}
+	return string(rune(r))
+}
 
 // FormatWarned is the text for WarnedAt.
 func FormatWarned(n int) string {
@@ -96,7 +120,6 @@ type headWriter struct {
 	buf    []byte
 	start  int
 	layout Layout
-	junk   bool   // the line is that of the return-path of a junk message
 	bad    string // what could not be written, or empty
 }
 
@@ -129,9 +152,11 @@ func (w *headWriter) head(e *Envelope) {
 		state = 'E'
 	}
 	w.layout.ReturnPath = int64(len(w.buf) - w.start)
-	w.junk = e.Junk
-	w.path('P', state, e.Submitted, &Recipient{Address: e.ReturnPath, Local: e.ReturnPathLocal})
-	w.junk = false
+	junk := "_"
+	if e.Junk {
+		junk = "J"
+	}
+	w.path('P', state, HoldLetter(e.OnHold)+junk+RejectedLetter(e.Rejected)+"_", e.Submitted, &Recipient{Address: e.ReturnPath, Local: e.ReturnPathLocal})
 	w.layout.Recipients = make([]int64, len(e.Recipients))
 	for i := range e.Recipients {
 		r := &e.Recipients[i]
@@ -140,7 +165,11 @@ func (w *headWriter) head(e *Envelope) {
 		if state == 0 {
 			state = Waiting
 		}
-		w.path('R', byte(state), e.Submitted, r)
+		flags := "____"
+		if r.Expanded {
+			flags = "E___"
+		}
+		w.path('R', byte(state), flags, e.Submitted, r)
 		w.original(r.Original)
 	}
 	w.raw("\n")
@@ -193,7 +222,7 @@ func (w *headWriter) options(e *Envelope) {
 	w.raw(letters + "\n")
 }
 
-func (w *headWriter) path(letter, state byte, t time.Time, r *Recipient) {
+func (w *headWriter) path(letter, state byte, flags string, t time.Time, r *Recipient) {
 	w.buf = append(w.buf, letter, ' ', state, ' ')
 	if y := t.UTC().Year(); y < 0 || y > 9999 {
 		t = time.Time{}
@@ -202,9 +231,8 @@ func (w *headWriter) path(letter, state byte, t time.Time, r *Recipient) {
 	w.raw(" ")
 	w.raw(FormatWarned(r.Warned))
 	w.raw(" ")
-	w.flag(r.Expanded, 'E')
-	w.flag(w.junk, 'J')
-	w.raw("__ ")
+	w.raw(flags)
+	w.raw(" ")
 	w.flag(r.Notify&NotifySuccess != 0, 'S')
 	w.flag(r.Notify&NotifyFailure != 0, 'F')
 	w.flag(r.Notify&NotifyDelay != 0, 'Y')

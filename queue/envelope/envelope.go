@@ -98,7 +98,20 @@ type Envelope struct {
 	Junk bool
 	// RulesDone says that the server rules ran; they don't run again after a restart.
 	RulesDone bool
+	// OnHold and Rejected are what an administrator has said about the message.
+	OnHold   bool
+	Rejected Rejected
 }
+
+// Rejected says whether an administrator has ended a message: who still waits fails.
+type Rejected byte
+
+// The values, by their letter in the queue file.
+const (
+	NotRejected        Rejected = 0
+	RejectedWithReport Rejected = 'R'
+	RejectedSilently   Rejected = 'N'
+)
 
 // State is what has become of a recipient.
 type State byte

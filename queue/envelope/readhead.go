@@ -48,7 +48,7 @@ func ReadHead(r *bufio.Reader) (*Envelope, Layout, error) {
 		return nil, Layout{}, corrupt("the envelope is incomplete")
 	}
 	if p.layout.Version == 0 { // what older servers mean by these is not known
-		p.env.Bulk, p.env.Junk = false, false
+		p.env.Bulk, p.env.Junk, p.env.OnHold, p.env.Rejected = false, false, false, NotRejected
 		for i := range p.env.Recipients {
 			p.env.Recipients[i].Expanded = false
 		}
@@ -128,6 +128,10 @@ func (p *headReader) line(start int64, letter byte, line string) error {
 		p.env.ReturnPath, p.env.ReturnPathLocal = f.addr, f.local
 		p.env.RulesDone, p.env.Junk = f.state == 'E', f.junk
 		p.env.Submitted = f.time
+		p.env.OnHold = f.onHold
+		if r := Rejected(f.rejected); r == RejectedWithReport || r == RejectedSilently {
+			p.env.Rejected = r
+		}
 	case 'R':
 		f, err := parsePath(line)
 		if err != nil {
@@ -248,6 +252,8 @@ type pathLine struct {
 	warned   int
 	expanded bool
 	junk     bool
+	onHold   bool
+	rejected byte
 	notify   Notify
 	addr     address.Address
 	local    string // see Recipient.Local
@@ -269,7 +275,8 @@ func parsePath(line string) (pathLine, error) {
 	if f.warned, err = strconv.Atoi(line[warnedColumn : warnedColumn+4]); err != nil || f.warned < 0 {
 		return f, corrupt("a path line has no counter")
 	}
-	f.expanded, f.junk = line[expandColumn] == 'E', line[junkColumn] == 'J'
+	f.expanded, f.onHold = line[expandColumn] == 'E', line[expandColumn] == 'H'
+	f.junk, f.rejected = line[junkColumn] == 'J', line[rejectedColumn]
 	flags := line[notifyColumn : notifyColumn+4]
 	for i, n := range []Notify{NotifySuccess, NotifyFailure, NotifyDelay} {
 		if flags[i] != '_' {

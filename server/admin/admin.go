@@ -121,8 +121,20 @@ type Server interface {
 
 	Senders
 
-	// QueueList tells of every waiting recipient, one dictionary each.
-	QueueList(ctx context.Context) (dataformat.Array, error)
+	// QueueList tells of every recipient that waits and is selected, one dictionary each. A selection
+	// is a dictionary of IDs, Sender, Recipient, Account, Domain, Queue, OlderThan, YoungerThan, Larger,
+	// Smaller, OnHold, Error; an empty one is all.
+	QueueList(ctx context.Context, selected dataformat.Dict) (dataformat.Array, error)
+	// QueueMessage tells all about a message, and QueueFile where it is: File, Offset, Size. Errors: NoMessage.
+	QueueMessage(ctx context.Context, id string) (dataformat.Dict, error)
+	QueueFile(ctx context.Context, id string) (dataformat.Dict, error)
+	// HoldMessages, ReleaseMessages and RejectMessages return how many messages they were about. With
+	// DryRun in the selection they only count.
+	HoldMessages(ctx context.Context, selected dataformat.Dict) (int, error)
+	ReleaseMessages(ctx context.Context, selected dataformat.Dict) (int, error)
+	RejectMessages(ctx context.Context, selected dataformat.Dict, text string, report bool) (int, error)
+	RejectMessage(ctx context.Context, id, text string, report bool) error
+	RerouteMessage(ctx context.Context, id, from, to string) (again string, err error)
 	// Check compares index and files and returns one line per finding; one that is
 	// no fault begins with "note: ". With tidy it first removes what crashes have left.
 	Check(ctx context.Context, tidy bool) ([]string, error)

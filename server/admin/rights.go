@@ -10,7 +10,7 @@ import (
 // A rule says who may make a call. What is needed is written like this:
 //
 //	any            everybody who has logged in
-//	UserAccounts   a server right: Master, Settings, UserAccounts, Monitor, Directory
+//	UserAccounts   a server right: Master, Settings, UserAccounts, Monitor, Directory, CanRejectQueues
 //	D              any administrator of the target's domain
 //	D:Name         an administrator of the target's domain with the right Name
 //	own            the account that the call is about
@@ -184,8 +184,16 @@ var rules = map[string]rule{
 	"GETMESSAGEQUEUEINFO":  looks("Monitor"),
 	"GETHELPERSINFO":       looks("Monitor"),
 	"RELEASESMTPQUEUE":     changes("Monitor"),
+	"REJECTQUEUEMESSAGE":   changes("CanRejectQueues"),
+	"REJECTQUEUEMESSAGES":  changes("CanRejectQueues"),
 	"QUEUELIST":            looks("Monitor"),
+	"QUEUESHOW":            looks("Monitor"),
 	"QUEUEKICK":            changes("Monitor"),
+	"QUEUERELEASE":         changes("Monitor"),
+	"QUEUEHOLD":            changes("CanRejectQueues"),
+	"QUEUEREJECT":          changes("CanRejectQueues"),
+	"QUEUEREROUTE":         changes("UserAccounts"), // whoever does it can read the message
+	"QUEUEEXPORT":          changes("UserAccounts"), // it changes nothing, but is to be found
 	"CHECK":                looks("Monitor"),
 	"CHECKTIDY":            changes("UserAccounts"),
 	"SHUTDOWN":             changes("Monitor"),
@@ -195,7 +203,7 @@ var rules = map[string]rule{
 func Needs(call string) string { return rules[call].needs }
 
 var serverRights = []string{
-	accounts.RightMaster, accounts.RightSettings, accounts.RightUsers, accounts.RightMonitor, accounts.RightDirectory,
+	accounts.RightMaster, accounts.RightSettings, accounts.RightUsers, accounts.RightMonitor, accounts.RightDirectory, accounts.RightRejectQueues,
 }
 
 // parseRule reads the rights that a call needs. An unknown word is a bug, which every test finds.

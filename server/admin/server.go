@@ -208,30 +208,6 @@ func (a Actor) Helpers(ctx context.Context) (dataformat.Dict, error) {
 	return look(ctx, a, "GETHELPERSINFO", server, func(o *operation) (dataformat.Dict, error) { return o.admin.server.Helpers(o) })
 }
 
-// QueueInfo tells of one logical queue.
-func (a Actor) QueueInfo(ctx context.Context, module, queue string) (dataformat.Dict, error) {
-	return look(ctx, a, "GETMESSAGEQUEUEINFO", named(queue), func(o *operation) (dataformat.Dict, error) {
-		return o.admin.server.QueueInfo(o, module, queue)
-	})
-}
-
-// ReleaseQueue lets a logical queue try now.
-func (a Actor) ReleaseQueue(ctx context.Context, queue string) error {
-	return do(ctx, a, "RELEASESMTPQUEUE", named(queue), func(o *operation) error {
-		return o.admin.server.ReleaseQueue(o, queue)
-	})
-}
-
-// QueueList tells of every recipient that waits.
-func (a Actor) QueueList(ctx context.Context) (dataformat.Array, error) {
-	return look(ctx, a, "QUEUELIST", server, func(o *operation) (dataformat.Array, error) { return o.admin.server.QueueList(o) })
-}
-
-// KickQueues lets all queues to other servers try now.
-func (a Actor) KickQueues(ctx context.Context) error {
-	return do(ctx, a, "QUEUEKICK", server, func(o *operation) error { return o.admin.server.KickQueues(o) })
-}
-
 // Check compares the index with the message files.
 func (a Actor) Check(ctx context.Context) ([]string, error) {
 	return look(ctx, a, "CHECK", server, func(o *operation) ([]string, error) { return o.admin.server.Check(o, false) })

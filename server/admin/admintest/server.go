@@ -3,6 +3,7 @@ package admintest
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"gatepost/router"
@@ -18,6 +19,7 @@ type Server struct {
 	table    string
 	modules  map[string]dataformat.Dict
 	released []string
+	rejected []string
 	rules    *rules.Set
 	signal   dataformat.Array
 }
@@ -50,6 +52,13 @@ func (s *Server) SetServerSignalRules(list dataformat.Array) error {
 	defer s.mu.Unlock()
 	s.signal = list
 	return nil
+}
+
+// Rejected lists the selections of messages that were rejected, with the text and whether a report is made.
+func (s *Server) Rejected() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rejected
 }
 
 // New returns a server with a Router Table and the modules Queue and SMTP.
@@ -184,7 +193,33 @@ func (s *Server) ReleaseQueue(_ context.Context, queue string) error {
 	return nil
 }
 
-func (s *Server) QueueList(context.Context) (dataformat.Array, error) { return nil, nil }
+func (s *Server) QueueList(context.Context, dataformat.Dict) (dataformat.Array, error) {
+	return nil, nil
+}
+
+func (s *Server) QueueMessage(context.Context, string) (dataformat.Dict, error) { return nil, nil }
+
+func (s *Server) QueueFile(context.Context, string) (dataformat.Dict, error) { return nil, nil }
+
+func (s *Server) HoldMessages(context.Context, dataformat.Dict) (int, error) { return 1, nil }
+
+func (s *Server) ReleaseMessages(context.Context, dataformat.Dict) (int, error) { return 1, nil }
+
+func (s *Server) RejectMessages(_ context.Context, d dataformat.Dict, text string, report bool) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rejected = append(s.rejected, fmt.Sprintf("%s %q %v", dataformat.Compact(d), text, report))
+	return 1, nil
+}
+
+func (s *Server) RejectMessage(ctx context.Context, id, text string, report bool) error {
+	_, err := s.RejectMessages(ctx, dataformat.Dict{"IDs": dataformat.Array{dataformat.String(id)}}, text, report)
+	return err
+}
+
+func (s *Server) RerouteMessage(context.Context, string, string, string) (string, error) {
+	return "2", nil
+}
 
 func (s *Server) KickQueues(context.Context) error { return nil }
 
