@@ -109,6 +109,11 @@ func (w *walk) applyUnknownPolicy(domain, name string) (Route, bool, error) {
 				return Route{}, false, w.rewrite(address.Address{Local: postmaster}, 0, "role name", false)
 			}
 		}
+		if domain == main && w.r.back != nil {
+			if to, ok := w.r.back(w.addr.Local); ok {
+				return Route{}, false, w.rewrite(to, 0, "return-path of mail that was passed on", true)
+			}
+		}
 	}
 	notFound := fault.New("router.Route", fault.NotFound, textUnknownUser)
 	policy, err := w.r.dir.UnknownPolicy(domain, w.op)

@@ -29,6 +29,8 @@ type Router struct {
 	log  *slog.Logger
 	live *settings.Live[Settings]
 	now  atomic.Pointer[compiled]
+	// back says which return-path a name of the Main Domain stands for, see UseReturnPaths.
+	back func(local string) (address.Address, bool)
 }
 
 // New returns a router over a directory. An error names the line of the table
@@ -40,6 +42,11 @@ func New(s *settings.Live[Settings], dir Directory, log *slog.Logger) (*Router, 
 	}
 	return r, nil
 }
+
+// UseReturnPaths has names of the Main Domain that nobody bears lead to the return-paths that they stand for
+// (SRS): reports about mail that was passed on go back that way, whoever brings them. It is called
+// before the router is used.
+func (r *Router) UseReturnPaths(back func(local string) (address.Address, bool)) { r.back = back }
 
 // Reload applies other settings, and puts them into the Live that New got. After
 // an error, which names the line and the reason, the old settings stay.
