@@ -35,8 +35,7 @@ func (r *Rules) Apply(ctx context.Context, m *delivery.Message) ([]delivery.Acti
 			return nil, err
 		}
 		if ended {
-			a.change()
-			return append(a.actions, delivery.Stop{}), nil
+			return a.kept(), nil
 		}
 	}
 	switch err := a.run.Err(); {
@@ -45,7 +44,7 @@ func (r *Rules) Apply(ctx context.Context, m *delivery.Message) ([]delivery.Acti
 		return nil, err
 	default:
 		r.locals.LogAttrs(ctx, logs.LevelProblem, "the rules are not applied any further", about(m.ID, m.Account, slog.Any(logs.AttrError, err))...)
-		return append(a.actions, delivery.Stop{}), nil
+		return a.kept(), nil
 	}
 	out := a.run.Outcome()
 	switch out.Fate {
@@ -54,8 +53,16 @@ func (r *Rules) Apply(ctx context.Context, m *delivery.Message) ([]delivery.Acti
 	case rules.Rejected:
 		return append(a.actions, delivery.Reject{Text: out.Text}), nil
 	}
+	return a.kept(), nil
+}
+
+// kept are the actions for a message that goes into INBOX after them.
+func (a *application) kept() []delivery.Action {
+	if a.refusal != "" {
+		return append(a.actions, delivery.Reject{Text: a.refusal})
+	}
 	a.change()
-	return append(a.actions, delivery.Mark{Flags: flagsOf(out.Flags)}), nil
+	return append(a.actions, delivery.Mark{Flags: flagsOf(a.run.Outcome().Flags)})
 }
 
 // accountMail is a message that is delivered, as rules see it.
@@ -105,7 +112,8 @@ type application struct {
 	mail    *mail
 	run     *rules.Run
 	actions []delivery.Action
-	ran     int // programs so far
+	ran     int    // programs so far
+	refusal string // of a program
 
 	// What the actions so far have of the changes.
 	tag     string
@@ -263,7 +271,7 @@ func (a *application) execute(ctx context.Context, rule *rules.Rule, act rules.E
 		return a.failed(ctx, rule, act, err)
 	case refusal != "":
 		a.fired(ctx, rules.Step{Rule: rule, Action: act})
-		a.actions = append(a.actions, delivery.Reject{Text: refusal})
+		a.refusal = refusal
 		return true, nil
 	}
 	a.fired(ctx, rules.Step{Rule: rule, Action: act})

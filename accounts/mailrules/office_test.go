@@ -171,6 +171,7 @@ func newOffice(t testing.TB, dir string) *office {
 		o.must(counter.Close())
 	})
 	t.Cleanup(o.stop)
+	synctest.Wait() // until then nobody waits for rules
 	for _, name := range []string{"ann", "bob", "joe", "archive"} {
 		if _, err := o.acc.Account(context.Background(), "corp.com", name); err != nil {
 			o.must(o.acc.CreateAccount(context.Background(), "corp.com", name, dataformat.Dict{"RulesAllowed": dataformat.String("Any")}))
@@ -242,7 +243,7 @@ func (o *office) box(account, name string) (list []stored) {
 		o.must(err)
 		body.Close()
 		st, _ := m.StateAt(len(list) + 1)
-		list = append(list, stored{string(text), fmt.Sprint(st.Flags, st.Keywords)})
+		list = append(list, stored{string(text), flagNames(st.Flags)})
 	}
 	return list
 }
@@ -321,4 +322,16 @@ func fields(text string) []rules.Field {
 		panic(err)
 	}
 	return list
+}
+
+// flagNames are flags as people read them.
+func flagNames(f mailbox.Flags) string {
+	var names []string
+	for bit, name := range map[mailbox.Flags]string{mailbox.Seen: "Seen", mailbox.Flagged: "Flagged", mailbox.Answered: "Answered"} {
+		if f&bit != 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
 }
