@@ -36,6 +36,7 @@ type commands struct {
 	Route    routeCommand   `cmd:"" help:"Explain where an address leads."`
 	DNS      dnsCommand     `cmd:"" name:"dns" help:"Print the DNS records that a domain needs, or check them."`
 	Queue    queueCommand   `cmd:"" help:"Look into the queue, and change what waits in it."`
+	Rules    rulesCommand   `cmd:"" help:"Try rules on a message."`
 	Sendmail programCommand `cmd:"" help:"Send a message from standard input, as the program sendmail." passthrough:""`
 	Mail     programCommand `cmd:"" help:"Send a text from standard input, as the program mail." passthrough:""`
 	Mailq    programCommand `cmd:"" help:"List the queue, as the program mailq." passthrough:""`

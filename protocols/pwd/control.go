@@ -14,6 +14,7 @@ import (
 //
 //	GATEPOST CHECK [TIDY]            an array with a line per finding
 //	GATEPOST ROUTE address [op]      a dictionary: Route and Verdict, or Error; Steps
+//	GATEPOST RULES TEST {request}    a text, see admin.Actor.TryRules
 //	GATEPOST QUEUE LIST              an array with a dictionary per recipient
 //	GATEPOST QUEUE KICK              all queues to other servers are tried now
 const controlVerb = "GATEPOST"
@@ -36,13 +37,31 @@ func (s *session) controlCommand(ctx context.Context, rest string) reply {
 		return s.queueCommand(ctx, d)
 	case d.Keyword("ROUTE"):
 		v, err = s.explain(ctx, d)
+	case d.Keyword("RULES"):
+		v, err = s.tryRules(ctx, d)
 	default:
-		err = syntaxError("CHECK [TIDY], ROUTE address or QUEUE is expected")
+		err = syntaxError("CHECK [TIDY], ROUTE address, RULES TEST or QUEUE is expected")
 	}
 	if err != nil {
 		return failure(err)
 	}
 	return withData(v)
+}
+
+// tryRules answers what rules would do with a message.
+func (s *session) tryRules(ctx context.Context, d *dataformat.Decoder) (dataformat.Value, error) {
+	if !d.Keyword("TEST") {
+		return nil, syntaxError("RULES TEST is expected")
+	}
+	v, err := dataformat.Parse([]byte(d.Rest()))
+	if err != nil {
+		return nil, fault.Wrap("pwd.Rules", fault.Invalid, err)
+	}
+	request, ok := v.(dataformat.Dict)
+	if !ok {
+		return nil, syntaxError("a dictionary is expected")
+	}
+	return stringOf(s.actor().TryRules(ctx, request))
 }
 
 // explain answers how an address is routed, step by step, also when it leads

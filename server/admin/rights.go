@@ -129,6 +129,7 @@ var rules = map[string]rule{
 	"GETACCOUNTSIGNALRULES":   looks("D own"),
 	"SETACCOUNTSIGNALRULES":   changes("D:SignalRulesAllowed own").guarded(),
 	"UPDATEACCOUNTSIGNALRULE": changes("D:SignalRulesAllowed own").guarded(),
+	"RULESTEST":               looks("Settings UserAccounts"),
 	"REMOVEACCOUNTSUBSET":     changes("own D:BasicSettings").guarded(),
 	"DATASET":                 changes("own D:BasicSettings").guarded(),
 	// what proves the mail of a domain

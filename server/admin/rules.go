@@ -99,6 +99,18 @@ func (a Actor) SetServerSignalRules(ctx context.Context, v dataformat.Value) err
 
 func (o *operation) noteCalls() { o.note("call rules are kept and do nothing yet") }
 
+// TryRules says which rules match a message and why, and what would happen. The request has
+//
+//	level    server, domain or account
+//	target   an account, for the levels domain and account
+//	message  its text, or the beginning of it; size is how long it is then
+//	from     the return-path
+//	to       an array of recipients; without it, the target
+//	as       the account that sends it, if one does
+func (a Actor) TryRules(ctx context.Context, request dataformat.Dict) (string, error) {
+	return look(ctx, a, "RULESTEST", server, func(o *operation) (string, error) { return o.admin.server.TryRules(o, request) })
+}
+
 // DomainMailRules are the rules of a domain.
 func (a Actor) DomainMailRules(ctx context.Context, name string) (dataformat.Array, error) {
 	return look(ctx, a, "GETDOMAINMAILRULES", domain(name), func(o *operation) (dataformat.Array, error) {
