@@ -28,6 +28,7 @@ type directory struct {
 	domains  *cache.Cache[string, *domain]
 	foreign  *cache.Cache[string, struct{}] // names that are no domain of ours
 	accounts *cache.Cache[accountKey, *Account]
+	groups   *cache.Cache[accountKey, *Group]
 	moving   sync.RWMutex // held while the directory of accounts moves, and shared while an account is read and told to the message store
 	renames  renames      // holds names
 	ids      identities
@@ -116,10 +117,17 @@ func (s *directory) object(d *domain, name string) (names.Object, error) {
 	switch {
 	case err == nil:
 		return names.Object{Kind: names.Account, Name: name}, nil
-	case os.IsNotExist(err):
+	case !os.IsNotExist(err):
+		return names.Object{}, fault.Wrap("accounts.Object", fault.Internal, err)
+	}
+	g, err := s.group(accountKey{d.name, name})
+	switch {
+	case err == nil:
+		return names.Object{Kind: names.Group, Name: name, Disabled: bool(g.settings.EmailDisabled)}, nil
+	case fault.Is(err, fault.NotFound):
 		return names.Object{}, nil
 	}
-	return names.Object{}, fault.Wrap("accounts.Object", fault.Internal, err)
+	return names.Object{}, err
 }
 
 // UnknownPolicy returns what a domain does with names that it does not have.

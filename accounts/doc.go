@@ -1,5 +1,5 @@
 // Package accounts is the directory of one server: its domains and their
-// aliases, accounts with aliases, passwords and rights, forwarders, and the
+// aliases, accounts with aliases, passwords and rights, forwarders, groups, and the
 // settings that one inherits from the other. It answers the router (Object,
 // DomainName), logs people in (Logins), and owns the message store,
 // package mailbox, whose accounts it makes and removes.
@@ -9,8 +9,8 @@
 // The Main Domain always exists, bears the name of the server, and is the only
 // one whose accounts can have server rights. Secondary domains come and go. A
 // domain alias is another name of a domain, an alias another name of an account,
-// a forwarder a name that stands for an address anywhere. Accounts, aliases and
-// forwarders of a domain share one name space. Names are told apart without
+// a forwarder a name that stands for an address anywhere, a group one that stands for
+// many. Accounts, aliases, forwarders and groups of a domain share one name space. Names are told apart without
 // regard to case and kept in lower case.
 //
 // An account has a number, its ID, under which the message store knows it. The
@@ -36,6 +36,7 @@
 //	  Settings/access.settings        {account = (right, right);}
 //	  Settings/aliases.data           {alias = (account); forwarder = ((address));};
 //	                                  aliases.changes (package nametable)
+//	  <name>.group                    the settings of a group, with its members
 //	  <name>.macnt/                   an account
 //	    account.settings              explicit settings
 //	    account.info                  last login, addresses of logins; may be deleted at any time

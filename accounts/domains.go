@@ -132,6 +132,7 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 func (s *directory) dropDomain(name string) {
 	s.foreign.Drop(name)
 	s.domains.Drop(name)
+	s.groups.DropIf(func(k accountKey) bool { return k.domain == name })
 	s.forgetIf(func(k accountKey) bool { return k.domain == name })
 }
 
@@ -171,7 +172,11 @@ func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error
 		if err != nil {
 			return err
 		}
-		if len(have) > 0 || d.names.Len() > 0 {
+		groups, err := s.groupNames(d.name)
+		if err != nil {
+			return err
+		}
+		if len(have)+len(groups) > 0 || d.names.Len() > 0 {
 			return fault.New(op, fault.NotEmpty, "the domain is not empty")
 		}
 	}

@@ -12,18 +12,18 @@ import (
 
 // ListOptions say what ListObjects lists.
 type ListOptions struct {
-	Filter                        string // a part of the name; empty for all
-	Limit                         int    // objects to list at most
-	After                         string // names after this one; empty for the first
-	Accounts, Aliases, Forwarders bool
+	Filter                                string // a part of the name; empty for all
+	Limit                                 int    // objects to list at most
+	After                                 string // names after this one; empty for the first
+	Accounts, Aliases, Forwarders, Groups bool
 }
 
 // ObjectList is a page of a domain's objects.
 type ObjectList struct {
-	Accounts, Aliases, Forwarders int // how many there are in all
-	Names                         []string
-	Objects                       map[string]names.Object
-	More                          bool // there are names after the last one
+	Accounts, Aliases, Forwarders, Groups int // how many there are in all
+	Names                                 []string
+	Objects                               map[string]names.Object
+	More                                  bool // there are names after the last one
 }
 
 // ListObjects lists objects of a domain in the order of their names. Errors: NoDomain.
@@ -46,6 +46,14 @@ func (s *directory) ListObjects(ctx context.Context, domain string, o ListOption
 	}
 	for _, name := range have {
 		add(o.Accounts, name)
+	}
+	groups, err := s.groupNames(d.name)
+	if err != nil {
+		return nil, err
+	}
+	list.Groups = len(groups)
+	for _, name := range groups {
+		add(o.Groups, name)
 	}
 	for name, entry := range d.names.All() {
 		if entry.account != "" {

@@ -306,7 +306,12 @@ func (s *Store) moveAliases(source, target *domain, account string, aliases []st
 
 // accountNames lists the accounts of a domain by its real name, sorted.
 func (s *directory) accountNames(domain string) ([]string, error) {
-	const op = "accounts.Accounts"
+	return s.objectNames(domain, accountSuffix)
+}
+
+// objectNames lists the objects of a domain that have files with a suffix, sorted.
+func (s *directory) objectNames(domain, suffix string) ([]string, error) {
+	const op = "accounts.Objects"
 	d, err := s.domain(domain)
 	if err != nil {
 		return nil, err
@@ -320,7 +325,7 @@ func (s *directory) accountNames(domain string) ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), accountSuffix); ok && validObject(name) && name == fold(name) {
+		if name, ok := strings.CutSuffix(e.Name(), suffix); ok && validObject(name) && name == fold(name) {
 			out = append(out, name)
 		}
 	}

@@ -111,6 +111,7 @@ func makeStore(base string, o Options) *Store {
 		domains:  cache.New[string, *domain](o.CachedDomains),
 		foreign:  cache.New[string, struct{}](o.CachedDomains),
 		accounts: cache.New[accountKey, *Account](o.CachedAccounts),
+		groups:   cache.New[accountKey, *Group](maxGroups),
 	}}
 	s.logins, s.sessions = newLogins(s), newSessions(s)
 	s.info.store, s.renames.store, s.removals.store, s.ids.store = s, s, s, &s.directory
@@ -185,5 +186,6 @@ func (s *directory) Mail() *mailbox.Store { return s.mail }
 func (s *directory) dropAll() {
 	s.foreign.DropIf(func(string) bool { return true })
 	s.domains.DropIf(func(string) bool { return true })
+	s.groups.DropIf(func(accountKey) bool { return true })
 	s.forgetIf(func(accountKey) bool { return true })
 }

@@ -5,7 +5,7 @@
 //
 //	state      N.tmp  N.msg  in memory             after a crash
 //	arriving   yes    no     a Submission          N.tmp is removed at the start: nobody was promised anything
-//	held       no     N.held Queue.held            a delivery's record names it and it is published, or it is removed
+//	held       no     N.held Queue.held            what it was made of is behind it and it is published, or it is removed
 //	promised   no     yes    waits in its queues   the enqueuer reads it again; recipients with state W are tried
 //	judged     maybe  yes    as promised           N.tmp goes; without the mark RulesDone rules are asked again
 //	attempted  no     yes    an Item of a Batch    the same; a Repeatable skips what it has (by queue ID)
@@ -34,7 +34,7 @@
 // What moves a message on:
 //
 //	arriving → promised    Submission.Commit, in the goroutine of the session
-//	arriving → held        Submission.Hold, for what a delivery sends on (held.go)
+//	arriving → held        Submission.Hold, Item.Pass: what a delivery, rules or a group send on (held.go)
 //	held → promised        Queue.Publish, once the delivery has its record
 //	promised → judged      if there are Rules: the source's call of Commit waits for them, or a worker
 //	                       of RulesModule asks them; the changed file takes the place of N.msg

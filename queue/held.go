@@ -4,6 +4,8 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"gatepost/queue/envelope"
 	"gatepost/server/fault"
@@ -18,11 +20,20 @@ import (
 //
 // What server rules send on is held in the same way, as N.for-P, P being the message that they are
 // about. The mark RulesDone in P.msg, or a result of a recipient, or the end of P, is what publishes it.
+//
+// What a transport that is no Repeatable sends on for a recipient, such as a group, is N.for-P-R, R
+// being the recipient's index. Its result in P.msg, or the end of P, is what publishes it.
 
 // heldMessage is a message that is held.
 type heldMessage struct {
-	head *head            // nil for what a crash has left
-	of   envelope.QueueID // the message that server rules are about; 0 for what a delivery sends
+	head *head // nil for what a crash has left
+	origin
+}
+
+// origin is what publishes a held message. The zero origin is the record of a delivery.
+type origin struct {
+	of   envelope.QueueID // the message that server rules are about, or that is sent on
+	rcpt int              // 1 + the index of the recipient that it is sent on for; 0 with rules
 }
 
 // ext is the extension of the file.
@@ -30,7 +41,25 @@ func (h heldMessage) ext() string {
 	if h.of == 0 {
 		return extHeld
 	}
-	return extHeldFor + h.of.String()
+	if h.rcpt == 0 {
+		return extHeldFor + h.of.String()
+	}
+	return extHeldFor + h.of.String() + "-" + strconv.Itoa(h.rcpt-1)
+}
+
+// parseOrigin reads the extension of a held message.
+func parseOrigin(ext string) (o origin, ok bool) {
+	text, ok := strings.CutPrefix(ext, extHeldFor)
+	if !ok {
+		return origin{}, false
+	}
+	of, rcpt, sentOn := strings.Cut(text, "-")
+	id, err := strconv.ParseUint(of, 10, 64)
+	if o.of = envelope.QueueID(id); sentOn && err == nil {
+		o.rcpt, err = strconv.Atoi(rcpt)
+		o.rcpt++
+	}
+	return o, err == nil && o.of != 0
 }
 
 // BeginHeld is Begin for a message that is held. The limit of the queue does not concern it: it
@@ -41,14 +70,14 @@ func (q *Queue) BeginHeld(ctx context.Context, env *envelope.Envelope) (*Submiss
 
 // Hold makes the message durable without the promise to deliver it. Publish or Drop end that. After
 // an error the message is gone; it may be a refusal, as of Commit.
-func (s *Submission) Hold(ctx context.Context) error { return s.hold(ctx, 0) }
+func (s *Submission) Hold(ctx context.Context) error { return s.hold(ctx, origin{}) }
 
 // HoldFor is Hold for what server rules send of a message that they judge: Verdict.Send names it.
 func (s *Submission) HoldFor(ctx context.Context, judged envelope.QueueID) error {
-	return s.hold(ctx, judged)
+	return s.hold(ctx, origin{of: judged})
 }
 
-func (s *Submission) hold(ctx context.Context, of envelope.QueueID) error {
+func (s *Submission) hold(ctx context.Context, o origin) error {
 	if s.closed {
 		return fault.New("queue.Hold", fault.Unavailable, "")
 	}
@@ -56,7 +85,7 @@ func (s *Submission) hold(ctx context.Context, of envelope.QueueID) error {
 		s.Abort()
 		return err
 	}
-	h := heldMessage{s.head, of}
+	h := heldMessage{s.head, o}
 	if err := s.store(h.ext()); err != nil {
 		return fault.Wrap("queue.Hold", fault.Internal, err)
 	}
@@ -134,17 +163,39 @@ func (q *Queue) putBack(id envelope.QueueID, h heldMessage) {
 	q.held[id] = h
 }
 
-// settleJudged publishes what server rules have made of messages that are behind them, and removes
-// what they have made of others, which come before them again. It is called before Run.
-func (q *Queue) settleJudged(found map[envelope.QueueID]envelope.QueueID, queued func(envelope.QueueID) bool) error {
+// SendOn begins a message that is sent on for a recipient of the item. It ends with Pass or with Abort
+// of the submission.
+func (it *Item) SendOn(ctx context.Context, env *envelope.Envelope) (*Submission, error) {
+	return it.batch.owner.BeginHeld(ctx, env)
+}
+
+// Pass makes a message of SendOn durable, reports the recipient that it is sent on for, given as its
+// index in Envelope.Recipients, and lets the message be delivered: all of it or, with an error, nothing.
+// A crash between the steps changes nothing of that. The error may be a refusal, as of Commit. Pass is not for a
+// Repeatable, whose results are recorded late.
+func (it *Item) Pass(ctx context.Context, s *Submission, rcpt int, st envelope.Status) error {
+	if err := s.hold(ctx, origin{it.ID, rcpt + 1}); err != nil {
+		return err
+	}
+	q := it.batch.owner
+	it.Report(rcpt, st)
+	if err := q.Publish(s.id); err != nil {
+		q.logQueue(s.id).Log(ctx, logs.LevelFailure, "a message that was sent on waits for the next start of the server", logs.AttrError, err)
+	}
+	return nil
+}
+
+// settleOrigins publishes what was made of messages that are behind the step which it waits for, and
+// removes what was made of others, which come to that step again. It is called before Run.
+func (q *Queue) settleOrigins(found map[envelope.QueueID]origin, queued func(envelope.QueueID) bool) error {
 	for _, id := range slices.Sorted(maps.Keys(found)) {
-		h := heldMessage{of: found[id]}
+		h := heldMessage{origin: found[id]}
 		q.putBack(id, h)
 		again := false
 		if queued(h.of) {
-			// A file that cannot be read is set aside: it does not come before the rules again.
+			// A file that cannot be read is set aside: it does not come to the step again.
 			head, err := q.readHead(h.of)
-			again = err == nil && !judged(head.env)
+			again = err == nil && !h.settled(head.env)
 		}
 		settle := q.Publish
 		if again {
@@ -155,4 +206,12 @@ func (q *Queue) settleJudged(found map[envelope.QueueID]envelope.QueueID, queued
 		}
 	}
 	return nil
+}
+
+// settled reports whether the step is recorded in the envelope of the other message.
+func (o origin) settled(env *envelope.Envelope) bool {
+	if o.rcpt == 0 {
+		return judged(env)
+	}
+	return o.rcpt > len(env.Recipients) || env.Recipients[o.rcpt-1].State != envelope.Waiting
 }

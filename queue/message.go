@@ -174,7 +174,8 @@ func (m *message) waitingRcpts() (rcpts []int) {
 const (
 	extTmp  = ".tmp"  // being received: nobody was promised anything
 	extHeld = ".held" // made by a delivery, see held.go
-	// extHeldFor, with a queue ID behind it, is that of what server rules make.
+	// extHeldFor, with a queue ID behind it, is that of what server rules make; with an index
+	// behind that, of what is sent on for a recipient.
 	extHeldFor = ".for-"
 	extMsg     = ".msg" // accepted
 	extBad     = ".bad" // does not read back; kept for the administrator

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -20,7 +19,7 @@ import (
 func (q *Queue) recover() error {
 	var ids, held []envelope.QueueID
 	var stale []string
-	made := map[envelope.QueueID]envelope.QueueID{} // by server rules, of which message
+	made := map[envelope.QueueID]origin{} // of other messages
 	err := scanDir(q.dir, func(name string) {
 		id, ext, ok := parseName(name)
 		switch {
@@ -29,8 +28,8 @@ func (q *Queue) recover() error {
 		case ok && ext == extHeld:
 			held = append(held, id)
 		case ok && strings.HasPrefix(ext, extHeldFor):
-			if of, err := strconv.ParseUint(strings.TrimPrefix(ext, extHeldFor), 10, 64); err == nil {
-				made[id] = envelope.QueueID(of)
+			if o, ok := parseOrigin(ext); ok {
+				made[id] = o
 			}
 		case ok && ext == extTmp:
 			stale = append(stale, name)
@@ -56,7 +55,7 @@ func (q *Queue) recover() error {
 		q.held[id] = heldMessage{}
 	}
 	q.mu.Unlock()
-	return q.settleJudged(made, func(id envelope.QueueID) bool {
+	return q.settleOrigins(made, func(id envelope.QueueID) bool {
 		_, there := slices.BinarySearch(ids, id)
 		return there
 	})

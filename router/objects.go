@@ -32,6 +32,9 @@ func (w *walk) routeObject(domain string) (Route, bool, error) {
 	case names.Account:
 		return w.accountRoute(domain, o.Name, w.addr, box, detail), true, nil
 	case names.List, names.Group:
+		if o.Disabled && w.op == names.Mail {
+			return Route{}, false, fault.Newf("router.Route", fault.Rejected, "the %s takes no mail", o.Kind)
+		}
 		return Route{Module: LIST, Queue: o.Name + "@" + domain, Name: o.Name, Domain: domain, Address: w.qualified(w.addr), Detail: detail, Relay: w.relay}, true, nil
 	case names.Forwarder:
 		to, err := address.Parse(o.Target)

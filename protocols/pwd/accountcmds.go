@@ -78,6 +78,19 @@ var accountCommands = []command{
 	{"FINDFORWARDERS", "domain TO address", func(c *call) (dataformat.Value, error) {
 		return arrayOf(c.actor.FindForwarders(c, c.args.word("domain"), c.args.word("address")))
 	}},
+
+	{"LISTGROUPS", "[domain]", func(c *call) (dataformat.Value, error) { return arrayOf(c.actor.Groups(c, c.args.word("domain"))) }},
+	{"CREATEGROUP", "name [{settings}]", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.CreateGroup(c, c.name("name"), c.args.dict("settings"))
+	}},
+	{"RENAMEGROUP", "old INTO new", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.RenameGroup(c, c.name("old"), c.args.word("new"))
+	}},
+	{"DELETEGROUP", "name", func(c *call) (dataformat.Value, error) { return nil, c.actor.DeleteGroup(c, c.name("name")) }},
+	{"GETGROUP", "name", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.Group(c, c.name("name"))) }},
+	{"SETGROUP", "name {settings}", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.SetGroup(c, c.name("name"), c.args.dict("settings"))
+	}},
 }
 
 // storage reads how something new is to be stored.

@@ -70,6 +70,8 @@ type Object struct {
 	Name string
 	// Target is the address that a forwarder stands for, as its owner wrote it.
 	Target string
+	// Disabled says that a group or a list takes no mail.
+	Disabled bool
 }
 
 // Action is what a domain does with a name that it does not know.

@@ -64,6 +64,17 @@ func TestRecordsOfChanges(t *testing.T) {
 			`RENAMEDOMAIN target=own.com old=own.com new=newer.com`},
 		{func(a Actor) error { return a.CreateForwarder(ctx, Name{"f", "other.com"}, "x@y.com") },
 			`CREATEFORWARDER target=f@other.com new=x@y.com`},
+		{func(a Actor) error {
+			return a.CreateGroup(ctx, Name{"g", "other.com"}, dict(t, "{Members=(user);SignalDisabled=YES;}"))
+		},
+			`CREATEGROUP target=g@other.com new="{Members=(user);SignalDisabled=YES;}" without_effect=SignalDisabled`},
+		{func(a Actor) error {
+			return a.SetGroup(ctx, Name{"g", "other.com"}, dict(t, "{Members=(user,user2);}"))
+		},
+			`SETGROUP target=g@other.com old="{Members=(user);SignalDisabled=YES;}" new="{Members=(user,user2);}"`},
+		{func(a Actor) error { return a.RenameGroup(ctx, Name{"g", "other.com"}, "h@other.com") },
+			`RENAMEGROUP target=g@other.com old=g new=h`},
+		{func(a Actor) error { return a.DeleteGroup(ctx, Name{"h", "other.com"}) }, `DELETEGROUP target=h@other.com old="{Members=(user,user2);}"`},
 		{func(a Actor) error { return a.DeleteForwarder(ctx, Name{"f", "other.com"}) }, `DELETEFORWARDER target=f@other.com old=x@y.com`},
 		{func(a Actor) error { return a.CreateMailbox(ctx, Name{"user", "other.com"}, Name{}, "Work", "") },
 			`CREATEMAILBOX target=user@other.com new=Work`},

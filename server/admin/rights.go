@@ -151,6 +151,14 @@ var rules = map[string]rule{
 	"GETFORWARDER":    looks("D"),
 	"FINDFORWARDERS":  looks("D"),
 
+	// groups
+	"LISTGROUPS":  looks("D"),
+	"CREATEGROUP": changes("D:CanCreateGroups").guarded(),
+	"RENAMEGROUP": changes("D:CanCreateGroups").guarded(),
+	"DELETEGROUP": changes("D:CanCreateGroups").guarded(),
+	"GETGROUP":    looks("D"),
+	"SETGROUP":    changes("D:CanCreateGroups").guarded(),
+
 	// the mailboxes of an account
 	"LISTMAILBOXES":          looks("own D:CanImpersonate"),
 	"CREATEMAILBOX":          changes("own D:CanImpersonate").guarded(),

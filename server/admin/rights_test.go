@@ -182,7 +182,7 @@ var ofDomain = map[string]bool{
 	"DomainMailRules": true, "SetDomainMailRules": true, "DomainSignalRules": true, "SetDomainSignalRules": true,
 	"DKIMKeys": true, "CreateDKIMKey": true, "ImportDKIMKey": true, "ActivateDKIMKey": true, "RetireDKIMKey": true,
 	"DeleteDKIMKey": true, "DNSRecords": true, "CheckDNS": true,
-	"SetAccountDefaultPrefs": true, "Forwarders": true, "FindForwarders": true,
+	"SetAccountDefaultPrefs": true, "Forwarders": true, "FindForwarders": true, "Groups": true,
 	"AccountDefaultsSheet": true, "AccountTemplateSheet": true, "DomainSheet": true,
 }
 
