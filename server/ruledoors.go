@@ -18,6 +18,7 @@ import (
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
+	"gatepost/server/program"
 )
 
 // filterRetry is when a filter is asked again that cannot look at a message now.
@@ -71,6 +72,28 @@ func addressesOf(texts []string) (list []address.Address, err error) {
 		list = append(list, a)
 	}
 	return list, err
+}
+
+// maxErrors is how much is kept of what a program writes to its standard error.
+const maxErrors = 4 << 10
+
+// rulePrograms are the programs that rules execute (mailrules.Programs): those of the application directory,
+// in the sandbox of the PIPE module.
+type rulePrograms struct{ server *Server }
+
+func (p rulePrograms) Run(ctx context.Context, prog mailrules.Program) (mailrules.Ended, error) {
+	ctx, cancel := context.WithTimeout(ctx, prog.Limit)
+	defer cancel()
+	res, err := p.server.programs.Run(ctx, &program.Job{Args: prog.Args, Env: prog.Env, Message: prog.Message, File: prog.File, MaxOutput: maxErrors})
+	switch {
+	case err != nil:
+		return mailrules.Ended{}, err
+	case res.Stopped && ctx.Err() == context.Canceled:
+		return mailrules.Ended{}, fault.Wrap("server.Execute", fault.Canceled, ctx.Err())
+	case res.Stopped:
+		return mailrules.Ended{}, fault.New("server.Execute", fault.TooMany, "the program has taken too long")
+	}
+	return mailrules.Ended{Status: res.Exit, Stderr: res.Errors}, nil
 }
 
 // TryRules says what rules would do with a message.

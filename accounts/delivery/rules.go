@@ -43,9 +43,6 @@ type Message struct {
 	runs   runs
 }
 
-// File is the path of the message's queue file.
-func (m *Message) File() string { return m.file }
-
 // HasRun reports whether NoteRun was called for the message and the account with a number, also before
 // a crash.
 func (m *Message) HasRun(n int) bool { return m.runs.has(n) }

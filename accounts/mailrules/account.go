@@ -264,7 +264,7 @@ func (a *application) execute(ctx context.Context, rule *rules.Rule, act rules.E
 		}
 		header = c.Apply(header)
 	}
-	refusal, err := a.Rules.execute(ctx, &execution{Execute: act, mail: a.mail, file: a.Message.File(), header: header,
+	refusal, err := a.Rules.execute(ctx, &execution{Execute: act, mail: a.mail, header: header,
 		account: a.Account.Address(), id: a.ID})
 	switch {
 	case err != nil:

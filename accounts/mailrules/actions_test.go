@@ -218,8 +218,8 @@ func TestExecute(t *testing.T) {
 		if got := o.texts("bob", "INBOX"); len(got) != 1 || !strings.Contains(got[0], "no macros please") {
 			t.Errorf("the report: %q", got)
 		}
-		if len(o.programs.ran) != 6 || o.programs.ran[0] != `ann@corp.com ["note" "a b" "note" "-f" "<bob@corp.com>" "ann@corp.com"]` || o.programs.ran[4] != ` ["watch" "-x"]` ||
-			!regexp.MustCompile(`^ann@corp.com \["file" ".*/Queue/\d+.msg"\]$`).MatchString(o.programs.ran[5]) {
+		if len(o.programs.ran) != 6 || o.programs.ran[0] != `ACCOUNT=ann@corp.com ["note" "a b" "note" "-f" "<bob@corp.com>" "ann@corp.com"] false` ||
+			o.programs.ran[4] != `ACCOUNT= ["watch" "-x"] false` || o.programs.ran[5] != `ACCOUNT=ann@corp.com ["file"] true` {
 			t.Errorf("ran %q", o.programs.ran)
 		}
 	})

@@ -24,10 +24,11 @@ type Programs interface {
 type Program struct {
 	// Args are the program and its arguments. No shell sees them.
 	Args []string
-	// Message is what it gets on its standard input, as it is stored, with CRLF; nil for nothing.
-	Message io.Reader
-	// Account is whose rule wants it, account@domain; empty for a rule of the server.
-	Account string
+	// Message opens the message, which has CRLF line ends, for each run anew.
+	Message func() (io.ReadCloser, error)
+	// File appends the name of a file with the message to the arguments; else it is what the program gets
+	// on its standard input.
+	File bool
 	// Env are variables besides the usual ones, as NAME=value.
 	Env []string
 	// Limit is how long it may run.

@@ -15,7 +15,6 @@ import (
 type execution struct {
 	rules.Execute
 	mail    *mail
-	file    string
 	header  []byte // what rules have made of the header; nil if it is as it was
 	account string // whose rule it is; empty for the server
 	id      envelope.QueueID
@@ -28,24 +27,8 @@ func (r *Rules) execute(ctx context.Context, e *execution) (refusal string, err 
 	if r.o.Programs == nil {
 		return "", fault.New(op, fault.Unsupported, "this server runs no programs")
 	}
-	p := Program{Args: e.args(), Account: e.account, Limit: r.o.Settings.Get().ExecuteLimit.Duration(),
-		Env: []string{"SENDER=" + e.mail.env.ReturnPath.String(), "MESSAGE_ID=" + e.id.String()}}
-	if !e.File {
-		f, err := e.mail.open()
-		if err != nil {
-			return "", fault.Wrap(op, fault.Internal, err)
-		}
-		defer f.Close()
-		p.Message = f
-		if e.header != nil {
-			before, err := e.mail.Header()
-			if err != nil {
-				return "", fault.Wrap(op, fault.Internal, err)
-			}
-			skipped := int64(len(before))
-			p.Message = io.MultiReader(bytes.NewReader(e.header), io.NewSectionReader(f, skipped, e.mail.size-skipped))
-		}
-	}
+	p := Program{Args: e.args(), Message: e.message, File: e.File, Limit: r.o.Settings.Get().ExecuteLimit.Duration(),
+		Env: []string{"SENDER=" + e.mail.env.ReturnPath.String(), "ACCOUNT=" + e.account, "MESSAGE_ID=" + e.id.String()}}
 	ended, err := r.o.Programs.Run(ctx, p)
 	switch text := strings.TrimSpace(ended.Stderr); {
 	case err != nil:
@@ -79,10 +62,29 @@ func (e *execution) args() []string {
 			args = append(args, original)
 		}
 	}
-	if e.File {
-		args = append(args, e.file)
-	}
 	return args
+}
+
+// message opens the message as the rules have changed it.
+func (e *execution) message() (io.ReadCloser, error) {
+	f, err := e.mail.open()
+	if err != nil || e.header == nil {
+		return f, err
+	}
+	before, err := e.mail.Header()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	skipped := int64(len(before))
+	rest := io.NewSectionReader(f, skipped, e.mail.size-skipped)
+	return &joined{io.MultiReader(bytes.NewReader(e.header), rest), f}, nil
+}
+
+// joined is a header and the rest of a message.
+type joined struct {
+	io.Reader
+	io.Closer
 }
 
 func has(list []int, n int) bool {

@@ -86,17 +86,19 @@ type programs struct {
 }
 
 func (p *programs) Run(_ context.Context, prog Program) (Ended, error) {
-	input := ""
-	if prog.Message != nil {
-		text, err := io.ReadAll(prog.Message)
-		if err != nil {
-			return Ended{}, err
-		}
-		input = string(text)
+	f, err := prog.Message()
+	if err != nil {
+		return Ended{}, err
 	}
+	defer f.Close()
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return Ended{}, err
+	}
+	input := string(text)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.ran = append(p.ran, fmt.Sprintf("%s %q", prog.Account, prog.Args))
+	p.ran = append(p.ran, fmt.Sprintf("%s %q %v", prog.Env[1], prog.Args, prog.File))
 	if p.run == nil {
 		return Ended{}, nil
 	}

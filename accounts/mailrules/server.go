@@ -297,7 +297,7 @@ func (j *judgement) execute(ctx context.Context, act rules.Execute) error {
 	if err != nil {
 		return err
 	}
-	refusal, err := j.Rules.execute(ctx, &execution{Execute: act, mail: j.mail, file: j.File, header: header, id: j.ID})
+	refusal, err := j.Rules.execute(ctx, &execution{Execute: act, mail: j.mail, header: header, id: j.ID})
 	if err != nil {
 		return err
 	}
