@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -99,9 +100,12 @@ func TestDrip(t *testing.T) {
 func TestBackOff(t *testing.T) {
 	transcript.Bubble(t, func(t *testing.T) {
 		begun := time.Now()
+		var mu sync.Mutex
 		var at []time.Duration
 		s := newSite(t, nil)
 		s.far = func() (net.Conn, error) {
+			mu.Lock()
+			defer mu.Unlock()
 			at = append(at, time.Since(begun).Round(time.Minute))
 			return nil, errors.New("connection refused")
 		}
