@@ -18,6 +18,13 @@ func (w *walk) routeSuffix() (Route, bool, error) {
 			Relay: w.relay, Direct: w.direct,
 		}, true, nil
 	}
+	if domain == names.Wakeup && w.op == names.Mail {
+		host, err := address.NormalizeDomain(w.addr.Local)
+		if err != nil {
+			return Route{}, false, fault.New("router.Route", fault.Invalid, "the address names no domain to wake up")
+		}
+		return Route{Module: SMTP, Queue: Wakeup, Address: address.Address{Local: host, Domain: names.Wakeup}}, true, nil
+	}
 	for _, s := range names.HostSuffixes() {
 		if name, ok := strings.CutSuffix(domain, s); ok {
 			host, port, err := splitPort(name)

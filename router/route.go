@@ -53,6 +53,10 @@ const (
 	Spamtrap = "SPAMTRAP" // accepted, so that the sender learns nothing; no recipient gets the message
 )
 
+// Wakeup is the queue of SMTP for addresses that ask for the mail of a domain to be sent:
+// client.com%wakeup at this server releases the queue of client.com.
+const Wakeup = "wakeup"
+
 // Route is where an address leads.
 type Route struct {
 	Module Module

@@ -48,6 +48,9 @@ func (s *Server) QueueInfo(_ context.Context, module, name string) (dataformat.D
 // names by its domain, or of an account, named account@domain.
 func (s *Server) ReleaseQueue(_ context.Context, name string) error {
 	for _, m := range s.modules {
+		if m.queues == router.SMTP {
+			s.relay.Release(name)
+		}
 		if m.queues != "" && s.queue.Wake(m.queues, name) {
 			return nil
 		}

@@ -23,6 +23,7 @@ import (
 	"gatepost/protocols/mailauth/leaving"
 	"gatepost/protocols/pwd"
 	"gatepost/protocols/relay"
+	"gatepost/protocols/smtp"
 	"gatepost/queue"
 	"gatepost/router"
 	"gatepost/server/dataformat"
@@ -88,6 +89,7 @@ type Server struct {
 	rules    *mailrules.Rules
 	pwd      *pwd.Server
 	pages    *webadmin.App
+	receiver *smtp.Server
 	encrypt  *tls.Config
 
 	setupSecret string // of the one-time link; empty when postmaster has a password

@@ -45,7 +45,7 @@ func (s *Server) table() []*module {
 		s.counterPart(), s.accountsPart(), s.routerPart(),
 		s.queuePart(), s.rulesPart(), s.pipePart(), s.rpopPart(), s.localPart(), s.signingPart(), s.sendingPart(),
 		s.certificatePart(),
-		s.senderCheckPart(), s.smtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
+		s.senderCheckPart(), s.smtpPart(), s.lmtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
 		s.webadminPart(),
 		s.httpPart(adminsModule, 8010, 9010, s.administratorsPages, s.commandLine),
 		s.httpPart(usersModule, 8100, 9100, s.frontPage, s.commandLine, s.autoconfiguration),
@@ -302,7 +302,7 @@ func (s *Server) sendingPart() *module {
 	set := live[relay.Settings]()
 	m := newModule("SMTPSending", set, "SMTP").delivering(s, router.SMTP)
 	m.open = func() error {
-		s.relay = relay.New(set, s.resolver, s.accounts.MainDomain, s.accounts, s.signer, s.log)
+		s.relay = relay.New(set, s.resolver, s.accounts.MainDomain, s.accounts, s.signer, func(queue string) bool { return s.queue.Wake(router.SMTP, queue) }, s.log)
 		s.queue.Handle(m.queues, s.relay)
 		return nil
 	}
@@ -325,7 +325,29 @@ func (s *Server) smtpPart() *module {
 	m := newModule("SMTP", set, "SMTPI").forMailPrograms("smtp", smtp.Submission)
 	m.stock = settings.Listeners{stock(25, settings.TLSStart, 20), stock(587, settings.TLSStart, 20), stock(465, settings.TLSImplicit, 20)}
 	m.open = func() error {
-		m.serve = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.relay.BacksUp, s.log, s.senders).Serve
+		s.receiver = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.relay.BacksUp, starter{s}, s.log, s.senders)
+		m.serve = s.receiver.Serve
+		return nil
+	}
+	return m
+}
+
+// starter has mail sent that a host asks for.
+type starter struct{ s *Server }
+
+// StartQueue implements smtp.Starter.
+func (t starter) StartQueue(domain string) bool {
+	t.s.relay.Release(domain)
+	return t.s.queue.Wake(router.SMTP, domain)
+}
+
+// lmtpPart receives mail from programs of this site. It has no listener until the settings name one.
+func (s *Server) lmtpPart() *module {
+	set := live[smtp.LMTPSettings]()
+	m := newModule("LMTP", set)
+	m.stock = settings.Listeners{}
+	m.open = func() error {
+		m.serve = s.receiver.ServeLMTP(set)
 		return nil
 	}
 	return m

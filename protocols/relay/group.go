@@ -8,11 +8,15 @@ import (
 	"strings"
 
 	"gatepost/queue"
+	"gatepost/router"
 )
 
 // Group implements queue.Grouper: all queues that go to the smart host are one destination,
 // and so are those of domains with the same best mail servers.
 func (t *Transport) Group(ctx context.Context, b *queue.Batch) string {
+	if b.Queue == router.Wakeup || t.held(b.Queue) {
+		return "" // it goes nowhere now
+	}
 	s := t.settings.Get()
 	var first way
 	for _, it := range b.Items {

@@ -19,6 +19,7 @@ type Settings struct {
 	SmartHost       Host            `key:"SmartHost" level:"basic" since:"0.1" help:"host that takes all mail for elsewhere, as host or host:port; empty for none"`
 	SmartHostTLS    string          `key:"SmartHostTLS" default:"If Offered" values:"Never|If Offered|Required|Implicit" level:"basic" since:"0.1" help:"encryption towards the smart host; Required and Implicit verify its certificate"`
 	WithoutHost     string          `key:"WithoutSmartHost" default:"MX" values:"MX|Wait|Return" level:"advanced" since:"0.1" help:"mail for elsewhere while no smart host is set: to the servers that the domain's MX records name, waits, or is returned"`
+	Hold            []string        `key:"HoldForDomains" level:"advanced" since:"0.2" help:"domains whose mail waits until they ask for it (ETRN, a message to domain%wakeup, RELEASESMTPQUEUE); * stands for any beginning"`
 	HELOName        string          `key:"HELOName" level:"advanced" since:"0.1" help:"name in EHLO; empty for the Main Domain"`
 	Channels        int             `key:"Channels" default:"50" unit:"connections" level:"advanced" since:"0.1" help:"outgoing connections to hosts that answer; 0 stops sending"`
 	SilentChannels  int             `key:"SilentChannels" default:"200" unit:"connections" level:"advanced" since:"0.1" help:"outgoing connections, besides Channels, to hosts that have not answered yet, or not for more than two seconds while other mail waits"`

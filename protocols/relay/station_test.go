@@ -168,7 +168,7 @@ func newStation(t *testing.T, d dataformat.Dict) *station {
 		t.Fatal(err)
 	}
 	s.zone = resolvertest.New(t, mxTest)
-	s.transport = New(s.set, s.zone.Resolver(), func() string { return "mail.company.com" }, ourselves{}, nil, log)
+	s.transport = New(s.set, s.zone.Resolver(), func() string { return "mail.company.com" }, ourselves{}, nil, func(q string) bool { return s.q.Wake(router.SMTP, q) }, log)
 	s.transport.dialer.dial = s.dial
 	s.q.Handle(router.SMTP, s.transport)
 	s.q.Handle(router.LOCAL, s.inbox)

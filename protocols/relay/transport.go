@@ -25,14 +25,17 @@ type Transport struct {
 	dialer   *dialer
 	idle     idleConns
 	dead     deadAddresses
-	signer   Signer // nil: nothing is signed
+	holds    holds
+	wake     func(queue string) bool // lets an SMTP queue try now
+	signer   Signer                  // nil: nothing is signed
 	log      *slog.Logger
 }
 
 // New returns the transport of the SMTP module. Hosts are found through dns; helo returns this server's
-// name, own knows its others. signer may be nil.
-func New(cfg *settings.Live[Settings], dns *resolver.Resolver, helo func() string, own Own, signer Signer, log *slog.Logger) *Transport {
-	t := &Transport{settings: cfg, signer: signer, log: logs.Component(log, "SMTP")}
+// name, own knows its others. signer may be nil. wake lets
+// an SMTP queue try now, and says whether there is one.
+func New(cfg *settings.Live[Settings], dns *resolver.Resolver, helo func() string, own Own, signer Signer, wake func(queue string) bool, log *slog.Logger) *Transport {
+	t := &Transport{settings: cfg, signer: signer, wake: wake, log: logs.Component(log, "SMTP")}
 	name := func() string {
 		if name := cfg.Get().HELOName; name != "" {
 			return name
@@ -55,6 +58,9 @@ type job struct {
 
 // Deliver sends the messages of a batch, those that go one way through one connection.
 func (t *Transport) Deliver(ctx context.Context, b *queue.Batch) {
+	if t.apart(b) {
+		return
+	}
 	ways, jobs := t.split(b)
 	for _, w := range ways {
 		if ctx.Err() != nil {

@@ -62,7 +62,7 @@ func (s *session) mayAuth() bool {
 	if !s.srv.auth.PlainAllowed(s.peer()) {
 		return false
 	}
-	return s.submission || s.cfg.advertised(s.client)
+	return !s.lmtp && (s.submission || s.cfg.advertised(s.client))
 }
 
 // mechanisms is what AUTH offers now.

@@ -253,7 +253,7 @@ func (s *session) commitCounted(sub submission) error {
 // accepted answers a message that was accepted. Errors before it are forgiven.
 func (s *session) accepted(id envelope.QueueID) {
 	s.errors = 0
-	s.reply(reply{code: 250, text: id.String() + " message accepted for delivery"})
+	s.answerMessage(reply{code: 250, text: id.String() + " message accepted for delivery"})
 	s.replyDue = true
 }
 
@@ -273,7 +273,7 @@ func (s *session) refuseMessage(env *envelope.Envelope, r reply, cause error) {
 		attrs = append(attrs, slog.Any(logs.AttrError, cause))
 	}
 	s.log.LogAttrs(s.ctx, level, "message refused: "+r.text, attrs...)
-	s.reply(r)
+	s.answerMessage(r)
 }
 
 // answerSpamtrap answers a message with a spamtrap among its recipients: nobody
@@ -285,7 +285,7 @@ func (s *session) answerSpamtrap(b *body, env *envelope.Envelope) {
 		return
 	}
 	s.log.LogAttrs(s.ctx, logs.LevelMajor, why, slog.Any(logs.AttrQueueID, b.id), slog.String(logs.AttrReturnPath, shown(env.ReturnPath)))
-	s.reply(refusal(550, 5, 7, 1, "message refused"))
+	s.answerMessage(refusal(550, 5, 7, 1, "message refused"))
 }
 
 func (s *session) logReceived(b *body, env *envelope.Envelope) {

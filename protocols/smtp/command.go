@@ -12,6 +12,7 @@ import (
 var commands = map[string]func(s *session, arg string){
 	"HELO":     func(s *session, arg string) { s.hello(arg, false) },
 	"EHLO":     func(s *session, arg string) { s.hello(arg, true) },
+	"LHLO":     (*session).lhlo,
 	"MAIL":     (*session).mail,
 	"RCPT":     (*session).rcpt,
 	"DATA":     (*session).data,
@@ -25,7 +26,7 @@ var commands = map[string]func(s *session, arg string){
 	"VRFY":     (*session).vrfy,
 	"EXPN":     func(s *session, _ string) { s.reply(refusal(550, 5, 7, 1, "lists are not disclosed")) },
 	"TURN":     func(s *session, _ string) { s.reply(replyNotImplemented) },
-	"ETRN":     func(s *session, _ string) { s.reply(replyNotImplemented) },
+	"ETRN":     (*session).etrn,
 	"ATRN":     func(s *session, _ string) { s.reply(replyNotImplemented) },
 }
 

@@ -25,13 +25,17 @@ func (s *session) data(arg string) {
 		s.reply(refusal(503, 5, 5, 1, "a BINARYMIME message is sent by BDAT"))
 		return
 	case len(s.tx.env.Recipients) == 0:
-		s.reply(replyNoRecipients)
+		r := replyNoRecipients
+		if s.lmtp {
+			r.code = 503 // RFC 2033 section 4.2
+		}
+		s.reply(r)
 		return
 	}
 	b, err := s.startBody()
 	if err != nil {
 		env := s.tx.env
-		s.tx = nil
+		s.tx, s.answers = nil, nil
 		s.refuseMessage(env, replyTo(err), err)
 		return
 	}
@@ -108,6 +112,11 @@ func (s *session) refuseAndClose(b *body) {
 // bdat is BDAT (RFC 3030). The octets of a chunk follow its command whatever
 // the answer is, so they are always taken.
 func (s *session) bdat(arg string) {
+	if s.lmtp {
+		s.reply(replyNotImplemented) // it is not offered: where the next command starts is not known
+		s.closing = true
+		return
+	}
 	size, last, ok := parseBdat(arg)
 	if !ok {
 		// Where the next command starts cannot be known.

@@ -135,7 +135,7 @@ func TestPipelinedGroupIsAnsweredByOneWrite(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			s.server.run(t.Context(), transcript.Addressed(counting, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 25), Port: 25}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}), port25)
+			s.server.run(t.Context(), transcript.Addressed(counting, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 25), Port: 25}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}), port25, false)
 			far.Close()
 		}()
 		c := &client{t, near, bufioReaderOf(near)}

@@ -65,7 +65,7 @@ func FuzzSession(f *testing.F) {
 			// The session may end before its input does.
 			_, _ = near.Write(in)
 		}()
-		s.server.run(t.Context(), &halfClosed{Conn: transcript.Addressed(far, local, remote), left: len(in)}, port25)
+		s.server.run(t.Context(), &halfClosed{Conn: transcript.Addressed(far, local, remote), left: len(in)}, port25, false)
 		far.Close()
 		out := <-done
 		near.Close()

@@ -40,7 +40,7 @@ func TestPipelinedMessagesEndWithTheirClient(t *testing.T) {
 			go func() {
 				defer close(ended)
 				defer near.Close()
-				s.server.run(t.Context(), near, port25)
+				s.server.run(t.Context(), near, port25, false)
 			}()
 			// Without an answer to each, the test would wait for ever.
 			s.must(c.SetDeadline(time.Now().Add(10 * time.Second)))

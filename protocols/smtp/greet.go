@@ -14,6 +14,9 @@ import (
 // know the protocol talk at once, and give themselves away. It
 // reports false when the session is over.
 func (s *session) greet() bool {
+	if s.lmtp {
+		return s.greetLMTP()
+	}
 	if delay := s.cfg.DelayPrompt.Duration(); delay > 0 && !s.client && !s.submission {
 		s.in.end = time.Now().Add(delay)
 		err := s.in.fill()
@@ -38,6 +41,15 @@ const maxHelo = 255
 // hello is HELO and EHLO. A name that is missing or has no dot earns a remark,
 // not a refusal.
 func (s *session) hello(arg string, extended bool) {
+	if s.lmtp {
+		s.reply(notHere)
+		return
+	}
+	s.helloAs(arg, extended)
+}
+
+// helloAs is hello in either protocol.
+func (s *session) helloAs(arg string, extended bool) {
 	name, _, _ := strings.Cut(arg, " ")
 	if len(name) > maxHelo {
 		s.reply(refusal(501, 5, 5, 4, "domain name is too long"))
@@ -80,6 +92,12 @@ func (s *session) keywords() []string {
 	}
 	if mechanisms := s.mechanisms(); len(mechanisms) > 0 {
 		list = append(list, "AUTH "+strings.Join(mechanisms, " "))
+	}
+	if s.lmtp {
+		return append(list, "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "LIMITS RCPTMAX="+strconv.Itoa(s.recipientsLimit()), "HELP", "PIPELINING")
+	}
+	if s.mayStartQueues() {
+		list = append(list, "ETRN")
 	}
 	return append(list, "8BITMIME", "SMTPUTF8", "BINARYMIME", "CHUNKING", "ENHANCEDSTATUSCODES",
 		"LIMITS RCPTMAX="+strconv.Itoa(s.recipientsLimit()), "HELP", "PIPELINING", "EHLO")

@@ -128,7 +128,7 @@ func newSite(t testing.TB, change ...func(*Settings)) *site {
 	}
 	s.settings = settings.NewLive(&cfg)
 	s.tls.Store(transcript.ServerTLS(t))
-	s.server = New(s.settings, s.queue, routes, s.accounts, s.tls.Load, backsUp, log)
+	s.server = New(s.settings, s.queue, routes, s.accounts, s.tls.Load, backsUp, s, log)
 	life, stop := context.WithCancel(ctx)
 	s.stop = stop
 	t.Cleanup(func() {
@@ -139,11 +139,15 @@ func newSite(t testing.TB, change ...func(*Settings)) *site {
 		s.must(s.accounts.Mail().Check(ctx, func(f mailbox.Finding) { t.Errorf("check: %+v", f) }))
 		s.must(s.accounts.Close())
 	})
-	for _, l := range []settings.Listener{port25, port587, port465} {
+	for _, l := range []settings.Listener{port24, port25, port587, port465} {
 		ln := transcript.NewPipes(fmt.Sprintf("192.0.2.25:%d", l.Port))
 		s.listeners[l.Port] = ln
 		s.serving.Go(func() {
-			if err := s.server.Serve(life, ln, l); err != nil {
+			serve := s.server.Serve
+			if l.Port == port24.Port {
+				serve = s.server.ServeLMTP(settings.NewLive(&LMTPSettings{}))
+			}
+			if err := serve(life, ln, l); err != nil {
 				t.Error(err)
 			}
 		})
@@ -152,6 +156,7 @@ func newSite(t testing.TB, change ...func(*Settings)) *site {
 }
 
 var (
+	port24  = settings.Listener{Port: 24, TLS: settings.TLSStart} // LMTP
 	port25  = settings.Listener{Port: 25, TLS: settings.TLSStart}
 	port587 = settings.Listener{Port: 587, TLS: settings.TLSStart}
 	port465 = settings.Listener{Port: 465, TLS: settings.TLSImplicit}
@@ -237,3 +242,6 @@ func sleep(d string) {
 func secret() dataformat.Dict {
 	return dataformat.Dict{"Password": dataformat.String("secret"), "PasswordEncryption": dataformat.String("clear")}
 }
+
+// StartQueue is the Starter of the site: mail waits for waiting.example.
+func (s *site) StartQueue(domain string) bool { return domain == "waiting.example" }

@@ -98,7 +98,7 @@ func (s *session) mail(arg string) {
 		s.refuseSender(from, err)
 		return
 	}
-	s.chunkFailed = false
+	s.chunkFailed, s.answers = false, nil
 	s.tx = &transaction{size: params.size, env: &envelope.Envelope{
 		Source:          s.source(),
 		ReturnPath:      from,

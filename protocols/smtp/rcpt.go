@@ -64,7 +64,13 @@ func (s *session) answerRcpt(rcpt envelope.Recipient) {
 		return
 	}
 	route, err := s.srv.router.Route(s.ctx, router.Mail, rcpt.Address)
-	if err == nil {
+	switch {
+	case err != nil:
+	case s.lmtp:
+		err = s.mayTake(route)
+	case route.Queue == router.Wakeup && route.Module == router.SMTP:
+		err = s.mayWakeUp()
+	default:
 		if err = router.MayRelay(route, s.tx.env.Source.Trusted); fault.Is(err, fault.RelayDenied) {
 			err = s.relayToBackedUp(route, err)
 		}
@@ -84,6 +90,9 @@ func (s *session) answerRcpt(rcpt envelope.Recipient) {
 		return
 	}
 	s.addRecipient(rcpt, route)
+	if s.lmtp {
+		s.answers = append(s.answers, about)
+	}
 	s.replyAbout(about, reply{code: 250, text: s.acceptedText(route)})
 }
 

@@ -77,7 +77,12 @@ func (s *session) protocol() string {
 		return "SMTP"
 	}
 	word := "ESMTP"
-	if s.tx.env.SMTPUTF8 {
+	switch {
+	case s.lmtp && s.tx.env.SMTPUTF8:
+		word = "UTF8LMTP"
+	case s.lmtp:
+		word = "LMTP"
+	case s.tx.env.SMTPUTF8:
 		word = "UTF8SMTP"
 	}
 	if s.tls != nil {

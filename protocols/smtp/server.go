@@ -51,10 +51,12 @@ type Server struct {
 	version  string // of the build, or empty
 	checks   []Check
 	backsUp  func(ctx context.Context, domain string) (bool, error)
+	starter  Starter
 
-	count    listen.Count
-	sessions atomic.Uint64       // numbers given to sessions
-	sent     *rate.Table[uint64] // messages of each account, for its MailOutFlow; by account ID
+	count     listen.Count
+	lmtpCount listen.Count
+	sessions  atomic.Uint64       // numbers given to sessions
+	sent      *rate.Table[uint64] // messages of each account, for its MailOutFlow; by account ID
 }
 
 // submission is what the receiver needs of a queue.Submission.
@@ -68,10 +70,10 @@ type submission interface {
 
 // New returns a Server. tls is asked at each use; while it returns nil,
 // STARTTLS is not offered. backsUp reports whether this server is a backup mail server of a
-// domain, see Settings.RelayToBackedUp. Each message passes the checks in their order.
+// domain, see Settings.RelayToBackedUp; starter carries out ETRN. Each message passes the checks in their order.
 func New(cfg *settings.Live[Settings], q *queue.Queue, r *router.Router, acc *accounts.Store, tls func() *tls.Config,
-	backsUp func(ctx context.Context, domain string) (bool, error), log *slog.Logger, checks ...Check) *Server {
-	s := &Server{checks: checks, backsUp: backsUp, cfg: cfg, handles: q.Handles, router: r, accounts: acc, auth: auth.New(acc, r, log), tls: tls, log: log,
+	backsUp func(ctx context.Context, domain string) (bool, error), starter Starter, log *slog.Logger, checks ...Check) *Server {
+	s := &Server{checks: checks, backsUp: backsUp, starter: starter, cfg: cfg, handles: q.Handles, router: r, accounts: acc, auth: auth.New(acc, r, log), tls: tls, log: log,
 		sent: acc.Sent()}
 	s.begin = func(ctx context.Context, env *envelope.Envelope) (submission, error) {
 		sub, err := q.Begin(ctx, env)
@@ -94,7 +96,12 @@ func Submission(l settings.Listener) bool {
 // Serve runs the sessions of one listener until ctx is done. Listeners on 587
 // and 465 are for submission.
 func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener) error {
-	return listen.Serve(ctx, ln, listen.Options{
+	return s.serve(ctx, ln, s.options(l), false)
+}
+
+// options are those of every listener.
+func (s *Server) options(l settings.Listener) listen.Options {
+	return listen.Options{
 		Listener:    l,
 		MaxSessions: func() int { return s.cfg.Get().Channels },
 		Count:       &s.count,
@@ -102,7 +109,11 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener
 		Log:         s.log.With(slog.String("tag", tag)),
 		TLS:         s.tls(),
 		Refuse:      s.refuse,
-	}, func(ctx context.Context, c net.Conn) { s.run(ctx, c, l) })
+	}
+}
+
+func (s *Server) serve(ctx context.Context, ln net.Listener, o listen.Options, lmtp bool) error {
+	return listen.Serve(ctx, ln, o, func(ctx context.Context, c net.Conn) { s.run(ctx, c, o.Listener, lmtp) })
 }
 
 // refuse is the word to one connection too many.

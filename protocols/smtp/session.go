@@ -36,6 +36,7 @@ type session struct {
 	name          string // of this server, as the client sees it
 	client        bool   // a Client IP
 	submission    bool   // a port where authentication is required
+	lmtp          bool   // the client speaks LMTP
 	tls           *tls.ConnectionState
 
 	helo    string // as the client gave it, see cleanName
@@ -44,6 +45,7 @@ type session struct {
 	account *accounts.Account
 	watch   *accounts.Watch // ends the session with its account; nil without one
 	tx      *transaction    // between MAIL and the end of the message
+	answers []string        // LMTP: the accepted recipients of the message, each of which gets an answer
 
 	lastProgress              time.Time // when the session began, its last message came to its end, or it logged in
 	errors, unknown, relaying int       // counted against the limits
@@ -54,13 +56,13 @@ type session struct {
 }
 
 // run is one session, from the connection to its end.
-func (s *Server) run(ctx context.Context, c net.Conn, l settings.Listener) {
+func (s *Server) run(ctx context.Context, c net.Conn, l settings.Listener, lmtp bool) {
 	t := session{srv: s, cfg: s.cfg.Get(), ctx: ctx, conn: c, listener: l, lastProgress: time.Now()}
 	t.remote, t.local = listen.Addrs(c)
 	t.literal = address.FormatLiteral(t.remote)
 	t.name = s.accounts.DomainForIP(t.local)
 	t.client = s.accounts.ClientIP(t.remote)
-	t.submission = Submission(l)
+	t.submission, t.lmtp = Submission(l) && !lmtp, lmtp
 	t.log = logs.Session(s.log, tag, s.sessions.Add(1), "["+t.remote.String()+"]")
 	if e, ok := c.(*tls.Conn); ok {
 		state := e.ConnectionState()

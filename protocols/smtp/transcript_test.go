@@ -30,6 +30,8 @@ func TestTranscripts(t *testing.T) {
 				where := name[strings.LastIndexByte(name, '-')+1:]
 				l, from := port25, "198.51.100.7"
 				switch {
+				case strings.HasSuffix(where, "24"):
+					l = port24
 				case strings.HasSuffix(where, "587"):
 					l = port587
 				case strings.HasSuffix(where, "465"):

@@ -16,6 +16,7 @@ const (
 	Localhost = "localhost" // the Main Domain
 	Telnum    = "telnum"    // telephone numbers
 	Pipe      = "pipe"      // programs
+	Wakeup    = "wakeup"    // the queues of domains that fetch their mail
 )
 
 // All is the name that stands for all accounts of a domain.
