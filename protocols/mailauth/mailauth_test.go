@@ -83,7 +83,7 @@ func (n names) key(t testing.TB, domain, selector string, rsaKey bool) Key {
 // verify verifies a message that a client at 192.0.2.1 gives with a return-path.
 func (n names) verify(t testing.TB, returnPath, text string) *Results {
 	t.Helper()
-	v := &Verifier{Resolver: n, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }}
+	v := &Verifier{Resolver: n, Now: func() time.Time { return time.Unix(1_790_000_000, 0) }}
 	r, err := v.Verify(t.Context(), &Message{
 		Client: netip.MustParseAddr("192.0.2.1"), HELO: "mx.sender.test", ReturnPath: returnPath,
 		Text: strings.NewReader(text), Size: int64(len(text)),
@@ -109,7 +109,7 @@ func sign(t testing.TB, text string, keys ...Key) string {
 func seal(t testing.TB, n names, text string, key Key) string {
 	t.Helper()
 	r := n.verify(t, "x@list.test", text)
-	head, err := Seal(strings.NewReader(text), int64(len(text)), key, "mx."+key.Domain, r, time.Unix(1_800_000_000, 0))
+	head, err := Seal(strings.NewReader(text), int64(len(text)), key, "mx."+key.Domain, r, time.Unix(1_790_000_000, 0))
 	if err != nil {
 		t.Fatal(err)
 	}

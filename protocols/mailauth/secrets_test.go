@@ -46,7 +46,7 @@ func TestSecrets(t *testing.T) {
 }
 
 func TestProofs(t *testing.T) {
-	now := time.Unix(1_800_000_000, 0)
+	now := time.Unix(1_790_000_000, 0)
 	p := &Proofs{Secrets: func() [][]byte { return [][]byte{{1}, {2}} }, Now: func() time.Time { return now }}
 	old := &Proofs{Secrets: func() [][]byte { return [][]byte{{2}} }, Now: p.Now}
 	other := &Proofs{Secrets: func() [][]byte { return [][]byte{{3}} }, Now: p.Now}
