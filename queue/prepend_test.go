@@ -44,6 +44,39 @@ func TestFieldsArePutBeforeAMessage(t *testing.T) {
 	}
 }
 
+// A header is replaced by a longer or a shorter one, whatever the size of the message.
+func TestHeaderIsReplaced(t *testing.T) {
+	for name, size := range map[string]int{"small": 10, "just what is moved at a time": moved - 20, "large": 3*moved + 17} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := open(t, t.TempDir())
+				b.run()
+				defer b.halt()
+				rest := "\r\n" + strings.Repeat("0123456789abcde\r\n", size/17+1)[:size]
+				s, err := b.q.Begin(t.Context(), b.env("ann@company.com", "bob@company.com"))
+				must(t, err)
+				const first, second, third = "Subject: test\r\n", "Subject: test\r\nX-Longer: a\r\n folded\r\n", "X: y\r\n"
+				_, err = io.WriteString(s, first+rest)
+				must(t, err)
+				must(t, s.ReplaceHeader(int64(len(first)), []byte(second)))
+				must(t, s.ReplaceHeader(int64(len(second)), []byte(third)))
+				if err := s.ReplaceHeader(1<<40, []byte(third)); err == nil {
+					t.Error("more than the message is replaced")
+				}
+				if err := s.ReplaceHeader(6, []byte("no field\r\n")); err == nil {
+					t.Error("a header gets what is no field")
+				}
+				must(t, s.Commit(t.Context()))
+				synctest.Wait()
+				got := b.local.messages("bob@company.com")
+				if want := third + rest; len(got) != 1 || got[0] != want {
+					t.Errorf("%d messages, the first of %d bytes, want one of %d", len(got), len(strings.Join(got, "")), len(want))
+				}
+			})
+		})
+	}
+}
+
 func TestFieldsAreRefusedAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, t.TempDir())

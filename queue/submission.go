@@ -157,26 +157,66 @@ func (s *Submission) Prepend(fields []byte) error {
 	if !areFields(fields) {
 		return fault.Wrap(op, fault.Internal, errors.New("lines that are no header fields"))
 	}
-	start := s.head.layout.Message
-	buf := make([]byte, min(moved, s.size))
-	for end := start + s.size; end > start; {
-		from := max(start, end-moved)
-		part := buf[:end-from]
-		_, err := s.file.ReadAt(part, from)
-		if err == nil {
-			_, err = s.file.WriteAt(part, from+int64(len(fields)))
-		}
-		if err != nil {
-			s.err = fault.Wrap(op, fault.Internal, err)
-			return s.err
-		}
-		end = from
+	return s.replace(op, 0, fields)
+}
+
+// ReplaceHeader puts other header fields, as complete lines with CRLF, into the place of the first bytes of the
+// message, which are its header up to the empty line. Nothing is written after it.
+func (s *Submission) ReplaceHeader(size int64, fields []byte) error {
+	const op = "queue.ReplaceHeader"
+	if _, err := s.Message(); err != nil {
+		return err
 	}
-	if _, err := s.file.WriteAt(fields, start); err != nil {
+	if size < 0 || size > s.size || !areFields(fields) {
+		return fault.Wrap(op, fault.Internal, errors.New("no header of the message, or lines that are no header fields"))
+	}
+	return s.replace(op, size, fields)
+}
+
+// replace puts text into the place of the first bytes of the message.
+func (s *Submission) replace(op string, size int64, text []byte) error {
+	start := s.head.layout.Message
+	end, by := start+s.size, int64(len(text))-size
+	err := s.move(start+size, end, by)
+	if err == nil {
+		_, err = s.file.WriteAt(text, start)
+	}
+	if err == nil && by < 0 {
+		err = s.file.Truncate(end + by)
+	}
+	if err != nil {
 		s.err = fault.Wrap(op, fault.Internal, err)
 		return s.err
 	}
-	s.size += int64(len(fields))
+	s.size += by
+	return nil
+}
+
+// move moves a part of the file, up by so many bytes or down.
+func (s *Submission) move(from, to, by int64) error {
+	if by == 0 {
+		return nil
+	}
+	buf := make([]byte, min(moved, to-from))
+	for from < to {
+		n := min(int64(len(buf)), to-from)
+		at := from
+		if by > 0 { // the end first
+			at = to - n
+		}
+		_, err := s.file.ReadAt(buf[:n], at)
+		if err == nil {
+			_, err = s.file.WriteAt(buf[:n], at+by)
+		}
+		if err != nil {
+			return err
+		}
+		if by > 0 {
+			to = at
+		} else {
+			from += n
+		}
+	}
 	return nil
 }
 

@@ -52,6 +52,10 @@ type Verdict struct {
 	Drop bool
 	// Fields are put before the message: complete lines with CRLF.
 	Fields []byte
+	// Header, if not nil, takes the place of the first HeaderSize bytes of the message, which are its header
+	// up to the empty line: complete lines with CRLF.
+	Header     []byte
+	HeaderSize int64
 	// Hide are offsets in Text of Authentication-Results fields that the server did not write although they
 	// bear its name. They get another name (RFC 8601 section 5).
 	Hide []int64
@@ -102,6 +106,11 @@ func (s *session) check(b *body, env *envelope.Envelope) (drop bool, err error) 
 				return false, err
 			}
 		}
+		if v.Header != nil {
+			if err := sub.ReplaceHeader(v.HeaderSize, v.Header); err != nil {
+				return false, err
+			}
+		}
 		if err := sub.Prepend(v.Fields); err != nil {
 			return false, err
 		}
@@ -132,6 +141,7 @@ const hiddenResults = "X-Foreign-Auth-Results"
 type inspected interface {
 	Message() (*io.SectionReader, error)
 	Prepend(fields []byte) error
+	ReplaceHeader(size int64, fields []byte) error
 	Overwrite(at int64, text []byte) error
 	MarkJunk() error
 }

@@ -30,6 +30,8 @@ type File interface {
 	io.Writer
 	io.ReaderAt
 	io.WriterAt
+	// Truncate cuts the file.
+	Truncate(size int64) error
 	// Sync makes the content durable.
 	Sync() error
 	// Publish gives the file a name that no other file has. It comes after Sync.

@@ -67,6 +67,13 @@ func (f *newFile) WriteAt(p []byte, at int64) (int, error) {
 	return done, nil
 }
 
+func (f *newFile) Truncate(size int64) error {
+	if _, err := ignoringEINTR(func() (int, error) { return 0, unix.Ftruncate(f.fd, size) }); err != nil {
+		return f.failed("truncate", err)
+	}
+	return nil
+}
+
 func (f *newFile) Sync() error {
 	_, err := ignoringEINTR(func() (int, error) { return 0, unix.Fdatasync(f.fd) })
 	return f.failed("sync", err)
