@@ -82,6 +82,7 @@ var arrows = map[string][]string{
 		"server/program/commandline", "server/settings"},
 	"protocols/rpop": {"accounts", "accounts/message", "queue", "queue/envelope", "router", "router/address", "router/names",
 		"server/durable", "server/fault", "server/logs", "server/settings"},
+	"protocols/milter": {"protocols/smtp", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"protocols/pipe": {"queue", "queue/envelope", "router/address", "server/fault", "server/logs", "server/program",
 		"server/program/commandline", "server/settings"},
 	"protocols/relay": {"queue", "queue/envelope", "router", "router/address",
@@ -108,9 +109,10 @@ var wire = []string{"accounts", "protocols/internal/auth", "protocols/internal/l
 
 // libraries says who alone may use a library whose knowledge belongs to one place.
 var libraries = map[string][]string{
-	"go.etcd.io/bbolt":        {"accounts/index"},
-	"github.com/miekg/dns":    {"server/resolver", "server/resolver/resolvertest"},
-	"github.com/xdg-go/scram": {"protocols/internal/auth", "cmd/gatebench"},
+	"go.etcd.io/bbolt":              {"accounts/index"},
+	"github.com/miekg/dns":          {"server/resolver", "server/resolver/resolvertest"},
+	"github.com/emersion/go-milter": {"protocols/milter"},
+	"github.com/xdg-go/scram":       {"protocols/internal/auth", "cmd/gatebench"},
 }
 
 func TestImportGraph(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"gatepost/protocols/mailauth"
 	"gatepost/protocols/mailauth/arriving"
 	"gatepost/protocols/mailauth/leaving"
+	"gatepost/protocols/milter"
 	"gatepost/protocols/pwd"
 	"gatepost/protocols/relay"
 	"gatepost/protocols/smtp"
@@ -214,6 +215,7 @@ func (s *Server) setLevels() {
 	}
 	main := s.main.Get()
 	maps.Copy(l.ByTag, helper.LogLevels(main.ExternalFilters, main.ExternalAuth))
+	maps.Copy(l.ByTag, milter.LogLevels(main.Milters))
 	s.levels.Store(l)
 }
 

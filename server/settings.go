@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatepost/protocols/helper"
+	"gatepost/protocols/milter"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
@@ -21,6 +22,7 @@ type Settings struct {
 	DeleteLeftoversIn settings.Period `key:"DeleteLeftoversIn" default:"never" level:"advanced" since:"0.1" help:"what crashes have left in the Leftovers of accounts is removed when it is older than this; never keeps it until 'gatepost check --tidy'"`
 	IgnoreBindings    settings.Flag   `key:"IgnoreListenerErrors" default:"NO" level:"advanced" since:"0.1" help:"start although a listener cannot be bound"`
 	ExternalFilters   helper.Filters  `key:"ExternalFilters" level:"basic" since:"0.2" help:"programs that look at messages, an array of dictionaries; the rule action ExternalFilter names them"`
+	Milters           milter.List     `key:"Milters" level:"basic" since:"0.2" help:"mail filters that listen on a socket, an array of dictionaries; each message of SMTP clients is shown to them in that order"`
 	ExternalAuth      helper.Settings `key:"ExternalAUTH" level:"basic" since:"0.2" help:"the program that knows passwords and accounts, a dictionary"`
 }
 

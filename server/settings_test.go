@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"gatepost/protocols/helper"
+	"gatepost/protocols/milter"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -52,6 +53,7 @@ edited by hand holds after SIGHUP. Modules that write log records have a LogLeve
 		page.WriteString(settings.Table(m.describe()))
 		if m.name == mainModule {
 			page.WriteString("\nEach dictionary of ExternalFilters, and that of ExternalAUTH:\n\n" + settings.Table(settings.Describe(new(helper.Settings))))
+			page.WriteString("\nEach dictionary of Milters:\n\n" + settings.Table(settings.Describe(new(milter.Settings))))
 		}
 		if len(m.kept) > 0 {
 			page.WriteString("\nKept for programs that set them, and without effect yet:\n\n" + settings.KeptTable(m.kept))

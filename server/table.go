@@ -17,6 +17,7 @@ import (
 	"gatepost/protocols/mailauth"
 	"gatepost/protocols/mailauth/arriving"
 	"gatepost/protocols/mailauth/leaving"
+	"gatepost/protocols/milter"
 	"gatepost/protocols/pickup"
 	"gatepost/protocols/pipe"
 	"gatepost/protocols/pop3"
@@ -325,7 +326,8 @@ func (s *Server) smtpPart() *module {
 	m := newModule("SMTP", set, "SMTPI").forMailPrograms("smtp", smtp.Submission)
 	m.stock = settings.Listeners{stock(25, settings.TLSStart, 20), stock(587, settings.TLSStart, 20), stock(465, settings.TLSImplicit, 20)}
 	m.open = func() error {
-		s.receiver = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.relay.BacksUp, starter{s}, s.log, s.senders)
+		milters := milter.New(func() milter.List { return s.main.Get().Milters }, Version, s.log)
+		s.receiver = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.relay.BacksUp, starter{s}, s.log, s.senders, milters)
 		m.serve = s.receiver.Serve
 		return nil
 	}
