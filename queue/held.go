@@ -169,16 +169,21 @@ func (it *Item) SendOn(ctx context.Context, env *envelope.Envelope) (*Submission
 	return it.batch.owner.BeginHeld(ctx, env)
 }
 
-// Pass makes a message of SendOn durable, reports the recipient that it is sent on for, given as its
-// index in Envelope.Recipients, and lets the message be delivered: all of it or, with an error, nothing.
+// Pass makes a message of SendOn durable, reports the recipients that it is sent on for, given as their
+// indexes in Envelope.Recipients, and lets the message be delivered: all of it or, with an error, nothing.
 // A crash between the steps changes nothing of that. The error may be a refusal, as of Commit. Pass is not for a
 // Repeatable, whose results are recorded late.
-func (it *Item) Pass(ctx context.Context, s *Submission, rcpt int, st envelope.Status) error {
-	if err := s.hold(ctx, origin{it.ID, rcpt + 1}); err != nil {
+func (it *Item) Pass(ctx context.Context, s *Submission, rcpts []int, st envelope.Status) error {
+	// The last result publishes the message. A crash before it has the message made anew for that recipient.
+	last := rcpts[len(rcpts)-1]
+	if err := s.hold(ctx, origin{it.ID, last + 1}); err != nil {
 		return err
 	}
 	q := it.batch.owner
-	it.Report(rcpt, st)
+	if len(rcpts) > 1 {
+		it.ReportAll(rcpts[:len(rcpts)-1], st)
+	}
+	it.Report(last, st)
 	if err := q.Publish(s.id); err != nil {
 		q.logQueue(s.id).Log(ctx, logs.LevelFailure, "a message that was sent on waits for the next start of the server", logs.AttrError, err)
 	}

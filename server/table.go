@@ -10,6 +10,7 @@ import (
 	"gatepost/accounts"
 	"gatepost/accounts/access"
 	"gatepost/accounts/delivery"
+	"gatepost/accounts/lists"
 	"gatepost/accounts/mailrules"
 	"gatepost/protocols/helper"
 	"gatepost/protocols/http"
@@ -44,7 +45,7 @@ func (s *Server) table() []*module {
 	return []*module{
 		s.mainPart(), s.logsPart(), s.dnrPart(), s.helpersPart(),
 		s.counterPart(), s.accountsPart(), s.routerPart(),
-		s.queuePart(), s.rulesPart(), s.pipePart(), s.rpopPart(), s.localPart(), s.signingPart(), s.sendingPart(),
+		s.queuePart(), s.rulesPart(), s.pipePart(), s.rpopPart(), s.localPart(), s.listPart(), s.signingPart(), s.sendingPart(),
 		s.certificatePart(),
 		s.senderCheckPart(), s.smtpPart(), s.lmtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
 		s.webadminPart(),
@@ -293,6 +294,17 @@ func (s *Server) senderCheckPart() *module {
 	m := newModule("SenderChecks", set, "SENDERS")
 	m.open = func() error {
 		s.senders = arriving.New(set, s.verifier, s.accounts, &mailauth.Proofs{Secrets: s.secrets.All}, s.log)
+		return nil
+	}
+	return m
+}
+
+// listPart sends mail for groups to their members.
+func (s *Server) listPart() *module {
+	set := live[lists.Settings]()
+	m := newModule("LIST", set, "LIST").delivering(s, router.LIST)
+	m.open = func() error {
+		s.queue.Handle(m.queues, lists.New(s.accounts.Groups(), s.router, set, s.log))
 		return nil
 	}
 	return m
