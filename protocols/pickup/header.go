@@ -316,6 +316,9 @@ func ParseNotify(text string) (n envelope.Notify, ok bool) {
 			return 0, false
 		}
 	}
+	if n == envelope.NotifyDefault {
+		n |= envelope.NotifyGiven
+	}
 	return n, true
 }
 

@@ -66,9 +66,7 @@ func appendPath(b []byte, a address.Address, local string) []byte {
 	return append(b, a.Written(local)...)
 }
 
-// notifyText is the value of NOTIFY, or empty for the default: what was
-// NOTIFY=FAILURE,DELAY looks the same in the envelope and is not passed on, other
-// than RFC 3461 section 5.2.1 wants it.
+// notifyText is the value of NOTIFY, or empty if there was none.
 func notifyText(n envelope.Notify) string {
 	switch n {
 	case envelope.NotifyDefault:

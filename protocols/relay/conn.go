@@ -45,6 +45,7 @@ type conn struct {
 
 	limits timeouts
 	ends   atomic.Int64 // Unix nanoseconds after which nothing may last; 0: no such time
+	told   func(reply)  // each reply, for the log
 }
 
 // stopGrace is how long a transaction may go on when the server stops: enough
@@ -101,12 +102,24 @@ type dialer struct {
 	helo   func() string
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	config func(server string, verify bool) *tls.Config
+	told   func(host string, r reply) // each reply, for the log
 }
 
 func newDialer(helo func() string) *dialer {
 	var d net.Dialer
-	return &dialer{limits: standardTimeouts, helo: helo, dial: d.DialContext, config: clientTLS}
+	// A session that is resumed costs the server no signature and both one round trip less. One that was
+	// made without verification is not resumed where that is wanted.
+	sessions := tls.NewLRUClientSessionCache(maxTLSSessions)
+	config := func(server string, verify bool) *tls.Config {
+		c := clientTLS(server, verify)
+		c.ClientSessionCache = sessions
+		return c
+	}
+	return &dialer{limits: standardTimeouts, helo: helo, dial: d.DialContext, config: config, told: func(string, reply) {}}
 }
+
+// maxTLSSessions bounds the TLS sessions that can be resumed, one for each host.
+const maxTLSSessions = 2000
 
 // clientTLS is the TLS configuration towards a server. Without verification
 // encryption still keeps passive listeners out (RFC 7435).
@@ -143,6 +156,7 @@ func (d *dialer) open(ctx context.Context, h hop, to netip.AddrPort) (c *conn, e
 		return nil, err
 	}
 	c = &conn{hop: h, raw: raw, net: raw, limits: d.limits}
+	c.told = func(r reply) { d.told(displayName(h.host.Name), r) }
 	release := c.obey(ctx)
 	defer func() {
 		release()
@@ -306,7 +320,11 @@ func (c *conn) read(limit time.Duration) (reply, error) {
 	if err := c.within(limit, c.net.SetReadDeadline); err != nil {
 		return reply{}, err
 	}
-	return readReply(c.r)
+	rep, err := readReply(c.r)
+	if rep.code != 0 && c.told != nil {
+		c.told(rep)
+	}
+	return rep, err
 }
 
 // usable reports whether an idle connection can take another transaction: a

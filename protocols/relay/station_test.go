@@ -170,6 +170,8 @@ func newStation(t *testing.T, d dataformat.Dict) *station {
 	s.zone = resolvertest.New(t, mxTest)
 	s.transport = New(s.set, s.zone.Resolver(), func() string { return "mail.company.com" }, ourselves{}, nil, func(q string) bool { return s.q.Wake(router.SMTP, q) }, log)
 	s.transport.dialer.dial = s.dial
+	// A server sends tickets for sessions unasked, and net.Pipe has no room for them.
+	s.transport.dialer.config = clientTLS
 	s.q.Handle(router.SMTP, s.transport)
 	s.q.Handle(router.LOCAL, s.inbox)
 	ctx, cancel := context.WithCancel(context.Background())

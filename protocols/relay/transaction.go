@@ -79,7 +79,7 @@ func (t *transaction) run() (again []target, err error) {
 		}
 	}
 	t.c.used, t.c.clean = true, false
-	if t.c.ext.pipelining && !t.binary() {
+	if t.c.ext.pipelining {
 		return t.pipelined()
 	}
 	return t.stepwise()
@@ -178,7 +178,10 @@ func (t *transaction) pipelined() ([]target, error) {
 	for i := range t.rcpts {
 		lines = append(lines, t.rcpt(i))
 	}
-	if err := t.c.send(t.c.limits.mail, append(lines, "DATA")...); err != nil {
+	if !t.chunked() {
+		lines = append(lines, "DATA")
+	}
+	if err := t.c.send(t.c.limits.mail, lines...); err != nil {
 		return nil, &broken{err: err}
 	}
 	mail, err := t.c.read(t.c.limits.mail)
@@ -196,6 +199,9 @@ func (t *transaction) pipelined() ([]target, error) {
 		if replies[i].code == 421 {
 			return nil, &broken{err: &refusal{"RCPT", replies[i]}}
 		}
+	}
+	if t.chunked() {
+		return t.pipelinedChunk(mail, replies)
 	}
 	data, err := t.c.read(t.c.limits.data)
 	if err != nil {
@@ -238,7 +244,7 @@ func (t *transaction) stepwise() ([]target, error) {
 	if len(accepted) == 0 {
 		return again, nil
 	}
-	if t.binary() {
+	if t.chunked() {
 		return again, t.chunk(accepted)
 	}
 	data, err := t.c.command(t.c.limits.data, "DATA")

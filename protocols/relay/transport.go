@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"gatepost/queue"
@@ -44,6 +45,11 @@ func New(cfg *settings.Live[Settings], dns *resolver.Resolver, helo func() strin
 	}
 	t.finder = &finder{dns, own, name}
 	t.dialer = newDialer(name)
+	t.dialer.told = func(host string, r reply) {
+		if t.log.Enabled(context.Background(), logs.LevelLowLevel) {
+			t.log.Log(context.Background(), logs.LevelLowLevel, "rsp: "+strings.ReplaceAll(r.String(), "\n", " / "), logs.AttrNextHop, host)
+		}
+	}
 	return t
 }
 

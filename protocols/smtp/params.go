@@ -186,6 +186,9 @@ func parseNotify(value string) (n envelope.Notify, ok bool) {
 			return 0, false
 		}
 	}
+	if n == envelope.NotifyDefault {
+		n |= envelope.NotifyGiven
+	}
 	return n, true
 }
 

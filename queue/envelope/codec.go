@@ -236,7 +236,8 @@ func (w *headWriter) path(letter, state byte, flags string, t time.Time, r *Reci
 	w.flag(r.Notify&NotifySuccess != 0, 'S')
 	w.flag(r.Notify&NotifyFailure != 0, 'F')
 	w.flag(r.Notify&NotifyDelay != 0, 'Y')
-	w.raw("_ <")
+	w.flag(r.Notify&NotifyGiven != 0, 'N')
+	w.raw(" <")
 	if !r.Address.IsNull() {
 		w.text("the address", r.Address.Written(r.Local))
 	}

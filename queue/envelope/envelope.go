@@ -34,6 +34,9 @@ const (
 	NotifySuccess Notify = 1 << iota
 	NotifyFailure
 	NotifyDelay
+	// NotifyGiven says that FAILURE,DELAY was asked for: without it, it is what a RCPT without NOTIFY
+	// means. The next server is told what was asked for, and no more (RFC 3461 section 5.2.1).
+	NotifyGiven
 
 	// NotifyDefault is what a RCPT without NOTIFY means.
 	NotifyDefault = NotifyFailure | NotifyDelay

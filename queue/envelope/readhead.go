@@ -278,7 +278,7 @@ func parsePath(line string) (pathLine, error) {
 	f.expanded, f.onHold = line[expandColumn] == 'E', line[expandColumn] == 'H'
 	f.junk, f.rejected = line[junkColumn] == 'J', line[rejectedColumn]
 	flags := line[notifyColumn : notifyColumn+4]
-	for i, n := range []Notify{NotifySuccess, NotifyFailure, NotifyDelay} {
+	for i, n := range []Notify{NotifySuccess, NotifyFailure, NotifyDelay, NotifyGiven} {
 		if flags[i] != '_' {
 			f.notify |= n
 		}
