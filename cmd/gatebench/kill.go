@@ -20,7 +20,8 @@ import (
 // after each restart whether it kept what it acknowledged: every message that
 // was answered with 250 is in its mailbox exactly once, and check is clean. With --remote the
 // mail is for another server, which is part of this program: every message has arrived there,
-// those twice at most whose answer was on the way at a kill.
+// those twice at most whose answer was on the way at a kill. With --groups it is for groups of two
+// accounts, one of which is a member by way of another group too.
 type killCommand struct {
 	Server   string        `help:"The gatepost program; built from this module when not given." placeholder:"FILE"`
 	Base     string        `help:"A new base directory; a temporary one when not given." placeholder:"DIR"`
@@ -30,6 +31,7 @@ type killCommand struct {
 	Longest  time.Duration `help:"Longest load before a kill." default:"1500ms"`
 	Port     int           `help:"Number that is added to the server's ports." default:"23000"`
 	Remote   bool          `help:"The mail is for another server."`
+	Groups   bool          `help:"The mail is for groups."`
 
 	other *remote
 }
@@ -127,6 +129,13 @@ func (c *killCommand) prepare(ctx context.Context, work string) error {
 	for n := range c.Accounts {
 		fmt.Fprintf(&commands, "CREATEACCOUNT u%03d {Password=%s;}\n", n, killPassword)
 	}
+	for n := range c.Accounts {
+		if !c.Groups {
+			break
+		}
+		fmt.Fprintf(&commands, "CREATEGROUP inner%03d {Members=(u%03d);}\n", n, n)
+		fmt.Fprintf(&commands, "CREATEGROUP g%03d {Members=(u%03d,u%03d,inner%03d); Expand=YES; SetReplyTo=YES;}\n", n, n, (n+1)%c.Accounts, n)
+	}
 	_, err := c.gatepost(ctx, commands.String(), "cli")
 	return err
 }
@@ -189,8 +198,11 @@ func (c *killCommand) killUnderLoad(ctx context.Context, ledger string, out *rep
 	quiet := &report{w: io.Discard, json: out.json, command: out.command}
 	load := &smtpCommand{Addr: c.addr(25), Conns: c.Conns, Size: 4096, From: "sender@bench.test",
 		Rcpt: "u%03d@" + killDomain, Accounts: c.Accounts, Pipelining: true, Repeat: 1, Ledger: ledger}
-	if c.Remote {
+	switch {
+	case c.Remote:
 		load.Rcpt = "u%03d@relay.test"
+	case c.Groups:
+		load.Rcpt = "g%03d@" + killDomain
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- load.Run(ctx, quiet) }()
@@ -205,7 +217,29 @@ func (c *killCommand) killUnderLoad(ctx context.Context, ledger string, out *rep
 	if err := <-ended; err != nil && !cutOff(err) {
 		return err
 	}
+	if c.Groups {
+		return ofMembers(ledger, c.Accounts)
+	}
 	return nil
+}
+
+// ofMembers makes of a ledger of groups one of their members.
+func ofMembers(ledger string, accounts int) error {
+	text, err := os.ReadFile(ledger)
+	if err != nil {
+		return err
+	}
+	var out strings.Builder
+	for line := range strings.Lines(string(text)) {
+		id, rest, _ := strings.Cut(line, "\tg")
+		number, reply, _ := strings.Cut(rest, "@")
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			return fmt.Errorf("%s: %q is not of a group", ledger, line)
+		}
+		fmt.Fprintf(&out, "%s\tu%03d@%s%s\tu%03d@%s", id, n, reply, id, (n+1)%accounts, reply)
+	}
+	return os.WriteFile(ledger, []byte(out.String()), 0o644)
 }
 
 // cutOff reports whether an error is what a killed server leaves to a client: one that
