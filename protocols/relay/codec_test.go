@@ -87,8 +87,8 @@ func FuzzReadReply(f *testing.F) {
 
 func TestParseHost(t *testing.T) {
 	for text, want := range map[string]Host{
-		"": {}, "mail.example.org": {"mail.example.org", 0}, "mail.example.org:587": {"mail.example.org", 587},
-		"192.0.2.1": {"192.0.2.1", 0}, "192.0.2.1:25": {"192.0.2.1", 25}, "[2001:db8::1]": {"2001:db8::1", 0}, "[2001:db8::1]:25": {"2001:db8::1", 25},
+		"": {}, "mail.example.org": {Name: "mail.example.org", Port: 0}, "mail.example.org:587": {Name: "mail.example.org", Port: 587},
+		"192.0.2.1": {Name: "192.0.2.1", Port: 0}, "192.0.2.1:25": {Name: "192.0.2.1", Port: 25}, "[2001:db8::1]": {Name: "2001:db8::1", Port: 0}, "[2001:db8::1]:25": {Name: "2001:db8::1", Port: 25},
 	} {
 		got, err := ParseHost(text)
 		if err != nil || got != want {

@@ -25,6 +25,8 @@ func (h hop) port() int {
 	switch {
 	case h.host.Port != 0:
 		return h.host.Port
+	case h.host.LMTP:
+		return portLMTP
 	case h.tls == "Implicit":
 		return portSMTPS
 	}
@@ -148,9 +150,24 @@ type tlsError struct{ err error }
 func (e *tlsError) Error() string { return "TLS: " + e.err.Error() }
 func (e *tlsError) Unwrap() error { return e.err }
 
+// openSocket connects to the socket of a program on this machine, whose mail needs no encryption.
+func (d *dialer) openSocket(ctx context.Context, h hop) (*conn, error) {
+	clear := h
+	clear.tls = "Never"
+	c, err := d.open(ctx, clear, netip.AddrPort{})
+	if err == nil {
+		c.hop = h
+	}
+	return c, err
+}
+
 func (d *dialer) open(ctx context.Context, h hop, to netip.AddrPort) (c *conn, err error) {
+	network, address := "tcp", to.String()
+	if isSocket(h.host.Name) {
+		network, address = "unix", h.host.Name
+	}
 	dialing, cancel := context.WithTimeout(ctx, d.limits.dial)
-	raw, err := d.dial(dialing, "tcp", to.String())
+	raw, err := d.dial(dialing, network, address)
 	cancel()
 	if err != nil {
 		return nil, err
@@ -204,12 +221,16 @@ func (c *conn) greet(helo string) error {
 
 // hello says EHLO, or HELO to a server that does not know it.
 func (c *conn) hello(name string) error {
-	rep, err := c.command(c.limits.greeting, "EHLO "+name)
+	verb := "EHLO "
+	if c.hop.host.LMTP {
+		verb = "LHLO "
+	}
+	rep, err := c.command(c.limits.greeting, verb+name)
 	if err != nil {
 		return fmt.Errorf("EHLO: %w", err)
 	}
 	c.ext = extensions{}
-	if rep.code/100 == 5 {
+	if rep.code/100 == 5 && !c.hop.host.LMTP {
 		if rep, err = c.command(c.limits.greeting, "HELO "+name); err != nil {
 			return fmt.Errorf("HELO: %w", err)
 		}

@@ -58,6 +58,6 @@
 // STARTTLS end the connection: they were not protected (RFC 3207 section 6).
 //
 // RFC 5321, 7505 (null MX), 1870 (SIZE), 2920 (PIPELINING), 3207 (STARTTLS), 3461 (DSN), 6152
-// (8BITMIME), 6531 (SMTPUTF8). 8-bit text goes as it is to a server without 8BITMIME,
+// (8BITMIME), 6531 (SMTPUTF8), 2033 (LMTP), 3030 (CHUNKING). 8-bit text goes as it is to a server without 8BITMIME,
 // see docs/standards.md.
 package relay

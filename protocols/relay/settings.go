@@ -16,7 +16,7 @@ import (
 
 // Settings of sending.
 type Settings struct {
-	SmartHost       Host            `key:"SmartHost" level:"basic" since:"0.1" help:"host that takes all mail for elsewhere, as host or host:port; empty for none"`
+	SmartHost       Host            `key:"SmartHost" level:"basic" since:"0.1" help:"host that takes all mail for elsewhere, as host or host:port, with lmtp: before it for LMTP, or lmtp:/path/of/socket; empty for none"`
 	SmartHostTLS    string          `key:"SmartHostTLS" default:"If Offered" values:"Never|If Offered|Required|Implicit" level:"basic" since:"0.1" help:"encryption towards the smart host; Required and Implicit verify its certificate"`
 	WithoutHost     string          `key:"WithoutSmartHost" default:"MX" values:"MX|Wait|Return" level:"advanced" since:"0.1" help:"mail for elsewhere while no smart host is set: to the servers that the domain's MX records name, waits, or is returned"`
 	Hold            []string        `key:"HoldForDomains" level:"advanced" since:"0.2" help:"domains whose mail waits until they ask for it (ETRN, a message to domain%wakeup, RELEASESMTPQUEUE); * stands for any beginning"`
@@ -79,6 +79,7 @@ const (
 type Host struct {
 	Name string
 	Port int
+	LMTP bool // it speaks LMTP; Name may be the path of a socket
 }
 
 // The ports that a host without one means.
@@ -87,11 +88,15 @@ const (
 	portSMTPS = 465
 )
 
-// ParseHost reads host, host:port, 192.0.2.1, [2001:db8::1] or [2001:db8::1]:port.
+// ParseHost reads host, host:port, 192.0.2.1, [2001:db8::1] or [2001:db8::1]:port, each with lmtp: before
+// it if the host speaks LMTP, or lmtp:/path/of/socket.
 func ParseHost(s string) (Host, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
 		return Host{}, nil
+	}
+	if len(s) > len(lmtpPrefix) && strings.EqualFold(s[:len(lmtpPrefix)], lmtpPrefix) {
+		return lmtpHost(s[len(lmtpPrefix):])
 	}
 	name, port, err := net.SplitHostPort(s)
 	if err != nil {
@@ -111,6 +116,10 @@ func (h Host) String() string {
 	switch {
 	case h.IsZero():
 		return ""
+	case h.LMTP:
+		plain := h
+		plain.LMTP = false
+		return lmtpPrefix + plain.String()
 	case h.Port == 0 && strings.Contains(h.Name, ":"):
 		return "[" + h.Name + "]"
 	case h.Port == 0:

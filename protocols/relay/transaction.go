@@ -279,6 +279,9 @@ func (t *transaction) endUnwanted(data reply) error {
 	if data.code != 354 {
 		return nil
 	}
+	if t.c.hop.host.LMTP {
+		return &broken{err: noRecipients} // nobody can say whether an answer comes
+	}
 	if err := t.c.send(t.c.limits.data, "."); err != nil {
 		return &broken{err: err}
 	}
@@ -345,6 +348,9 @@ func (t *transaction) cutShort(err error, accepted []int) error {
 // breaks a rule counts by its code, as only the code does (RFC 5321 section 4.2):
 // a message that was taken must not be sent again. The connection ends with it.
 func (t *transaction) finalReply(accepted []int) error {
+	if t.c.hop.host.LMTP {
+		return t.finalReplies(accepted)
+	}
 	final, err := t.c.read(t.c.limits.final)
 	if err != nil && final.code == 0 {
 		return &broken{err: err, begun: true}

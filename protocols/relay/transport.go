@@ -312,6 +312,9 @@ func (t *tries) verdict() failure {
 // connect gets a connection: one that waits for the next batch, or a new one to the first host of the
 // way that takes it, the best ones first.
 func (s *sender) connect() error {
+	if isSocket(s.way.name) {
+		return s.connectSocket()
+	}
 	t := tries{left: maxTries, until: time.Now().Add(maxTrying)}
 	err := s.t.finder.each(s.ctx, s.way, func(hosts []exchanger) bool { return s.connectAny(hosts, &t) })
 	for _, a := range t.later {

@@ -13,6 +13,7 @@ type way struct {
 	mx    bool   // the MX records of name say which hosts these are
 	named bool   // somebody here has named the host, not the sender
 	tls   string // a value of Settings.SmartHostTLS
+	lmtp  bool   // the hosts speak LMTP
 }
 
 // wayOf returns the way of a route: to the host that it names, else to the smart host, else to the
@@ -28,7 +29,7 @@ func wayOf(s *Settings, r router.Route) (way, bool) {
 	}
 	switch {
 	case !s.SmartHost.IsZero():
-		return way{name: s.SmartHost.Name, port: s.SmartHost.Port, named: true, tls: s.SmartHostTLS}, true
+		return way{name: s.SmartHost.Name, port: s.SmartHost.Port, named: true, tls: s.SmartHostTLS, lmtp: s.SmartHost.LMTP}, true
 	case s.WithoutHost != byMX:
 		return way{}, false
 	}
@@ -36,4 +37,6 @@ func wayOf(s *Settings, r router.Route) (way, bool) {
 }
 
 // hop is how one host of the way is reached.
-func (w way) hop(host string) hop { return hop{host: Host{Name: host, Port: w.port}, tls: w.tls} }
+func (w way) hop(host string) hop {
+	return hop{host: Host{Name: host, Port: w.port, LMTP: w.lmtp}, tls: w.tls}
+}
