@@ -118,7 +118,8 @@ func (s *Store) editAccount(op string, a *Account, change func(dataformat.Dict) 
 
 // SetPassword stores a new password. With check the account's own rules hold
 // (PWDAllowed, MinPasswordLength), as for a user who changes the password; an
-// administrator goes without. Errors: NoDomain, NotFound, Denied, Invalid.
+// administrator goes without. A user's password is changed where External Authentication knows it, too.
+// Errors: NoDomain, NotFound, Denied, Invalid, Unavailable.
 func (s *Store) SetPassword(ctx context.Context, domain, name, password string, check bool) error {
 	const op = "accounts.SetPassword"
 	a, err := s.Account(ctx, domain, name)
@@ -131,6 +132,14 @@ func (s *Store) SetPassword(ctx context.Context, domain, name, password string, 
 		}
 		if n := len([]rune(password)); n == 0 || n < a.settings.MinPasswordLength {
 			return fault.New(op, fault.Invalid, "the password is too short")
+		}
+	}
+	if check {
+		switch here, err := s.setOutside(ctx, a, password); {
+		case err != nil:
+			return fault.Wrap(op, fault.Internal, err)
+		case !here:
+			return nil
 		}
 	}
 	var stored string

@@ -22,6 +22,7 @@ type directory struct {
 	serverFiles
 	readOnly bool // see OpenReadOnly
 	nextID   func() (uint64, error)
+	external External
 	mail     *mailbox.Store
 	keys     password.Keys
 
@@ -97,7 +98,11 @@ func (s *directory) Object(ctx context.Context, domain, name string) (names.Obje
 	if err != nil {
 		return names.Object{}, err
 	}
-	return s.object(d, fold(name))
+	o, err := s.object(d, fold(name))
+	if err == nil && o.Kind == names.None {
+		return s.provision(ctx, d, fold(name))
+	}
+	return o, err
 }
 
 func (s *directory) object(d *domain, name string) (names.Object, error) {

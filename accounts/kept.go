@@ -16,7 +16,6 @@ type keptAccountSettings struct {
 	UseSysPassword       settings.Flag   `key:"UseSysPassword" default:"NO" feature:"passwords of the operating system" help:"the password of the operating system's user is accepted"`
 	UseKerberosPassword  settings.Flag   `key:"UseKerberosPassword" default:"YES" feature:"Kerberos" help:"Kerberos is accepted"`
 	UseCertificateAuth   settings.Flag   `key:"UseCertificateAuth" default:"NO" feature:"client certificates" help:"a TLS client certificate is accepted"`
-	UseExtPassword       settings.Flag   `key:"UseExtPassword" default:"NO" feature:"external authentication" help:"the external authentication program is asked"`
 	OSUserName           string          `key:"OSUserName" default:"*" feature:"passwords of the operating system" help:"name of the operating system's user; * is the account's name"`
 	PasswordRecovery     settings.Flag   `key:"PasswordRecovery" default:"YES" feature:"password recovery" help:"the password can be recovered by mail"`
 	QuotaAlert           int             `key:"QuotaAlert" default:"80" unit:"percent" feature:"alerts" help:"the connected user is alerted above this part of the storage limit"`
@@ -66,8 +65,7 @@ type keptAccountSettings struct {
 // keptDomainSettings are those of domains.
 type keptDomainSettings struct {
 	SignalRules           settings.Free   `key:"SignalRules" feature:"calls" help:"the call rules of the domain"`
-	ExternalOnUnknown     settings.Flag   `key:"ExternalOnUnknown" default:"NO" feature:"external authentication" help:"the external authentication program is asked about unknown names"`
-	ExternalOnProvision   settings.Flag   `key:"ExternalOnProvision" default:"NO" feature:"external authentication" help:"the external authentication program is asked when an account is made"`
+	ExternalOnProvision   settings.Flag   `key:"ExternalOnProvision" default:"NO" feature:"sign-up" help:"the external authentication program is asked when users make accounts themselves"`
 	AutoSignup            settings.Flag   `key:"AutoSignup" default:"NO" feature:"web interface" help:"users may make accounts on the login page"`
 	ClientIPs             settings.IPList `key:"ClientIPs" feature:"Client IPs of domains" help:"client addresses of this domain in addition to the server's"`
 	ListsLimit            int             `key:"ListsLimit" default:"-1" feature:"mailing lists" help:"number of mailing lists; -1 for no limit"`

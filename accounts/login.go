@@ -57,7 +57,8 @@ func badCredentials(op string) error {
 // CheckPassword verifies the password of the account with a name in a domain and
 // returns the account. Unknown names, wrong passwords, disabled services, accounts whose
 // files are damaged, and blocked accounts and addresses get the same error,
-// BadCredentials, after the same time. Other errors: Busy, Canceled.
+// BadCredentials, after the same time; a program that External Authentication asks takes its own.
+// Other errors: Busy, Canceled, Unavailable when that program cannot tell, which counts as no failed login.
 func (l *Logins) CheckPassword(ctx context.Context, p Peer, domain, name, password string) (*Account, error) {
 	const op = "accounts.CheckPassword"
 	t, err := l.attempt(ctx, p, domain, name)
@@ -86,6 +87,19 @@ func (l *Logins) CheckPassword(ctx context.Context, p Peer, domain, name, passwo
 	ok, err := l.verify(wait, usable, a, password)
 	if err != nil {
 		return nil, l.refused(t, err)
+	}
+	if !ok && t.outside && !(bool(a.settings.RequireAPOP) && !p.TLS) {
+		outer, err := l.verifyOutside(ctx, a, p.Service, password)
+		if err != nil {
+			l.logFailure(t, "external authentication cannot tell: "+fault.Explain(err))
+			return nil, fault.Wrap(op, fault.Internal, err)
+		}
+		if outer != nil {
+			t.account = outer
+			l.succeeded(t)
+			return outer, nil
+		}
+		t.refusal = "" // the password was wrong
 	}
 	if !ok && l.repeats(t, password) {
 		l.end(t.try, unknown)
@@ -162,6 +176,11 @@ func (l *Logins) VerifyPassword(ctx context.Context, domain, name, password stri
 	wait, cancel := l.inTime(ctx)
 	defer cancel()
 	ok, err := l.verify(wait, a.password != nil, a, password)
+	if err == nil && !ok && bool(a.settings.UseExtPassword) {
+		var outer *Account
+		outer, err = l.verifyOutside(ctx, a, "", password)
+		ok = outer != nil
+	}
 	if err == nil && !ok {
 		err = badCredentials("accounts.VerifyPassword")
 	}
@@ -175,7 +194,8 @@ type attempt struct {
 	account  *Account // nil if there is none, or it cannot be read
 	counters []counter
 	blocked  *counter // the limit that failures have reached, or nil
-	refusal  string   // why the account cannot log in whatever the password, or ""
+	refusal  string   // why the account cannot log in with any password that is stored here, or ""
+	outside  bool     // External Authentication may know another one
 	try      *try     // once it has begun
 }
 
@@ -191,7 +211,11 @@ func (l *Logins) attempt(ctx context.Context, p Peer, domain, name string) (atte
 	switch kind := fault.KindOf(err); {
 	case err == nil:
 		t.account, flow = a, a.settings.FailedLoginFlow
-		t.refusal = l.refusal(a, p)
+		barred := l.barred(a, p)
+		t.refusal, t.outside = barred, barred == "" && bool(a.settings.UseExtPassword)
+		if missing := a.noPassword(); missing != "" {
+			t.refusal = missing
+		}
 		trusted = trusted || l.isKnown(a, p.IP)
 	case kind == fault.Busy, kind == fault.Canceled, kind == fault.Unavailable:
 		return t, err
@@ -206,13 +230,20 @@ func (l *Logins) attempt(ctx context.Context, p Peer, domain, name string) (atte
 	return t, nil
 }
 
-// refusal says why an account cannot log in for a service with any password.
-func (l *Logins) refusal(a *Account, p Peer) string {
+// noPassword says why no password that is stored here is accepted, or "".
+func (a *Account) noPassword() string {
 	switch {
 	case a.password == nil:
 		return "no usable password"
 	case !bool(a.settings.UseAppPassword):
 		return "UseAppPassword is off"
+	}
+	return ""
+}
+
+// barred says why an account cannot log in for a service with any password, or "".
+func (l *Logins) barred(a *Account, p Peer) string {
+	switch {
 	case a.domain.suspended:
 		return "the domain is suspended"
 	case !a.Enabled(p.Service):

@@ -215,10 +215,16 @@ func (l *Sessions) follow(w *Watch) bool {
 
 // objection is why the session could not log in now, or "".
 func (w *Watch) objection(now *Account) string {
-	if p := now.settings.Password; p != w.password && (w.accepted == "" || p != w.accepted) {
-		return endPassword
+	// A program that checks passwords may store what was right, after it has answered.
+	if !bool(now.settings.UseExtPassword) {
+		if p := now.settings.Password; p != w.password && (w.accepted == "" || p != w.accepted) {
+			return endPassword
+		}
+		if missing := now.noPassword(); missing != "" {
+			return missing
+		}
 	}
-	return w.sessions.store.logins.refusal(now, w.peer)
+	return w.sessions.store.logins.barred(now, w.peer)
 }
 
 type sessionKey struct{}

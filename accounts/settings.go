@@ -10,6 +10,7 @@ type AccountSettings struct {
 	Password           string        `key:"Password" secret:"yes" help:"the stored form of the password" level:"expert" since:"0.1"`
 	PasswordEncryption string        `key:"PasswordEncryption" default:"SCRAM-SHA-256" values:"SCRAM-SHA-256|clear|A-crpt|U-crpt|MD5|SHA1" help:"how new passwords are stored; clear and A-crpt can be turned back into the password, which APOP and CRAM-MD5 need; U-crpt, MD5 and SHA1 are read but new passwords are stored as SCRAM-SHA-256" since:"0.1"`
 	UseAppPassword     settings.Flag `key:"UseAppPassword" default:"YES" help:"the password that is stored here is accepted" since:"0.1"`
+	UseExtPassword     settings.Flag `key:"UseExtPassword" default:"NO" help:"a password that External Authentication knows is accepted (ExternalAUTH of the server settings)" since:"0.2"`
 	RequireAPOP        settings.Flag `key:"RequireAPOP" default:"NO" help:"a password in clear text is refused unless the connection is encrypted" since:"0.1"`
 	PWDAllowed         settings.Flag `key:"PWDAllowed" default:"YES" help:"the user may change the password" since:"0.1"`
 	FailedLoginFlow    settings.Rate `key:"FailedLoginFlow" default:"(10, 1m)" help:"failed logins in a period, above which logins are refused for the rest of it: counted together for all addresses that the account has not lately logged in from, and for each other address and each Client IP alone" since:"0.1"`
@@ -39,6 +40,7 @@ type DomainSettings struct {
 
 	MailToUnknown        string        `key:"MailToUnknown" default:"Rejected" values:"Rejected|Discarded|Rerouted to|Accepted and Bounced" help:"what happens to mail for an unknown name" since:"0.1"`
 	MailRerouteAddress   string        `key:"MailRerouteAddress" default:"spamtrap" help:"where mail for unknown names goes when it is rerouted; * is the name" since:"0.1"`
+	ExternalOnUnknown    settings.Flag `key:"ExternalOnUnknown" default:"NO" help:"External Authentication is asked about unknown names, of mail and of logins, and may make the account (ExternalAUTH of the server settings)" since:"0.2"`
 	AccessToUnknown      string        `key:"AccessToUnknown" default:"Rejected" values:"Rejected|Discarded|Rerouted to|Accepted and Bounced" level:"advanced" help:"what happens to logins with an unknown name" since:"0.1"`
 	AccessRerouteAddress string        `key:"AccessRerouteAddress" default:"error" level:"advanced" help:"account that logins with unknown names open when they are rerouted" since:"0.1"`
 	SignalToUnknown      string        `key:"SignalToUnknown" default:"Rejected" values:"Rejected|Discarded|Rerouted to|Accepted and Bounced" level:"expert" help:"how calls for an unknown name are routed" since:"0.1"`

@@ -30,6 +30,8 @@ type Options struct {
 	// MainDomain names the Main Domain of a base directory that has none yet;
 	// empty means the name of this machine.
 	MainDomain string
+	// External, if not nil, knows passwords and accounts outside of this server.
+	External External
 	// Shards is the number of index files of a new message store; 0 means the default.
 	Shards int
 	// DeleteLeftoversIn, if set, tells after what time to remove what crashes have left in
@@ -106,8 +108,11 @@ func makeStore(base string, o Options) *Store {
 	if o.CachedDomains == 0 {
 		o.CachedDomains = 5_000
 	}
+	if o.External == nil {
+		o.External = none{}
+	}
 	s := &Store{removals: removals{slots: make(chan struct{}, maxRemovals)}, directory: directory{
-		serverFiles: serverFiles{base: base, log: logs.Component(o.Log, "ACCOUNT")}, nextID: o.NextID,
+		serverFiles: serverFiles{base: base, log: logs.Component(o.Log, "ACCOUNT")}, nextID: o.NextID, external: o.External,
 		domains:  cache.New[string, *domain](o.CachedDomains),
 		foreign:  cache.New[string, struct{}](o.CachedDomains),
 		accounts: cache.New[accountKey, *Account](o.CachedAccounts),

@@ -126,7 +126,7 @@ func (s *Server) accountsPart() *module {
 	m := newPart("accounts")
 	m.open = func() (err error) {
 		s.accounts, err = accounts.Open(s.base.dir, accounts.Options{
-			Log: s.log, MainDomain: s.config.MainDomain,
+			Log: s.log, MainDomain: s.config.MainDomain, External: s.helpers,
 			NextID: func() (uint64, error) {
 				id, err := s.counter.NextID()
 				return uint64(id), err
