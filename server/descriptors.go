@@ -52,6 +52,9 @@ func share(descriptors int, asked []int) []int {
 	return got
 }
 
+// listens reports whether a module has listeners.
+func (m *module) listens() bool { return m.stock != nil && len(m.common.Load().Listener) > 0 }
+
 // channels is how many sessions a module's settings ask for, math.MaxInt32 for no limit.
 func (m *module) channels() int {
 	for _, s := range m.describe() {
@@ -78,7 +81,7 @@ func (s *Server) shareDescriptors() {
 	var modules []*module
 	var asked []int
 	for _, m := range s.modules {
-		if m.stock != nil {
+		if m.listens() {
 			modules, asked = append(modules, m), append(asked, m.channels())
 		}
 	}

@@ -40,7 +40,7 @@ func TestSessionsAreBoundedByTheLimitOfOpenFiles(t *testing.T) {
 	s := open(t)
 	total := 0
 	for _, m := range s.modules {
-		if m.stock == nil {
+		if !m.listens() {
 			continue
 		}
 		if m.channels() == math.MaxInt32 {
@@ -60,7 +60,7 @@ func TestSessionsAreBoundedByTheLimitOfOpenFiles(t *testing.T) {
 	}
 	// What one asks for no longer is there for the others.
 	for _, m := range s.modules {
-		if m.stock != nil && m.name != "IMAP" && m.name != "PWD" {
+		if m.listens() && m.name != "IMAP" && m.name != "PWD" {
 			if err := s.UpdateModule(t.Context(), m.name, dataformat.Dict{"Channels": dataformat.String("20")}); err != nil {
 				t.Fatal(err)
 			}
