@@ -118,7 +118,7 @@ func (p *Poller) settleAccount(acc *accounts.Account, held map[envelope.QueueID]
 }
 
 func (p *Poller) log(object string) *slog.Logger {
-	return p.base.With(slog.String(logs.AttrTag, tag), slog.String(logs.AttrObject, "("+object+")"))
+	return p.base.With(slog.String(logs.AttrTag, tag), slog.String(logs.AttrObject, object))
 }
 
 // poll polls one remote account. gone says that there is no such one any more.
