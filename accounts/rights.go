@@ -142,6 +142,21 @@ func (s *directory) AccountRights(ctx context.Context, domain, name string) ([]s
 	return slices.Clone(d.rights[a.Name]), nil
 }
 
+// Administrators lists the accounts of a domain that have rights, with their codes. Errors: NoDomain.
+func (s *directory) Administrators(domain string) (map[string][]string, error) {
+	d, err := s.domain(s.realDomain(domain))
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string][]string, len(d.rights))
+	for name, codes := range d.rights {
+		if len(codes) > 0 {
+			out[name] = slices.Clone(codes)
+		}
+	}
+	return out, nil
+}
+
 // domainRights are the codes of an administrator of a domain, besides the names
 // of settings.
 var domainRights = []string{

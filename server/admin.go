@@ -7,6 +7,7 @@ import (
 	"gatepost/rules"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
+	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
 
@@ -267,4 +268,12 @@ func (s *Server) SetServerSignalRules(list dataformat.Array) error {
 	defer s.changing.Unlock()
 	err := dataformat.WriteFile(s.base.path("Settings", signalRulesFile), list, dataformat.StyleOld)
 	return fault.Wrap("server.SetSignalRules", fault.Internal, err)
+}
+
+// LogFiles lists the files of the log.
+func (s *Server) LogFiles(context.Context) ([]logs.FileInfo, error) { return s.files.List() }
+
+// ReadLog reads records of a file of the log.
+func (s *Server) ReadLog(ctx context.Context, q logs.Query) (*logs.Page, error) {
+	return s.files.Read(ctx, q)
 }

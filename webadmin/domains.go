@@ -137,7 +137,7 @@ func (c *call) createDomain() error {
 // kept reports whether a failure is one that the form shows again with what was typed.
 func kept(err error) bool {
 	switch fault.KindOf(err) {
-	case fault.Invalid, fault.Exists, fault.NotFound, fault.NoDomain, fault.TooMany, fault.NotEmpty, fault.Denied, fault.Unsupported:
+	case fault.Invalid, fault.Exists, fault.NotFound, fault.NoDomain, fault.TooMany, fault.NotEmpty, fault.Unsupported:
 		return true
 	}
 	return false

@@ -25,6 +25,7 @@ import (
 	"gatepost/server/admin"
 	"gatepost/server/admin/admintest"
 	"gatepost/server/dataformat"
+	"gatepost/server/fault"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
@@ -91,6 +92,7 @@ type fakeServer struct {
 	*admintest.Server
 	mu      sync.Mutex
 	modules map[string]dataformat.Dict
+	lines   string
 }
 
 func (s *fakeServer) SettingNames(string) *settings.Names {
@@ -112,6 +114,47 @@ func (s *fakeServer) UpdateModule(_ context.Context, name string, d dataformat.D
 	}
 	s.modules[name] = after
 	return nil
+}
+
+// SetLines gives what comes from outside: addresses in the queue, records of the log.
+func (s *fakeServer) SetLines(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines = text
+}
+
+func (s *fakeServer) text() dataformat.String {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return dataformat.String(s.lines)
+}
+
+func (s *fakeServer) QueueList(context.Context, dataformat.Dict) (dataformat.Array, error) {
+	t := s.text()
+	return dataformat.Array{dataformat.Dict{"id": dataformat.Number(100234), "age": dataformat.Number(7200), "size": dataformat.Number(2045),
+		"returnPath": t, "recipient": t, "module": dataformat.String("SMTP"), "queue": t, "lastError": t}}, nil
+}
+
+func (s *fakeServer) ReadLog(_ context.Context, q logs.Query) (*logs.Page, error) {
+	if q.File != "2026-01-02.log" {
+		return nil, fault.New("test", fault.NotFound, "there is no such log file")
+	}
+	t := string(s.text())
+	return &logs.Page{Records: []logs.Record{{Time: "10:42:11", Level: 2, Tag: "SMTPI-000123(" + t + ")", Text: "[100234] " + t}}, Next: 100}, nil
+}
+
+func (s *fakeServer) DNSRecords(context.Context, string) (dataformat.Array, error) {
+	t := s.text()
+	return dataformat.Array{dataformat.Dict{"name": t, "type": dataformat.String("TXT"), "value": t, "why": t}}, nil
+}
+
+func (s *fakeServer) CheckDNS(context.Context, string) (dataformat.Array, error) {
+	t := s.text()
+	return dataformat.Array{dataformat.Dict{"state": dataformat.String("OK"), "subject": t, "text": t}}, nil
+}
+
+func (s *fakeServer) DKIMKeys(context.Context, string) (dataformat.Dict, error) {
+	return dataformat.Dict{"s1": dataformat.Dict{"State": s.text(), "Algorithm": dataformat.String("rsa")}}, nil
 }
 
 func (s *fakeServer) ServerSettings(ctx context.Context) (dataformat.Dict, error) {

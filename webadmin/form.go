@@ -387,7 +387,7 @@ func (c *call) reason(err error) string {
 
 // refused shows the form again with what the server has against it, at the field that it is about.
 func (c *call) refused(f *formOf, built *form, err error) error {
-	if !fault.Is(err, fault.Invalid) && !fault.Is(err, fault.Exists) && !fault.Is(err, fault.Unavailable) && !fault.Is(err, fault.Denied) {
+	if !fault.Is(err, fault.Invalid) && !fault.Is(err, fault.Exists) && !fault.Is(err, fault.Unavailable) {
 		return err
 	}
 	text := fault.Text(err)

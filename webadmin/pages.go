@@ -30,10 +30,12 @@ type page struct {
 // pages is in the file of its functions.
 func pages() []*page {
 	all := slices.Concat(
-		settingsPages(),
-		domainPages(), accountPages(),
-		startPages(), commonPages(),
-		modulePages(),
+		settingsPages(), rulesPages(), routerPages(),
+		domainPages(), dnsPages(), importPages(), accountPages(),
+		monitorPages(),
+		masterPages(),
+		startPages(), searchPages(), commonPages(),
+		modulePages(), // last: {module} takes what no other page is called
 	)
 	for _, p := range all {
 		p.segments = strings.Split(p.path, "/")

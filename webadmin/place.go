@@ -67,7 +67,7 @@ func settingsPages() []*page {
 	}
 }
 
-// modulePages come last: {module} takes what no other page is called.
+// modulePages are the pages of modules that have no page of their own.
 func modulePages() []*page {
 	return []*page{
 		formPage(page{path: "Settings/{module}", call: "GETMODULE"}, (*call).moduleForm),

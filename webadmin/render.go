@@ -173,6 +173,17 @@ func (c *call) show(status int, name, title string, content any) error {
 	return nil
 }
 
+// fragment sends a part of a page.
+func (c *call) fragment(name, part string, content any) error {
+	var b bytes.Buffer
+	if err := c.render.pages[c.prefs.Language][name].ExecuteTemplate(&b, part, content); err != nil {
+		return fault.Wrap("webadmin.Fragment", fault.Internal, err)
+	}
+	c.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, err := c.w.Write(b.Bytes())
+	return err
+}
+
 // refuse shows a failure as a page.
 func (c *call) refuse(err error) {
 	status, text := told(c, err)

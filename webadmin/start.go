@@ -13,7 +13,7 @@ import (
 func startPages() []*page {
 	return []*page{
 		{path: "Start/Server", title: "Server", call: "UPDATESERVERSETTINGS", get: (*call).startServer, post: map[string]func(*call) error{"update": (*call).setStartServer}},
-		{path: "Start/DNS", title: "DNS records", call: "GETSERVERSETTINGS", get: (*call).startDNS},
+		{path: "Start/DNS", title: "DNS records", call: "GETSERVERSETTINGS", get: (*call).startDNS, post: map[string]func(*call) error{"check": (*call).checkStartDNS}},
 		{path: "Start/Certificate", title: "Certificate", call: "GETSERVERSETTINGS", get: (*call).startCertificate},
 		{path: "Start/Account", title: "First account", call: "GETSERVERSETTINGS", get: (*call).startAccount, post: map[string]func(*call) error{"account": (*call).createFirstAccount}},
 		{path: "Start/Clients", title: "Mail programs", call: "GETSERVERSETTINGS", get: (*call).startClients},
@@ -29,6 +29,8 @@ type startOf struct {
 	New              newObject
 	Created          string
 	Records          []dnsRecord
+	Findings         []finding
+	Checked          bool
 	Host             string
 	Secure           string
 }
@@ -97,16 +99,17 @@ func (c *call) setStartServer() error {
 	return c.redirect(s.Next)
 }
 
-func (c *call) startDNS() error {
+func (c *call) startDNS() error { return c.drawStartDNS(false) }
+
+func (c *call) checkStartDNS() error { return c.drawStartDNS(true) }
+
+func (c *call) drawStartDNS(check bool) error {
 	s := c.start("Start/DNS")
-	s.Records = []dnsRecord{
-		{s.Host + ".", "A", "", c.T("the server's address; the same with AAAA for IPv6")},
-		{s.Domain + ".", "MX", "10 " + s.Host + ".", c.T("where mail for the domain goes")},
-		{s.Domain + ".", "TXT", `"v=spf1 mx -all"`, c.T("who may send mail with the domain's name")},
-		{"_dmarc." + s.Domain + ".", "TXT", `"v=DMARC1; p=none; rua=mailto:postmaster@` + s.Domain + `"`, c.T("what others do with mail that fails the checks")},
-		{"autoconfig." + s.Domain + ".", "CNAME", s.Host + ".", c.T("lets Thunderbird find its settings")},
-		{"autodiscover." + s.Domain + ".", "CNAME", s.Host + ".", c.T("lets Outlook find its settings")},
+	var err error
+	if s.Records, s.Findings, err = c.records(s.Domain, check); err != nil {
+		return err
 	}
+	s.Checked = check
 	return c.show(http.StatusOK, "start-dns", c.T("DNS records"), s)
 }
 

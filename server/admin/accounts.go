@@ -234,6 +234,13 @@ func (a Actor) AccountRights(ctx context.Context, n Name) ([]string, error) {
 	})
 }
 
+// Administrators lists the accounts of a domain that have rights, with their codes.
+func (a Actor) Administrators(ctx context.Context, name string) (map[string][]string, error) {
+	return look(ctx, a, "LISTADMINISTRATORS", domain(name), func(o *operation) (map[string][]string, error) {
+		return o.admin.acc.Administrators(o.domain)
+	})
+}
+
 // SetAccountRights replaces the rights of an account. In the Main Domain, whose accounts can
 // have server rights, that needs Master.
 func (a Actor) SetAccountRights(ctx context.Context, n Name, rights []string) error {

@@ -137,6 +137,11 @@ type Server interface {
 	RejectMessages(ctx context.Context, selected dataformat.Dict, text string, report bool) (int, error)
 	RejectMessage(ctx context.Context, id, text string, report bool) error
 	RerouteMessage(ctx context.Context, id, from, to string) (again string, err error)
+
+	// LogFiles lists the files of the log, and ReadLog reads records of one.
+	LogFiles(ctx context.Context) ([]logs.FileInfo, error)
+	ReadLog(ctx context.Context, q logs.Query) (*logs.Page, error)
+
 	// Check compares index and files and returns one line per finding; one that is
 	// no fault begins with "note: ". With tidy it first removes what crashes have left.
 	Check(ctx context.Context, tidy bool) ([]string, error)

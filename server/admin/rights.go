@@ -96,6 +96,7 @@ var rules = map[string]rule{
 	"GETACCOUNTALIASES":           looks("D"),
 	"SETACCOUNTALIASES":           changes("D:CanCreateAliases").guarded(),
 	"GETACCOUNTRIGHTS":            looks("D"),
+	"LISTADMINISTRATORS":          looks("D"),
 	"SETACCOUNTRIGHTS":            changes("UserAccounts").guarded(), // in the Main Domain: Master
 	"GETACCOUNTINFO":              looks("D own"),
 	"KILLACCOUNTSESSIONS":         changes("D").guarded(),
@@ -190,6 +191,9 @@ var rules = map[string]rule{
 	"GETCLIENTIPS":         looks("Settings"),
 	"SETCLIENTIPS":         changes("Settings"),
 	"ROUTE":                looks("Settings UserAccounts"),
+	"LISTLOGS":             looks("Monitor"),
+	"READLOG":              looks("Monitor"),
+	"READCHANGES":          looks("Monitor"),
 	"GETMESSAGEQUEUEINFO":  looks("Monitor"),
 	"GETHELPERSINFO":       looks("Monitor"),
 	"RELEASESMTPQUEUE":     changes("Monitor"),

@@ -9,6 +9,7 @@ import (
 	"gatepost/router/names"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
+	"gatepost/server/logs"
 )
 
 // This file has the calls about the server as a whole.
@@ -206,6 +207,27 @@ func (a Actor) Explain(ctx context.Context, op names.Operation, text string) (Ex
 // Helpers tells of each helper program.
 func (a Actor) Helpers(ctx context.Context) (dataformat.Dict, error) {
 	return look(ctx, a, "GETHELPERSINFO", server, func(o *operation) (dataformat.Dict, error) { return o.admin.server.Helpers(o) })
+}
+
+// LogFiles lists the files of the log, the newest first.
+func (a Actor) LogFiles(ctx context.Context) ([]logs.FileInfo, error) {
+	return look(ctx, a, "LISTLOGS", server, func(o *operation) ([]logs.FileInfo, error) { return o.admin.server.LogFiles(o) })
+}
+
+// ReadLog reads records of the log.
+func (a Actor) ReadLog(ctx context.Context, q logs.Query) (*logs.Page, error) {
+	return look(ctx, a, "READLOG", named(q.File), func(o *operation) (*logs.Page, error) { return o.admin.server.ReadLog(o, q) })
+}
+
+// ReadChanges reads those records that tell of changes by administrators.
+func (a Actor) ReadChanges(ctx context.Context, q logs.Query) (*logs.Page, error) {
+	return look(ctx, a, "READCHANGES", named(q.File), func(o *operation) (*logs.Page, error) {
+		q.Keep = func(r logs.Record) bool {
+			call, _, _ := strings.Cut(r.Text, " ")
+			return rules[call].changes
+		}
+		return o.admin.server.ReadLog(o, q)
+	})
 }
 
 // Check compares the index with the message files.

@@ -9,6 +9,7 @@ import (
 	"gatepost/router"
 	"gatepost/rules"
 	"gatepost/server/dataformat"
+	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
 
@@ -220,6 +221,12 @@ func (s *Server) RejectMessage(ctx context.Context, id, text string, report bool
 func (s *Server) RerouteMessage(context.Context, string, string, string) (string, error) {
 	return "2", nil
 }
+
+func (s *Server) LogFiles(context.Context) ([]logs.FileInfo, error) {
+	return []logs.FileInfo{{Name: "2026-01-02.log", Current: true}}, nil
+}
+
+func (s *Server) ReadLog(context.Context, logs.Query) (*logs.Page, error) { return &logs.Page{}, nil }
 
 func (s *Server) KickQueues(context.Context) error { return nil }
 
