@@ -110,6 +110,24 @@ func (q *Queue) Held() []envelope.QueueID {
 	return list
 }
 
+// HeldTag is the submit tag of a message that is held for a delivery or for messages of programs; "" if there is none.
+func (q *Queue) HeldTag(id envelope.QueueID) (string, error) {
+	q.mu.Lock()
+	h, ok := q.held[id]
+	q.mu.Unlock()
+	switch {
+	case !ok:
+		return "", nil
+	case h.head != nil:
+		return h.head.env.Source.Tag, nil
+	}
+	head, err := readHead(q.path(id, h.ext()))
+	if err != nil {
+		return "", fault.Wrap("queue.HeldTag", fault.Internal, err)
+	}
+	return head.env.Source.Tag, nil
+}
+
 // Publish lets a held message be delivered, once its name is durable. One that is not held has been
 // published before. After an error it is still held.
 func (q *Queue) Publish(id envelope.QueueID) error {

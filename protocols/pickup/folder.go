@@ -26,6 +26,8 @@ import (
 // Queue takes the messages.
 type Queue interface {
 	Begin(ctx context.Context, env *envelope.Envelope) (*queue.Submission, error)
+	// HeldTag is the submit tag of a message that is held; "" if it is not.
+	HeldTag(id envelope.QueueID) (string, error)
 	// Publish lets a message be delivered that is held; of one that is not it says nothing.
 	Publish(id envelope.QueueID) error
 	Drop(id envelope.QueueID) error
@@ -296,7 +298,10 @@ func (f *Folder) publish(ids map[string]envelope.QueueID) error {
 	var mu sync.Mutex
 	var failed error
 	f.each(len(names), func(i int) {
-		err := f.queue.Publish(ids[names[i]])
+		tag, err := f.queue.HeldTag(ids[names[i]])
+		if err == nil && (tag == "" || tag == tagPIPE) { // a user may have made up the name
+			err = f.queue.Publish(ids[names[i]])
+		}
 		if err == nil {
 			if err = os.Remove(f.path(names[i])); errors.Is(err, fs.ErrNotExist) {
 				err = nil

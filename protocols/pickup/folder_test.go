@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatepost/queue/envelope"
+	"gatepost/router/address"
 	"gatepost/server/settings"
 )
 
@@ -250,5 +251,26 @@ func TestWatchWakes(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A user who makes up the name of a file that was taken does not publish what the queue holds for others.
+func TestMadeUpNamePublishesNothing(t *testing.T) {
+	b := newBench(t)
+	s, err := b.queue.Begin(context.Background(), &envelope.Envelope{Source: envelope.Source{Tag: "RULE"},
+		Recipients: []envelope.Recipient{{Address: address.Address{Local: "a", Domain: "b.c"}}}})
+	if err == nil {
+		_, err = s.Write([]byte("Subject: x\r\n\r\n"))
+	}
+	if err == nil {
+		err = s.Hold(context.Background())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.put(s.ID().String()+".taken", "")
+	b.run(0)
+	if held := b.queue.Held(); len(held) != 1 || len(b.names()) != 0 {
+		t.Errorf("held: %v, files: %v", held, b.names())
 	}
 }
