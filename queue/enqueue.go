@@ -194,6 +194,8 @@ func grouped(all []placed) []group {
 // while the source waits for it, no longer than a time; the message is gone then.
 func (q *Queue) accept(ctx context.Context, id envelope.QueueID, h *head, p *plan, wait time.Duration) error {
 	m := &message{id: id}
+	header := h.header
+	h.header = nil // the envelope stays in memory, and this does not
 	q.learn(m, h)
 	q.mu.Lock()
 	q.messages[id] = m
@@ -205,7 +207,7 @@ func (q *Queue) accept(ctx context.Context, id envelope.QueueID, h *head, p *pla
 	switch {
 	case p == nil: // the enqueuer has it
 	case q.toBeJudged(h.env):
-		if err := q.judgeFirst(ctx, m, h, wait); err != nil {
+		if err := q.judgeFirst(ctx, m, h, header, wait); err != nil {
 			return err
 		}
 	default:

@@ -19,6 +19,9 @@ type headerScanner struct {
 	messageID string // value of the first Message-ID field
 	idFolded  bool   // its value is on the next line
 
+	keep   bool   // keep the header for rules
+	header []byte // kept so far; nil if it is too long
+
 	line []byte // start of the current line
 	last bool   // the field before was kept: its folded lines belong to it
 }
@@ -34,11 +37,14 @@ var echoed = [...]string{"From", "Subject", "Received", "Resent-From"}
 func (h *headerScanner) scan(p []byte) {
 	for !h.done && len(p) > 0 {
 		end := bytes.IndexByte(p, '\n')
-		part := p
+		part, raw := p, p
 		if end >= 0 {
-			part, p = p[:end], p[end+1:]
+			part, raw, p = p[:end], p[:end+1], p[end+1:]
 		} else {
 			p = nil
+		}
+		if h.keep {
+			h.keepHeader(raw)
 		}
 		if room := maxEchoLine - len(h.line); room < len(part) {
 			part = part[:room]
@@ -48,6 +54,25 @@ func (h *headerScanner) scan(p []byte) {
 			h.endLine()
 		}
 	}
+}
+
+// maxKeptHeader bounds the header that is kept for rules; they read a longer one from the file.
+const maxKeptHeader = 32 << 10
+
+func (h *headerScanner) keepHeader(raw []byte) {
+	if len(h.header)+len(raw) > maxKeptHeader {
+		h.keep, h.header = false, nil
+		return
+	}
+	h.header = append(h.header, raw...)
+}
+
+// whole is the header with the empty line that ends it, if it was kept.
+func (h *headerScanner) whole() []byte {
+	if !h.done {
+		return nil
+	}
+	return h.header
 }
 
 func (h *headerScanner) endLine() {

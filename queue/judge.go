@@ -23,8 +23,9 @@ const judgeRetry = time.Minute
 // source is the caller of Commit, who waits for what the rules say about his message. He
 // is told of a refusal, unless he has given up before: then it becomes a report.
 type source struct {
-	state atomic.Int32
-	done  chan error // capacity 1
+	state  atomic.Int32
+	done   chan error // capacity 1
+	header []byte     // of the message, if it was kept
 }
 
 const (
@@ -54,7 +55,7 @@ func (s *source) wait(ctx context.Context, limit time.Duration) error {
 
 // judgeFirst has a message judged that was accepted just now. The source waits, but no
 // longer than it may; one that must not wait has no limit of time.
-func (q *Queue) judgeFirst(ctx context.Context, m *message, h *head, limit time.Duration) error {
+func (q *Queue) judgeFirst(ctx context.Context, m *message, h *head, header []byte, limit time.Duration) error {
 	q.mu.Lock()
 	q.warm(m, h)
 	run := q.run
@@ -71,7 +72,7 @@ func (q *Queue) judgeFirst(ctx context.Context, m *message, h *head, limit time.
 	run.workers.Add(1)
 	q.mu.Unlock()
 
-	src := &source{done: make(chan error, 1)}
+	src := &source{done: make(chan error, 1), header: header}
 	go func() {
 		defer run.workers.Done()
 		err := q.judgeItem(run.ctx, it, h, src, limit)
@@ -134,7 +135,7 @@ func (q *Queue) judgeItem(ctx context.Context, it *Item, h *head, src *source, l
 		return nil
 	}
 	p := q.plan(ctx, h.env, nil)
-	v, err := q.askRules(ctx, it.ID, h, p, src != nil)
+	v, err := q.askRules(ctx, it.ID, h, p, src)
 	switch {
 	case err != nil && ctx.Err() != nil, q.endRejected(it):
 		q.dropUnsent(v)
@@ -240,7 +241,7 @@ func (q *Queue) moveOn(m *message, h *head, p *plan, e *entry) {
 }
 
 // askRules calls the rules. A panic costs the message an attempt, not the server its life.
-func (q *Queue) askRules(ctx context.Context, id envelope.QueueID, h *head, p *plan, waits bool) (v *Verdict, err error) {
+func (q *Queue) askRules(ctx context.Context, id envelope.QueueID, h *head, p *plan, src *source) (v *Verdict, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			q.logEnqueuer.Log(ctx, logs.LevelCrash, "rules stopped by a bug", logs.AttrQueueID, uint64(id),
@@ -249,7 +250,10 @@ func (q *Queue) askRules(ctx context.Context, id envelope.QueueID, h *head, p *p
 		}
 	}()
 	m := &Message{ID: id, Envelope: h.env, Routes: make([]router.Route, len(h.env.Recipients)),
-		File: q.path(id, extMsg), Offset: h.layout.Message, Size: h.size, Waits: waits}
+		File: q.path(id, extMsg), Offset: h.layout.Message, Size: h.size, Waits: src != nil}
+	if src != nil {
+		m.Header = src.header
+	}
 	for _, pl := range p.placed {
 		m.Routes[pl.rcpt] = pl.route
 	}

@@ -54,6 +54,7 @@ type head struct {
 	layout envelope.Layout
 	size   int64 // of the message
 	routes []router.Route
+	header []byte // of the message, from Commit to the rules; nil if it was not kept
 }
 
 // outcome is a result for one recipient.

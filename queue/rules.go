@@ -38,6 +38,9 @@ type Message struct {
 	// on, with CRLF line ends; before it stand envelope lines.
 	File         string
 	Offset, Size int64
+	// Header is the header with the empty line that ends it, if it is at hand; else nil, and it is
+	// read from the file. It is not to be changed.
+	Header []byte
 	// Waits says that the source waits for the answer: a refusal reaches it as such.
 	Waits bool
 }

@@ -694,3 +694,40 @@ func TestCrashWhileRulesSend(t *testing.T) {
 		})
 	}
 }
+
+// The header that rules get without reading the file is that of the file.
+func TestRulesGetTheHeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got, file string
+		b := withRules(t, &ruleFunc{judge: func(_ context.Context, m *Message) (*Verdict, error) {
+			f, err := m.Open()
+			if err != nil {
+				return nil, err
+			}
+			defer f.Close()
+			text, err := io.ReadAll(f)
+			got, file = string(m.Header), string(text)
+			return nil, err
+		}})
+		defer b.halt()
+		for _, c := range []struct{ text, prepend, header string }{
+			{"A: b\r\nC: d\r\n\r\nbody\r\n", "", "A: b\r\nC: d\r\n\r\n"},
+			{"A: b\r\n\r\n\r\nbody\r\n", "X: y\r\n", "X: y\r\nA: b\r\n\r\n"},
+			{"\r\nbody\r\n", "", "\r\n"},
+			{"A: b\r\n", "", ""},
+			{"A: " + strings.Repeat("x", maxKeptHeader) + "\r\n\r\n", "", ""},
+		} {
+			s, err := b.q.Begin(t.Context(), b.env("joe@company.com", "ann@company.com"))
+			must(t, err)
+			for text := c.text; text != ""; text = text[min(3, len(text)):] {
+				_, err := io.WriteString(s, text[:min(3, len(text))])
+				must(t, err)
+			}
+			must(t, s.Prepend([]byte(c.prepend)))
+			must(t, s.Commit(t.Context()))
+			if got != c.header || file != c.prepend+c.text {
+				t.Errorf("%q: the header is %q, the message %q", c.text, got, file)
+			}
+		}
+	})
+}

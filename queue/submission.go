@@ -77,6 +77,9 @@ func (q *Queue) begin(ctx context.Context, env *envelope.Envelope) (*Submission,
 	s.w.Reset(s.file)
 	fields := traceOfAll(all)
 	s.scan.all, s.size = all, int64(len(fields))
+	if s.scan.keep = q.toBeJudged(env); s.scan.keep {
+		s.scan.header = append(make([]byte, 0, 2<<10), fields...)
+	}
 	if _, err := s.w.Write(append(text, fields...)); err != nil {
 		s.Abort()
 		return nil, fault.Wrap(op, fault.Internal, err)
@@ -189,6 +192,11 @@ func (s *Submission) replace(op string, size int64, text []byte) error {
 		return s.err
 	}
 	s.size += by
+	if kept := s.scan.header; kept != nil && int64(len(kept)) >= size {
+		s.scan.header = append(text[:len(text):len(text)], kept[size:]...)
+	} else {
+		s.scan.header = nil
+	}
 	return nil
 }
 
@@ -234,6 +242,7 @@ func (s *Submission) Overwrite(at int64, text []byte) error {
 	if at < 0 || at+int64(len(text)) > s.size {
 		return fault.Wrap(op, fault.Internal, errors.New("outside of the message"))
 	}
+	s.scan.header = nil // rules read it from the file
 	return s.patch(op, s.head.layout.Message+at, text)
 }
 
@@ -293,7 +302,7 @@ func (s *Submission) Commit(ctx context.Context) error {
 	if err := s.store(extMsg); err != nil {
 		return fault.Wrap("queue.Commit", fault.Internal, err)
 	}
-	s.head.size = s.size
+	s.head.size, s.head.header = s.size, s.scan.whole()
 	s.logHeader()
 	wait := s.q.settings().EnqueuerWait.Duration() - time.Since(begun)
 	if s.own {

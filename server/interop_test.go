@@ -122,7 +122,7 @@ func start(t *testing.T, before ...string) *running {
 
 // freeShift finds a shift at which all ports are free. It begins anywhere, so
 // that two test processes do not find the same one.
-func freeShift(t *testing.T) int {
+func freeShift(t testing.TB) int {
 	t.Helper()
 	for range 50 {
 		shift := 20000 + mathrand.IntN(36000)

@@ -48,7 +48,7 @@ func (r *Rules) Judge(ctx context.Context, m *queue.Message) (*queue.Verdict, er
 
 // serverMail is a message that is judged, as rules see it.
 func (r *Rules) serverMail(m *queue.Message) *mail {
-	return &mail{env: m.Envelope, routes: m.Routes, size: m.Size, open: func() (opened, error) {
+	return &mail{env: m.Envelope, routes: m.Routes, size: m.Size, header: m.Header, open: func() (opened, error) {
 		f, err := os.Open(m.File)
 		if err != nil {
 			return nil, err
