@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"gatepost/router/address"
 	"gatepost/server/dataformat"
@@ -54,6 +55,7 @@ type Group struct {
 
 	explicit dataformat.Dict
 	settings GroupSettings
+	nested   atomic.Pointer[[]accountKey] // see nestedGroups
 }
 
 // Settings returns the settings. They are shared and must not be changed.
@@ -201,7 +203,7 @@ func (g Groups) Rename(ctx context.Context, in, name, newName string) error {
 		if err := g.store.free(op, d, newName); err != nil {
 			return err
 		}
-		defer g.drop(d, group.Name, newName)
+		defer g.drop()
 		if err := os.Rename(d.groupFile(group.Name), d.groupFile(newName)); err != nil {
 			return err
 		}
@@ -217,7 +219,7 @@ func (g Groups) Delete(ctx context.Context, in, name string) error {
 		if _, err := g.store.group(accountKey{d.name, name}); err != nil && !fault.Is(err, fault.Corrupt) {
 			return err
 		}
-		defer g.drop(d, name)
+		defer g.drop()
 		if err := os.Remove(d.groupFile(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -226,15 +228,12 @@ func (g Groups) Delete(ctx context.Context, in, name string) error {
 }
 
 func (g Groups) write(d *domain, name string, given dataformat.Dict) error {
-	defer g.drop(d, name)
+	defer g.drop()
 	return dataformat.WriteFile(d.groupFile(name), given, dataformat.StyleOld)
 }
 
-func (g Groups) drop(d *domain, names ...string) {
-	for _, name := range names {
-		g.store.groups.Drop(accountKey{d.name, name})
-	}
-}
+// drop evicts all groups when one has changed: they remember which of their members are groups.
+func (g Groups) drop() { g.store.groups.DropIf(func(accountKey) bool { return true }) }
 
 // change holds the name space of a domain.
 func (g Groups) change(op, name string, do func(*domain) error) error {

@@ -61,7 +61,7 @@ var arrows = map[string][]string{
 		"router", "router/address", "rules", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 
 	// who may do what
-	"server/admin": {"accounts", "accounts/mailbox", "router", "router/address", "router/names", "rules",
+	"server/admin": {"accounts", "accounts/access", "accounts/mailbox", "router", "router/address", "router/names", "rules",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"server/admin/admintest": {"router", "rules", "server/dataformat", "server/logs", "server/settings"},
 	"server/dnsdoctor":       {"server/fault", "server/resolver"},

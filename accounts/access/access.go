@@ -17,7 +17,8 @@
 // A right is one of the letters of RFC 2086, see Rights. The owner has all rights. So has an administrator
 // who may read mailboxes: with the server right UserAccounts ("All Domains"), or with CanAccessMailboxes as an
 // administrator of the owner's domain; but not if the owner has administrator's rights that the
-// administrator lacks, since a mailbox receives what resets passwords. All others have none.
+// administrator lacks, since a mailbox receives what resets passwords. All others have what the ACL of the
+// mailbox gives them, see Identifier and evaluate. A mailbox or directory that does not exist gives none.
 //
 // A user who may not look a mailbox up gets the same error as for one that does not exist.
 package access
@@ -34,8 +35,8 @@ import (
 	"gatepost/server/fault"
 )
 
-// Rights is a set of rights to a mailbox (RFC 2086 section 3).
-type Rights uint16
+// Rights is a set of rights to a mailbox (RFC 2086 section 3). ACLs are stored with these numbers.
+type Rights uint32
 
 const (
 	// Lookup (l) shows the mailbox in lists.
@@ -50,11 +51,11 @@ const (
 	Insert
 	// Post (p) sends mail to the mailbox.
 	Post
-	// Create (c) creates mailboxes below this one.
+	// Create (c) creates mailboxes below this one; with Delete there, also deletes and renames them.
 	Create
 	// Delete (d) changes \Deleted, expunges messages, and deletes the mailbox.
 	Delete
-	// Administer (a) changes the rights of others.
+	// Administer (a) sees and changes the ACL.
 	Administer
 
 	// All are the owner's rights.
@@ -189,40 +190,58 @@ func (o *Owner) Canonical(name string) string {
 	return o.Shown(name)
 }
 
-// RightsTo returns the user's present rights to a mailbox of the owner. Errors: NoMailbox if the owner does not
-// exist any more, and those of package accounts.
-func (o *Owner) RightsTo(ctx context.Context, name string) (Rights, error) {
-	if !o.Foreign() {
-		return All, nil
-	}
-	administrator, err := o.administrator(ctx)
-	switch {
-	case err != nil:
-		return 0, err
-	case administrator:
-		return All, nil
-	}
-	return 0, nil
+// Between returns the mailboxes of owner as user sees them.
+func (r *Resolver) Between(user, owner *accounts.Account) Owner {
+	return Owner{Account: owner, user: user, resolver: r}
 }
 
-// administrator reports whether the user may read the owner's mailboxes as an administrator.
-func (o *Owner) administrator(ctx context.Context) (bool, error) {
-	user, err := o.resolver.accounts.Current(ctx, o.user)
-	if err != nil {
-		return false, err
+// RightsTo returns the user's present rights to a mailbox of the owner, or to a directory; without a name, to the
+// account as that in which the outermost mailboxes lie. Errors: NoMailbox if the owner does not exist any more,
+// and those of package accounts.
+func (o *Owner) RightsTo(ctx context.Context, name string) (Rights, error) {
+	rights, _, err := o.rightsTo(ctx, name)
+	return rights, err
+}
+
+// rightsTo is RightsTo and says whether somebody could have rights to the name: it exists.
+func (o *Owner) rightsTo(ctx context.Context, name string) (rights Rights, exists bool, err error) {
+	if !o.Foreign() {
+		return All, true, nil
 	}
-	rights, err := o.resolver.accounts.RightsOf(user)
+	acc := o.resolver.accounts
+	user, err := acc.Current(ctx, o.user)
+	if err != nil {
+		return 0, false, err
+	}
+	owner, err := acc.Current(ctx, o.Account)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.NoDomain) {
+		return 0, false, noMailbox()
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	administrator, err := administrates(acc, user, owner)
+	if err != nil || administrator {
+		return All, true, err
+	}
+	acl, err := owner.Mail().ACL(ctx, name)
+	if fault.Is(err, fault.NoMailbox) {
+		return 0, false, nil
+	}
+	if err != nil || len(acl) == 0 {
+		return 0, true, err
+	}
+	rights, err = evaluate(acl, (&asked{Context: ctx, accounts: acc, user: user, owner: owner}).means)
+	return rights, true, err
+}
+
+// administrates reports whether a user may read the owner's mailboxes as an administrator.
+func administrates(acc *accounts.Store, user, owner *accounts.Account) (bool, error) {
+	rights, err := acc.RightsOf(user)
 	if err != nil || !rights.Any() {
 		return false, err
 	}
-	owner, err := o.resolver.accounts.Current(ctx, o.Account)
-	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.NoDomain) {
-		return false, noMailbox()
-	}
-	if err != nil {
-		return false, err
-	}
-	of, err := o.resolver.accounts.RightsOf(owner)
+	of, err := acc.RightsOf(owner)
 	if err != nil {
 		return false, err
 	}
@@ -241,14 +260,23 @@ func (m *Mailbox) Require(rights Rights) error {
 	return fault.New("access.Require", fault.Denied, "")
 }
 
-// RequireCreate returns an error unless the user may create the mailbox, which is a right to the one that it lies
-// in. Errors: as of Require.
+// RequireCreate returns an error unless the user may create the mailbox, which is a right to the nearest one that it
+// lies in and that exists, or else to the account. Errors: as of Require.
 func (m *Mailbox) RequireCreate(ctx context.Context) error {
 	name := strings.TrimSuffix(m.Name, "/")
-	outer := Mailbox{Owner: m.Owner, Name: name[:max(0, strings.LastIndexByte(name, '/'))]}
-	var err error
-	if outer.Rights, err = m.RightsTo(ctx, outer.Name); err != nil {
-		return err
+	for {
+		name = name[:max(0, strings.LastIndexByte(name, '/'))]
+		rights, exists, err := m.rightsTo(ctx, name)
+		switch {
+		case err != nil:
+			return err
+		case rights.Has(Create):
+			return nil
+		case !exists && name != "":
+			continue
+		case rights.Has(Lookup), m.Rights.Has(Lookup):
+			return fault.New("access.RequireCreate", fault.Denied, "")
+		}
+		return noMailbox()
 	}
-	return outer.Require(Create)
 }

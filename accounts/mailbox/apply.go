@@ -42,7 +42,7 @@ func (b *box) applyLocked(x *boxEdit) {
 		b.gone = true
 		b.applyDeletion(x.edit.changed)
 	}
-	if len(x.added)+len(x.flagged)+len(x.expunged) > 0 || x.emptied || x.deleted || x.newKeys {
+	if len(x.added)+len(x.flagged)+len(x.expunged) > 0 || x.emptied || x.deleted || x.newKeys || x.regranted {
 		for _, m := range b.sessions {
 			if m != x.origin {
 				m.signal()

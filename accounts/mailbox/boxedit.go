@@ -23,6 +23,7 @@ type boxEdit struct {
 	origin    *Mailbox // whose session makes the change, or nil
 	created   bool
 	deleted   bool
+	regranted bool // the ACL has changed
 	added     []added
 	shown     span // messages that were hidden until now
 	flagged   []flagged

@@ -112,6 +112,15 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 				return tx.Put(index.Mail, named(id, kindName, "a//b"), rec.marshal())
 			})
 		}, "is not allowed"},
+		"a damaged ACL": {func(w *world, a *Account) {
+			w.damage(a, func(tx index.Tx) error {
+				rec := nameRecord{mailbox: inboxID, acl: "\x09ab"}
+				return tx.Put(index.Mail, named(id, kindName, inbox), rec.marshal())
+			})
+		}, "damaged ACL"},
+		"a damaged ACL of the account": {func(w *world, a *Account) {
+			w.damage(a, func(tx index.Tx) error { return tx.Put(index.Mail, named(id, kindACL, ""), []byte("\x09ab")) })
+		}, "its own ACL: "},
 		"no directory above": {func(w *world, a *Account) {
 			w.damage(a, func(tx index.Tx) error {
 				rec := nameRecord{folder: true}
@@ -296,6 +305,7 @@ func TestStoredFormsStayAsTheyAre(t *testing.T) {
 		{(&accountRecord{modSeq: 300, bytes: 5, messages: 2, mailboxes: 6, lastID: 12, lastValidity: 1790000000, dir: 1, dirFiles: 2, crashes: 9}).marshal(), "ac020502060c80f7c4d506010209"},
 		{(&mailboxRecord{data: 2, validity: 3, next: 4, messages: 5, unseen: 6, deleted: 7, size: 8, deletedSize: 9, highest: 10, recentFrom: 11, floor: 12, ranges: 13}).marshal(), "02030405060708090a0b0c0d"},
 		{(&nameRecord{mailbox: 3, folder: true, class: "x"}).marshal(), "03010178"},
+		{(&nameRecord{mailbox: 3, acl: ACL{{"a", 300}, {"bc", 1}}.marshal()}).marshal(), "030000080161ac0202626301"},
 		{(&deliveredRecord{file: 1, mailbox: 2, uid: 3}).marshal(), "010203"},
 		{marshalKeywords([]string{"a", "bc"}), "0161026263"},
 		{marshalRanges([]imap.UIDRange{{Start: 2, Stop: 4}, {Start: 9, Stop: 9}}), "02020500"},

@@ -90,6 +90,9 @@ func (c *checker) checkNames() {
 			c.found(0, "name %q: %v", name, err)
 			return true
 		}
+		if _, err := unmarshalACL(rec.acl); err != nil {
+			c.found(0, "name %q: %v", name, err)
+		}
 		if clean, err := cleanName(name); err != nil || clean != name {
 			c.found(0, "the mailbox name %q is not allowed", name)
 		}
@@ -107,6 +110,9 @@ func (c *checker) checkNames() {
 		c.names[rec.mailbox] = name
 		return true
 	})
+	if _, err := unmarshalACL(string(c.tx.Get(index.Mail, named(c.account.id, kindACL, "")))); err != nil {
+		c.found(0, "its own ACL: %v", err)
+	}
 	if c.names[inboxID] != inbox {
 		c.found(0, "there is no INBOX")
 	}

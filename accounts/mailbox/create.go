@@ -81,7 +81,7 @@ func (s *Store) Remove(ctx context.Context, o Owner) error {
 				return err
 			}
 		}
-		for _, kind := range []byte{kindName, kindSubscription, kindDataset} {
+		for _, kind := range []byte{kindName, kindSubscription, kindACL, kindDataset} {
 			if err := e.deleteAll(e.key.key(a.id, kind)); err != nil {
 				return err
 			}
@@ -153,12 +153,17 @@ func (a *Account) CreateMailbox(ctx context.Context, name string, o CreateOption
 
 // create makes a container or a directory of a name that is clean.
 func (e *edit) create(name string, folder bool, o CreateOptions) error {
-	rec, _, err := e.name(name)
+	rec, found, err := e.name(name)
 	if err != nil {
 		return err
 	}
 	if folder && rec.folder || !folder && rec.mailbox != 0 {
 		return fault.New("mailbox.CreateMailbox", fault.Exists, "")
+	}
+	if !found {
+		if rec.acl, err = e.aclAbove(name); err != nil {
+			return err
+		}
 	}
 	if folder {
 		rec.folder = true
@@ -174,12 +179,17 @@ func (e *edit) create(name string, folder bool, o CreateOptions) error {
 // makeParents makes the directories that a name lies in.
 func (e *edit) makeParents(name string) error {
 	for p := parent(name); p != ""; p = parent(p) {
-		rec, _, err := e.name(p)
+		rec, found, err := e.name(p)
 		if err != nil {
 			return err
 		}
 		if rec.folder {
 			return nil
+		}
+		if !found {
+			if rec.acl, err = e.aclAbove(p); err != nil {
+				return err
+			}
 		}
 		rec.folder = true
 		if err := e.putName(p, rec); err != nil {
@@ -201,7 +211,7 @@ func (e *edit) children(name string) (names []string) {
 }
 
 // DeleteMailbox removes the container with its messages. Nested mailboxes and
-// the subscription stay. A directory without a container goes if it is empty,
+// the subscription stay, its ACL does not. A directory without a container goes if it is empty,
 // else the error is fault.NotEmpty. A name with a slash at the end is that of the
 // directory: the container stays. INBOX is fault.Denied. The name is the one that List
 // shows: a DELETE of foo.mbox that a client repeats does not take foo too.

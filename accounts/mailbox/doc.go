@@ -72,7 +72,7 @@
 //
 // index.Mail has per account: its record, mailbox records, names,
 // subscriptions, keyword lists, blocks of states, blocks of summaries, and ranges of
-// expunged UIDs (key.go, record.go, block.go, history.go). index.Content has
+// expunged UIDs (key.go, record.go, block.go, history.go). A name's record has its ACL (acl.go). index.Content has
 // prefix and summary of each message, index.Delivered where queued messages
 // went, index.Dropped the data of deleted mailboxes, and the ranges of UIDs in which
 // copies are made, whose messages do not count. A field that is added to

@@ -19,6 +19,7 @@ const (
 	kindName         = 0x02 // name → nameRecord
 	kindSubscription = 0x03 // name → nothing
 	kindKeywords     = 0x04 // data(4) → keyword names by their bit
+	kindACL          = 0x05 // → the account's own ACL
 	kindDataset      = 0x07 // name 0 → number of entries; name 0 address → time it was added, data
 	kindState        = 0x10 // data(4) block(4) → states of the UIDs of the block
 	kindSummary      = 0x20 // data(4) block(4) → summaries of the UIDs of the block

@@ -103,6 +103,7 @@ type nameRecord struct {
 	mailbox uint32 // 0: no container
 	folder  bool   // a directory
 	class   string
+	acl     string // an ACL, as it is stored
 }
 
 func (r *nameRecord) marshal() []byte {
@@ -112,12 +113,15 @@ func (r *nameRecord) marshal() []byte {
 	}
 	b := binary.AppendUvarint(nil, uint64(r.mailbox))
 	b = binary.AppendUvarint(b, folder)
-	return appendText(b, r.class)
+	if b = appendText(b, r.class); r.acl != "" {
+		b = appendText(b, r.acl)
+	}
+	return b
 }
 
 func (r *nameRecord) unmarshal(b []byte) error {
 	d := decoder{b: b}
-	*r = nameRecord{mailbox: d.uint32(), folder: d.uint64() != 0, class: d.text()}
+	*r = nameRecord{mailbox: d.uint32(), folder: d.uint64() != 0, class: d.text(), acl: d.text()}
 	return d.err("mailbox name")
 }
 

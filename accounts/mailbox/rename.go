@@ -13,7 +13,7 @@ import (
 // RenameMailbox renames a mailbox and what is nested in it; UIDs, UIDVALIDITY
 // and MAILBOXID stay, and so do sessions. The directories above the new name
 // are made. From INBOX, the messages move to a new mailbox and INBOX stays
-// (RFC 9051 section 6.3.6); what is nested in INBOX stays too. Errors:
+// (RFC 9051 section 6.3.6); what is nested in INBOX stays too, and so does its ACL. Errors:
 // NoMailbox, Exists, Invalid.
 func (a *Account) RenameMailbox(ctx context.Context, from, to string) error {
 	const op = "mailbox.RenameMailbox"
@@ -110,12 +110,17 @@ func (e *edit) renameOne(old, name string) error {
 // renameInbox moves all messages of INBOX to a new mailbox, in constant time:
 // the new mailbox takes over the data. INBOX goes on with its UIDs.
 func (e *edit) renameInbox(to string) error {
-	rec, _, err := e.name(to)
+	rec, found, err := e.name(to)
 	if err != nil {
 		return err
 	}
 	if rec.mailbox != 0 {
 		return fault.New("mailbox.RenameMailbox", fault.Exists, "")
+	}
+	if !found {
+		if rec.acl, err = e.aclAbove(to); err != nil {
+			return err
+		}
 	}
 	x, err := e.box(inboxID)
 	if err != nil {

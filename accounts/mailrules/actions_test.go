@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"gatepost/accounts/access"
 	"gatepost/accounts/mailbox"
 	"gatepost/queue"
 	"gatepost/queue/envelope"
@@ -142,6 +144,33 @@ func TestMarksForwardsAndOtherAccounts(t *testing.T) {
 		o.must(o.send("eve@far.net", mailOf("From: eve@far.net", "Subject: to postmaster"), "postmaster@corp.com"))
 		equal(t, "archive", subjects(o.texts("archive", "All")), "to postmaster")
 		equal(t, "postmaster", o.texts("postmaster", "INBOX"))
+	})
+}
+
+// The rules of an account and of its domain store with the rights that the ACL gives the account.
+func TestRulesStoreWithTheRightsOfTheAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		defer o.stop()
+		o.mailbox("archive", "All")
+		archive, err := o.acc.Account(t.Context(), "corp.com", "archive")
+		o.must(err)
+		o.account("ann", `((5, other, (), (("Store in", "~archive/All"), (Discard))))`)
+		o.must(o.acc.Groups().Create(t.Context(), "corp.com", "staff", dataformat.Dict{"Members": dataformat.Array{dataformat.String("ann")}}))
+		for _, c := range []struct {
+			identifier, rights string
+			stored             bool
+		}{
+			{"anyone", "lrswpcda", false}, {"ann", "i", true}, {"#staff", "i", true}, {"bob", "i", false}, {"anyone@", "li", true}, {"-ann", "i", false},
+		} {
+			o.must(archive.Mail().ChangeACL(t.Context(), "All", func(mailbox.ACL) (acl mailbox.ACL, err error) { return access.Change(nil, c.identifier, c.rights) }))
+			subject := c.identifier + " " + c.rights
+			o.must(o.send("eve@far.net", mailOf("From: eve@far.net", "Subject: "+subject), "ann@corp.com"))
+			all, in := subjects(o.texts("archive", "All")), subjects(o.texts("ann", "INBOX"))
+			if slices.Contains(all, subject) != c.stored || slices.Contains(in, subject) == c.stored {
+				t.Errorf("%s: All has %q, INBOX %q", subject, all, in)
+			}
+		}
 	})
 }
 

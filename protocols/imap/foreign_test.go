@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"gatepost/accounts/access"
+	"gatepost/accounts/mailbox"
 )
 
 // grant gives an account of the fixture administrator's rights.
@@ -184,4 +187,53 @@ func TestWithdrawnRightsEndTheSession(t *testing.T) {
 	if l := c.until("* BYE"); l != "* BYE The selected mailbox has been deleted" {
 		t.Error(l)
 	}
+}
+
+// give changes the ACL of a mailbox of user1.
+func (f *fixture) give(t *testing.T, box, identifier, rights string) {
+	t.Helper()
+	a, err := f.acc.Account(t.Context(), "", "user1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = a.Mail().ChangeACL(t.Context(), box, func(acl mailbox.ACL) (mailbox.ACL, error) { return access.Change(acl, identifier, rights) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Rights by an ACL are those of each command; a session whose rights to the mailbox are taken away ends, in IDLE too.
+func TestMailboxesAreSharedByAnACL(t *testing.T) {
+	f := start(t)
+	f.fill(t, 1, 100)
+	c := f.loggedIn(t, "user2 secret2")
+	want := func(command, untagged, tagged string) {
+		t.Helper()
+		got, end := c.answers(command)
+		if !strings.HasPrefix(end, tagged) || untagged != "-" && strings.Join(got, "|") != untagged {
+			t.Errorf("%s: %q, %s", command, got, end)
+		}
+	}
+	f.give(t, "INBOX", "anyone@", "l")
+	want(`LIST "" ~user1/*`, `LIST (\HasNoChildren \Noselect) "/" "~user1/INBOX"`, "OK")
+	want("SELECT ~user1/INBOX", "", "NO [NOPERM]")
+	f.give(t, "INBOX", "user2", "lr")
+	want("SELECT ~user1/INBOX", "-", "OK [READ-ONLY]")
+	want("FETCH 1 BODY[]", "-", "OK")
+	want("APPEND ~user1/INBOX {4+}\r\nab\r\n", "", "NO [NOPERM]")
+	want("CREATE ~user1/INBOX/sub", "", "NO [NOPERM]")
+	f.give(t, "INBOX", "+user2", "ic")
+	c.send("y NOOP\r\n")
+	c.until("* BYE")
+	c = f.loggedIn(t, "user2 secret2")
+	want("APPEND ~user1/INBOX {4+}\r\nab\r\n", "-", "OK")
+	want("CREATE ~user1/INBOX/sub", "", "OK")
+	want("DELETE ~user1/INBOX/sub", "", "NO [NOPERM]")
+	want("SELECT ~user1/INBOX", "-", "OK")
+	c.send("z IDLE\r\n")
+	c.until("+ idling")
+	f.give(t, "INBOX", "-user2", "r")
+	c.until("* BYE")
+	c = f.loggedIn(t, "user2 secret2")
+	want("SELECT ~user1/INBOX", "", "NO [NOPERM]")
 }

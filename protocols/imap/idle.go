@@ -37,7 +37,14 @@ func (s *session) idle(c *call, p *wire.Parser) error {
 			s.conn.readTimeout = commandTimeout
 			return err
 		case <-changed:
+			allowed, err := true, error(nil)
+			if s.target.Foreign() {
+				allowed, err = s.stillAllowed()
+			}
 			switch {
+			case err != nil: // the next command is told of it
+				continue
+			case !allowed:
 			case !s.update(true):
 				s.byeDeleted()
 			case s.out.Flush() == nil:

@@ -21,6 +21,24 @@ var mailboxCommands = []command{
 		return nil, c.actor.RenameMailbox(c, c.name("acct"), c.auth(), c.args.word("box"), c.args.word("new"), c.args.by["box"] == "MAILBOXES")
 	}},
 	{"GETMAILBOXINFO", "acct MAILBOX box [AUTH auth]", getMailboxInfo},
+	{"GETMAILBOXACL", "acct MAILBOX box [AUTH auth]", func(c *call) (dataformat.Value, error) {
+		return dictOf(c.actor.MailboxACL(c, c.name("acct"), c.auth(), c.args.word("box")))
+	}},
+	{"SETMAILBOXACL", "acct MAILBOX box [AUTH auth] {acl}", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.SetMailboxACL(c, c.name("acct"), c.auth(), c.args.word("box"), c.args.dict("acl"))
+	}},
+	{"GETMAILBOXRIGHTS", "acct MAILBOX box AUTH auth", func(c *call) (dataformat.Value, error) {
+		return stringOf(c.actor.MailboxRights(c, c.name("acct"), c.auth(), c.args.word("box")))
+	}},
+	{"GETACCOUNTACL", "acct [AUTH auth]", func(c *call) (dataformat.Value, error) {
+		return dictOf(c.actor.AccountACL(c, c.name("acct"), c.auth()))
+	}},
+	{"SETACCOUNTACL", "acct [AUTH auth] {acl}", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.SetAccountACL(c, c.name("acct"), c.auth(), c.args.dict("acl"))
+	}},
+	{"GETACCOUNTACLRIGHTS", "acct AUTH auth", func(c *call) (dataformat.Value, error) {
+		return stringOf(c.actor.AccountACLRights(c, c.name("acct"), c.auth()))
+	}},
 	{"GETMAILBOXSUBSCRIPTION", "acct", func(c *call) (dataformat.Value, error) { return arrayOf(c.actor.Subscriptions(c, c.name("acct"))) }},
 	{"SETMAILBOXSUBSCRIPTION", "acct (names)", func(c *call) (dataformat.Value, error) {
 		return c.setList("names", func(list []string) error { return c.actor.SetSubscriptions(c, c.name("acct"), list) })

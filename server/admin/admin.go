@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"gatepost/accounts"
+	"gatepost/accounts/access"
 	"gatepost/router"
 	mailrules "gatepost/rules"
 	"gatepost/server/dataformat"
@@ -16,13 +17,14 @@ import (
 type Admin struct {
 	acc    *accounts.Store
 	router *router.Router
+	access *access.Resolver
 	server Server
 	log    *slog.Logger // for actors whose wire has no log of the session
 }
 
 // New returns an Admin.
 func New(acc *accounts.Store, r *router.Router, server Server, log *slog.Logger) *Admin {
-	return &Admin{acc: acc, router: r, server: server, log: logs.Component(log, "ADMIN")}
+	return &Admin{acc: acc, router: r, access: access.New(acc, r), server: server, log: logs.Component(log, "ADMIN")}
 }
 
 // Version is the version of the server.

@@ -166,6 +166,12 @@ var rules = map[string]rule{
 	"DELETEMAILBOX":          changes("own D:CanImpersonate").guarded(),
 	"RENAMEMAILBOX":          changes("own D:CanImpersonate").guarded(),
 	"GETMAILBOXINFO":         looks("own D:CanImpersonate"),
+	"GETMAILBOXACL":          looks("own D:CanImpersonate"),
+	"SETMAILBOXACL":          changes("own D:CanImpersonate").guarded(),
+	"GETMAILBOXRIGHTS":       looks("own D:CanImpersonate"),
+	"GETACCOUNTACL":          looks("own D:CanImpersonate"),
+	"SETACCOUNTACL":          changes("own D:CanImpersonate").guarded(),
+	"GETACCOUNTACLRIGHTS":    looks("own D:CanImpersonate"),
 	"GETMAILBOXSUBSCRIPTION": looks("own D:CanImpersonate"),
 	"SETMAILBOXSUBSCRIPTION": changes("own D:CanImpersonate").guarded(),
 
