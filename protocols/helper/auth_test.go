@@ -10,6 +10,7 @@ import (
 var nilListener = program.Listener{Line: func(string) {}, Error: func(string) {}, MaxLine: maxLine}
 
 func TestAuthentication(t *testing.T) {
+	t.Parallel()
 	h, _ := testHelpers(t, nil, `{Enabled=YES;ProgramName="`+testdata(t, "auth.pl")+`";}`)
 	<-h.runs
 	ctx := t.Context()

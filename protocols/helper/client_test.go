@@ -149,11 +149,11 @@ func parseSettings(t testing.TB, text string) Settings {
 	return s
 }
 
-// asked sends a command and returns what came of it, and how long it took.
-func asked(c *client, text string) (string, error, time.Duration) {
+// asked sends a command and returns what came of it, and after what time.
+func asked(c *client, text string) (string, time.Duration, error) {
 	began := time.Now()
 	got, err := c.ask(context.Background(), text)
-	return got, err, time.Since(began)
+	return got, time.Since(began), err
 }
 
 const standard = `{Enabled=YES;Name=F;ProgramName=x;Timeout=1m;RestartPause=5s;}`
@@ -161,18 +161,18 @@ const standard = `{Enabled=YES;Name=F;ProgramName=x;Timeout=1m;RestartPause=5s;}
 func TestAsk(t *testing.T) {
 	testClient(t, standard, []func(*fake){good}, func(t *testing.T, c *client, s *fakes) {
 		for range 3 {
-			if got, err, took := asked(c, "FILE a"); got != "OK FILE a" || err != nil || took != 0 {
+			if got, took, err := asked(c, "FILE a"); got != "OK FILE a" || err != nil || took != 0 {
 				t.Errorf("%q, %v after %v", got, err, took)
 			}
 		}
 		c.configure(parseSettings(t, `{Enabled=NO;ProgramName=x;}`))
 		synctest.Wait()
-		if _, err, _ := asked(c, "FILE a"); !fault.Is(err, fault.NotFound) || c.stats.snapshot().String("state") != "disabled" {
+		if _, _, err := asked(c, "FILE a"); !fault.Is(err, fault.NotFound) || c.stats.snapshot().String("state") != "disabled" {
 			t.Errorf("disabled: %v", err)
 		}
 		c.configure(parseSettings(t, standard))
 		synctest.Wait()
-		if got, err, _ := asked(c, "FILE b"); got != "OK FILE b" || err != nil || s.starts != 2 {
+		if got, _, err := asked(c, "FILE b"); got != "OK FILE b" || err != nil || s.starts != 2 {
 			t.Errorf("enabled again: %q, %v, %d starts", got, err, s.starts)
 		}
 	})
@@ -181,7 +181,7 @@ func TestAsk(t *testing.T) {
 // A helper that does not answer in time is ended, started again, and gets the command again.
 func TestTimeout(t *testing.T) {
 	testClient(t, standard, []func(*fake){deaf, good}, func(t *testing.T, c *client, s *fakes) {
-		got, err, took := asked(c, "FILE a")
+		got, took, err := asked(c, "FILE a")
 		if got != "OK FILE a" || err != nil || took != 65*time.Second || s.starts != 2 {
 			t.Errorf("%q, %v after %v, %d starts", got, err, took, s.starts)
 		}
@@ -204,10 +204,10 @@ func TestPoison(t *testing.T) {
 		}
 	}
 	testClient(t, standard, []func(*fake){poisoned}, func(t *testing.T, c *client, s *fakes) {
-		if _, err, took := asked(c, "FILE bad"); !errors.Is(err, errFailed) || took != 15*time.Second {
+		if _, took, err := asked(c, "FILE bad"); !errors.Is(err, errFailed) || took != 15*time.Second {
 			t.Errorf("bad: %v after %v", err, took)
 		}
-		if got, err, _ := asked(c, "FILE good"); got != "OK" || err != nil {
+		if got, _, err := asked(c, "FILE good"); got != "OK" || err != nil {
 			t.Errorf("good: %q, %v", got, err)
 		}
 	})
@@ -217,13 +217,13 @@ func TestPoison(t *testing.T) {
 func TestNoRestart(t *testing.T) {
 	testClient(t, `{Enabled=YES;ProgramName=x;RestartPause=never;}`, []func(*fake){crash, good}, func(t *testing.T, c *client, s *fakes) {
 		for range 2 {
-			if _, err, took := asked(c, "FILE a"); !errors.Is(err, errFailed) || took != 0 {
+			if _, took, err := asked(c, "FILE a"); !errors.Is(err, errFailed) || took != 0 {
 				t.Errorf("%v after %v", err, took)
 			}
 		}
 		c.configure(parseSettings(t, `{Enabled=YES;ProgramName=x;RestartPause=never;}`))
 		synctest.Wait()
-		if got, err, _ := asked(c, "FILE a"); got != "OK FILE a" || err != nil {
+		if got, _, err := asked(c, "FILE a"); got != "OK FILE a" || err != nil {
 			t.Errorf("given again: %q, %v", got, err)
 		}
 	})
@@ -232,10 +232,10 @@ func TestNoRestart(t *testing.T) {
 // A program that cannot be started puts commands off, and is tried less and less often.
 func TestNoProgram(t *testing.T) {
 	testClient(t, standard, []func(*fake){nil}, func(t *testing.T, c *client, s *fakes) {
-		if _, err, took := asked(c, "FILE a"); !errors.Is(err, errDown) || took != time.Minute {
+		if _, took, err := asked(c, "FILE a"); !errors.Is(err, errDown) || took != time.Minute {
 			t.Errorf("%v after %v", err, took)
 		}
-		if _, err, took := asked(c, "FILE b"); !errors.Is(err, errDown) || took != time.Minute {
+		if _, took, err := asked(c, "FILE b"); !errors.Is(err, errDown) || took != time.Minute {
 			t.Errorf("%v after %v", err, took)
 		}
 		time.Sleep(time.Hour)
@@ -247,7 +247,7 @@ func TestNoProgram(t *testing.T) {
 		s.starts = 0
 		c.configure(parseSettings(t, standard))
 		synctest.Wait()
-		if got, err, took := asked(c, "FILE c"); got == "" || err != nil || took != 0 {
+		if got, took, err := asked(c, "FILE c"); got == "" || err != nil || took != 0 {
 			t.Errorf("with the program: %q, %v after %v", got, err, took)
 		}
 	})
@@ -285,7 +285,7 @@ func TestOrder(t *testing.T) {
 		for i := range 6 {
 			all.Go(func() {
 				text := fmt.Sprintf("FILE %d", i)
-				if got, err, _ := asked(c, text); got != "OK "+text || err != nil {
+				if got, _, err := asked(c, text); got != "OK "+text || err != nil {
 					t.Errorf("%s: %q, %v", text, got, err)
 				}
 			})
@@ -325,7 +325,7 @@ func TestNudge(t *testing.T) {
 		began := time.Now()
 		for range 5 {
 			all.Go(func() {
-				if _, err, _ := asked(c, "FILE x"); err != nil {
+				if _, _, err := asked(c, "FILE x"); err != nil {
 					t.Error(err)
 				}
 			})
@@ -369,7 +369,7 @@ func TestIntroAndConcurrent(t *testing.T) {
 		var all sync.WaitGroup
 		for range 6 {
 			all.Go(func() {
-				if got, err, _ := asked(c, "FILE x"); got != "OK" || err != nil {
+				if got, _, err := asked(c, "FILE x"); got != "OK" || err != nil {
 					t.Errorf("%q, %v", got, err)
 				}
 			})

@@ -85,6 +85,7 @@ func testdata(t *testing.T, name string) string {
 }
 
 func TestFilterInPerl(t *testing.T) {
+	t.Parallel()
 	h, base := testHelpers(t, []string{
 		`{Enabled=YES;Name=Perl;ProgramName="` + testdata(t, "filter.pl") + `";RestartPause=0s;}`,
 		`{Enabled=NO;Name=Off;ProgramName="` + testdata(t, "filter.pl") + `";}`,
@@ -126,6 +127,7 @@ func TestFilterInPerl(t *testing.T) {
 
 // A command that ends its helper three times has failed, and the message goes on.
 func TestFilterCrashes(t *testing.T) {
+	t.Parallel()
 	h, base := testHelpers(t, []string{`{Enabled=YES;Name=Perl;ProgramName="` + testdata(t, "filter.pl") + `";RestartPause=0s;}`}, `{}`)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { // the pause is a second at least
@@ -141,6 +143,7 @@ func TestFilterCrashes(t *testing.T) {
 }
 
 func TestFilterInPython(t *testing.T) {
+	t.Parallel()
 	h, base := testHelpers(t, []string{`{Enabled=YES;Name=Python;ProgramName="` + testdata(t, "filter.py") + `";}`}, `{}`)
 	var all sync.WaitGroup
 	for i, subject := range []string{"first", "second"} {
@@ -156,6 +159,7 @@ func TestFilterInPython(t *testing.T) {
 }
 
 func TestFilterInC(t *testing.T) {
+	t.Parallel()
 	program := filepath.Join(t.TempDir(), "filter")
 	if out, err := exec.Command("cc", "-o", program, testdata(t, "filter.c")).CombinedOutput(); err != nil {
 		t.Skipf("no C compiler: %v %s", err, out)
