@@ -15,7 +15,6 @@ import (
 
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/nametable"
-	"gatepost/accounts/password"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -300,7 +299,7 @@ func (s *Store) RemoteAccounts(a *Account) []RemoteAccount {
 		var r RemoteAccount
 		err := settings.Load(&r, d)
 		if err == nil {
-			r.Password, err = s.unsealed(r.Password)
+			r.Password, err = s.Unseal(r.Password)
 		}
 		if err != nil {
 			bad(keyRPOPs+" "+name, err)
@@ -310,18 +309,6 @@ func (s *Store) RemoteAccounts(a *Account) []RemoteAccount {
 		out = append(out, r)
 	}
 	return out
-}
-
-func (s *Store) unsealed(stored string) (string, error) {
-	p, err := s.keys.Parse(stored)
-	if err != nil {
-		return "", err
-	}
-	r, ok := p.(password.Reversible)
-	if !ok {
-		return "", errors.New("the password cannot be read")
-	}
-	return r.Reveal()
 }
 
 // OnPolled has a function called after the remote accounts of an account were changed, and after

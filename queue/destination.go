@@ -32,6 +32,7 @@ type destination struct {
 
 	alive   bool      // the last thing that is known of it is an answer
 	limit   int       // batches at once, while it is alive
+	allowed int       // the same as the transport has it (Batch.Limit); 0: Policy.PerQueue
 	hold    time.Time // until then the limit does not grow
 	until   time.Time // no batch before this time; zero: none is refused
 	failed  bool      // it was stopped, and has not answered since
@@ -75,6 +76,9 @@ func (d *destination) most() int {
 		return p.PerQueue
 	case !d.alive:
 		return 1
+	}
+	if d.allowed > 0 {
+		return min(d.limit, p.PerQueue, d.allowed)
 	}
 	return min(d.limit, p.PerQueue)
 }
@@ -294,6 +298,7 @@ func (q *Queue) join(b *Batch, name string) bool {
 	if name != "" {
 		to = m.destination(name)
 	}
+	to.allowed = b.most
 	if to == b.dest {
 		return true
 	}

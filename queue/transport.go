@@ -108,6 +108,7 @@ type Batch struct {
 	queue  *logical
 	dest   *destination // of which it is one of the active
 	policy Policy
+	most   int  // batches of the destination, see Limit
 	woken  int  // logical.woken when the batch began
 	sweep  bool // made of messages that were not tried, see Queue.sweep
 
@@ -122,6 +123,10 @@ type Batch struct {
 	seen      time.Time // last answer, or the start
 	cancel    context.CancelFunc
 }
+
+// Limit says how many batches the destination may have at once, if that is less than
+// Policy.PerQueue; 0 is no limit of its own. It is for Group to call.
+func (b *Batch) Limit(n int) { b.most = n }
 
 // Answered tells that the destination answers. A report that is no failure of the whole
 // queue says so too; a transport that learns it earlier, such as from a greeting, calls this.

@@ -63,7 +63,7 @@ var arrows = map[string][]string{
 	// who may do what
 	"server/admin": {"accounts", "accounts/access", "accounts/mailbox", "router", "router/address", "router/names", "rules",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},
-	"server/admin/admintest": {"router", "rules", "server/dataformat", "server/logs", "server/settings"},
+	"server/admin/admintest": {"router", "rules", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"server/dnsdoctor":       {"server/fault", "server/resolver"},
 
 	// wires
@@ -114,7 +114,7 @@ var libraries = map[string][]string{
 	"go.etcd.io/bbolt":              {"accounts/index"},
 	"github.com/miekg/dns":          {"server/resolver", "server/resolver/resolvertest"},
 	"github.com/emersion/go-milter": {"protocols/milter"},
-	"github.com/xdg-go/scram":       {"protocols/internal/auth", "cmd/gatebench"},
+	"github.com/xdg-go/scram":       {"protocols/internal/auth", "protocols/relay", "cmd/gatebench"},
 }
 
 func TestImportGraph(t *testing.T) {

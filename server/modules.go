@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"iter"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -64,6 +65,8 @@ type module struct {
 	run func(ctx context.Context) error
 	// serve runs one listener; those of all modules end before run does. open sets it.
 	serve func(ctx context.Context, ln net.Listener, l settings.Listener) error
+	// keep returns what is written of settings that a command gives: secrets sealed.
+	keep func(given dataformat.Dict) (dataformat.Dict, error)
 	// close ends what open has begun.
 	close func() error
 	// changed is called after new settings are in force.
@@ -197,7 +200,39 @@ func (m *module) respell(given, file dataformat.Dict) (dataformat.Dict, error) {
 		}
 		return nil, unknownSetting(key, names)
 	}
+	for key, v := range given {
+		s, _ := names.Find(key)
+		all, ok := v.(dataformat.Dict)
+		if len(s.Entries) == 0 || !ok {
+			continue
+		}
+		before, _ := file[key].(dataformat.Dict)
+		if given[key], err = respellEntries(s.Entries, all, before); err != nil {
+			return nil, err
+		}
+	}
 	return given, m.respellListeners(given, file)
+}
+
+// respellEntries does the same for the entries of a dictionary of dictionaries.
+func respellEntries(declared []settings.Setting, all, before dataformat.Dict) (dataformat.Dict, error) {
+	names := settings.NamesOf(declared)
+	out := maps.Clone(all)
+	for name, e := range all {
+		d, ok := e.(dataformat.Dict)
+		if !ok || before[name] != nil && same(e)(before[name]) {
+			continue
+		}
+		d, err := names.Respell(d)
+		if err != nil {
+			return nil, err
+		}
+		if unknown := names.Unknown(d); len(unknown) > 0 {
+			return nil, unknownSetting(unknown[0], names)
+		}
+		out[name] = d
+	}
+	return out, nil
 }
 
 // respellListeners does the same for each listener.

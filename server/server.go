@@ -81,6 +81,7 @@ type Server struct {
 	accounts *accounts.Store
 	router   *router.Router
 	queue    *queue.Queue
+	gateways *settings.Live[relay.GatewaySettings]
 	relay    *relay.Transport
 	secrets  *mailauth.Secrets
 	keys     *mailauth.KeyStore

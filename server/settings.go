@@ -107,6 +107,11 @@ func (s *Server) change(ctx context.Context, m *module, given dataformat.Dict, e
 	if given, err = m.respell(given, old); err != nil {
 		return err
 	}
+	if m.keep != nil {
+		if given, err = m.keep(given); err != nil {
+			return err
+		}
+	}
 	d := edit(old, given)
 	apply, err := m.check(d)
 	if err != nil {

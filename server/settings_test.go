@@ -51,6 +51,11 @@ edited by hand holds after SIGHUP. Modules that write log records have a LogLeve
 			page.WriteString("UPDATELOGSETTINGS and GETLOGSETTINGS take and show the server's LogLevel too, which is in Main.settings.\n\n")
 		}
 		page.WriteString(settings.Table(m.describe()))
+		for _, s := range m.describe() {
+			if len(s.Entries) > 0 {
+				page.WriteString("\nEach entry of " + s.Key + ":\n\n" + settings.Table(s.Entries))
+			}
+		}
 		if m.name == mainModule {
 			page.WriteString("\nEach dictionary of ExternalFilters, and that of ExternalAUTH:\n\n" + settings.Table(settings.Describe(new(helper.Settings))))
 			page.WriteString("\nEach dictionary of Milters:\n\n" + settings.Table(settings.Describe(new(milter.Settings))))

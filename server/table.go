@@ -45,7 +45,7 @@ func (s *Server) table() []*module {
 	return []*module{
 		s.mainPart(), s.logsPart(), s.dnrPart(), s.helpersPart(),
 		s.counterPart(), s.accountsPart(), s.routerPart(),
-		s.queuePart(), s.rulesPart(), s.pipePart(), s.rpopPart(), s.localPart(), s.listPart(), s.signingPart(), s.sendingPart(),
+		s.queuePart(), s.rulesPart(), s.pipePart(), s.rpopPart(), s.localPart(), s.listPart(), s.signingPart(), s.gatewaysPart(), s.sendingPart(),
 		s.certificatePart(),
 		s.senderCheckPart(), s.smtpPart(), s.lmtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
 		s.webadminPart(),
@@ -310,12 +310,21 @@ func (s *Server) listPart() *module {
 	return m
 }
 
+// gatewaysPart has the servers that sending may use, see gateways.go.
+func (s *Server) gatewaysPart() *module {
+	s.gateways = live[relay.GatewaySettings]()
+	m := newModule(gatewaysModule, s.gateways)
+	m.keep = s.sealGateways
+	m.changed = func() { s.queue.WakeModule(router.SMTP) }
+	return m
+}
+
 // sendingPart delivers to other servers.
 func (s *Server) sendingPart() *module {
 	set := live[relay.Settings]()
 	m := newModule("SMTPSending", set, "SMTP").delivering(s, router.SMTP)
 	m.open = func() error {
-		s.relay = relay.New(set, s.resolver, s.accounts.MainDomain, s.accounts, s.signer, func(queue string) bool { return s.queue.Wake(router.SMTP, queue) }, s.log)
+		s.relay = relay.New(set, s.gateways, s.resolver, s.accounts.MainDomain, s.accounts, s.signer, func(queue string) bool { return s.queue.Wake(router.SMTP, queue) }, s.log)
 		s.queue.Handle(m.queues, s.relay)
 		return nil
 	}

@@ -10,12 +10,12 @@ import (
 	"gatepost/queue"
 )
 
-// copyMessage sends fields and the message behind them with dot-stuffing and the final dot (RFC 5321
+// copyMessage sends a message with dot-stuffing and the final dot (RFC 5321
 // section 4.5.2). Line ends that are not CRLF are made so: a bare CR or LF could
 // end the message early for a server that is less strict.
-func (c *conn) copyMessage(fields []byte, it *queue.Item) error {
+func (c *conn) copyMessage(t text, it *queue.Item) error {
 	d := dotWriter{w: c.w, start: true}
-	err := c.copyFile(fields, it, func(p []byte) error {
+	err := c.copyFile(t, it, func(p []byte) error {
 		d.write(p)
 		return d.err
 	})
@@ -35,25 +35,25 @@ type fileError struct{ err error }
 func (e *fileError) Error() string { return e.err.Error() }
 func (e *fileError) Unwrap() error { return e.err }
 
-// copyFile passes fields and the message to a function in pieces, each within the time
+// copyFile passes the head of a text and what follows in the file to a function in pieces, each within the time
 // limit of a block. A file that ends too early is a *fileError too.
-func (c *conn) copyFile(fields []byte, it *queue.Item, piece func(p []byte) error) error {
+func (c *conn) copyFile(t text, it *queue.Item, piece func(p []byte) error) error {
 	f, err := os.Open(it.File)
 	if err != nil {
 		return &fileError{err}
 	}
 	defer f.Close()
-	if len(fields) > 0 {
+	if len(t.head) > 0 {
 		if err := c.within(c.limits.block, c.net.SetWriteDeadline); err != nil {
 			return err
 		}
-		if err := piece(fields); err != nil {
+		if err := piece(t.head); err != nil {
 			return err
 		}
 	}
-	src := io.NewSectionReader(f, it.Offset, it.Size)
+	src := io.NewSectionReader(f, it.Offset+t.skip, it.Size-t.skip)
 	buf := make([]byte, 16<<10)
-	for left := it.Size; ; {
+	for left := it.Size - t.skip; ; {
 		n, err := src.Read(buf)
 		left -= int64(n)
 		if n > 0 {

@@ -12,8 +12,8 @@ import (
 func (t *transaction) mail() string {
 	env, ext := t.item.Envelope, &t.c.ext
 	b := append(make([]byte, 0, 128), "MAIL FROM:<"...)
-	if !env.ReturnPath.IsNull() {
-		b = appendPath(b, env.ReturnPath, env.ReturnPathLocal)
+	if path, local := t.way.returnPath(t.item); !path.IsNull() {
+		b = appendPath(b, path, local)
 	}
 	b = append(b, '>')
 	if ext.size {

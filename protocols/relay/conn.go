@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -16,8 +17,11 @@ import (
 
 // hop is where a connection leads, and how it is made.
 type hop struct {
-	host Host
-	tls  string // a value of Settings.SmartHostTLS
+	host   Host
+	tls    string // a value of Destination.TLS
+	domain string // whose name serves in the certificate too, or empty
+	source source
+	login  *Gateway // whose user logs in; nil: nobody
 }
 
 // port is the port of the host.
@@ -27,7 +31,7 @@ func (h hop) port() int {
 		return h.host.Port
 	case h.host.LMTP:
 		return portLMTP
-	case h.tls == "Implicit":
+	case h.tls == tlsImplicit:
 		return portSMTPS
 	}
 	return portSMTP
@@ -42,8 +46,9 @@ type conn struct {
 	r     *bufio.Reader
 	w     *bufio.Writer
 	ext   extensions
-	used  bool // a transaction was made
-	clean bool // and it ended so that no RSET is needed
+	mech  string // of the login
+	used  bool   // a transaction was made
+	clean bool   // and it ended so that no RSET is needed
 
 	limits timeouts
 	ends   atomic.Int64 // Unix nanoseconds after which nothing may last; 0: no such time
@@ -88,6 +93,7 @@ type extensions struct {
 	pipelining, eightBit, binary, chunking, utf8, dsn, startTLS, size bool
 	maxSize                                                           int64
 	rcptMax                                                           int
+	auth                                                              []string // mechanisms
 }
 
 // refusal is a reply that ended the attempt to get a connection.
@@ -104,7 +110,8 @@ type dialer struct {
 	helo   func() string
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	config func(server string, verify bool) *tls.Config
-	told   func(host string, r reply) // each reply, for the log
+	told   func(host string, r reply)          // each reply, for the log
+	reveal func(stored string) (string, error) // the password of a gateway
 }
 
 func newDialer(helo func() string) *dialer {
@@ -167,7 +174,7 @@ func (d *dialer) open(ctx context.Context, h hop, to netip.AddrPort) (c *conn, e
 		network, address = "unix", h.host.Name
 	}
 	dialing, cancel := context.WithTimeout(ctx, d.limits.dial)
-	raw, err := d.dial(dialing, network, address)
+	raw, err := d.dialFrom(dialing, network, address, h.source, to)
 	cancel()
 	if err != nil {
 		return nil, err
@@ -181,8 +188,8 @@ func (d *dialer) open(ctx context.Context, h hop, to netip.AddrPort) (c *conn, e
 			raw.Close()
 		}
 	}()
-	if h.tls == "Implicit" {
-		if err := c.handshake(ctx, d.config(h.host.Name, true)); err != nil {
+	if h.tls == tlsImplicit {
+		if err := c.handshake(ctx, d.verified(h)); err != nil {
 			return nil, err
 		}
 	}
@@ -191,15 +198,74 @@ func (d *dialer) open(ctx context.Context, h hop, to netip.AddrPort) (c *conn, e
 		return nil, err
 	}
 	switch {
-	case h.tls == "Required" && !c.ext.startTLS:
-		return nil, errors.New("TLS is required and not offered")
-	case (h.tls == "Required" || h.tls == ifOffered) && c.ext.startTLS:
-		if err := c.startTLS(ctx, d.config(h.host.Name, h.tls == "Required")); err != nil {
+	case (h.tls == tlsRequired || h.tls == tlsVerified) && !c.ext.startTLS:
+		return nil, errNoTLS
+	case h.tls != tlsNever && h.tls != tlsImplicit && c.ext.startTLS:
+		config := d.config(h.host.Name, false)
+		if h.tls == tlsVerified {
+			config = d.verified(h)
+		}
+		if err := c.startTLS(ctx, config); err != nil {
 			return nil, err
 		}
-		return c, c.hello(d.helo())
+		if err := c.hello(d.helo()); err != nil {
+			return nil, err
+		}
+	}
+	if g := h.login; g != nil && g.User != "" {
+		password, err := d.reveal(g.Password)
+		if err != nil {
+			return nil, &authError{text: "the password of the gateway cannot be read; set it again"}
+		}
+		return c, c.login(g.User, password)
 	}
 	return c, nil
+}
+
+// errNoTLS is the failure of a server that would get the mail in clear.
+var errNoTLS = errors.New("TLS is required and not offered")
+
+// dialFrom connects from an address of this server, if one is to be used.
+func (d *dialer) dialFrom(ctx context.Context, network, address string, s source, to netip.AddrPort) (net.Conn, error) {
+	if network == "unix" {
+		return d.dial(ctx, network, address)
+	}
+	from, ok := s.towards(to.Addr())
+	if !ok {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("no SourceIP of this family is set")}
+	}
+	if !from.IsValid() {
+		return d.dial(ctx, network, address)
+	}
+	own := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
+	return own.DialContext(ctx, network, address)
+}
+
+// verified is the TLS configuration towards a server whose certificate has to be one of the host, or of the
+// domain whose mail server it is.
+func (d *dialer) verified(h hop) *tls.Config {
+	config := d.config(h.host.Name, true)
+	if h.domain == "" {
+		return config
+	}
+	config.InsecureSkipVerify = true // it is verified here, for two names
+	config.VerifyConnection = func(s tls.ConnectionState) error {
+		chain := x509.NewCertPool()
+		for _, cert := range s.PeerCertificates[1:] {
+			chain.AddCert(cert)
+		}
+		options := x509.VerifyOptions{Roots: config.RootCAs, Intermediates: chain, DNSName: h.host.Name}
+		_, err := s.PeerCertificates[0].Verify(options)
+		if err != nil {
+			options.DNSName = h.domain
+			if _, other := s.PeerCertificates[0].Verify(options); other == nil {
+				return nil
+			}
+			return &tls.CertificateVerificationError{UnverifiedCertificates: s.PeerCertificates, Err: err}
+		}
+		return nil
+	}
+	return config
 }
 
 func (c *conn) buffers() {
@@ -262,6 +328,8 @@ func (e *extensions) read(lines []string) {
 			e.dsn = true
 		case "STARTTLS":
 			e.startTLS = true
+		case "AUTH":
+			e.auth = strings.Fields(strings.ToUpper(args))
 		case "SIZE":
 			e.size = true
 			if n, err := strconv.ParseInt(strings.TrimSpace(args), 10, 64); err == nil && n > 0 {

@@ -4,8 +4,10 @@
 // # Where to
 //
 // A route that names its host (an address literal, a Router record with ._via) goes
-// there; other mail to the smart host of the settings, or, if there is none, to the
-// servers of its domain (way.go).
+// there; other mail as the settings of its destination say, by the gateway of its return-path or
+// the default one, to the smart host, or, if there is none of these, to the servers of its
+// domain (way.go). A gateway is a server with a name that takes mail after a login (auth.go); it may
+// put its own sender into messages (rewrite.go).
 //
 // The servers of a domain, and of a named host without a port, are those of its MX records,
 // or itself if it has none (mx.go, RFC 5321 section 5.1): by preference, at random where that

@@ -17,17 +17,18 @@ func (t *Transport) Group(ctx context.Context, b *queue.Batch) string {
 	if b.Queue == router.Wakeup || t.held(b.Queue) {
 		return "" // it goes nowhere now
 	}
-	s := t.settings.Get()
+	c := t.choices()
 	var first way
 	for _, it := range b.Items {
 		for i := range it.Routes {
-			w, ok := wayOf(s, it.Routes[i])
-			if !ok || first != (way{}) && first != w {
+			w, none := c.wayOf(it.Envelope, &it.Routes[i])
+			if none != nil || first != (way{}) && first != w {
 				return ""
 			}
 			first = w
 		}
 	}
+	b.Limit(first.channels())
 	return strings.Join(t.bestHosts(ctx, first), ",")
 }
 

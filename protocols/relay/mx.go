@@ -15,12 +15,15 @@ import (
 	"gatepost/server/resolver"
 )
 
-// Own knows what this server is called and where it is: mail must not go from here to here.
-type Own interface {
+// Directory is what has to be known of this server: what it is called and where it is, as mail must not go from
+// here to here, and its passwords at other servers.
+type Directory interface {
 	// DomainName returns the real name of a domain of ours, given its name or an alias.
 	DomainName(name string) (real string, ok bool)
 	// OwnIP reports whether an address is one of this server's.
 	OwnIP(ip netip.Addr) (domain string, own bool)
+	// Unseal returns a password that was stored in a reversible form.
+	Unseal(stored string) (string, error)
 }
 
 const (
@@ -35,7 +38,7 @@ const (
 // finder finds the hosts that take mail for a domain (RFC 5321 section 5).
 type finder struct {
 	dns  *resolver.Resolver
-	own  Own
+	own  Directory
 	helo func() string
 }
 

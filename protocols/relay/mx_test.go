@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatepost/queue"
+	"gatepost/queue/envelope"
 	"gatepost/router"
 	"gatepost/router/address"
 	"gatepost/server/dataformat"
@@ -269,7 +270,7 @@ func TestGroupNamesTheHosts(t *testing.T) {
 		{Host: "[IPv6:2001:db8::1]"}:    "2001:db8::1",
 		{Host: "192.0.2.1", Port: 2525}: "192.0.2.1:2525",
 	} {
-		if got := s.transport.Group(t.Context(), &queue.Batch{Items: []*queue.Item{{Routes: []router.Route{route}}}}); got != want {
+		if got := s.transport.Group(t.Context(), &queue.Batch{Items: []*queue.Item{{Envelope: new(envelope.Envelope), Routes: []router.Route{route}}}}); got != want {
 			t.Errorf("%v: %q, not %q", route, got, want)
 		}
 	}
@@ -280,7 +281,7 @@ func TestGroupNamesTheHosts(t *testing.T) {
 		}
 		s.set.Set(set)
 		route := router.Route{Address: address.Address{Local: "a", Domain: "far.org"}}
-		if got := s.transport.Group(t.Context(), &queue.Batch{Items: []*queue.Item{{Routes: []router.Route{route}}}}); got != want {
+		if got := s.transport.Group(t.Context(), &queue.Batch{Items: []*queue.Item{{Envelope: new(envelope.Envelope), Routes: []router.Route{route}}}}); got != want {
 			t.Errorf("smart host %s: %q", text, got)
 		}
 	}

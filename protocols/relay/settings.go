@@ -17,10 +17,12 @@ import (
 // Settings of sending.
 type Settings struct {
 	SmartHost       Host            `key:"SmartHost" level:"basic" since:"0.1" help:"host that takes all mail for elsewhere, as host or host:port, with lmtp: before it for LMTP, or lmtp:/path/of/socket; empty for none"`
-	SmartHostTLS    string          `key:"SmartHostTLS" default:"If Offered" values:"Never|If Offered|Required|Implicit" level:"basic" since:"0.1" help:"encryption towards the smart host; Required and Implicit verify its certificate"`
+	SmartHostTLS    string          `key:"SmartHostTLS" default:"If Offered" values:"Never|If Offered|Required|Verified|Implicit" level:"basic" since:"0.1" help:"encryption towards the smart host; Verified and Implicit verify its certificate, and so does Required here"`
 	WithoutHost     string          `key:"WithoutSmartHost" default:"MX" values:"MX|Wait|Return" level:"advanced" since:"0.1" help:"mail for elsewhere while no smart host is set: to the servers that the domain's MX records name, waits, or is returned"`
 	Hold            []string        `key:"HoldForDomains" level:"advanced" since:"0.2" help:"domains whose mail waits until they ask for it (ETRN, a message to domain%wakeup, RELEASESMTPQUEUE); * stands for any beginning"`
 	HELOName        string          `key:"HELOName" level:"advanced" since:"0.1" help:"name in EHLO; empty for the Main Domain"`
+	SourceIP        SourceIPs       `key:"SourceIP" level:"advanced" since:"0.2" help:"addresses of this server to connect from, one of each family; none leaves the choice to the system"`
+	Destinations    Destinations    `key:"Destinations" level:"advanced" since:"0.2" help:"how mail for some domains is sent, by their names, such as {example.org={TLS=Verified;};}; *.example.org for all names below it, * for all"`
 	Channels        int             `key:"Channels" default:"50" unit:"connections" level:"advanced" since:"0.1" help:"outgoing connections to hosts that answer; 0 stops sending"`
 	SilentChannels  int             `key:"SilentChannels" default:"200" unit:"connections" level:"advanced" since:"0.1" help:"outgoing connections, besides Channels, to hosts that have not answered yet, or not for more than two seconds while other mail waits"`
 	ChannelsPerHost int             `key:"ChannelsPerHost" default:"20" unit:"connections" level:"advanced" since:"0.1" help:"most connections to one host, or to the hosts that domains share; a host gets that many after it has taken mail through fewer"`
@@ -71,8 +73,13 @@ func (t *Transport) Policy() queue.Policy {
 
 // Values of settings.
 const (
-	ifOffered = "If Offered" // SmartHostTLS
-	byMX      = "MX"         // WithoutSmartHost
+	tlsNever    = "Never"
+	ifOffered   = "If Offered"
+	tlsRequired = "Required"
+	tlsVerified = "Verified"
+	tlsImplicit = "Implicit"
+
+	byMX = "MX" // WithoutSmartHost
 )
 
 // Host is a host name or IP address with a port; the zero Host is none.
@@ -84,8 +91,9 @@ type Host struct {
 
 // The ports that a host without one means.
 const (
-	portSMTP  = 25
-	portSMTPS = 465
+	portSMTP       = 25
+	portSMTPS      = 465
+	portSubmission = 587
 )
 
 // ParseHost reads host, host:port, 192.0.2.1, [2001:db8::1] or [2001:db8::1]:port, each with lmtp: before

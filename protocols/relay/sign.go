@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -39,6 +40,16 @@ const signTimeout = time.Minute
 // unsigned is what the log and the recipient's state say of a message that was not signed.
 const unsigned = "the message could not be signed"
 
+// dress returns a message as it goes the way of s: signed, or with the sender of the gateway. What a gateway has
+// changed is not signed: the author is another one then.
+func (s *sender) dress(it *queue.Item) (text, error) {
+	if g := s.way.gateway; g.rewrites() {
+		return g.rewritten(it)
+	}
+	fields, err := s.sign(it)
+	return text{head: fields}, err
+}
+
 // sign returns the fields for a message that goes to the hop of s.
 func (s *sender) sign(it *queue.Item) (fields []byte, err error) {
 	if s.t.signer == nil {
@@ -64,6 +75,9 @@ func (s *sender) sign(it *queue.Item) (fields []byte, err error) {
 
 // unsignedStatus is the status of a message that was not signed.
 func (s *sender) unsignedStatus(it *queue.Item, err error) envelope.Status {
+	if errors.Is(err, errLongHeader) {
+		return envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 6, 0}, Text: err.Error()}
+	}
 	s.t.log.LogAttrs(s.ctx, logs.LevelFailure, unsigned, slog.Uint64(logs.AttrQueueID, uint64(it.ID)), slog.String(logs.AttrNextHop, s.host), slog.Any(logs.AttrError, err))
 	return envelope.Status{Action: envelope.ActionDelayed, Code: envelope.Code{4, 3, 0}, Text: unsigned}
 }

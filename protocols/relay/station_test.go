@@ -66,7 +66,10 @@ const mxTest = "mx.test. A 192.0.2.25"
 type ourselves struct{}
 
 func (ourselves) DomainName(name string) (string, bool) { return name, name == "company.com" }
-func (ourselves) OwnIP(ip netip.Addr) (string, bool)    { return "", ip.String() == "198.51.100.1" }
+func (ourselves) Unseal(stored string) (string, error) {
+	return strings.TrimPrefix(stored, "sealed:"), nil
+}
+func (ourselves) OwnIP(ip netip.Addr) (string, bool) { return "", ip.String() == "198.51.100.1" }
 
 // inbox is LOCAL: it takes the reports.
 type inbox struct {
@@ -131,6 +134,7 @@ type station struct {
 	q         *queue.Queue
 	transport *Transport
 	set       *settings.Live[Settings]
+	gateways  *settings.Live[GatewaySettings]
 	zone      *resolvertest.Zone
 	results   *results
 	inbox     *inbox
@@ -150,7 +154,7 @@ func newStation(t *testing.T, d dataformat.Dict) *station {
 	if err := settings.Load(set, d); err != nil {
 		t.Fatal(err)
 	}
-	s.set = settings.NewLive(set)
+	s.set, s.gateways = settings.NewLive(set), settings.NewLive(new(GatewaySettings))
 	qset := new(queue.Settings)
 	if err := settings.Load(qset, dataformat.Dict{"CopyFailureReportsTo": dataformat.String("")}); err != nil {
 		t.Fatal(err)
@@ -168,7 +172,7 @@ func newStation(t *testing.T, d dataformat.Dict) *station {
 		t.Fatal(err)
 	}
 	s.zone = resolvertest.New(t, mxTest)
-	s.transport = New(s.set, s.zone.Resolver(), func() string { return "mail.company.com" }, ourselves{}, nil, func(q string) bool { return s.q.Wake(router.SMTP, q) }, log)
+	s.transport = New(s.set, s.gateways, s.zone.Resolver(), func() string { return "mail.company.com" }, ourselves{}, nil, func(q string) bool { return s.q.Wake(router.SMTP, q) }, log)
 	s.transport.dialer.dial = s.dial
 	// A server sends tickets for sessions unasked, and net.Pipe has no room for them.
 	s.transport.dialer.config = clientTLS

@@ -20,15 +20,22 @@ const defaultRcptMax = 100
 
 // transaction sends one message to some of its recipients.
 type transaction struct {
-	c      *conn
-	item   *queue.Item
-	fields []byte // put before the message
-	rcpts  []target
-	host   string // as reports name it
+	c     *conn
+	item  *queue.Item
+	text  text
+	way   way
+	rcpts []target
+	host  string // as reports name it
 }
 
 // size is the size of the message as it is sent.
-func (t *transaction) size() int64 { return t.item.Size + int64(len(t.fields)) }
+func (t *transaction) size() int64 { return t.item.Size - t.text.skip + int64(len(t.text.head)) }
+
+// returnPath is the return-path that the server gets.
+func (t *transaction) returnPath() address.Address {
+	a, _ := t.way.returnPath(t.item)
+	return a
+}
 
 // target is one recipient of a transaction.
 type target struct {
@@ -107,7 +114,7 @@ func (t *transaction) unfit() (*envelope.Status, error) {
 
 // needsUTF8 reports whether the transaction needs SMTPUTF8 (RFC 6531 section 3.4).
 func (t *transaction) needsUTF8() bool {
-	if t.item.Envelope.SMTPUTF8 || t.item.Envelope.ReturnPath.NeedsUTF8() {
+	if t.item.Envelope.SMTPUTF8 || t.returnPath().NeedsUTF8() {
 		return true
 	}
 	for i := range t.rcpts {
@@ -121,7 +128,7 @@ func (t *transaction) needsUTF8() bool {
 // isUTF8 reports whether an address or the header is outside of ASCII: clients
 // ask for SMTPUTF8 also where it is not needed, and that mail can pass everywhere.
 func (t *transaction) isUTF8() (bool, error) {
-	if t.item.Envelope.ReturnPath.NeedsUTF8() {
+	if t.returnPath().NeedsUTF8() {
 		return true, nil
 	}
 	for i := range t.rcpts {
@@ -300,7 +307,7 @@ func (t *transaction) body(data reply, accepted []int) error {
 		t.settleThese(accepted, data.status("message text rejected by", t.host))
 		return nil
 	}
-	if err := t.c.copyMessage(t.fields, t.item); err != nil {
+	if err := t.c.copyMessage(t.text, t.item); err != nil {
 		return t.cutShort(err, accepted)
 	}
 	return t.finalReply(accepted)
@@ -311,7 +318,7 @@ func (t *transaction) chunk(accepted []int) error {
 	if err := t.c.send(t.c.limits.data, "BDAT "+strconv.FormatInt(t.size(), 10)+" LAST"); err != nil {
 		return &broken{err: err}
 	}
-	err := t.c.copyFile(t.fields, t.item, func(p []byte) error {
+	err := t.c.copyFile(t.text, t.item, func(p []byte) error {
 		_, err := t.c.w.Write(p)
 		return err
 	})
@@ -388,7 +395,7 @@ func (t *transaction) settleThese(list []int, st envelope.Status) {
 			open = append(open, r.rcpt)
 		}
 	}
-	t.item.ReportAll(open, st)
+	t.item.ReportAll(open, t.way.timed(st))
 }
 
 func (t *transaction) settleAll(st envelope.Status) {

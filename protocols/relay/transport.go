@@ -22,21 +22,24 @@ import (
 // Transport sends what waits in SMTP queues. It implements queue.Transport and queue.Grouper.
 type Transport struct {
 	settings *settings.Live[Settings]
+	gateways *settings.Live[GatewaySettings]
 	finder   *finder
 	dialer   *dialer
 	idle     idleConns
 	dead     deadAddresses
 	holds    holds
 	wake     func(queue string) bool // lets an SMTP queue try now
-	signer   Signer                  // nil: nothing is signed
+	domain   func() string
+	signer   Signer // nil: nothing is signed
 	log      *slog.Logger
 }
 
 // New returns the transport of the SMTP module. Hosts are found through dns; helo returns this server's
-// name, own knows its others. signer may be nil. wake lets
+// domain, own knows its others and reads passwords. signer may be nil. wake lets
 // an SMTP queue try now, and says whether there is one.
-func New(cfg *settings.Live[Settings], dns *resolver.Resolver, helo func() string, own Own, signer Signer, wake func(queue string) bool, log *slog.Logger) *Transport {
-	t := &Transport{settings: cfg, signer: signer, wake: wake, log: logs.Component(log, "SMTP")}
+func New(cfg *settings.Live[Settings], gateways *settings.Live[GatewaySettings], dns *resolver.Resolver, helo func() string, own Directory, signer Signer,
+	wake func(queue string) bool, log *slog.Logger) *Transport {
+	t := &Transport{settings: cfg, gateways: gateways, domain: helo, signer: signer, wake: wake, log: logs.Component(log, "SMTP")}
 	name := func() string {
 		if name := cfg.Get().HELOName; name != "" {
 			return name
@@ -50,6 +53,7 @@ func New(cfg *settings.Live[Settings], dns *resolver.Resolver, helo func() strin
 			t.log.Log(context.Background(), logs.LevelLowLevel, "rsp: "+strings.ReplaceAll(r.String(), "\n", " / "), logs.AttrNextHop, host)
 		}
 	}
+	t.dialer.reveal = own.Unseal
 	return t
 }
 
@@ -78,14 +82,14 @@ func (t *Transport) Deliver(ctx context.Context, b *queue.Batch) {
 
 // split sorts the recipients of a batch by their ways. Nearly always there is one.
 func (t *Transport) split(b *queue.Batch) ([]way, map[way][]job) {
-	s := t.settings.Get()
+	c := t.choices()
 	var ways []way
 	jobs := map[way][]job{}
 	for _, it := range b.Items {
 		for i, rcpt := range it.Recipients {
-			w, ok := wayOf(s, it.Routes[i])
-			if !ok {
-				it.Report(rcpt, noHost(s))
+			w, none := c.wayOf(it.Envelope, &it.Routes[i])
+			if none != nil {
+				it.Report(rcpt, *none)
 				continue
 			}
 			list, known := jobs[w]
@@ -163,8 +167,7 @@ type sender struct {
 func (s *sender) message(j *job) *envelope.Status {
 	rest := j.rcpts
 	j.rcpts = nil
-	var fields []byte // of the signer
-	signed := false
+	var dressed *text
 	for len(rest) > 0 {
 		if s.c == nil {
 			if err := s.connect(); err != nil {
@@ -172,26 +175,26 @@ func (s *sender) message(j *job) *envelope.Status {
 					return nil // the server stops: not tried
 				}
 				j.rcpts = rest
-				st := s.connectStatus(err)
+				st := s.way.timed(s.connectStatus(err))
 				return &st
 			}
 		}
-		if !signed {
-			var err error
-			if fields, err = s.sign(j.item); err != nil {
+		if dressed == nil {
+			t, err := s.dress(j.item)
+			if err != nil {
 				if s.ctx.Err() == nil { // else not tried
 					j.rcpts = rest
-					j.report(s.unsignedStatus(j.item, err))
+					j.report(s.way.timed(s.unsignedStatus(j.item, err)))
 				}
 				return nil
 			}
-			signed = true
+			dressed = &t
 		}
 		n := len(rest)
 		if limit := s.c.ext.rcptMax; limit > 0 {
 			n = min(n, limit)
 		}
-		tr := transaction{c: s.c, item: j.item, fields: fields, host: s.host, rcpts: rest[:min(n, defaultRcptMax)]}
+		tr := transaction{c: s.c, item: j.item, text: *dressed, way: s.way, host: s.host, rcpts: rest[:min(n, defaultRcptMax)]}
 		rest = rest[len(tr.rcpts):]
 		again, err := tr.run()
 		rest = append(again, rest...)
@@ -250,6 +253,7 @@ func (s *sender) lost(tr *transaction, err error) (open []target, stop *envelope
 	if errors.As(err, &r) {
 		st.Text, st.Reply = "connection closed by "+s.host, r.reply.String()
 	}
+	st = s.way.timed(st)
 	return open, &st
 }
 
@@ -298,6 +302,7 @@ func (f failure) refusal() (r *refusal, ok bool) {
 func (t *tries) verdict() failure {
 	rank := func(f failure) int {
 		_, said := f.refusal()
+		said = said || errors.As(f.err, new(*authError))
 		switch {
 		case f.final():
 			return 0
@@ -427,10 +432,16 @@ func (s *sender) connectStatus(err error) envelope.Status {
 	st := envelope.Status{Action: envelope.ActionDelayed, Code: envelope.Code{4, 4, 1}, Remote: s.host, Queue: true}
 	var r *refusal
 	var no *noWay
+	var login *authError
 	var op *net.OpError
 	switch {
 	case errors.As(err, &no):
 		return no.status
+	case errors.As(err, &login):
+		st.Code, st.Text = envelope.Code{4, 7, 8}, "gateway "+s.way.gateway.name+": "+login.text
+		if login.reply != nil {
+			st.Reply = login.reply.String()
+		}
 	case errors.As(err, &r):
 		st.Text, st.Code, st.Reply = "connection refused by "+s.host, r.reply.enhanced(), r.reply.String()
 		if r.reply.permanent() && r.stage != "STARTTLS" {

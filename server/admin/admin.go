@@ -98,6 +98,17 @@ type Server interface {
 	DNRSettings(ctx context.Context) (dataformat.Dict, error)
 	SetDNRSettings(ctx context.Context, d dataformat.Dict) error
 	UpdateDNRSettings(ctx context.Context, update dataformat.Dict) error
+
+	// Gateways lists the gateways; the password of one is sealed. TestGateway tells each step, and
+	// whether all went well.
+	Gateways(ctx context.Context) ([]string, error)
+	Gateway(ctx context.Context, name string) (dataformat.Dict, error)
+	GatewayNames() *settings.Names
+	CreateGateway(ctx context.Context, name string, d dataformat.Dict) error
+	UpdateGateway(ctx context.Context, name string, d dataformat.Dict) error
+	DeleteGateway(ctx context.Context, name string) error
+	TestGateway(ctx context.Context, name, to string) (steps []string, ok bool, err error)
+
 	LogSettings(ctx context.Context) (dataformat.Dict, error)
 	UpdateLogSettings(ctx context.Context, update dataformat.Dict) error
 

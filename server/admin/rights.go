@@ -188,6 +188,12 @@ var rules = map[string]rule{
 	"GETDNRSETTINGS":       looks("Settings"),
 	"SETDNRSETTINGS":       changes("Settings"),
 	"UPDATEDNRSETTINGS":    changes("Settings"),
+	"LISTGATEWAYS":         looks("Settings"),
+	"GETGATEWAY":           looks("Settings"),
+	"CREATEGATEWAY":        changes("Settings"),
+	"UPDATEGATEWAY":        changes("Settings"),
+	"DELETEGATEWAY":        changes("Settings"),
+	"TESTGATEWAY":          changes("Settings"), // it changes nothing, and sends a message
 	"GETLOGSETTINGS":       looks("Settings"),
 	"UPDATELOGSETTINGS":    changes("Settings"),
 	"GETROUTERSETTINGS":    looks("Settings"),

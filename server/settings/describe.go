@@ -20,6 +20,8 @@ type Setting struct {
 	// Feature is what will use a setting that is kept and does nothing yet, or why
 	// nothing ever will; "" for a setting that works.
 	Feature string
+	// Entries are the settings of each entry, of a dictionary of dictionaries.
+	Entries []Setting
 	// Secret says that the value is never shown.
 	Secret bool
 	// Value is the present value in the struct that was described.

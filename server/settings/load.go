@@ -38,6 +38,9 @@ func fields(t reflect.Type) ([]field, error) {
 			Level: f.Tag.Get("level"), Help: f.Tag.Get("help"), Since: f.Tag.Get("since"),
 			Feature: f.Tag.Get("feature"), Secret: f.Tag.Get("secret") == "yes",
 		}}
+		if e, ok := reflect.New(f.Type).Interface().(entries); ok {
+			d.Entries = e.EntrySettings()
+		}
 		if d.Level == "" {
 			d.Level = "basic"
 		}
@@ -56,6 +59,9 @@ func fields(t reflect.Type) ([]field, error) {
 	declared.Store(t, fs)
 	return fs, nil
 }
+
+// entries is a dictionary of dictionaries, whose entries have declared settings.
+type entries interface{ EntrySettings() []Setting }
 
 // parseDefault reads a default: an object of the data format when it starts as
 // one, else the string itself.

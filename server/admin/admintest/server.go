@@ -9,6 +9,7 @@ import (
 	"gatepost/router"
 	"gatepost/rules"
 	"gatepost/server/dataformat"
+	"gatepost/server/fault"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
@@ -168,6 +169,27 @@ func (s *Server) SetDNRSettings(ctx context.Context, d dataformat.Dict) error {
 
 func (s *Server) UpdateDNRSettings(ctx context.Context, d dataformat.Dict) error {
 	return s.UpdateModule(ctx, "DNR", d)
+}
+
+func (s *Server) Gateways(context.Context) ([]string, error) { return []string{"isp"}, nil }
+
+func (s *Server) Gateway(_ context.Context, name string) (dataformat.Dict, error) {
+	if name != "isp" {
+		return nil, fault.New("admintest.Gateway", fault.NotFound, "")
+	}
+	return dataformat.Dict{"Host": dataformat.String("smtp.isp.test"), "Password": dataformat.String("swordfish")}, nil
+}
+
+func (s *Server) GatewayNames() *settings.Names {
+	return settings.NamesOf([]settings.Setting{{Key: "Host"}, {Key: "Password", Secret: true}})
+}
+
+func (s *Server) CreateGateway(context.Context, string, dataformat.Dict) error { return nil }
+func (s *Server) UpdateGateway(context.Context, string, dataformat.Dict) error { return nil }
+func (s *Server) DeleteGateway(context.Context, string) error                  { return nil }
+
+func (s *Server) TestGateway(_ context.Context, name, to string) ([]string, bool, error) {
+	return []string{"connected to " + name, "sent to " + to}, true, nil
 }
 
 func (s *Server) LogSettings(ctx context.Context) (dataformat.Dict, error) {
