@@ -21,8 +21,25 @@ import (
 	"gatepost/server/program"
 )
 
-// filterRetry is when a filter is asked again that cannot look at a message now.
-const filterRetry = time.Minute
+// Times of a message that a filter cannot look at now: it is asked again after the first, later after the
+// second; a message that has waited for the third is a failure in the log. It is never delivered unseen.
+const (
+	filterRetryFirst = time.Minute
+	filterRetryThen  = 5 * time.Minute
+	filterAlert      = 30 * time.Minute
+)
+
+// filterRetry is when a filter is asked again about a message.
+func (f ruleFilters) filterRetry(ctx context.Context, name string, m *queue.Message, why string) time.Duration {
+	switch age := time.Since(m.Envelope.Submitted); {
+	case age < filterRetryThen:
+		return filterRetryFirst
+	case age > filterAlert:
+		f.log.LogAttrs(ctx, logs.LevelFailure, "a message waits for a content filter", slog.Any(logs.AttrQueueID, m.ID),
+			slog.String("helper", name), slog.Duration("for", age.Truncate(time.Second)), slog.String("reason", why))
+	}
+	return filterRetryThen
+}
 
 // ruleFilters are the External Filters that rules ask (mailrules.Filters).
 type ruleFilters struct {
@@ -42,7 +59,7 @@ func (f ruleFilters) Ask(ctx context.Context, name string, m *queue.Message) (ma
 	case helper.Refuse:
 		out.Reject = v.Text
 	case helper.Later:
-		out.Later, out.Reason = filterRetry, v.Text
+		out.Later, out.Reason = f.filterRetry(ctx, name, m, v.Text), v.Text
 	}
 	bad := func(what string, err error) {
 		f.log.LogAttrs(ctx, logs.LevelProblem, "a filter has answered with "+what, slog.String("helper", name), slog.Any(logs.AttrQueueID, m.ID), slog.Any(logs.AttrError, err))

@@ -62,7 +62,7 @@ func (s *Sandbox) enter() error {
 				err = nil
 			} else {
 				err = startError(fault.Denied, err, "a program cannot be kept out of the base directory: this system has no landlock%s; run the server as root, so that programs have a user of their own",
-					unitOr(", or the unit forbids it (SystemCallFilter)", ""))
+					unitOr(", or the unit forbids it (a line SystemCallFilter=landlock_create_ruleset landlock_add_rule landlock_restrict_self allows it)", ""))
 			}
 		}
 		if err != nil {
