@@ -403,6 +403,19 @@ func TestRulesAreAppliedOnce(t *testing.T) {
 	}
 	for name, dir := range crashes {
 		t.Run(name, func(t *testing.T) {
+			without := t.TempDir()
+			if err := copyTree(dir, without); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Test(t, func(t *testing.T) { // the rules are gone after the crash
+				o := newOfficeWith(t, without, &ruleBook{})
+				o.settled()
+				time.Sleep(24 * time.Hour)
+				committed := strings.Contains(name, "publish") || strings.Contains(name, "over")
+				if got := o.found(); committed && got != applied {
+					t.Errorf("without rules: %s", got)
+				}
+			})
 			synctest.Test(t, func(t *testing.T) {
 				o := newOfficeWith(t, dir, &ruleBook{actions: map[string][]Action{"ann": {Stop{}}}})
 				o.settled()
@@ -580,6 +593,31 @@ func TestAccountsWithoutRulesAreNotAskedAbout(t *testing.T) {
 		o.settled()
 		if got := o.found(); got != "bob/INBOX:1" || len(book.asked) > 0 {
 			t.Errorf("%s, asked %v", got, book.asked)
+		}
+	})
+}
+
+// Rules that are switched off between the commit and the result: what they did with the message stays, and it is
+// not delivered once more without them.
+func TestRulesThatAreSwitchedOffBeforeTheResult(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		book := &ruleBook{actions: map[string][]Action{"ann": {Store{Mailbox: "Junk"}, mirror, Discard{}}}}
+		fails := true
+		book.at = func(step string) error {
+			if step == "publish" && fails {
+				return fault.New("test", fault.NoSpace, "")
+			}
+			return nil
+		}
+		o := newOfficeWith(t, t.TempDir(), book)
+		o.staff()
+		o.send("joe@company.com", text, "ann@company.com")
+		o.settled()
+		fails = false
+		delete(book.actions, "ann")
+		time.Sleep(24 * time.Hour)
+		if in, junk, bob := len(o.box("ann", "INBOX")), len(o.box("ann", "Junk")), len(o.box("bob", "INBOX")); in != 0 || junk != 1 || bob != 1 {
+			t.Errorf("%d messages in INBOX, %d in Junk, %d sent", in, junk, bob)
 		}
 	})
 }
