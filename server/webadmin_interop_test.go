@@ -207,7 +207,7 @@ func TestInteropWebAdminFirstSteps(t *testing.T) {
 	b.choose("zone", "Europe/Moscow")
 	b.picture("server")
 	b.do("update")
-	b.sees("DNS records", "mail.corp1.test")
+	b.sees("DNS records", "_dmarc.corp1.test")
 	b.picture("dns")
 	b.press("a.main")
 	b.picture("certificate")
@@ -232,4 +232,211 @@ func TestInteropWebAdminFirstSteps(t *testing.T) {
 	b.picture("module")
 	b.open("/Users/Domains")
 	b.picture("domains")
+}
+
+// login logs in with a password.
+func (b *browser) login(name, password string) {
+	b.t.Helper()
+	b.open("/login")
+	b.fill("main", "name", name, "password", password)
+	b.press("main button.main")
+}
+
+// want fails unless a command answers what it should.
+func (r *running) want(t *testing.T, command, answer string) {
+	t.Helper()
+	a := r.cli(t, command)
+	if got := fmt.Sprint(a.Data); !strings.Contains(got, answer) {
+		t.Errorf("%s: %s, want %s", command, got, answer)
+	}
+}
+
+// The journeys of the course about accounts, domains and their administrators, without a script.
+func TestInteropWebAdminAccounts(t *testing.T) {
+	r := start(t)
+	r.cli(t, fmt.Sprintf("SETACCOUNTPASSWORD postmaster PASSWORD %q", testPassword))
+	b := newBrowser(t, "http://"+r.addr(8010), false)
+	b.open("/Users/Domains")
+	b.picture("login")
+	b.login("postmaster", testPassword)
+
+	// J5: the storage limit on each level.
+	for page, value := range map[string]string{
+		"/Users/Account%20Defaults": "3G", "/Users/Domains/corp.test/Account%20Defaults": "10G",
+		"/Users/Domains/corp.test/Template": "30G", "/Users/Domains/corp.test/Objects/alice/Mail": "50G",
+	} {
+		b.open(page)
+		b.fill("main", "f.MaxAccountSize", value)
+		b.do("update")
+		b.sees("Stored: 1 change", value)
+	}
+	b.picture("changed")
+	r.want(t, "GETACCOUNTONESETTING alice MaxAccountSize", "50G")
+	r.want(t, "GETACCOUNTONESETTING bob MaxAccountSize", "10G")
+
+	// J6: an account with a name in Cyrillic, and an attribute of the site's own.
+	b.open("/Users/Domains/corp.test/Objects")
+	b.picture("objects")
+	b.fill("#create", "name", "petr", "realname", "Пётр Сергеев", "password", "pw-petr-1", "again", "pw-petr-1")
+	b.do("account")
+	b.sees("petr@corp.test", "has been created")
+	b.fill("main", "new.key", "telephoneNumber", "new.value", "+7 495 123")
+	b.do("update")
+	b.sees("telephoneNumber")
+	b.picture("account")
+	r.want(t, "GETACCOUNTSETTINGS petr", "Сергеев")
+	r.want(t, "GETACCOUNTONESETTING petr MaxAccountSize", "30G")
+
+	// J7: a table of accounts.
+	b.open("/Users/Domains/corp.test/Import")
+	b.set("#text", "Name\tRealName\tMaxAccountSize\nu1\tOne\t1G\nu2\tTwo\t\nalice\tThree\t\n")
+	b.do("import")
+	b.sees("Created: 2 accounts", "alice")
+	b.picture("import")
+
+	// J8: a second domain with an administrator of its own.
+	b.open("/Users/Domains")
+	b.fill(".panel", "name", "second.test")
+	b.do("create")
+	b.fill("#create", "name", "boss", "password", "pw-boss-1", "again", "pw-boss-1")
+	b.do("account")
+	b.open("/Users/Domains/second.test/Objects/boss/Access%20Rights")
+	for _, right := range []string{"Domain", "CanCreateAccounts", "BasicSettings"} {
+		b.tick(fmt.Sprintf(`[name=right][value=%s]`, right), true)
+	}
+	b.do("update")
+	b.sees("The rights are stored")
+	b.picture("rights")
+	b.open("/Users/Domains/second.test/Domain%20Settings")
+	b.set("#aliases-text", "mail.second.test")
+	b.do("aliases")
+	b.sees("The aliases are stored")
+	b.picture("domain")
+	b.press(".me button")
+	b.login("boss@second.test", "pw-boss-1")
+	b.sees("second.test", "boss")
+	b.picture("boss")
+	if strings.Contains(b.text(), "corp.test") && strings.Contains(b.text(), "alice") {
+		t.Error("the administrator of second.test sees the Main Domain")
+	}
+	b.open("/Users/Domains/corp.test/Objects")
+	b.sees("no right")
+	b.open("/Users/Domains/second.test/Objects/boss/Mail")
+	b.picture("fixed")
+	b.press(".me button")
+
+	// J9: disable services, change the password, close sessions, rename, delete. J14: names of special mailboxes.
+	b.login("postmaster", testPassword)
+	b.open("/Users/Domains/corp.test/Objects/petr/Settings")
+	b.tick(`[name="f.AccessModes"][value=All]`, false)
+	b.tick(`[name="f.AccessModes"][value=POP]`, false)
+	b.do("update")
+	b.sees("Stored: 1 change")
+	b.fill("#password", "password", "pw-petr-2", "again", "pw-petr-2")
+	b.do("password")
+	b.sees("The password is set")
+	r.want(t, "VERIFYACCOUNTPASSWORD petr PASSWORD \"pw-petr-2\"", "")
+	b.open("/Users/Domains/corp.test/Objects/petr/Preferences")
+	b.fill("main", "f.SentBox", "Отправленные")
+	b.do("update")
+	b.sees("Stored: 1 change")
+	b.picture("prefs")
+	r.want(t, "GETACCOUNTPREFS petr", "Отправленные")
+	b.open("/Users/Domains/corp.test/Objects/petr/Status")
+	b.do("kill")
+	b.sees("are closed")
+	b.picture("status")
+	b.fill("#rename", "name", "peter")
+	b.do("rename")
+	b.sees("peter@corp.test")
+	b.open("/Users/Domains/corp.test/Objects/peter/Remove")
+	b.fill("main", "name", "wrong")
+	b.do("remove")
+	b.sees("not the name")
+	b.picture("remove")
+	b.fill("main", "name", "peter")
+	b.do("remove")
+	b.sees("is removed")
+}
+
+// The journeys about the server: listeners, checks, the Router, rules, the log and the queue.
+func TestInteropWebAdminServer(t *testing.T) {
+	r := start(t)
+	r.cli(t, fmt.Sprintf("SETACCOUNTPASSWORD postmaster PASSWORD %q", testPassword))
+	b := newBrowser(t, "https://"+r.addr(9010), true)
+	b.login("postmaster", testPassword)
+
+	// J12 and J17: listeners; Client IPs with an exclusion.
+	b.open("/Settings/POP")
+	b.set(`[name="Listener.2.port"]`, "1110")
+	b.set(`[name="Listener.2.tls"]`, "none")
+	b.picture("listeners")
+	b.do("update")
+	b.sees("Stored: 1 change", "1110")
+	r.want(t, "GETMODULE POP", "1110")
+	b.open("/Settings/Network")
+	b.set("#text", "127.0.0.0/8\n::1\n!172.16.1.254\n172.16.1.0/24")
+	b.do("update")
+	b.sees("Stored: 1 change")
+	b.set("#text", "nonsense")
+	b.do("update")
+	b.sees("line 1")
+	b.picture("clients")
+
+	// J18: what is checked of strangers.
+	b.open("/Settings/SMTP")
+	b.fill("main", "f.DelayPrompt", "soon")
+	b.do("update")
+	b.sees("Nothing was stored", "not a period")
+	b.picture("wrong")
+	b.fill("main", "f.DelayPrompt", "10s")
+	b.do("update")
+	b.sees("Stored: 1 change")
+
+	// J19: the honeypot in the Router.
+	b.open("/Settings/Router")
+	table := ask(b, chromedp.Evaluate[string](`document.querySelector("#text").value`))
+	b.set("#text", "<director> = spamtrap ; honeypot\n"+table)
+	b.do("update")
+	b.sees("Stored: 1 change")
+	b.fill("main", "address", "director@corp.test")
+	b.press(`main form[action="/Settings/Router"] button`)
+	b.sees("SPAMTRAP", "line 1")
+	b.picture("router")
+
+	// J20 and J21: a rule of the server.
+	b.open("/Settings/Rules")
+	b.set("#text", `(5, Tag, (("Subject", is, "*offer*")), (("Add Header", "X-Tag: yes")))`)
+	b.do("update")
+	b.picture("rules")
+
+	// J13 and J39: the log with filters; what administrators have changed.
+	b.open("/Monitors/Logs")
+	b.picture("logs")
+	b.press("main table a")
+	b.picture("log")
+	b.open("/Monitors/Changes")
+	b.sees("SETROUTERTABLE", "postmaster@corp.test", "honeypot")
+	b.picture("changes")
+	b.open("/Monitors/Queue")
+	b.sees("Nothing waits")
+	b.picture("queue")
+	b.open("/Search?q=log+level")
+	b.sees("Log Level")
+	b.picture("search")
+	b.open("/Users/Domains/corp.test/DNS")
+	b.picture("dns")
+	b.open("/Master/Access%20Rights")
+	b.sees("postmaster@corp.test")
+	b.picture("admins")
+	b.open("/Menu")
+	b.picture("menu")
+	// Russian.
+	b.open("/Preferences")
+	b.choose("language", "ru")
+	b.do("update")
+	b.sees("Настройки")
+	b.open("/Users/Domains/corp.test/Objects")
+	b.sees("Создать учётную запись")
+	b.picture("russian")
 }

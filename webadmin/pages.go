@@ -30,8 +30,8 @@ type page struct {
 // pages is in the file of its functions.
 func pages() []*page {
 	all := slices.Concat(
-		settingsPages(), rulesPages(), routerPages(),
-		domainPages(), dnsPages(), importPages(), accountPages(),
+		settingsPages(), routerPages(),
+		domainPages(), dnsPages(), accountPages(), rulesPages(), importPages(),
 		monitorPages(),
 		masterPages(),
 		startPages(), searchPages(), commonPages(),
