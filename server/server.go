@@ -87,6 +87,7 @@ type Server struct {
 	keys     *mailauth.KeyStore
 	verifier *mailauth.Verifier
 	signer   *leaving.Signer
+	rewrites func() bool // whether return-paths of mail that is passed on are rewritten
 	senders  *arriving.Check
 	rules    *mailrules.Rules
 	pwd      *pwd.Server

@@ -4,8 +4,35 @@ import (
 	"context"
 	"time"
 
+	"gatepost/protocols/mailauth"
+	"gatepost/router/address"
 	"gatepost/server/logs"
 )
+
+// rewritten is the return-path for a stranger's message that is passed on: an address of the Main Domain that
+// stands for the given one. It reports false for one that stays as it is.
+func (s *Server) rewritten(a address.Address) (address.Address, bool) {
+	if _, ours := s.accounts.DomainName(a.Domain); ours || !s.rewrites() {
+		return a, false
+	}
+	srs := mailauth.SRS{Secrets: s.secrets.All()}
+	local, ok := srs.Forward(a.Local, a.Domain)
+	return address.Address{Local: local, Domain: s.accounts.MainDomain()}, ok
+}
+
+// returnPathOf is the address that a name of the Main Domain stands for, if rewritten has made it.
+func (s *Server) returnPathOf(local string) (address.Address, bool) {
+	if !mailauth.IsSRS(local) {
+		return address.Address{}, false
+	}
+	srs := mailauth.SRS{Secrets: s.secrets.All()}
+	text, err := srs.Reverse(local)
+	if err != nil {
+		return address.Address{}, false
+	}
+	a, err := address.Parse(text)
+	return a, err == nil
+}
 
 // secretsCheck is how often rotateSecrets looks whether a secret is old.
 const secretsCheck = 6 * time.Hour

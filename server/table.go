@@ -283,6 +283,8 @@ func (s *Server) signingPart() *module {
 		s.keys = mailauth.OpenKeys(s.base.path("DKIM"))
 		s.verifier = &mailauth.Verifier{Resolver: mailauth.DNS(s.resolver)}
 		s.signer = leaving.New(set, s.keys, s.verifier, s.accounts, &mailauth.Proofs{Secrets: s.secrets.All}, s.log)
+		s.router.UseReturnPaths(s.returnPathOf)
+		s.rewrites = func() bool { return bool(set.Get().Rewrite) }
 		return nil
 	}
 	return m
@@ -325,6 +327,7 @@ func (s *Server) sendingPart() *module {
 	m := newModule("SMTPSending", set, "SMTP").delivering(s, router.SMTP)
 	m.open = func() error {
 		s.relay = relay.New(set, s.gateways, s.resolver, s.accounts.MainDomain, s.accounts, s.signer, func(queue string) bool { return s.queue.Wake(router.SMTP, queue) }, s.log)
+		s.relay.UseReturnPaths(s.rewritten)
 		s.queue.Handle(m.queues, s.relay)
 		return nil
 	}

@@ -12,7 +12,7 @@ import (
 func (t *transaction) mail() string {
 	env, ext := t.item.Envelope, &t.c.ext
 	b := append(make([]byte, 0, 128), "MAIL FROM:<"...)
-	if path, local := t.way.returnPath(t.item); !path.IsNull() {
+	if path, local := t.mailFrom(); !path.IsNull() {
 		b = appendPath(b, path, local)
 	}
 	b = append(b, '>')

@@ -26,6 +26,9 @@ type transaction struct {
 	way   way
 	rcpts []target
 	host  string // as reports name it
+
+	// passedOn is Transport.passedOn.
+	passedOn func(address.Address) (address.Address, bool)
 }
 
 // size is the size of the message as it is sent.
@@ -33,8 +36,34 @@ func (t *transaction) size() int64 { return t.item.Size - t.text.skip + int64(le
 
 // returnPath is the return-path that the server gets.
 func (t *transaction) returnPath() address.Address {
-	a, _ := t.way.returnPath(t.item)
+	a, _ := t.mailFrom()
 	return a
+}
+
+// mailFrom is the return-path that the server gets, and its local part as it came. That of a stranger's message
+// which a forwarder passes on to another domain is rewritten, so that it is one of this server's: SPF of
+// the stranger's domain does not let this server send.
+func (t *transaction) mailFrom() (address.Address, string) {
+	a, local := t.way.returnPath(t.item)
+	env := t.item.Envelope
+	stranger := env.Source.IP.IsValid() && env.Source.Account == "" && !env.Source.Trusted
+	if t.passedOn == nil || !stranger || a.IsNull() || a != env.ReturnPath || !t.forwarded() {
+		return a, local
+	}
+	if to, ok := t.passedOn(a); ok {
+		return to, ""
+	}
+	return a, local
+}
+
+// forwarded reports whether a recipient leads into another domain than the sender has named.
+func (t *transaction) forwarded() bool {
+	for _, r := range t.rcpts {
+		if r.to.Domain != t.item.Envelope.Recipients[r.rcpt].Address.Domain {
+			return true
+		}
+	}
+	return false
 }
 
 // target is one recipient of a transaction.

@@ -14,6 +14,7 @@ import (
 
 	"gatepost/queue"
 	"gatepost/queue/envelope"
+	"gatepost/router/address"
 	"gatepost/server/logs"
 	"gatepost/server/resolver"
 	"gatepost/server/settings"
@@ -31,6 +32,8 @@ type Transport struct {
 	wake     func(queue string) bool // lets an SMTP queue try now
 	domain   func() string
 	signer   Signer // nil: nothing is signed
+	// passedOn rewrites return-paths, see UseReturnPaths.
+	passedOn func(address.Address) (address.Address, bool)
 	log      *slog.Logger
 }
 
@@ -55,6 +58,12 @@ func New(cfg *settings.Live[Settings], gateways *settings.Live[GatewaySettings],
 	}
 	t.dialer.reveal = own.Unseal
 	return t
+}
+
+// UseReturnPaths has the return-paths of strangers' messages that forwarders pass on rewritten (SRS). The
+// function reports false for one that stays as it is. It is called before the transport is used.
+func (t *Transport) UseReturnPaths(passedOn func(address.Address) (address.Address, bool)) {
+	t.passedOn = passedOn
 }
 
 // Close ends idle connections. It comes after the end of the queue's Run.
@@ -194,7 +203,7 @@ func (s *sender) message(j *job) *envelope.Status {
 		if limit := s.c.ext.rcptMax; limit > 0 {
 			n = min(n, limit)
 		}
-		tr := transaction{c: s.c, item: j.item, text: *dressed, way: s.way, host: s.host, rcpts: rest[:min(n, defaultRcptMax)]}
+		tr := transaction{c: s.c, item: j.item, text: *dressed, way: s.way, host: s.host, rcpts: rest[:min(n, defaultRcptMax)], passedOn: s.t.passedOn}
 		rest = rest[len(tr.rcpts):]
 		again, err := tr.run()
 		rest = append(again, rest...)

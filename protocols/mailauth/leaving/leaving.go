@@ -29,6 +29,7 @@ import (
 // Settings of signing.
 type Settings struct {
 	MakeKeys settings.Flag `key:"MakeKeys" default:"YES" level:"advanced" since:"0.2" help:"a domain without DKIM keys gets an RSA and an Ed25519 key when it first sends mail to another server"`
+	Rewrite  settings.Flag `key:"RewriteReturnPaths" default:"YES" level:"advanced" since:"0.2" help:"the return-path of strangers' mail that a forwarder passes on to another server becomes an address of the Main Domain, from which reports are led back (SRS)"`
 	Seal     settings.Flag `key:"SealForwarded" default:"YES" level:"advanced" since:"0.2" help:"mail of strangers that is passed on to another server gets an ARC seal of the Main Domain"`
 }
 
