@@ -103,7 +103,7 @@ func TestExternalPassword(t *testing.T) {
 	}
 	// When nobody can tell, that is no failed login.
 	o.down = true
-	for range 30 {
+	for range 12 { // more than FailedLoginFlow
 		if _, err := s.logins.CheckPassword(ctx, stranger, "", "outer", "outer"); !fault.Is(err, fault.Unavailable) {
 			t.Fatal(err)
 		}
