@@ -125,7 +125,7 @@ func (q *Queue) headOf(m *message) (*head, error) {
 // refusal that the source is to be told. The entry is still active afterwards if the
 // message could not be judged: no processor was free within the limit, or the server stops.
 func (q *Queue) judgeItem(ctx context.Context, it *Item, h *head, src *source, limit time.Duration) error {
-	if !q.judges.enter(ctx, q.settings().processors(), limit) {
+	if !q.judges.enter(ctx, q.settings().judges(), limit) {
 		return nil
 	}
 	defer q.judges.leave()

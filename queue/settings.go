@@ -13,7 +13,7 @@ import (
 
 // Settings of the queue.
 type Settings struct {
-	Processors    int             `key:"EnqueuerProcessors" default:"0" level:"advanced" since:"0.1" help:"messages that are routed at once, and as many that rules judge at once; 0 means one per CPU"`
+	Processors    int             `key:"EnqueuerProcessors" default:"0" level:"advanced" since:"0.1" help:"messages that are routed at once, and as many that rules judge at once; 0 means one and ten per CPU"`
 	EnqueuerWait  settings.Period `key:"EnqueuerWait" default:"60s" level:"expert" since:"0.1" help:"how long a sender waits for the enqueuer and for rules before the message is accepted and enqueued later"`
 	QueueLimit    int             `key:"QueueLimit" default:"-1" unit:"messages" level:"basic" since:"0.1" help:"messages in the queue above which new ones are refused for now; -1 for no limit"`
 	HopLimit      int             `key:"HopLimit" default:"30" level:"advanced" since:"0.1" help:"Received fields above which a message is refused as a loop, 10 to 100"`
@@ -39,6 +39,15 @@ func (s *Settings) Validate() error {
 func (s *Settings) processors() int {
 	if s.Processors == 0 {
 		return runtime.NumCPU()
+	}
+	return s.Processors
+}
+
+// judges is how many messages rules judge at once. With one per CPU the sessions that commit at the same
+// time would queue up for it, each woken by the one before.
+func (s *Settings) judges() int {
+	if s.Processors == 0 {
+		return 10 * runtime.NumCPU()
 	}
 	return s.Processors
 }
