@@ -34,9 +34,14 @@ type copied struct {
 	content  []byte
 }
 
-// CopyTo is Copy to a mailbox of another account, or of the same. Up to maxChange
-// messages are copied in one commit, more of them as hiddenCopy tells.
+// CopyTo is Copy to a mailbox of another account, or of the same.
 func (m *Mailbox) CopyTo(ctx context.Context, uids []imap.UID, to *Account, dest string) (CopyData, error) {
+	return m.CopyWith(ctx, uids, EveryFlag, to, dest)
+}
+
+// CopyWith is CopyTo that leaves out the flags which are not among those given. Up to maxChange
+// messages are copied in one commit, more of them as hiddenCopy tells.
+func (m *Mailbox) CopyWith(ctx context.Context, uids []imap.UID, flags FlagSet, to *Account, dest string) (CopyData, error) {
 	dest, err := cleanName(dest)
 	if err != nil {
 		return CopyData{}, noMailbox(err)
@@ -47,7 +52,7 @@ func (m *Mailbox) CopyTo(ctx context.Context, uids []imap.UID, to *Account, dest
 	uids = m.inView(uids)
 	if len(uids) <= maxChange {
 		var data CopyData
-		err := m.copyPart(ctx, uids, to, func(list []copied) (err error) {
+		err := m.copyPart(ctx, uids, flags, to, func(list []copied) (err error) {
 			data, err = to.addCopies(ctx, list, dest)
 			return err
 		})
@@ -60,7 +65,7 @@ func (m *Mailbox) CopyTo(ctx context.Context, uids []imap.UID, to *Account, dest
 	}
 	defer end()
 	for room := 0; room <= maxRoom*len(uids); room = max(4*len(uids), 16*room) {
-		data, err := m.copyHidden(ctx, uids, hiddenCopy{to: to, dest: dest, room: room, most: len(uids), size: m.sizeOf(uids)})
+		data, err := m.copyHidden(ctx, uids, hiddenCopy{flags: flags, to: to, dest: dest, room: room, most: len(uids), size: m.sizeOf(uids)})
 		if !errors.Is(err, errOvertaken) {
 			return data, err
 		}
@@ -79,7 +84,7 @@ func (m *Mailbox) copyHidden(ctx context.Context, uids []imap.UID, h hiddenCopy)
 	for todo := uids; len(todo) > 0; {
 		part := todo[:min(len(todo), maxChange)]
 		todo = todo[len(part):]
-		err := m.copyPart(ctx, part, h.to, func(list []copied) error {
+		err := m.copyPart(ctx, part, h.flags, h.to, func(list []copied) error {
 			if err := h.add(ctx, list); err != nil {
 				return err
 			}
@@ -102,7 +107,7 @@ func (m *Mailbox) copyHidden(ctx context.Context, uids []imap.UID, h hiddenCopy)
 
 // copyPart gathers messages, makes their files, and has add commit them. It does not call
 // add if none of them is left.
-func (m *Mailbox) copyPart(ctx context.Context, uids []imap.UID, to *Account, add func([]copied) error) error {
+func (m *Mailbox) copyPart(ctx context.Context, uids []imap.UID, flags FlagSet, to *Account, add func([]copied) error) error {
 	end, err := to.turn(ctx, len(uids))
 	if err != nil {
 		return err
@@ -111,6 +116,11 @@ func (m *Mailbox) copyPart(ctx context.Context, uids []imap.UID, to *Account, ad
 	list, err := m.gather(uids)
 	if err != nil || len(list) == 0 {
 		return err
+	}
+	for i := range list {
+		if list[i].flags &= flags.Flags; !flags.Keywords {
+			list[i].keywords = nil
+		}
 	}
 	if made, err := m.linkCopies(to, list); err != nil {
 		for i := range list[:made] {

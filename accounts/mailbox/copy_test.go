@@ -166,7 +166,7 @@ func half(t *testing.T, m *Mailbox, room int) *hiddenCopy {
 
 func more(t *testing.T, m *Mailbox, h *hiddenCopy, uids []imap.UID) {
 	t.Helper()
-	if err := m.copyPart(bg, uids, h.to, func(list []copied) error { return h.add(bg, list) }); err != nil {
+	if err := m.copyPart(bg, uids, EveryFlag, h.to, func(list []copied) error { return h.add(bg, list) }); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -19,6 +19,19 @@ const (
 	Remove
 )
 
+// FlagSet are flags that somebody may change.
+type FlagSet struct {
+	Flags    Flags
+	Keywords bool // all of them
+}
+
+// EveryFlag is all flags.
+var EveryFlag = FlagSet{^Flags(0), true}
+
+// Allow sets which flags SetFlags changes from now on and Flags calls permanent; others stay as they are. At first
+// these are all.
+func (m *Mailbox) Allow(flags FlagSet) { m.allowed = flags }
+
 // SetResult is the outcome of SetFlags.
 type SetResult struct {
 	// Changed are the messages whose flags are now other than before.
@@ -50,7 +63,10 @@ func (m *Mailbox) SetFlags(ctx context.Context, uids []imap.UID, op Op, flags []
 		return SetResult{}, err
 	}
 	uids = m.inView(uids)
-	s := storeFlags{op: op, system: system, names: names, since: unchangedSince}
+	if !m.allowed.Keywords {
+		names = nil
+	}
+	s := storeFlags{op: op, system: system & m.allowed.Flags, names: names, since: unchangedSince, allowed: m.allowed}
 	if m.settled(uids, &s) {
 		return SetResult{}, nil
 	}
@@ -91,17 +107,21 @@ func (m *Mailbox) SetFlags(ctx context.Context, uids []imap.UID, op Op, flags []
 
 // storeFlags is a change of flags, ready to be applied.
 type storeFlags struct {
-	op     Op
-	system Flags
-	names  []string // keywords, and their bits once they are known
-	bits   uint64
-	since  uint64
+	op      Op
+	system  Flags
+	names   []string // keywords, and their bits once they are known
+	bits    uint64
+	since   uint64
+	allowed FlagSet // system and names are among them
 }
 
 func (s *storeFlags) apply(st *state) {
 	switch s.op {
 	case Set:
-		st.flags, st.keywords = s.system, s.bits
+		st.flags = st.flags&^s.allowed.Flags | s.system
+		if s.allowed.Keywords {
+			st.keywords = s.bits
+		}
 	case Add:
 		st.flags |= s.system
 		st.keywords |= s.bits

@@ -81,11 +81,12 @@ var errOvertaken = errors.New("overtaken by other changes")
 
 // hiddenCopy is a copy of many messages on its way.
 type hiddenCopy struct {
-	to   *Account
-	dest string
-	room int   // how many UIDs to leave below the range
-	most int   // how many messages it may have
-	size int64 // of them
+	to    *Account
+	dest  string
+	flags FlagSet // that copies keep
+	room  int     // how many UIDs to leave below the range
+	most  int     // how many messages it may have
+	size  int64   // of them
 
 	box, data uint32 // 0 before the first commit
 	span      span

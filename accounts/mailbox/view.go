@@ -18,6 +18,7 @@ type Mailbox struct {
 	box      *box
 	name     string
 	readOnly bool
+	allowed  FlagSet
 	changed  chan struct{}
 
 	uids    []imap.UID      // shared with the box and other views
@@ -49,7 +50,7 @@ func (a *Account) Open(ctx context.Context, name string, readOnly bool) (*Mailbo
 	if err != nil {
 		return nil, err
 	}
-	m := &Mailbox{box: b, name: name, readOnly: readOnly, changed: make(chan struct{}, 1)}
+	m := &Mailbox{box: b, name: name, readOnly: readOnly, allowed: EveryFlag, changed: make(chan struct{}, 1)}
 	if !readOnly {
 		b.writers.Add(1)
 	}
@@ -291,7 +292,17 @@ func (m *Mailbox) Flags() (all, permanent []imap.Flag) {
 	if m.readOnly {
 		return all, nil
 	}
-	permanent = slices.Clone(all)
+	for _, f := range systemFlags {
+		if m.allowed.Flags&f.bit != 0 {
+			permanent = append(permanent, f.name)
+		}
+	}
+	if !m.allowed.Keywords {
+		return all, permanent
+	}
+	for _, n := range m.names {
+		permanent = append(permanent, imap.Flag(n))
+	}
 	if wildcard {
 		permanent = append(permanent, imap.FlagWildcard)
 	}

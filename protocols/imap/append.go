@@ -91,7 +91,7 @@ func (s *session) append(c *call, p *wire.Parser) error {
 		return err
 	}
 	in := newAppendReader(s, c.body, a.utf8)
-	done, err := m.Mail().Append(s.ctx, m.Name, mailbox.AppendMessage{Body: in, Flags: a.flags, InternalDate: a.date})
+	done, err := m.Mail().Append(s.ctx, m.Name, mailbox.AppendMessage{Body: in, Flags: allowedFlags(a.flags, m.Rights), InternalDate: a.date})
 	if in.ended {
 		c.body = nil // nothing is left to be discarded
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 
+	"gatepost/accounts/access"
 	"gatepost/protocols/imap/wire"
 	"gatepost/protocols/internal/listen"
 	"gatepost/server/fault"
@@ -175,8 +176,8 @@ func (s *session) carryOut(c *call, p *wire.Parser) error {
 	return cmd.run(s, c, p)
 }
 
-// stillAllowed ends the session if its rights to the selected mailbox of another account have changed: what
-// the client knows of the mailbox is not true any more.
+// stillAllowed ends the session if it may not read the selected mailbox of another account any more: what the client
+// knows of the mailbox is not true any more. A change of other rights holds from now on.
 func (s *session) stillAllowed() (bool, error) {
 	rights, err := s.target.RightsTo(s.ctx, s.info.Name)
 	switch {
@@ -185,6 +186,11 @@ func (s *session) stillAllowed() (bool, error) {
 	case err != nil:
 		return false, err
 	case rights == s.target.Rights:
+		return true, nil
+	case rights.Has(access.Read):
+		s.target.Rights = rights
+		s.mailbox.Allow(flagsOf(rights))
+		s.putFlagLists()
 		return true, nil
 	default:
 		s.bye("rights to the selected mailbox have changed", "Your rights to the selected mailbox have changed")

@@ -17,7 +17,7 @@ func (s *session) copy(c *call, p *wire.Parser) error {
 	if err != nil || len(uids) == 0 {
 		return err
 	}
-	data, err := s.mailbox.CopyTo(s.ctx, uids, dest.Mail(), dest.Name)
+	data, err := s.mailbox.CopyWith(s.ctx, uids, flagsOf(dest.Rights), dest.Mail(), dest.Name)
 	if err != nil {
 		return withCode(err, fault.NoMailbox, "TRYCREATE")
 	}
@@ -35,13 +35,15 @@ func (s *session) move(c *call, p *wire.Parser) error {
 	if err != nil || len(uids) == 0 {
 		return err
 	}
-	move := s.mailbox.Move
-	if dest.Account.ID != s.target.Account.ID {
-		move = func(ctx context.Context, uids []imap.UID, name string) (mailbox.CopyData, error) {
-			return s.moveTo(ctx, uids, dest.Mail(), name)
-		}
+	if err := s.mayDelete(); err != nil {
+		return err
 	}
-	data, err := move(s.ctx, uids, dest.Name)
+	var data mailbox.CopyData
+	if flags := flagsOf(dest.Rights); dest.Account.ID != s.target.Account.ID || flags != mailbox.EveryFlag {
+		data, err = s.moveTo(s.ctx, uids, flags, dest.Mail(), dest.Name)
+	} else {
+		data, err = s.mailbox.Move(s.ctx, uids, dest.Name)
+	}
 	switch {
 	case len(data.Source) > 0:
 		s.out.Raw("* OK [").Raw(copyUID(data)).Raw("] Moved").CRLF()
@@ -51,13 +53,13 @@ func (s *session) move(c *call, p *wire.Parser) error {
 	return withCode(err, fault.NoMailbox, "TRYCREATE")
 }
 
-// moveTo moves messages to a mailbox of another account. After a crash a message may be in both, but it is in
+// moveTo moves messages to a mailbox of another account, or to one where they lose flags. After a crash a message may be in both, but it is in
 // one of them at least.
-func (s *session) moveTo(ctx context.Context, uids []imap.UID, to *mailbox.Account, dest string) (mailbox.CopyData, error) {
+func (s *session) moveTo(ctx context.Context, uids []imap.UID, flags mailbox.FlagSet, to *mailbox.Account, dest string) (mailbox.CopyData, error) {
 	if s.info.ReadOnly {
 		return mailbox.CopyData{}, fault.New("imap.moveTo", fault.ReadOnly, "")
 	}
-	data, err := s.mailbox.CopyTo(ctx, uids, to, dest)
+	data, err := s.mailbox.CopyWith(ctx, uids, flags, to, dest)
 	if err != nil {
 		return data, err
 	}

@@ -28,6 +28,9 @@ func (s *session) expunge(c *call, p *wire.Parser) error {
 	if err := p.End(); err != nil {
 		return err
 	}
+	if err := s.mayDelete(); err != nil {
+		return err
+	}
 	_, err := s.mailbox.Expunge(s.ctx, uids)
 	return err
 }

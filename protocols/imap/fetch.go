@@ -3,6 +3,7 @@ package imap
 import (
 	imap "github.com/emersion/go-imap/v2"
 
+	"gatepost/accounts/access"
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/message"
 	"gatepost/protocols/imap/wire"
@@ -27,7 +28,7 @@ func (s *session) fetch(c *call, p *wire.Parser) error {
 	if err != nil {
 		return err
 	}
-	if plan.marksSeen && !s.info.ReadOnly {
+	if plan.marksSeen && !s.info.ReadOnly && s.target.Rights.Has(access.Seen) {
 		return s.fetchAndMark(plan, seqs)
 	}
 	_, err = s.fetchRanges(plan, seqs, false)

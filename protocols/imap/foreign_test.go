@@ -2,6 +2,7 @@ package imap
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -220,20 +221,125 @@ func TestMailboxesAreSharedByAnACL(t *testing.T) {
 	f.give(t, "INBOX", "user2", "lr")
 	want("SELECT ~user1/INBOX", "-", "OK [READ-ONLY]")
 	want("FETCH 1 BODY[]", "-", "OK")
+	want("STORE 1 +FLAGS (\\Seen)", "", "NO")
 	want("APPEND ~user1/INBOX {4+}\r\nab\r\n", "", "NO [NOPERM]")
 	want("CREATE ~user1/INBOX/sub", "", "NO [NOPERM]")
 	f.give(t, "INBOX", "+user2", "ic")
-	c.send("y NOOP\r\n")
-	c.until("* BYE")
-	c = f.loggedIn(t, "user2 secret2")
 	want("APPEND ~user1/INBOX {4+}\r\nab\r\n", "-", "OK")
 	want("CREATE ~user1/INBOX/sub", "", "OK")
 	want("DELETE ~user1/INBOX/sub", "", "NO [NOPERM]")
-	want("SELECT ~user1/INBOX", "-", "OK")
+	want("SELECT ~user1/INBOX", "-", "OK [READ-WRITE]")
 	c.send("z IDLE\r\n")
 	c.until("+ idling")
 	f.give(t, "INBOX", "-user2", "r")
 	c.until("* BYE")
 	c = f.loggedIn(t, "user2 secret2")
 	want("SELECT ~user1/INBOX", "", "NO [NOPERM]")
+}
+
+// Each flag is changed by its right, whatever command changes it (RFC 4314 sections 4 and 5.2).
+func TestFlagsOfSharedMailboxes(t *testing.T) {
+	f := start(t)
+	f.fill(t, 2, 100)
+	owner := f.loggedIn(t, "user1 secret1")
+	owner.wantOK("SELECT INBOX")
+	c := f.loggedIn(t, "user2 secret2")
+	const every = `\Answered \Deleted \Draft \Flagged \Seen`
+	for _, test := range []struct{ rights, permanent, access, added, replaced, fetched, expunged, copied string }{
+		{"lr", "", "READ-ONLY", "NO", "NO", "", "NO", ""},
+		{"lri", "", "READ-WRITE", "NO", "NO", "", "NO", ""},
+		{"lris", `\Seen`, "READ-WRITE", `\Seen`, `\Deleted \Flagged`, `\Seen`, "NO", `\Seen`},
+		{"lriw", `\Answered \Draft \Flagged \*`, "READ-WRITE", `\Flagged`, `\Answered \Deleted \Seen`, "", "NO", `\Flagged kw`},
+		{"lrid", `\Deleted`, "READ-WRITE", `\Deleted`, `\Flagged \Seen`, "", "OK", `\Deleted`},
+		{"lriswd", every + ` \*`, "READ-WRITE", `\Deleted \Flagged \Seen`, `\Answered`, `\Seen`, "OK", `\Deleted \Flagged \Seen kw`},
+	} {
+		flags := func(seq string) string {
+			t.Helper()
+			got, _ := owner.answers("FETCH " + seq + " FLAGS")
+			for _, l := range got {
+				if _, list, ok := strings.Cut(l, "FETCH (FLAGS ("); ok && strings.HasPrefix(l, seq+" ") {
+					words := strings.Fields(strings.NewReplacer(")", "", `\Recent`, "").Replace(list))
+					slices.Sort(words)
+					return strings.Join(words, " ")
+				}
+			}
+			return "?"
+		}
+		f.give(t, "INBOX", "user2", test.rights)
+		got, end := c.answers("SELECT ~user1/INBOX")
+		if !strings.HasPrefix(end, "OK ["+test.access) {
+			t.Errorf("%s: SELECT: %s", test.rights, end)
+		}
+		for _, l := range got {
+			list, is := strings.CutPrefix(l, "OK [PERMANENTFLAGS (")
+			list, _, _ = strings.Cut(list, ")")
+			words := slices.DeleteFunc(strings.Fields(list), func(w string) bool { return w == "kw" })
+			slices.Sort(words)
+			if want := strings.Fields(test.permanent); is && !slices.Equal(slices.Sorted(slices.Values(want)), words) {
+				t.Errorf("%s: %s", test.rights, l)
+			}
+		}
+		stored := func(command, want string) {
+			t.Helper()
+			_, end := c.answers(command)
+			switch now := flags("1"); {
+			case (want == "NO") != strings.HasPrefix(end, "NO"):
+				t.Errorf("%s: %s: %s", test.rights, command, end)
+			case want != "NO" && now != want:
+				t.Errorf("%s: %s: flags %q, want %q", test.rights, command, now, want)
+			}
+		}
+		owner.wantOK("STORE 1 FLAGS ()")
+		stored(`STORE 1 +FLAGS (\Seen \Flagged \Deleted)`, test.added)
+		owner.wantOK(`STORE 1 FLAGS (\Seen \Flagged \Deleted)`)
+		stored(`STORE 1 FLAGS (\Answered)`, test.replaced)
+		owner.wantOK("STORE 1 FLAGS ()")
+		c.answers("FETCH 1 BODY[]")
+		if now := flags("1"); now != test.fetched {
+			t.Errorf("%s: after FETCH %q", test.rights, now)
+		}
+		if _, end := c.answers("UID EXPUNGE 9999"); !strings.HasPrefix(end, test.expunged) {
+			t.Errorf("%s: EXPUNGE: %s", test.rights, end)
+		}
+		if _, end := c.answers("MOVE 1 ~user1/INBOX"); test.expunged == "NO" && !strings.HasPrefix(end, "NO") {
+			t.Errorf("%s: MOVE: %s", test.rights, end)
+		}
+		c.wantOK("SELECT INBOX")
+		if !strings.Contains(test.rights, "i") {
+			continue
+		}
+		for _, command := range []string{"APPEND ~user1/INBOX (\\Seen \\Flagged \\Deleted kw) {4+}\r\nab\r\n", "COPY 1 ~user1/INBOX", "MOVE 1 ~user1/INBOX"} {
+			c.wantOK("APPEND INBOX (\\Seen \\Flagged \\Deleted kw) {4+}\r\nab\r\n", command)
+			last, _ := owner.answers("NOOP")
+			seq := ""
+			for _, l := range last {
+				if n, ok := strings.CutSuffix(l, " EXISTS"); ok {
+					seq = n
+				}
+			}
+			if now := flags(seq); now != test.copied {
+				t.Errorf("%s: %s: flags %q, want %q", test.rights, command, now, test.copied)
+			}
+			c.wantOK("STORE 1:* +FLAGS (\\Deleted)", "EXPUNGE")
+		}
+	}
+}
+
+// CLOSE without the right to expunge leaves the messages.
+func TestCloseNeedsTheRightToExpunge(t *testing.T) {
+	f := start(t)
+	f.fill(t, 1, 100)
+	owner := f.loggedIn(t, "user1 secret1")
+	owner.wantOK("SELECT INBOX", "STORE 1 +FLAGS (\\Deleted)")
+	c := f.loggedIn(t, "user2 secret2")
+	f.give(t, "INBOX", "user2", "lrsw")
+	c.wantOK("SELECT ~user1/INBOX", "CLOSE")
+	if n := f.messages(t); n != 1 {
+		t.Errorf("%d messages", n)
+	}
+	f.give(t, "INBOX", "user2", "+d")
+	c.wantOK("SELECT ~user1/INBOX", "CLOSE")
+	if n := f.messages(t); n != 0 {
+		t.Errorf("%d messages", n)
+	}
 }

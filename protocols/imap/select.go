@@ -2,6 +2,9 @@ package imap
 
 import (
 	"slices"
+	"strings"
+
+	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/access"
 	"gatepost/accounts/mailbox"
@@ -34,11 +37,12 @@ func (s *session) open(c *call, p *wire.Parser, readOnly bool) error {
 	if err != nil {
 		return err
 	}
-	readOnly = readOnly || !m.Rights.Has(changing)
+	readOnly = readOnly || m.Rights&changing == 0
 	box, err := m.Mail().Open(s.ctx, m.Name, readOnly)
 	if err != nil {
 		return err
 	}
+	box.Allow(flagsOf(m.Rights))
 	s.mailbox, s.info, s.target = box, box.Info(), m
 	if m.Foreign() {
 		s.log.Log(s.ctx, logs.LevelMajor, "selected a mailbox of another account", logs.AttrAccount, s.account.Address(),
@@ -58,8 +62,44 @@ func (s *session) open(c *call, p *wire.Parser, readOnly bool) error {
 	return nil
 }
 
-// changing are the rights without which a mailbox is opened read-only.
-const changing = access.Seen | access.Write | access.Delete
+// changing are the rights without any of which a mailbox is opened read-only (RFC 4314 section 5.2).
+const changing = access.Seen | access.Write | access.Insert | access.Delete
+
+// flagsOf returns the flags that rights let change (RFC 4314 section 4).
+func flagsOf(rights access.Rights) mailbox.FlagSet {
+	var f mailbox.FlagSet
+	if rights.Has(access.Seen) {
+		f.Flags |= mailbox.Seen
+	}
+	if rights.Has(access.Delete) {
+		f.Flags |= mailbox.Deleted
+	}
+	if rights.Has(access.Write) {
+		f.Flags, f.Keywords = f.Flags|^(mailbox.Seen|mailbox.Deleted), true
+	}
+	return f
+}
+
+// allowedFlags returns those of the flags that rights let change.
+func allowedFlags(flags []imap.Flag, rights access.Rights) []imap.Flag {
+	return slices.DeleteFunc(slices.Clone(flags), func(f imap.Flag) bool {
+		switch {
+		case strings.EqualFold(string(f), string(imap.FlagSeen)):
+			return !rights.Has(access.Seen)
+		case strings.EqualFold(string(f), string(imap.FlagDeleted)):
+			return !rights.Has(access.Delete)
+		}
+		return !rights.Has(access.Write)
+	})
+}
+
+// mayDelete returns an error if the mailbox is selected read-write without the right to expunge messages.
+func (s *session) mayDelete() error {
+	if s.info.ReadOnly { // which is another error
+		return nil
+	}
+	return s.target.Require(access.Delete)
+}
 
 // describe writes the responses that a client needs about a mailbox it has selected.
 func (s *session) describe() {
@@ -130,7 +170,7 @@ func (s *session) close(c *call, p *wire.Parser) error {
 	if err := p.End(); err != nil {
 		return err
 	}
-	if !s.info.ReadOnly {
+	if !s.info.ReadOnly && s.target.Rights.Has(access.Delete) {
 		if _, err := s.mailbox.Expunge(s.ctx, nil); err != nil {
 			return err
 		}

@@ -3,8 +3,10 @@ package imap
 import (
 	imap "github.com/emersion/go-imap/v2"
 
+	"gatepost/accounts/access"
 	"gatepost/accounts/mailbox"
 	"gatepost/protocols/imap/wire"
+	"gatepost/server/fault"
 )
 
 // storeArgs are the arguments of STORE.
@@ -54,6 +56,11 @@ func (s *session) store(c *call, p *wire.Parser) error {
 	seqs, err := s.resolve(a.set, c.uid)
 	if err != nil {
 		return err
+	}
+	// RFC 4314 section 4: those that the user may not change stay as they are, unless that is all of them.
+	if rights := s.target.Rights; !s.info.ReadOnly && rights&(access.Seen|access.Write|access.Delete) == 0 ||
+		a.op != mailbox.Set && len(a.flags) > 0 && len(allowedFlags(a.flags, rights)) == 0 {
+		return fault.New("imap.store", fault.Denied, "")
 	}
 	if _, err := s.mailbox.SetFlags(s.ctx, s.uidsOf(seqs), a.op, a.flags, mailbox.NoCondition); err != nil {
 		return err
