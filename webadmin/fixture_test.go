@@ -135,6 +135,11 @@ func (s *fakeServer) QueueList(context.Context, dataformat.Dict) (dataformat.Arr
 		"returnPath": t, "recipient": t, "module": dataformat.String("SMTP"), "queue": t, "lastError": t}}, nil
 }
 
+func (s *fakeServer) QueueMessage(context.Context, string) (dataformat.Dict, error) {
+	t := s.text()
+	return dataformat.Dict{"returnPath": t, "source": t, "header": t, "account": t, "recipients": dataformat.Array{dataformat.Dict{"recipient": t, "state": t, "module": t, "queue": t, "lastError": t}}}, nil
+}
+
 func (s *fakeServer) ReadLog(_ context.Context, q logs.Query) (*logs.Page, error) {
 	if q.File != "2026-01-02.log" {
 		return nil, fault.New("test", fault.NotFound, "there is no such log file")

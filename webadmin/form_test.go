@@ -182,3 +182,22 @@ func dict(t testing.TB, text string) dataformat.Dict {
 	must(t, err)
 	return v.(dataformat.Dict)
 }
+
+func TestGroups(t *testing.T) {
+	s := newSite(t)
+	c := s.master().get("/Users/Domains/own.com/Objects")
+	c.post("/Users/Domains/own.com/Objects", "do", "group", "name", "Sales").sees(200, "sales@own.com", "has been created")
+	page := "/Users/Domains/own.com/Groups/sales"
+	c.get(page)
+	c.postRaw(page, c.form("f.Members", "user\r\nx@far.test", "f.SetReplyTo", "=YES")).sees(200, "2 changes")
+	c.get(page)
+	c.postRaw(page, c.form("f.RealName", "Sales people")).sees(200, "1 change")
+	d, err := s.acc.Groups().Settings(t.Context(), "own.com", "sales")
+	must(t, err)
+	if got := dataformat.Compact(d); got != `{Members=(user,"x@far.test");RealName="Sales people";SetReplyTo=YES;}` && !strings.Contains(got, "x@far.test") {
+		t.Error(got)
+	}
+	c.get("/Users/Domains/own.com/Objects?show=groups").sees(200, "sales", "1 group")
+	c.get(page).post(page, "do", "remove").sees(200, "is removed")
+	c.get(page).sees(404)
+}

@@ -30,11 +30,13 @@ type objectList struct {
 	Suspended                     bool
 	Rows                          []objectRow
 	Accounts, Aliases, Forwarders int
+	Groups                        int
 	Filter, Show                  string
 	Kinds                         []choice
 	First                         bool
 	Next                          string // the address of the page that follows
 	MayAccount, MayForwarder      bool
+	MayGroup                      bool
 	New                           newObject
 	Zone                          *time.Location
 }
@@ -43,6 +45,7 @@ type objectList struct {
 type newObject struct {
 	Name, RealName, Target     string
 	AccountError, ForwardError string
+	Group, GroupError          string
 }
 
 func (c *call) objectsPage() error { return c.drawObjects(http.StatusOK, newObject{}) }
@@ -52,19 +55,21 @@ func (c *call) drawObjects(status int, typed newObject) error {
 	name := c.params["domain"]
 	list := &objectList{
 		Domain: name, Filter: query.Get("filter"), Show: query.Get("show"), First: query.Get("after") == "", New: typed, Zone: c.prefs.Zone,
-		MayAccount: c.may("CREATEACCOUNT"), MayForwarder: c.may("CREATEFORWARDER"), Suspended: c.Accounts.Suspended(name),
+		MayAccount: c.may("CREATEACCOUNT"), MayForwarder: c.may("CREATEFORWARDER"), MayGroup: c.may("CREATEGROUP"), Suspended: c.Accounts.Suspended(name),
 	}
-	for _, k := range [][2]string{{"", "All objects"}, {"accounts", "Accounts"}, {"aliases", "Aliases"}, {"forwarders", "Forwarders"}} {
+	for _, k := range [][2]string{{"", "All objects"}, {"accounts", "Accounts"}, {"aliases", "Aliases"}, {"forwarders", "Forwarders"}, {"groups", "Groups"}} {
 		list.Kinds = append(list.Kinds, choice{k[0], c.T(k[1]), k[0] == list.Show})
 	}
 	o := accounts.ListOptions{Filter: strings.TrimSpace(list.Filter), Limit: c.prefs.Rows, After: query.Get("after")}
 	o.Accounts = list.Show == "" || list.Show == "accounts"
 	o.Aliases = list.Show == "" || list.Show == "aliases"
 	o.Forwarders = list.Show == "" || list.Show == "forwarders"
+	o.Groups = list.Show == "" || list.Show == "groups"
 	found, err := c.actor.ListObjects(c.ctx(), name, o)
 	if err != nil {
 		return err
 	}
+	list.Groups = found.Groups
 	list.Accounts, list.Aliases, list.Forwarders = found.Accounts, found.Aliases, found.Forwarders
 	for _, n := range found.Names {
 		list.Rows = append(list.Rows, c.objectRow(name, n, found.Objects[n]))

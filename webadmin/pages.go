@@ -31,8 +31,8 @@ type page struct {
 func pages() []*page {
 	all := slices.Concat(
 		settingsPages(), routerPages(),
-		domainPages(), dnsPages(), accountPages(), rulesPages(), importPages(),
-		monitorPages(),
+		domainPages(), dnsPages(), accountPages(), groupPages(), rulesPages(), importPages(),
+		monitorPages(), messagePages(),
 		masterPages(),
 		startPages(), searchPages(), commonPages(),
 		modulePages(), // last: {module} takes what no other page is called

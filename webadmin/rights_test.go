@@ -22,9 +22,12 @@ var update = flag.Bool("update", false, "rewrite testdata/who-sees.txt")
 func paths(p *page) map[string]string {
 	out := map[string]string{}
 	for _, domain := range []string{"own.com", "other.com"} {
-		params := map[string]string{"domain": domain, "object": "user", "module": "SMTP", "file": "2026-01-02.log"}
+		params := map[string]string{"domain": domain, "object": "user", "module": "SMTP", "file": "2026-01-02.log", "message": "100234"}
 		if strings.Contains(p.path, "Forwarders") {
 			params["object"] = "forward"
+		}
+		if strings.Contains(p.path, "Groups") {
+			params["object"] = "group"
 		}
 		out[strings.TrimSuffix(domain, ".com")] = link(p.fill(params)...)
 		if !strings.Contains(p.path, "{domain}") {
@@ -58,6 +61,7 @@ func TestWhoSeesWhat(t *testing.T) {
 	s := newSite(t)
 	for _, d := range []string{"own.com", "other.com"} {
 		must(t, s.acc.Forwarders().Create(t.Context(), d, "forward", "x@far.test"))
+		must(t, s.acc.Groups().Create(t.Context(), d, "group", nil))
 	}
 	all := everyone()
 	clients, tokens, stale := map[string]*client{}, map[string]string{}, false
@@ -123,6 +127,9 @@ func TestWhoSeesWhat(t *testing.T) {
 					}
 					if _, err := s.acc.Forwarders().Target(t.Context(), domainOf(which), "forward"); fault.Is(err, fault.NotFound) {
 						must(t, s.acc.Forwarders().Create(t.Context(), domainOf(which), "forward", "x@far.test"))
+					}
+					if _, err := s.acc.Groups().Settings(t.Context(), domainOf(which), "group"); fault.Is(err, fault.NotFound) {
+						must(t, s.acc.Groups().Create(t.Context(), domainOf(which), "group", nil))
 					}
 					return c.status != 403
 				})

@@ -140,7 +140,7 @@ func (c *call) searchForObjects(v *searchView, q string) error {
 			v.More = true
 			break
 		}
-		list, err := c.actor.ListObjects(c.ctx(), d, accounts.ListOptions{Filter: local, Limit: mostHits, Accounts: true, Aliases: true, Forwarders: true})
+		list, err := c.actor.ListObjects(c.ctx(), d, accounts.ListOptions{Filter: local, Limit: mostHits, Accounts: true, Aliases: true, Forwarders: true, Groups: true})
 		if err != nil {
 			return err
 		}
@@ -161,6 +161,9 @@ func (c *call) objectLink(domain, name string, list *accounts.ObjectList) hit {
 	h := hit{Title: name + "@" + domain, Where: c.T(o.Kind.String()), Link: link("Users", "Domains", domain, "Objects", o.Name, "Settings")}
 	if o.Kind.String() == "forwarder" {
 		h.Link = link("Users", "Domains", domain, "Forwarders", name)
+	}
+	if o.Kind.String() == "group" {
+		h.Link = link("Users", "Domains", domain, "Groups", name)
 	}
 	return h
 }

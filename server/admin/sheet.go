@@ -188,3 +188,20 @@ func moduleSheet(names *settings.Names, own dataformat.Dict) *Sheet {
 	}
 	return newSheet(names, own, above, free)
 }
+
+// GroupSheet has the settings of a group.
+func (a Actor) GroupSheet(ctx context.Context, n Name) (*Sheet, error) {
+	return look(ctx, a, "GETGROUP", object(n), func(o *operation) (*Sheet, error) {
+		own, err := o.admin.acc.Groups().Settings(o, o.domain, o.object)
+		if err != nil {
+			return nil, err
+		}
+		s := moduleSheet(accounts.GroupSettingNames(), own)
+		if !rules["SETGROUP"].allows(o) {
+			for _, one := range s.Settings {
+				s.Fixed[one.Key] = true
+			}
+		}
+		return s, nil
+	})
+}
