@@ -5,6 +5,8 @@
 #
 #	peer.sh start DIR PORT      peer.sh stop DIR
 #
+# MILTER, such as inet:127.0.0.1:2531, is a mail filter that Postfix asks.
+#
 # What is outside of DIR is the system user gatebench-peer, who owns the mail; stop removes it, and a start that
 # fails or is interrupted stops at once. DIR is the caller's to remove.
 #
@@ -80,6 +82,7 @@ start() {
 		smtpd_client_connection_rate_limit = 0
 		alias_maps =
 	EOF
+	[ -z "${MILTER:-}" ] || printf 'smtpd_milters = %s\nmilter_default_action = tempfail\n' "$MILTER" >>"$dir/postfix/main.cf"
 	grep -q '^postlog' "$dir/postfix/master.cf" || echo 'postlog unix-dgram n - n - 1 postlogd' >>"$dir/postfix/master.cf"
 
 	cat >"$dir/dovecot/dovecot.conf" <<-EOF
