@@ -1,6 +1,7 @@
 package mailauth
 
 import (
+	"slices"
 	"strings"
 
 	"gatepost/router/address"
@@ -156,6 +157,15 @@ func (r *Results) Authenticated(domain string) bool {
 		}
 	}
 	return false
+}
+
+// Undecided reports whether a look-up failed for now that may have shown that a domain, or one below it,
+// stands behind the message.
+func (r *Results) Undecided(domain string) bool {
+	if r.SPF.Result == TempError && within(r.SPF.Domain, domain) {
+		return true
+	}
+	return slices.ContainsFunc(r.DKIM, func(d DKIM) bool { return d.Result == TempError && within(d.Domain, domain) })
 }
 
 // within reports whether a name is a domain or below it.

@@ -192,7 +192,7 @@ func (c *Check) policy(ctx context.Context, m *smtp.Message, r *mailauth.Results
 	// Mail in our own name.
 	for _, domain := range append(slices.Clone(r.Authors), m.Envelope.ReturnPath.Domain) {
 		own, ours := c.directory.DomainName(domain)
-		if domain == "" || !ours || r.Authenticated(domain) || r.DMARC.Result == mailauth.Pass && r.DMARC.Author == domain {
+		if domain == "" || !ours || r.Authenticated(domain) || r.DMARC.Result == mailauth.Pass && r.DMARC.Author == domain || r.Undecided(domain) {
 			continue
 		}
 		policy, err := c.directory.SenderPolicy(own)
@@ -216,7 +216,7 @@ func (c *Check) policy(ctx context.Context, m *smtp.Message, r *mailauth.Results
 		})
 	case r.DMARC.Result == mailauth.PermError && len(r.Authors) == 0 && strings.Contains(r.DMARC.Reason, "more than one From"):
 		return decision{refuse, "the message has more than one From field"}, nil
-	case r.SPF.Result == mailauth.Fail && r.DMARC.Result == mailauth.None && !r.Authenticated(r.SPF.Domain):
+	case r.SPF.Result == mailauth.Fail && r.DMARC.Result == mailauth.None && !r.Authenticated(r.SPF.Domain) && !r.Undecided(r.SPF.Domain):
 		reason := fmt.Sprintf("SPF of %s does not allow %s to send this message", r.SPF.Domain, m.Client)
 		return c.ofRecipients(m, reason, func(p accounts.SenderPolicy) string { return p.SPFFail })
 	}

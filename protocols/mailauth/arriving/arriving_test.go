@@ -273,3 +273,30 @@ func TestLookUpsThatFail(t *testing.T) {
 		t.Errorf("%s %s, %v", outcome(v), v.Fields, err)
 	}
 }
+
+// TestLookUpsThatFailForOwnMail: what would have proved mail in our own name cannot be looked up for now, while other
+// records of the domain can.
+func TestLookUpsThatFailForOwnMail(t *testing.T) {
+	key, record := signer(t, "other.test")
+	dns := resolvertest.New(t, zone+record+"other.test. TXT \"v=spf1 include:_spf.service.test -all\"\n")
+	s := newStage(t, "")
+	s.verifier.Resolver = mailauth.DNS(dns.Resolver())
+	dns.Fail("_spf.service.test")
+	if v := s.run(t, "boss@other.test", letter("boss@other.test"), "u@here.test"); outcome(v) != "mark" {
+		t.Errorf("SPF: %s %v", outcome(v), v.Refuse)
+	}
+	dns.Work("_spf.service.test")
+	if v := s.run(t, "boss@other.test", letter("boss@other.test"), "u@here.test"); outcome(v) != "refuse" {
+		t.Errorf("SPF decides: %s", outcome(v))
+	}
+	dns.Fail("s._domainkey.other.test")
+	text := signed(t, letter("boss@other.test"), key)
+	if v := s.run(t, "a@list.test", text, "u@here.test"); outcome(v) != "mark" {
+		t.Errorf("DKIM: %s %v", outcome(v), v.Refuse)
+	}
+	// A selector that is no name cannot be looked up later either.
+	text = strings.Replace(text, "s=s;", "s="+strings.Repeat("x", 70)+";", 1)
+	if v := s.run(t, "a@list.test", text, "u@here.test"); outcome(v) != "refuse" {
+		t.Errorf("a selector that is no name: %s %s", outcome(v), v.Fields)
+	}
+}
