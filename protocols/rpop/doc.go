@@ -8,7 +8,7 @@
 // there or mark it as the record says. A source is one maildrop there, opened. The UID of a message
 // is what tells it from all others of the remote account: its UIDL (RFC 1939 section 7), its
 // UIDVALIDITY and UID (RFC 9051 section 2.3.1.1), or a digest of its text at a POP3 server without
-// UIDL, where messages cannot be left.
+// UIDL, where messages cannot be left, and of messages that share a UIDL.
 //
 // # Exactly once
 //

@@ -229,6 +229,74 @@ func TestNoRoom(t *testing.T) {
 	})
 }
 
+// A message of which the other server has told too small a size keeps back none of those behind it.
+func TestSizeThatIsTooSmall(t *testing.T) {
+	transcript.Bubble(t, func(t *testing.T) {
+		far := mail("one", "two")
+		far.messages[0].text += strings.Repeat("x", 5000) + "\r\n"
+		far.lie = true
+		s := newSite(t, far.dial)
+		s.records(fmt.Sprintf(record, ""))
+		must(t, s.acc.AccountSettings("", "ann").Update(t.Context(), dataformat.Dict{"MaxMessageSize": dataformat.String("1000")}))
+		e := isp()
+		if err := s.poll(e); err == nil {
+			t.Error("no error")
+		}
+		must(t, s.poll(e))
+		s.deliver()
+		if got := subjects(s.inbox("ann")); !slices.Equal(got, []string{"two"}) {
+			t.Errorf("INBOX has %q", got)
+		}
+		if got := far.clone().messages; len(got) != 1 || !strings.Contains(got[0].text, "Subject: one") {
+			t.Errorf("%d messages are still there", len(got))
+		}
+		// It is tried again when somebody may have changed the limit.
+		must(t, s.acc.AccountSettings("", "ann").Update(t.Context(), dataformat.Dict{"MaxMessageSize": dataformat.String("unlimited")}))
+		must(t, s.poll(e))
+		if n := len(far.clone().messages); n != 1 {
+			t.Errorf("%d messages are there at once", n)
+		}
+		time.Sleep(skippedFor)
+		must(t, s.poll(e))
+		s.deliver()
+		if got := subjects(s.inbox("ann")); !slices.Equal(got, []string{"two", "one"}) {
+			t.Errorf("INBOX has %q a day later", got)
+		}
+	})
+}
+
+// Servers may make the UIDL of the text (RFC 1939 section 7), and some do not make it unique at all: messages that share
+// one are told apart by their text.
+func TestSharedUIDL(t *testing.T) {
+	transcript.Bubble(t, func(t *testing.T) {
+		for _, leave := range []string{"", "leave=YES;"} {
+			far := mail("one", "two", "three", "copy", "copy")
+			for i := range far.messages {
+				if i != 1 {
+					far.messages[i].uidl = "same"
+				}
+			}
+			far.messages[4].text = far.messages[3].text
+			s := newSite(t, far.dial)
+			s.records(fmt.Sprintf(record, leave))
+			for range 2 {
+				must(t, s.poll(isp()))
+			}
+			if held := s.queue.Held(); len(held) > 0 {
+				t.Errorf("%q: %v are held and forgotten", leave, held)
+			}
+			s.deliver()
+			if got := subjects(s.inbox("ann")); !slices.Equal(got, []string{"one", "two", "three", "copy"}) {
+				t.Errorf("%q: INBOX has %q", leave, got)
+			}
+			if left := len(far.clone().messages); left != 0 && leave == "" {
+				t.Errorf("%d messages are still there", left)
+			}
+			s.stop()
+		}
+	})
+}
+
 // FuzzFetch reads responses of hostile servers.
 func FuzzFetch(f *testing.F) {
 	for _, line := range []string{`1 FETCH (UID 5 FLAGS (\Seen) RFC822.SIZE 50)`, `1 FETCH (FLAGS (`, `1 FETCH ( )`, `1 FETCH (UID`} {

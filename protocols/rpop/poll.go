@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	"gatepost/accounts"
 	"gatepost/queue/envelope"
@@ -20,6 +21,10 @@ const (
 	batchMessages = 20
 	batchBytes    = 16 << 20
 )
+
+// skippedFor is how long a message is left alone that could not be taken: the limit is another one then, or
+// the other server can read it again.
+const skippedFor = 24 * time.Hour
 
 // poll is one poll of a remote account. It belongs to its goroutine.
 type poll struct {
@@ -41,10 +46,10 @@ type poll struct {
 	fetched, left int
 	broken        bool // nothing more can be said to the other server
 	more          bool // there are more messages than one poll fetches
-	// undecided are messages of which it is not known whether the memory has them, and skipped those
-	// that are not to be fetched again until the next start; both go from poll to poll.
+	// undecided are messages of which it is not known whether the memory has them, and skipped when those
+	// were tried that stay for skippedFor; both go from poll to poll.
 	undecided []envelope.QueueID
-	skipped   map[uid]bool
+	skipped   map[uid]time.Time
 }
 
 // identity tells remote accounts apart: one that is another has another memory.
@@ -115,7 +120,7 @@ func (p *poll) transfer(ctx context.Context) error {
 		switch {
 		case p.seen.has(it.uid):
 			old = append(old, it)
-		case !p.skipped[it.uid]:
+		case time.Since(p.skipped[it.uid]) >= skippedFor:
 			fresh = append(fresh, it)
 		}
 	}
@@ -159,6 +164,7 @@ func (p *poll) take(ctx context.Context, it *item) error {
 		in.abort()
 		p.broken = true // the rest of the text is still to come
 		if errors.Is(in.failed, errTooLarge) {
+			p.leave(it, in.failed) // the next poll takes those behind it
 			return refused("the server sends more than the %d bytes that it has told of", it.size)
 		}
 		return in.failed
@@ -237,7 +243,7 @@ func (p *poll) fits(ctx context.Context, size, limit int64) error {
 func (p *poll) leave(it *item, err error) {
 	p.left++
 	if it.uid != (uid{}) && len(p.skipped) < maxListed {
-		p.skipped[it.uid] = true
+		p.skipped[it.uid] = time.Now()
 	}
 	p.log.LogAttrs(p.life, logs.LevelProblem, "a message stays on the other server", slog.Int64(logs.AttrSize, it.size), slog.String(logs.AttrError, p.explain(err)))
 }

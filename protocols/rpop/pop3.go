@@ -159,7 +159,7 @@ func (p *popSource) capabilities() (map[string]bool, error) {
 	return out, err
 }
 
-// list asks for sizes and UIDs. Without UIDL messages are told apart by their text.
+// list asks for sizes and UIDs. Without UIDL messages are told apart by their text, and so are those that share one.
 func (p *popSource) list() ([]*item, error) {
 	if _, err := p.command("LIST"); err != nil {
 		return nil, fmt.Errorf("LIST: %w", err)
@@ -194,10 +194,12 @@ func (p *popSource) list() ([]*item, error) {
 	if err != nil {
 		return nil, err
 	}
+	times := map[uid]int{}
 	err = p.lines(func(line string) {
 		number, id, ok := numbered(line)
-		if it := byNumber[number]; ok && it != nil && id != "" {
+		if it := byNumber[number]; ok && it != nil && id != "" && it.uid == (uid{}) {
 			it.uid = digest("UIDL", id)
+			times[it.uid]++
 		}
 	})
 	if err != nil {
@@ -205,9 +207,13 @@ func (p *popSource) list() ([]*item, error) {
 	}
 	kept := items[:0]
 	for _, it := range items {
-		if it.uid != (uid{}) {
-			kept = append(kept, it)
+		switch {
+		case it.uid == (uid{}):
+			continue
+		case times[it.uid] > 1:
+			it.uid = uid{} // it does not tell them apart: their text does
 		}
+		kept = append(kept, it)
 	}
 	return kept, nil
 }

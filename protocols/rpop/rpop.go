@@ -139,7 +139,7 @@ func (p *Poller) poll(ctx context.Context, e *entry) (gone bool, result *poll, e
 	}
 	run := &poll{Poller: p, acc: acc, record: record, set: p.settings.Get(), log: p.log(acc.Address() + "," + record.Name), undecided: e.undecided, skipped: e.skipped}
 	if run.skipped == nil {
-		run.skipped = map[uid]bool{}
+		run.skipped = map[uid]time.Time{}
 	}
 	defer func() { e.undecided, e.skipped = run.undecided, run.skipped }()
 	begun := time.Now()

@@ -38,7 +38,7 @@ type entry struct {
 	gone      bool // it is no more
 	failures  int
 	undecided []envelope.QueueID
-	skipped   map[uid]bool
+	skipped   map[uid]time.Time
 }
 
 // schedule is when remote accounts are polled.
