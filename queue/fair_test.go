@@ -34,7 +34,6 @@ type host struct {
 	conns, peak int
 	got         map[string]time.Time // by recipient: the last message
 	messages    int
-	delayed     []string
 }
 
 // silence is how long a transport waits for a greeting.

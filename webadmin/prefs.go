@@ -48,8 +48,6 @@ func (p prefs) shows(level string) bool {
 	return true
 }
 
-const languageCookie = "gatepost-language"
-
 // guessPrefs are those of somebody who has not logged in: the browser's language.
 func guessPrefs(r *http.Request) prefs {
 	p := prefs{Language: languages[0].code, Zone: time.Local, Rows: defaultRows}

@@ -16,7 +16,7 @@ type Settings struct {
 // Validate checks the values together.
 func (s *Settings) Validate() error {
 	if s.Processors < 0 {
-		return errors.New("Processors must not be negative")
+		return errors.New("the number of Processors must not be negative")
 	}
 	return nil
 }

@@ -149,7 +149,7 @@ func (v *Verifier) messageSignature(ctx context.Context, m *Message, fields []fi
 	}
 	names := t.list("h")
 	if !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, "from") }) {
-		return errors.New("From is not signed")
+		return errors.New("the field From is not signed")
 	}
 	if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, "arc-seal") }) {
 		return errors.New("it signs a seal")

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"time"
 
 	"gatepost/accounts/message"
 	"gatepost/router/address"
@@ -28,8 +27,6 @@ type Resolver interface {
 type Verifier struct {
 	// Resolver answers all look-ups.
 	Resolver Resolver
-	// Now is the time; nil is time.Now.
-	Now func() time.Time
 }
 
 // Message is what is verified.
@@ -42,13 +39,6 @@ type Message struct {
 	// Text is the message with CRLF line ends.
 	Text io.ReaderAt
 	Size int64
-}
-
-func (v *Verifier) now() time.Time {
-	if v.Now != nil {
-		return v.Now()
-	}
-	return time.Now()
 }
 
 // Verify verifies a message. The error is that of Text: what is wrong with the message, or with a
@@ -108,7 +98,7 @@ func authors(fields []field) ([]string, error) {
 	for _, a := range list {
 		domain, err := address.NormalizeDomain(string(a.Domain))
 		if err != nil {
-			return nil, errors.New("From has an address whose domain is not valid")
+			return nil, errors.New("the field From has an address whose domain is not valid")
 		}
 		if !slices.Contains(domains, domain) {
 			domains = append(domains, domain)

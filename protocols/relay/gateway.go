@@ -55,7 +55,7 @@ func (g *Gateway) Validate() error {
 	case g.User != "" && g.TLS == ifOffered:
 		return errors.New("with a User TLS is Required, Verified or Implicit, so that nobody on the way can have the password sent in clear; Never sends it in clear where the server offers no better way")
 	case hasControl(g.User), hasControl(g.SenderName):
-		return errors.New("User and SenderName are one line each")
+		return errors.New("the values of User and SenderName are one line each")
 	}
 	if g.SenderAddress != "" {
 		a, err := address.Parse(g.SenderAddress)

@@ -52,7 +52,6 @@ type stage struct {
 	verifier  *mailauth.Verifier
 	proofs    *mailauth.Proofs
 	settings  *Settings
-	records   string
 }
 
 func newStage(t *testing.T, more string) *stage {
