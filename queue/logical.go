@@ -16,15 +16,16 @@ type logical struct {
 	own    destination  // for it alone
 	turn   turn         // in the line of dest
 
-	ready   deque     // entries whose turn comes with the queue's
-	bulk    deque     // the same of bulk mail, whose turn comes after theirs
-	delayed entryHeap // entries that wait for their own time
-	alarm   alarm     // when the first of them is due
-	active  int       // batches under way
-	count   int       // entries
-	bytes   int64     // of their messages
-	woken   int       // counts the calls of Wake
-	back    []*entry  // entries of the batches under way that go back to the front
+	ready   deque         // entries whose turn comes with the queue's
+	bulk    deque         // the same of bulk mail, whose turn comes after theirs
+	delayed entryHeap     // entries that wait for their own time
+	alarm   alarm         // when the first of them is due
+	active  int           // batches under way
+	count   int           // entries
+	bytes   int64         // of their messages
+	woken   int           // counts the calls of Wake
+	back    []*entry      // entries of the batches under way that go back to the front
+	calm    chan struct{} // is closed when the queue is quiet; nil if nobody waits for that
 }
 
 // module is what one transport delivers. Queue.mu guards it.

@@ -136,6 +136,7 @@ func (q *Queue) wakeScheduler() {
 // offer puts a queue that can be worked on at the end of its destination's line, and
 // forgets one that is empty. q.mu is held.
 func (q *Queue) offer(l *logical) {
+	l.tellQuiet()
 	if l.count == 0 && l.active == 0 {
 		q.forgetQueue(l)
 		return

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -30,6 +31,7 @@ import (
 	"gatepost/queue/envelope"
 	"gatepost/router"
 	"gatepost/server/admin"
+	"gatepost/server/fault"
 	"gatepost/server/logs"
 	"gatepost/server/program"
 	"gatepost/server/resolver"
@@ -351,20 +353,36 @@ func (s *Server) smtpPart() *module {
 	m.stock = settings.Listeners{stock(25, settings.TLSStart, 20), stock(587, settings.TLSStart, 20), stock(465, settings.TLSImplicit, 20)}
 	m.open = func() error {
 		milters := milter.New(func() milter.List { return s.main.Get().Milters }, Version, s.log)
-		s.receiver = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.relay.BacksUp, starter{s}, s.log, s.senders, milters)
+		s.receiver = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.relay.BacksUp, starter{s}, starter{s}, s.log, s.senders, milters)
 		m.serve = s.receiver.Serve
 		return nil
 	}
 	return m
 }
 
-// starter has mail sent that a host asks for.
+// starter has mail sent that a host asks for, or fetches.
 type starter struct{ s *Server }
 
 // StartQueue implements smtp.Starter.
 func (t starter) StartQueue(domain string) bool {
 	t.s.relay.Release(domain)
 	return t.s.queue.Wake(router.SMTP, domain)
+}
+
+// HasMail implements smtp.Turner.
+func (t starter) HasMail(domain string) (bool, error) {
+	if t.s.relay.IsTurned(domain) {
+		return false, fault.New("server.HasMail", fault.Busy, "another connection takes the mail of "+domain)
+	}
+	_, found := t.s.queue.Info(router.SMTP, domain)
+	return found, nil
+}
+
+// Turn implements smtp.Turner.
+func (t starter) Turn(ctx context.Context, c net.Conn, host string, domains []string) error {
+	return t.s.relay.Turn(ctx, c, host, domains, func(ctx context.Context, domain string) error {
+		return t.s.queue.Quiet(ctx, router.SMTP, domain)
+	})
 }
 
 // lmtpPart receives mail from programs of this site. It has no listener until the settings name one.

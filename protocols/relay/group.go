@@ -14,8 +14,8 @@ import (
 // Group implements queue.Grouper: all queues that go to the smart host are one destination,
 // and so are those of domains with the same best mail servers.
 func (t *Transport) Group(ctx context.Context, b *queue.Batch) string {
-	if b.Queue == router.Wakeup || t.held(b.Queue) {
-		return "" // it goes nowhere now
+	if b.Queue == router.Wakeup || t.IsTurned(b.Queue) || t.held(b.Queue) {
+		return "" // it goes nowhere now, or where nothing else goes
 	}
 	c := t.choices()
 	var first way

@@ -29,6 +29,7 @@ type Transport struct {
 	idle     idleConns
 	dead     deadAddresses
 	holds    holds
+	turns    turns
 	wake     func(queue string) bool // lets an SMTP queue try now
 	domain   func() string
 	signer   Signer // nil: nothing is signed
@@ -77,6 +78,10 @@ type job struct {
 
 // Deliver sends the messages of a batch, those that go one way through one connection.
 func (t *Transport) Deliver(ctx context.Context, b *queue.Batch) {
+	if turned := t.turns.of(b.Queue); turned != nil {
+		t.sendBack(ctx, b, turned)
+		return
+	}
 	if t.apart(b) {
 		return
 	}
@@ -127,9 +132,14 @@ func noHost(s *Settings) envelope.Status {
 // send sends messages one way, through one connection after another if need be.
 func (t *Transport) send(ctx context.Context, b *queue.Batch, w way, jobs []job) {
 	s := sender{t: t, ctx: ctx, batch: b, way: w, host: displayName(w.name)}
+	s.all(jobs)
+}
+
+// all sends messages until the way cannot be used.
+func (s *sender) all(jobs []job) {
 	defer s.done()
 	for i := range jobs {
-		if ctx.Err() != nil || i > 0 && !b.More() {
+		if s.ctx.Err() != nil || i > 0 && !s.batch.More() {
 			return
 		}
 		if st := s.message(&jobs[i]); st != nil {
@@ -167,8 +177,9 @@ type sender struct {
 	way     way
 	host    string // that is connected, or was tried last
 	c       *conn
-	release func() // of the connection's tie to ctx
-	worn    bool   // the connection has served before: that it ends says nothing about the host
+	release func()  // of the connection's tie to ctx
+	worn    bool    // the connection has served before: that it ends says nothing about the host
+	turned  *turned // whose connection it is, if the host has made it
 }
 
 // message sends one message. A status that is returned stops the whole batch:
@@ -257,7 +268,7 @@ func (s *sender) lost(tr *transaction, err error) (open []target, stop *envelope
 		return open, nil
 	}
 	st := s.brokenStatus()
-	st.Queue = true
+	st.Queue = s.turned == nil
 	var r *refusal
 	if errors.As(err, &r) {
 		st.Text, st.Reply = "connection closed by "+s.host, r.reply.String()
@@ -326,6 +337,9 @@ func (t *tries) verdict() failure {
 // connect gets a connection: one that waits for the next batch, or a new one to the first host of the
 // way that takes it, the best ones first.
 func (s *sender) connect() error {
+	if s.turned != nil {
+		return errTurnOver
+	}
 	if isSocket(s.way.name) {
 		return s.connectSocket()
 	}
@@ -421,6 +435,9 @@ func (s *sender) drop() {
 	s.release()
 	s.c.abort()
 	s.c = nil
+	if s.turned != nil {
+		s.turned.give(nil)
+	}
 }
 
 // done keeps the connection for the next batch.
@@ -428,9 +445,13 @@ func (s *sender) done() {
 	if s.c == nil {
 		return
 	}
-	s.release()
 	if s.ctx.Err() != nil {
-		s.c.abort()
+		s.drop()
+		return
+	}
+	s.release()
+	if s.turned != nil {
+		s.turned.give(s.c)
 		return
 	}
 	s.t.idle.put(s.c)
@@ -444,6 +465,8 @@ func (s *sender) connectStatus(err error) envelope.Status {
 	var login *authError
 	var op *net.OpError
 	switch {
+	case errors.Is(err, errTurnOver):
+		return turnOver(s.turned.host)
 	case errors.As(err, &no):
 		return no.status
 	case errors.As(err, &login):

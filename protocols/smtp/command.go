@@ -27,7 +27,7 @@ var commands = map[string]func(s *session, arg string){
 	"EXPN":     func(s *session, _ string) { s.reply(refusal(550, 5, 7, 1, "lists are not disclosed")) },
 	"TURN":     func(s *session, _ string) { s.reply(replyNotImplemented) },
 	"ETRN":     (*session).etrn,
-	"ATRN":     func(s *session, _ string) { s.reply(replyNotImplemented) },
+	"ATRN":     (*session).atrn,
 }
 
 // webVerbs are words that only an HTTP client sends: a page has made a browser connect to

@@ -99,6 +99,9 @@ func (s *session) keywords() []string {
 	if s.mayStartQueues() {
 		list = append(list, "ETRN")
 	}
+	if s.offersATRN() {
+		list = append(list, "ATRN")
+	}
 	return append(list, "8BITMIME", "SMTPUTF8", "BINARYMIME", "CHUNKING", "ENHANCEDSTATUSCODES",
 		"LIMITS RCPTMAX="+strconv.Itoa(s.recipientsLimit()), "HELP", "PIPELINING", "EHLO")
 }

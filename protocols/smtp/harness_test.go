@@ -6,9 +6,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,6 +23,7 @@ import (
 	"gatepost/queue/envelope"
 	"gatepost/router"
 	"gatepost/server/dataformat"
+	"gatepost/server/fault"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
@@ -128,7 +131,7 @@ func newSite(t testing.TB, change ...func(*Settings)) *site {
 	}
 	s.settings = settings.NewLive(&cfg)
 	s.tls.Store(transcript.ServerTLS(t))
-	s.server = New(s.settings, s.queue, routes, s.accounts, s.tls.Load, backsUp, s, log)
+	s.server = New(s.settings, s.queue, routes, s.accounts, s.tls.Load, backsUp, s, s, log)
 	life, stop := context.WithCancel(ctx)
 	s.stop = stop
 	t.Cleanup(func() {
@@ -245,3 +248,25 @@ func secret() dataformat.Dict {
 
 // StartQueue is the Starter of the site: mail waits for waiting.example.
 func (s *site) StartQueue(domain string) bool { return domain == "waiting.example" }
+
+// HasMail is part of the Turner of the site.
+func (s *site) HasMail(domain string) (bool, error) {
+	if domain == "busy.example" {
+		return false, fault.New("test", fault.Busy, "")
+	}
+	return domain == "waiting.example", nil
+}
+
+// Turn is a client that has nothing to send.
+func (s *site) Turn(_ context.Context, c net.Conn, host string, domains []string) error {
+	r := bufioReaderOf(c)
+	if greeting, err := r.ReadString('\n'); err != nil || !strings.HasPrefix(greeting, "220 ") {
+		return fmt.Errorf("greeting %q: %w", greeting, err)
+	}
+	fmt.Fprintf(c, "EHLO %s for %s\r\n", host, strings.Join(domains, ","))
+	if _, err := r.ReadString('\n'); err != nil {
+		return err
+	}
+	_, err := io.WriteString(c, "QUIT\r\n")
+	return err
+}

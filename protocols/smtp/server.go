@@ -52,6 +52,7 @@ type Server struct {
 	checks   []Check
 	backsUp  func(ctx context.Context, domain string) (bool, error)
 	starter  Starter
+	turner   Turner
 
 	count     listen.Count
 	lmtpCount listen.Count
@@ -70,10 +71,10 @@ type submission interface {
 
 // New returns a Server. tls is asked at each use; while it returns nil,
 // STARTTLS is not offered. backsUp reports whether this server is a backup mail server of a
-// domain, see Settings.RelayToBackedUp; starter carries out ETRN. Each message passes the checks in their order.
+// domain, see Settings.RelayToBackedUp; starter carries out ETRN, turner ATRN. Each message passes the checks in their order.
 func New(cfg *settings.Live[Settings], q *queue.Queue, r *router.Router, acc *accounts.Store, tls func() *tls.Config,
-	backsUp func(ctx context.Context, domain string) (bool, error), starter Starter, log *slog.Logger, checks ...Check) *Server {
-	s := &Server{checks: checks, backsUp: backsUp, starter: starter, cfg: cfg, handles: q.Handles, router: r, accounts: acc, auth: auth.New(acc, r, log), tls: tls, log: log,
+	backsUp func(ctx context.Context, domain string) (bool, error), starter Starter, turner Turner, log *slog.Logger, checks ...Check) *Server {
+	s := &Server{checks: checks, backsUp: backsUp, starter: starter, turner: turner, cfg: cfg, handles: q.Handles, router: r, accounts: acc, auth: auth.New(acc, r, log), tls: tls, log: log,
 		sent: acc.Sent()}
 	s.begin = func(ctx context.Context, env *envelope.Envelope) (submission, error) {
 		sub, err := q.Begin(ctx, env)

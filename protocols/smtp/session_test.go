@@ -16,6 +16,7 @@ import (
 
 	"gatepost/protocols/transcript"
 	"gatepost/queue/envelope"
+	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
 )
@@ -701,4 +702,16 @@ func TestOneConnectionTooMany(t *testing.T) {
 		synctest.Wait()
 		s.connect(25, "127.0.0.1").say("QUIT", "221 ")
 	})
+}
+
+func TestATRNAccounts(t *testing.T) {
+	for entry, ok := range map[string]bool{
+		"client.com=client@example.org": true, " Client.COM = client@example.org ": true,
+		"client.com": false, "=client@example.org": false, "client.com=client": false, "*.com=client@example.org": false, "client.com=": false,
+	} {
+		var cfg Settings
+		if err := settings.Load(&cfg, dataformat.Dict{"ATRNAccounts": dataformat.Array{dataformat.String(entry)}}); (err == nil) != ok {
+			t.Errorf("%q: %v", entry, err)
+		}
+	}
 }

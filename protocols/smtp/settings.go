@@ -23,6 +23,7 @@ type Settings struct {
 	DataTimeout         settings.Period `key:"DataTimeout" default:"10m" level:"expert" since:"0.1" help:"longest pause within a message; a message that takes six times as long must arrive at 100 bytes per second"`
 	VerifyReturnPath    string          `key:"VerifyReturnPath" default:"non-clients" values:"nobody|non-clients|everybody" level:"basic" since:"0.1" help:"clients whose return-paths are refused if they are in a domain of this server and do not exist there"`
 	ETRNFrom            string          `key:"AcceptETRNFrom" default:"clients" values:"everybody|clients|nobody" level:"advanced" since:"0.2" help:"who may have waiting mail for a domain sent, by ETRN or a message to domain%wakeup; clients are Client IPs and authenticated users"`
+	ATRNAccounts        []string        `key:"ATRNAccounts" level:"advanced" since:"0.2" help:"who may fetch the mail that waits for a domain, by ATRN, as domain=account, such as client.com=client@example.org; one account may have several domains, and a domain several accounts"`
 	AdvertiseAUTH       string          `key:"AdvertiseAUTH" default:"everybody" values:"everybody|clients|non-clients|nobody" level:"advanced" since:"0.1" help:"who is offered authentication on port 25"`
 	ClientSubmission    settings.Flag   `key:"SubmissionFromClients" default:"NO" level:"advanced" since:"0.1" help:"ports 587 and 465 take mail from Client IPs without authentication"`
 	ForeignFrom         string          `key:"ForeignFrom" default:"Sender" values:"Sender|Refuse" level:"advanced" since:"0.1" help:"a submitted message with an address in From that is not the account's own gets a Sender field, or is refused"`
@@ -44,7 +45,7 @@ func (s *Settings) Validate() error {
 	case !printable(s.Prompt) || len(s.Prompt) > 400:
 		return errors.New("the Prompt must be at most 400 printable ASCII characters")
 	}
-	return nil
+	return s.validateFetchers()
 }
 
 // advertised reports whether a client is offered authentication on port 25.

@@ -40,7 +40,9 @@ func TestTranscripts(t *testing.T) {
 				if strings.HasPrefix(where, "client") {
 					from = "127.0.0.1"
 				}
-				s := newSite(t)
+				s := newSite(t, func(c *Settings) {
+					c.ATRNAccounts = []string{"waiting.example=moe@company.com", " Empty.Example = moe@company.com ", "busy.example=moe@company.com"}
+				})
 				transcript.Play(t, func() (net.Conn, error) { return s.dial(l, from) }, file)
 				s.stop()
 				s.serving.Wait()
