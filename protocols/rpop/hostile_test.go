@@ -13,7 +13,11 @@ import (
 	"time"
 
 	"gatepost/protocols/transcript"
+	"gatepost/router"
+	"gatepost/router/address"
+	"gatepost/router/names"
 	"gatepost/server/dataformat"
+	"gatepost/server/fault"
 )
 
 const pop = `{isp={domain="pop.far.example";authName=ann77;password="s3cret word";TLS=NO;period=1m;};}`
@@ -156,6 +160,44 @@ func TestUnifiedAccount(t *testing.T) {
 		for name, want := range map[string][]string{"bob": {"0", "1", "2"}, "eve": {"1"}, "ann": {"3", "4", "5"}} {
 			if got := subjects(s.inbox(name)); !slices.Equal(got, want) {
 				t.Errorf("%s has %q, want %q", name, got, want)
+			}
+		}
+	})
+}
+
+// busyRouter cannot tell now where an address leads.
+type busyRouter struct {
+	Router
+	local string
+}
+
+func (r *busyRouter) Route(ctx context.Context, op names.Operation, a address.Address) (router.Route, error) {
+	if a.Local == r.local {
+		return router.Route{}, fault.New("test", fault.Busy, "")
+	}
+	return r.Router.Route(ctx, op, a)
+}
+
+// While nobody can tell where an address leads, the mail stays there: it must not go to the others alone.
+func TestUnifiedAccountAndBusyRouter(t *testing.T) {
+	transcript.Bubble(t, func(t *testing.T) {
+		far := &maildrop{messages: []dropped{{"1", "Subject: 1\r\nX-Real-To: bob@company.com, eve@company.com\r\n\r\n"}}}
+		s := newSite(t, far.dial)
+		for _, name := range []string{"bob", "eve"} {
+			must(t, s.acc.CreateAccount(t.Context(), "", name, nil))
+		}
+		s.records(fmt.Sprintf(record, "special=\"X-Real-To\";"))
+		busy := &busyRouter{s.poller.router, "bob"}
+		s.poller.router = busy
+		if err := s.poll(isp()); !fault.Is(err, fault.Busy) {
+			t.Errorf("error %v", err)
+		}
+		busy.local = ""
+		must(t, s.poll(isp()))
+		s.deliver()
+		for name, want := range map[string]int{"bob": 1, "eve": 1, "ann": 0} {
+			if got := s.inbox(name); len(got) != want {
+				t.Errorf("%s has %q", name, got)
 			}
 		}
 	})

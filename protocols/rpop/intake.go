@@ -17,6 +17,7 @@ import (
 	"gatepost/router"
 	"gatepost/router/address"
 	"gatepost/router/names"
+	"gatepost/server/fault"
 )
 
 const (
@@ -119,12 +120,15 @@ func (in *intake) begin() error {
 	in.head = nil
 	// A message has one Return-Path, from its last delivery (RFC 5321 section 4.4).
 	returnPath, rest := cutReturnPath(head)
+	to, err := in.poll.recipients(in.ctx, head)
+	if err != nil {
+		return err
+	}
 	env := &envelope.Envelope{
 		Source:     envelope.Source{Tag: tag, IP: in.poll.ip, Domain: in.poll.acc.Domain},
 		ReturnPath: returnPath, SMTPUTF8: returnPath.NeedsUTF8(), Body: envelope.Body8BitMIME,
-		Recipients: in.poll.recipients(in.ctx, head),
+		Recipients: to,
 	}
-	var err error
 	if in.sub, err = in.poll.queue.Begin(in.ctx, env); err != nil {
 		return err
 	}
@@ -230,12 +234,11 @@ func (p *poll) received(id envelope.QueueID, env *envelope.Envelope) []byte {
 }
 
 // recipients are those that a message goes to.
-func (p *poll) recipients(ctx context.Context, head []byte) []envelope.Recipient {
-	var list []envelope.Recipient
+func (p *poll) recipients(ctx context.Context, head []byte) ([]envelope.Recipient, error) {
 	if p.record.Special != "" {
 		for _, lead := range [][]string{{p.record.Special}, {"To", "Cc"}} {
-			if list = p.named(ctx, head, lead); len(list) > 0 {
-				return list
+			if list, err := p.named(ctx, head, lead); err != nil || len(list) > 0 {
+				return list, err
 			}
 		}
 	}
@@ -243,11 +246,11 @@ func (p *poll) recipients(ctx context.Context, head []byte) []envelope.Recipient
 	if p.record.Mailbox != "" {
 		local = p.record.Mailbox + "#" + local
 	}
-	return []envelope.Recipient{{Address: address.Address{Local: local, Domain: p.acc.Domain}, Notify: envelope.NotifyFailure}}
+	return []envelope.Recipient{{Address: address.Address{Local: local, Domain: p.acc.Domain}, Notify: envelope.NotifyFailure}}, nil
 }
 
-// named are the addresses of header fields that lead to accounts of this server.
-func (p *poll) named(ctx context.Context, head []byte, names []string) []envelope.Recipient {
+// named are the addresses of header fields that lead to accounts of this server. An error is temporary.
+func (p *poll) named(ctx context.Context, head []byte, names []string) ([]envelope.Recipient, error) {
 	var list []envelope.Recipient
 	known := map[address.Address]bool{}
 	for line := range fields(head) {
@@ -264,18 +267,25 @@ func (p *poll) named(ctx context.Context, head []byte, names []string) []envelop
 				continue
 			}
 			known[a] = true
-			if p.isHere(ctx, a) {
+			here, err := p.isHere(ctx, a)
+			if err != nil {
+				return nil, err
+			}
+			if here {
 				list = append(list, envelope.Recipient{Address: a, Notify: envelope.NotifyFailure})
 			}
 		}
 	}
-	return list
+	return list, nil
 }
 
-// isHere reports whether an address leads to an account of this server.
-func (p *poll) isHere(ctx context.Context, a address.Address) bool {
+// isHere reports whether an address leads to an account of this server. An error says that nobody can tell now.
+func (p *poll) isHere(ctx context.Context, a address.Address) (bool, error) {
 	route, err := p.router.Route(ctx, names.Mail, a)
-	return err == nil && route.Module == router.LOCAL
+	if err != nil && fault.KindOf(err).Temporary() {
+		return false, err
+	}
+	return err == nil && route.Module == router.LOCAL, nil
 }
 
 func contains(list []string, name string) bool {
