@@ -46,10 +46,16 @@ func parseMailOptions(args []string) (*mailOptions, error) {
 			o.to = append(o.to, args...)
 			return o, nil
 		case strings.HasPrefix(word, "--"):
-			name, value, _ := strings.Cut(word[2:], "=")
+			name, value, given := strings.Cut(word[2:], "=")
 			short, known := map[string]byte{"subject": 's', "append": 'a', "attach": 'A', "return-address": 'r'}[name]
 			if !known {
 				return nil, failed(ExitUsage, "option %s is not known", word)
+			}
+			if !given {
+				if len(args) == 0 {
+					return nil, failed(ExitUsage, "option %s needs a value", word)
+				}
+				value, args = args[0], args[1:]
 			}
 			if err := o.setMail(short, value); err != nil {
 				return nil, err

@@ -154,6 +154,7 @@ func TestMail(t *testing.T) {
 		{[]string{"-E", "bob"}, "", []string{""}},
 		{[]string{"-A", file, "bob"}, "see\n", []string{"Content-Type: multipart/mixed; boundary=", "\n\nsee\n\n--=_", "Content-Disposition: attachment; filename=a.txt\n", "Y29udGVudA==\n"}},
 		{[]string{"--subject=x", "--", "-b@d.e"}, "", []string{"Envelope-To: -b@d.e\nTo: -b@d.e\nSubject: x\n\n"}},
+		{[]string{"--subject", "x", "bob"}, "b", []string{"Return-Path: <joe>\nEnvelope-To: bob\nTo: bob\nSubject: x\n\nb"}},
 		{[]string{"-t"}, "To: x@y.z\n\nb", []string{"Return-Path: <joe>\nEnvelope-To: x@y.z\nTo: x@y.z\n\nb"}},
 	} {
 		text, _, err := call(t, (*Program).Mail, c.in, c.args...)
@@ -163,7 +164,7 @@ func TestMail(t *testing.T) {
 			}
 		}
 	}
-	for _, args := range [][]string{{}, {"-f"}, {"-u", "bob"}, {"-s", "two\nlines", "bob"}, {"-a", "X: a\nBcc: b@c.d", "bob"}, {"-Z", "bob"}} {
+	for _, args := range [][]string{{}, {"-f"}, {"-u", "bob"}, {"-s", "two\nlines", "bob"}, {"-a", "X: a\nBcc: b@c.d", "bob"}, {"-Z", "bob"}, {"bob", "--subject"}} {
 		if text, _, err := call(t, (*Program).Mail, "x", args...); Code(err) != ExitUsage || text != "" {
 			t.Errorf("mail %q: %v", args, err)
 		}
