@@ -18,7 +18,7 @@ const (
 )
 
 // dkim verifies the signatures of a message.
-func (v *Verifier) dkim(ctx context.Context, m *Message, fields []field) ([]DKIM, error) {
+func (v *Verifier) dkim(ctx context.Context, m *Message, fields []field, body int64) ([]DKIM, error) {
 	var results []DKIM
 	for _, f := range fields {
 		if f.name != "dkim-signature" {
@@ -41,7 +41,7 @@ func (v *Verifier) dkim(ctx context.Context, m *Message, fields []field) ([]DKIM
 	if len(results) == 0 {
 		return nil, nil
 	}
-	text := &trackedReader{r: io.NewSectionReader(m.Text, 0, m.Size)}
+	text := &trackedReader{r: whole(m.Text, m.Size, body)}
 	list, err := dkim.VerifyWithOptions(text, &dkim.VerifyOptions{
 		MaxVerifications: maxSignatures,
 		LookupTXT:        func(name string) ([]string, error) { return v.keyRecord(ctx, name) },

@@ -70,6 +70,16 @@ func readHeader(text io.ReaderAt, size int64) (fields []field, body int64, err e
 	}
 }
 
+// whole reads a message. One without a body ends in an empty line then, which may be missing: for signatures
+// that makes no difference (RFC 6376 section 3.4).
+func whole(text io.ReaderAt, size, body int64) io.Reader {
+	r := io.NewSectionReader(text, 0, size)
+	if body < size {
+		return r
+	}
+	return io.MultiReader(r, strings.NewReader("\r\n"))
+}
+
 // picker hands out the fields of a name from the last to the first, as signatures name them
 // (RFC 6376 section 5.4.2).
 type picker struct {

@@ -145,6 +145,19 @@ func TestSignedMessageVerifies(t *testing.T) {
 	}
 }
 
+// A message that is all header has no empty line when it comes: it is signed all the same, and does not wait for ever.
+func TestMessageWithoutEmptyLine(t *testing.T) {
+	n := names{}
+	signed := sign(t, "From: a@author.test\r\nSubject: x\r\n", n.key(t, "author.test", "r1", true), n.key(t, "author.test", "e1", false))
+	for _, text := range []string{signed, signed + "\r\n"} {
+		for _, d := range n.verify(t, "ann@author.test", text).DKIM {
+			if d.Result != Pass {
+				t.Errorf("%q: %+v", text, d)
+			}
+		}
+	}
+}
+
 func TestKeysThatDoNotVerify(t *testing.T) {
 	n := names{}
 	signed := sign(t, letter, n.key(t, "author.test", "e1", false))

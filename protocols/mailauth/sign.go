@@ -62,7 +62,7 @@ func signedNames(fields []field, more bool) []string {
 // than its header. A message whose header is too large to be verified is not signed: the
 // result is empty.
 func Sign(text io.ReaderAt, size int64, keys []Key) ([]byte, error) {
-	fields, _, err := readHeader(text, size)
+	fields, body, err := readHeader(text, size)
 	if err == errLargeHeader || err == errNoHeader || len(keys) == 0 {
 		return nil, nil
 	}
@@ -85,7 +85,7 @@ func Sign(text io.ReaderAt, size int64, keys []Key) ([]byte, error) {
 		}
 		writers[i] = signers[i]
 	}
-	_, err = io.Copy(io.MultiWriter(writers...), io.NewSectionReader(text, 0, size))
+	_, err = io.Copy(io.MultiWriter(writers...), whole(text, size, body))
 	var out bytes.Buffer
 	for _, s := range signers {
 		closed := s.Close()

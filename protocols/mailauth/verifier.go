@@ -60,7 +60,7 @@ func (v *Verifier) Verify(ctx context.Context, m *Message) (*Results, error) {
 	var wait sync.WaitGroup
 	var dkimErr, arcErr error
 	wait.Go(func() { r.SPF = v.spf(ctx, m) })
-	wait.Go(func() { r.DKIM, dkimErr = v.dkim(ctx, m, fields) })
+	wait.Go(func() { r.DKIM, dkimErr = v.dkim(ctx, m, fields, body) })
 	wait.Go(func() { r.ARC, arcErr = v.arc(ctx, m, fields, body) })
 	wait.Wait()
 	if err := errors.Join(dkimErr, arcErr); err != nil {
