@@ -70,9 +70,6 @@ func (c *Check) Check(ctx context.Context, m *smtp.Message) (v smtp.Verdict, err
 				v.Refuse = fault.New("milter.Check", fault.Unavailable, "the message cannot be checked now, try again later")
 				return v, nil
 			}
-			if h == nil {
-				return v, nil // no other could be asked
-			}
 		case d.refuse != nil:
 			v.Refuse = d.refuse
 			return v, nil

@@ -266,6 +266,11 @@ func TestFailures(t *testing.T) {
 	if v, _ := check(t, top+"X: "+strings.Repeat("x", maxHeader)+"\r\n\r\n", none); !fault.Is(v.Refuse, fault.Unavailable) {
 		t.Errorf("a large header: %+v", v)
 	}
+	mild := none
+	mild.Name, mild.OnFailure = "Mild", "accept"
+	if v, _ := check(t, top+"X: "+strings.Repeat("x", maxHeader)+"\r\n\r\n", mild, none); !fault.Is(v.Refuse, fault.Unavailable) {
+		t.Errorf("a large header, and a milter that must see each message behind one that need not: %+v", v)
+	}
 	// The end of the time for all checks ends a milter that does not answer.
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
