@@ -54,10 +54,10 @@
 // they say, for EnqueuerWait at most: a refusal reaches him as the error of Commit, and the
 // file is gone for good before. After that, and for messages that are found at the start,
 // a refusal becomes a report. What they change is written into a new file with the mark
-// RulesDone, which is renamed over the old one. The mark is durable before the message
-// enters a logical queue, so that rules act once, also over a crash; a crash between what
-// they did themselves and the mark repeats it. Rules that say nothing cost no write: they
-// are asked again after a restart.
+// RulesDone, which is renamed over the old one. The mark is written before the message
+// enters a logical queue, so that rules act once, also over a kill; it is synced where they change or send
+// something. A crash between what they did themselves and the mark repeats it, and so may a power
+// cut. Rules that say nothing cost no write: they are asked again after a restart.
 //
 // # Words
 //

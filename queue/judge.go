@@ -287,8 +287,10 @@ func (q *Queue) change(ctx context.Context, m *message, h *head, v *Verdict) (*h
 	env := *h.env
 	env.RulesDone = true
 	if len(v.Prefix) == 0 && v.Replaced == 0 && v.Recipients == nil && v.Bulk == nil {
+		// What the rules have made goes out once, so the mark is synced before it is published. Else only a
+		// power cut can lose the mark, and rules that change and send nothing may well be asked again.
 		done := []disk.Patch{{At: h.layout.RulesDoneAt(), Text: "E"}}
-		if err := q.disk.Patch(fileName(m.id, extMsg), done, true); err != nil {
+		if err := q.disk.Patch(fileName(m.id, extMsg), done, len(v.Send) > 0); err != nil {
 			return nil, err
 		}
 		q.mu.Lock()
