@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"gatepost/accounts/index"
 	"gatepost/accounts/mailbox/msgfile"
@@ -122,9 +123,12 @@ func (e *edit) deleteAll(prefix []byte) error {
 
 // CreateMailbox creates a mailbox and the directories above it. A name with a
 // slash at the end creates only the directory. Errors: Exists, Invalid (a bad
-// name), TooMany.
+// name or class), TooMany.
 func (a *Account) CreateMailbox(ctx context.Context, name string, o CreateOptions) (i Info, err error) {
 	name, folder, err := newName(name)
+	if err == nil {
+		err = checkClass(o.Class)
+	}
 	if err != nil {
 		return Info{}, err
 	}
@@ -149,6 +153,35 @@ func (a *Account) CreateMailbox(ctx context.Context, name string, o CreateOption
 		return err
 	})
 	return i, err
+}
+
+func checkClass(class string) error {
+	if len(class) > maxLevel || !utf8.ValidString(class) || strings.ContainsFunc(class, unprintable) {
+		return fault.New("mailbox.class", fault.Invalid, "this cannot be the class of a mailbox")
+	}
+	return nil
+}
+
+// SetClass says what a mailbox is meant for; "" is mail. Errors: NoMailbox, Invalid.
+func (a *Account) SetClass(ctx context.Context, name, class string) error {
+	name, err := cleanName(name)
+	if err != nil {
+		return noMailbox(err)
+	}
+	if err := checkClass(class); err != nil {
+		return err
+	}
+	return a.update(ctx, func(e *edit) error {
+		found, rec, _, err := lookUp(e.tx, a.id, name)
+		if err == nil && rec.mailbox == 0 {
+			err = fault.New("mailbox.SetClass", fault.NoMailbox, "")
+		}
+		if err != nil {
+			return err
+		}
+		rec.class = class
+		return e.putName(found, rec)
+	})
 }
 
 // create makes a container or a directory of a name that is clean.

@@ -21,6 +21,9 @@ var mailboxCommands = []command{
 		return nil, c.actor.RenameMailbox(c, c.name("acct"), c.auth(), c.args.word("box"), c.args.word("new"), c.args.by["box"] == "MAILBOXES")
 	}},
 	{"GETMAILBOXINFO", "acct MAILBOX box [AUTH auth]", getMailboxInfo},
+	{"SETMAILBOXCLASS", "acct MAILBOX box [AUTH auth] CLASS class", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.SetMailboxClass(c, c.name("acct"), c.auth(), c.args.word("box"), c.args.word("class"))
+	}},
 	{"GETMAILBOXACL", "acct MAILBOX box [AUTH auth]", func(c *call) (dataformat.Value, error) {
 		return dictOf(c.actor.MailboxACL(c, c.name("acct"), c.auth(), c.args.word("box")))
 	}},

@@ -202,6 +202,18 @@ func (a Actor) RenameMailbox(ctx context.Context, n, as Name, box, newName strin
 	})
 }
 
+// SetMailboxClass says what a mailbox is meant for; "" is mail.
+func (a Actor) SetMailboxClass(ctx context.Context, n, as Name, box, class string) error {
+	return a.mailbox(ctx, "SETMAILBOXCLASS", n, box, func(o *operation) error {
+		o.new = dataformat.String(class)
+		m, err := o.box(as, box, access.Administer)
+		if err != nil {
+			return err
+		}
+		return m.Mail().SetClass(o, box, class)
+	})
+}
+
 // MailboxACL returns the ACL of a mailbox: letters of rights by identifiers.
 func (a Actor) MailboxACL(ctx context.Context, n, as Name, box string) (dataformat.Dict, error) {
 	return look(ctx, a, "GETMAILBOXACL", account(n), func(o *operation) (dataformat.Dict, error) { return o.acl(as, box) })

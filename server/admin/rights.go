@@ -166,6 +166,7 @@ var rules = map[string]rule{
 	"DELETEMAILBOX":          changes("own D:CanImpersonate").guarded(),
 	"RENAMEMAILBOX":          changes("own D:CanImpersonate").guarded(),
 	"GETMAILBOXINFO":         looks("own D:CanImpersonate"),
+	"SETMAILBOXCLASS":        changes("own D:CanImpersonate").guarded(),
 	"GETMAILBOXACL":          looks("own D:CanImpersonate"),
 	"SETMAILBOXACL":          changes("own D:CanImpersonate").guarded(),
 	"GETMAILBOXRIGHTS":       looks("own D:CanImpersonate"),
