@@ -2,8 +2,11 @@ package server
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 
+	"gatepost/accounts"
+	"gatepost/router/address"
 	"gatepost/rules"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
@@ -101,6 +104,15 @@ func (s *Server) edit(ctx context.Context, name string, given dataformat.Dict, e
 		return err
 	}
 	return s.change(ctx, m, given, edit)
+}
+
+// RelayVerdict is what RCPT would answer to a client.
+func (s *Server) RelayVerdict(ctx context.Context, ip netip.Addr, account *accounts.Account, to address.Address) (int, string, error) {
+	if s.receiver == nil {
+		return 0, "", fault.New("server.RelayVerdict", fault.Unavailable, "the SMTP receiver is not open")
+	}
+	code, text := s.receiver.Verdict(ctx, ip, account, to)
+	return code, text, nil
 }
 
 // Helpers tells of each helper program.

@@ -63,7 +63,7 @@ var arrows = map[string][]string{
 	// who may do what
 	"server/admin": {"accounts", "accounts/access", "accounts/mailbox", "router", "router/address", "router/names", "rules",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},
-	"server/admin/admintest": {"router", "rules", "server/dataformat", "server/fault", "server/logs", "server/settings"},
+	"server/admin/admintest": {"accounts", "router", "router/address", "rules", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"server/dnsdoctor":       {"server/fault", "server/resolver"},
 
 	// wires

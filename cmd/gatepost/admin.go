@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -168,14 +169,44 @@ func (k checkCommand) Run(c *commands) error {
 
 type routeCommand struct {
 	Address string `arg:"" help:"The address to route."`
-	Type    string `arg:"" optional:"" enum:"mail,access,signal" default:"mail" help:"What it is routed for: mail, access or signal."`
+	Type    string `arg:"" optional:"" enum:"mail,access,signal," default:"" help:"What it is routed for: mail (the default), access or signal."`
+	Mail    bool   `help:"Route it as a recipient of mail." xor:"type"`
+	Access  bool   `help:"Route it as a login name." xor:"type"`
+	Signal  bool   `help:"Route it as the target of a call." xor:"type"`
+	From    string `placeholder:"IP|USER" help:"Say what RCPT answers to a client at this address, or to this account."`
+}
+
+// operation is what the address is routed for.
+func (r *routeCommand) operation() (string, error) {
+	given := r.Type
+	for word, flag := range map[string]bool{"mail": r.Mail, "access": r.Access, "signal": r.Signal} {
+		if !flag {
+			continue
+		}
+		if given != "" && given != word {
+			return "", wrongUse("both %s and --%s are given", given, word)
+		}
+		given = word
+	}
+	if r.From != "" && given != "" && given != "mail" {
+		return "", wrongUse("--from is about mail, not %s", given)
+	}
+	return cmp.Or(given, "mail"), nil
 }
 
 // stepsOfLoop is how many steps of a routing loop are shown: the others repeat them.
 const stepsOfLoop = 3
 
 func (r *routeCommand) Run(c *commands) error {
-	v, err := ask(c, "GATEPOST ROUTE "+dataformat.Quote(r.Address)+" "+r.Type)
+	as, err := r.operation()
+	if err != nil {
+		return err
+	}
+	more := as
+	if r.From != "" {
+		more = "FROM " + dataformat.Quote(r.From)
+	}
+	v, err := ask(c, "GATEPOST ROUTE "+dataformat.Quote(r.Address)+" "+more)
 	if err != nil {
 		return err
 	}
@@ -183,7 +214,7 @@ func (r *routeCommand) Run(c *commands) error {
 	if !ok {
 		return errors.New("the answer of the server has no route")
 	}
-	fmt.Printf("%s as %s\n", r.Address, r.Type)
+	fmt.Printf("%s as %s\n", r.Address, as)
 	steps, _ := d["Steps"].(dataformat.Array)
 	looped := strings.HasSuffix(d.String("Error"), "loop")
 	for i, e := range steps {
@@ -202,15 +233,21 @@ func (r *routeCommand) Run(c *commands) error {
 		}
 		fmt.Printf("  %s -> %s   (%s%s)\n", st.String("From"), st.String("To"), by, mark)
 	}
-	if text := d.String("Error"); text != "" {
-		fmt.Println("refused:", text)
+	refused := d.String("Error")
+	if route := d.Strings("Route"); refused != "" {
+		fmt.Println("refused:", refused)
+	} else if len(route) != 3 {
+		return errors.New("the answer of the server has no route")
+	} else {
+		fmt.Printf("%s(%s)%s\n", route[0], route[1], route[2])
+		fmt.Println(d.String("Verdict"))
+	}
+	if r.From != "" {
+		fmt.Printf("to %s: %s\n", d.String("Client"), d.String("Reply"))
+		refused = cmp.Or(refused, strings.TrimPrefix(d.String("Code"), "250"))
+	}
+	if refused != "" {
 		return errSaidNo
 	}
-	route := d.Strings("Route")
-	if len(route) != 3 {
-		return errors.New("the answer of the server has no route")
-	}
-	fmt.Printf("%s(%s)%s\n", route[0], route[1], route[2])
-	fmt.Println(d.String("Verdict"))
 	return nil
 }

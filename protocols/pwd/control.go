@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gatepost/router"
+	"gatepost/server/admin"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 )
@@ -14,6 +15,7 @@ import (
 //
 //	GATEPOST CHECK [TIDY]            an array with a line per finding
 //	GATEPOST ROUTE address [op]      a dictionary: Route and Verdict, or Error; Steps
+//	GATEPOST ROUTE address FROM src  the same for mail, with Client, Code and Reply: what RCPT answers to that client
 //	GATEPOST RULES TEST {request}    a text, see admin.Actor.TryRules
 //	GATEPOST QUEUE LIST              an array with a dictionary per recipient
 //	GATEPOST QUEUE KICK              all queues to other servers are tried now
@@ -71,13 +73,27 @@ func (s *session) explain(ctx context.Context, d *dataformat.Decoder) (dataforma
 	if err != nil {
 		return nil, fault.Wrap("pwd.Route", fault.Invalid, err)
 	}
-	op, ok := operation(strings.TrimSpace(d.Rest()))
-	if !ok {
-		return nil, syntaxError("mail, access or signal is expected")
-	}
-	found, err := s.actor().Explain(ctx, op, text)
-	if err != nil {
-		return nil, err
+	var found admin.Explained
+	if d.Keyword("FROM") {
+		from, err := d.Word()
+		if err == nil && !d.AtEnd() {
+			err = syntaxError("one IP address or account is expected after FROM")
+		}
+		if err != nil {
+			return nil, fault.Wrap("pwd.Route", fault.Invalid, err)
+		}
+		found, err = s.actor().ExplainFrom(ctx, text, from)
+		if err != nil {
+			return nil, err
+		}
+	} else {
+		op, ok := operation(strings.TrimSpace(d.Rest()))
+		if !ok {
+			return nil, syntaxError("mail, access or signal is expected")
+		}
+		if found, err = s.actor().Explain(ctx, op, text); err != nil {
+			return nil, err
+		}
 	}
 	list := make(dataformat.Array, len(found.Steps))
 	for i, st := range found.Steps {
@@ -87,6 +103,9 @@ func (s *session) explain(ctx context.Context, d *dataformat.Decoder) (dataforma
 		}
 	}
 	out := dataformat.Dict{"Steps": list}
+	if found.From != "" {
+		out["Client"], out["Code"], out["Reply"] = dataformat.String(found.From), dataformat.String(strconv.Itoa(found.Code)), dataformat.String(found.Reply)
+	}
 	if found.Err != nil {
 		out["Error"] = dataformat.String(fault.Text(found.Err))
 		return out, nil

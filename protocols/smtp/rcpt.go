@@ -64,6 +64,22 @@ func (s *session) answerRcpt(rcpt envelope.Recipient) {
 		return
 	}
 	route, err := s.srv.router.Route(s.ctx, router.Mail, rcpt.Address)
+	if err = s.mayReach(route, err); err == nil {
+		err = s.acceptsSize(route, s.tx.size)
+	}
+	if err != nil {
+		s.refuseRcpt(about, err)
+		return
+	}
+	s.addRecipient(rcpt, route)
+	if s.lmtp {
+		s.answers = append(s.answers, about)
+	}
+	s.replyAbout(about, reply{code: 250, text: s.acceptedText(route)})
+}
+
+// mayReach refuses a route that the client may not use; err is why there is none.
+func (s *session) mayReach(route router.Route, err error) error {
 	switch {
 	case err != nil:
 	case s.lmtp:
@@ -82,18 +98,7 @@ func (s *session) answerRcpt(rcpt envelope.Recipient) {
 		// The queue asks again; here a stranger is told before anything is sent.
 		err = s.srv.accounts.MayWriteToAll(route.Domain, s.tx.env.Source.Account, s.tx.env.Source.Trusted)
 	}
-	if err == nil {
-		err = s.acceptsSize(route, s.tx.size)
-	}
-	if err != nil {
-		s.refuseRcpt(about, err)
-		return
-	}
-	s.addRecipient(rcpt, route)
-	if s.lmtp {
-		s.answers = append(s.answers, about)
-	}
-	s.replyAbout(about, reply{code: 250, text: s.acceptedText(route)})
+	return err
 }
 
 // relayToBackedUp lets mail for a domain pass whose MX records name this server, if the settings
@@ -133,11 +138,7 @@ func (s *session) limitRecipients(to address.Address) error {
 // refuseRcpt answers a recipient that is not accepted. What a trusted client
 // does not know about its addressees is no abuse and does not count.
 func (s *session) refuseRcpt(about string, err error) {
-	r := replyTo(err)
-	kind := fault.KindOf(err)
-	if kind == fault.Loop || kind == fault.Unsupported {
-		r.code = 550 // it is about this recipient; 554 would be about the transaction
-	}
+	r, kind := rcptRefusal(err), fault.KindOf(err)
 	if kind != fault.TooMany || !s.tx.full { // a client may name thousands more
 		s.log.LogAttrs(s.ctx, logs.LevelProblem, "recipient refused", slog.String(logs.AttrRecipient, about),
 			slog.String(logs.AttrReturnPath, shown(s.tx.env.ReturnPath)), slog.Int(logs.AttrStatus, r.code), slog.Any(logs.AttrError, err))
@@ -154,6 +155,15 @@ func (s *session) refuseRcpt(about string, err error) {
 		s.relaying++
 	}
 	s.replyAbout(about, r)
+}
+
+// rcptRefusal is the reply to a recipient that is not accepted.
+func rcptRefusal(err error) reply {
+	r := replyTo(err)
+	if kind := fault.KindOf(err); kind == fault.Loop || kind == fault.Unsupported {
+		r.code = 550 // it is about this recipient; 554 would be about the transaction
+	}
+	return r
 }
 
 // acceptsSize refuses a recipient that a message of a size could never be delivered to. A size of 0

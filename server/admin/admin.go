@@ -3,10 +3,12 @@ package admin
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 
 	"gatepost/accounts"
 	"gatepost/accounts/access"
 	"gatepost/router"
+	"gatepost/router/address"
 	mailrules "gatepost/rules"
 	"gatepost/server/dataformat"
 	"gatepost/server/logs"
@@ -130,6 +132,10 @@ type Server interface {
 
 	// KickQueues lets all queues to other servers try now.
 	KickQueues(ctx context.Context) error
+
+	// RelayVerdict is what RCPT would answer for a recipient to an account that is authenticated, or without
+	// one to a client at an address.
+	RelayVerdict(ctx context.Context, ip netip.Addr, account *accounts.Account, to address.Address) (code int, text string, err error)
 
 	// Helpers tells of each helper program what it does and has done: state, requests, answers, lastError.
 	Helpers(ctx context.Context) (dataformat.Dict, error)

@@ -2,8 +2,10 @@ package admin
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 
+	"gatepost/accounts"
 	"gatepost/router"
 	"gatepost/router/address"
 	"gatepost/router/names"
@@ -190,6 +192,11 @@ type Explained struct {
 	Steps []router.Step
 	Route router.Route
 	Err   error
+
+	// From is whose reply Code and Reply are, see ExplainFrom; empty if nobody asked.
+	From  string
+	Code  int
+	Reply string
 }
 
 // Explain returns the steps that lead from an address to its route.
@@ -201,6 +208,40 @@ func (a Actor) Explain(ctx context.Context, op names.Operation, text string) (Ex
 		}
 		e.Steps, e.Route, e.Err = o.admin.router.Explain(o, op, addr)
 		return e, nil
+	})
+}
+
+// ExplainFrom is Explain for mail, with what RCPT would answer to a source: the IP address of a client, or the
+// name of an account that is authenticated. Errors: Invalid, NotFound.
+func (a Actor) ExplainFrom(ctx context.Context, text, from string) (Explained, error) {
+	const op = "admin.Route"
+	return look(ctx, a, "ROUTE", server, func(o *operation) (e Explained, err error) {
+		addr, err := address.Parse(text)
+		if err != nil {
+			return e, err
+		}
+		ip, err := netip.ParseAddr(strings.Trim(from, "[]"))
+		var user *accounts.Account
+		switch {
+		case err == nil:
+			ip = ip.Unmap().WithZone("")
+			e.From = "a stranger at " + ip.String()
+			if o.admin.acc.ClientIP(ip) {
+				e.From = "the Client IP " + ip.String()
+			}
+		default:
+			n := ParseName(from)
+			if n.Domain == "" {
+				n.Domain = o.admin.acc.MainDomain()
+			}
+			if user, err = o.admin.acc.Resolve(o, n.Domain, n.Local); err != nil {
+				return e, fault.Newf(op, fault.KindOf(err), "%s: %s; --from takes an IP address or an account", from, fault.Text(err))
+			}
+			e.From = "the account " + user.Address()
+		}
+		e.Steps, e.Route, e.Err = o.admin.router.Explain(o, names.Mail, addr)
+		e.Code, e.Reply, err = o.admin.server.RelayVerdict(o, ip, user, addr)
+		return e, err
 	})
 }
 

@@ -4,9 +4,12 @@ package admintest
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"sync"
 
+	"gatepost/accounts"
 	"gatepost/router"
+	"gatepost/router/address"
 	"gatepost/rules"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
@@ -85,6 +88,14 @@ func (s *Server) Released() []string {
 // The methods of admin.Server.
 
 func (s *Server) Version() string { return "0.1" }
+
+// RelayVerdict lets accounts relay, and nobody else.
+func (s *Server) RelayVerdict(_ context.Context, _ netip.Addr, account *accounts.Account, to address.Address) (int, string, error) {
+	if account == nil {
+		return 550, "550 5.7.1 " + to.String() + " we do not relay", nil
+	}
+	return 250, "250 " + to.String() + " will relay mail for an authenticated user", nil
+}
 
 func (s *Server) Shutdown() {
 	s.mu.Lock()
