@@ -21,7 +21,8 @@ import (
 // was answered with 250 is in its mailbox exactly once, and check is clean. With --remote the
 // mail is for another server, which is part of this program: every message has arrived there,
 // those twice at most whose answer was on the way at a kill. With --groups it is for groups of two
-// accounts, one of which is a member by way of another group too.
+// accounts, one of which is a member by way of another group too. With --rules a rule of the server adds a
+// field and stores a copy in an account, and a rule of each account mirrors its mail to another one.
 type killCommand struct {
 	Server   string        `help:"The gatepost program; built from this module when not given." placeholder:"FILE"`
 	Base     string        `help:"A new base directory; a temporary one when not given." placeholder:"DIR"`
@@ -32,6 +33,7 @@ type killCommand struct {
 	Port     int           `help:"Number that is added to the server's ports." default:"23000"`
 	Remote   bool          `help:"The mail is for another server."`
 	Groups   bool          `help:"The mail is for groups."`
+	Rules    bool          `help:"Rules of the server and of accounts make copies of the mail."`
 
 	other *remote
 }
@@ -136,6 +138,14 @@ func (c *killCommand) prepare(ctx context.Context, work string) error {
 		fmt.Fprintf(&commands, "CREATEGROUP inner%03d {Members=(u%03d);}\n", n, n)
 		fmt.Fprintf(&commands, "CREATEGROUP g%03d {Members=(u%03d,u%03d,inner%03d); Expand=YES; SetReplyTo=YES;}\n", n, n, (n+1)%c.Accounts, n)
 	}
+	if c.Rules {
+		commands.WriteString("CREATEACCOUNT audit {Password=" + killPassword + ";}\n")
+		commands.WriteString(`SETSERVERMAILRULES ((5, Audit, (("Any Recipient", is, "u*")), (("Add Header", "X-Seen: yes"), ("Store in", "~audit/INBOX"))))` + "\n")
+		for n := range c.Accounts {
+			fmt.Fprintf(&commands, "CREATEACCOUNT c%03d {Password=%s;}\n", n, killPassword)
+			fmt.Fprintf(&commands, `SETACCOUNTMAILRULES u%03d ((5, Copy, (), (("Mirror to", "c%03d@%s"))))`+"\n", n, n, killDomain)
+		}
+	}
 	_, err := c.gatepost(ctx, commands.String(), "cli")
 	return err
 }
@@ -217,27 +227,37 @@ func (c *killCommand) killUnderLoad(ctx context.Context, ledger string, out *rep
 	if err := <-ended; err != nil && !cutOff(err) {
 		return err
 	}
-	if c.Groups {
-		return ofMembers(ledger, c.Accounts)
+	switch {
+	case c.Groups:
+		return others(ledger, 'g', func(n int) []string {
+			return []string{fmt.Sprintf("u%03d", n), fmt.Sprintf("u%03d", (n+1)%c.Accounts)}
+		})
+	case c.Rules:
+		return others(ledger, 'u', func(n int) []string {
+			return []string{fmt.Sprintf("u%03d", n), fmt.Sprintf("c%03d", n), "audit"}
+		})
 	}
 	return nil
 }
 
-// ofMembers makes of a ledger of groups one of their members.
-func ofMembers(ledger string, accounts int) error {
+// others makes of a ledger one of those who get the messages: receivers says who they are for the
+// number of the recipient, whose name is a letter and that number.
+func others(ledger string, letter byte, receivers func(n int) []string) error {
 	text, err := os.ReadFile(ledger)
 	if err != nil {
 		return err
 	}
 	var out strings.Builder
 	for line := range strings.Lines(string(text)) {
-		id, rest, _ := strings.Cut(line, "\tg")
+		id, rest, _ := strings.Cut(line, "\t"+string(letter))
 		number, reply, _ := strings.Cut(rest, "@")
 		n, err := strconv.Atoi(number)
 		if err != nil {
-			return fmt.Errorf("%s: %q is not of a group", ledger, line)
+			return fmt.Errorf("%s: %q is not of %c and a number", ledger, line, letter)
 		}
-		fmt.Fprintf(&out, "%s\tu%03d@%s%s\tu%03d@%s", id, n, reply, id, (n+1)%accounts, reply)
+		for _, name := range receivers(n) {
+			fmt.Fprintf(&out, "%s\t%s@%s", id, name, reply)
+		}
 	}
 	return os.WriteFile(ledger, []byte(out.String()), 0o644)
 }
