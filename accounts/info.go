@@ -140,7 +140,7 @@ func readInfo(path string) dataformat.Dict {
 
 // AccountInfo returns what account.info and the message store tell of an
 // account, under names without #: LastLogin, LastAddress, AccountID, StorageUsed,
-// MessagesStored, Mailboxes, LoginAddresses.
+// MessagesStored, Mailboxes, LoginAddresses; RPOP if remote accounts are polled, see UsePolls.
 func (s *Store) AccountInfo(ctx context.Context, domain, name string) (dataformat.Dict, error) {
 	a, err := s.Account(ctx, domain, name)
 	if err != nil {
@@ -161,6 +161,11 @@ func (s *Store) AccountInfo(ctx context.Context, domain, name string) (dataforma
 	for k, v := range readInfo(filepath.Join(a.dir, infoFile)) {
 		if reserved(k) && k != keyAccountID && k != keyAdopting {
 			out[k[1:]] = v
+		}
+	}
+	if f := s.polled.status.Load(); f != nil {
+		if polls := (*f)(a.Domain, a.Name); len(polls) > 0 {
+			out["RPOP"] = polls
 		}
 	}
 	if l, ok := s.info.pending(a); ok {

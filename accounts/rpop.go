@@ -315,6 +315,10 @@ func (s *Store) RemoteAccounts(a *Account) []RemoteAccount {
 // an account that has some was renamed. It must not wait for anything.
 func (s *Store) OnPolled(f func(domain, name string)) { s.polled.told.Store(&f) }
 
+// UsePolls has a function tell, for AccountInfo, how the polls of the remote accounts of an account went. It
+// must not wait for anything.
+func (s *Store) UsePolls(f func(domain, name string) dataformat.Dict) { s.polled.status.Store(&f) }
+
 // Polled lists the accounts that have remote accounts, or have had some, as pairs of domain and name.
 func (s *Store) Polled() [][2]string {
 	var list [][2]string
@@ -342,6 +346,8 @@ type polled struct {
 	table *nametable.Table[string] // addresses → domains
 	mu    sync.Mutex               // held while the table changes
 	told  atomic.Pointer[func(domain, name string)]
+
+	status atomic.Pointer[func(domain, name string) dataformat.Dict] // see UsePolls
 }
 
 // load reads the table.

@@ -57,6 +57,7 @@ func New(cfg *settings.Live[Settings], acc *accounts.Store, q Queue, r Router, h
 	p := &Poller{settings: cfg, accounts: acc, queue: q, router: r, dialer: newDialer(acc, hosts), base: log, life: context.Background()}
 	p.schedule.init()
 	acc.OnPolled(p.Changed)
+	acc.UsePolls(p.Status)
 	return p
 }
 

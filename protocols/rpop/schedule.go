@@ -39,6 +39,7 @@ type entry struct {
 	failures  int
 	undecided []envelope.QueueID
 	skipped   map[uid]time.Time
+	status    status
 }
 
 // schedule is when remote accounts are polled.
@@ -261,6 +262,7 @@ func (p *Poller) runEntry(ctx context.Context, e *entry) {
 	default: // here
 		wait = max(wait, time.Minute)
 	}
+	e.status.note(result, err)
 	if e.again {
 		e.again, wait = false, 0
 	}
