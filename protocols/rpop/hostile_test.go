@@ -339,6 +339,30 @@ func TestSharedUIDL(t *testing.T) {
 	})
 }
 
+// A server that removes nothing keeps back no new mail, and makes no duplicates.
+func TestServerThatRemovesNothing(t *testing.T) {
+	for _, word := range []string{"DELE", "QUIT"} {
+		transcript.Bubble(t, func(t *testing.T) {
+			far := mail("one", "two")
+			far.refuse = word
+			s := newSite(t, far.dial)
+			s.records(fmt.Sprintf(record, ""))
+			must(t, s.poll(isp()))
+			far.mu.Lock()
+			far.messages = append(far.messages, dropped{"uid2", "Subject: three\r\n\r\n"})
+			far.mu.Unlock()
+			must(t, s.poll(isp()))
+			s.deliver()
+			if got := subjects(s.inbox("ann")); !slices.Equal(got, []string{"one", "two", "three"}) {
+				t.Errorf("%s: INBOX has %q", word, got)
+			}
+			if n := strings.Count(s.log.String(), "are not removed or marked there"); n != 2 {
+				t.Errorf("%s: %d records", word, n)
+			}
+		})
+	}
+}
+
 // FuzzFetch reads responses of hostile servers.
 func FuzzFetch(f *testing.F) {
 	for _, line := range []string{`1 FETCH (UID 5 FLAGS (\Seen) RFC822.SIZE 50)`, `1 FETCH (FLAGS (`, `1 FETCH ( )`, `1 FETCH (UID`} {

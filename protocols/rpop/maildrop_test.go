@@ -16,6 +16,7 @@ type maildrop struct {
 	messages []dropped
 	noUIDL   bool
 	lie      bool              // LIST says that all are small
+	refuse   string            // a command that is refused
 	step     func(what string) // called at each command, while the client waits
 	sessions sync.WaitGroup
 }
@@ -54,6 +55,10 @@ func (m *maildrop) serve(c net.Conn) {
 			m.step("before " + word)
 		}
 		n, _ := strconv.Atoi(arg)
+		if word == m.refuse {
+			say("-ERR not now")
+			continue
+		}
 		switch word {
 		case "LIST", "UIDL":
 			if word == "UIDL" && m.noUIDL {

@@ -44,6 +44,7 @@ type poll struct {
 	held  int64                    // bytes of the batch
 
 	fetched, left int
+	unsettled     bool // the log says that the other server has refused to remove or mark something
 	broken        bool // nothing more can be said to the other server
 	more          bool // there are more messages than one poll fetches
 	// undecided are messages of which it is not known whether the memory has them, and skipped when those
@@ -82,7 +83,21 @@ func (p *poll) run(ctx context.Context) (err error) {
 		p.src.close()
 		return err
 	}
-	return errors.Join(err, there(p.src.quit()))
+	return errors.Join(err, p.settled(p.src.quit()))
+}
+
+// settled is the failure of a removal or mark. That the other server refuses it keeps back no new mail: what was
+// fetched is known, and the next poll asks for it again.
+func (p *poll) settled(err error) error {
+	var no *refusal
+	if !errors.As(err, &no) {
+		return there(err)
+	}
+	if !p.unsettled {
+		p.unsettled = true
+		p.log.LogAttrs(p.life, logs.LevelProblem, "messages that were fetched are not removed or marked there", slog.String(logs.AttrError, p.explain(err)))
+	}
+	return nil
 }
 
 // there marks a failure as one of the other server.
@@ -127,8 +142,8 @@ func (p *poll) transfer(ctx context.Context) error {
 	if err := p.seen.prune(listed); err != nil {
 		return fault.Wrap("rpop.Poll", fault.Internal, err)
 	}
-	if err := p.src.settle(old); err != nil {
-		return there(err)
+	if err := p.settled(p.src.settle(old)); err != nil {
+		return err
 	}
 	for _, it := range fresh {
 		if p.fetched >= p.set.MaxMessages {
@@ -268,7 +283,7 @@ func (p *poll) commit() error {
 		}
 		p.undecided = p.undecided[:len(p.undecided)-len(batch)]
 	}
-	return there(p.src.settle(items))
+	return p.settled(p.src.settle(items))
 }
 
 // decide lets go of messages that the memory has, and drops the others: they are fetched again. Those

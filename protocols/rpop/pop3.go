@@ -248,17 +248,23 @@ func (p *popSource) fetch(it *item, w io.Writer) error {
 	}
 }
 
-// settle asks for the removal of messages, unless they stay.
+// settle asks for the removal of messages, unless they stay. After a refusal it goes on with the others.
 func (p *popSource) settle(items []*item) error {
 	if p.record.Leave {
 		return nil
 	}
+	var refused error
 	for _, it := range items {
-		if _, err := p.command("DELE " + strconv.FormatUint(uint64(it.number), 10)); err != nil {
+		_, err := p.command("DELE " + strconv.FormatUint(uint64(it.number), 10))
+		var no *refusal
+		switch {
+		case errors.As(err, &no):
+			refused = fmt.Errorf("DELE: %w", err)
+		case err != nil:
 			return fmt.Errorf("DELE: %w", err)
 		}
 	}
-	return nil
+	return refused
 }
 
 // quit has the removals made.
