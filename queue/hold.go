@@ -35,6 +35,15 @@ func heldFrom(name string) (router.Module, string) {
 	return router.Module(module), queue
 }
 
+// heldModule is the module that messages in a queue of HoldModule come from, or "" for another queue.
+func heldModule(l *logical) router.Module {
+	if l.module.name != HoldModule {
+		return ""
+	}
+	module, _ := heldFrom(l.name)
+	return module
+}
+
 func errNoMessage(op string) error {
 	return fault.New(op, fault.NoMessage, "no such message in the queue")
 }

@@ -187,6 +187,41 @@ func TestRerouteSendsToAnotherAddress(t *testing.T) {
 	})
 }
 
+// What the rules have not seen is not sent elsewhere: it would pass by them, and the rest of the message comes before
+// them with all of its recipients.
+func TestRerouteWaitsForRules(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		later := true
+		b := withRules(t, &ruleFunc{judge: func(context.Context, *Message) (*Verdict, error) {
+			if later {
+				return &Verdict{Later: time.Hour, Hold: true, Reason: "the filter is away"}, nil
+			}
+			return nil, nil
+		}})
+		defer func() { b.halt() }()
+		ctx := context.Background()
+		id := b.mustSubmit(b.env("joe@company.com", "eve@far.org", "ann@far.net"), testMessage)
+		synctest.Wait()
+		reroute := func() error {
+			_, err := b.q.Reroute(ctx, id, b.addr("eve@far.org"), b.addr("bob@company.com"))
+			return err
+		}
+		if err := reroute(); !fault.Is(err, fault.Busy) {
+			t.Errorf("before the rules: %v", err)
+		}
+		must(t, b.q.Hold(ctx, id))
+		if err := reroute(); !fault.Is(err, fault.Busy) {
+			t.Errorf("on hold, before the rules: %v", err)
+		}
+		later = false
+		must(t, b.q.Release(ctx, id))
+		time.Sleep(time.Minute)
+		if e, a := b.remote.messages("eve@far.org"), b.remote.messages("ann@far.net"); len(e) != 1 || len(a) != 1 || len(b.local.messages("bob@company.com")) != 0 {
+			t.Errorf("eve has %d, ann %d", len(e), len(a))
+		}
+	})
+}
+
 func TestShowTellsTheLastAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, t.TempDir())

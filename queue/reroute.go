@@ -77,6 +77,9 @@ func (q *Queue) takeOut(m *message, h *head, rcpt int) (*Batch, *Item, error) {
 	if from == nil || from.place != ready && from.place != delayed {
 		return nil, nil, fault.New("queue.Reroute", fault.Busy, "the message is being delivered, try again")
 	}
+	if from.queue.module.name == RulesModule || heldModule(from.queue) == RulesModule {
+		return nil, nil, fault.New("queue.Reroute", fault.Busy, "the message waits for the rules of the server, try again")
+	}
 	if l := from.queue; len(from.rcpts) == 1 {
 		l.drop(from)
 		q.replan(l)
