@@ -134,6 +134,7 @@ func (p *Program) Mail(args []string) error {
 	}
 	if o.recipientsInTop {
 		o.fromHeader = true
+		o.to = append(append(o.to, o.cc...), o.bcc...)
 		return p.send(&o.options)
 	}
 	if len(o.to) == 0 && len(o.cc)+len(o.bcc) == 0 {

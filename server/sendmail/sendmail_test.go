@@ -155,6 +155,7 @@ func TestMail(t *testing.T) {
 		{[]string{"-A", file, "bob"}, "see\n", []string{"Content-Type: multipart/mixed; boundary=", "\n\nsee\n\n--=_", "Content-Disposition: attachment; filename=a.txt\n", "Y29udGVudA==\n"}},
 		{[]string{"--subject=x", "--", "-b@d.e"}, "", []string{"Envelope-To: -b@d.e\nTo: -b@d.e\nSubject: x\n\n"}},
 		{[]string{"--subject", "x", "bob"}, "b", []string{"Return-Path: <joe>\nEnvelope-To: bob\nTo: bob\nSubject: x\n\nb"}},
+		{[]string{"-t", "-b", "h@d.e"}, "To: x@y.z\n\nb", []string{"Return-Path: <joe>\nEnvelope-To: h@d.e\nEnvelope-To: x@y.z\nTo: x@y.z\n\nb"}},
 		{[]string{"-t"}, "To: x@y.z\n\nb", []string{"Return-Path: <joe>\nEnvelope-To: x@y.z\nTo: x@y.z\n\nb"}},
 	} {
 		text, _, err := call(t, (*Program).Mail, c.in, c.args...)
