@@ -258,16 +258,20 @@ func (c *client) write(line string) {
 	}
 }
 
-// shown hides passwords.
+// shown hides passwords: what follows the account in a command of External Authentication, with its number or
+// without, and what follows the word in an answer.
 func (c *client) shown(line string) string {
 	if c.kind.tag != authKind.tag {
 		return line
 	}
 	words := strings.Split(line, " ")
-	if len(words) > 3 {
-		words[len(words)-1] = "(hidden)"
+	for i, word := range words {
+		secret := strings.Contains(word, "@") || word == "PLAIN" || word == "OK"
+		if secret && i+1 < len(words) {
+			return strings.Join(words[:i+1], " ") + " (hidden)"
+		}
 	}
-	return strings.Join(words, " ")
+	return line
 }
 
 // lost cleans up after a process that has ended, because of some of the open commands perhaps.
@@ -345,7 +349,7 @@ func (c *client) failAll(err error) {
 func (c *client) hear(line string) {
 	c.news, c.nudge = time.Now(), nudgeAfter
 	if c.level(logs.LevelAll) {
-		c.record(logs.LevelAll, "in: "+line)
+		c.record(logs.LevelAll, "in: "+c.shown(line))
 	}
 	what, seq, text := parseLine(line)
 	if what != lineAnswer {
@@ -363,7 +367,7 @@ func (c *client) hear(line string) {
 	}
 	r, ok := c.open[seq]
 	if !ok {
-		c.record(logs.LevelLowLevel, "an answer that nobody waits for: "+line)
+		c.record(logs.LevelLowLevel, "an answer that nobody waits for: "+c.shown(line))
 		return
 	}
 	delete(c.open, seq)
