@@ -298,6 +298,11 @@ func (f *Folder) publish(ids map[string]envelope.QueueID) error {
 	var mu sync.Mutex
 	var failed error
 	f.each(len(names), func(i int) {
+		// Others may write there. What is no file of ours is set aside: a directory could not be removed.
+		if info, err := os.Lstat(f.path(names[i])); err == nil && !info.Mode().IsRegular() {
+			f.setAside(context.Background(), names[i], fault.New("pickup.Publish", fault.Invalid, "it is no regular file"))
+			return
+		}
 		tag, err := f.queue.HeldTag(ids[names[i]])
 		if err == nil && (tag == "" || tag == tagPIPE) { // a user may have made up the name
 			err = f.queue.Publish(ids[names[i]])
@@ -328,9 +333,10 @@ func (f *Folder) logTaken(ctx context.Context, t taken) {
 
 // setAside renames a file of which no message can be made, so that it is kept and not tried again.
 func (f *Folder) setAside(ctx context.Context, name string, cause error) {
-	bad := strings.TrimSuffix(name, extSub) + extBad
+	stem := strings.TrimSuffix(name, filepath.Ext(name))
+	bad := stem + extBad
 	if _, err := os.Lstat(f.path(bad)); err == nil {
-		bad = strings.TrimSuffix(name, extSub) + "." + strconv.FormatInt(time.Now().UnixNano(), 36) + extBad
+		bad = stem + "." + strconv.FormatInt(time.Now().UnixNano(), 36) + extBad
 	}
 	if err := os.Rename(f.path(name), f.path(bad)); err != nil {
 		f.log.Log(ctx, logs.LevelFailure, "a submitted file that is no message could not be renamed", "file", name, logs.AttrError, errors.Join(cause, err))

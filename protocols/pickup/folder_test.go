@@ -274,3 +274,18 @@ func TestMadeUpNamePublishesNothing(t *testing.T) {
 		t.Errorf("held: %v, files: %v", held, b.names())
 	}
 }
+
+// A directory with the name of a file that was taken keeps nothing else from being sent, also at a start.
+func TestDirectoryWithTheNameOfATakenFile(t *testing.T) {
+	b := newBench(t)
+	if err := os.MkdirAll(b.folder.path("123.taken/x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b.close()
+	b.open()
+	b.put("a.sub", "From: joe\nTo: a@b.c\n\nx\n")
+	b.run(1)
+	if got := b.names(); len(got) != 1 || got[0] != "123.bad" {
+		t.Errorf("%v", got)
+	}
+}
