@@ -28,6 +28,9 @@ type Results struct {
 	ARC     ARC
 	DMARC   DMARC
 	Authors []string // the author domains
+	// Unclear says why a reader may see another author than the checks: the header is too large, there is more
+	// than one From. It is empty if that is not so.
+	Unclear string
 }
 
 // SPF is whether a domain lets the client send (RFC 7208).

@@ -53,6 +53,7 @@ func (v *Verifier) Verify(ctx context.Context, m *Message) (*Results, error) {
 		r.DKIM = []DKIM{{Result: PermError, Reason: err.Error()}}
 		r.ARC = ARC{Result: Fail, Reason: err.Error()}
 		r.DMARC = DMARC{Result: PermError, Reason: err.Error()}
+		r.Unclear = err.Error()
 		return r, nil
 	case err != nil:
 		return nil, err
@@ -69,6 +70,9 @@ func (v *Verifier) Verify(ctx context.Context, m *Message) (*Results, error) {
 	r.Authors, err = authors(fields)
 	if err != nil {
 		r.DMARC = DMARC{Result: PermError, Reason: err.Error()}
+		if errors.As(err, new(unclear)) {
+			r.Unclear = err.Error()
+		}
 		return r, nil
 	}
 	r.DMARC = v.dmarc(ctx, r)
@@ -77,6 +81,11 @@ func (v *Verifier) Verify(ctx context.Context, m *Message) (*Results, error) {
 
 // maxAuthors is how many author domains a message may have: DMARC is asked for each.
 const maxAuthors = 4
+
+// unclear is the error of a message that shows a reader another author than a check sees.
+type unclear string
+
+func (u unclear) Error() string { return string(u) }
 
 // authors returns the domains of the addresses in From, in ASCII and lower case. A message has one From
 // field (RFC 5322 section 3.6): one with more shows a reader another author than a check sees.
@@ -91,24 +100,28 @@ func authors(fields []field) ([]string, error) {
 	case len(from) == 0:
 		return nil, errors.New("there is no From field")
 	case len(from) > 1:
-		return nil, errors.New("there is more than one From field")
+		return nil, unclear("there is more than one From field")
 	}
 	list, _ := message.AuthorAddresses([]byte(from[0].value()))
 	var domains []string
+	invalid := false
 	for _, a := range list {
 		domain, err := address.NormalizeDomain(string(a.Domain))
 		if err != nil {
-			return nil, errors.New("the field From has an address whose domain is not valid")
+			invalid = true
+			continue
 		}
 		if !slices.Contains(domains, domain) {
 			domains = append(domains, domain)
 		}
 	}
 	switch {
+	case len(domains) == 0 && invalid:
+		return nil, errors.New("the field From has an address whose domain is not valid")
 	case len(domains) == 0:
 		return nil, errors.New("there is no address in From")
 	case len(domains) > maxAuthors:
-		return nil, errors.New("there are addresses of too many domains in From")
+		return nil, unclear("there are addresses of too many domains in From")
 	}
 	return domains, nil
 }

@@ -189,6 +189,9 @@ func (c *Check) decide(ctx context.Context, set *Settings, m *smtp.Message, r *m
 
 // policy is what the policies say.
 func (c *Check) policy(ctx context.Context, m *smtp.Message, r *mailauth.Results) (decision, error) {
+	if r.Unclear != "" {
+		return decision{refuse, "nobody can tell who wrote the message: " + r.Unclear}, nil
+	}
 	// Mail in our own name.
 	for _, domain := range append(slices.Clone(r.Authors), m.Envelope.ReturnPath.Domain) {
 		own, ours := c.directory.DomainName(domain)
@@ -214,8 +217,6 @@ func (c *Check) policy(ctx context.Context, m *smtp.Message, r *mailauth.Results
 			}
 			return p.DMARCQuarantine
 		})
-	case r.DMARC.Result == mailauth.PermError && len(r.Authors) == 0 && strings.Contains(r.DMARC.Reason, "more than one From"):
-		return decision{refuse, "the message has more than one From field"}, nil
 	case r.SPF.Result == mailauth.Fail && r.DMARC.Result == mailauth.None && !r.Authenticated(r.SPF.Domain) && !r.Undecided(r.SPF.Domain):
 		reason := fmt.Sprintf("SPF of %s does not allow %s to send this message", r.SPF.Domain, m.Client)
 		return c.ofRecipients(m, reason, func(p accounts.SenderPolicy) string { return p.SPFFail })

@@ -137,6 +137,9 @@ func TestPolicies(t *testing.T) {
 		{name: "own domain that publishes nothing", returnPath: "a@list.test", from: "boss@other.test", want: "mark"},
 		{name: "two From fields", returnPath: "a@list.test", from: "a@list.test\r\nFrom: b@list.test", want: "refuse"},
 		{name: "two authors", returnPath: "a@list.test", from: "a@list.test, b@author.test", want: "refuse"},
+		{name: "a header that is too large", returnPath: "a@list.test", from: "boss@here.test\r\n" + strings.Repeat("X: y\r\n", 5001) + "Y: z", want: "refuse"},
+		{name: "authors of many domains", returnPath: "a@list.test", from: "boss@here.test, a@1.test, a@2.test, a@3.test, a@4.test", want: "refuse"},
+		{name: "another author whose domain is not valid", returnPath: "a@list.test", from: "boss@here.test, a@b..test", want: "refuse"},
 		{name: "domains differ", returnPath: "a@list.test", from: "a@author.test", rcpts: []string{"u@here.test", "u@other.test"}, want: "junk", policy: func(s *stage) {
 			p := s.directory["other.test"]
 			p.DMARCReject = "Nothing"
