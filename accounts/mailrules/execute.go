@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"gatepost/queue/envelope"
+	"gatepost/router/address"
 	"gatepost/rules"
 	"gatepost/server/fault"
 )
@@ -53,16 +54,26 @@ func (e *execution) args() []string {
 			continue
 		}
 		if e.Recipients {
-			args = append(args, rcpt.Address.String())
+			args = append(args, argument(rcpt.Address))
 		}
 		if _, original, ok := strings.Cut(rcpt.Original, ";"); e.Originals {
-			if !ok || strings.HasPrefix(original, "-") {
-				original = rcpt.Address.String()
+			if !ok || strings.HasPrefix(original, "-") || strings.ContainsRune(original, 0) {
+				original = argument(rcpt.Address)
 			}
 			args = append(args, original)
 		}
 	}
 	return args
+}
+
+// argument writes an address as an argument of a program. One that would look like an option gets quotes, which
+// mean the same (RFC 5321 section 4.1.2).
+func argument(a address.Address) string {
+	s := a.String()
+	if !strings.HasPrefix(s, "-") {
+		return s
+	}
+	return `"` + a.Local + `"@` + a.Domain
 }
 
 // message opens the message as the rules have changed it.
