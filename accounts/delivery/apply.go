@@ -117,6 +117,7 @@ func (t *Transport) apply(ctx context.Context, acc *accounts.Account, it *queue.
 		return applied{}, t.failedToApply(acc, it, err)
 	}
 	a := applied{status: delivered, then: p.then}
+	p.nowhere = !p.inbox && p.reject == "" && len(p.copies) == 0
 	if err := t.storeElsewhere(ctx, acc, it, base, first, &p); err != nil {
 		return applied{}, t.failedToApply(acc, it, err)
 	}

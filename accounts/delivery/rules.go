@@ -149,6 +149,8 @@ type plan struct {
 	header *SetHeader
 	reject string
 	over   bool // there are more than maxParts: the others are left out, and INBOX has the message
+	// nowhere says that no mailbox has the message, so that its sender has to hear if what is sent on fails.
+	nowhere bool
 }
 
 // planned is one copy.

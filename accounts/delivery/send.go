@@ -52,7 +52,7 @@ func (t *Transport) holdAll(ctx context.Context, acc *accounts.Account, it *queu
 			p.inbox = true
 			continue
 		}
-		id, err := t.hold(ctx, acc, it, &p.sends[i], to)
+		id, err := t.hold(ctx, acc, it, &p.sends[i], to, p.nowhere)
 		if err != nil && fault.KindOf(err).Temporary() {
 			return held, err
 		}
@@ -81,14 +81,21 @@ func (t *Transport) others(ctx context.Context, acc *accounts.Account, to []addr
 	return out, nil
 }
 
-// hold writes one message and has it held.
-func (t *Transport) hold(ctx context.Context, acc *accounts.Account, it *queue.Item, s *sending, to []address.Address) (envelope.QueueID, error) {
+// hold writes one message and has it held. only says that nobody else has the message.
+func (t *Transport) hold(ctx context.Context, acc *accounts.Account, it *queue.Item, s *sending, to []address.Address, only bool) (envelope.QueueID, error) {
 	env := &envelope.Envelope{
 		Source:     envelope.Source{Tag: tagRule, Domain: acc.Domain, Trusted: true},
 		ReturnPath: s.ReturnPath, SMTPUTF8: s.ReturnPath.NeedsUTF8(),
 	}
+	notify := envelope.NotifyNever
+	if only && s.Text == nil {
+		notify = envelope.NotifyFailure
+		if src := &it.Envelope.Source; s.ReturnPath == it.Envelope.ReturnPath {
+			env.Source.Trusted = src.Trusted || src.Account != "" // nobody vouches for the return-path of a stranger
+		}
+	}
 	for _, a := range to {
-		env.Recipients = append(env.Recipients, envelope.Recipient{Address: a, Notify: envelope.NotifyNever})
+		env.Recipients = append(env.Recipients, envelope.Recipient{Address: a, Notify: notify})
 		env.SMTPUTF8 = env.SMTPUTF8 || a.NeedsUTF8()
 	}
 	if s.Text == nil {

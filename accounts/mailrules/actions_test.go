@@ -362,3 +362,27 @@ func TestSettingsOfRules(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Mail that rules send on, and keep nowhere, has a sender who hears that it did not arrive. A copy beside what is
+// kept is nobody's loss.
+func TestFailureOfMailThatStaysNowhere(t *testing.T) {
+	for rule, told := range map[string]bool{
+		`(1, "#Redirect", (), (("Mirror to", "me@home.net"), (Discard, "---")))`:             true,
+		`(1, "#Redirect", (), (("Mirror to", "me@home.net")))`:                               false,
+		`(1, x, (), (("Store in", "Junk"), ("Mirror to", "me@home.net"), (Discard, "---")))`: false,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			o := newOffice(t, t.TempDir())
+			defer o.stop()
+			o.mailbox("ann", "Junk")
+			o.account("ann", "("+rule+")")
+			o.far.refuse = "me@home.net"
+			o.must(o.send("eve@far.net", mailOf("From: eve@far.net", "Subject: hello"), "ann@corp.com"))
+			time.Sleep(time.Minute)
+			got := o.far.take()
+			if told != (len(got) == 1 && strings.HasPrefix(got[0], "eve@far.net from <>") && strings.Contains(got[0], "me@home.net")) || !told && len(got) > 0 {
+				t.Errorf("%s: %q", rule, got)
+			}
+		})
+	}
+}

@@ -46,8 +46,9 @@ type office struct {
 
 // sink is other servers.
 type sink struct {
-	mu  sync.Mutex
-	got []string // recipient, return-path and message
+	mu     sync.Mutex
+	got    []string // recipient, return-path and message
+	refuse string   // an address that is refused for good
 }
 
 func (s *sink) Policy() queue.Policy { return queue.Policy{Workers: 1, BatchSize: 10} }
@@ -61,6 +62,11 @@ func (s *sink) Deliver(_ context.Context, b *queue.Batch) {
 		text, _ := io.ReadAll(io.NewSectionReader(f, it.Offset, it.Size))
 		f.Close()
 		s.mu.Lock()
+		if s.refuse != "" && it.Envelope.Recipients[it.Recipients[0]].Address.String() == s.refuse {
+			s.mu.Unlock()
+			it.ReportAll(it.Recipients, envelope.Status{Action: envelope.ActionFailed, Code: envelope.Code{5, 1, 1}, Text: "no such user"})
+			continue
+		}
 		for _, n := range it.Recipients {
 			s.got = append(s.got, it.Envelope.Recipients[n].Address.String()+" from <"+it.Envelope.ReturnPath.String()+">\n"+string(text))
 		}
