@@ -42,7 +42,19 @@ type ruleBook struct {
 	at func(step string) error
 }
 
-func (b *ruleBook) Have(acc *accounts.Account) bool { _, ok := b.actions[acc.Name]; return ok }
+func (b *ruleBook) Have(acc *accounts.Account) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, ok := b.actions[acc.Name]
+	return ok
+}
+
+// switchOff takes the rules of an account away.
+func (b *ruleBook) switchOff(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.actions, name)
+}
 
 func (b *ruleBook) Apply(_ context.Context, m *Message) ([]Action, error) {
 	b.mu.Lock()
@@ -614,7 +626,7 @@ func TestRulesThatAreSwitchedOffBeforeTheResult(t *testing.T) {
 		o.send("joe@company.com", text, "ann@company.com")
 		o.settled()
 		fails = false
-		delete(book.actions, "ann")
+		book.switchOff("ann")
 		time.Sleep(24 * time.Hour)
 		if in, junk, bob := len(o.box("ann", "INBOX")), len(o.box("ann", "Junk")), len(o.box("bob", "INBOX")); in != 0 || junk != 1 || bob != 1 {
 			t.Errorf("%d messages in INBOX, %d in Junk, %d sent", in, junk, bob)
