@@ -19,13 +19,14 @@
 // # On disk
 //
 // The file system is the directory: nothing is read at start that grows with the
-// number of domains or accounts, but for the domain aliases. All files are text in the data format of package
+// number of domains or accounts, but for the domain aliases and the telephone numbers. All files are text in the data format of package
 // dataformat, in the style of one "Key = value;" per line.
 //
 //	Settings/Main.settings            DomainName: the Main Domain
 //	Settings/DomainDefault.settings   domain defaults; AccountDefaults: the server's
 //	Settings/DomainAliases.data       {alias = domain;}; DomainAliases.changes (package nametable)
 //	Settings/DomainIPs.data           {"address" = domain;}, made of the domains' IPAddresses
+//	Settings/Telnums.data             {number = "user@domain";}, the telephone numbers of accounts (telnums.go)
 //	Settings/WebUserPrefs.settings    preferences of all accounts
 //	Settings/ClientIPs.data           the list of trusted addresses, a string
 //	Settings/Password.key             the secret that seals reversible passwords, 0600

@@ -187,6 +187,9 @@ func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error
 	if err == nil {
 		err = s.editState(domainIPsFile, removeValue(d.name))
 	}
+	if err == nil {
+		err = s.telnums.move(accountKey{domain: d.name}, accountKey{})
+	}
 	gone := s.pending(id, oldDomain)
 	if err == nil {
 		s.sessions.endAll(func(k accountKey) bool { return k.domain == d.name }, nil, endDeleted)
@@ -286,7 +289,7 @@ func (s *Store) moveDomain(do, from, to string, moved bool) error {
 		err = s.editState(domainIPsFile, replaceValue(from, to))
 	}
 	if err == nil {
-		err = s.polled.move(accountKey{domain: from}, accountKey{domain: to})
+		err = errors.Join(s.polled.move(accountKey{domain: from}, accountKey{domain: to}), s.telnums.move(accountKey{domain: from}, accountKey{domain: to}))
 	}
 	return fault.Wrap(op, fault.Internal, err)
 }

@@ -179,6 +179,9 @@ func (s *Store) DeleteAccount(ctx context.Context, domain, name string) error {
 	if err := s.setAliases(d, a.Name, nil); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
+	if err := s.telnums.move(k, accountKey{}); err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
 	if err := s.setRights(d, a.Name, nil); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
@@ -267,7 +270,7 @@ func (s *Store) moveAccount(from, to accountKey, moved bool) error {
 		return fault.Wrap(op, fault.Internal, err)
 	}
 	s.ids.noteDirectory(to.String(), dir)
-	if err := s.polled.move(from, to); err != nil {
+	if err := errors.Join(s.polled.move(from, to), s.telnums.move(from, to)); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
 	source, err := s.domain(from.domain)

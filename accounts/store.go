@@ -50,6 +50,7 @@ type Store struct {
 	logins   *Logins
 	info     infoWriter
 	polled   polled // see rpop.go
+	telnums  telnums
 
 	sent *rate.Table[uint64] // messages that accounts send, by account ID
 
@@ -75,7 +76,7 @@ func Open(base string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(s.load(nil), s.polled.load(base)); err != nil {
+	if err := errors.Join(s.load(nil), s.polled.load(base), s.telnums.load(base)); err != nil {
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}
 	// The message store is made before the first account, which comes before its rights.

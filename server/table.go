@@ -147,6 +147,7 @@ func (s *Server) accountsPart() *module {
 
 func (s *Server) routerPart() *module {
 	s.routing = live[router.Settings]()
+	var _ router.TelnumDirectory = s.accounts
 	m := newModule("Router", s.routing, "ROUTER")
 	m.open = func() (err error) {
 		s.router, err = router.New(s.routing, s.accounts, s.log)

@@ -35,6 +35,11 @@ var accountCommands = []command{
 	{"SETACCOUNTALIASES", "acct (aliases)", func(c *call) (dataformat.Value, error) {
 		return c.setList("aliases", func(list []string) error { return c.actor.SetAccountAliases(c, c.name("acct"), list) })
 	}},
+	{"GETACCOUNTTELNUMS", "acct", func(c *call) (dataformat.Value, error) { return arrayOf(c.actor.AccountTelnums(c, c.name("acct"))) }},
+	{"SETACCOUNTTELNUMS", "acct (telnums)", func(c *call) (dataformat.Value, error) {
+		return c.setList("telnums", func(list []string) error { return c.actor.SetAccountTelnums(c, c.name("acct"), list) })
+	}},
+	{"MODIFYACCOUNTTELNUMS", "acct {parameters}", modifyTelnums},
 	{"GETACCOUNTRIGHTS", "acct", func(c *call) (dataformat.Value, error) { return arrayOf(c.actor.AccountRights(c, c.name("acct"))) }},
 	{"SETACCOUNTRIGHTS", "acct (rights)", func(c *call) (dataformat.Value, error) {
 		return c.setList("rights", func(list []string) error { return c.actor.SetAccountRights(c, c.name("acct"), list) })

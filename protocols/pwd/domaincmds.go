@@ -36,6 +36,12 @@ var domainCommands = []command{
 		return arrayOf(c.actor.AdminDomains(c, c.args.word("domain")))
 	}},
 	{"LISTACCOUNTS", "[domain]", listAccounts},
+	{"LISTDOMAINTELNUMS", "domain [FILTER filter] #limit", func(c *call) (dataformat.Value, error) {
+		return telnumsOf(c.actor.DomainTelnums(c, c.args.word("domain"), c.args.word("filter"), c.args.number("limit")))
+	}},
+	{"LISTSERVERTELNUMS", "[FILTER filter] #limit", func(c *call) (dataformat.Value, error) {
+		return telnumsOf(c.actor.ServerTelnums(c, c.args.word("filter"), c.args.number("limit")))
+	}},
 	{"LISTDOMAINOBJECTS", "domain [FILTER filter] #limit [ACCOUNTS] [ALIASES] [FORWARDERS] [COOKIE cookie]", listDomainObjects},
 
 	{"LISTDKIMKEYS", "[domain]", func(c *call) (dataformat.Value, error) { return c.getIn(c.actor.DKIMKeys) }},

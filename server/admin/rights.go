@@ -47,6 +47,7 @@ func (r rule) guarded() rule {
 var rules = map[string]rule{
 	// the set of domains and what all of them inherit
 	"LISTDOMAINS":                 looks("UserAccounts"),
+	"LISTSERVERTELNUMS":           looks("UserAccounts"),
 	"CREATEDOMAIN":                changes("UserAccounts"),
 	"RENAMEDOMAIN":                changes("UserAccounts"),
 	"DELETEDOMAIN":                changes("UserAccounts"),
@@ -73,6 +74,7 @@ var rules = map[string]rule{
 	"LISTADMINDOMAINS":           looks("D"),
 	"LISTACCOUNTS":               looks("D"),
 	"LISTDOMAINOBJECTS":          looks("D"),
+	"LISTDOMAINTELNUMS":          looks("D"),
 	"GETACCOUNTDEFAULTS":         looks("D"),
 	"UPDATEACCOUNTDEFAULTS":      changes("D"), // of each setting its own right
 	"SETACCOUNTDEFAULTS":         changes("UserAccounts"),
@@ -95,6 +97,9 @@ var rules = map[string]rule{
 	"SETACCOUNTSETTINGS":          changes("UserAccounts").guarded(),
 	"GETACCOUNTALIASES":           looks("D"),
 	"SETACCOUNTALIASES":           changes("D:CanCreateAliases").guarded(),
+	"GETACCOUNTTELNUMS":           looks("D"),
+	"SETACCOUNTTELNUMS":           changes("D:CanCreateTelnums").guarded(),
+	"MODIFYACCOUNTTELNUMS":        changes("D:CanCreateTelnums").guarded(),
 	"GETACCOUNTRIGHTS":            looks("D"),
 	"LISTADMINISTRATORS":          looks("D"),
 	"SETACCOUNTRIGHTS":            changes("UserAccounts").guarded(), // in the Main Domain: Master
