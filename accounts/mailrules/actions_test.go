@@ -375,14 +375,21 @@ func TestFailureOfMailThatStaysNowhere(t *testing.T) {
 			o := newOffice(t, t.TempDir())
 			defer o.stop()
 			o.mailbox("ann", "Junk")
-			o.account("ann", "("+rule+")")
+			o.mailbox("postmaster", "Junk")
 			o.far.refuse = "me@home.net"
-			o.must(o.send("eve@far.net", mailOf("From: eve@far.net", "Subject: hello"), "ann@corp.com"))
-			time.Sleep(time.Minute)
-			got := o.far.take()
-			if told != (len(got) == 1 && strings.HasPrefix(got[0], "eve@far.net from <>") && strings.Contains(got[0], "me@home.net")) || !told && len(got) > 0 {
-				t.Errorf("%s: %q", rule, got)
+			send := func(level string) {
+				o.must(o.send("eve@far.net", mailOf("From: eve@far.net", "Subject: hello"), "ann@corp.com"))
+				time.Sleep(time.Minute)
+				got := o.far.take()
+				if told != (len(got) == 1 && strings.HasPrefix(got[0], "eve@far.net from <>") && strings.Contains(got[0], "me@home.net")) || !told && len(got) > 0 {
+					t.Errorf("%s, %s: %q", level, rule, got)
+				}
 			}
+			o.account("ann", "("+rule+")")
+			send("account")
+			o.account("ann", "()")
+			o.server("(" + strings.NewReplacer("#Redirect", "all", `"Junk"`, `"~postmaster/Junk"`, "(), ((", `((Subject, is, hello)), ((`).Replace(rule) + ")")
+			send("server")
 		})
 	}
 }
