@@ -9,20 +9,11 @@ import (
 
 // modifyTelnums carries out {op=add|del|pop; telnum=number;}. pop answers the number that was taken.
 func modifyTelnums(c *call) (dataformat.Value, error) {
-	acct, d := c.name("acct"), c.args.dict("parameters")
-	answer, number := dataformat.Dict{}, d.String("telnum")
-	var err error
-	switch op := strings.ToLower(d.String("op")); {
-	case op == "pop" && number == "":
-		if number, err = c.actor.PopTelnum(c, acct); number != "" {
-			answer["telnum"] = dataformat.String(number)
-		}
-	case op == "add" && number != "":
-		err = c.actor.AddTelnum(c, acct, number)
-	case op == "del" && number != "":
-		err = c.actor.RemoveTelnum(c, acct, number)
-	default:
-		err = syntaxError("{op=add;telnum=number;}, {op=del;telnum=number;} or {op=pop;} is expected")
+	d := c.args.dict("parameters")
+	popped, err := c.actor.ModifyAccountTelnums(c, c.name("acct"), strings.ToLower(d.String("op")), d.String("telnum"))
+	answer := dataformat.Dict{}
+	if popped != "" {
+		answer["telnum"] = dataformat.String(popped)
 	}
 	return dictOf(answer, err)
 }

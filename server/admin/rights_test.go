@@ -183,7 +183,7 @@ var ofDomain = map[string]bool{
 	"DKIMKeys": true, "CreateDKIMKey": true, "ImportDKIMKey": true, "ActivateDKIMKey": true, "RetireDKIMKey": true,
 	"DeleteDKIMKey": true, "DNSRecords": true, "CheckDNS": true,
 	"SetAccountDefaultPrefs": true, "Forwarders": true, "FindForwarders": true, "Groups": true,
-	"Administrators": true, "AccountDefaultsSheet": true, "AccountTemplateSheet": true, "DomainSheet": true,
+	"Administrators": true, "DomainTelnums": true, "AccountDefaultsSheet": true, "AccountTemplateSheet": true, "DomainSheet": true,
 }
 
 // Each call has a rule of its own, which its record names.

@@ -24,44 +24,48 @@ func (a Actor) SetAccountTelnums(ctx context.Context, n Name, numbers []string) 
 	})
 }
 
-// AddTelnum assigns one more telephone number to an account. One that it has stays.
-func (a Actor) AddTelnum(ctx context.Context, n Name, number string) error {
-	return do(ctx, a, "MODIFYACCOUNTTELNUMS", account(n), func(o *operation) error {
-		return o.editTelnums(func(old []string) ([]string, error) { return append(old, number), nil })
-	})
-}
+// The changes of ModifyAccountTelnums.
+const (
+	AddTelnum    = "add" // one more number; one that the account has stays
+	RemoveTelnum = "del"
+	PopTelnum    = "pop" // remove the first one
+)
 
-// RemoveTelnum takes a telephone number from an account. Errors: NotFound if it has another one only.
-func (a Actor) RemoveTelnum(ctx context.Context, n Name, text string) error {
-	return do(ctx, a, "MODIFYACCOUNTTELNUMS", account(n), func(o *operation) error {
-		number, err := accounts.ParseTelnum(text)
-		if err != nil {
-			return err
+// ModifyAccountTelnums makes one change to the telephone numbers of an account. It returns the number that PopTelnum has
+// removed, which takes none; "" if there was none. Errors: Invalid, Exists; NotFound if the account has not the number to remove.
+func (a Actor) ModifyAccountTelnums(ctx context.Context, n Name, change, text string) (popped string, err error) {
+	const op = "admin.Telnums"
+	err = do(ctx, a, "MODIFYACCOUNTTELNUMS", account(n), func(o *operation) error {
+		if (change == PopTelnum) != (text == "") {
+			return fault.New(op, fault.Invalid, "add and del take a telephone number, pop takes none")
 		}
 		return o.editTelnums(func(old []string) ([]string, error) {
-			i := slices.Index(old, number)
-			if i < 0 {
-				return nil, fault.Newf("admin.Telnums", fault.NotFound, "the account has no telephone number %s", number)
+			switch change {
+			case AddTelnum:
+				return append(old, text), nil
+			case PopTelnum:
+				if len(old) > 0 {
+					popped, old = old[0], old[1:]
+				}
+				return old, nil
+			case RemoveTelnum:
+				number, err := accounts.ParseTelnum(text)
+				if err != nil {
+					return nil, err
+				}
+				i := slices.Index(old, number)
+				if i < 0 {
+					return nil, fault.Newf(op, fault.NotFound, "the account has no telephone number %s", number)
+				}
+				return slices.Delete(old, i, i+1), nil
 			}
-			return slices.Delete(old, i, i+1), nil
-		})
-	})
-}
-
-// PopTelnum takes the first telephone number from an account and returns it; "" if it has none.
-func (a Actor) PopTelnum(ctx context.Context, n Name) (number string, err error) {
-	err = do(ctx, a, "MODIFYACCOUNTTELNUMS", account(n), func(o *operation) error {
-		return o.editTelnums(func(old []string) ([]string, error) {
-			if len(old) > 0 {
-				number, old = old[0], old[1:]
-			}
-			return old, nil
+			return nil, fault.New(op, fault.Invalid, "op must be add, del or pop")
 		})
 	})
 	if err != nil {
 		return "", err
 	}
-	return number, nil
+	return popped, nil
 }
 
 // editTelnums changes the telephone numbers of the account, and notes for the record what that has changed.
