@@ -83,7 +83,7 @@ var arrows = map[string][]string{
 	"protocols/helper": {"queue", "queue/envelope", "server/dataformat", "server/fault", "server/logs", "server/program",
 		"server/program/commandline", "server/settings"},
 	"protocols/rpop": {"accounts", "accounts/message", "queue", "queue/envelope", "router", "router/address", "router/names",
-		"server/durable", "server/fault", "server/logs", "server/settings"},
+		"server/durable", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"protocols/milter": {"protocols/smtp", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"protocols/pipe": {"queue", "queue/envelope", "router/address", "server/fault", "server/logs", "server/program",
 		"server/program/commandline", "server/settings"},
