@@ -11,6 +11,7 @@ import (
 
 	"gatepost/server/control"
 	"gatepost/server/logs"
+	"gatepost/server/program"
 )
 
 // acceptRetry is the pause after a failure to accept.
@@ -68,5 +69,16 @@ func (s *Server) controlSession(ctx context.Context, conn net.Conn) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	defer conn.Close()
+	if unix, ok := conn.(*net.UnixConn); ok {
+		// A program that mail was given to runs as the server's user if that is not root.
+		switch sandboxed, err := program.FromSandbox(unix); {
+		case err != nil:
+			s.log.Log(ctx, logs.LevelProblem, "a client of the control socket is turned away, as nobody can tell who it is", logs.AttrError, err)
+			return
+		case sandboxed:
+			s.log.Log(ctx, logs.LevelFailure, "a program in the sandbox has tried to administer the server, and is turned away")
+			return
+		}
+	}
 	s.pwd.ServeControl(ctx, conn)
 }
