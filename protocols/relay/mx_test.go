@@ -28,13 +28,14 @@ func (w world) dial(s *station) func(context.Context, string, string) (net.Conn,
 	return func(ctx context.Context, _, to string) (net.Conn, error) {
 		s.mu.Lock()
 		s.dialed = append(s.dialed, to)
-		s.mu.Unlock()
 		host, _, err := net.SplitHostPort(to)
+		word := w[host]
+		s.mu.Unlock()
 		if err != nil {
 			return nil, err
 		}
 		client, server := net.Pipe()
-		switch word := w[host]; word {
+		switch word {
 		case "refused":
 			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 		case "silent":
@@ -198,14 +199,18 @@ func TestSilentAddressIsTriedLast(t *testing.T) {
 			s.send(mailText, nil, "a@far.org")
 			time.Sleep(time.Minute) // longer than a connection is kept
 		}
+		s.mu.Lock()
 		w["192.0.2.2"] = "refused"
+		s.mu.Unlock()
 		s.send(mailText, nil, "a@far.org")
 		time.Sleep(50 * time.Second)
 		synctest.Wait()
 		if got, want := strings.Join(s.dialed, " "), "192.0.2.1:25 192.0.2.2:25 192.0.2.2:25 192.0.2.2:25 192.0.2.1:25"; got != want {
 			t.Errorf("dialed %s, not %s", got, want)
 		}
+		s.mu.Lock()
 		delete(w, "192.0.2.1")
+		s.mu.Unlock()
 		time.Sleep(2 * deadFor)
 		s.send(mailText, nil, "b@far.org")
 		synctest.Wait()
