@@ -30,6 +30,7 @@ type directory struct {
 	foreign  *cache.Cache[string, struct{}] // names that are no domain of ours
 	accounts *cache.Cache[accountKey, *Account]
 	groups   *cache.Cache[accountKey, *Group]
+	lists    nameLists
 	moving   sync.RWMutex // held while the directory of accounts moves, and shared while an account is read and told to the message store
 	renames  renames      // holds names
 	ids      identities

@@ -168,15 +168,11 @@ func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error
 	}
 	defer unlockNames()
 	if !force {
-		have, err := s.accountNames(d.name)
+		have, err := s.objectNames(d.name)
 		if err != nil {
 			return err
 		}
-		groups, err := s.groupNames(d.name)
-		if err != nil {
-			return err
-		}
-		if len(have)+len(groups) > 0 || d.names.Len() > 0 {
+		if len(have.accounts)+len(have.groups) > 0 || d.names.Len() > 0 {
 			return fault.New(op, fault.NotEmpty, "the domain is not empty")
 		}
 	}

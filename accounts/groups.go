@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -128,11 +129,6 @@ func (s *directory) group(k accountKey) (*Group, error) {
 	})
 }
 
-// groupNames lists the groups of a domain by its real name, sorted.
-func (s *directory) groupNames(domain string) ([]string, error) {
-	return s.objectNames(domain, groupSuffix)
-}
-
 // Groups are the groups of all domains: addresses that stand for many members.
 type Groups struct{ store *Store }
 
@@ -161,7 +157,11 @@ func (g Groups) List(ctx context.Context, in string) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fault.Wrap("accounts.Groups", fault.Canceled, err)
 	}
-	return g.store.groupNames(g.store.realDomain(in))
+	list, err := g.store.objectNames(g.store.realDomain(in))
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(list.groups), nil
 }
 
 // Create makes a group. Errors: NoDomain, Exists, Invalid.
@@ -203,7 +203,7 @@ func (g Groups) Rename(ctx context.Context, in, name, newName string) error {
 		if err := g.store.free(op, d, newName); err != nil {
 			return err
 		}
-		defer g.drop()
+		defer g.drop(d)
 		if err := os.Rename(d.groupFile(group.Name), d.groupFile(newName)); err != nil {
 			return err
 		}
@@ -219,7 +219,7 @@ func (g Groups) Delete(ctx context.Context, in, name string) error {
 		if _, err := g.store.group(accountKey{d.name, name}); err != nil && !fault.Is(err, fault.Corrupt) {
 			return err
 		}
-		defer g.drop()
+		defer g.drop(d)
 		if err := os.Remove(d.groupFile(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -228,12 +228,15 @@ func (g Groups) Delete(ctx context.Context, in, name string) error {
 }
 
 func (g Groups) write(d *domain, name string, given dataformat.Dict) error {
-	defer g.drop()
+	defer g.drop(d)
 	return dataformat.WriteFile(d.groupFile(name), given, dataformat.StyleOld)
 }
 
 // drop evicts all groups when one has changed: they remember which of their members are groups.
-func (g Groups) drop() { g.store.groups.DropIf(func(accountKey) bool { return true }) }
+func (g Groups) drop(d *domain) {
+	g.store.lists.drop(d.dir)
+	g.store.groups.DropIf(func(accountKey) bool { return true })
+}
 
 // change holds the name space of a domain.
 func (g Groups) change(op, name string, do func(*domain) error) error {

@@ -32,36 +32,41 @@ func (s *directory) ListObjects(ctx context.Context, domain string, o ListOption
 	if err != nil {
 		return nil, err
 	}
-	have, err := s.accountNames(d.name)
+	have, err := s.objectNames(d.name)
 	if err != nil {
 		return nil, err
 	}
-	list := &ObjectList{Accounts: len(have), Objects: map[string]names.Object{}}
+	list := &ObjectList{Accounts: len(have.accounts), Groups: len(have.groups), Objects: map[string]names.Object{}}
 	filter := fold(o.Filter)
 	var all []string
-	add := func(wanted bool, name string) {
-		if wanted && name > o.After && strings.Contains(name, filter) {
-			all = append(all, name)
+	// Of names in order, those of one page and one more are enough.
+	addSorted := func(wanted bool, sorted []string) {
+		first, after := slices.BinarySearch(sorted, o.After)
+		if after {
+			first++
+		}
+		found := 0
+		for _, name := range sorted[first:] {
+			if !wanted || o.Limit >= 0 && found > o.Limit {
+				return
+			}
+			if strings.Contains(name, filter) {
+				all, found = append(all, name), found+1
+			}
 		}
 	}
-	for _, name := range have {
-		add(o.Accounts, name)
-	}
-	groups, err := s.groupNames(d.name)
-	if err != nil {
-		return nil, err
-	}
-	list.Groups = len(groups)
-	for _, name := range groups {
-		add(o.Groups, name)
-	}
+	addSorted(o.Accounts, have.accounts)
+	addSorted(o.Groups, have.groups)
 	for name, entry := range d.names.All() {
+		wanted := o.Forwarders
 		if entry.account != "" {
 			list.Aliases++
-			add(o.Aliases, name)
+			wanted = o.Aliases
 		} else {
 			list.Forwarders++
-			add(o.Forwarders, name)
+		}
+		if wanted && name > o.After && strings.Contains(name, filter) {
+			all = append(all, name)
 		}
 	}
 	slices.Sort(all)

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/nametable"
@@ -307,40 +307,13 @@ func (s *Store) moveAliases(source, target *domain, account string, aliases []st
 	return s.editNames(source, nametable.Replaced(aliases, nil, nil))
 }
 
-// accountNames lists the accounts of a domain by its real name, sorted.
-func (s *directory) accountNames(domain string) ([]string, error) {
-	return s.objectNames(domain, accountSuffix)
-}
-
-// objectNames lists the objects of a domain that have files with a suffix, sorted.
-func (s *directory) objectNames(domain, suffix string) ([]string, error) {
-	const op = "accounts.Objects"
-	d, err := s.domain(domain)
-	if err != nil {
-		return nil, err
-	}
-	entries, err := os.ReadDir(d.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(op, fault.NoDomain, "")
-	}
-	if err != nil {
-		return nil, fault.Wrap(op, fault.Internal, err)
-	}
-	var out []string
-	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), suffix); ok && validObject(name) && name == fold(name) {
-			out = append(out, name)
-		}
-	}
-	return out, nil
-}
-
 // Accounts lists the names of a domain's accounts, sorted.
 func (s *directory) Accounts(ctx context.Context, domain string) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fault.Wrap("accounts.Accounts", fault.Canceled, err)
 	}
-	return s.accountNames(s.realDomain(domain))
+	list, err := s.accountNames(s.realDomain(domain))
+	return slices.Clone(list), err
 }
 
 // Resolve returns the account with a name or an alias in a domain.

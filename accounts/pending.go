@@ -198,6 +198,8 @@ func (r *removals) discard(path string) {
 func (s *Store) moveDir(from, to string) (moved bool, err error) {
 	err = s.mail.Move(from, to, &s.moving, func() error {
 		err := os.Rename(from, to)
+		s.lists.drop(filepath.Dir(from))
+		s.lists.drop(filepath.Dir(to))
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -118,6 +118,7 @@ func makeStore(base string, o Options) *Store {
 		foreign:  cache.New[string, struct{}](o.CachedDomains),
 		accounts: cache.New[accountKey, *Account](o.CachedAccounts),
 		groups:   cache.New[accountKey, *Group](maxGroups),
+		lists:    newNameLists(),
 	}}
 	s.logins, s.sessions = newLogins(s), newSessions(s)
 	s.info.store, s.renames.store, s.removals.store, s.ids.store = s, s, s, &s.directory
