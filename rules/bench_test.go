@@ -83,7 +83,9 @@ func TestRulesThatDoNotMatchAllocateNothing(t *testing.T) {
 		r.recipients()
 		r.returnPath()
 	})
-	if with > without {
+	// The race detector has pools lose what is put back now and then: a few allocations more are those. One for
+	// each of the rules would be a hundred.
+	if with > without+5 {
 		t.Errorf("%v allocations with rules, %v without", with, without)
 	}
 }
