@@ -169,6 +169,7 @@ func (s *Server) Reload(ctx context.Context) (err error) {
 	if err := s.reloadCertificate(); err != nil {
 		faults = append(faults, err)
 	}
+	s.keys.Forget() // the keys of domains are files too
 	faults = append(faults, s.listeners.reconcile(ctx, s.modules)...)
 	return joinFaults(faults)
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"os"
 	"testing"
 
 	"gatepost/router"
@@ -32,5 +33,26 @@ func TestReturnPathsOfMailThatIsPassedOn(t *testing.T) {
 	}
 	if a, ok := s.rewritten(address.Address{Local: "joe", Domain: "far.net"}); ok {
 		t.Errorf("switched off, it becomes %v", a)
+	}
+}
+
+// TestReloadReadsKeys: a key that somebody takes away by hand is gone after a reload.
+func TestReloadReadsKeys(t *testing.T) {
+	s := open(t)
+	domain := s.accounts.MainDomain()
+	if _, err := s.CreateDKIMKey(t.Context(), domain, "s1", "Ed25519"); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := s.DKIMKeys(t.Context(), domain); err != nil || len(d) != 1 {
+		t.Fatalf("%v, %v", d, err)
+	}
+	if err := os.RemoveAll(s.base.path("DKIM")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := s.DKIMKeys(t.Context(), domain); err != nil || len(d) != 0 {
+		t.Errorf("%v, %v", d, err)
 	}
 }

@@ -73,7 +73,7 @@ type Check struct {
 
 // New returns a check.
 func New(cfg *settings.Live[Settings], verifier *mailauth.Verifier, directory Directory, proofs *mailauth.Proofs, log *slog.Logger) *Check {
-	return &Check{cfg, verifier, directory, proofs, log}
+	return &Check{cfg, verifier, directory, proofs, logs.Component(log, "SENDERS")}
 }
 
 // Check verifies a message and says what becomes of it.

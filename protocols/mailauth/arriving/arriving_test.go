@@ -1,6 +1,7 @@
 package arriving
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
@@ -300,5 +301,18 @@ func TestLookUpsThatFailForOwnMail(t *testing.T) {
 	text = strings.Replace(text, "s=s;", "s="+strings.Repeat("x", 70)+";", 1)
 	if v := s.run(t, "a@list.test", text, "u@here.test"); outcome(v) != "refuse" {
 		t.Errorf("a selector that is no name: %s %s", outcome(v), v.Fields)
+	}
+}
+
+// TestRecordHasItsTag: the level of the record is a setting of the module, which goes by the tag.
+func TestRecordHasItsTag(t *testing.T) {
+	s := newStage(t, "")
+	var log bytes.Buffer
+	s.check = New(settings.NewLive(s.settings), s.verifier, s.directory, s.proofs, slog.New(slog.NewTextHandler(&log, nil)))
+	s.run(t, "a@list.test", letter("a@author.test"), "u@here.test")
+	for _, want := range []string{"tag=SENDERS", "spf=pass", "dmarc=fail", "author_domain=author.test", "action=refuse"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%s is missing in %s", want, &log)
+		}
 	}
 }

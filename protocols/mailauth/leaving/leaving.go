@@ -61,7 +61,7 @@ const maxMade = 1000
 
 // New returns a signer.
 func New(cfg *settings.Live[Settings], keys *mailauth.KeyStore, verifier *mailauth.Verifier, directory Directory, proofs *mailauth.Proofs, log *slog.Logger) *Signer {
-	return &Signer{settings: cfg, keys: keys, verifier: verifier, directory: directory, proofs: proofs, log: log,
+	return &Signer{settings: cfg, keys: keys, verifier: verifier, directory: directory, proofs: proofs, log: logs.Component(log, "DKIM"),
 		made: map[envelope.QueueID][]byte{}}
 }
 
