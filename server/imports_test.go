@@ -90,6 +90,8 @@ var arrows = map[string][]string{
 	"protocols/relay": {"queue", "queue/envelope", "router", "router/address",
 		"server/dataformat", "server/fault", "server/logs", "server/resolver", "server/settings"},
 
+	"protocols/drop": {"queue", "queue/envelope", "router/address",
+		"server/dataformat", "server/durable", "server/fault", "server/logs", "server/settings"},
 	"protocols/pickup": {"accounts/message", "queue", "queue/envelope", "router/address",
 		"server/durable", "server/fault", "server/logs", "server/settings"},
 

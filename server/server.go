@@ -17,6 +17,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/mailrules"
+	"gatepost/protocols/drop"
 	"gatepost/protocols/helper"
 	"gatepost/protocols/mailauth"
 	"gatepost/protocols/mailauth/arriving"
@@ -82,6 +83,7 @@ type Server struct {
 	router   *router.Router
 	queue    *queue.Queue
 	gateways *settings.Live[relay.GatewaySettings]
+	drops    *drop.Intake
 	relay    *relay.Transport
 	secrets  *mailauth.Secrets
 	keys     *mailauth.KeyStore

@@ -13,6 +13,7 @@ import (
 	"gatepost/accounts/delivery"
 	"gatepost/accounts/lists"
 	"gatepost/accounts/mailrules"
+	"gatepost/protocols/drop"
 	"gatepost/protocols/helper"
 	"gatepost/protocols/http"
 	"gatepost/protocols/imap"
@@ -47,7 +48,7 @@ func (s *Server) table() []*module {
 	return []*module{
 		s.mainPart(), s.logsPart(), s.dnrPart(), s.helpersPart(),
 		s.counterPart(), s.accountsPart(), s.routerPart(),
-		s.queuePart(), s.rulesPart(), s.pipePart(), s.rpopPart(), s.localPart(), s.listPart(), s.signingPart(), s.gatewaysPart(), s.sendingPart(),
+		s.queuePart(), s.rulesPart(), s.pipePart(), s.dropPart(), s.rpopPart(), s.localPart(), s.listPart(), s.signingPart(), s.gatewaysPart(), s.sendingPart(),
 		s.certificatePart(),
 		s.senderCheckPart(), s.smtpPart(), s.lmtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
 		s.webadminPart(),
@@ -224,6 +225,21 @@ func (s *pipeSettings) Validate() error {
 		return err
 	}
 	return s.programSettings.Validate()
+}
+
+// dropPart takes mail from drop folders. It comes before localPart, which drops what is held and
+// nobody knows of.
+func (s *Server) dropPart() *module {
+	set := live[drop.Settings]()
+	m := newModule("Drop", set, "DROP")
+	m.open = func() (err error) {
+		s.drops, err = drop.Open(drop.Options{Base: s.base.dir, Queue: s.queue, Settings: set, MaySend: s.isSender,
+			MainDomain: s.accounts.MainDomain, Log: s.log})
+		return err
+	}
+	m.run = func(ctx context.Context) error { return s.drops.Run(ctx) }
+	m.changed = func() { s.drops.Woken() }
+	return m
 }
 
 // rpopPart polls remote accounts. It comes before localPart, which drops what is held and

@@ -30,11 +30,13 @@ var programs = map[string]func(p *sendmail.Program, args []string) error{
 	"newaliases": func(*sendmail.Program, []string) error { return nil }, // aliases are in force as soon as they are set
 }
 
+func isProgram(name string) bool { return name == smailerName || programs[name] != nil }
+
 // asProgram finds out whether one of the programs was called, with which arguments, and which base
 // directory is named before them.
 func asProgram(argv []string) (name string, args []string, base string, ok bool) {
 	name = filepath.Base(argv[0])
-	if programs[name] != nil {
+	if isProgram(name) {
 		return name, argv[1:], "", true
 	}
 	args = argv[1:]
@@ -45,7 +47,7 @@ func asProgram(argv []string) (name string, args []string, base string, ok bool)
 			base, args = args[1], args[2:]
 		}
 	}
-	if len(args) > 0 && programs[args[0]] != nil {
+	if len(args) > 0 && isProgram(args[0]) {
 		return args[0], args[1:], base, true
 	}
 	return "", nil, "", false
@@ -82,7 +84,12 @@ func runProgram(name string, args []string, base string) int {
 		Flush:    func() error { return flush(c) },
 		Route:    func(address string) (string, error) { return verified(c, address) },
 	}
-	err := programs[name](p, args)
+	var err error
+	if name == smailerName {
+		err = smailer(c, args)
+	} else {
+		err = programs[name](p, args)
+	}
 	if err != nil {
 		text := err.Error()
 		if fault.KindOf(err) == fault.Invalid {

@@ -22,7 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"gatepost": main, "sendmail": main, "mail": main, "mailq": main})
+	testscript.Main(m, map[string]func(){"gatepost": main, "sendmail": main, "mail": main, "mailq": main, "smailer": main})
 }
 
 // TestScript plays testdata/*.txtar: what a person types, and what he sees. Beside the commands of

@@ -219,5 +219,16 @@ func (m Gateways) of(returnPath address.Address) *Gateway {
 	return best
 }
 
+// Sends reports whether an address is a sender of a gateway that is enabled.
+func (m Gateways) Sends(a address.Address) bool {
+	addr := strings.ToLower(a.String())
+	for _, g := range m {
+		if bool(g.Enabled) && (slices.Contains(g.Senders, addr) || slices.Contains(g.Senders, a.Domain) || !g.sender.IsNull() && strings.ToLower(g.sender.String()) == addr) {
+			return true
+		}
+	}
+	return false
+}
+
 // named returns the gateway with a name in any case.
 func (m Gateways) named(name string) *Gateway { return m[strings.ToLower(name)] }

@@ -111,6 +111,11 @@ type Server interface {
 	DeleteGateway(ctx context.Context, name string) error
 	TestGateway(ctx context.Context, name, to string) (steps []string, ok bool, err error)
 
+	// DropItems describes what waits in a drop folder or drop table; SendDropItems sends it now and
+	// counts what became of it: Sent, Deferred, Refused. "" is every sender, or the only source.
+	DropItems(ctx context.Context, source, sender string) ([]string, error)
+	SendDropItems(ctx context.Context, source, sender string) (dataformat.Dict, error)
+
 	LogSettings(ctx context.Context) (dataformat.Dict, error)
 	UpdateLogSettings(ctx context.Context, update dataformat.Dict) error
 

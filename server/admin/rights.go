@@ -215,6 +215,8 @@ var rules = map[string]rule{
 	"GETMESSAGEQUEUEINFO":  looks("Monitor"),
 	"GETHELPERSINFO":       looks("Monitor"),
 	"RELEASESMTPQUEUE":     changes("Monitor"),
+	"LISTDROPITEMS":        looks("Monitor"),
+	"SENDDROPITEMS":        changes("Monitor"),
 	"REJECTQUEUEMESSAGE":   changes("CanRejectQueues"),
 	"REJECTQUEUEMESSAGES":  changes("CanRejectQueues"),
 	"QUEUELIST":            looks("Monitor"),

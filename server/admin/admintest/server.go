@@ -203,6 +203,14 @@ func (s *Server) TestGateway(_ context.Context, name, to string) ([]string, bool
 	return []string{"connected to " + name, "sent to " + to}, true, nil
 }
 
+func (s *Server) DropItems(_ context.Context, source, sender string) ([]string, error) {
+	return []string{"17.10.2011000011_BB1C7C8F5EC83BC7: (" + sender + " => " + source + ")"}, nil
+}
+
+func (s *Server) SendDropItems(context.Context, string, string) (dataformat.Dict, error) {
+	return dataformat.Dict{"Sent": dataformat.String("1"), "Deferred": dataformat.String("0"), "Refused": dataformat.String("0")}, nil
+}
+
 func (s *Server) LogSettings(ctx context.Context) (dataformat.Dict, error) {
 	return s.Module(ctx, "Logs")
 }
