@@ -12,6 +12,7 @@ import (
 	"gatepost/accounts/cache"
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/password"
+	"gatepost/accounts/subscribers"
 	"gatepost/router/address"
 	"gatepost/router/names"
 	"gatepost/server/fault"
@@ -26,10 +27,13 @@ type directory struct {
 	mail     *mailbox.Store
 	keys     password.Keys
 
+	subscribers *subscribers.Store // of mailing lists
+
 	domains  *cache.Cache[string, *domain]
 	foreign  *cache.Cache[string, struct{}] // names that are no domain of ours
 	accounts *cache.Cache[accountKey, *Account]
 	groups   *cache.Cache[accountKey, *Group]
+	mailing  *cache.Cache[accountKey, *MailingList]
 	lists    nameLists
 	moving   sync.RWMutex // held while the directory of accounts moves, and shared while an account is read and told to the message store
 	renames  renames      // holds names
@@ -130,6 +134,13 @@ func (s *directory) object(d *domain, name string) (names.Object, error) {
 	switch {
 	case err == nil:
 		return names.Object{Kind: names.Group, Name: name, Disabled: bool(g.settings.EmailDisabled)}, nil
+	case !fault.Is(err, fault.NotFound):
+		return names.Object{}, err
+	}
+	l, err := s.listOf(d, name)
+	switch {
+	case err == nil:
+		return names.Object{Kind: names.List, Name: l.Name}, nil
 	case fault.Is(err, fault.NotFound):
 		return names.Object{}, nil
 	}

@@ -172,7 +172,11 @@ func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error
 		if err != nil {
 			return err
 		}
-		if len(have.accounts)+len(have.groups) > 0 || d.names.Len() > 0 {
+		lists, err := d.listNames()
+		if err != nil {
+			return err
+		}
+		if len(have.accounts)+len(have.groups)+len(lists) > 0 || d.names.Len() > 0 {
 			return fault.New(op, fault.NotEmpty, "the domain is not empty")
 		}
 	}
@@ -186,6 +190,10 @@ func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error
 	if err == nil {
 		err = s.telnums.move(accountKey{domain: d.name}, accountKey{})
 	}
+	var lists []*MailingList
+	if err == nil {
+		lists, err = s.Lists().all(ctx, d)
+	}
 	gone := s.pending(id, oldDomain)
 	if err == nil {
 		s.sessions.endAll(func(k accountKey) bool { return k.domain == d.name }, nil, endDeleted)
@@ -196,6 +204,11 @@ func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error
 		return fault.Wrap(op, fault.Internal, err)
 	}
 	s.removals.discard(gone)
+	for _, l := range lists { // gatepost check names what stays behind after a crash here
+		if err := l.subscribers.Remove(s.life); err != nil {
+			return fault.Wrap(op, fault.Internal, err)
+		}
+	}
 	return nil
 }
 

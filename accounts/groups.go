@@ -174,7 +174,7 @@ func (g Groups) Create(ctx context.Context, in, name string, given dataformat.Di
 	if given, err = validateGroup(op, given); err != nil {
 		return err
 	}
-	return g.change(op, in, func(d *domain) error {
+	return g.store.changeDomain(op, in, func(d *domain) error {
 		if err := g.store.free(op, d, name); err != nil {
 			return err
 		}
@@ -215,7 +215,7 @@ func (g Groups) Rename(ctx context.Context, in, name, newName string) error {
 func (g Groups) Delete(ctx context.Context, in, name string) error {
 	const op = "accounts.DeleteGroup"
 	name = fold(name)
-	return g.change(op, in, func(d *domain) error {
+	return g.store.changeDomain(op, in, func(d *domain) error {
 		if _, err := g.store.group(accountKey{d.name, name}); err != nil && !fault.Is(err, fault.Corrupt) {
 			return err
 		}
@@ -238,24 +238,24 @@ func (g Groups) drop(d *domain) {
 	g.store.groups.DropIf(func(accountKey) bool { return true })
 }
 
-// change holds the name space of a domain.
-func (g Groups) change(op, name string, do func(*domain) error) error {
-	real := g.store.realDomain(name)
-	unlock, err := g.store.renames.lockNames(op, real)
+// changeDomain holds the name space of a domain.
+func (s *Store) changeDomain(op, name string, do func(*domain) error) error {
+	real := s.realDomain(name)
+	unlock, err := s.renames.lockNames(op, real)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	d, err := g.store.domain(real)
+	d, err := s.domain(real)
 	if err != nil {
 		return err
 	}
 	return fault.Wrap(op, fault.Internal, do(d))
 }
 
-// changeOne is change for a group that exists.
+// changeOne is changeDomain for a group that exists.
 func (g Groups) changeOne(op, in, name string, do func(*domain, *Group) error) error {
-	return g.change(op, in, func(d *domain) error {
+	return g.store.changeDomain(op, in, func(d *domain) error {
 		group, err := g.store.group(accountKey{d.name, fold(name)})
 		if err != nil {
 			return err

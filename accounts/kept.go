@@ -68,7 +68,6 @@ type keptDomainSettings struct {
 	ExternalOnProvision   settings.Flag   `key:"ExternalOnProvision" default:"NO" feature:"sign-up" help:"the external authentication program is asked when users make accounts themselves"`
 	AutoSignup            settings.Flag   `key:"AutoSignup" default:"NO" feature:"web interface" help:"users may make accounts on the login page"`
 	ClientIPs             settings.IPList `key:"ClientIPs" feature:"Client IPs of domains" help:"client addresses of this domain in addition to the server's"`
-	ListsLimit            int             `key:"ListsLimit" default:"-1" feature:"mailing lists" help:"number of mailing lists; -1 for no limit"`
 	AUTHMethods           string          `key:"AUTHMethods" default:"All" feature:"login methods of domains" help:"login methods that are offered"`
 	AccountsLogLevel      int             `key:"AccountsLogLevel" default:"3" feature:"log levels of domains" help:"log level of account operations"`
 	MailboxesLogLevel     int             `key:"MailboxesLogLevel" default:"3" feature:"log levels of domains" help:"log level of mailbox operations"`

@@ -12,18 +12,18 @@ import (
 
 // ListOptions say what ListObjects lists.
 type ListOptions struct {
-	Filter                                string // a part of the name; empty for all
-	Limit                                 int    // objects to list at most
-	After                                 string // names after this one; empty for the first
-	Accounts, Aliases, Forwarders, Groups bool
+	Filter                                       string // a part of the name; empty for all
+	Limit                                        int    // objects to list at most
+	After                                        string // names after this one; empty for the first
+	Accounts, Aliases, Forwarders, Groups, Lists bool
 }
 
 // ObjectList is a page of a domain's objects.
 type ObjectList struct {
-	Accounts, Aliases, Forwarders, Groups int // how many there are in all
-	Names                                 []string
-	Objects                               map[string]names.Object
-	More                                  bool // there are names after the last one
+	Accounts, Aliases, Forwarders, Groups, Lists int // how many there are in all
+	Names                                        []string
+	Objects                                      map[string]names.Object
+	More                                         bool // there are names after the last one
 }
 
 // ListObjects lists objects of a domain in the order of their names. Errors: NoDomain.
@@ -36,7 +36,11 @@ func (s *directory) ListObjects(ctx context.Context, domain string, o ListOption
 	if err != nil {
 		return nil, err
 	}
-	list := &ObjectList{Accounts: len(have.accounts), Groups: len(have.groups), Objects: map[string]names.Object{}}
+	lists, err := d.listNames()
+	if err != nil {
+		return nil, err
+	}
+	list := &ObjectList{Accounts: len(have.accounts), Groups: len(have.groups), Lists: len(lists), Objects: map[string]names.Object{}}
 	filter := fold(o.Filter)
 	var all []string
 	// Of names in order, those of one page and one more are enough.
@@ -57,6 +61,7 @@ func (s *directory) ListObjects(ctx context.Context, domain string, o ListOption
 	}
 	addSorted(o.Accounts, have.accounts)
 	addSorted(o.Groups, have.groups)
+	addSorted(o.Lists, lists)
 	for name, entry := range d.names.All() {
 		wanted := o.Forwarders
 		if entry.account != "" {

@@ -16,6 +16,8 @@ const (
 	domainsDirectory  = "Domains"
 	settingsDirectory = "Settings"
 	pendingDirectory  = "Pending"
+	// subscribersDirectory holds the subscribers of mailing lists.
+	subscribersDirectory = "Subscribers"
 
 	accountSuffix = ".macnt"
 )

@@ -176,6 +176,9 @@ func (s *Store) DeleteAccount(ctx context.Context, domain, name string) error {
 	if err := s.staysPut(op, k); err != nil {
 		return err
 	}
+	if err := s.Lists().ownsNone(ctx, op, k); err != nil {
+		return err
+	}
 	if err := s.setAliases(d, a.Name, nil); err != nil {
 		return fault.Wrap(op, fault.Internal, err)
 	}
@@ -231,6 +234,9 @@ func (s *Store) RenameAccount(ctx context.Context, domain, name, newDomain, newN
 		if err := s.mayEnter(op, d, from); err != nil {
 			return err
 		}
+		if err := s.Lists().ownsNone(ctx, op, from); err != nil {
+			return err
+		}
 	}
 	s.sessions.endAll(func(k accountKey) bool { return k == from }, nil, endRenamed)
 	return s.renames.run(job{renameAccount, from, to})
@@ -279,6 +285,11 @@ func (s *Store) moveAccount(from, to accountKey, moved bool) error {
 	}
 	if err != nil {
 		return err
+	}
+	if from.domain == to.domain {
+		if err := s.Lists().giveTo(s.life, source, from.name, to.name); err != nil {
+			return fault.Wrap(op, fault.Internal, err)
+		}
 	}
 	aliases := source.names.Of(from.name)
 	if len(aliases) > 0 {

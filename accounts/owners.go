@@ -12,11 +12,12 @@ import (
 	"strings"
 
 	"gatepost/accounts/mailbox"
+	"gatepost/accounts/subscribers"
 	"gatepost/server/fault"
 )
 
 // OpenReadOnly opens the directory and the message store of a base directory that no server
-// runs on, or of a copy of one, to be checked: Mail().Check and Close are all that may be called. Nothing is
+// runs on, or of a copy of one, to be checked: Mail().Check, CheckLists and Close are all that may be called. Nothing is
 // written, also not what a crash has left half done.
 func OpenReadOnly(base string, log *slog.Logger) (*Store, error) {
 	const op = "accounts.Open"
@@ -29,7 +30,13 @@ func OpenReadOnly(base string, log *slog.Logger) (*Store, error) {
 	if err := s.load(nil); err != nil {
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}
-	s.mail, err = mailbox.Open(base, mailbox.Options{ReadOnly: true, Owners: owners{s}.visit, Log: log})
+	if s.mail, err = mailbox.Open(base, mailbox.Options{ReadOnly: true, Owners: owners{s}.visit, Log: log}); err != nil {
+		return s, err
+	}
+	dir := filepath.Join(base, subscribersDirectory)
+	if isDir(dir) { // an old base directory has none
+		s.subscribers, err = subscribers.Open(dir, subscribers.Options{ReadOnly: true, Log: log})
+	}
 	return s, err
 }
 

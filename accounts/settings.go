@@ -49,6 +49,7 @@ type DomainSettings struct {
 	AllWithForwarders    settings.Flag `key:"AllWithForwarders" default:"NO" level:"advanced" help:"mail to all@domain goes to forwarders too" since:"0.1"`
 	ForceSMTPAUTH        string        `key:"ForceSMTPAUTH" default:"nobody" values:"nobody|non-clients|clients|everybody" help:"who has to log in to send with a return-path in this domain" since:"0.1"`
 	AccountsLimit        int           `key:"AccountsLimit" default:"-1" help:"number of accounts; -1 for no limit" since:"0.1"`
+	ListsLimit           int           `key:"ListsLimit" default:"-1" help:"number of mailing lists; -1 for no limit" since:"0.1"`
 	DomainAccessModes    Services      `key:"DomainAccessModes" default:"All" help:"the services that accounts of the domain may use" since:"0.1"`
 	IPAddresses          []string      `key:"IPAddresses" level:"advanced" help:"local addresses that belong to this domain: logins without a domain name on them are the domain's" since:"0.1"`
 	PublicServerName     HostName      `key:"PublicServerName" help:"host that mail programs are told to connect to; empty for the first alias of the domain that begins with mail., else the Main Domain's name" since:"0.1"`

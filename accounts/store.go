@@ -12,6 +12,7 @@ import (
 	"gatepost/accounts/cache"
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/password"
+	"gatepost/accounts/subscribers"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
@@ -85,6 +86,10 @@ func Open(base string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.subscribers, err = subscribers.Open(filepath.Join(base, subscribersDirectory), subscribers.Options{Log: o.Log})
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -118,6 +123,7 @@ func makeStore(base string, o Options) *Store {
 		foreign:  cache.New[string, struct{}](o.CachedDomains),
 		accounts: cache.New[accountKey, *Account](o.CachedAccounts),
 		groups:   cache.New[accountKey, *Group](maxGroups),
+		mailing:  cache.New[accountKey, *MailingList](maxLists),
 		lists:    newNameLists(),
 	}}
 	s.logins, s.sessions = newLogins(s), newSessions(s)
@@ -180,10 +186,14 @@ func (s *Store) Close() error {
 	s.work.Wait()
 	s.removals.Wait()
 	s.info.flush()
-	if s.mail == nil {
-		return nil
+	var errs []error
+	if s.subscribers != nil {
+		errs = append(errs, s.subscribers.Close())
 	}
-	return s.mail.Close()
+	if s.mail != nil {
+		errs = append(errs, s.mail.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Mail returns the message store.
@@ -194,5 +204,6 @@ func (s *directory) dropAll() {
 	s.foreign.DropIf(func(string) bool { return true })
 	s.domains.DropIf(func(string) bool { return true })
 	s.groups.DropIf(func(accountKey) bool { return true })
+	s.mailing.DropIf(func(accountKey) bool { return true })
 	s.forgetIf(func(accountKey) bool { return true })
 }

@@ -155,7 +155,10 @@ func (f *findings) accounts(ctx context.Context, store *accounts.Store, tidy boo
 			f.add(fmt.Sprintf("%sremoved %d files (%d bytes) that crashes have left", notePrefix, removed.Files, removed.Bytes))
 		}
 	}
-	return store.Mail().Check(ctx, f.mailbox)
+	if err := store.Mail().Check(ctx, f.mailbox); err != nil {
+		return err
+	}
+	return store.CheckLists(ctx, f.add)
 }
 
 func (f *findings) mailbox(m mailbox.Finding) {

@@ -43,7 +43,8 @@ var arrows = map[string][]string{
 	"accounts/nametable":           {"server/dataformat", "server/durable"},
 	"accounts/password":            {"server/dataformat"},
 	"accounts/cache":               {},
-	"accounts": {"accounts/cache", "accounts/mailbox", "accounts/message", "accounts/nametable", "accounts/password", "router/address", "router/names", "rules",
+	"accounts/subscribers":         {"accounts/index", "server/fault"},
+	"accounts": {"accounts/cache", "accounts/mailbox", "accounts/message", "accounts/nametable", "accounts/password", "accounts/subscribers", "router/address", "router/names", "rules",
 		"server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"router":                       {"router/address", "router/names", "server/fault", "server/logs", "server/settings"},
 	"queue/internal/disk":          {},
@@ -61,7 +62,7 @@ var arrows = map[string][]string{
 		"router", "router/address", "rules", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 
 	// who may do what
-	"server/admin": {"accounts", "accounts/access", "accounts/mailbox", "router", "router/address", "router/names", "rules",
+	"server/admin": {"accounts", "accounts/access", "accounts/mailbox", "accounts/subscribers", "router", "router/address", "router/names", "rules",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"server/admin/admintest": {"accounts", "router", "router/address", "rules", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"server/dnsdoctor":       {"server/fault", "server/resolver"},
@@ -75,7 +76,7 @@ var arrows = map[string][]string{
 	"protocols/imap":              append([]string{"accounts/access", "accounts/mailbox", "accounts/message", "protocols/imap/wire"}, wire...),
 	"protocols/imap/wire":         {"server/fault"},
 	"protocols/pop3":              append([]string{"accounts/mailbox", "accounts/message"}, wire...),
-	"protocols/pwd":               append([]string{"accounts/mailbox", "server/admin", "server/dataformat"}, wire...),
+	"protocols/pwd":               append([]string{"accounts/mailbox", "accounts/subscribers", "server/admin", "server/dataformat"}, wire...),
 	"protocols/http":              wire,
 	"protocols/mailauth/arriving": {"accounts", "protocols/mailauth", "protocols/smtp", "server/fault", "server/logs", "server/settings"},
 	"protocols/mailauth/leaving":  {"accounts", "protocols/mailauth", "protocols/relay", "queue/envelope", "server/logs", "server/settings"},

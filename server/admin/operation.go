@@ -20,6 +20,7 @@ type operation struct {
 
 	// What it is about: a domain, and an object in it; or neither, and a thing of the server.
 	domain, object, about string
+	listOwner             string // the account that owns the object, if that is a mailing list
 
 	// For the record, without secrets.
 	old, new dataformat.Value

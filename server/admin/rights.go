@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 //	UserAccounts   a server right: Master, Settings, UserAccounts, Monitor, Directory, CanRejectQueues
 //	D              any administrator of the target's domain
 //	D:Name         an administrator of the target's domain with the right Name
-//	own            the account that the call is about
+//	own            the account that the call is about, or that owns the mailing list
 //
 // Several of them are alternatives. The server right UserAccounts stands for every D, Master
 // for all.
@@ -165,6 +166,20 @@ var rules = map[string]rule{
 	"GETGROUP":    looks("D"),
 	"SETGROUP":    changes("D:CanCreateGroups").guarded(),
 
+	// mailing lists
+	"LISTLISTS":         looks("D"),
+	"GETDOMAINLISTS":    looks("D"),
+	"GETACCOUNTLISTS":   looks("D own"),
+	"CREATELIST":        changes("D:CanCreateLists").guarded(),
+	"RENAMELIST":        changes("D:CanCreateLists").guarded(),
+	"DELETELIST":        changes("D:CanCreateLists").guarded(),
+	"GETLIST":           looks("D:CanAccessLists own"),
+	"UPDATELIST":        changes("D:CanAccessLists own"),
+	"LISTSUBSCRIBERS":   looks("D:CanAccessLists own"),
+	"READSUBSCRIBERS":   looks("D:CanAccessLists own"),
+	"GETSUBSCRIBERINFO": looks("D:CanAccessLists own"),
+	"SETPOSTINGMODE":    changes("D:CanAccessLists own"),
+
 	// the mailboxes of an account
 	"LISTMAILBOXES":          looks("own D:CanImpersonate"),
 	"CREATEMAILBOX":          changes("own D:CanImpersonate").guarded(),
@@ -267,7 +282,7 @@ func (r rule) allows(o *operation) bool {
 	switch {
 	case r.any, o.rights.Server(accounts.RightMaster), slices.ContainsFunc(r.server, o.rights.Server):
 		return true
-	case r.own && o.account != nil && o.account.Name == o.object && o.account.Domain == o.domain:
+	case r.own && o.account != nil && o.account.Name == cmp.Or(o.listOwner, o.object) && o.account.Domain == o.domain:
 		return true
 	case o.domain == "":
 		return false

@@ -183,6 +183,7 @@ var ofDomain = map[string]bool{
 	"DKIMKeys": true, "CreateDKIMKey": true, "ImportDKIMKey": true, "ActivateDKIMKey": true, "RetireDKIMKey": true,
 	"DeleteDKIMKey": true, "DNSRecords": true, "CheckDNS": true,
 	"SetAccountDefaultPrefs": true, "Forwarders": true, "FindForwarders": true, "Groups": true,
+	"Lists": true, "DomainLists": true,
 	"Administrators": true, "DomainTelnums": true, "AccountDefaultsSheet": true, "AccountTemplateSheet": true, "DomainSheet": true,
 }
 

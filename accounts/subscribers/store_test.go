@@ -1,0 +1,181 @@
+package subscribers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gatepost/server/fault"
+)
+
+var bg = context.Background()
+
+func open1(t *testing.T, dir string) *Store {
+	t.Helper()
+	s, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func subscribe(mode Mode) func(*Subscriber) error {
+	return func(s *Subscriber) error { s.Mode = mode; return nil }
+}
+
+func TestSubscribersOutliveTheStore(t *testing.T) {
+	dir := t.TempDir() + "/Subscribers"
+	s, err := Open(dir, Options{})
+	must(t, err)
+	l := s.List(7)
+	now := time.Date(2026, 5, 1, 10, 0, 0, 0, time.UTC)
+	want := Subscriber{Address: "Alice@Example.com", RealName: "Alice Ä", Mode: Digest, Since: now, Posts: 3, Moderated: ModerateAll,
+		Bounces: 2, LastBounce: now, PausedUntil: Forever, Warned: now, Secret: "abc"}
+	must(t, l.Change(bg, "Alice@Example.com", func(s *Subscriber) error { *s = want; return nil }))
+	must(t, s.Close())
+	s = open1(t, dir)
+	got, err := s.List(7).Get("alice@EXAMPLE.com")
+	must(t, err)
+	if got != want {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+	if other, err := s.List(8).Get("alice@example.com"); err != nil || other.Mode != None {
+		t.Errorf("another list has %+v, %v", other, err)
+	}
+}
+
+func TestCountsFollowChanges(t *testing.T) {
+	l := open1(t, t.TempDir()+"/S").List(1)
+	must(t, l.ChangeAll(bg, []string{"a@x", "b@x", "c@x", "A@X"}, subscribe(Feed)))
+	must(t, l.Change(bg, "b@x", subscribe(Banned)))
+	must(t, l.Change(bg, "c@x", subscribe(None)))
+	must(t, l.Change(bg, "nobody@x", subscribe(None)))
+	err := l.Change(bg, "a@x", func(s *Subscriber) error { s.Mode = Null; return fault.New("t", fault.Denied, "") })
+	if !fault.Is(err, fault.Denied) {
+		t.Fatal(err)
+	}
+	c, err := l.Counts()
+	must(t, err)
+	if c[Feed] != 1 || c[Banned] != 1 || c[Null] != 0 || c.Subscribers() != 1 {
+		t.Errorf("counts %v", c)
+	}
+}
+
+func TestPages(t *testing.T) {
+	l := open1(t, t.TempDir()+"/S").List(1)
+	var all []string
+	for i := range 2500 {
+		all = append(all, fmt.Sprintf("u%04d@x.test", i))
+	}
+	for part := range slices.Chunk(all, MaxChange) {
+		must(t, l.ChangeAll(bg, part, subscribe(Feed)))
+	}
+	must(t, l.Change(bg, "u0003@x.test", subscribe(Null)))
+	var seen []string
+	must(t, l.Each(bg, func(s *Subscriber) error { seen = append(seen, s.Address); return nil }, Feed, Digest))
+	if len(seen) != 2499 || !slices.IsSorted(seen) || slices.Contains(seen, "u0003@x.test") {
+		t.Errorf("%d subscribers", len(seen))
+	}
+	p, err := l.Page(bg, "u0001@X.test", 2, nil)
+	must(t, err)
+	if len(p.Subscribers) != 2 || p.Subscribers[0].Address != "u0002@x.test" || !p.More {
+		t.Errorf("page %+v", p)
+	}
+	p, err = l.Page(bg, "", 5, func(s *Subscriber) bool { return strings.HasPrefix(s.Address, "u249") })
+	must(t, err)
+	if len(p.Subscribers) != 5 || p.Subscribers[4].Address != "u2494@x.test" || !p.More {
+		t.Errorf("filtered page %+v", p)
+	}
+}
+
+func TestQuestions(t *testing.T) {
+	l := open1(t, t.TempDir()+"/S").List(1)
+	now := time.Date(2026, 5, 1, 10, 0, 0, 0, time.UTC)
+	ask := Question{Address: "a@x", Kind: "subscribe", Mode: Feed, Expire: now.Add(time.Hour)}
+	first, again, err := l.Ask(bg, ask, now)
+	must(t, err)
+	if again || len(first.Token) < 20 {
+		t.Fatalf("%+v %v", first, again)
+	}
+	ask.Address, ask.Mode = "A@x", Digest
+	second, again, err := l.Ask(bg, ask, now.Add(time.Minute))
+	must(t, err)
+	if !again || second.Token != first.Token || second.Times != 2 || second.Expire != first.Expire {
+		t.Errorf("asked again: %+v %v", second, again)
+	}
+	if _, err := l.Answer(bg, "x", now); !fault.Is(err, fault.NotFound) {
+		t.Errorf("a token that nobody got: %v", err)
+	}
+	q, err := l.Answer(bg, first.Token, now)
+	must(t, err)
+	if q.Mode != Digest {
+		t.Errorf("answered %+v", q)
+	}
+	if _, err := l.Answer(bg, first.Token, now); !fault.Is(err, fault.NotFound) {
+		t.Errorf("a token answers twice: %v", err)
+	}
+	old, _, err := l.Ask(bg, ask, now)
+	must(t, err)
+	later := now.Add(2 * time.Hour)
+	if _, err := l.Question(old.Token, later); !fault.Is(err, fault.NotFound) {
+		t.Errorf("an old question: %v", err)
+	}
+	ask.Expire = later.Add(time.Hour)
+	fresh, again, err := l.Ask(bg, ask, later)
+	must(t, err)
+	if again || fresh.Token == old.Token {
+		t.Errorf("an old question was kept: %+v", fresh)
+	}
+	gone, err := l.RemoveExpired(bg, later.Add(2*time.Hour))
+	must(t, err)
+	if len(gone) != 1 || gone[0].Token != fresh.Token {
+		t.Errorf("expired: %+v", gone)
+	}
+	if left, err := l.Questions("subscribe", 10, now); err != nil || len(left) != 0 {
+		t.Errorf("left: %+v %v", left, err)
+	}
+}
+
+func TestRemove(t *testing.T) {
+	s := open1(t, t.TempDir()+"/S")
+	for id := uint64(1); id < 4; id++ {
+		must(t, s.List(id).Change(bg, "a@x", subscribe(Feed)))
+		must(t, s.List(id).SetValue(bg, "digest", []byte("1")))
+	}
+	must(t, s.List(2).Remove(bg))
+	var ids []uint64
+	must(t, s.Lists(func(id uint64) bool { ids = append(ids, id); return true }))
+	if !slices.Equal(ids, []uint64{1, 3}) {
+		t.Errorf("lists %v", ids)
+	}
+	if v, err := s.List(1).Value("digest"); err != nil || string(v) != "1" {
+		t.Errorf("%q %v", v, err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(encodeSubscriber(&Subscriber{Address: "a@x", Mode: Feed, Since: time.Unix(1, 0), Secret: "s"}))
+	f.Add([]byte{version, 5, 'a'})
+	f.Fuzz(func(t *testing.T, v []byte) {
+		decodeQuestion(v)
+		decodeCounts(v)
+		s, err := decodeSubscriber(v)
+		if err != nil {
+			return
+		}
+		if again, err := decodeSubscriber(encodeSubscriber(&s)); err != nil || again != s {
+			t.Errorf("%+v became %+v, %v", s, again, err)
+		}
+	})
+}
