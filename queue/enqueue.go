@@ -207,7 +207,7 @@ func (q *Queue) accept(ctx context.Context, id envelope.QueueID, h *head, p *pla
 	switch {
 	case p == nil: // the enqueuer has it
 	case q.toBeJudged(h.env):
-		if err := q.judgeFirst(ctx, m, h, header, wait); err != nil {
+		if err := q.judgeFirst(ctx, m, h, p, header, wait); err != nil {
 			return err
 		}
 	default:

@@ -53,9 +53,9 @@ func (s *source) wait(ctx context.Context, limit time.Duration) error {
 	return <-s.done
 }
 
-// judgeFirst has a message judged that was accepted just now. The source waits, but no
+// judgeFirst has a message judged that was accepted and routed just now. The source waits, but no
 // longer than it may; one that must not wait has no limit of time.
-func (q *Queue) judgeFirst(ctx context.Context, m *message, h *head, header []byte, limit time.Duration) error {
+func (q *Queue) judgeFirst(ctx context.Context, m *message, h *head, p *plan, header []byte, limit time.Duration) error {
 	q.mu.Lock()
 	q.warm(m, h)
 	run := q.run
@@ -75,7 +75,7 @@ func (q *Queue) judgeFirst(ctx context.Context, m *message, h *head, header []by
 	src := &source{done: make(chan error, 1), header: header}
 	go func() {
 		defer run.workers.Done()
-		err := q.judgeItem(run.ctx, it, h, src, limit)
+		err := q.judgeItem(run.ctx, it, h, p, src, limit)
 		q.mu.Lock()
 		if e.place == active { // it was not judged, or the rules want it later
 			e.due = time.Time{}
@@ -98,7 +98,7 @@ func (q *Queue) judgeBatch(ctx context.Context, b *Batch) {
 			q.unreadable(it.entry, err)
 			continue
 		}
-		q.judgeItem(ctx, it, h, nil, never)
+		q.judgeItem(ctx, it, h, nil, nil, never)
 		q.mu.Lock()
 		if it.entry.place == active {
 			b.queue.back = append(b.queue.back, it.entry)
@@ -121,10 +121,10 @@ func (q *Queue) headOf(m *message) (*head, error) {
 	return q.readHead(m.id)
 }
 
-// judgeItem asks the rules about one message and does what they say. It returns the
+// judgeItem asks the rules about one message and does what they say. p is nil if the message is to be routed. It returns the
 // refusal that the source is to be told. The entry is still active afterwards if the
 // message could not be judged: no processor was free within the limit, or the server stops.
-func (q *Queue) judgeItem(ctx context.Context, it *Item, h *head, src *source, limit time.Duration) error {
+func (q *Queue) judgeItem(ctx context.Context, it *Item, h *head, p *plan, src *source, limit time.Duration) error {
 	if !q.judges.enter(ctx, q.settings().judges(), limit) {
 		return nil
 	}
@@ -134,7 +134,9 @@ func (q *Queue) judgeItem(ctx context.Context, it *Item, h *head, src *source, l
 	if q.endRejected(it) || q.keep(e) {
 		return nil
 	}
-	p := q.plan(ctx, h.env, nil)
+	if p == nil {
+		p = q.plan(ctx, h.env, nil)
+	}
 	v, err := q.askRules(ctx, it.ID, h, p, src)
 	switch {
 	case err != nil && ctx.Err() != nil, q.endRejected(it):

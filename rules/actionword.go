@@ -222,10 +222,10 @@ func newRemember(param string, _ Level) (action, error) {
 
 func (a remember) do(r *Run) Action {
 	addr, ok := r.from()
-	if !ok || addr == "" {
+	if !ok || addr.shown == "" {
 		return Skipped{KindRemember, "the message has no From address"}
 	}
-	return Remember{a.dataset, addr}
+	return Remember{a.dataset, addr.shown}
 }
 
 func newFilter(param string, _ Level) (action, error) {

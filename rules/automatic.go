@@ -160,7 +160,7 @@ func (r *Run) notToMe() string {
 				return ""
 			}
 			for _, c := range r.recipients() {
-				if strings.EqualFold(m.Address, c.value) || strings.EqualFold(m.Address, c.original) {
+				if strings.EqualFold(m.Address, c.value.shown) || strings.EqualFold(m.Address, c.original.shown) {
 					return ""
 				}
 			}

@@ -53,7 +53,10 @@ func BenchmarkHeaderAccess(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Start(in, nil, nil)
-		r.fieldLines()
+		r.load()
+		for i := range r.fields {
+			r.fieldLine(i)
+		}
 		r.toOrCc()
 		r.subject()
 		r.from()
@@ -76,7 +79,10 @@ func TestRulesThatDoNotMatchAllocateNothing(t *testing.T) {
 	})
 	without := testing.AllocsPerRun(100, func() {
 		r.Start(in, nil, nil)
-		r.fieldLines()
+		r.load()
+		for i := range r.fields {
+			r.fieldLine(i)
+		}
 		r.toOrCc()
 		r.subject()
 		r.from()

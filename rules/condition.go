@@ -10,7 +10,19 @@ import (
 type condition struct {
 	clause *Clause
 	check  check
+	cost   cost
 }
+
+// cost is what a condition needs. The conditions of a rule are asked from the cheapest to the dearest: nothing but
+// the time shows in which order.
+type cost uint8
+
+const (
+	costNothing   cost = iota // the envelope and the clock
+	costField                 // a value of the header
+	costFields                // all fields of the header
+	costElsewhere             // the message's body, the account's mailboxes and datasets
+)
 
 // check decides whether a condition holds.
 type check interface {
@@ -24,6 +36,7 @@ type conditionWord struct {
 	name       string
 	operations []Operation // none: operation and parameter are ignored
 	levels     levels
+	cost       cost
 	make       func(op Operation, param string) (check, error)
 	// later is what does not exist yet: until it does, the condition never holds.
 	later string
@@ -39,20 +52,20 @@ var conditionWords = [...]conditionWord{
 	{name: "FreeBusy", operations: compareText, levels: atDelivery, make: never, later: "free/busy data"},
 
 	// the header
-	{name: "From", operations: compareText, levels: atAllLevels, make: one((*Run).from)},
-	{name: "Sender", operations: compareText, levels: atAllLevels, make: one((*Run).sender)},
-	{name: "To", operations: compareText, levels: atAllLevels, make: one((*Run).to)},
-	{name: "Cc", operations: compareText, levels: atAllLevels, make: one((*Run).cc)},
-	{name: "Reply-To", operations: compareText, levels: atAllLevels, make: one((*Run).replyTo)},
-	{name: "Any To or Cc", operations: compareText, levels: atAllLevels, make: many((*Run).toOrCcAddresses, false)},
-	{name: "Each To or Cc", operations: compareText, levels: atAllLevels, make: many((*Run).toOrCcAddresses, true)},
-	{name: "'From' Name", operations: compareText, levels: atAllLevels, make: one((*Run).fromName)},
-	{name: "Subject", operations: compareText, levels: atAllLevels, make: one((*Run).subject)},
-	{name: "Message-ID", operations: compareText, levels: atAllLevels, make: one((*Run).messageID)},
-	{name: "Header Field", operations: compareText, levels: atAllLevels, make: among((*Run).headerFields, "field")},
-	{name: "Human Generated", levels: atAllLevels, make: newHuman},
-	{name: "Security", operations: compareText, levels: atAllLevels, make: one((*Run).security)},
-	{name: "Calendar Method", operations: compareText, levels: atAllLevels, make: one((*Run).calendarMethod)},
+	{name: "From", operations: compareText, levels: atAllLevels, cost: costField, make: one((*Run).from)},
+	{name: "Sender", operations: compareText, levels: atAllLevels, cost: costField, make: one((*Run).sender)},
+	{name: "To", operations: compareText, levels: atAllLevels, cost: costField, make: one((*Run).to)},
+	{name: "Cc", operations: compareText, levels: atAllLevels, cost: costField, make: one((*Run).cc)},
+	{name: "Reply-To", operations: compareText, levels: atAllLevels, cost: costField, make: one((*Run).replyTo)},
+	{name: "Any To or Cc", operations: compareText, levels: atAllLevels, cost: costField, make: many((*Run).toOrCcAddresses, false)},
+	{name: "Each To or Cc", operations: compareText, levels: atAllLevels, cost: costField, make: many((*Run).toOrCcAddresses, true)},
+	{name: "'From' Name", operations: compareText, levels: atAllLevels, cost: costField, make: one((*Run).fromName)},
+	{name: "Subject", operations: compareText, levels: atAllLevels, cost: costField, make: one((*Run).subject)},
+	{name: "Message-ID", operations: compareText, levels: atAllLevels, cost: costField, make: one((*Run).messageID)},
+	{name: "Header Field", operations: compareText, levels: atAllLevels, cost: costFields, make: newHeaderField},
+	{name: "Human Generated", levels: atAllLevels, cost: costFields, make: newHuman},
+	{name: "Security", operations: compareText, levels: atAllLevels, cost: costField, make: one((*Run).security)},
+	{name: "Calendar Method", operations: compareText, levels: atAllLevels, cost: costElsewhere, make: one((*Run).calendarMethod)},
 
 	// the message and its envelope
 	{name: "Message Size", operations: compareNumber, levels: atAllLevels, make: newMessageSize},
@@ -65,7 +78,7 @@ var conditionWords = [...]conditionWord{
 	{name: "Submit Address", operations: compareText, levels: atAllLevels, make: one((*Run).submitAddress)},
 
 	// the account
-	{name: "Existing Mailbox", operations: compareText, levels: atDelivery, make: among((*Run).mailboxes, "mailbox")},
+	{name: "Existing Mailbox", operations: compareText, levels: atDelivery, cost: costElsewhere, make: newExistingMailbox},
 }
 
 func findCondition(name string) (*conditionWord, bool) {
@@ -96,7 +109,11 @@ func newCondition(c *Clause, level Level) (condition, *conditionWord, error) {
 		}
 	}
 	ch, err := word.make(op, c.Param)
-	return condition{c, ch}, word, err
+	made := condition{c, ch, word.cost}
+	if m, ok := ch.(interface{ asksAccount() bool }); ok && m.asksAccount() {
+		made.cost = costElsewhere
+	}
+	return made, word, err
 }
 
 func allows(all []Operation, op Operation) bool {
@@ -119,10 +136,10 @@ func listed(all []Operation) string {
 // single compares one value. A message without it differs from every value.
 type single struct {
 	matcher
-	value func(*Run) (string, bool)
+	value func(*Run) (text, bool)
 }
 
-func one(value func(*Run) (string, bool)) func(Operation, string) (check, error) {
+func one(value func(*Run) (text, bool)) func(Operation, string) (check, error) {
 	return func(op Operation, param string) (check, error) {
 		m, err := newMatcher(op, param)
 		return &single{m, value}, err
@@ -139,7 +156,7 @@ func (c *single) saw(r *Run) string {
 	if !ok {
 		return "there is none"
 	}
-	return "it is " + shown(v)
+	return "it is " + shown(v.shown)
 }
 
 // several compares each of several values. Without any, the message differs from every value.
@@ -151,7 +168,7 @@ type several struct {
 
 // candidate is a value that may have a second form: a recipient and the address that its sender
 // knew it by.
-type candidate struct{ value, original string }
+type candidate struct{ value, original text }
 
 func many(values func(*Run) []candidate, each bool) func(Operation, string) (check, error) {
 	return func(op Operation, param string) (check, error) {
@@ -167,7 +184,7 @@ func (c *several) holds(r *Run) bool {
 	}
 	for i := range all {
 		v := &all[i]
-		fits := c.fits(r, v.value) || v.original != "" && c.fits(r, v.original)
+		fits := c.fits(r, v.value) || v.original.low != "" && c.fits(r, v.original)
 		if holds := fits != c.op.negative(); holds != c.each {
 			return holds
 		}
@@ -178,9 +195,9 @@ func (c *several) holds(r *Run) bool {
 func (c *several) saw(r *Run) string {
 	var all []string
 	for _, v := range c.values(r) {
-		all = append(all, v.value)
-		if v.original != "" {
-			all = append(all, v.original)
+		all = append(all, v.value.shown)
+		if v.original.low != "" {
+			all = append(all, v.original.shown)
 		}
 	}
 	if len(all) == 0 {
@@ -189,26 +206,56 @@ func (c *several) saw(r *Run) string {
 	return "there are " + shown(all...)
 }
 
-// oneOf compares a set of values: is means that one fits, is not that none does.
-type oneOf struct {
-	matcher
-	values func(*Run) []string
-	noun   string
+// headerField compares each field on one line: is means that one fits, is not that none does.
+type headerField struct{ matcher }
+
+func newHeaderField(op Operation, param string) (check, error) {
+	m, err := newMatcher(op, param)
+	return &headerField{m}, err
 }
 
-func among(values func(*Run) []string, noun string) func(Operation, string) (check, error) {
-	return func(op Operation, param string) (check, error) {
-		m, err := newMatcher(op, param)
-		return &oneOf{m, values, noun}, err
+func (c *headerField) holds(r *Run) bool { return (c.find(r) >= 0) != c.op.negative() }
+
+// find returns the number of the first field that fits, or -1.
+func (c *headerField) find(r *Run) int {
+	r.load()
+	for i := range r.fields {
+		if c.mayFit(&r.fields[i]) && c.fits(r, r.fieldLine(i)) {
+			return i
+		}
 	}
+	return -1
 }
 
-func (c *oneOf) holds(r *Run) bool {
-	return (c.find(r) != nil) != c.op.negative()
+// mayFit reports whether a field has to be decoded to know whether it fits.
+func (c *headerField) mayFit(f *rawField) bool {
+	for i := range c.pictures {
+		if f.mayBegin(c.pictures[i].start) {
+			return true
+		}
+	}
+	return c.dataset != ""
 }
 
-func (c *oneOf) find(r *Run) *string {
-	all := c.values(r)
+func (c *headerField) saw(r *Run) string {
+	if i := c.find(r); i >= 0 {
+		return "there is " + shown(r.fieldLine(i).shown)
+	}
+	return "no field is like that"
+}
+
+// existingMailbox compares the names of the account's mailboxes, as headerField does fields.
+type existingMailbox struct{ matcher }
+
+func newExistingMailbox(op Operation, param string) (check, error) {
+	m, err := newMatcher(op, param)
+	return &existingMailbox{m}, err
+}
+
+func (c *existingMailbox) holds(r *Run) bool { return (c.find(r) != nil) != c.op.negative() }
+
+func (c *existingMailbox) find(r *Run) *text {
+	all := r.mailboxes()
 	for i := range all {
 		if c.fits(r, all[i]) {
 			return &all[i]
@@ -217,11 +264,11 @@ func (c *oneOf) find(r *Run) *string {
 	return nil
 }
 
-func (c *oneOf) saw(r *Run) string {
+func (c *existingMailbox) saw(r *Run) string {
 	if v := c.find(r); v != nil {
-		return "there is " + shown(*v)
+		return "there is " + shown(v.shown)
 	}
-	return "no " + c.noun + " is like that"
+	return "no mailbox is like that"
 }
 
 // absent is a condition whose object does not exist yet.

@@ -84,7 +84,8 @@ func (r *Run) macro(letter byte) string {
 	s := ""
 	switch letter {
 	case 'S':
-		s, _ = r.subject()
+		v, _ := r.subject()
+		s = v.shown
 	case 's':
 		s = r.raw("Subject")
 	case 'F':
@@ -92,7 +93,8 @@ func (r *Run) macro(letter byte) string {
 	case 'T':
 		s = r.decoded("Date")
 	case 'I':
-		s, _ = r.messageID()
+		v, _ := r.messageID()
+		s = v.shown
 	case 'R':
 		s = r.written(r.in.Owner)
 	}

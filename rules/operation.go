@@ -86,13 +86,16 @@ func newMatcher(op Operation, param string) (matcher, error) {
 	return m, nil
 }
 
+// asksAccount reports whether the list is one of the account.
+func (m *matcher) asksAccount() bool { return m.dataset != "" }
+
 // fits reports whether a value is in the list or fits the picture, without regard to the negation.
-func (m *matcher) fits(r *Run, value string) bool {
+func (m *matcher) fits(r *Run, value text) bool {
 	if m.dataset != "" {
-		return r.remembers(m.dataset, value)
+		return r.remembers(m.dataset, value.shown)
 	}
 	if m.cost > 0 {
-		r.spend(m.cost * len(value))
+		r.spend(m.cost * len(value.low))
 	}
 	for i := range m.pictures {
 		if m.pictures[i].match(value) {

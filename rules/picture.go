@@ -11,19 +11,44 @@ import (
 //
 // Matching takes time linear in the value and the picture: what stands before the first asterisk
 // and after the last one is compared in place, and what stands between two is searched from left to
-// right without going back in the value (Knuth, Morris, Pratt).
+// right without going back in the value (Knuth, Morris, Pratt). Short texts are left to
+// strings.Index, which is quicker and linear for them.
 type picture struct {
 	first  []rune   // before the first asterisk, or all if there is none
 	stars  bool     // there is an asterisk
 	middle []needle // between two asterisks, without empty ones
 	last   []rune   // after the last asterisk
+	// start is what first begins with, as far as it is ASCII.
+	start string
+}
+
+// text is a value that pictures are compared with.
+type text struct {
+	shown string // as people read it
+	low   string // with the letters A to Z in lower case, of the same length
+}
+
+func newText(s string) text { return text{s, lower(s)} }
+
+// lower turns the letters A to Z into lower case and leaves everything else, also what is not UTF-8.
+func lower(s string) string {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				b[i] = byte(foldASCII(b[i]))
+			}
+			return string(b)
+		}
+	}
+	return s
 }
 
 // needle is a text that is searched.
 type needle struct {
 	text []rune
 	// ascii is the text if it is ASCII: then no character of more than one byte is part of it.
-	ascii []byte
+	ascii string
 	// fail[i] is the length of the longest proper prefix of text that text[:i+1] ends with.
 	fail []int32
 }
@@ -31,6 +56,7 @@ type needle struct {
 func newPicture(s string) picture {
 	parts := strings.Split(s, "*")
 	p := picture{first: folded(parts[0]), stars: len(parts) > 1}
+	p.start = asciiStart(p.first)
 	if !p.stars {
 		return p
 	}
@@ -55,21 +81,32 @@ func newNeedle(text []rune) needle {
 		}
 		fail[i] = n
 	}
-	ascii := make([]byte, 0, len(text))
-	for _, r := range text {
-		if r < utf8.RuneSelf {
-			ascii = append(ascii, byte(r))
-		}
-	}
+	ascii := asciiStart(text)
 	if len(ascii) < len(text) {
-		ascii = nil
+		ascii = ""
 	}
 	return needle{text, ascii, fail}
 }
 
+// asciiStart is what a text begins with, as far as it is ASCII.
+func asciiStart(text []rune) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r >= utf8.RuneSelf {
+			break
+		}
+		b.WriteByte(byte(r))
+	}
+	return b.String()
+}
+
 // match reports whether the picture matches a value.
-func (p *picture) match(s string) bool {
-	for _, want := range p.first {
+func (p *picture) match(value text) bool {
+	s, ok := strings.CutPrefix(value.low, p.start)
+	if !ok {
+		return false
+	}
+	for _, want := range p.first[len(p.start):] {
 		if s == "" {
 			return false
 		}
@@ -102,12 +139,21 @@ func (p *picture) match(s string) bool {
 	return true
 }
 
-// find returns the end of the first place where s has the text, or -1.
+// longShort is the longest text that strings.Index finds in linear time whatever the value.
+const longShort = 32
+
+// find returns the end of the first place where s, the lower-case form of a value, has the text, or -1.
 func (n *needle) find(s string) int {
 	at := int32(0)
-	if n.ascii != nil {
+	if n.ascii != "" {
+		if len(n.ascii) <= longShort {
+			if i := strings.Index(s, n.ascii); i >= 0 {
+				return i + len(n.ascii)
+			}
+			return -1
+		}
 		for i := range len(s) {
-			c := byte(foldASCII(s[i]))
+			c := s[i]
 			for at > 0 && n.ascii[at] != c {
 				at = n.fail[at-1]
 			}

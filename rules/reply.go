@@ -157,8 +157,8 @@ func (a *reply) address(r *Run, d *draft) string {
 		if a.kind == KindReplyAll {
 			var others []Mailbox
 			for _, c := range r.toOrCc() {
-				if !strings.EqualFold(c.value, m.Address) {
-					others = append(others, Mailbox{Address: c.value})
+				if !strings.EqualFold(c.value.shown, m.Address) {
+					others = append(others, Mailbox{Address: c.value.shown})
 				}
 			}
 			if len(others) > maxReplies {
@@ -187,7 +187,8 @@ func (a *reply) complete(r *Run, d *draft) {
 		d.set("Sender", "<"+r.written(r.in.Owner)+">") // RFC 5322 section 3.6.2
 	}
 	if a.kind != KindReact {
-		subject, _ := r.subject()
+		has, _ := r.subject()
+		subject := has.shown
 		if !d.has("Subject") {
 			if len(subject) < 3 || !strings.EqualFold(subject[:3], "re:") {
 				subject = "Re: " + subject

@@ -30,6 +30,7 @@ type Rule struct {
 	Comment    string
 
 	conditions []condition
+	byCost     []condition // the same, the cheapest first
 	actions    []todo
 	notes      []string
 	bad        error            // why the rule is kept and not applied
@@ -94,6 +95,8 @@ func parseRule(v dataformat.Value, level Level) (*Rule, error) {
 		}
 		r.conditions = append(r.conditions, made)
 	}
+	r.byCost = slices.Clone(r.conditions)
+	slices.SortStableFunc(r.byCost, func(a, b condition) int { return int(a.cost) - int(b.cost) })
 	for i := range r.Actions {
 		c := &r.Actions[i]
 		made, word, err := newAction(c, level)

@@ -26,8 +26,8 @@ type Run struct {
 
 	// What conditions have asked about besides the header.
 	given, leads                            []candidate
-	path, submitted, method                 string
-	boxes                                   []string
+	path, submitted, method                 text
+	boxes                                   []text
 	listed, routed, methodAsked, boxesAsked bool
 }
 
@@ -148,11 +148,13 @@ func (r *Run) nextRule() *Rule {
 
 // matches reports whether all conditions of a rule hold.
 func (r *Run) matches(rule *Rule) bool {
+	all := rule.byCost
 	if r.trace != nil {
 		r.trace.begin(rule)
+		all = rule.conditions
 	}
-	for i := range rule.conditions {
-		c := &rule.conditions[i]
+	for i := range all {
+		c := &all[i]
 		holds := c.check.holds(r)
 		if r.err != nil {
 			r.ended = true

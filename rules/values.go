@@ -12,32 +12,30 @@ import (
 
 // The values that conditions compare. The second result is false for a message that has none.
 
-func (r *Run) subject() (string, bool)   { return r.value(subject) }
-func (r *Run) messageID() (string, bool) { return r.value(messageID) }
+func (r *Run) subject() (text, bool)   { return r.value(subject) }
+func (r *Run) messageID() (text, bool) { return r.value(messageID) }
 
-func (r *Run) from() (string, bool)    { return r.address(from) }
-func (r *Run) sender() (string, bool)  { return r.address(sender) }
-func (r *Run) replyTo() (string, bool) { return r.address(replyTo) }
-func (r *Run) to() (string, bool)      { return r.address(to) }
-func (r *Run) cc() (string, bool)      { return r.address(cc) }
+func (r *Run) from() (text, bool)    { return r.address(from) }
+func (r *Run) sender() (text, bool)  { return r.address(sender) }
+func (r *Run) replyTo() (text, bool) { return r.address(replyTo) }
+func (r *Run) to() (text, bool)      { return r.address(to) }
+func (r *Run) cc() (text, bool)      { return r.address(cc) }
 
-func (r *Run) address(kind int) (string, bool) {
-	m, ok := r.first(kind)
-	return m.Address, ok
+func (r *Run) address(kind int) (text, bool) {
+	l := r.list(kind)
+	return l.first, len(l.mailboxes) > 0
 }
 
-func (r *Run) fromName() (string, bool) {
+func (r *Run) fromName() (text, bool) {
 	m, ok := r.first(from)
-	return m.Name, ok
+	return newText(m.Name), ok
 }
 
 func (r *Run) toOrCcAddresses() []candidate { return r.toOrCc() }
 
-func (r *Run) headerFields() []string { return r.fieldLines() }
-
-func (r *Run) returnPath() (string, bool) {
-	if rp := r.in.Message.Envelope().ReturnPath; r.path == "" && !rp.IsNull() {
-		r.path = r.written(rp)
+func (r *Run) returnPath() (text, bool) {
+	if rp := &r.in.Message.Envelope().ReturnPath; r.path.low == "" && !rp.IsNull() {
+		r.path = newText(r.written(*rp))
 	}
 	return r.path, true
 }
@@ -73,9 +71,9 @@ func (r *Run) recipients() []candidate {
 }
 
 func (r *Run) give(rcpt *envelope.Recipient) {
-	c := candidate{value: r.written(rcpt.Address)}
-	if _, original, _ := strings.Cut(rcpt.Original, ";"); !strings.EqualFold(original, c.value) {
-		c.original = original
+	c := candidate{value: newText(r.written(rcpt.Address))}
+	if _, original, _ := strings.Cut(rcpt.Original, ";"); !strings.EqualFold(original, c.value.low) {
+		c.original = newText(original)
 	}
 	r.given = append(r.given, c)
 }
@@ -84,61 +82,64 @@ func (r *Run) routes() []candidate {
 	if !r.routed {
 		r.routed = true
 		for _, route := range r.in.Message.Routes() {
-			r.leads = append(r.leads, candidate{value: route})
+			r.leads = append(r.leads, candidate{value: newText(route)})
 		}
 	}
 	return r.leads
 }
 
 // source is authenticated, trusted or empty.
-func (r *Run) source() (string, bool) {
+func (r *Run) source() (text, bool) {
+	word := ""
 	switch s := &r.in.Message.Envelope().Source; {
 	case s.Account != "":
-		return "authenticated", true
+		word = "authenticated"
 	case s.Trusted:
-		return "trusted", true
+		word = "trusted"
 	}
-	return "", true
+	return text{word, word}, true
 }
 
 // submitAddress is the submit tag and the peer, as the S line of the queue file has them.
-func (r *Run) submitAddress() (string, bool) {
-	if r.submitted == "" {
+func (r *Run) submitAddress() (text, bool) {
+	if r.submitted.low == "" {
 		s := &r.in.Message.Envelope().Source
 		ip := s.IP.Unmap()
 		if !ip.IsValid() {
 			ip = netip.IPv4Unspecified()
 		}
-		r.submitted = s.Tag + " [" + ip.String() + "]"
+		r.submitted = newText(s.Tag + " [" + ip.String() + "]")
 	}
 	return r.submitted, true
 }
 
 // security tells whether the message is encrypted or signed, from its Content-Type (RFC 1847,
 // 8551).
-func (r *Run) security() (string, bool) {
+func (r *Run) security() (text, bool) { return newText(r.signedOrEncrypted()), true }
+
+func (r *Run) signedOrEncrypted() string {
 	i := r.find("Content-Type")
 	if i < 0 {
-		return "", true
+		return ""
 	}
 	v := bytes.ToLower(r.fields[i].value)
 	kind, _, _ := bytes.Cut(v, []byte(";"))
 	pgp := bytes.Contains(v, []byte("pgp"))
 	switch strings.TrimSpace(string(kind)) {
 	case "multipart/signed":
-		return securityOf(pgp, "signed"), true
+		return securityOf(pgp, "signed")
 	case "multipart/encrypted":
-		return securityOf(pgp, "encrypted"), true
+		return securityOf(pgp, "encrypted")
 	case "application/pkcs7-mime", "application/x-pkcs7-mime":
 		switch {
 		case bytes.Contains(v, []byte("signed-data")):
-			return securityOf(false, "signed"), true
+			return securityOf(false, "signed")
 		case bytes.Contains(v, []byte("certs-only")):
-			return "", true
+			return ""
 		}
-		return securityOf(false, "encrypted"), true
+		return securityOf(false, "encrypted")
 	}
-	return "", true
+	return ""
 }
 
 func securityOf(pgp bool, what string) string {
@@ -148,23 +149,26 @@ func securityOf(pgp bool, what string) string {
 	return "S/MIME " + what
 }
 
-func (r *Run) calendarMethod() (string, bool) {
+func (r *Run) calendarMethod() (text, bool) {
 	if !r.methodAsked {
 		r.methodAsked = true
 		method, err := r.in.Message.CalendarMethod()
 		r.fail(err)
-		r.method = method
+		r.method = newText(method)
 	}
-	return r.method, r.method != ""
+	return r.method, r.method.low != ""
 }
 
 // mailboxes are the names of the account's mailboxes.
-func (r *Run) mailboxes() []string {
+func (r *Run) mailboxes() []text {
 	if !r.boxesAsked {
 		r.boxesAsked = true
 		boxes, err := r.in.Recipient.Mailboxes()
 		r.fail(err)
-		r.boxes = boxes
+		r.boxes = make([]text, len(boxes))
+		for i, name := range boxes {
+			r.boxes[i] = newText(name)
+		}
 	}
 	return r.boxes
 }
@@ -201,7 +205,7 @@ func newPreference(op Operation, param string) (check, error) {
 }
 
 func (c *preference) holds(r *Run) bool {
-	return c.fits(r, r.in.Recipient.Preference(c.key)) != c.op.negative()
+	return c.fits(r, newText(r.in.Recipient.Preference(c.key))) != c.op.negative()
 }
 
 func (c *preference) saw(r *Run) string { return "it is " + shown(r.in.Recipient.Preference(c.key)) }

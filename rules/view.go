@@ -16,7 +16,6 @@ type view struct {
 
 	loaded  bool
 	fields  []rawField
-	lines   []string // "Name: value" of the first fields
 	values  [cachedValues]value
 	lists   [cachedLists]list
 	toAndCc []candidate
@@ -25,15 +24,20 @@ type view struct {
 	judged  bool // machine is made
 }
 
-type rawField struct{ name, value []byte }
+// rawField is a field as it stands in the header.
+type rawField struct {
+	name, value []byte
+	line        text // "Name: value", once somebody has asked
+}
 
 type value struct {
-	text        string
+	text        text
 	found, made bool
 }
 
 type list struct {
 	mailboxes   []Mailbox
+	first       text // the first address
 	found, made bool // found: the message has the field
 }
 
@@ -61,7 +65,7 @@ var (
 
 // reset starts with another message; memory is kept.
 func (v *view) reset(m Message) {
-	*v = view{message: m, fields: v.fields[:0], lines: v.lines[:0], toAndCc: v.toAndCc[:0]}
+	*v = view{message: m, fields: v.fields[:0], toAndCc: v.toAndCc[:0]}
 }
 
 // load reads the header.
@@ -104,7 +108,7 @@ func cutField(header []byte) (f rawField, rest []byte) {
 	if name = bytes.TrimRight(name, " \t"); !ok || len(name) == 0 || bytes.ContainsAny(name, " \t\r\n") {
 		return rawField{}, header[end:]
 	}
-	return rawField{name, bytes.TrimRight(val, "\r\n")}, header[end:]
+	return rawField{name: name, value: bytes.TrimRight(val, "\r\n")}, header[end:]
 }
 
 // named reports whether a field has a name, in any letter case.
@@ -127,7 +131,7 @@ func (v *view) find(name string) int {
 func (v *view) add(fields []Field) {
 	v.load()
 	for _, f := range fields {
-		v.fields = append(v.fields, rawField{[]byte(f.Name), []byte(f.Value)})
+		v.fields = append(v.fields, rawField{name: []byte(f.Name), value: []byte(f.Value)})
 	}
 	v.changed()
 }
@@ -135,10 +139,9 @@ func (v *view) add(fields []Field) {
 // tag puts a text before the subject.
 func (v *view) tag(text string) {
 	if i := v.find(valueNames[subject]); i >= 0 {
-		v.fields[i].value = tagSubject(text, v.fields[i].value)
-		v.lines = v.lines[:0]
+		v.fields[i] = rawField{name: v.fields[i].name, value: tagSubject(text, v.fields[i].value)}
 	} else {
-		v.fields = append(v.fields, rawField{[]byte(valueNames[subject]), []byte(text)})
+		v.fields = append(v.fields, rawField{name: []byte(valueNames[subject]), value: []byte(text)})
 	}
 	v.changed()
 }
@@ -151,12 +154,12 @@ func (v *view) changed() {
 }
 
 // value is the value of the first field of a kind.
-func (v *view) value(kind int) (string, bool) {
+func (v *view) value(kind int) (text, bool) {
 	c := &v.values[kind]
 	if !c.made {
 		c.made = true
 		if i := v.find(valueNames[kind]); i >= 0 {
-			c.text, c.found = v.message.Decode(v.fields[i].value), true
+			c.text, c.found = newText(v.message.Decode(v.fields[i].value)), true
 		}
 	}
 	return c.text, c.found
@@ -168,7 +171,9 @@ func (v *view) list(kind int) *list {
 	if !c.made {
 		c.made = true
 		if i := v.find(listNames[kind]); i >= 0 {
-			c.mailboxes, c.found = v.message.Addresses(v.fields[i].value), true
+			if c.mailboxes, c.found = v.message.Addresses(v.fields[i].value), true; len(c.mailboxes) > 0 {
+				c.first = newText(c.mailboxes[0].Address)
+			}
 		}
 	}
 	return c
@@ -192,19 +197,30 @@ func (v *view) toOrCc() []candidate {
 	for i := range v.fields {
 		if f := &v.fields[i]; f.named("To") || f.named("Cc") {
 			for _, m := range v.message.Addresses(f.value) {
-				v.toAndCc = append(v.toAndCc, candidate{value: m.Address})
+				v.toAndCc = append(v.toAndCc, candidate{value: newText(m.Address)})
 			}
 		}
 	}
 	return v.toAndCc
 }
 
-// fieldLines is the fields, each on one line with its name.
-func (v *view) fieldLines() []string {
-	v.load()
-	for i := len(v.lines); i < len(v.fields); i++ {
-		f := &v.fields[i]
-		v.lines = append(v.lines, string(f.name)+": "+v.message.Decode(f.value))
+// fieldLine is a field on one line with its name.
+func (v *view) fieldLine(i int) text {
+	f := &v.fields[i]
+	if f.line.shown == "" {
+		f.line = newText(string(f.name) + ": " + v.message.Decode(f.value))
 	}
-	return v.lines
+	return f.line
+}
+
+// mayBegin reports whether the line of a field may begin with a text of ASCII in lower case. It is told from the
+// name alone, so that most fields are never decoded.
+func (f *rawField) mayBegin(start string) bool {
+	n := min(len(start), len(f.name))
+	for i := range n {
+		if byte(foldASCII(f.name[i])) != start[i] {
+			return false
+		}
+	}
+	return len(start) == n || start[n] == ':'
 }
