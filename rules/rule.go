@@ -37,15 +37,6 @@ type Rule struct {
 	value      dataformat.Value // as it is printed
 }
 
-// KeepsNone reports whether the rule discards a message and stores it nowhere: what it sends on is all that
-// is left of it.
-func (r *Rule) KeepsNone() bool {
-	has := func(k Kind) bool {
-		return slices.ContainsFunc(r.actions, func(t todo) bool { return t.word.kind == k })
-	}
-	return has(KindDiscard) && !has(KindStoreIn)
-}
-
 // Clause is a condition or an action as it was written.
 type Clause struct {
 	Opcode    string

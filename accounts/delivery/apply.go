@@ -38,47 +38,13 @@ const (
 	recordOfSends  = 1<<actionBits - 1
 	recordOfReject = recordOfSends - 1
 	maxRecipient   = 1<<(31-actionBits) - 1
-	// firstRun is the action of the record that says that a program was run, the first of maxRuns.
-	firstRun = maxParts + 1
-	maxRuns  = 100
 )
 
 // ServerCopy is the Copy of a delivery that rules of the server make of a message, the n-th, up to MaxServerCopies.
 func ServerCopy(n int) uint32 { return number(maxRecipient, uint32(n)) }
 
 // MaxServerCopies bounds ServerCopy.
-const MaxServerCopies = 1<<actionBits - 1
-
-// runs are the programs that rules have run for a recipient.
-type runs struct {
-	first int
-	ran   map[int]bool
-}
-
-func (r *runs) has(n int) bool { return r.ran[n] }
-
-func (r *runs) note(ctx context.Context, acc *accounts.Account, id envelope.QueueID, n int) error {
-	if n < 1 || n > maxRuns {
-		return nil
-	}
-	d := mailbox.Delivery{QueueID: uint64(id), Copy: number(r.first, uint32(firstRun+n-1)), RecordOnly: true}
-	return acc.Mail().Deliver(ctx, []mailbox.Delivery{d})[0]
-}
-
-// cut takes the records of programs out of those of deliveries.
-func (r *runs) cut(made []mailbox.Made) []mailbox.Made {
-	return slices.DeleteFunc(made, func(m mailbox.Made) bool {
-		action := int(m.Copy & recordOfSends)
-		if m.Copy&byRules == 0 || action < firstRun || action >= firstRun+maxRuns {
-			return false
-		}
-		if r.ran == nil {
-			r.ran = map[int]bool{}
-		}
-		r.ran[action-firstRun+1] = true
-		return true
-	})
-}
+const MaxServerCopies = maxParts
 
 // number is the Copy of what an action makes of a message for a recipient.
 func number(rcpt int, action uint32) uint32 {
@@ -105,7 +71,7 @@ func (t *Transport) apply(ctx context.Context, acc *accounts.Account, it *queue.
 	if err != nil {
 		return applied{}, t.failedToApply(acc, it, err)
 	}
-	programs := runs{first: first}
+	programs := &Programs{acc: acc, id: it.ID, first: first}
 	made = programs.cut(made)
 	base := c.delivery(it, acc, sum)
 	base.Together = true
@@ -206,7 +172,7 @@ func applyAgain(base mailbox.Delivery, made []mailbox.Made) applied {
 }
 
 // decide asks the rules. A panic of theirs puts the delivery off and leaves the others alone.
-func (t *Transport) decide(ctx context.Context, acc *accounts.Account, it *queue.Item, c *messageCopy, sum *message.Summary, programs runs) (p plan, err error) {
+func (t *Transport) decide(ctx context.Context, acc *accounts.Account, it *queue.Item, c *messageCopy, sum *message.Summary, programs *Programs) (p plan, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			t.log.LogAttrs(ctx, logs.LevelCrash, "rules crashed", slog.Uint64(logs.AttrQueueID, uint64(it.ID)),
@@ -214,7 +180,7 @@ func (t *Transport) decide(ctx context.Context, acc *accounts.Account, it *queue
 			err = fault.New("delivery.decide", fault.Internal, "")
 		}
 	}()
-	m := &Message{ID: it.ID, Account: acc, Envelope: it.Envelope, Recipients: c.rcpts, Summary: sum, Size: it.Size, file: it.File, offset: it.Offset, runs: programs}
+	m := &Message{ID: it.ID, Account: acc, Envelope: it.Envelope, Recipients: c.rcpts, Summary: sum, Size: it.Size, file: it.File, offset: it.Offset, Programs: programs}
 	for _, rcpt := range c.rcpts {
 		m.Routes = append(m.Routes, it.Routes[slices.Index(it.Recipients, rcpt)])
 	}
@@ -318,7 +284,7 @@ func (t *Transport) finish(acc *accounts.Account, it *queue.Item, a *applied, er
 		// until the next start, which knows.
 		return err
 	}
-	if made, lookErr := t.madeBefore(acc, it, a.firstRecipient()); lookErr == nil && len((&runs{}).cut(made)) == 0 {
+	if made, lookErr := t.madeBefore(acc, it, a.firstRecipient()); lookErr == nil && len(new(Programs).cut(made)) == 0 {
 		t.dropAll(a.held)
 	}
 	return err

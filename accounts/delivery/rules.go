@@ -37,21 +37,11 @@ type Message struct {
 	Routes     []router.Route
 	Summary    *message.Summary
 	Size       int64
+	// Programs are those that rules run on the message for the account.
+	Programs *Programs
 
 	file   string
 	offset int64
-	runs   runs
-}
-
-// HasRun reports whether NoteRun was called for the message and the account with a number, also before
-// a crash.
-func (m *Message) HasRun(n int) bool { return m.runs.has(n) }
-
-// NoteRun notes that rules have run a program with success, the n-th of the message: a program acts outside of
-// the server, and is not run again if a crash has the delivery repeated. Numbers above a bound are
-// not noted.
-func (m *Message) NoteRun(ctx context.Context, n int) error {
-	return m.runs.note(ctx, m.Account, m.ID, n)
 }
 
 // Open opens the message for reading, from its first header field on.

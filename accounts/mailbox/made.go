@@ -34,6 +34,13 @@ func (a *Account) Made(queueID uint64) (list []Made, err error) {
 	return list, fault.Wrap("mailbox.Made", fault.Internal, err)
 }
 
+// ForgetMade removes the record of a delivery of which no message was stored (Delivery.RecordOnly).
+func (a *Account) ForgetMade(ctx context.Context, queueID uint64, copy uint32) error {
+	return a.update(ctx, func(e *edit) error {
+		return e.tx.Delete(index.Delivered, e.key.delivered(queueID, a.id, copy))
+	})
+}
+
 // EachMade visits all deliveries that were made and not forgotten, with their queue IDs.
 func (s *Store) EachMade(ctx context.Context, visit func(queueID uint64, m Made)) error {
 	const op = "mailbox.EachMade"

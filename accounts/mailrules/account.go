@@ -254,9 +254,6 @@ func (a *application) send(ctx context.Context, rule *rules.Rule, s delivery.Sen
 
 func (a *application) execute(ctx context.Context, rule *rules.Rule, act rules.Execute) (ended bool, err error) {
 	a.ran++
-	if a.Message.HasRun(a.ran) {
-		return false, nil // in an attempt that a crash has ended
-	}
 	header := []byte(nil)
 	if c := a.run.Changes(); !c.Empty() {
 		if header, err = a.mail.Header(); err != nil {
@@ -265,7 +262,7 @@ func (a *application) execute(ctx context.Context, rule *rules.Rule, act rules.E
 		header = c.Apply(header)
 	}
 	refusal, err := a.Rules.execute(ctx, &execution{Execute: act, mail: a.mail, header: header,
-		account: a.Account.Address(), id: a.ID})
+		account: a.Account.Address(), id: a.ID, programs: a.Message.Programs, n: a.ran})
 	switch {
 	case err != nil:
 		return a.failed(ctx, rule, act, err)
@@ -275,7 +272,7 @@ func (a *application) execute(ctx context.Context, rule *rules.Rule, act rules.E
 		return true, nil
 	}
 	a.fired(ctx, rules.Step{Rule: rule, Action: act})
-	return false, a.Message.NoteRun(ctx, a.ran)
+	return false, nil
 }
 
 // flagsOf are flags as the store has them.

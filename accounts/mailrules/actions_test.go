@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatepost/accounts/access"
+	"gatepost/accounts/delivery"
 	"gatepost/accounts/mailbox"
 	"gatepost/queue"
 	"gatepost/queue/envelope"
@@ -279,6 +280,78 @@ func TestProgramIsNotRunTwiceForAMessage(t *testing.T) {
 	})
 }
 
+// A program that was killed with the server may have done its work: the message goes on without it, as when it fails. One
+// that could not be started gets the message later.
+func TestProgramIsNotRunAgainAfterAKill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		defer o.stop()
+		o.account("ann", `((5, run, (), ((Execute, mine), (Discard))))`)
+		state := "killed"
+		o.programs.run = func(Program, string) (Ended, error) {
+			switch state {
+			case "killed":
+				state = ""
+				panic("the server is killed")
+			case "busy":
+				state = ""
+				return Ended{}, fault.New("test", fault.Busy, "no process")
+			}
+			return Ended{}, nil
+		}
+		for _, test := range []struct {
+			state string
+			runs  int
+			inbox []string
+		}{{"killed", 1, []string{"killed"}}, {"busy", 2, []string{"killed"}}} { // Discard follows a program that has worked
+			state, o.programs.ran = test.state, nil
+			env := &envelope.Envelope{Source: envelope.Source{Tag: "SMTP"}, ReturnPath: addr("eve@far.net")}
+			o.must(o.submit(env, mailOf("Subject: "+test.state), "ann@corp.com"))
+			time.Sleep(2 * time.Hour)
+			synctest.Wait()
+			equal(t, "ann", subjects(o.texts("ann", "INBOX")), test.inbox...)
+			if len(o.programs.ran) != test.runs {
+				t.Errorf("%s: ran %q", test.state, o.programs.ran)
+			}
+		}
+	})
+}
+
+// The records of programs outlive the process that has made them.
+func TestRecordsOfPrograms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		defer o.stop()
+		begin := func(n int) (bool, error) {
+			p, err := delivery.ServerPrograms(o.find("ann"), 77)
+			o.must(err)
+			return p.Begin(context.Background(), n)
+		}
+		p, err := delivery.ServerPrograms(o.find("ann"), 77)
+		o.must(err)
+		if run, err := begin(1); !run || err != nil {
+			t.Error("at first:", run, err)
+		}
+		if _, err := begin(1); fault.KindOf(err) != fault.Rejected {
+			t.Error("after a kill:", err)
+		}
+		o.must(p.NotRun(context.Background(), 1))
+		if run, err := begin(1); !run || err != nil {
+			t.Error("not run:", run, err)
+		}
+		o.must(p.Ended(context.Background(), 1))
+		if run, err := begin(1); run || err != nil {
+			t.Error("ended:", run, err)
+		}
+		if run, err := begin(50); !run || err != nil {
+			t.Error("another:", run, err)
+		}
+		if _, err := begin(51); fault.KindOf(err) != fault.TooMany {
+			t.Error("too many:", err)
+		}
+	})
+}
+
 func TestFilterVerdicts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, t.TempDir())
@@ -367,9 +440,12 @@ func TestSettingsOfRules(t *testing.T) {
 // kept is nobody's loss.
 func TestFailureOfMailThatStaysNowhere(t *testing.T) {
 	for rule, told := range map[string]bool{
-		`(1, "#Redirect", (), (("Mirror to", "me@home.net"), (Discard, "---")))`:             true,
-		`(1, "#Redirect", (), (("Mirror to", "me@home.net")))`:                               false,
-		`(1, x, (), (("Store in", "Junk"), ("Mirror to", "me@home.net"), (Discard, "---")))`: false,
+		`(1, "#Redirect", (), (("Mirror to", "me@home.net"), (Discard, "---")))`: true,
+		`(1, "#Redirect", (), (("Mirror to", "me@home.net")))`:                   false,
+		// one rule sends, another one discards
+		`(2, "#Redirect", (), (("Mirror to", "me@home.net"))), (1, y, (), ((Discard, "---")))`:                       true,
+		`(3, "#Redirect", (), (("Mirror to", "me@home.net"))), (1, y, (), (("Store in", "Junk"), (Discard, "---")))`: false,
+		`(1, x, (), (("Store in", "Junk"), ("Mirror to", "me@home.net"), (Discard, "---")))`:                         false,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			o := newOffice(t, t.TempDir())

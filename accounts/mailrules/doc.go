@@ -14,15 +14,18 @@
 //	Remember             -                                     with the commit
 //	Add Header, Tag      a new queue file                      fields before the message, or a new header
 //	Mark                 for Store in                          for all copies
-//	Execute              at once, see below                    at once
+//	Execute              at once, once                         at once, once
 //	ExternalFilter       at once; asked again after a crash    -
 //	SendURL              when the message was judged           after the commit
 //	Write To Log         at once                               at once
 //	Discard, Reject      what the queue is told                what the delivery is told
 //
 // So a crash at any time neither loses a message nor makes a second copy of one, and sends nothing twice.
-// A program is run once more if a crash comes between its end and the commit; a URL may be asked for
-// once more, or not at all.
+// A program gets a message once, or not at all (delivery.Programs, decision 0010): if the server was killed while a
+// program had it, the program counts as one that has failed. A URL may be asked for once more, or not at all.
+//
+// What rules of the server send on is written when they are at their end. Only then is it known whether the
+// message is discarded and nobody else has it; if so, its sender hears of failures.
 //
 // # Failures
 //

@@ -3,9 +3,11 @@ package mailrules
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"strings"
 
+	"gatepost/accounts/delivery"
 	"gatepost/queue/envelope"
 	"gatepost/router/address"
 	"gatepost/rules"
@@ -19,9 +21,12 @@ type execution struct {
 	header  []byte // what rules have made of the header; nil if it is as it was
 	account string // whose rule it is; empty for the server
 	id      envelope.QueueID
+
+	programs *delivery.Programs
+	n        int // which of them it is
 }
 
-// execute runs a program. refusal is what the program says why the message is to be refused. A program
+// execute runs a program, unless it has ended with success before a crash. refusal is what the program says why the message is to be refused. A program
 // that ends with another status than 0 has failed.
 func (r *Rules) execute(ctx context.Context, e *execution) (refusal string, err error) {
 	const op = "mailrules.execute"
@@ -30,8 +35,13 @@ func (r *Rules) execute(ctx context.Context, e *execution) (refusal string, err 
 	}
 	p := Program{Args: e.args(), Message: e.message, File: e.File, Limit: r.o.Settings.Get().ExecuteLimit.Duration(),
 		Env: []string{"SENDER=" + e.mail.env.ReturnPath.String(), "ACCOUNT=" + e.account, "MESSAGE_ID=" + e.id.String()}}
+	if run, err := e.programs.Begin(ctx, e.n); err != nil || !run {
+		return "", err
+	}
 	ended, err := r.o.Programs.Run(ctx, p)
 	switch text := strings.TrimSpace(ended.Stderr); {
+	case err != nil && passes(err):
+		return "", errors.Join(err, e.programs.NotRun(ctx, e.n))
 	case err != nil:
 		return "", err
 	case e.Stderr && text != "":
@@ -39,7 +49,7 @@ func (r *Rules) execute(ctx context.Context, e *execution) (refusal string, err 
 	case ended.Status != 0:
 		return "", fault.Newf(op, fault.Rejected, "the program has ended with the status %d: %s", ended.Status, text)
 	}
-	return "", nil
+	return "", e.programs.Ended(ctx, e.n)
 }
 
 // args are the arguments with what the options of the rule add.

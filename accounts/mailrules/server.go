@@ -72,6 +72,7 @@ type judgement struct {
 	verdict *queue.Verdict
 	stored  int
 	ran     int
+	out     []outgoing
 	then    []func()
 	rcpts   []envelope.Recipient // if not nil, the new recipients
 }
@@ -85,8 +86,12 @@ func (j *judgement) judge(ctx context.Context) (*queue.Verdict, error) {
 		if err != nil {
 			return nil, err
 		}
-		if v := j.verdict; v.Later > 0 || v.Discard || v.Reject != "" {
+		switch v := j.verdict; {
+		case v.Later > 0:
 			return v, nil
+		case v.Discard || v.Reject != "":
+			_, err := j.sendAll(ctx, false)
+			return v, err
 		}
 		if ended {
 			kept = true
@@ -99,17 +104,20 @@ func (j *judgement) judge(ctx context.Context) (*queue.Verdict, error) {
 		j.servers.LogAttrs(ctx, logs.LevelProblem, "the rules are not applied any further", about(j.ID, nil, slog.Any(logs.AttrError, err))...)
 	}
 	v := j.verdict
-	if out := j.run.Outcome(); !kept {
-		switch out.Fate {
-		case rules.Discarded:
-			v.Discard = true
-			return v, nil
-		case rules.Rejected:
-			v.Reject = out.Text
-			return v, nil
-		}
+	out := j.run.Outcome()
+	discard := !kept && out.Fate == rules.Discarded
+	sent, err := j.sendAll(ctx, discard && j.stored == 0)
+	switch {
+	case err != nil:
+		return nil, err
+	case discard && sent:
+		v.Discard = true
+		return v, nil
+	case !kept && out.Fate == rules.Rejected:
+		v.Reject = out.Text
+		return v, nil
 	}
-	header, size, err := j.changed()
+	header, size, err := j.changed(j.run.Changes())
 	if err != nil {
 		return nil, err
 	}
@@ -125,8 +133,7 @@ func (j *judgement) judge(ctx context.Context) (*queue.Verdict, error) {
 }
 
 // changed is the header that the rules have made, and how long the old one is; nil if it is as it was.
-func (j *judgement) changed() ([]byte, int64, error) {
-	c := j.run.Changes()
+func (j *judgement) changed(c rules.Changes) ([]byte, int64, error) {
 	if c.Empty() {
 		return nil, 0, nil
 	}
@@ -143,20 +150,20 @@ func (j *judgement) do(ctx context.Context, step rules.Step) (ended bool, err er
 	case rules.StoreIn:
 		err = j.storeIn(ctx, act)
 	case rules.Resend:
-		err = j.send(ctx, &act.ReturnPath, act.Recipients, rules.AppendFields(nil, act.Fields), true, j.only(step.Rule))
+		j.send(step, act.ReturnPath, act.Recipients, rules.AppendFields(nil, act.Fields), true)
 	case rules.Submit:
 		if act.Kind() != rules.KindForward && !j.mayWrite(0, act.Recipients) {
 			record(ctx, j.servers, logs.LevelProblem, step.Rule, rules.Describe(act)+" is not sent: there were too many before it", about(j.ID, nil)...)
 			return false, nil
 		}
 		text := append(newFields(j.o.Accounts.MainDomain()), act.Message...)
-		err = j.send(ctx, &act.ReturnPath, act.Recipients, text, act.Original, act.Original && j.only(step.Rule))
+		j.send(step, act.ReturnPath, act.Recipients, text, act.Original)
 	case rules.SendURL:
 		j.then = append(j.then, func() { j.urls.add(step.Rule, act.URL, j.ID, nil) })
 	case rules.Execute:
 		err = j.execute(ctx, act)
 	case rules.Filter:
-		err = j.filter(ctx, act)
+		err = j.filter(ctx, step, act)
 	case rules.WriteLog:
 		record(ctx, j.servers, logs.LevelMajor, step.Rule, "says: "+act.Text, about(j.ID, nil)...)
 	case rules.Skipped:
@@ -196,7 +203,7 @@ func (j *judgement) storeIn(ctx context.Context, act rules.StoreIn) error {
 	if err != nil {
 		return err
 	}
-	header, replaced, err := j.changed()
+	header, replaced, err := j.changed(j.run.Changes())
 	if err != nil {
 		return err
 	}
@@ -208,24 +215,50 @@ func (j *judgement) storeIn(ctx context.Context, act rules.StoreIn) error {
 	}})[0]
 }
 
-// maxStored bounds the copies that the rules of the server make of a message, and firstRun is where the
-// numbers of programs begin.
-const (
-	maxStored = 100
-	firstRun  = maxStored + 1
-)
+// maxStored bounds the copies that the rules of the server make of a message.
+const maxStored = delivery.MaxServerCopies
 
 // postmaster is the account in whose name the rules of the server act.
 func (j *judgement) postmaster(ctx context.Context) (*accounts.Account, error) {
 	return j.o.Accounts.Account(ctx, j.o.Accounts.MainDomain(), accounts.Postmaster)
 }
 
-// only reports whether what a rule sends on is all that is left of the message.
-func (j *judgement) only(rule *rules.Rule) bool { return j.stored == 0 && rule.KeepsNone() }
+// outgoing is a message that rules send.
+type outgoing struct {
+	rules.Step
+	returnPath address.Address
+	to         []address.Address
+	text       []byte
+	original   bool // behind text stands the message that is judged, with the changes that rules had made by then
+	changes    rules.Changes
+}
 
-// send has a message held until the verdict is durable: text, and behind it, if original is true, the
-// message that is judged. only says that nobody else has the message: then the return-path hears of failures.
-func (j *judgement) send(ctx context.Context, returnPath *address.Address, to []address.Address, text []byte, original, only bool) error {
+// send has a message sent when the rules are at their end: only then is it known whether somebody else has the message.
+func (j *judgement) send(step rules.Step, returnPath address.Address, to []address.Address, text []byte, original bool) {
+	j.out = append(j.out, outgoing{step, returnPath, to, text, original, j.run.Changes()})
+}
+
+// sendAll has all messages held until the verdict is durable. only says that nobody else has the message: then the
+// return-path hears of failures. all is false if one of them cannot be sent.
+func (j *judgement) sendAll(ctx context.Context, only bool) (all bool, err error) {
+	all = true
+	for i := range j.out {
+		out := &j.out[i]
+		switch err := j.hold(ctx, out, only && out.original); {
+		case err == nil:
+		case passes(err):
+			return false, err
+		default:
+			all = false
+			record(ctx, j.servers, logs.LevelProblem, out.Rule, rules.Describe(out.Action)+" is not done", about(j.ID, nil, slog.Any(logs.AttrError, err))...)
+		}
+	}
+	return all, nil
+}
+
+// hold writes a message and has it held.
+func (j *judgement) hold(ctx context.Context, out *outgoing, only bool) error {
+	to, original, returnPath := out.to, out.original, &out.returnPath
 	env := &envelope.Envelope{
 		Source:     envelope.Source{Tag: rules.Server.Tag(), Domain: j.o.Accounts.MainDomain(), Trusted: true},
 		ReturnPath: *returnPath, SMTPUTF8: returnPath.NeedsUTF8(), Body: envelope.Body8BitMIME,
@@ -249,11 +282,11 @@ func (j *judgement) send(ctx context.Context, returnPath *address.Address, to []
 		return err
 	}
 	defer sub.Abort()
-	if _, err = sub.Write(append(received(env.Source.Domain, "rules of the server", sub.ID()), text...)); err != nil {
+	if _, err = sub.Write(append(received(env.Source.Domain, "rules of the server", sub.ID()), out.text...)); err != nil {
 		return err
 	}
 	if original {
-		if err := j.writeOriginal(sub); err != nil {
+		if err := j.writeOriginal(sub, out.changes); err != nil {
 			return err
 		}
 	}
@@ -265,8 +298,8 @@ func (j *judgement) send(ctx context.Context, returnPath *address.Address, to []
 }
 
 // writeOriginal writes the message as the rules have changed it.
-func (j *judgement) writeOriginal(w io.Writer) error {
-	header, replaced, err := j.changed()
+func (j *judgement) writeOriginal(w io.Writer, c rules.Changes) error {
+	header, replaced, err := j.changed(c)
 	if err != nil {
 		return err
 	}
@@ -282,43 +315,27 @@ func (j *judgement) writeOriginal(w io.Writer) error {
 	return err
 }
 
-// execute runs a program, unless it has run before a crash. The note that it has run is a record of
-// postmaster's account.
+// execute runs a program. The records about it are in postmaster's account.
 func (j *judgement) execute(ctx context.Context, act rules.Execute) error {
-	j.ran++
-	copy := firstRun + j.ran - 1
-	if copy > delivery.MaxServerCopies {
-		return fault.New("mailrules.execute", fault.TooMany, "the rules run too many programs")
-	}
 	postmaster, err := j.postmaster(ctx)
 	if err != nil {
 		return err
 	}
-	made, err := postmaster.Mail().Made(uint64(j.ID))
+	programs, err := delivery.ServerPrograms(postmaster, j.ID)
 	if err != nil {
 		return err
 	}
-	for _, m := range made {
-		if m.Copy == delivery.ServerCopy(copy) {
-			return nil
-		}
-	}
-	header, _, err := j.changed()
+	header, _, err := j.changed(j.run.Changes())
 	if err != nil {
 		return err
 	}
-	refusal, err := j.Rules.execute(ctx, &execution{Execute: act, mail: j.mail, header: header, id: j.ID})
-	if err != nil {
-		return err
-	}
-	if j.verdict.Reject = refusal; refusal != "" {
-		return nil
-	}
-	return postmaster.Mail().Deliver(ctx, []mailbox.Delivery{{QueueID: uint64(j.ID), Copy: delivery.ServerCopy(copy), RecordOnly: true}})[0]
+	j.ran++
+	j.verdict.Reject, err = j.Rules.execute(ctx, &execution{Execute: act, mail: j.mail, header: header, id: j.ID, programs: programs, n: j.ran})
+	return err
 }
 
 // filter asks an External Filter.
-func (j *judgement) filter(ctx context.Context, act rules.Filter) error {
+func (j *judgement) filter(ctx context.Context, step rules.Step, act rules.Filter) error {
 	if j.o.Filters == nil {
 		return nil
 	}
@@ -350,7 +367,7 @@ func (j *judgement) filter(ctx context.Context, act rules.Filter) error {
 	}
 	if len(answer.Mirror) > 0 {
 		mark := rules.AppendFields(nil, []rules.Field{{Name: "X-Autogenerated", Value: "Mirror"}})
-		return j.send(ctx, &j.Envelope.ReturnPath, answer.Mirror, mark, true, false)
+		j.send(step, j.Envelope.ReturnPath, answer.Mirror, mark, true)
 	}
 	return nil
 }
