@@ -126,8 +126,8 @@
 // # No mail is lost
 //
 // An action that is not done, for one of these reasons or since its object does not exist yet, is a
-// Skipped in the run. If it would have taken the message elsewhere, the rule ends there: a Discard
-// after it would drop the only copy. When something cannot be read, the run ends with an error
+// Skipped in the run. If it would have taken the message elsewhere, the rule ends there, and a Discard of a rule
+// after it is skipped: it would drop the only copy. When something cannot be read, the run ends with an error
 // instead of a guess.
 //
 // # Bounds

@@ -19,6 +19,7 @@ type Run struct {
 	flags   []string
 	changes Changes
 	added   []Remember // what rules of this run remember
+	unsent  bool       // an action that would have taken the message elsewhere was skipped
 	work    int
 	ended   bool
 	outcome Outcome
@@ -99,6 +100,9 @@ func (r *Run) Next() (Step, bool) {
 		todo := &r.rule.actions[r.action]
 		r.action++
 		step.Action = todo.do(r)
+		if _, discards := step.Action.(Discard); discards && r.unsent {
+			step.Action = Skipped{KindDiscard, "the message was not sent on before, and nobody else has it"}
+		}
 		if r.err != nil {
 			break
 		}
@@ -187,7 +191,7 @@ func (r *Run) apply(step Step, word *actionWord) {
 		r.added = append(r.added, a)
 	case Skipped:
 		if word.takes {
-			r.rule = nil
+			r.rule, r.unsent = nil, true
 		}
 	case Stop:
 		r.end(step.Rule, Keep, "")
