@@ -27,6 +27,16 @@ func (s *Server) isSender(ctx context.Context, a address.Address) (bool, error) 
 	return route.Module == router.LOCAL, nil
 }
 
+// hostAddresses are the addresses of a host by its name.
+func (s *Server) hostAddresses(ctx context.Context, host string) ([]string, error) {
+	found, err := s.resolver.Addresses(ctx, host)
+	list := make([]string, len(found.Records))
+	for i, a := range found.Records {
+		list[i] = a.String()
+	}
+	return list, err
+}
+
 // DropItems describes what waits in a drop folder or drop table, a line for each item of a sender.
 func (s *Server) DropItems(ctx context.Context, source, sender string) ([]string, error) {
 	return s.drops.List(ctx, source, sender)

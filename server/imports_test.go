@@ -117,6 +117,7 @@ var libraries = map[string][]string{
 	"go.etcd.io/bbolt":              {"accounts/index"},
 	"github.com/miekg/dns":          {"server/resolver", "server/resolver/resolvertest"},
 	"github.com/emersion/go-milter": {"protocols/milter"},
+	"github.com/jackc/pgx/v5":       {"protocols/drop"},
 	"github.com/xdg-go/scram":       {"protocols/internal/auth", "protocols/relay", "cmd/gatebench"},
 }
 

@@ -227,13 +227,13 @@ func (s *pipeSettings) Validate() error {
 	return s.programSettings.Validate()
 }
 
-// dropPart takes mail from drop folders. It comes before localPart, which drops what is held and
+// dropPart takes mail from drop folders and drop tables. It comes before localPart, which drops what is held and
 // nobody knows of.
 func (s *Server) dropPart() *module {
 	set := live[drop.Settings]()
 	m := newModule("Drop", set, "DROP")
 	m.open = func() (err error) {
-		s.drops, err = drop.Open(drop.Options{Base: s.base.dir, Queue: s.queue, Settings: set, MaySend: s.isSender,
+		s.drops, err = drop.Open(drop.Options{Base: s.base.dir, Queue: s.queue, Settings: set, MaySend: s.isSender, LookUp: s.hostAddresses,
 			MainDomain: s.accounts.MainDomain, Log: s.log})
 		return err
 	}

@@ -41,7 +41,7 @@ type commands struct {
 	Sendmail programCommand `cmd:"" help:"Send a message from standard input, as the program sendmail." passthrough:""`
 	Mail     programCommand `cmd:"" help:"Send a text from standard input, as the program mail." passthrough:""`
 	Mailq    programCommand `cmd:"" help:"List the queue, as the program mailq." passthrough:""`
-	Smailer  programCommand `cmd:"" help:"List or send what waits in a drop folder, as the program smailer." passthrough:""`
+	Smailer  programCommand `cmd:"" help:"List or send what waits in a drop folder or drop table, as the program smailer." passthrough:""`
 
 	Version versionCommand `cmd:"" help:"Print the version."`
 	Help    helpCommand    `cmd:"" help:"Print this list, or the arguments and flags of a command."`

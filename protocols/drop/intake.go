@@ -41,7 +41,9 @@ type Options struct {
 	// a gateway's sender.
 	MaySend    func(ctx context.Context, a address.Address) (bool, error)
 	MainDomain func() string
-	Log        *slog.Logger
+	// LookUp finds the addresses of database servers; nil for the system's way.
+	LookUp func(ctx context.Context, host string) ([]string, error)
+	Log    *slog.Logger
 }
 
 // Intake takes what there is in all sources.
@@ -102,8 +104,10 @@ func Open(o Options) (*Intake, error) {
 		return nil, err
 	}
 	for _, r := range list {
-		if err := in.publish(r); err != nil {
-			return nil, err
+		if r.txid == "" {
+			if err := in.publish(r); err != nil {
+				return nil, err
+			}
 		}
 		key := strings.ToLower(r.source)
 		in.left[key] = append(in.left[key], r)
@@ -170,6 +174,11 @@ func (in *Intake) reconcile(ctx context.Context, set *Settings) {
 			continue
 		}
 		want[strings.ToLower(name)] = wanted{name, "folder " + describe(s), func() source { return newFolder(in, name, s) }}
+	}
+	for name, s := range set.Tables {
+		if bool(s.Enabled) {
+			want[strings.ToLower(name)] = wanted{name, "table " + describe(s), func() source { return newTable(in, name, s) }}
+		}
 	}
 	in.mu.Lock()
 	var gone []*running

@@ -26,6 +26,11 @@ type record struct {
 
 	file string // of a drop folder: where it is
 	as   string // its name in the sub-folders
+
+	// txid is the number of the transaction of a drop table that decides; empty when it is committed, and for
+	// a drop folder. items are those of the rows.
+	txid  string
+	items []Item
 }
 
 // newRecord names a record, which is not written.
@@ -52,6 +57,17 @@ func (r *record) write() error {
 	if r.file != "" {
 		d["File"], d["As"] = dataformat.String(r.file), dataformat.String(r.as)
 	}
+	if r.txid != "" {
+		items := make(dataformat.Array, len(r.items))
+		for i := range r.items {
+			item := dataformat.Dict{}
+			for _, f := range r.items[i].fields() {
+				item[f.name] = dataformat.String(*f.text)
+			}
+			items[i] = item
+		}
+		d["Transaction"], d["Items"] = dataformat.String(r.txid), items
+	}
 	return dataformat.WriteFile(r.path, d, dataformat.StylePretty)
 }
 
@@ -62,6 +78,16 @@ func readRecord(path string) (*record, error) {
 	}
 	d, _ := v.(dataformat.Dict)
 	r := &record{path: path, source: d.String("Source"), file: d.String("File"), as: d.String("As")}
+	r.txid = d.String("Transaction")
+	items, _ := d["Items"].(dataformat.Array)
+	for _, e := range items {
+		d, _ := e.(dataformat.Dict)
+		var it Item
+		for _, f := range it.fields() {
+			*f.text = d.String(f.name)
+		}
+		r.items = append(r.items, it)
+	}
 	results, _ := d["Results"].(dataformat.Array)
 	for _, e := range results {
 		d, _ := e.(dataformat.Dict)
@@ -78,7 +104,7 @@ func readRecord(path string) (*record, error) {
 		}
 		r.results = append(r.results, x)
 	}
-	if r.source == "" || len(r.results) == 0 {
+	if r.source == "" || len(r.results) == 0 || r.txid != "" && len(r.items) != len(r.results) {
 		return nil, fault.Newf("drop.Record", fault.Corrupt, "%s is damaged", path)
 	}
 	return r, nil
@@ -113,7 +139,7 @@ func (in *Intake) readRecords() ([]*record, error) {
 	return list, nil
 }
 
-// publish lets the messages of a record be delivered.
+// publish lets the messages of a record be delivered, which no transaction decides about.
 func (in *Intake) publish(r *record) error {
 	for _, x := range r.results {
 		if x.ID == 0 {

@@ -18,12 +18,20 @@ import (
 type Settings struct {
 	SweepPeriod settings.Period `key:"SweepPeriod" default:"1m" level:"advanced" since:"0.2" help:"how often drop folders and drop tables are read; folders also when the system tells of a new file"`
 	Folders     Folders         `key:"Folders" level:"basic" since:"0.2" help:"drop folders by their names: directories where programs leave mail as XML"`
+	Tables      Tables          `key:"Tables" level:"basic" since:"0.2" help:"drop tables by their names: tables of PostgreSQL databases where programs leave mail"`
 }
 
 // Validate checks the values together.
 func (s *Settings) Validate() error {
 	if s.SweepPeriod.Duration() < time.Second {
 		return settings.BadValue("SweepPeriod", "it is 1s at least")
+	}
+	for folder := range s.Folders {
+		for table := range s.Tables {
+			if strings.EqualFold(folder, table) {
+				return settings.BadValue("Tables", "%s is the name of a drop folder", table)
+			}
+		}
 	}
 	return nil
 }
@@ -87,6 +95,18 @@ func (m *Folders) SetValue(v dataformat.Value) error {
 
 // DataValue is the dictionary.
 func (m Folders) DataValue() dataformat.Value { return entryValues(m) }
+
+// SetValue reads a dictionary of dictionaries.
+func (m *Tables) SetValue(v dataformat.Value) error {
+	out, err := readEntries(v, func(s *TableSettings, d dataformat.Dict) error { return settings.Load(s, d) })
+	if err == nil {
+		*m = out
+	}
+	return err
+}
+
+// DataValue is the dictionary.
+func (m Tables) DataValue() dataformat.Value { return entryValues(m) }
 
 // isWithin reports whether a path is another one or below it.
 func isWithin(path, dir string) bool {
