@@ -249,6 +249,16 @@ func TestShowTellsTheLastAttempt(t *testing.T) {
 		if b.q.tried != 1 {
 			t.Errorf("%d messages with attempts", b.q.tried)
 		}
+		// More attempts: some are kept.
+		for range 2 {
+			time.Sleep(2 * 24 * time.Hour)
+		}
+		d, err = b.q.Show(context.Background(), id)
+		must(t, err)
+		if len(d.Tried[0].Earlier) != maxEarlier || !d.Tried[0].Earlier[0].At.Before(d.Tried[0].At) || !d.Tried[0].Earlier[1].At.Before(d.Tried[0].Earlier[0].At) ||
+			d.Tried[0].Earlier[0].Status.Remote != "mx.far.org" {
+			t.Errorf("tried: %+v", d.Tried)
+		}
 		b.remote.setDecide(nil)
 		must(t, b.q.Release(context.Background(), id))
 		time.Sleep(time.Minute)

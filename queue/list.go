@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"slices"
 	"time"
 
@@ -32,6 +33,17 @@ func (q *Queue) Wake(m router.Module, queue string) bool {
 	q.wakeQueue(l)
 	q.dispatch(mod)
 	return true
+}
+
+// Queues lists the logical queues of a module, by their names.
+func (q *Queue) Queues(m router.Module) []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	mod := q.modules[m]
+	if mod == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(mod.queues))
 }
 
 // WakeModule is Wake for all queues of a module.

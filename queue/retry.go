@@ -20,6 +20,20 @@ type Schedule struct {
 
 // with returns the schedule as a delay changes it that has rules of its own.
 func (s Schedule) with(st envelope.Status) Schedule {
+	if own := st.Schedule; own != nil {
+		if own.Every > 0 {
+			s.First, s.Every, s.Then = nil, own.Every, 0
+		}
+		if len(own.First) > 0 {
+			s.First = own.First
+		}
+		if own.EveryFor > 0 {
+			s.EveryFor = own.EveryFor
+		}
+		if own.Then > 0 {
+			s.Then = own.Then
+		}
+	}
 	if st.Retry > 0 {
 		s.First, s.Every, s.Then = nil, st.Retry, 0
 	}

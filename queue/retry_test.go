@@ -41,6 +41,23 @@ func TestScheduleFollowsFromTheAge(t *testing.T) {
 	if got := own.interval(lifetime{}); got != 10*time.Minute {
 		t.Errorf("own interval: %v", got)
 	}
+	for _, c := range []struct {
+		own              envelope.Schedule
+		young, old, aged time.Duration
+	}{
+		{envelope.Schedule{Every: 10 * time.Minute}, 10 * time.Minute, 10 * time.Minute, 10 * time.Minute},
+		{envelope.Schedule{First: []time.Duration{time.Second}}, time.Second, 30 * time.Minute, 2 * time.Hour},
+		{envelope.Schedule{Every: 10 * time.Minute, First: []time.Duration{time.Second}, Then: time.Hour}, time.Second, 10 * time.Minute, time.Hour},
+		{envelope.Schedule{EveryFor: 30 * time.Minute}, time.Minute, 2 * time.Hour, 2 * time.Hour},
+	} {
+		with := s.with(envelope.Status{Schedule: &c.own})
+		for i, want := range []time.Duration{c.young, c.old, c.aged} {
+			age := []time.Duration{0, time.Hour, 24 * time.Hour}[i]
+			if got := with.interval(lifetime{age, age}); got != want {
+				t.Errorf("%+v at %v: %v, want %v", c.own, age, got, want)
+			}
+		}
+	}
 	if !own.expired(lifetime{time.Hour, time.Hour}) || s.expired(lifetime{time.Hour, time.Hour}) {
 		t.Error("own end is not used")
 	}

@@ -19,6 +19,10 @@ import (
 const (
 	maxTried      = 20000
 	maxTriedRcpts = 100
+	// maxEarlier bounds the attempts before the last one that are kept of a recipient, of the first maxEarlierRcpts
+	// recipients of a message.
+	maxEarlier      = 4
+	maxEarlierRcpts = 10
 )
 
 // Tried is the last attempt to deliver to a recipient since the start of the server.
@@ -27,6 +31,14 @@ type Tried struct {
 	At     time.Time
 	Module router.Module
 	Queue  string
+	Status envelope.Status
+	// Earlier are some attempts before it, the latest first.
+	Earlier []Attempt
+}
+
+// Attempt is one attempt to deliver.
+type Attempt struct {
+	At     time.Time
 	Status envelope.Status
 }
 
@@ -37,11 +49,15 @@ func (q *Queue) remember(m *message, fates []fate, now time.Time) {
 		if f.module == "" || f.state != envelope.Waiting {
 			continue
 		}
-		t := Tried{f.rcpt, now, f.module, f.queue, f.status}
+		t := Tried{f.rcpt, now, f.module, f.queue, f.status, nil}
 		known := false
 		for n := range m.tried {
-			if m.tried[n].Rcpt == f.rcpt {
-				m.tried[n], known = t, true
+			if last := &m.tried[n]; last.Rcpt == f.rcpt {
+				if n < maxEarlierRcpts {
+					// A new array: Show gives the old one away.
+					t.Earlier = append([]Attempt{{last.At, last.Status}}, last.Earlier[:min(len(last.Earlier), maxEarlier-1)]...)
+				}
+				*last, known = t, true
 			}
 		}
 		switch {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -272,16 +273,27 @@ func recipientDict(m *queue.Details, i int) dataformat.Dict {
 		return r
 	}
 	t := &m.Tried[at]
-	r["triedAt"] = dataformat.Time{T: t.At}
 	r["triedBy"] = dataformat.String(string(t.Module) + "(" + t.Queue + ")")
-	r["status"] = dataformat.String(t.Status.Code.String())
-	r["result"] = dataformat.String(t.Status.Text)
-	for key, text := range map[string]string{"remote": t.Status.Remote, "reply": t.Status.Reply, "tls": t.Status.TLS} {
-		if text != "" {
-			r[key] = dataformat.String(text)
+	maps.Copy(r, attemptDict(t.At, &t.Status))
+	if len(t.Earlier) > 0 {
+		earlier := make(dataformat.Array, len(t.Earlier))
+		for i := range t.Earlier {
+			earlier[i] = attemptDict(t.Earlier[i].At, &t.Earlier[i].Status)
 		}
+		r["earlier"] = earlier
 	}
 	return r
+}
+
+// attemptDict tells of one attempt to deliver.
+func attemptDict(at time.Time, st *envelope.Status) dataformat.Dict {
+	d := dataformat.Dict{"triedAt": dataformat.Time{T: at}, "status": dataformat.String(st.Code.String()), "result": dataformat.String(st.Text)}
+	for key, text := range map[string]string{"remote": st.Remote, "reply": st.Reply, "tls": st.TLS} {
+		if text != "" {
+			d[key] = dataformat.String(text)
+		}
+	}
+	return d
 }
 
 // QueueFile tells where a message is.

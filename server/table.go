@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"gatepost/accounts"
@@ -384,6 +385,17 @@ type starter struct{ s *Server }
 func (t starter) StartQueue(domain string) bool {
 	t.s.relay.Release(domain)
 	return t.s.queue.Wake(router.SMTP, domain)
+}
+
+// StartQueuesBelow implements smtp.Starter.
+func (t starter) StartQueuesBelow(domain string) int {
+	n := 0
+	for _, name := range t.s.queue.Queues(router.SMTP) {
+		if (name == domain || strings.HasSuffix(name, "."+domain)) && t.StartQueue(name) {
+			n++
+		}
+	}
+	return n
 }
 
 // HasMail implements smtp.Turner.

@@ -2,6 +2,7 @@ package webadmin
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"gatepost/router/names"
@@ -32,6 +33,8 @@ func (c *call) routerForm() *formOf {
 // tried is what the router makes of an address.
 type tried struct {
 	Address   string
+	Client    string // an IP address or an account that sends there
+	Reply     string // what RCPT answers to it
 	Types     []choice
 	Steps     []routeStep
 	Module    string
@@ -55,7 +58,7 @@ var operations = []struct {
 
 func (c *call) tryRoute() (*tried, error) {
 	query := c.r.URL.Query()
-	t := &tried{Address: strings.TrimSpace(query.Get("address"))}
+	t := &tried{Address: strings.TrimSpace(query.Get("address")), Client: strings.TrimSpace(query.Get("from"))}
 	op := operations[0].op
 	for _, o := range operations {
 		here := query.Get("type") == o.word
@@ -67,7 +70,16 @@ func (c *call) tryRoute() (*tried, error) {
 	if t.Address == "" || !c.may("ROUTE") {
 		return t, nil
 	}
-	e, err := c.actor.Explain(c.ctx(), op, t.Address)
+	var e admin.Explained
+	var err error
+	if t.Client != "" && op == names.Mail {
+		e, err = c.actor.ExplainFrom(c.ctx(), t.Address, t.Client)
+		if err == nil {
+			t.Reply = strconv.Itoa(e.Code) + " " + e.Reply
+		}
+	} else {
+		e, err = c.actor.Explain(c.ctx(), op, t.Address)
+	}
 	if err != nil {
 		if !kept(err) {
 			return nil, err

@@ -169,11 +169,21 @@ func showRecipient(r dataformat.Dict, onHold bool) {
 	if n := number(r, "warned"); n > 0 {
 		fmt.Printf("  warned     the sender was told of the delay %d times\n", n)
 	}
+	showAttempt(r, "tried", " by "+r.String("triedBy"))
+	earlier, _ := r["earlier"].(dataformat.Array)
+	for _, e := range earlier {
+		d, _ := e.(dataformat.Dict)
+		showAttempt(d, "before", "")
+	}
+}
+
+// showAttempt prints what came of one attempt.
+func showAttempt(r dataformat.Dict, word, by string) {
 	tried, ok := r["triedAt"].(dataformat.Time)
 	if !ok {
 		return
 	}
-	fmt.Printf("  tried      %s by %s: %s %s\n", tried.T.Local().Format(time.DateTime), r.String("triedBy"), r.String("status"), r.String("result"))
+	fmt.Printf("  %-10s %s%s: %s %s\n", word, tried.T.Local().Format(time.DateTime), by, r.String("status"), r.String("result"))
 	if host := r.String("remote"); host != "" {
 		fmt.Println("  host      ", host)
 	}

@@ -6,8 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
+	"gatepost/queue"
 	"gatepost/queue/envelope"
 	"gatepost/router/address"
 	"gatepost/server/dataformat"
@@ -23,8 +23,13 @@ type Destination struct {
 	TLS      string          `key:"TLS" default:"If Offered" values:"Never|If Offered|Required|Verified|Implicit" help:"encryption: Required takes any certificate, Verified one of the host or of the domain, Implicit is Verified and from the first byte on" since:"0.2"`
 	SourceIP SourceIPs       `key:"SourceIP" help:"addresses of this server to connect from, one of each family; none for those of the module" since:"0.2"`
 	Channels int             `key:"Channels" default:"0" unit:"connections" help:"most connections at a time; 0 for ChannelsPerHost" since:"0.2"`
-	Every    settings.Period `key:"RetryEvery" default:"0" help:"retry interval; 0 for those of the module" since:"0.2"`
+	First    queue.Delays    `key:"RetryFirst" help:"intervals after the first attempts; none for those of the module, or none at all if RetryEvery is given" since:"0.2"`
+	Every    settings.Period `key:"RetryEvery" default:"0" help:"retry interval after the first attempts, at every age unless RetryThenEvery is given; 0 for that of the module" since:"0.2"`
+	EveryFor settings.Period `key:"RetryEveryFor" default:"0" help:"age of a message until which RetryEvery applies; 0 for that of the module" since:"0.2"`
+	Then     settings.Period `key:"RetryThenEvery" default:"0" help:"retry interval after that; 0 for that of the module, or for RetryEvery if that is given" since:"0.2"`
 	Expire   settings.Period `key:"RetryFor" default:"0" help:"age at which a message that could not be sent is returned; 0 for that of the module" since:"0.2"`
+
+	schedule *envelope.Schedule // nil for that of the module
 }
 
 // Validate checks the values together.
@@ -42,8 +47,12 @@ func (d *Destination) Validate() error {
 		return settings.BadValue("Port", "%d is not a port number", d.Port)
 	case d.Channels < 0:
 		return settings.BadValue("Channels", "it cannot be negative")
-	case d.Every == settings.Never, d.Expire == settings.Never:
-		return errors.New("RetryEvery and RetryFor end at some time")
+	case d.Every == settings.Never, d.Expire == settings.Never, d.EveryFor == settings.Never, d.Then == settings.Never:
+		return errors.New("RetryEvery, RetryEveryFor, RetryThenEvery and RetryFor end at some time")
+	}
+	d.schedule = nil
+	if len(d.First) > 0 || d.Every > 0 || d.EveryFor > 0 || d.Then > 0 {
+		d.schedule = &envelope.Schedule{First: d.First, Every: d.Every.Duration(), EveryFor: d.EveryFor.Duration(), Then: d.Then.Duration()}
 	}
 	return nil
 }
@@ -136,7 +145,7 @@ func (m Destinations) of(domain string) *Destination {
 // timed gives a delay the intervals of the destination.
 func (d *Destination) timed(st envelope.Status) envelope.Status {
 	if d != nil && st.Action == envelope.ActionDelayed {
-		st.Retry, st.Expire = time.Duration(d.Every), time.Duration(d.Expire)
+		st.Schedule, st.Expire = d.schedule, d.Expire.Duration()
 	}
 	return st
 }

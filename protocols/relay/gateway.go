@@ -103,6 +103,9 @@ func (g *Gateway) host() Host {
 	return h
 }
 
+// senderInFrom is the SenderField of a gateway that replaces the author.
+const senderInFrom = "From"
+
 // rewrites reports whether messages are changed on their way.
 func (g *Gateway) rewrites() bool {
 	return g != nil && !g.sender.IsNull() && g.SenderField != "None"

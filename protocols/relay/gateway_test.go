@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/xdg-go/scram"
+
 	"gatepost/queue"
 	"gatepost/queue/envelope"
 	"gatepost/router"
@@ -142,7 +144,7 @@ func TestBadGatewaysAndDestinationsAreRefused(t *testing.T) {
 		`x.org={};X.org={};`:                           "x.org is given twice",
 		`x.org={Gateway=g;Host=h;};`:                   "x.org: of Gateway, Host and Direct one can be given",
 		`x.org={Port=70000;};`:                         "x.org: Port: 70000 is not a port number",
-		`x.org={RetryFor=never;};`:                     "x.org: RetryEvery and RetryFor end at some time",
+		`x.org={RetryFor=never;};`:                     "x.org: RetryEvery, RetryEveryFor, RetryThenEvery and RetryFor end at some time",
 		`x.org={SourceIP=("192.0.2.1","192.0.2.2");};`: "x.org: SourceIP: two addresses of one family",
 		`x.org={TLS=Sometimes;};`:                      "x.org: TLS: ",
 	} {
@@ -161,6 +163,7 @@ func TestBadGatewaysAndDestinationsAreRefused(t *testing.T) {
 // login is a server with AUTH; it takes the password secret.
 func login(mechs string) *peer {
 	question := ""
+	var proof *scram.ServerConversation
 	return &peer{ehlo: "250-smtp.isp.net\r\n250-AUTH " + mechs + "\r\n250 PIPELINING\r\n", say: func(_ int, line string) string {
 		ok, no := "235 welcome\r\n", "535 5.7.8 wrong password\r\n"
 		is := func(text string) bool { return line == base64.StdEncoding.EncodeToString([]byte(text)) }
@@ -185,6 +188,21 @@ func login(mechs string) *peer {
 				return ok
 			}
 			return no
+		case strings.HasPrefix(line, "AUTH SCRAM-SHA-256 "), question == "scram":
+			if question == "" {
+				proof = scramServer()
+			}
+			question = ""
+			sent, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(line, "AUTH SCRAM-SHA-256 "))
+			if proof.Done() && err == nil && len(sent) == 0 && proof.Valid() {
+				return ok
+			}
+			answer, err := proof.Step(string(sent))
+			if err != nil {
+				return no
+			}
+			question = "scram"
+			return "334 " + base64.StdEncoding.EncodeToString([]byte(answer)) + "\r\n"
 		case line == "AUTH CRAM-MD5":
 			question = "cram"
 			return "334 " + base64.StdEncoding.EncodeToString([]byte("<1@isp>")) + "\r\n"
@@ -201,11 +219,35 @@ func login(mechs string) *peer {
 	}}
 }
 
+// scramServer is the server's half of a login with SCRAM-SHA-256 (RFC 7677), for joe.
+func scramServer() *scram.ServerConversation {
+	client, err := scram.SHA256.NewClient("joe", "secret", "")
+	if err != nil {
+		panic(err)
+	}
+	stored, err := client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: "salt of the server", Iters: 4096})
+	if err != nil {
+		panic(err)
+	}
+	server, err := scram.SHA256.NewServer(func(user string) (scram.StoredCredentials, error) {
+		if user != "joe" {
+			return stored, fmt.Errorf("no user %s", user)
+		}
+		return stored, nil
+	})
+	if err != nil {
+		panic(err)
+	}
+	return server.NewConversation()
+}
+
 func TestGatewayLogsIn(t *testing.T) {
 	for name, c := range map[string]struct{ mechs, gateway, want string }{
 		"PLAIN":            {"LOGIN PLAIN", "Password=\"sealed:secret\";TLS=Never;", "relayed: relayed via smtp.isp.net a@far.org 2.0.0"},
 		"LOGIN":            {"LOGIN", "Password=\"sealed:secret\";TLS=Never;", "relayed: relayed via smtp.isp.net a@far.org 2.0.0"},
 		"CRAM-MD5":         {"CRAM-MD5 PLAIN", "Password=\"sealed:secret\";TLS=Never;", "relayed: relayed via smtp.isp.net a@far.org 2.0.0"},
+		"SCRAM":            {"PLAIN SCRAM-SHA-256", "Password=\"sealed:secret\";TLS=Never;", "relayed: relayed via smtp.isp.net a@far.org 2.0.0"},
+		"SCRAM, wrong":     {"SCRAM-SHA-256", "Password=\"sealed:x\";TLS=Never;", "delayed: gateway ISP: the server refused the password: 535 5.7.8 wrong password a@far.org 4.7.8"},
 		"a wrong password": {"PLAIN", "Password=\"sealed:x\";TLS=Never;", "delayed: gateway ISP: the server refused the password: 535 5.7.8 wrong password a@far.org 4.7.8"},
 		"another way":      {"XOAUTH2", "Password=\"sealed:x\";TLS=Never;", "delayed: gateway ISP: the server offers none of the ways to log in that there are here (SCRAM-SHA-256, CRAM-MD5, PLAIN, LOGIN), only XOAUTH2 a@far.org 4.7.8"},
 		"no TLS":           {"PLAIN", "Password=\"sealed:secret\";", "delayed: connection with smtp.isp.net is broken: TLS is required and not offered a@far.org 4.4.2"},

@@ -68,7 +68,7 @@ func (g *Gateway) header(fields []byte) []byte {
 		}
 		put = true
 		a := mail.Address{Name: g.SenderName, Address: g.sender.String()}
-		if a.Name == "" && g.SenderField == "From" {
+		if a.Name == "" && g.SenderField == senderInFrom {
 			a.Name = displayNameOf(author)
 		}
 		out.WriteString(g.SenderField + ": " + a.String() + "\r\n")
@@ -79,7 +79,7 @@ func (g *Gateway) header(fields []byte) []byte {
 		fields = fields[n:]
 		name, value, _ := bytes.Cut(field, []byte(":"))
 		switch key := strings.ToLower(string(bytes.TrimSpace(name))); {
-		case key == "from" && g.SenderField == "From":
+		case key == "from" && g.SenderField == senderInFrom:
 			if author == "" {
 				author = string(value)
 			}
@@ -99,7 +99,7 @@ func (g *Gateway) header(fields []byte) []byte {
 		}
 	}
 	sender()
-	if g.SenderField == "From" && !replyTo && strings.TrimSpace(author) != "" {
+	if g.SenderField == senderInFrom && !replyTo && strings.TrimSpace(author) != "" {
 		out.WriteString("Reply-To:" + strings.TrimRight(author, "\r\n") + "\r\n")
 	}
 	return out.Bytes()

@@ -12,6 +12,7 @@ import (
 
 	"gatepost/queue"
 	"gatepost/queue/envelope"
+	"gatepost/router/address"
 	"gatepost/server/logs"
 )
 
@@ -32,6 +33,9 @@ type Message struct {
 	// Text is the message as it is sent, with CRLF line ends, without the stuffing of dots.
 	Text io.ReaderAt
 	Size int64
+	// Author is whom a gateway has put into From; the null address if the message is as it was. It is then signed in the
+	// name of the author's domain or not at all.
+	Author address.Address
 }
 
 // signTimeout bounds the signing of one message: the other server waits with an open connection.
@@ -40,18 +44,25 @@ const signTimeout = time.Minute
 // unsigned is what the log and the recipient's state say of a message that was not signed.
 const unsigned = "the message could not be signed"
 
-// dress returns a message as it goes the way of s: signed, or with the sender of the gateway. What a gateway has
-// changed is not signed: the author is another one then.
+// dress returns a message as it goes the way of s: signed, with the sender of the gateway. What a gateway has changed beside
+// From is not signed: nobody has seen that its author wants that.
 func (s *sender) dress(it *queue.Item) (text, error) {
-	if g := s.way.gateway; g.rewrites() {
-		return g.rewritten(it)
+	g := s.way.gateway
+	if !g.rewrites() {
+		fields, err := s.sign(it, text{}, address.Address{})
+		return text{head: fields}, err
 	}
-	fields, err := s.sign(it)
-	return text{head: fields}, err
+	changed, err := g.rewritten(it)
+	if err != nil || g.SenderField != senderInFrom {
+		return changed, err
+	}
+	fields, err := s.sign(it, changed, g.sender)
+	changed.head = append(fields, changed.head...)
+	return changed, err
 }
 
-// sign returns the fields for a message that goes to the hop of s.
-func (s *sender) sign(it *queue.Item) (fields []byte, err error) {
+// sign returns the fields for a message that goes to the hop of s, changed by a gateway or not.
+func (s *sender) sign(it *queue.Item, changed text, author address.Address) (fields []byte, err error) {
 	if s.t.signer == nil {
 		return nil, nil
 	}
@@ -69,8 +80,30 @@ func (s *sender) sign(it *queue.Item) (fields []byte, err error) {
 		return nil, &fileError{err}
 	}
 	defer f.Close()
-	text := io.NewSectionReader(f, it.Offset, it.Size)
-	return s.t.signer.Sign(ctx, &Message{ID: it.ID, Host: s.host, Envelope: it.Envelope, Text: text, Size: it.Size})
+	m := &Message{ID: it.ID, Host: s.host, Envelope: it.Envelope, Text: io.NewSectionReader(f, it.Offset, it.Size), Size: it.Size, Author: author}
+	if !author.IsNull() {
+		m.Text = &headed{changed.head, io.NewSectionReader(f, it.Offset+changed.skip, it.Size-changed.skip)}
+		m.Size = int64(len(changed.head)) + it.Size - changed.skip
+	}
+	return s.t.signer.Sign(ctx, m)
+}
+
+// headed is a text with a head of its own.
+type headed struct {
+	head []byte
+	rest io.ReaderAt
+}
+
+// ReadAt implements io.ReaderAt.
+func (h *headed) ReadAt(p []byte, at int64) (n int, err error) {
+	if at < int64(len(h.head)) {
+		n = copy(p, h.head[at:])
+	}
+	if n == len(p) {
+		return n, nil
+	}
+	more, err := h.rest.ReadAt(p[n:], max(at-int64(len(h.head)), 0))
+	return n + more, err
 }
 
 // unsignedStatus is the status of a message that was not signed.

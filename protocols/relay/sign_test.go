@@ -51,6 +51,34 @@ func TestSignedMessages(t *testing.T) {
 	}
 }
 
+// What a gateway has put into From is signed as it is sent, in the name of the new author.
+func TestMessageOfAGatewayIsSigned(t *testing.T) {
+	for field, signed := range map[string]bool{"From": true, "Sender": false} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStation(t, nil)
+			defer s.stop()
+			s.zone.Set(t, "smtp.isp.net. A 192.0.2.30")
+			s.configure(t, "", `isp={Host=smtp.isp.net;Default=YES;TLS=Never;SenderAddress="shop@company.com";SenderField=`+field+`;};`)
+			asked, seen := false, ""
+			s.transport.signer = signFunc(func(_ context.Context, m *Message) ([]byte, error) {
+				text, err := io.ReadAll(io.NewSectionReader(m.Text, 0, m.Size))
+				asked, seen = true, string(text)
+				return []byte("X-Signature: " + m.Author.Domain + "\r\n"), err
+			})
+			server := newServer(s)
+			go server.serve()
+			s.send("From: joe@far.example\r\nSubject: x\r\n\r\nbody\r\n", nil, "a@far.org")
+			synctest.Wait()
+			if server.count() != 1 || asked != signed {
+				t.Fatalf("%s: %d messages, signed %v: %v", field, server.count(), asked, s.results.lines)
+			}
+			if signed && server.last() != "X-Signature: company.com\r\n"+seen {
+				t.Errorf("signed:\n%s\nsent:\n%s", seen, server.last())
+			}
+		})
+	}
+}
+
 // TestMessageThatCannotBeSignedWaits: it is not sent without, and the others go on.
 func TestMessageThatCannotBeSignedWaits(t *testing.T) {
 	for name, bad := range map[string]signFunc{

@@ -122,7 +122,7 @@ func (s *session) vrfy(arg string) {
 
 func (s *session) help(string) {
 	s.replyLines(reply{code: 214, text: product + s.srv.shownVersion(s.cfg) + " takes these commands:"},
-		"HELO EHLO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP STARTTLS AUTH", "RFC 5321 explains them")
+		"HELO EHLO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP STARTTLS AUTH ETRN ATRN", "RFC 5321 explains them")
 }
 
 // shownVersion is the version after a blank, or nothing when it is not disclosed.

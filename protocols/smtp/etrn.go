@@ -13,6 +13,8 @@ import (
 type Starter interface {
 	// StartQueue lets the queue of a domain try now, on hold or not. It reports whether mail waits there.
 	StartQueue(domain string) bool
+	// StartQueuesBelow does the same with those of a domain and of all names below it, and counts those where mail waits.
+	StartQueuesBelow(domain string) int
 }
 
 // mayStartQueues reports whether the client may ask for the mail of others to be sent.
@@ -40,14 +42,22 @@ func (s *session) etrn(arg string) {
 		s.reply(refusal(459, 4, 7, 1, "ETRN is not allowed for this client"))
 		return
 	}
-	name := strings.TrimPrefix(arg, "#")
-	if strings.HasPrefix(name, "@") {
-		s.reply(refusal(458, 4, 3, 3, "subdomains have to be named one by one"))
-		return
-	}
+	// "#queue" is a queue by a name of the server's choice (section 5.1.3): a domain here too. "@domain" is the domain with
+	// all names below it (section 5.1.2).
+	name, below := strings.CutPrefix(strings.TrimPrefix(arg, "#"), "@")
 	domain, err := address.NormalizeDomain(name)
 	if err != nil || domain == "" || strings.ContainsAny(domain, " \t") {
 		s.reply(refusal(501, 5, 5, 4, "ETRN needs the name of a domain"))
+		return
+	}
+	if below {
+		n := s.srv.starter.StartQueuesBelow(domain)
+		s.log.LogAttrs(s.ctx, logs.LevelMajor, "mail is asked for", slog.String("domain", "@"+domain), slog.Int("queues", n))
+		if n == 0 {
+			s.reply(reply{code: 251, text: "OK, no messages waiting for node @" + domain})
+			return
+		}
+		s.reply(reply{code: 250, text: "OK, queuing for node @" + domain + " started"})
 		return
 	}
 	waits := s.srv.starter.StartQueue(domain)

@@ -249,6 +249,14 @@ func secret() dataformat.Dict {
 // StartQueue is the Starter of the site: mail waits for waiting.example.
 func (s *site) StartQueue(domain string) bool { return domain == "waiting.example" }
 
+// StartQueuesBelow does the same.
+func (s *site) StartQueuesBelow(domain string) int {
+	if domain == "waiting.example" || domain == "example" {
+		return 1
+	}
+	return 0
+}
+
 // HasMail is part of the Turner of the site.
 func (s *site) HasMail(domain string) (bool, error) {
 	if domain == "busy.example" {

@@ -206,6 +206,15 @@ type Status struct {
 	// Retry and Expire, if not 0, replace the interval and the age at which the
 	// queue gives up, for a delay that has rules of its own.
 	Retry, Expire time.Duration
+	// Schedule, if it is not nil, replaces parts of the module's, before Retry and Expire do.
+	Schedule *Schedule
+}
+
+// Schedule are intervals for one destination in place of those of its module (queue.Schedule). What is
+// empty is the module's; Every alone applies at every age.
+type Schedule struct {
+	First                 []time.Duration
+	Every, EveryFor, Then time.Duration
 }
 
 // Summary is the status in one line, for logs and lists.

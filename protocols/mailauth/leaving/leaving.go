@@ -67,6 +67,9 @@ func New(cfg *settings.Live[Settings], keys *mailauth.KeyStore, verifier *mailau
 
 // Sign returns the fields that are put before a message.
 func (s *Signer) Sign(ctx context.Context, m *relay.Message) ([]byte, error) {
+	if !m.Author.IsNull() { // each gateway makes another message of it
+		return s.sign(ctx, m)
+	}
 	s.mu.Lock()
 	fields, ok := s.made[m.ID]
 	s.mu.Unlock()
@@ -125,9 +128,12 @@ func (s *Signer) sign(ctx context.Context, m *relay.Message) ([]byte, error) {
 }
 
 // signingDomain is the domain in whose name a message is signed: that of its author, else of the
-// return-path, if it is one of this server that signs.
+// return-path, if it is one of this server that signs; that of the author alone whom a gateway has put there.
 func (s *Signer) signingDomain(m *relay.Message) (string, error) {
-	candidates := append(authorDomains(m.Text, m.Size), m.Envelope.ReturnPath.Domain)
+	candidates := []string{m.Author.Domain}
+	if m.Author.IsNull() {
+		candidates = append(authorDomains(m.Text, m.Size), m.Envelope.ReturnPath.Domain)
+	}
 	for _, name := range candidates {
 		real, ours := s.directory.DomainName(name)
 		if name == "" || !ours {

@@ -129,6 +129,24 @@ func TestWhoSigns(t *testing.T) {
 	}
 }
 
+// Who a gateway has made the author signs, and nobody else; each gateway's message has a signature of its own.
+func TestAuthorOfAGatewaySigns(t *testing.T) {
+	s := newStage(t)
+	for author, signs := range map[string]bool{"shop@here.test": true, "shop@isp.test": false, "shop@quiet.test": false} {
+		a, err := address.Parse(author)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Replace(text, "ann@here.test", author, 1)
+		m := &relay.Message{ID: 1, Host: "far.test", Author: a, Text: strings.NewReader(text), Size: int64(len(text)),
+			Envelope: &envelope.Envelope{Source: user, ReturnPath: address.Address{Local: "ann", Domain: "here.test"}}}
+		fields, err := s.Sign(t.Context(), m)
+		if err != nil || strings.Contains(string(fields), "d="+a.Domain) != signs || !signs && len(fields) > 0 {
+			t.Errorf("%s: %q %v", author, fields, err)
+		}
+	}
+}
+
 func TestMailOfStrangersIsSealed(t *testing.T) {
 	s := newStage(t)
 	stranger := envelope.Source{Tag: "SMTP", IP: netip.MustParseAddr("192.0.2.1")}
