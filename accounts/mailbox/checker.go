@@ -141,6 +141,7 @@ func (c *checker) checkMailbox(id uint32) {
 	states := c.readStates(&rec, len(keywords))
 	got := mailboxRecord{data: rec.data, validity: rec.validity, next: rec.next, highest: rec.highest,
 		recentFrom: rec.recentFrom, floor: rec.floor, ranges: c.checkHistory(&rec, states)}
+	c.checkItems(&rec, states)
 	content := c.readContent(&rec)
 	i := 0
 	c.eachSummary(rec.data, func(uid imap.UID, s *summary) {
@@ -301,7 +302,7 @@ func (c *checker) checkUnreachable() {
 			next = after(found)
 		}
 	}
-	for _, kind := range []byte{kindKeywords, kindState, kindSummary, kindHistory} {
+	for _, kind := range append([]byte{kindKeywords, kindState, kindSummary, kindHistory}, itemKinds[:]...) {
 		look(index.Mail, append([]byte(nil), k.key(c.account.id, kind)...), fmt.Sprintf("a record of kind %d", kind))
 	}
 	look(index.Content, appendAccount(nil, c.account.id), "content")

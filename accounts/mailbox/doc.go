@@ -68,6 +68,13 @@
 // listed, synced, made or removed. Snapshots of the index are short and are not kept
 // across file operations.
 //
+// # Items
+//
+// An item of a calendar, a task list or an address book is a message that also has a name and a key, each
+// unique in its mailbox, and times between which it lies (item.go). It is replaced as a whole: the new message has another UID
+// and the same original UID. Whatever expunges the message removes the item and leaves its name for those who ask
+// for changes, for 90 days at least. Messages that came by other ways become items by NameItems.
+//
 // # On disk
 //
 // index.Mail has per account: its record, mailbox records, names,

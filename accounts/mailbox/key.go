@@ -24,7 +24,17 @@ const (
 	kindState        = 0x10 // data(4) block(4) → states of the UIDs of the block
 	kindSummary      = 0x20 // data(4) block(4) → summaries of the UIDs of the block
 	kindHistory      = 0x30 // data(4) ModSeq(8) → ranges of UIDs expunged by it
+	kindItems        = 0x40 // data(4) → itemsRecord
+	kindItem         = 0x41 // data(4) name → Item
+	kindItemUID      = 0x42 // data(4) UID(4) → name
+	kindItemKey      = 0x43 // data(4) key of the item → name
+	kindItemTime     = 0x44 // data(4) to(8) from(8) UID(4) → name
+	kindItemChange   = 0x45 // data(4) ModSeq(8) UID(4) → name
+	kindItemGone     = 0x46 // data(4) ModSeq(8) name → time of the deletion
 )
+
+// itemKinds are those of records of items.
+var itemKinds = [...]byte{kindItems, kindItem, kindItemUID, kindItemKey, kindItemTime, kindItemChange, kindItemGone}
 
 // keyBuffer holds the longest key but those with names.
 type keyBuffer [32]byte

@@ -83,7 +83,7 @@ func (d *drop) keys(tx index.Tx) (ranges []keys, self []byte, err error) {
 	var k keyBuffer
 	clone := func(key []byte) []byte { return append([]byte(nil), key...) }
 	if d.start == 0 {
-		for _, kind := range []byte{kindSummary, kindState, kindHistory, kindKeywords} {
+		for _, kind := range append([]byte{kindSummary, kindState, kindHistory, kindKeywords}, itemKinds[:]...) {
 			from := clone(k.numbered(d.account, kind, d.data))
 			ranges = append(ranges, keys{index.Mail, from, after(from)})
 		}

@@ -59,7 +59,7 @@ func (x *boxEdit) remove(uids []imap.UID, moved bool, want func(imap.UID, state)
 			}
 		}
 	}
-	return nil
+	return x.dropItems(gone)
 }
 
 // removeStates takes the wanted messages out of their blocks of states.
