@@ -33,6 +33,24 @@ func TestMessageGetsItsTraceFields(t *testing.T) {
 	})
 }
 
+func TestRecipientWithATokenHasFieldsOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		o.account("ann", nil)
+		_, err := o.submit(&envelope.Envelope{
+			Source: envelope.Source{Tag: "LIST", Trusted: true}, ReturnPath: o.addr("news-report@company.com"),
+			Personal:   "List-Unsubscribe: <https://company.com/off/" + envelope.TokenMark + ">\r\n",
+			Recipients: []envelope.Recipient{{Address: o.addr("ann@company.com"), Token: "T1"}},
+		}, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.settled()
+		equal(t, "INBOX", o.box("ann", "INBOX"), "Return-Path: <news-report+T1@company.com>\r\nX-Real-To: <ann@company.com>\r\n"+
+			"Delivered-To: ann@company.com\r\nList-Unsubscribe: <https://company.com/off/T1>\r\n"+text)
+	})
+}
+
 func TestNullReturnPathIsShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, t.TempDir())

@@ -288,7 +288,7 @@ func (c *messageCopy) delivery(it *queue.Item, acc *accounts.Account, sum *messa
 	return mailbox.Delivery{
 		QueueID: uint64(it.ID), Copy: c.number,
 		File: it.File, Offset: it.Offset, Size: it.Size,
-		Prefix: prefix(it.Envelope, acc, c.realTo), Summary: sum,
+		Prefix: prefix(it.Envelope, acc, c.rcpts[0], c.realTo), Summary: sum,
 		Mailbox: c.mailbox,
 	}
 }
@@ -296,18 +296,18 @@ func (c *messageCopy) delivery(it *queue.Item, acc *accounts.Account, sum *messa
 func (c *messageCopy) report(st envelope.Status) { c.item.ReportAll(c.rcpts, st) }
 
 // prefix makes the fields that stand before the message in this account.
-func prefix(env *envelope.Envelope, acc *accounts.Account, realTo []string) []byte {
+func prefix(env *envelope.Envelope, acc *accounts.Account, rcpt int, realTo []string) []byte {
 	b := make([]byte, 0, 128+64*len(realTo))
 	b = append(b, "Return-Path: <"...)
-	if !env.ReturnPath.IsNull() {
-		b = append(b, env.ReturnPath.String()...)
+	if from, _ := env.ReturnPathFor(rcpt); !from.IsNull() {
+		b = append(b, from.String()...)
 	}
 	b = append(b, ">\r\n"...)
 	for _, a := range realTo {
 		b = append(append(append(b, "X-Real-To: <"...), a...), ">\r\n"...)
 	}
 	b = append(append(append(b, "Delivered-To: "...), acc.Address()...), "\r\n"...)
-	return b
+	return append(b, env.PersonalFor(rcpt)...)
 }
 
 func reportAll(items []*queue.Item, st envelope.Status) {

@@ -13,6 +13,7 @@
 // of the list (8 bytes, big-endian) and a letter:
 //
 //	s<address>   a subscriber; the address in lower case
+//	t<secret>    the address of the subscriber who has it
 //	q<token>     a question
 //	a<kind>\x00<address>   the token of the question that an address was asked
 //	m            how many questions there are

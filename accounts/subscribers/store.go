@@ -2,6 +2,7 @@ package subscribers
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"log/slog"
 	"slices"
@@ -73,6 +74,7 @@ const (
 	letterAsked      = 'a'
 	letterCounts     = 'n'
 	letterQuestions  = 'm'
+	letterSecret     = 't'
 	letterValue      = 'v'
 )
 
@@ -133,7 +135,8 @@ type Subscriber struct {
 	PausedUntil time.Time // no postings before; see Paused
 	// Warned says that the subscriber was asked to confirm after bounces, and when.
 	Warned time.Time
-	// Secret names the subscriber in return-paths and links; who knows it speaks for the subscriber.
+	// Secret stands for the subscriber in return-paths and links: letters and digits that only the mail of the
+	// subscriber has. Change gives one to whoever has none.
 	Secret string
 }
 
@@ -172,6 +175,27 @@ func (l *List) Change(ctx context.Context, address string, do func(*Subscriber) 
 	return l.ChangeAll(ctx, []string{address}, do)
 }
 
+// secretLength is short enough for the local part of a return-path (RFC 5321 section 4.5.3.1.1), and has 80 bits.
+const secretLength = 16
+
+func newSecret() string { return rand.Text()[:secretLength] }
+
+// BySecret returns the subscriber who has a secret; the Mode is None if there is none.
+func (l *List) BySecret(secret string) (s Subscriber, err error) {
+	if secret == "" || len(secret) > maxText {
+		return s, nil
+	}
+	err = l.shard.View(func(tx index.Tx) error {
+		address := tx.Get(index.Server, l.key(letterSecret, strings.ToUpper(secret)))
+		if address == nil {
+			return nil
+		}
+		s, err = l.read(tx, string(address))
+		return err
+	})
+	return s, err
+}
+
 // MaxChange bounds the addresses of one ChangeAll.
 const MaxChange = 1000
 
@@ -196,12 +220,21 @@ func (l *List) ChangeAll(ctx context.Context, addresses []string, do func(*Subsc
 			if err != nil {
 				return err
 			}
-			before := s.Mode
+			before, secret := s.Mode, s.Secret
 			if err := do(&s); err != nil {
 				return err
 			}
 			if s.Mode == None && before == None {
 				continue
+			}
+			if s.Secret == "" {
+				s.Secret = newSecret()
+			}
+			if secret != "" && secret != s.Secret || s.Mode == None {
+				writes = append(writes, write{key: l.key(letterSecret, secret)})
+			}
+			if s.Mode != None && secret != s.Secret {
+				writes = append(writes, write{l.key(letterSecret, s.Secret), []byte(fold(address))})
 			}
 			if fold(s.Address) != fold(address) || len(s.Address) > maxText || len(s.RealName) > maxText || len(s.Secret) > maxText {
 				return fault.New(op, fault.Invalid, "the address or the name of the subscriber is too long")

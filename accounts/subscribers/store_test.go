@@ -41,7 +41,7 @@ func TestSubscribersOutliveTheStore(t *testing.T) {
 	l := s.List(7)
 	now := time.Date(2026, 5, 1, 10, 0, 0, 0, time.UTC)
 	want := Subscriber{Address: "Alice@Example.com", RealName: "Alice Ä", Mode: Digest, Since: now, Posts: 3, Moderated: ModerateAll,
-		Bounces: 2, LastBounce: now, PausedUntil: Forever, Warned: now, Secret: "abc"}
+		Bounces: 2, LastBounce: now, PausedUntil: Forever, Warned: now, Secret: "ABC"}
 	must(t, l.Change(bg, "Alice@Example.com", func(s *Subscriber) error { *s = want; return nil }))
 	must(t, s.Close())
 	s = open1(t, dir)
@@ -69,6 +69,34 @@ func TestCountsFollowChanges(t *testing.T) {
 	must(t, err)
 	if c[Feed] != 1 || c[Banned] != 1 || c[Null] != 0 || c.Subscribers() != 1 {
 		t.Errorf("counts %v", c)
+	}
+}
+
+func TestSecrets(t *testing.T) {
+	l := open1(t, t.TempDir()+"/S").List(1)
+	must(t, l.Change(bg, "Ann@x", subscribe(Feed)))
+	ann, err := l.Get("ann@x")
+	must(t, err)
+	if len(ann.Secret) != secretLength {
+		t.Fatalf("%+v", ann)
+	}
+	// Letters of a local part may come back in another case.
+	if s, err := l.BySecret(strings.ToLower(ann.Secret)); err != nil || s != ann {
+		t.Errorf("%+v, %v", s, err)
+	}
+	must(t, l.Change(bg, "ann@x", func(s *Subscriber) error { s.Secret = ""; return nil }))
+	if s, err := l.BySecret(ann.Secret); err != nil || s.Mode != None {
+		t.Errorf("the old secret: %+v, %v", s, err)
+	}
+	ann, err = l.Get("ann@x")
+	must(t, err)
+	must(t, l.Change(bg, "ann@x", subscribe(None)))
+	if s, err := l.BySecret(ann.Secret); err != nil || s.Mode != None {
+		t.Errorf("unsubscribed: %+v, %v", s, err)
+	}
+	must(t, l.Change(bg, "ann@x", subscribe(Null)))
+	if again, err := l.Get("ann@x"); err != nil || again.Secret == ann.Secret || again.Secret == "" {
+		t.Errorf("subscribed again: %+v, %v", again, err)
 	}
 }
 

@@ -111,10 +111,10 @@ func (g *Gateway) rewrites() bool {
 	return g != nil && !g.sender.IsNull() && g.SenderField != "None"
 }
 
-// returnPath is what a message has there on its way through the gateway.
-func (g *Gateway) returnPath(env *envelope.Envelope) (a address.Address, local string) {
+// returnPath is what a message has there for a recipient on its way through the gateway.
+func (g *Gateway) returnPath(env *envelope.Envelope, rcpt int) (a address.Address, local string) {
 	if g == nil || g.sender.IsNull() || !bool(g.ReturnPath) || env.ReturnPath.IsNull() {
-		return env.ReturnPath, env.ReturnPathLocal
+		return env.ReturnPathFor(rcpt)
 	}
 	return g.sender, ""
 }

@@ -297,10 +297,10 @@ func TestSenderOfAGateway(t *testing.T) {
 				t.Errorf("%s:\n%s\nnot\n%s", name, got, want)
 			}
 			g := s.gateways.Get().Gateways.of(address.Address{})
-			if path, _ := g.returnPath(&envelope.Envelope{ReturnPath: s.addr("joe@company.com")}); path.String() != c.path {
+			if path, _ := g.returnPath(&envelope.Envelope{ReturnPath: s.addr("joe@company.com"), Recipients: make([]envelope.Recipient, 1)}, 0); path.String() != c.path {
 				t.Errorf("%s: return-path %s", name, path)
 			}
-			if path, _ := g.returnPath(new(envelope.Envelope)); !path.IsNull() {
+			if path, _ := g.returnPath(&envelope.Envelope{Recipients: make([]envelope.Recipient, 1)}, 0); !path.IsNull() {
 				t.Errorf("%s: null return-path became %s", name, path)
 			}
 		})

@@ -46,23 +46,24 @@ const unsigned = "the message could not be signed"
 
 // dress returns a message as it goes the way of s: signed, with the sender of the gateway. What a gateway has changed beside
 // From is not signed: nobody has seen that its author wants that.
-func (s *sender) dress(it *queue.Item) (text, error) {
-	g := s.way.gateway
-	if !g.rewrites() {
-		fields, err := s.sign(it, text{}, address.Address{})
-		return text{head: fields}, err
+func (s *sender) dress(it *queue.Item, rcpt int) (text, error) {
+	sent := text{head: it.Envelope.PersonalFor(rcpt)}
+	author := address.Address{}
+	if g := s.way.gateway; g.rewrites() {
+		changed, err := g.rewritten(it)
+		sent.head, sent.skip = append(sent.head, changed.head...), changed.skip
+		if err != nil || g.SenderField != senderInFrom {
+			return sent, err
+		}
+		author = g.sender
 	}
-	changed, err := g.rewritten(it)
-	if err != nil || g.SenderField != senderInFrom {
-		return changed, err
-	}
-	fields, err := s.sign(it, changed, g.sender)
-	changed.head = append(fields, changed.head...)
-	return changed, err
+	fields, err := s.sign(it, sent, author)
+	sent.head = append(fields, sent.head...)
+	return sent, err
 }
 
-// sign returns the fields for a message that goes to the hop of s, changed by a gateway or not.
-func (s *sender) sign(it *queue.Item, changed text, author address.Address) (fields []byte, err error) {
+// sign returns the fields for a message that goes to the hop of s.
+func (s *sender) sign(it *queue.Item, sent text, author address.Address) (fields []byte, err error) {
 	if s.t.signer == nil {
 		return nil, nil
 	}
@@ -81,9 +82,9 @@ func (s *sender) sign(it *queue.Item, changed text, author address.Address) (fie
 	}
 	defer f.Close()
 	m := &Message{ID: it.ID, Host: s.host, Envelope: it.Envelope, Text: io.NewSectionReader(f, it.Offset, it.Size), Size: it.Size, Author: author}
-	if !author.IsNull() {
-		m.Text = &headed{changed.head, io.NewSectionReader(f, it.Offset+changed.skip, it.Size-changed.skip)}
-		m.Size = int64(len(changed.head)) + it.Size - changed.skip
+	if len(sent.head) > 0 || sent.skip > 0 {
+		m.Text = &headed{sent.head, io.NewSectionReader(f, it.Offset+sent.skip, it.Size-sent.skip)}
+		m.Size = int64(len(sent.head)) + it.Size - sent.skip
 	}
 	return s.t.signer.Sign(ctx, m)
 }

@@ -79,6 +79,24 @@ func TestMessageOfAGatewayIsSigned(t *testing.T) {
 	}
 }
 
+// TestRecipientsWithTokens: each has a return-path and header fields of its own, which are signed too.
+func TestRecipientsWithTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStation(t, smartHost())
+		defer s.stop()
+		s.transport.signer = signs
+		s.hold(func() {
+			s.send(mailText, func(e *envelope.Envelope) {
+				e.Personal = "List-Unsubscribe: <https://company.com/off/" + envelope.TokenMark + ">\r\n"
+				e.Recipients[0].Token, e.Recipients[2].Token = "T1", "T2"
+			}, "a@far.org", "b@far.org", "c@far.org")
+		})
+		transcript.Play(t, s.accept, "testdata/tokens.txtar")
+		s.want("SMTP(far.org) relayed: relayed via mx.test a@far.org 2.0.0", "SMTP(far.org) relayed: relayed via mx.test b@far.org 2.0.0",
+			"SMTP(far.org) relayed: relayed via mx.test c@far.org 2.0.0")
+	})
+}
+
 // TestMessageThatCannotBeSignedWaits: it is not sent without, and the others go on.
 func TestMessageThatCannotBeSignedWaits(t *testing.T) {
 	for name, bad := range map[string]signFunc{

@@ -44,7 +44,7 @@ func (t *transaction) returnPath() address.Address {
 // which a forwarder passes on to another domain is rewritten, so that it is one of this server's: SPF of
 // the stranger's domain does not let this server send.
 func (t *transaction) mailFrom() (address.Address, string) {
-	a, local := t.way.returnPath(t.item)
+	a, local := t.way.returnPath(t.item, t.rcpts[0].rcpt)
 	env := t.item.Envelope
 	stranger := env.Source.IP.IsValid() && env.Source.Account == "" && !env.Source.Trusted
 	if t.passedOn == nil || !stranger || a.IsNull() || a != env.ReturnPath || !t.forwarded() {

@@ -76,6 +76,9 @@ type job struct {
 	rcpts []target
 }
 
+// token is that of the recipient, if it has one; it is the only one then.
+func (j *job) token() string { return j.item.Envelope.Recipients[j.rcpts[0].rcpt].Token }
+
 // Deliver sends the messages of a batch, those that go one way through one connection.
 func (t *Transport) Deliver(ctx context.Context, b *queue.Batch) {
 	if turned := t.turns.of(b.Queue); turned != nil {
@@ -110,7 +113,8 @@ func (t *Transport) split(b *queue.Batch) ([]way, map[way][]job) {
 			if !known {
 				ways = append(ways, w)
 			}
-			if n := len(list); n == 0 || list[n-1].item != it {
+			// A recipient with a token has a message, and a return-path, of its own.
+			if n := len(list); n == 0 || list[n-1].item != it || it.Envelope.Recipients[rcpt].Token != "" || list[n-1].token() != "" {
 				list = append(list, job{item: it})
 			}
 			last := &list[len(list)-1]
@@ -200,7 +204,7 @@ func (s *sender) message(j *job) *envelope.Status {
 			}
 		}
 		if dressed == nil {
-			t, err := s.dress(j.item)
+			t, err := s.dress(j.item, rest[0].rcpt)
 			if err != nil {
 				if s.ctx.Err() == nil { // else not tried
 					j.rcpts = rest

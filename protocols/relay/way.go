@@ -140,6 +140,6 @@ func (w way) timed(st envelope.Status) envelope.Status {
 }
 
 // returnPath is the return-path of a message on its way.
-func (w way) returnPath(it *queue.Item) (address.Address, string) {
-	return w.gateway.returnPath(it.Envelope)
+func (w way) returnPath(it *queue.Item, rcpt int) (address.Address, string) {
+	return w.gateway.returnPath(it.Envelope, rcpt)
 }

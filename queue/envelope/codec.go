@@ -20,10 +20,12 @@ import (
 //	O L                                          L: from a user or the server; T: from a stranger; B: bulk mail
 //	E QQ314159 HDRS                              ENVID in xtext or -, RET or -
 //	B 8BITMIME SMTPUTF8                          BODY, SMTPUTF8
+//	H List-Unsubscribe:+20...+0D+0A              Envelope.Personal in xtext, one line for each 1000 bytes of it
 //	P I 26-04-2019 15:57:14 0000 ____ ____ <a>   return-path; H___: on hold; _J__: for the Junk mailboxes;
 //	                                             __R_, __N_: rejected, with a report or without
 //	R W 26-04-2019 15:57:14 0000 ____ _FY_ <b>   recipient, one line each; E___: expanded into others
 //	N rfc822;b@dom                               ORCPT of the R line before it
+//	K 4F6XT3PO                                   Token of the R line before it
 //
 // The letter after R is the State of the recipient: W waits, D was delivered or relayed,
 // F failed, X expired or was rejected by an administrator; S was relayed, C was delivered
@@ -37,6 +39,9 @@ const (
 	// MaxHead bounds the head that ReadHead accepts, MaxLine one line of it.
 	MaxHead = 64 << 20
 	MaxLine = 8 << 10
+
+	maxPersonal = 8 << 10
+	maxToken    = 64
 
 	stateColumn    = 2
 	dateColumn     = 4
@@ -147,6 +152,16 @@ func (w *headWriter) head(e *Envelope) {
 		}
 		w.raw("\n")
 	}
+	for rest := e.Personal; rest != ""; {
+		part := rest[:min(len(rest), 1000)]
+		rest = rest[len(part):]
+		w.raw("H ")
+		w.buf = AppendXText(w.buf, part)
+		w.raw("\n")
+	}
+	if len(e.Personal) > maxPersonal {
+		w.bad = "the header fields of the recipients"
+	}
 	state := byte('I')
 	if e.RulesDone {
 		state = 'E'
@@ -171,6 +186,12 @@ func (w *headWriter) head(e *Envelope) {
 		}
 		w.path('R', byte(state), flags, e.Submitted, r)
 		w.original(r.Original)
+		if r.Token != "" {
+			if !validToken(r.Token) {
+				w.bad = "the token of a recipient"
+			}
+			w.raw("K " + r.Token + "\n")
+		}
 	}
 	w.raw("\n")
 }
@@ -258,6 +279,13 @@ func (w *headWriter) original(orcpt string) {
 	w.raw(";")
 	w.buf = AppendXText(w.buf, addr)
 	w.raw("\n")
+}
+
+// validToken reports whether a token consists of letters and digits.
+func validToken(token string) bool {
+	return len(token) <= maxToken && !strings.ContainsFunc(token, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
 }
 
 func (w *headWriter) flag(set bool, letter byte) {

@@ -103,6 +103,7 @@ func TestHeadSurvivesEveryField(t *testing.T) {
 				LocalIP: netip.MustParseAddr("2001:db8::2"), Trusted: true},
 			Submitted: at, ReturnPath: mustParse(t, "jürgen@client.dom"), ReturnPathLocal: "ju\u0308rgen", ID: "a b=c+d", Return: ReturnFull,
 			Body: BodyBinaryMIME, SMTPUTF8: true, RulesDone: true, Bulk: true, Junk: true,
+			Personal: "List-Unsubscribe: <https://client.dom/" + TokenMark + ">\r\n" + strings.Repeat("X-Long: ä\r\n", 200),
 			Recipients: []Recipient{
 				{Address: mustParse(t, "joe%far.org@[192.0.2.1]"), Notify: NotifySuccess | NotifyDelay, State: Delivered, Warned: 17},
 				{Address: mustParse(t, "Joe@far.org"), Local: `"Joe"`, Notify: NotifyDefault, State: Waiting},
@@ -111,6 +112,7 @@ func TestHeadSurvivesEveryField(t *testing.T) {
 				{Address: mustParse(t, "@far.org:a@b"), Notify: NotifyDefault, State: Waiting},
 				{Address: mustParse(t, `"odd <> name"@client.dom`), Notify: NotifyDefault, State: Waiting},
 				{Address: mustParse(t, "all@company.com"), Notify: NotifySuccess, State: Waiting, Expanded: true},
+				{Address: mustParse(t, "kit@far.org"), Original: "rfc822;kit@far.org", State: Waiting, Token: "4F6XT3pO"},
 			},
 		},
 		"only the local address": {Source: Source{Tag: "SMTP", LocalIP: netip.MustParseAddr("192.0.2.1")}, Submitted: at,

@@ -89,10 +89,13 @@ type Envelope struct {
 	// Recipient.Local.
 	ReturnPathLocal string
 	Recipients      []Recipient
-	ID              EnvelopeID
-	Return          Return
-	Body            Body
-	SMTPUTF8        bool
+	// Personal is header fields, each with its CRLF, that stand before the message for recipients that have a
+	// Token: in the place of TokenMark. It is of lists and the like, whose recipients each get links of their own.
+	Personal string
+	ID       EnvelopeID
+	Return   Return
+	Body     Body
+	SMTPUTF8 bool
 	// Submitted is when the server took responsibility, in UTC to the second.
 	Submitted time.Time
 	// Bulk mail is delivered after other mail of the same logical queue.
@@ -159,6 +162,33 @@ type Recipient struct {
 	// Expanded says that the address stands for others, all of which are
 	// recipients of the same message: nothing is to be delivered to it.
 	Expanded bool
+	// Token, if any, stands for the recipient in the return-path that this recipient's message has, behind a +, so that a
+	// report of a failure tells whose it is (VERP), and in Envelope.Personal. It consists of letters and digits.
+	Token string
+}
+
+// TokenMark is what a recipient's token takes the place of in Envelope.Personal.
+const TokenMark = "{token}"
+
+// ReturnPathFor returns the return-path of the message for a recipient, and its local part as it was written, see
+// Recipient.Local.
+func (e *Envelope) ReturnPathFor(rcpt int) (a address.Address, local string) {
+	token := e.Recipients[rcpt].Token
+	if token == "" || e.ReturnPath.IsNull() {
+		return e.ReturnPath, e.ReturnPathLocal
+	}
+	a = e.ReturnPath
+	a.Local += "+" + token
+	return a, ""
+}
+
+// PersonalFor returns the header fields that stand before the message for a recipient, or nothing.
+func (e *Envelope) PersonalFor(rcpt int) []byte {
+	token := e.Recipients[rcpt].Token
+	if token == "" || e.Personal == "" {
+		return nil
+	}
+	return []byte(strings.ReplaceAll(e.Personal, TokenMark, token))
 }
 
 // Action is the Action field of a delivery report (RFC 3464 section 2.3.3).

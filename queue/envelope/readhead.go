@@ -149,6 +149,19 @@ func (p *headReader) line(start int64, letter byte, line string) error {
 		})
 	case 'N':
 		return p.original(line[2:])
+	case 'H':
+		part, err := DecodeXText(line[2:])
+		if err != nil || len(p.env.Personal)+len(part) > maxPersonal {
+			return corrupt("the header fields of the recipients cannot be read")
+		}
+		p.env.Personal += part
+	case 'K':
+		n := len(p.env.Recipients)
+		if token := line[2:]; n > 0 && validToken(token) {
+			p.env.Recipients[n-1].Token = token
+			return nil
+		}
+		return corrupt("the token of a recipient cannot be read")
 	}
 	return nil
 }
