@@ -17,8 +17,8 @@ import (
 // Gateway is a server that takes mail for elsewhere, with a login if it wants one: a smart host with a name.
 type Gateway struct {
 	Enabled  settings.Flag `key:"Enabled" default:"YES" help:"the gateway is used; mail that would take another one goes by what comes after it" since:"0.2"`
-	Host     Host          `key:"Host" help:"host name or IP address, with :port if it is not the usual one" since:"0.2"`
-	Port     int           `key:"Port" default:"0" help:"port; 0 for 465 with TLS=Implicit, 587 with a User, else 25" since:"0.2"`
+	Host     Host          `key:"Host" help:"host name or IP address, with :port if it is not the usual one, and with lmtp: before it for LMTP, or lmtp:/path/of/socket" since:"0.2"`
+	Port     int           `key:"Port" default:"0" help:"port; 0 for 24 with LMTP, 465 with TLS=Implicit, 587 with a User, else 25" since:"0.2"`
 	TLS      string        `key:"TLS" default:"Verified" values:"Never|If Offered|Required|Verified|Implicit" help:"encryption: Required takes any certificate, Verified one of the host, Implicit is Verified and from the first byte on" since:"0.2"`
 	User     string        `key:"User" help:"name to log in with; empty for no login" since:"0.2"`
 	Password string        `key:"Password" secret:"yes" help:"password; it is stored sealed" since:"0.2"`
@@ -42,8 +42,8 @@ func (g *Gateway) Validate() error {
 	switch {
 	case g.Host.IsZero():
 		return errors.New("a Host is needed")
-	case isSocket(g.Host.Name):
-		return settings.BadValue("Host", "a gateway is reached over the network; SmartHost may be a socket")
+	case isSocket(g.Host.Name) && (g.User != "" || g.Port != 0):
+		return settings.BadValue("Host", "at a socket there is no Port and no User to log in with")
 	case g.Port < 0 || g.Port > 65535:
 		return settings.BadValue("Port", "%d is not a port number", g.Port)
 	case g.Port != 0 && g.Host.Port != 0 && g.Port != g.Host.Port:
@@ -95,6 +95,7 @@ func (g *Gateway) host() Host {
 	case h.Port != 0:
 	case g.Port != 0:
 		h.Port = g.Port
+	case h.LMTP:
 	case g.TLS == tlsImplicit:
 		h.Port = portSMTPS
 	case g.User != "":

@@ -127,6 +127,7 @@ func TestBadGatewaysAndDestinationsAreRefused(t *testing.T) {
 		`g={Host="h:1";Port=2;};`:                                      "g: Host and Port name different ports",
 		`g={Host=h;SenderAddress=joe;};`:                               `g: SenderAddress: "joe" is not a complete address`,
 		`g={Host=h;Senders=("a b");};`:                                 `g: Senders: "a b" is neither an address nor a domain`,
+		`g={Host="lmtp:/run/x";User=joe;};`:                            "g: Host: at a socket there is no Port and no User",
 		`"a b"={Host=h;};`:                                             "a b: this cannot be the name of a gateway",
 		`g={Host=h;};G={Host=h;};`:                                     "it is given twice",
 		`a={Host=h;Default=YES;};b={Host=h;Default=YES;};`:             "a and b are both the default",

@@ -73,6 +73,16 @@ func (r *rehearsal) say(format string, args ...any) {
 // connect gets a connection that is logged in, to one of the gateway's addresses.
 func (r *rehearsal) connect() bool {
 	w := r.t.choices().through(r.g, false, nil)
+	if isSocket(w.name) {
+		c, err := r.t.dialer.openSocket(r.ctx, w.hop(w.name))
+		if err != nil {
+			r.say("the socket %s cannot be used: %v", w.name, err)
+			return false
+		}
+		r.c = c
+		r.say("connected to the socket %s", w.name)
+		return true
+	}
 	found, err := r.t.finder.dns.Addresses(r.ctx, w.name)
 	switch {
 	case err != nil && fault.KindOf(err).Temporary():

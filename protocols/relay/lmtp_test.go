@@ -35,10 +35,23 @@ func TestLMTPHosts(t *testing.T) {
 
 // A server that speaks LMTP has an answer for each recipient, over TCP and over a socket.
 func TestLMTP(t *testing.T) {
-	for host, address := range map[string]string{"lmtp:mx.test": "tcp 192.0.2.25:24", "lmtp:/run/lmtp": "unix /run/lmtp"} {
+	for way, address := range map[string]string{"lmtp:mx.test": "tcp 192.0.2.25:24", "lmtp:/run/lmtp": "unix /run/lmtp",
+		"gateway lmtp:mx.test": "tcp 192.0.2.25:24", "gateway lmtp:/run/lmtp": "unix /run/lmtp"} {
 		synctest.Test(t, func(t *testing.T) {
-			s := newStation(t, dataformat.Dict{"SmartHost": dataformat.String(host), "ChannelsPerHost": dataformat.String("1")})
+			host, gateway := strings.CutPrefix(way, "gateway ")
+			set := dataformat.Dict{"SmartHost": dataformat.String(host), "ChannelsPerHost": dataformat.String("1")}
+			if gateway {
+				set["SmartHost"] = dataformat.String("")
+			}
+			s := newStation(t, set)
 			defer s.stop()
+			if gateway {
+				tls := "" // a socket needs none
+				if strings.Contains(host, "mx") {
+					tls = "TLS=Never;"
+				}
+				s.configure(t, "ChannelsPerHost=1;", `store={Host="`+host+`";Default=YES;`+tls+`};`)
+			}
 			var dialed []string
 			s.transport.dialer.dial = func(_ context.Context, network, address string) (net.Conn, error) {
 				dialed = append(dialed, network+" "+address)
@@ -63,6 +76,25 @@ func TestLMTP(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestGatewayAtASocketIsTested(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStation(t, nil)
+		defer s.stop()
+		s.configure(t, "", `store={Host="lmtp:/run/lmtp";};`)
+		s.transport.dialer.dial = func(context.Context, string, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			go lmtpServer(far)
+			return near, nil
+		}
+		for to, want := range map[string]string{"a@far.org": "connect success!", "full@far.org": "the server refused the message: 452 4.2.2 full"} {
+			steps, ok, err := s.transport.TestGateway(t.Context(), "store", to)
+			if err != nil || ok != (to == "a@far.org") || steps[0] != "connected to the socket /run/lmtp" || steps[len(steps)-1] != want {
+				t.Errorf("%q %v %v", steps, ok, err)
+			}
+		}
+	})
 }
 
 // lmtpServer takes mail for all but none, and refuses that for full at the end.
