@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"gatepost/queue/envelope"
+	"gatepost/router/address"
 )
 
 // Header fields are put before a message when all of it is there, whatever its size.
@@ -74,6 +77,51 @@ func TestHeaderIsReplaced(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The body and the envelope are changed by longer and shorter ones, and the message is what it should be in the file.
+func TestBodyAndEnvelopeAreChanged(t *testing.T) {
+	for name, size := range map[string]int{"small": 10, "large": 3*moved + 17} {
+		for _, body := range []string{"", "other\r\n", strings.Repeat("much longer\r\n", moved/5)} {
+			synctest.Test(t, func(t *testing.T) {
+				b := open(t, t.TempDir())
+				b.run()
+				defer b.halt()
+				const header = "Subject: test\r\n\r\n"
+				s, err := b.q.Begin(t.Context(), b.env("ann@company.com", "bob@company.com", "carol@company.com"))
+				must(t, err)
+				_, err = io.WriteString(s, header+strings.Repeat("0123456789abcde\r\n", size/17+1))
+				must(t, err)
+				must(t, s.MarkJunk())
+				if left, err := s.Readdress(nil, nil, []address.Address{rcptAddr("bob@company.com"), rcptAddr("carol@company.com")}); left || err != nil {
+					t.Error("nobody is left:", left, err)
+				}
+				from := rcptAddr("somebody.with.a.long.name@company.com")
+				add := []envelope.Recipient{{Address: rcptAddr("dave@company.com"), Notify: envelope.NotifyNever}, {Address: rcptAddr("bob@company.com")}}
+				if left, err := s.Readdress(&from, add, []address.Address{rcptAddr("carol@company.com")}); !left || err != nil {
+					t.Error(left, err)
+				}
+				must(t, s.ReplaceBody(int64(len(header)), []byte(body)))
+				if err := s.ReplaceBody(1<<40, nil); err == nil {
+					t.Error("a body begins behind the message")
+				}
+				must(t, s.Prepend([]byte("X: y\r\n")))
+				if env := s.Envelope(); env.ReturnPath != from || !env.Junk || len(env.Recipients) != 2 {
+					t.Errorf("%+v", env)
+				}
+				must(t, s.Commit(t.Context()))
+				synctest.Wait()
+				for _, to := range []string{"bob@company.com", "dave@company.com"} {
+					if got := b.local.messages(to); len(got) != 1 || got[0] != "X: y\r\n"+header+body {
+						t.Errorf("%s: %s: %d messages", name, to, len(got))
+					}
+				}
+				if got := b.local.messages("carol@company.com"); len(got) > 0 {
+					t.Error("a recipient who was removed has the message")
+				}
+			})
+		}
 	}
 }
 

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"gatepost/queue/envelope"
 	"gatepost/queue/internal/disk"
+	"gatepost/router/address"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
@@ -99,6 +101,9 @@ func traceOfAll(queues []string) (fields []byte) {
 
 // ID is the number of the message, for its Received field.
 func (s *Submission) ID() envelope.QueueID { return s.id }
+
+// Envelope is that of the message, with the addressees of all@domain. It is not to be changed.
+func (s *Submission) Envelope() *envelope.Envelope { return s.head.env }
 
 // Size is the number of message bytes written so far.
 func (s *Submission) Size() int64 { return s.size }
@@ -254,6 +259,72 @@ func (s *Submission) MarkJunk() error {
 	}
 	s.head.env.Junk = true
 	return s.patch(op, s.head.layout.JunkAt(), []byte("J"))
+}
+
+// ReplaceBody puts other text, with CRLF line ends, into the place of the message from an offset on. Nothing is
+// written after it.
+func (s *Submission) ReplaceBody(at int64, text []byte) error {
+	const op = "queue.ReplaceBody"
+	if _, err := s.Message(); err != nil {
+		return err
+	}
+	if at < 0 || at > s.size {
+		return fault.Wrap(op, fault.Internal, errors.New("outside of the message"))
+	}
+	start := s.head.layout.Message + at
+	if err := s.patch(op, start, text); err != nil {
+		return err
+	}
+	if err := s.file.Truncate(start + int64(len(text))); err != nil {
+		s.err = fault.Wrap(op, fault.Internal, err)
+		return s.err
+	}
+	s.size = at + int64(len(text))
+	return nil
+}
+
+// Readdress gives the message another return-path, if it is not nil, and other recipients: those that are added
+// come behind the others, unless they are there already. It reports false, and changes nothing, when no recipient would
+// be left. Nothing is written after it. Errors: fault.Invalid.
+func (s *Submission) Readdress(returnPath *address.Address, add []envelope.Recipient, remove []address.Address) (left bool, err error) {
+	const op = "queue.Readdress"
+	if _, err := s.Message(); err != nil {
+		return false, err
+	}
+	env := *s.head.env
+	if returnPath != nil {
+		env.ReturnPath = *returnPath
+		env.SMTPUTF8 = env.SMTPUTF8 || returnPath.NeedsUTF8()
+	}
+	env.Recipients = slices.DeleteFunc(slices.Clone(env.Recipients), func(r envelope.Recipient) bool { return slices.Contains(remove, r.Address) })
+	for _, r := range add {
+		if !slices.ContainsFunc(env.Recipients, func(has envelope.Recipient) bool { return has.Address == r.Address }) {
+			env.Recipients = append(env.Recipients, r)
+			env.SMTPUTF8 = env.SMTPUTF8 || r.Address.NeedsUTF8()
+		}
+	}
+	if len(env.Recipients) == 0 {
+		return false, nil
+	}
+	text, layout, err := envelope.AppendHead(nil, &env)
+	if err != nil {
+		return false, err
+	}
+	start := s.head.layout.Message
+	end, by := start+s.size, layout.Message-start
+	err = s.move(start, end, by)
+	if err == nil {
+		_, err = s.file.WriteAt(text, 0)
+	}
+	if err == nil && by < 0 {
+		err = s.file.Truncate(end + by)
+	}
+	if err != nil {
+		s.err = fault.Wrap(op, fault.Internal, err)
+		return false, s.err
+	}
+	s.head = &head{env: &env, layout: layout}
+	return true, nil
 }
 
 // patch writes into the file. It is synced at Commit.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,19 +42,19 @@ func LogLevels(l List) map[string]int {
 
 // Check asks one milter after the other.
 func (c *Check) Check(ctx context.Context, m *smtp.Message) (v smtp.Verdict, err error) {
-	var h *header
+	var e *edited
 	for _, s := range c.list() {
 		if !s.Enabled {
 			continue
 		}
-		if h == nil {
-			if h, err = readHeader(io.NewSectionReader(m.Text, 0, m.Size)); err != nil && !errors.Is(err, errLargeHeader) {
+		if e == nil {
+			if e, err = edit(m); err != nil && !errors.Is(err, errLargeHeader) {
 				return v, err
 			}
 		}
 		d := decision{}
 		if err == nil {
-			d, err = c.ask(ctx, &s, m, h)
+			d, err = c.ask(ctx, &s, e)
 		}
 		switch {
 		case err != nil:
@@ -87,8 +88,8 @@ func (c *Check) Check(ctx context.Context, m *smtp.Message) (v smtp.Verdict, err
 			}
 		}
 	}
-	if h != nil && h.changed {
-		v.Header, v.HeaderSize = h.bytes(), h.size
+	if e != nil {
+		e.verdict(&v)
 	}
 	return v, nil
 }
@@ -157,27 +158,31 @@ func replyText(s string) string {
 }
 
 const (
-	actions = milter.OptAddHeader | milter.OptChangeHeader | milter.OptQuarantine
-	steps   = milter.OptNoConnect | milter.OptNoHelo | milter.OptNoMailFrom | milter.OptNoRcptTo | milter.OptNoBody | milter.OptNoHeaders | milter.OptNoEOH |
+	// The library cannot read recipients with parameters, and macros that a milter asks for are not offered.
+	actions = milter.OptAddHeader | milter.OptChangeHeader | milter.OptQuarantine | milter.OptChangeBody | milter.OptAddRcpt |
+		milter.OptRemoveRcpt | milter.OptChangeFrom
+	// oldActions are those that a milter of an old version knows: it cannot change the return-path.
+	oldActions = actions &^ milter.OptChangeFrom
+	steps      = milter.OptNoConnect | milter.OptNoHelo | milter.OptNoMailFrom | milter.OptNoRcptTo | milter.OptNoBody | milter.OptNoHeaders | milter.OptNoEOH |
 		milter.OptNoUnknown | milter.OptNoData | milter.OptNoHeaderReply | milter.OptNoConnReply | milter.OptNoHeloReply | milter.OptNoMailReply |
 		milter.OptNoRcptReply | milter.OptNoDataReply | milter.OptNoUnknownReply | milter.OptNoEOHReply | milter.OptNoBodyReply | milter.OptHeaderLeadingSpace
-	// maxAnswers bounds what a milter says about one message, in bytes.
-	maxAnswers = 16 << 20
+	// maxAnswers bounds what a milter says about one message, in bytes. Another body is a part of it.
+	maxAnswers = 32 << 20
 )
 
-// ask asks one milter about a message, and changes the header as it says.
-func (c *Check) ask(ctx context.Context, s *Settings, m *smtp.Message, h *header) (decision, error) {
+// ask asks one milter about a message, and changes it as the milter says.
+func (c *Check) ask(ctx context.Context, s *Settings, m *edited) (decision, error) {
 	d := &dialer{ctx: ctx, timeout: s.Timeout.Duration()}
 	defer d.close()
 	defer context.AfterFunc(ctx, d.close)()
-	session, err := d.session(s, steps)
+	session, err := d.session(s, actions, steps)
 	if errors.Is(err, milter.ErrUnsupportedMilterVersion) { // an old one knows fewer
-		session, err = d.session(s, 0)
+		session, err = d.session(s, oldActions, 0)
 	}
 	if err != nil {
 		return decision{}, err
 	}
-	e := &exchange{c: c, s: s, m: m, h: h, session: session, spaced: session.ProtocolOption(milter.OptHeaderLeadingSpace)}
+	e := &exchange{c: c, s: s, m: m, session: session, spaced: session.ProtocolOption(milter.OptHeaderLeadingSpace)}
 	if err := e.run(); err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()
@@ -192,8 +197,7 @@ func (c *Check) ask(ctx context.Context, s *Settings, m *smtp.Message, h *header
 type exchange struct {
 	c        *Check
 	s        *Settings
-	m        *smtp.Message
-	h        *header
+	m        *edited
 	session  *milter.ClientSession
 	spaced   bool
 	decision decision
@@ -242,8 +246,8 @@ func (e *exchange) connect() error {
 
 func (e *exchange) mail() error {
 	from := ""
-	if !e.m.Envelope.ReturnPath.IsNull() {
-		from = e.m.Envelope.ReturnPath.String()
+	if !e.m.envelope.ReturnPath.IsNull() {
+		from = e.m.envelope.ReturnPath.String()
 	}
 	macros := []string{"i", e.m.ID.String(), "{mail_addr}", from}
 	if a := e.m.Account; a != nil {
@@ -256,8 +260,8 @@ func (e *exchange) mail() error {
 }
 
 func (e *exchange) recipients() error {
-	for i := range e.m.Envelope.Recipients {
-		rcpt := e.m.Envelope.Recipients[i].Address.String()
+	for i := range e.m.envelope.Recipients {
+		rcpt := e.m.envelope.Recipients[i].Address.String()
 		if err := e.session.Macros(milter.CodeRcpt, "{rcpt_addr}", rcpt); err != nil {
 			return err
 		}
@@ -269,8 +273,8 @@ func (e *exchange) recipients() error {
 }
 
 func (e *exchange) header() error {
-	for i := range e.h.fields {
-		f := &e.h.fields[i]
+	for i := range e.m.fields {
+		f := &e.m.fields[i]
 		if err := e.step(e.session.HeaderField(f.name, f.value(e.spaced))); err != nil || e.decision.done {
 			return err
 		}
@@ -280,25 +284,22 @@ func (e *exchange) header() error {
 
 // body sends what comes after the empty line.
 func (e *exchange) body() error {
-	start := e.h.size
-	var line [2]byte
-	if n, err := e.m.Text.ReadAt(line[:], start); n == 2 && line == [2]byte{'\r', '\n'} {
-		start += 2
-	} else if err != nil && !errors.Is(err, io.EOF) {
-		return err
+	if e.session.ProtocolOption(milter.OptNoBody) {
+		return nil
 	}
-	buf := make([]byte, milter.MaxBodyChunk)
-	for start < e.m.Size && !e.session.ProtocolOption(milter.OptNoBody) {
-		n, err := e.m.Text.ReadAt(buf[:min(int64(len(buf)), e.m.Size-start)], start)
-		if n == 0 {
+	text, buf := e.m.text(), make([]byte, milter.MaxBodyChunk)
+	for {
+		n, err := io.ReadFull(text, buf)
+		switch {
+		case n == 0 && err == io.EOF:
+			return nil
+		case err != nil && err != io.ErrUnexpectedEOF:
 			return err
 		}
-		start += int64(n)
 		if err := e.step(e.session.BodyChunk(buf[:n])); err != nil || e.decision.done {
 			return err
 		}
 	}
-	return nil
 }
 
 // finish ends the message, and makes the changes that the milter wants.
@@ -311,13 +312,14 @@ func (e *exchange) finish() error {
 		return err
 	}
 	e.decision.act(act)
-	for i := range changes {
-		switch ch := &changes[i]; {
-		case ch.Code == milter.ActQuarantine:
+	changes = slices.DeleteFunc(changes, func(ch milter.ModifyAction) bool {
+		if ch.Code == milter.ActQuarantine {
 			e.decision.quarantine, e.decision.reason = true, replyText(ch.Reason)
-		case !e.h.apply(ch, e.spaced):
-			e.c.record(context.Background(), e.s, e.m, logs.LevelProblem, "a change that the milter wants is not made", slog.String("change", string(rune(ch.Code))))
 		}
+		return ch.Code == milter.ActQuarantine
+	})
+	for _, ch := range e.m.apply(changes, e.session, e.spaced) {
+		e.c.record(context.Background(), e.s, e.m.Message, logs.LevelProblem, "a change that the milter wants is not made", slog.String("change", string(rune(ch.Code))))
 	}
 	return nil
 }
@@ -331,7 +333,7 @@ type dialer struct {
 	conn net.Conn
 }
 
-func (d *dialer) session(s *Settings, protocol milter.OptProtocol) (*milter.ClientSession, error) {
+func (d *dialer) session(s *Settings, actions milter.OptAction, protocol milter.OptProtocol) (*milter.ClientSession, error) {
 	d.close()
 	return milter.NewClientWithOptions(s.Address.Network, s.Address.Where, milter.ClientOptions{
 		Dialer: d, ReadTimeout: d.timeout, WriteTimeout: d.timeout, ActionMask: actions, ProtocolMask: protocol,

@@ -2,6 +2,7 @@ package milter
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -27,6 +28,8 @@ type fake struct {
 	seen *[]string
 	end  func(m *milter.Modifier) (milter.Response, error)
 	rcpt milter.Response
+	// actions are what it asks for; 0 is what most do.
+	actions milter.OptAction
 }
 
 func (f fake) note(s ...string) {
@@ -79,7 +82,10 @@ func listening(t *testing.T, f fake, protocol milter.OptProtocol) Settings {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &milter.Server{NewMilter: func() milter.Milter { return f }, Actions: milter.OptAddHeader | milter.OptChangeHeader | milter.OptQuarantine, Protocol: protocol}
+	if f.actions == 0 {
+		f.actions = milter.OptAddHeader | milter.OptChangeHeader | milter.OptQuarantine
+	}
+	s := &milter.Server{NewMilter: func() milter.Milter { return f }, Actions: f.actions, Protocol: protocol}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -177,6 +183,47 @@ func TestChanges(t *testing.T) {
 		if _, got := check(t, text, s); got != c.want {
 			t.Errorf("%s:\n got %q\nwant %q", name, got, c.want)
 		}
+	}
+}
+
+// A milter that has said so at its start changes the body and the envelope, and the next one sees that.
+func TestBodyAndEnvelope(t *testing.T) {
+	all := milter.OptChangeBody | milter.OptAddRcpt | milter.OptRemoveRcpt | milter.OptChangeFrom | milter.OptAddHeader
+	text := top + "From: joe\r\n\r\nbody\r\n"
+	var seen []string
+	first := listening(t, fake{mu: new(sync.Mutex), seen: new([]string), actions: all, end: func(m *milter.Modifier) (milter.Response, error) {
+		return milter.RespAccept, errors.Join(m.AddHeader("X-First", "1"), m.ReplaceBody([]byte("an\nother\r\n")), m.ReplaceBody([]byte("body")), m.AddRecipient("<carol@corp.test>"),
+			m.AddRecipient("not an address"), m.AddRecipient("alice@corp.test"), m.DeleteRecipient("<bob@corp.test>"), m.DeleteRecipient("<nobody@corp.test>"), m.ChangeFrom("list@corp.test"))
+	}}, 0)
+	second := listening(t, fake{mu: new(sync.Mutex), seen: &seen}, 0)
+	v, header := check(t, text, first, second)
+	if got := header[:len(top+"From: joe\r\nX-First: 1\r\n")] + text[v.HeaderSize:v.BodyAt] + string(v.Body); got != top+"From: joe\r\nX-First: 1\r\n\r\nan\r\nother\r\nbody\r\n" {
+		t.Errorf("the message is %q", got)
+	}
+	if v.ReturnPath == nil || v.ReturnPath.String() != "list@corp.test" || len(v.Add) != 1 || v.Add[0].String() != "carol@corp.test" || len(v.Remove) != 1 || v.Remove[0].String() != "bob@corp.test" {
+		t.Errorf("from %v, add %v, remove %v", v.ReturnPath, v.Add, v.Remove)
+	}
+	got := strings.Join(seen, "\n")
+	for _, want := range []string{"mail list@corp.test", "rcpt alice@corp.test", "rcpt carol@corp.test", "body an\r\nother\r\nbody"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the second milter does not see %q: %s", want, got)
+		}
+	}
+	if strings.Contains(got, "rcpt bob") {
+		t.Error("the second milter sees a recipient who was removed")
+	}
+	// What the two have not agreed on is not done.
+	rude := listening(t, fake{mu: new(sync.Mutex), seen: new([]string), end: func(m *milter.Modifier) (milter.Response, error) {
+		return milter.RespAccept, errors.Join(m.ReplaceBody([]byte("x")), m.AddRecipient("carol@corp.test"), m.DeleteRecipient("bob@corp.test"), m.ChangeFrom("x@corp.test"))
+	}}, 0)
+	if v, _ := check(t, text, rude); v.Body != nil || v.ReturnPath != nil || len(v.Add)+len(v.Remove) > 0 {
+		t.Errorf("unasked: %+v", v)
+	}
+	empty := listening(t, fake{mu: new(sync.Mutex), seen: new([]string), actions: all, end: func(m *milter.Modifier) (milter.Response, error) {
+		return milter.RespAccept, errors.Join(m.ReplaceBody(nil), m.ChangeFrom("<>"))
+	}}, 0)
+	if v, _ := check(t, "From: joe\r\n", empty); v.ReturnPath == nil || !v.ReturnPath.IsNull() {
+		t.Errorf("the null return-path: %+v", v)
 	}
 }
 

@@ -15,10 +15,14 @@
 //	reject, tempfail, reply   the client gets 5xx or 4xx; one recipient that is refused refuses the message
 //	discard                   the message is answered as if it were accepted, and dropped
 //	add, insert, change a header field, remove one
+//	another body              stored with CRLF line ends
+//	add, remove a recipient   those that are added get no reports; without recipients the message is dropped
+//	another return-path       by milters of protocol version 6
 //	quarantine                Quarantine says: into the Junk mailboxes, refused, or nothing
 //
-// Not offered when the two agree on what can be done: another body, other recipients, another return-path. A milter
-// that needs them says so at its start, and the log has it. One that does it unasked is ignored in that.
+// What the two have not agreed on at the start is not done, and the log has it. Parameters of recipients and of the
+// return-path, and macros that a milter asks for, are not offered. A milter says at most maxAnswers bytes about a
+// message, a new body included.
 //
 // A milter that does not answer, or breaks the protocol, makes OnFailure decide: the message goes on, or the client is
 // asked to try again. Timeout is for each answer; all checks of a message together have two minutes.

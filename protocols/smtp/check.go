@@ -10,6 +10,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/queue/envelope"
+	"gatepost/router/address"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
@@ -59,6 +60,14 @@ type Verdict struct {
 	// Hide are offsets in Text of Authentication-Results fields that the server did not write although they
 	// bear its name. They get another name (RFC 8601 section 5).
 	Hide []int64
+	// Body, if not nil, takes the place of what follows the header, behind the empty line: text with CRLF line ends.
+	// BodyAt is where that begins in Text.
+	Body   []byte
+	BodyAt int64
+	// ReturnPath, if not nil, takes the place of the one in the envelope. Remove are recipients who do not get the message,
+	// and Add others who do, and of whom nobody hears. A message without recipients is dropped.
+	ReturnPath  *address.Address
+	Add, Remove []address.Address
 	// Junk says that the message goes into the Junk mailboxes of its recipients.
 	Junk bool
 }
@@ -106,6 +115,18 @@ func (s *session) check(b *body, env *envelope.Envelope) (drop bool, err error) 
 				return false, err
 			}
 		}
+		if v.ReturnPath != nil || len(v.Add)+len(v.Remove) > 0 {
+			left, err := s.readdress(sub, &v)
+			if err != nil || !left {
+				return err == nil, err
+			}
+			env = sub.Envelope()
+		}
+		if v.Body != nil { // before the header changes its offset
+			if err := sub.ReplaceBody(v.BodyAt, v.Body); err != nil {
+				return false, err
+			}
+		}
 		if v.Header != nil {
 			if err := sub.ReplaceHeader(v.HeaderSize, v.Header); err != nil {
 				return false, err
@@ -116,6 +137,15 @@ func (s *session) check(b *body, env *envelope.Envelope) (drop bool, err error) 
 		}
 	}
 	return false, nil
+}
+
+// readdress changes the envelope of a message as a check wants. It reports false if no recipient is left.
+func (s *session) readdress(sub inspected, v *Verdict) (left bool, err error) {
+	add := make([]envelope.Recipient, len(v.Add))
+	for i, a := range v.Add {
+		add[i] = envelope.Recipient{Address: a, Notify: envelope.NotifyNever}
+	}
+	return sub.Readdress(v.ReturnPath, add, v.Remove)
 }
 
 // runCheck turns a panic into an error: the message is not accepted unchecked, and its file goes.
@@ -144,6 +174,9 @@ type inspected interface {
 	ReplaceHeader(size int64, fields []byte) error
 	Overwrite(at int64, text []byte) error
 	MarkJunk() error
+	ReplaceBody(at int64, text []byte) error
+	Readdress(returnPath *address.Address, add []envelope.Recipient, remove []address.Address) (left bool, err error)
+	Envelope() *envelope.Envelope
 }
 
 // dropMessage answers a message that nobody gets.
