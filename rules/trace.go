@@ -23,6 +23,32 @@ type ConditionTrace struct {
 	Saw    string // what the message has: it is "Hello"
 }
 
+// Verdict is what rules would do with a message.
+type Verdict struct {
+	Notes    []string // rules that are not applied, and why; words that do nothing yet
+	Trace    Trace
+	Problems []string // what would fail, or is not tried
+	Changes  []string // of the header
+	Result   string   // what becomes of the message
+}
+
+// String is the verdict for people.
+func (v *Verdict) String() string {
+	var b strings.Builder
+	for _, n := range v.Notes {
+		b.WriteString(n + "\n")
+	}
+	b.WriteString(v.Trace.String())
+	for _, p := range v.Problems {
+		b.WriteString(p + "\n")
+	}
+	for _, c := range v.Changes {
+		b.WriteString(c + "\n")
+	}
+	b.WriteString("result: " + v.Result + "\n")
+	return b.String()
+}
+
 // Explain makes the runs that are started later write into t; nil ends that.
 func (r *Run) Explain(t *Trace) { r.trace = t }
 

@@ -96,7 +96,7 @@ var arrows = map[string][]string{
 	"protocols/pickup": {"accounts/message", "queue", "queue/envelope", "router/address",
 		"server/durable", "server/fault", "server/logs", "server/settings"},
 
-	"webadmin": {"accounts", "accounts/mailbox", "protocols/http", "router", "router/names", "server/admin",
+	"webadmin": {"accounts", "accounts/mailbox", "protocols/http", "router", "router/names", "rules", "server/admin",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},
 
 	// the whole and its programs

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"strings"
@@ -10,12 +9,8 @@ import (
 	"gatepost/accounts/mailrules"
 	"gatepost/protocols/helper"
 	"gatepost/queue"
-	"gatepost/queue/envelope"
 	"gatepost/router/address"
-	"gatepost/router/names"
 	"gatepost/rules"
-	"gatepost/server/admin"
-	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 	"gatepost/server/program"
@@ -111,67 +106,4 @@ func (p rulePrograms) Run(ctx context.Context, prog mailrules.Program) (mailrule
 		return mailrules.Ended{}, fault.New("server.Execute", fault.TooMany, "the program has taken too long")
 	}
 	return mailrules.Ended{Status: res.Exit, Stderr: res.Errors}, nil
-}
-
-// TryRules says what rules would do with a message.
-func (s *Server) TryRules(ctx context.Context, request dataformat.Dict) (string, error) {
-	const op = "server.TryRules"
-	t := &mailrules.Trial{Text: []byte(request.String("message")), Envelope: &envelope.Envelope{Source: envelope.Source{Tag: "SMTP"}, Submitted: time.Now()}}
-	if n, ok := dataformat.Int(request["size"]); ok {
-		t.Size = n
-	}
-	switch level := strings.ToLower(request.String("level")); level {
-	case "server":
-		t.Level = rules.Server
-	case "domain":
-		t.Level = rules.Domain
-	case "account", "":
-		t.Level = rules.Account
-	default:
-		return "", fault.Newf(op, fault.Invalid, "%q is not a level: server, domain or account", level)
-	}
-	to := request.Strings("to")
-	if t.Level != rules.Server {
-		name := admin.ParseName(request.String("target"))
-		if name.Local == "" {
-			return "", fault.New(op, fault.Invalid, "rules of domains and accounts are tried for an account: name it as the target")
-		}
-		domain, ok := s.accounts.DomainName(cmp.Or(name.Domain, s.accounts.MainDomain()))
-		if !ok {
-			return "", fault.New(op, fault.NoDomain, "")
-		}
-		var err error
-		if t.Account, err = s.accounts.Resolve(ctx, domain, name.Local); err != nil {
-			return "", err
-		}
-		if len(to) == 0 {
-			to = []string{t.Account.Address()}
-		}
-	}
-	if len(to) == 0 {
-		return "", fault.New(op, fault.Invalid, "a recipient is expected")
-	}
-	if account := request.String("as"); account != "" {
-		t.Envelope.Source.Account, t.Envelope.Source.Trusted = account, true
-	}
-	if from := strings.Trim(request.String("from"), "<>"); from != "" {
-		a, err := address.Parse(from)
-		if err != nil {
-			return "", err
-		}
-		t.Envelope.ReturnPath = a
-	}
-	for _, text := range to {
-		a, err := address.Parse(text)
-		if err != nil {
-			return "", err
-		}
-		t.Envelope.Recipients = append(t.Envelope.Recipients, envelope.Recipient{Address: a})
-		route, err := s.router.Route(ctx, names.Mail, a)
-		if err != nil && t.Level == rules.Server {
-			return "", err
-		}
-		t.Routes = append(t.Routes, route)
-	}
-	return s.rules.Try(ctx, t)
 }

@@ -1,8 +1,9 @@
 package webadmin
 
 import (
-	_ "embed"
+	"embed"
 	"fmt"
+	"io/fs"
 	"maps"
 	"strings"
 	"sync"
@@ -10,19 +11,32 @@ import (
 	"gatepost/server/dataformat"
 )
 
-//go:embed catalogue/ru.data
-var russian []byte
+//go:embed catalogue
+var catalogueFiles embed.FS
 
-// catalogues are the texts of a language by their English. English has none.
+// catalogues are the texts of a language by their English, of all files that begin with its code. English has none.
 var catalogues = sync.OnceValues(func() (map[string]map[string]string, error) {
-	v, err := dataformat.Parse(russian)
+	ru := map[string]string{}
+	files, err := fs.Glob(catalogueFiles, "catalogue/ru*.data")
 	if err != nil {
-		return nil, fmt.Errorf("catalogue/ru.data: %w", err)
+		return nil, err
 	}
-	d, _ := v.(dataformat.Dict)
-	ru := make(map[string]string, len(d))
-	for en := range maps.Keys(d) {
-		ru[en] = d.String(en)
+	for _, name := range files {
+		b, err := catalogueFiles.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		v, err := dataformat.Parse(b)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		d, _ := v.(dataformat.Dict)
+		for en := range maps.Keys(d) {
+			if _, twice := ru[en]; twice {
+				return nil, fmt.Errorf("%s: %q is in another file too", name, en)
+			}
+			ru[en] = d.String(en)
+		}
 	}
 	return map[string]map[string]string{"en": {}, "ru": ru}, nil
 })

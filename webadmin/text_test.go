@@ -12,6 +12,7 @@ import (
 
 	markuphtml "golang.org/x/net/html"
 
+	"gatepost/rules"
 	"gatepost/server/dataformat"
 	"gatepost/server/settings"
 )
@@ -139,6 +140,11 @@ func texts(t *testing.T) map[string]string {
 	}))
 	for _, p := range places {
 		out[p.title] = "places"
+	}
+	for _, level := range []rules.Level{rules.Server, rules.Domain, rules.Account} {
+		for _, w := range append(rules.ConditionWords(level), rules.ActionWords(level)...) {
+			out[w.Help] = "words of rules"
+		}
 	}
 	for _, r := range realms {
 		out[r] = "realms"

@@ -31,54 +31,52 @@ type Trial struct {
 // Try says which rules match a message and why, and what would happen. It does nothing of it: filters
 // are not asked, programs are not run, nothing is stored or sent. With the level Account, the rules of the
 // domain are tried too, as in a delivery.
-func (r *Rules) Try(ctx context.Context, t *Trial) (string, error) {
+func (r *Rules) Try(ctx context.Context, t *Trial) (*rules.Verdict, error) {
 	m := &mail{env: t.Envelope, routes: t.Routes, size: max(t.Size, int64(len(t.Text))), open: func() (opened, error) {
 		return &delivery.Text{SectionReader: io.NewSectionReader(bytes.NewReader(t.Text), 0, int64(len(t.Text))), Closer: io.NopCloser(nil)}, nil
 	}}
 	first, second, in := r.server.Load(), (*rules.Set)(nil), r.serverInput(m)
 	if t.Level != rules.Server {
 		if t.Account == nil {
-			return "", fault.New("mailrules.Try", fault.Invalid, "rules of domains and accounts are tried for an account")
+			return nil, fault.New("mailrules.Try", fault.Invalid, "rules of domains and accounts are tried for an account")
 		}
 		first, in = t.Account.DomainMailRules(), r.accountInput(ctx, t.Account, m)
 	}
 	if t.Level == rules.Account {
 		second = t.Account.MailRules()
 	}
-	var b strings.Builder
+	v := new(rules.Verdict)
+	note := func(format string, args ...any) { v.Notes = append(v.Notes, fmt.Sprintf(format, args...)) }
 	for _, set := range []*rules.Set{first, second} {
 		for _, rule := range set.Rules() {
 			switch {
 			case rule.Err() != nil:
-				fmt.Fprintf(&b, "%s rule %q is not applied: %v\n", rule.Level, rule.Name, rule.Err())
+				note("%s rule %q is not applied: %v", rule.Level, rule.Name, rule.Err())
 			case rule.Priority == rules.Inactive:
-				fmt.Fprintf(&b, "%s rule %q is not applied: its priority is 0\n", rule.Level, rule.Name)
+				note("%s rule %q is not applied: its priority is 0", rule.Level, rule.Name)
 			}
-			for _, note := range rule.Notes() {
-				fmt.Fprintf(&b, "%s rule %q: %s\n", rule.Level, rule.Name, note)
+			for _, n := range rule.Notes() {
+				note("%s rule %q: %s", rule.Level, rule.Name, n)
 			}
 		}
 	}
 	var run rules.Run
-	var trace rules.Trace
-	run.Explain(&trace)
+	run.Explain(&v.Trace)
 	run.Start(in, first, second)
-	var problems []string
 	ended := false
 	for step, ok := run.Next(); ok; step, ok = run.Next() {
 		if why, ends := r.foresee(ctx, t, step); why != "" {
-			problems = append(problems, fmt.Sprintf("rule %q: %s", step.Rule.Name, why))
+			v.Problems = append(v.Problems, fmt.Sprintf("rule %q: %s", step.Rule.Name, why))
 			if ended = ends; ended {
 				break
 			}
 		}
 	}
-	b.WriteString(trace.String())
-	for _, p := range problems {
-		b.WriteString(p + "\n")
+	if err := run.Err(); err != nil {
+		v.Problems = append(v.Problems, fmt.Sprintf("the rules end with an error: %v", err))
 	}
-	b.WriteString(result(&run, t.Level, ended))
-	return b.String(), nil
+	v.Changes, v.Result = changed(&run), result(&run, t.Level, ended)
+	return v, nil
 }
 
 // foresee says what is known of an action that would go wrong, or is not tried. ends says that it would
@@ -116,21 +114,22 @@ func (r *Rules) foresee(ctx context.Context, t *Trial, step rules.Step) (why str
 	return "", false
 }
 
-// result says what becomes of the message.
-func result(run *rules.Run, level rules.Level, ended bool) string {
-	var b strings.Builder
-	if err := run.Err(); err != nil {
-		fmt.Fprintf(&b, "the rules end with an error: %v\n", err)
-	}
+// changed is what the rules change of the header.
+func changed(run *rules.Run) (lines []string) {
 	changes := run.Changes()
 	for _, line := range strings.SplitAfter(string(rules.AppendFields(nil, changes.Fields)), "\r\n") {
 		if line != "" {
-			b.WriteString("added: " + strings.TrimRight(line, "\r\n") + "\n")
+			lines = append(lines, "added: "+strings.TrimRight(line, "\r\n"))
 		}
 	}
 	if changes.Tag != "" {
-		fmt.Fprintf(&b, "before the subject: %q\n", changes.Tag)
+		lines = append(lines, fmt.Sprintf("before the subject: %q", changes.Tag))
 	}
+	return lines
+}
+
+// result says what becomes of the message.
+func result(run *rules.Run, level rules.Level, ended bool) string {
 	out := run.Outcome()
 	by := ""
 	if out.Rule != nil {
@@ -138,15 +137,13 @@ func result(run *rules.Run, level rules.Level, ended bool) string {
 	}
 	switch {
 	case !ended && out.Fate == rules.Discarded:
-		b.WriteString("result: discarded" + by + "\n")
+		return "discarded" + by
 	case !ended && out.Fate == rules.Rejected:
-		fmt.Fprintf(&b, "result: refused%s: %s\n", by, out.Text)
+		return fmt.Sprintf("refused%s: %s", by, out.Text)
 	case level == rules.Server:
-		b.WriteString("result: goes on to its recipients\n")
+		return "goes on to its recipients"
 	case len(out.Flags) > 0:
-		b.WriteString("result: INBOX, with the flags " + strings.Join(out.Flags, " ") + "\n")
-	default:
-		b.WriteString("result: INBOX\n")
+		return "INBOX, with the flags " + strings.Join(out.Flags, " ")
 	}
-	return b.String()
+	return "INBOX"
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/mail"
 	"os"
+	"strconv"
 	"strings"
 
 	"gatepost/server/dataformat"
@@ -22,7 +23,10 @@ type rulesTestCommand struct {
 	From    string   `help:"The return-path; without it, that of the message, or its From address."`
 	To      []string `help:"The recipients; without it, the target, or the To and Cc addresses."`
 	As      string   `help:"The account that sends the message, as after a login."`
-	Message string   `arg:"" help:"The file with the message; - is standard input."`
+	Queue   string   `xor:"message" help:"The number of a message of the queue, instead of a file."`
+	Mailbox string   `xor:"message" help:"A mailbox of the target, instead of a file."`
+	UID     int      `name:"uid" help:"The message in the mailbox; without it, the newest one."`
+	Message string   `arg:"" optional:"" help:"The file with the message; - is standard input."`
 }
 
 // maxTried is how much of a message is sent to the server. The rules see its size; of its body
@@ -30,6 +34,12 @@ type rulesTestCommand struct {
 const maxTried = 2 << 20
 
 func (r *rulesTestCommand) Run(c *commands) error {
+	if r.Queue != "" || r.Mailbox != "" {
+		return r.ask(c, r.stored())
+	}
+	if r.Message == "" {
+		return errors.New("the file with the message is expected, or --queue, or --mailbox")
+	}
 	text, size, err := r.read()
 	if err != nil {
 		return err
@@ -62,11 +72,35 @@ func (r *rulesTestCommand) Run(c *commands) error {
 			}
 		}
 	}
-	recipients := dataformat.Array{}
-	for _, a := range to {
-		recipients = append(recipients, dataformat.String(a))
+	request["to"] = list(to)
+	return r.ask(c, request)
+}
+
+// stored names a message that the server has.
+func (r *rulesTestCommand) stored() dataformat.Dict {
+	d := dataformat.Dict{"level": dataformat.String(r.Level), "to": list(r.To)}
+	uid := ""
+	if r.UID > 0 {
+		uid = strconv.Itoa(r.UID)
 	}
-	request["to"] = recipients
+	for key, v := range map[string]string{"target": r.Target, "as": r.As, "from": r.From, "queue": r.Queue, "mailbox": r.Mailbox, "uid": uid} {
+		if v != "" {
+			d[key] = dataformat.String(v)
+		}
+	}
+	return d
+}
+
+func list(all []string) dataformat.Array {
+	out := dataformat.Array{}
+	for _, a := range all {
+		out = append(out, dataformat.String(a))
+	}
+	return out
+}
+
+// ask shows what the server answers.
+func (r *rulesTestCommand) ask(c *commands, request dataformat.Dict) error {
 	v, err := ask(c, "GATEPOST RULES TEST "+dataformat.Compact(request))
 	if err != nil {
 		return err

@@ -63,7 +63,11 @@ func (s *session) tryRules(ctx context.Context, d *dataformat.Decoder) (dataform
 	if !ok {
 		return nil, syntaxError("a dictionary is expected")
 	}
-	return stringOf(s.actor().TryRules(ctx, request))
+	verdict, err := s.actor().TryRules(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	return dataformat.String(verdict.String()), nil
 }
 
 // explain answers how an address is routed, step by step, also when it leads

@@ -124,7 +124,7 @@ type Server interface {
 	ServerMailRules() *mailrules.Set
 	SetServerMailRules(set *mailrules.Set) error
 	// TryRules says what rules would do with a message, see Actor.TryRules.
-	TryRules(ctx context.Context, request dataformat.Dict) (string, error)
+	TryRules(ctx context.Context, request dataformat.Dict) (*mailrules.Verdict, error)
 	// ServerSignalRules are the call rules of the server, which are kept.
 	ServerSignalRules() (dataformat.Array, error)
 	SetServerSignalRules(list dataformat.Array) error

@@ -104,11 +104,20 @@ func (o *operation) noteCalls() { o.note("call rules are kept and do nothing yet
 //	level    server, domain or account
 //	target   an account, for the levels domain and account
 //	message  its text, or the beginning of it; size is how long it is then
+//	queue    or the number of a message of the queue
+//	mailbox  or a mailbox: of the account owner, else of the target; uid is the message, else the newest one
 //	from     the return-path
 //	to       an array of recipients; without it, the target
 //	as       the account that sends it, if one does
-func (a Actor) TryRules(ctx context.Context, request dataformat.Dict) (string, error) {
-	return look(ctx, a, "RULESTEST", server, func(o *operation) (string, error) { return o.admin.server.TryRules(o, request) })
+//
+// What is stored is for those who may read it: UserAccounts.
+func (a Actor) TryRules(ctx context.Context, request dataformat.Dict) (*mailrules.Verdict, error) {
+	return look(ctx, a, "RULESTEST", server, func(o *operation) (*mailrules.Verdict, error) {
+		if request.String("queue")+request.String("mailbox") != "" && !o.rights.Server(accounts.RightUsers) {
+			return nil, denied()
+		}
+		return o.admin.server.TryRules(o, request)
+	})
 }
 
 // DomainMailRules are the rules of a domain.

@@ -54,6 +54,25 @@
     window.addEventListener("beforeunload", (e) => { if (!sent && changed() > 0) e.preventDefault(); });
   }
 
+  // Rules: a row shows the help and the operations of what is chosen.
+  for (const row of all(document, "[data-clause]")) {
+    const op = row.querySelector("[data-opcode]"), how = row.querySelector("[data-how]"), param = row.querySelector("[data-param]"), help = row.querySelector("[data-help-text]");
+    const hows = how ? Array.from(how.options) : [];
+    const show = () => {
+      const o = op.selectedOptions[0], bare = o.hasAttribute("data-bare");
+      help.textContent = o.dataset.help || "";
+      param.hidden = bare;
+      if (!how) return;
+      how.hidden = bare;
+      const may = o.dataset.hows ? o.dataset.hows.split("|") : null;
+      for (const h of hows) h.hidden = h.disabled = may !== null && !may.includes(h.value);
+      if (how.selectedOptions[0] && how.selectedOptions[0].disabled) how.value = may[0];
+    };
+    op.addEventListener("change", show);
+    op.addEventListener("input", show);
+    show();
+  }
+
   // The log follows while its end is in sight.
   const log = document.querySelector("[data-follow]");
   if (log) {
