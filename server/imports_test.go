@@ -36,6 +36,8 @@ var arrows = map[string][]string{
 	// heart
 	"rules":                        {"queue/envelope", "router/address", "server/dataformat", "server/fault", "server/program/commandline", "server/settings"},
 	"accounts/message":             {"server/fault"},
+	"accounts/contentline":         {},
+	"accounts/icalendar":           {"accounts/contentline", "server/fault"},
 	"accounts/index":               {"server/durable", "server/fault", "server/logs"},
 	"accounts/mailbox/msgfile":     {"server/durable"},
 	"accounts/mailbox":             {"accounts/index", "accounts/mailbox/msgfile", "accounts/message", "server/durable", "server/fault", "server/logs"},
