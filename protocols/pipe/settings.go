@@ -46,10 +46,13 @@ func (s *Settings) Validate() error {
 // openFiles is what a program may have open.
 const openFiles = 256
 
+// processes bounds the processes and threads of the user who runs programs, all together.
+const processes = 1000
+
 // Permission is what programs that users can reach may do. They do not see the base directory, except what
 // is shown.
 func (s *Settings) Permission(base string, show ...string) program.Permission {
-	limits := program.Limits{Files: openFiles, CPU: s.TimeLimit.Duration()}
+	limits := program.Limits{Files: openFiles, Processes: processes, CPU: s.TimeLimit.Duration()}
 	if s.Memory > 0 {
 		limits.Memory = int64(s.Memory)
 	}

@@ -3,7 +3,8 @@
 //
 // No shell is involved. A program is an absolute path with arguments (commandline.Split splits what
 // an administrator writes). It gets a fixed environment, a working directory, and a process group of
-// its own, which ends with it: what it has left running in the background is killed. It has no
+// its own, which ends with it: what it has left running in the background is killed, unless it has left
+// the group (setsid(2)); then the limits alone bound it. It has no
 // descriptor of the server.
 //
 //	Run     starts a program, gives it an input, and returns its exit and its output
@@ -62,6 +63,9 @@ type Limits struct {
 	FileSize int64         // largest file, bytes (RLIMIT_FSIZE)
 	CPU      time.Duration // processor time, whole seconds (RLIMIT_CPU)
 	Files    int           // open files (RLIMIT_NOFILE)
+	// Processes are all processes and threads of the program's user (RLIMIT_NPROC), whoever started them. It is for
+	// programs with a user of their own: those of the server's user would share the bound with the server.
+	Processes int
 }
 
 // path is where programs look for others.

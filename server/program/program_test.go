@@ -103,6 +103,14 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+func TestLimitOfProcesses(t *testing.T) {
+	p := script(t, "read x; grep processes /proc/self/limits")
+	p.Limits = Limits{Processes: 77}
+	if res := run(t, p, "go\n"); strings.Join(strings.Fields(res.Output), " ") != "Max processes 77 77 processes" {
+		t.Errorf("the limit is %q", res.Output)
+	}
+}
+
 // A program that cannot be started tells why, and what helps.
 func TestExplain(t *testing.T) {
 	dir := t.TempDir()

@@ -109,7 +109,9 @@ func (r *Runner) program(j *Job) (*Program, error) {
 		Path: path, Args: append([]string(nil), j.Args[1:]...), Dir: allowed.Directory, Env: j.Env, Limits: allowed.Limits,
 		Sandbox: &Sandbox{NoNetwork: !allowed.Network, Weak: allowed.Weak},
 	}
+	p.Limits.Processes = 0
 	if allowed.User != "" && os.Geteuid() == 0 {
+		p.Limits.Processes = allowed.Limits.Processes
 		if p.Sandbox.User, err = FindUser(allowed.User); err != nil {
 			return nil, fault.Wrap("program.Run", fault.Denied, err)
 		}

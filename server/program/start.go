@@ -102,6 +102,7 @@ func (l Limits) put(pid int) error {
 		{unix.RLIMIT_FSIZE, uint64(max(l.FileSize, 0))},
 		{unix.RLIMIT_CPU, uint64(max(l.CPU, 0) / time.Second)},
 		{unix.RLIMIT_NOFILE, uint64(max(l.Files, 0))},
+		{unix.RLIMIT_NPROC, uint64(max(l.Processes, 0))},
 	} {
 		if err := set(limit.what, limit.n); err != nil && err != unix.ESRCH {
 			return err
