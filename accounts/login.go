@@ -10,6 +10,7 @@ import (
 
 	"gatepost/accounts/cache"
 	"gatepost/accounts/password"
+	"gatepost/server/counters"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
@@ -18,6 +19,7 @@ import (
 // Logins lets people in.
 type Logins struct {
 	*limits
+	counts    LoginCounts
 	store     *Store
 	addresses *cache.Cache[uint64, []knownAddress] // by account ID, see known.go
 	noting    sync.Mutex                           // held while a list of addresses changes, in memory
@@ -48,6 +50,16 @@ type Peer struct {
 	// HTTP has them with each request. It is no news for the log.
 	Again bool
 }
+
+// LoginCounts are tries to log in by service.
+type LoginCounts struct {
+	Succeeded, Failed counters.Labelled
+	// Blocked are those of the failed ones that were not tried, as too many had failed before.
+	Blocked counters.Counter
+}
+
+// Counts has what is counted.
+func (l *Logins) Counts() *LoginCounts { return &l.counts }
 
 // badCredentials is the one answer to every login that fails.
 func badCredentials(op string) error {
@@ -123,6 +135,7 @@ func (l *Logins) reserve(wait context.Context, t *attempt) (err error) {
 		}
 	}
 	if t.blocked != nil {
+		l.counts.Blocked.Inc()
 		l.logFailure(*t, "blocked by "+string(t.blocked.cause))
 	}
 	return nil
@@ -390,6 +403,9 @@ func (l *Logins) noteLogin(t attempt) {
 		return
 	}
 	l.store.info.note(t.account, t.peer.IP, l.noteKnown(t.account, t.peer.IP))
+	if !t.peer.Again {
+		l.counts.Succeeded.Inc(t.peer.Service)
+	}
 	level := logs.LevelProblem
 	switch {
 	case t.peer.Again:
@@ -426,6 +442,7 @@ func (l *Logins) logBlock(t attempt, c counter) {
 }
 
 func (l *Logins) logFailure(t attempt, reason string) {
+	l.counts.Failed.Inc(t.peer.Service)
 	l.logLogin(t, logs.LevelProblem, "login failed", slog.String("reason", reason))
 }
 

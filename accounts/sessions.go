@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"sync"
+	"time"
 
 	"gatepost/server/fault"
 )
@@ -25,6 +26,7 @@ const (
 type Watch struct {
 	sessions *Sessions
 	peer     Peer
+	since    time.Time
 	end      func(reason string)
 
 	// Guarded by Sessions.mu.
@@ -63,7 +65,7 @@ func (s *Store) Sessions() *Sessions { return s.sessions }
 // call the Watch. The session calls Stop when it ends.
 func (l *Sessions) Watch(a *Account, p Peer, end func(reason string)) *Watch {
 	w := &Watch{
-		sessions: l, peer: p, end: end, key: accountKey{a.Domain, a.Name}, id: a.ID,
+		sessions: l, peer: p, since: time.Now(), end: end, key: accountKey{a.Domain, a.Name}, id: a.ID,
 		main: a.Domain == l.store.MainDomain(), password: a.settings.Password,
 	}
 	l.mu.Lock()

@@ -213,6 +213,7 @@ func (q *Queue) accept(ctx context.Context, id envelope.QueueID, h *head, p *pla
 	default:
 		q.place(m, h, p)
 	}
+	q.counts.received(h)
 	q.logQueue(id).LogAttrs(context.Background(), logs.LevelLowLevel, "enqueued", slog.Int("nTotal", total))
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"gatepost/router"
 	"gatepost/router/address"
 	"gatepost/router/names"
+	"gatepost/server/counters"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
@@ -66,6 +67,7 @@ type Queue struct {
 	removeWake chan struct{}
 
 	strangers strangers // reports about their mail
+	counts    Counts
 
 	files sync.RWMutex // held by who replaces a queue file, and alone by control
 	tried int          // messages with their last attempts in memory; guarded by mu
@@ -99,6 +101,7 @@ func newQueue(dir string, d disk.Disk, o Options) *Queue {
 		held:        map[envelope.QueueID]heldMessage{},
 		removeWake:  make(chan struct{}, 1),
 		strangers:   newStrangers(),
+		counts:      Counts{Sizes: counters.Sizes(), Took: counters.Times()},
 		logEnqueuer: logs.Component(o.Log, "ENQUEUER"),
 		logDequeuer: logs.Component(o.Log, "DEQUEUER"),
 		logQueueTag: logs.Component(o.Log, "QUEUE"),

@@ -49,6 +49,7 @@ func (q *Queue) settle(s settlement) {
 	for i, r := range s.results {
 		f := decide(it, r, was[i], q.lifetime(m), rejected)
 		q.logFate(it, &f)
+		q.counts.settled(&f, it.Envelope.Submitted)
 		fates = append(fates, f)
 	}
 	q.markDurably(it, fates)

@@ -20,6 +20,7 @@ var arrows = map[string][]string{
 	"server/fault":               {},
 	"server/logs":                {"server/fault"},
 	"server/durable":             {},
+	"server/counters":            {},
 	"server/dataformat":          {"server/durable", "server/fault"},
 	"server/settings":            {"server/dataformat", "server/fault"},
 	"server/rate":                {"server/settings"},
@@ -30,7 +31,7 @@ var arrows = map[string][]string{
 	"queue/envelope":             {"router/address", "server/fault"},
 
 	// the DNS
-	"server/resolver":              {"server/dataformat", "server/fault", "server/logs", "server/settings"},
+	"server/resolver":              {"server/counters", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"server/resolver/resolvertest": {"server/fault", "server/resolver"},
 
 	// heart
@@ -47,31 +48,31 @@ var arrows = map[string][]string{
 	"accounts/cache":               {},
 	"accounts/subscribers":         {"accounts/index", "server/fault"},
 	"accounts": {"accounts/cache", "accounts/mailbox", "accounts/message", "accounts/nametable", "accounts/password", "accounts/subscribers", "router/address", "router/names", "rules",
-		"server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
+		"server/counters", "server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"router":                       {"router/address", "router/names", "server/fault", "server/logs", "server/settings"},
 	"queue/internal/disk":          {},
 	"queue/internal/disk/disktest": {"queue/internal/disk"},
 	"queue/transporttest": {"queue", "queue/envelope", "queue/internal/disk", "queue/internal/disk/disktest", "router",
 		"router/address", "router/names", "server/dataformat", "server/logs", "server/settings"},
 	"queue": {"queue/envelope", "queue/internal/disk", "router", "router/address", "router/names",
-		"server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
+		"server/counters", "server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"accounts/access": {"accounts", "accounts/mailbox", "router", "router/address", "router/names", "server/fault"},
 	"accounts/lists": {"accounts", "accounts/message", "queue", "queue/envelope", "router", "router/address", "router/names",
 		"server/fault", "server/logs", "server/settings"},
 	"accounts/delivery": {"accounts", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
 		"router", "router/address", "router/names", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"accounts/mailrules": {"accounts", "accounts/access", "accounts/delivery", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
-		"router", "router/address", "rules", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
+		"router", "router/address", "rules", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 
 	// who may do what
 	"server/admin": {"accounts", "accounts/access", "accounts/mailbox", "accounts/subscribers", "router", "router/address", "router/names", "rules",
-		"server/dataformat", "server/fault", "server/logs", "server/settings"},
-	"server/admin/admintest": {"accounts", "router", "router/address", "rules", "server/dataformat", "server/fault", "server/logs", "server/settings"},
+		"server/counters", "server/dataformat", "server/fault", "server/logs", "server/settings"},
+	"server/admin/admintest": {"accounts", "router", "router/address", "rules", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"server/dnsdoctor":       {"server/fault", "server/resolver"},
 
 	// wires
 	"protocols/transcript":      {},
-	"protocols/internal/listen": {"server/fault", "server/logs", "server/settings"},
+	"protocols/internal/listen": {"server/counters", "server/fault", "server/logs", "server/settings"},
 	"protocols/internal/auth": {"accounts", "router", "router/address", "router/names",
 		"server/fault", "server/logs"},
 	"protocols/smtp":              append([]string{"accounts/message", "queue", "queue/envelope", "server/rate"}, wire...),
@@ -86,7 +87,7 @@ var arrows = map[string][]string{
 	"protocols/helper": {"queue", "queue/envelope", "server/dataformat", "server/fault", "server/logs", "server/program",
 		"server/program/commandline", "server/settings"},
 	"protocols/rpop": {"accounts", "accounts/message", "queue", "queue/envelope", "router", "router/address", "router/names",
-		"server/durable", "server/dataformat", "server/fault", "server/logs", "server/settings"},
+		"server/counters", "server/durable", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"protocols/milter": {"protocols/smtp", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"protocols/pipe": {"queue", "queue/envelope", "router/address", "server/fault", "server/logs", "server/program",
 		"server/program/commandline", "server/settings"},
@@ -98,7 +99,7 @@ var arrows = map[string][]string{
 	"protocols/pickup": {"accounts/message", "queue", "queue/envelope", "router/address",
 		"server/durable", "server/fault", "server/logs", "server/settings"},
 
-	"webadmin": {"accounts", "accounts/mailbox", "protocols/http", "router", "router/names", "rules", "server/admin",
+	"webadmin": {"accounts", "accounts/mailbox", "protocols/http", "router", "router/names", "rules", "server/admin", "server/counters",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},
 
 	// the whole and its programs
@@ -112,7 +113,7 @@ var arrows = map[string][]string{
 
 // wire is what every protocol may use.
 var wire = []string{"accounts", "protocols/internal/auth", "protocols/internal/listen", "router", "router/address",
-	"router/names", "server/fault", "server/logs", "server/settings"}
+	"router/names", "server/counters", "server/fault", "server/logs", "server/settings"}
 
 // libraries says who alone may use a library whose knowledge belongs to one place.
 var libraries = map[string][]string{

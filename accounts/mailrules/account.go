@@ -151,6 +151,7 @@ func (a *application) do(ctx context.Context, step rules.Step) (ended bool, err 
 
 // fired records an action in the words that log analysers know.
 func (a *application) fired(ctx context.Context, step rules.Step) {
+	a.counts.Actions.Inc()
 	if a.locals.Enabled(ctx, logs.LevelLowLevel) {
 		record(ctx, a.locals, logs.LevelLowLevel, step.Rule, "-> "+rules.Describe(step.Action), about(a.ID, a.Account)...)
 	}

@@ -21,6 +21,7 @@ import (
 // Rules carries out rules. It is a queue.Rules and a delivery.Rules.
 type Rules struct {
 	o       Options
+	counts  Counts
 	server  atomic.Pointer[rules.Set]
 	changes sync.Mutex // of the file of the server's rules
 	replies *rate.Table[replyKey]

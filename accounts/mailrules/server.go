@@ -43,6 +43,7 @@ func (r *Rules) Judge(ctx context.Context, m *queue.Message) (*queue.Verdict, er
 	for _, do := range j.then {
 		do()
 	}
+	r.counts.verdict(v)
 	return v, nil
 }
 

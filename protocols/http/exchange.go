@@ -173,7 +173,9 @@ func (k *session) finish(w *response, r *http.Request, q *Request, began time.Ti
 	}
 	w.extend()
 	q.body.leave()
-	k.record(w, r, q, time.Since(began), cut)
+	took := time.Since(began)
+	k.counts.answered(w.status, took)
+	k.record(w, r, q, took, cut)
 	if cut {
 		panic(http.ErrAbortHandler) // closes the connection, or resets the stream
 	}

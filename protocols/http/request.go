@@ -56,7 +56,9 @@ func (q *Request) Login(ctx context.Context, name, password string) (*accounts.A
 	if !strings.ContainsAny(name, "@%") {
 		name += "@" + q.Domain
 	}
-	return a.Plain(ctx, q.Peer, name, password)
+	acc, err := a.Plain(ctx, q.Peer, name, password)
+	q.session.counts.login(err)
+	return acc, err
 }
 
 // sameOrigin refuses what a page of another site makes a browser send, with whatever credentials

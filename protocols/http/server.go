@@ -13,6 +13,7 @@ import (
 	"gatepost/protocols/internal/auth"
 	"gatepost/protocols/internal/listen"
 	"gatepost/router"
+	"gatepost/server/counters"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
@@ -29,6 +30,7 @@ type Server struct {
 
 	mounts   mounts
 	limiter  limiter
+	counts   Counts
 	count    listen.Count
 	sessions atomic.Uint64 // numbers them in the log
 	crashed  atomic.Int64  // requests that ended by a panic
@@ -40,6 +42,7 @@ type Server struct {
 func New(module string, cfg *settings.Live[Settings], acc *accounts.Store, r *router.Router, tls func() *tls.Config, spool string, log *slog.Logger) *Server {
 	return &Server{
 		module: module, settings: cfg, accounts: acc, auth: auth.New(acc, r, log), tls: tls, spoolDir: spool, log: log,
+		counts: Counts{Took: counters.Times()},
 	}
 }
 
@@ -78,3 +81,6 @@ func refuseConnection(c net.Conn) {
 			"Content-Length: %d\r\nRetry-After: 60\r\nConnection: close\r\n\r\n%s", len(text), text)
 	}
 }
+
+// Connections are those of the module.
+func (s *Server) Connections() *listen.Count { return &s.count }

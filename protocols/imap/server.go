@@ -14,6 +14,7 @@ import (
 	"gatepost/protocols/internal/auth"
 	"gatepost/protocols/internal/listen"
 	"gatepost/router"
+	"gatepost/server/counters"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
@@ -27,6 +28,7 @@ type Server struct {
 	tls        func() *tls.Config
 	log        *slog.Logger
 	count      listen.Count
+	commands   counters.Counter
 	sessions   atomic.Uint64 // counts the sessions, for their numbers in the log
 	processors chan struct{} // see timeslice
 }
@@ -56,3 +58,9 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener
 		newSession(s, ctx, c, l.TLS == settings.TLSStart).run()
 	})
 }
+
+// Connections are those of the module.
+func (s *Server) Connections() *listen.Count { return &s.count }
+
+// Commands counts those that clients gave.
+func (s *Server) Commands() *counters.Counter { return &s.commands }

@@ -66,6 +66,7 @@ func (s *session) carryOut(line []byte) {
 	}
 	word = strings.ToUpper(word)
 	v, ok := commands[word]
+	s.given.Inc()
 	if word != "PASS" && word != "USER" {
 		s.user = ""
 	}

@@ -13,6 +13,7 @@ import (
 	"gatepost/protocols/internal/auth"
 	"gatepost/protocols/internal/listen"
 	"gatepost/router"
+	"gatepost/server/counters"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
@@ -27,6 +28,7 @@ type Server struct {
 	tls      func() *tls.Config
 	log      *slog.Logger
 
+	given    counters.Counter // commands
 	count    listen.Count
 	sessions atomic.Uint64 // numbers them in the log
 }
@@ -90,3 +92,9 @@ func (s *Server) hostName(local, domain string) string {
 	}
 	return "[" + local + "]"
 }
+
+// Connections are those of the module.
+func (s *Server) Connections() *listen.Count { return &s.count }
+
+// Commands counts those that clients gave.
+func (s *Server) Commands() *counters.Counter { return &s.given }

@@ -79,6 +79,7 @@ var oldNames = map[string]string{
 // execute carries out one command line of a session that is logged in.
 func (s *session) execute(ctx context.Context, verb, rest string) reply {
 	cmd := s.server.commands[verb]
+	s.server.given.Inc()
 	if cmd == nil {
 		return unknown(s.server.commands, verb)
 	}

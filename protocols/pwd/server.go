@@ -16,6 +16,7 @@ import (
 	"gatepost/protocols/internal/listen"
 	"gatepost/router"
 	"gatepost/server/admin"
+	"gatepost/server/counters"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
@@ -29,6 +30,7 @@ type Server struct {
 	tls      func() *tls.Config
 	log      *slog.Logger
 	commands map[string]*compiled
+	given    counters.Counter // commands
 	count    listen.Count
 	slots    slots
 	lines    budget
@@ -102,3 +104,9 @@ func (s *Server) ServeControl(ctx context.Context, c net.Conn) {
 	}()
 	ses.run(ctx)
 }
+
+// Connections are those of the module.
+func (s *Server) Connections() *listen.Count { return &s.count }
+
+// Commands counts those that clients gave, by all ways.
+func (s *Server) Commands() *counters.Counter { return &s.given }

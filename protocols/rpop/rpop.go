@@ -46,6 +46,7 @@ type Poller struct {
 	queue    Queue
 	router   Router
 	dialer   *dialer
+	counts   Counts
 	base     *slog.Logger
 	life     context.Context // for records of the log
 

@@ -263,6 +263,7 @@ func (p *Poller) runEntry(ctx context.Context, e *entry) {
 		wait = max(wait, time.Minute)
 	}
 	e.status.note(result, err)
+	p.counts.polled(result, err)
 	if e.again {
 		e.again, wait = false, 0
 	}

@@ -229,6 +229,8 @@ func (s *session) commit(b *body) {
 		s.refuseMessage(env, replyTo(b.err), b.err)
 		return
 	}
+	s.srv.counts.Messages.Inc()
+	s.srv.counts.Bytes.Add(b.size)
 	s.logReceived(b, env)
 	s.accepted(b.id)
 }
@@ -273,6 +275,7 @@ func (s *session) refuseMessage(env *envelope.Envelope, r reply, cause error) {
 		attrs = append(attrs, slog.Any(logs.AttrError, cause))
 	}
 	s.log.LogAttrs(s.ctx, level, "message refused: "+r.text, attrs...)
+	s.refused(cause, &r)
 	s.answerMessage(r)
 }
 
@@ -285,7 +288,9 @@ func (s *session) answerSpamtrap(b *body, env *envelope.Envelope) {
 		return
 	}
 	s.log.LogAttrs(s.ctx, logs.LevelMajor, why, slog.Any(logs.AttrQueueID, b.id), slog.String(logs.AttrReturnPath, shown(env.ReturnPath)))
-	s.answerMessage(refusal(550, 5, 7, 1, "message refused"))
+	r := refusal(550, 5, 7, 1, "message refused")
+	s.refused(nil, &r)
+	s.answerMessage(r)
 }
 
 func (s *session) logReceived(b *body, env *envelope.Envelope) {

@@ -182,6 +182,7 @@ type inspected interface {
 // dropMessage answers a message that nobody gets.
 func (s *session) dropMessage(b *body, env *envelope.Envelope, why string) {
 	b.abort()
+	s.srv.counts.Dropped.Inc()
 	s.log.LogAttrs(s.ctx, logs.LevelMajor, why, slog.Any(logs.AttrQueueID, b.id), slog.String(logs.AttrReturnPath, shown(env.ReturnPath)))
 	s.accepted(b.id)
 }

@@ -149,6 +149,7 @@ func (s *session) refuseSender(from address.Address, err error) {
 		attrs = append(attrs, slog.String(logs.AttrAccount, s.account.Address()))
 	}
 	s.log.LogAttrs(s.ctx, logs.LevelProblem, "sender refused", attrs...)
+	s.refused(err, &r)
 	s.replyAbout(shown(from), r)
 }
 

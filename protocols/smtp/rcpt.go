@@ -143,6 +143,7 @@ func (s *session) refuseRcpt(about string, err error) {
 		s.log.LogAttrs(s.ctx, logs.LevelProblem, "recipient refused", slog.String(logs.AttrRecipient, about),
 			slog.String(logs.AttrReturnPath, shown(s.tx.env.ReturnPath)), slog.Int(logs.AttrStatus, r.code), slog.Any(logs.AttrError, err))
 	}
+	s.refused(err, &r)
 	s.tx.full = s.tx.full || kind == fault.TooMany
 	if !s.stranger() {
 		s.send(about, r)

@@ -54,6 +54,7 @@ type Server struct {
 	starter  Starter
 	turner   Turner
 
+	counts    Counts
 	count     listen.Count
 	lmtpCount listen.Count
 	sessions  atomic.Uint64       // numbers given to sessions
@@ -123,3 +124,7 @@ func (s *Server) refuse(c net.Conn) {
 	// The connection is closed whether or not the client still reads this.
 	_, _ = c.Write([]byte("421 4.7.0 " + s.accounts.DomainForIP(local) + " too many connections, try again later\r\n"))
 }
+
+// Connections are those of the module SMTP, LMTPConnections those of LMTP.
+func (s *Server) Connections() *listen.Count     { return &s.count }
+func (s *Server) LMTPConnections() *listen.Count { return &s.lmtpCount }

@@ -103,6 +103,33 @@ func (t *Table[K]) Reset(k K) {
 	}
 }
 
+// Fill starts a window of k that has so many events and lasts for a period.
+func (t *Table[K]) Fill(k K, count int, period time.Duration) {
+	now := time.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e, ok := t.windows[k]; ok {
+		t.remove(e)
+	}
+	t.begin(k, now, period).count = count
+}
+
+// Each calls fn for every key whose window has not ended, with its count and its end. fn may call the Table.
+func (t *Table[K]) Each(fn func(k K, count int, ends time.Time)) {
+	now := time.Now()
+	t.mu.Lock()
+	list := make([]window[K], 0, len(t.windows))
+	for _, e := range t.windows {
+		if w := e.Value.(*window[K]); now.Before(w.ends) {
+			list = append(list, *w)
+		}
+	}
+	t.mu.Unlock()
+	for _, w := range list {
+		fn(w.key, w.count, w.ends)
+	}
+}
+
 // Len is the number of keys that are remembered.
 func (t *Table[K]) Len() int {
 	t.mu.Lock()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"gatepost/server/counters"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
@@ -50,6 +51,7 @@ func typeName(t uint16) string { return dns.TypeToString[t] }
 
 // nameServers is the Source over name servers.
 type nameServers struct {
+	counts   Counts
 	settings *settings.Live[Settings]
 	system   *system
 	cache    cache
@@ -77,7 +79,7 @@ type flight struct {
 
 func newNameServers(cfg *settings.Live[Settings], log *slog.Logger, conf string) *nameServers {
 	n := &nameServers{settings: cfg, log: logs.Component(log, "DNR"), flights: map[question]*flight{},
-		free: make(chan struct{}), down: map[netip.AddrPort]time.Time{}}
+		free: make(chan struct{}), down: map[netip.AddrPort]time.Time{}, counts: Counts{Took: counters.Times()}}
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	n.system = &system{path: conf, changed: n.changed}
 	return n
@@ -106,6 +108,7 @@ func (n *nameServers) Ask(ctx context.Context, name string, qtype uint16) (Answe
 	q := question{name, qtype}
 	for {
 		if answer, err, ok := n.cache.get(q); ok {
+			n.counts.Cached.Inc()
 			return answer, err
 		}
 		f, free := n.join(q)
@@ -171,10 +174,13 @@ func (n *nameServers) fly(q question, f *flight) {
 		n.cache.put(q, f.answer, f.err, keep, int64(n.settings.Get().CacheSize), generation)
 	}
 	attrs := []any{"name", q.name, "type", typeName(q.qtype), logs.AttrDelay, time.Since(begun).Round(time.Millisecond)}
+	n.counts.Asked.Inc()
+	n.counts.Took.Took(time.Since(begun))
 	switch {
 	case f.err == nil:
 		n.log.Log(ctx, logs.LevelAll, "answer", append(attrs, "records", len(f.answer.Records), "secure", f.answer.Secure, "ttl", f.answer.TTL)...)
 	case fault.KindOf(f.err).Temporary():
+		n.counts.Failed.Inc()
 		n.log.Log(ctx, logs.LevelLowLevel, "no answer", append(attrs, logs.AttrError, f.err)...)
 	default:
 		n.log.Log(ctx, logs.LevelAll, "no such name", append(attrs, logs.AttrError, f.err)...)

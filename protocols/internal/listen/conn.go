@@ -1,10 +1,13 @@
 package listen
 
 import (
+	"io"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
+
+	"gatepost/server/counters"
 )
 
 // Addrs returns the two ends of a connection, IPv4 in IPv6 unmapped and
@@ -33,15 +36,15 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 2 * time.Minute, Interva
 
 // bounded returns raw as a connection that obeys the limit of its session's time, that
 // limit, and the client's traffic.
-func bounded(raw net.Conn) (net.Conn, *limit, *traffic) {
+func bounded(raw net.Conn, wire *counters.Wire) (net.Conn, *limit, *traffic) {
 	now := time.Now()
 	if t, ok := raw.(*net.TCPConn); ok {
 		// A connection without keep-alive works; an error here shows at the next read.
 		_ = t.SetKeepAliveConfig(keepAlive)
-		c := &tcpConn{TCPConn: t, limit: limit{conn: t}, traffic: traffic{accepted: now}}
+		c := &tcpConn{TCPConn: t, limit: limit{conn: t}, traffic: traffic{accepted: now, wire: wire}}
 		return c, &c.limit, &c.traffic
 	}
-	c := &otherConn{Conn: raw, limit: limit{conn: raw}, traffic: traffic{accepted: now}}
+	c := &otherConn{Conn: raw, limit: limit{conn: raw}, traffic: traffic{accepted: now, wire: wire}}
 	return c, &c.limit, &c.traffic
 }
 
@@ -53,8 +56,16 @@ type tcpConn struct {
 	traffic traffic
 }
 
-func (c *tcpConn) Read(p []byte) (int, error)         { return c.traffic.read(c.TCPConn, p) }
-func (c *tcpConn) Write(p []byte) (int, error)        { return c.traffic.write(c.TCPConn, p) }
+func (c *tcpConn) Read(p []byte) (int, error)  { return c.traffic.read(c.TCPConn, p) }
+func (c *tcpConn) Write(p []byte) (int, error) { return c.traffic.write(c.TCPConn, p) }
+
+// ReadFrom lets files go out without a copy.
+func (c *tcpConn) ReadFrom(r io.Reader) (int64, error) {
+	n, err := c.TCPConn.ReadFrom(r)
+	c.traffic.wire.Sent.Add(n)
+	return n, err
+}
+
 func (c *tcpConn) SetDeadline(t time.Time) error      { return c.limit.set(&t, &t) }
 func (c *tcpConn) SetReadDeadline(t time.Time) error  { return c.limit.set(&t, nil) }
 func (c *tcpConn) SetWriteDeadline(t time.Time) error { return c.limit.set(nil, &t) }

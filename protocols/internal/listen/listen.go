@@ -219,7 +219,7 @@ func temporary(err error) bool {
 func (s *server) admit(c net.Conn) {
 	remote, _ := Addrs(c)
 	if !s.Listener.Allow.Empty() && !s.Listener.Allow.Contains(remote) {
-		s.Count.refused.Add(1)
+		s.Count.wire.Refused.Inc("address not allowed")
 		s.Log.Log(s.ctx, logs.LevelProblem, "connection refused: address not allowed", logs.AttrPeer, remote)
 		c.Close()
 		return
@@ -227,7 +227,7 @@ func (s *server) admit(c net.Conn) {
 	client := s.ClientIP != nil && s.ClientIP(remote)
 	key, limited := s.prefix(remote, client)
 	if limited && !s.takeIP(key) {
-		s.refuse(c, remote, &s.overIP, "connection refused: too many from this address")
+		s.refuse(c, remote, &s.overIP, "too many from this address")
 		return
 	}
 	ses, group := s.newSession(c, remote), s.strangers
@@ -240,7 +240,7 @@ func (s *server) admit(c net.Conn) {
 		if limited {
 			s.giveIP(key)
 		}
-		s.refuse(c, remote, &s.overLimit, "connection refused: too many sessions")
+		s.refuse(c, remote, &s.overLimit, "too many sessions")
 		return
 	}
 	if displaced != nil {
@@ -248,6 +248,7 @@ func (s *server) admit(c net.Conn) {
 			slog.String(logs.AttrPeer, displaced.remote.String()))
 		displaced.cancel(ended("too many connections, try again later"))
 	}
+	s.Count.wire.Accepted.Inc()
 	s.wg.Go(func() {
 		defer func() {
 			s.Count.leave(ses)
@@ -303,8 +304,8 @@ func (s *server) giveIP(p netip.Prefix) {
 }
 
 func (s *server) refuse(c net.Conn, remote netip.Addr, records *logs.Throttle, why string) {
-	s.Count.refused.Add(1)
-	records.Log(s.Log, logs.LevelProblem, why, slog.String(logs.AttrPeer, remote.String()))
+	s.Count.wire.Refused.Inc(why)
+	records.Log(s.Log, logs.LevelProblem, "connection refused: "+why, slog.String(logs.AttrPeer, remote.String()))
 	if s.Refuse == nil || s.Listener.TLS == settings.TLSImplicit {
 		c.Close()
 		return
@@ -327,7 +328,7 @@ func (s *server) refuse(c net.Conn, remote netip.Addr, records *logs.Throttle, w
 // newSession is what is kept of a connection.
 func (s *server) newSession(raw net.Conn, remote netip.Addr) *session {
 	ses := &session{server: s, remote: remote}
-	ses.conn, ses.limit, ses.traffic = bounded(raw)
+	ses.conn, ses.limit, ses.traffic = bounded(raw, &s.Count.wire)
 	ses.ctx, ses.cancel = context.WithCancelCause(s.ctx)
 	return ses
 }

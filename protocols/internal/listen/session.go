@@ -25,6 +25,7 @@ type session struct {
 	traffic *traffic
 	group   *group // guarded by Count; nil once another session has its slot
 	index   int    // in the group
+	number  uint64 // among the connections of the Count
 }
 
 type sessionKey struct{}
@@ -85,12 +86,17 @@ func StartTLS(ctx context.Context, c net.Conn, config *tls.Config) (*tls.Conn, e
 	if err := t.SetDeadline(time.Now().Add(HandshakeTimeout)); err != nil {
 		return nil, err
 	}
+	s := sessionOf(ctx)
 	if err := t.Handshake(); err != nil {
+		if s != nil {
+			s.server.Count.wire.Failed.Inc()
+		}
 		return nil, h.explain(err)
 	}
 	h.done = true
-	if s := sessionOf(ctx); s != nil {
+	if s != nil {
 		s.conn = t
+		s.server.Count.wire.Encrypted.Inc()
 	}
 	return t, t.SetDeadline(time.Time{})
 }

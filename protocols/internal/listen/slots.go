@@ -1,16 +1,19 @@
 package listen
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"gatepost/server/counters"
 )
 
 // Count is what the listeners of one module share: its sessions, and the slots that
 // they hold (see the package comment). The zero Count is ready.
 type Count struct {
-	refused atomic.Int64
+	wire    counters.Wire
 	crashed atomic.Int64
 
 	mu        sync.Mutex // guards all below, and what it says of a session
@@ -19,6 +22,8 @@ type Count struct {
 	users     group
 	listeners []*group // the strangers of each listener that accepts
 	leaving   int      // sessions whose slot another one has, and that have not ended
+	sessions  map[*session]struct{}
+	entered   uint64 // sessions since the start
 }
 
 // group is sessions for which a part of the slots is kept.
@@ -45,7 +50,52 @@ func (c *Count) Open() int {
 }
 
 // Refused is the number of connections that got no session since the start.
-func (c *Count) Refused() int { return int(c.refused.Load()) }
+func (c *Count) Refused() (n int) {
+	c.wire.Refused.Each(func(_ string, k uint64) { n += int(k) })
+	return n
+}
+
+// Wire has what is counted of the connections.
+func (c *Count) Wire() *counters.Wire { return &c.wire }
+
+// Connections lists at most so many open connections, the oldest first.
+func (c *Count) Connections(most int) []counters.Connection {
+	now := time.Now()
+	c.mu.Lock()
+	list := make([]counters.Connection, 0, min(len(c.sessions), most))
+	for s := range c.sessions {
+		list = append(list, counters.Connection{Number: s.number, Remote: s.remote, Accepted: s.traffic.accepted, Idle: max(0, s.traffic.idle(now)), Kind: c.kind(s.group)})
+	}
+	c.mu.Unlock()
+	slices.SortFunc(list, func(a, b counters.Connection) int { return cmp.Compare(a.Number, b.Number) })
+	return list[:min(len(list), most)]
+}
+
+// kind is the group of a session, in a word. c.mu is held.
+func (c *Count) kind(g *group) string {
+	switch g {
+	case &c.clients:
+		return "client"
+	case &c.users:
+		return "user"
+	case nil:
+		return "ending"
+	}
+	return "stranger"
+}
+
+// End orders the session of a connection to end, as the function End does, and reports whether there is one with the number.
+func (c *Count) End(number uint64, reason string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for s := range c.sessions {
+		if s.number == number {
+			s.cancel(ended(reason))
+			return true
+		}
+	}
+	return false
+}
 
 // Crashed is the number of sessions that ended by a panic since the start.
 func (c *Count) Crashed() int { return int(c.crashed.Load()) }
@@ -80,6 +130,12 @@ func (c *Count) enter(s *session, g *group, limit int) (displaced *session, ok b
 		c.leaving++
 	}
 	c.add(s, g)
+	if c.sessions == nil {
+		c.sessions = map[*session]struct{}{}
+	}
+	c.entered++
+	s.number = c.entered
+	c.sessions[s] = struct{}{}
 	return displaced, true
 }
 
@@ -87,6 +143,7 @@ func (c *Count) enter(s *session, g *group, limit int) (displaced *session, ok b
 func (c *Count) leave(s *session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	delete(c.sessions, s)
 	if s.group == nil {
 		c.leaving--
 		return

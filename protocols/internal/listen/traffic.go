@@ -4,11 +4,14 @@ import (
 	"io"
 	"sync/atomic"
 	"time"
+
+	"gatepost/server/counters"
 )
 
 // traffic tells for how long a client has been idle.
 type traffic struct {
 	accepted time.Time
+	wire     *counters.Wire
 	// waits is how many Reads and Writes are under way, which wait for the client. HTTP has both at a time.
 	waits atomic.Int32
 	// busyUntil is up to when the client is taken for busy, as a time after accepted; 0 until
@@ -23,6 +26,7 @@ func (t *traffic) read(c io.Reader, p []byte) (int, error) {
 	t.waits.Add(1)
 	n, err := c.Read(p)
 	t.waits.Add(-1)
+	t.wire.Received.Add(int64(n))
 	if busy := t.busyUntil.Load(); n > 0 && busy > 0 {
 		t.busyUntil.Store(min(int64(time.Since(t.accepted)), busy+int64(n)*int64(time.Second/usefulRate)))
 	}
@@ -36,6 +40,7 @@ func (t *traffic) write(c io.Writer, p []byte) (int, error) {
 	t.waits.Add(1)
 	n, err := c.Write(p)
 	t.waits.Add(-1)
+	t.wire.Sent.Add(int64(n))
 	return n, err
 }
 
