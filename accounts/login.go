@@ -10,7 +10,7 @@ import (
 
 	"gatepost/accounts/cache"
 	"gatepost/accounts/password"
-	"gatepost/server/counters"
+	tally "gatepost/server/counters"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 	"gatepost/server/settings"
@@ -53,9 +53,9 @@ type Peer struct {
 
 // LoginCounts are tries to log in by service.
 type LoginCounts struct {
-	Succeeded, Failed counters.Labelled
+	Succeeded, Failed tally.Labelled
 	// Blocked are those of the failed ones that were not tried, as too many had failed before.
-	Blocked counters.Counter
+	Blocked tally.Counter
 }
 
 // Counts has what is counted.

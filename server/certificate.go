@@ -33,11 +33,57 @@ import (
 const (
 	certificateFile = "server.pem"
 	keyFile         = "server.key"
+	// nextFile is key and chain together while they are put into the place of others, so that a crash leaves no
+	// certificate with another one's key.
+	nextFile = "server.next"
 )
+
+// replaceCertificate puts a chain and its key, which fit together, into the place of what is there.
+func (s *Server) replaceCertificate(chain, key string) error {
+	dir := s.base.path("Certificates")
+	if err := durable.ReplaceFile(filepath.Join(dir, nextFile), []byte(key+"\n"+chain), 0o600); err != nil {
+		return err
+	}
+	return finishReplacing(dir)
+}
+
+// finishReplacing does what is left to do when nextFile is there.
+func finishReplacing(dir string) error {
+	next := filepath.Join(dir, nextFile)
+	text, err := os.ReadFile(next)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var key, chain []byte
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		switch {
+		case block.Type == "CERTIFICATE":
+			chain = append(chain, pem.EncodeToMemory(block)...)
+		case strings.HasSuffix(block.Type, "PRIVATE KEY") && key == nil:
+			key = pem.EncodeToMemory(block)
+		}
+	}
+	if err := durable.ReplaceFile(filepath.Join(dir, keyFile), key, 0o600); err != nil {
+		return err
+	}
+	if err := durable.ReplaceFile(filepath.Join(dir, certificateFile), chain, 0o644); err != nil {
+		return err
+	}
+	if err := os.Remove(next); err != nil {
+		return err
+	}
+	return durable.SyncDir(dir)
+}
 
 // loadCertificate reads the certificate, making a self-signed one for name when there is none.
 func loadCertificate(dir, name string) (*tls.Certificate, error) {
 	certPath, keyPath := filepath.Join(dir, certificateFile), filepath.Join(dir, keyFile)
+	if err := finishReplacing(dir); err != nil {
+		return nil, fmt.Errorf("replace the certificate: %w", err)
+	}
 	_, err := os.Stat(certPath)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := makeCertificate(certPath, keyPath, name); err != nil {

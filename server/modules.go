@@ -56,6 +56,8 @@ type module struct {
 	// for mail programs.
 	protocol string
 	forUsers func(settings.Listener) bool
+	// wire is what is counted of its connections; open sets it.
+	wire *wire
 	// queues names the logical queues of a module that delivers.
 	queues router.Module
 

@@ -19,12 +19,14 @@ import (
 	"gatepost/accounts/mailrules"
 	"gatepost/protocols/drop"
 	"gatepost/protocols/helper"
+	"gatepost/protocols/http"
 	"gatepost/protocols/mailauth"
 	"gatepost/protocols/mailauth/arriving"
 	"gatepost/protocols/mailauth/leaving"
 	"gatepost/protocols/milter"
 	"gatepost/protocols/pwd"
 	"gatepost/protocols/relay"
+	"gatepost/protocols/rpop"
 	"gatepost/protocols/smtp"
 	"gatepost/queue"
 	"gatepost/router"
@@ -95,9 +97,13 @@ type Server struct {
 	pwd      *pwd.Server
 	pages    *webadmin.App
 	receiver *smtp.Server
+	poller   *rpop.Poller
+	http     map[string]*http.Server // by the name of the module
 	encrypt  *tls.Config
 
 	setupSecret string // of the one-time link; empty when postmaster has a password
+
+	monitoring monitoring
 
 	modules    []*module // as table.go lists them
 	mainModule *module   // of Main.settings

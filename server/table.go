@@ -53,8 +53,9 @@ func (s *Server) table() []*module {
 		s.certificatePart(),
 		s.senderCheckPart(), s.smtpPart(), s.lmtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
 		s.webadminPart(),
-		s.httpPart(adminsModule, 8010, 9010, s.administratorsPages, s.commandLine),
+		s.httpPart(adminsModule, 8010, 9010, s.administratorsPages, s.commandLine, s.monitors),
 		s.httpPart(usersModule, 8100, 9100, s.frontPage, s.commandLine, s.autoconfiguration),
+		s.monitoringPart(),
 	}
 }
 
@@ -248,16 +249,15 @@ func (s *Server) dropPart() *module {
 func (s *Server) rpopPart() *module {
 	set := live[rpop.Settings]()
 	m := newModule("RPOP", set, "RPOP")
-	var p *rpop.Poller
 	m.open = func() error {
-		p = rpop.New(set, s.accounts, s.queue, s.router, func(ctx context.Context, host string) ([]netip.Addr, error) {
+		s.poller = rpop.New(set, s.accounts, s.queue, s.router, func(ctx context.Context, host string) ([]netip.Addr, error) {
 			a, err := s.resolver.Addresses(ctx, host)
 			return a.Records, err
 		}, s.log)
-		return p.Settle(context.Background())
+		return s.poller.Settle(context.Background())
 	}
-	m.run = func(ctx context.Context) error { return p.Run(ctx) }
-	m.changed = func() { p.Woken() }
+	m.run = func(ctx context.Context) error { return s.poller.Run(ctx) }
+	m.changed = func() { s.poller.Woken() }
 	return m
 }
 
@@ -373,6 +373,7 @@ func (s *Server) smtpPart() *module {
 		milters := milter.New(func() milter.List { return s.main.Get().Milters }, Version, s.log)
 		s.receiver = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.relay.BacksUp, starter{s}, starter{s}, s.log, s.senders, milters)
 		m.serve = s.receiver.Serve
+		m.wire = &wire{element: "smtpInput", oid: "2", wired: s.receiver.Connections(), jobs: &s.receiver.Counts().Messages}
 		return nil
 	}
 	return m
@@ -421,6 +422,9 @@ func (s *Server) lmtpPart() *module {
 	m.stock = settings.Listeners{}
 	m.open = func() error {
 		m.serve = s.receiver.ServeLMTP(set)
+		if s.receiver != nil {
+			m.wire = &wire{element: "lmtpInput", oid: "3", wired: s.receiver.LMTPConnections()}
+		}
 		return nil
 	}
 	return m
@@ -431,7 +435,9 @@ func (s *Server) imapPart() *module {
 	m := newModule("IMAP", set, "IMAP").forMailPrograms("imap", anyListener)
 	m.stock = settings.Listeners{stock(143, settings.TLSStart, 100), stock(993, settings.TLSImplicit, 100)}
 	m.open = func() error {
-		m.serve = imap.New(set, s.accounts, s.router, s.tls, s.log).Serve
+		i := imap.New(set, s.accounts, s.router, s.tls, s.log)
+		m.serve = i.Serve
+		m.wire = &wire{element: "imapInput", oid: "4", wired: i.Connections(), jobs: i.Commands()}
 		return nil
 	}
 	return m
@@ -442,7 +448,9 @@ func (s *Server) popPart() *module {
 	m := newModule("POP", set, "POP").forMailPrograms("pop3", anyListener)
 	m.stock = settings.Listeners{stock(110, settings.TLSStart, 50), stock(995, settings.TLSImplicit, 50)}
 	m.open = func() error {
-		m.serve = pop3.New(set, s.accounts, s.router, s.tls, s.log).Serve
+		p := pop3.New(set, s.accounts, s.router, s.tls, s.log)
+		m.serve = p.Serve
+		m.wire = &wire{element: "popInput", oid: "5", wired: p.Connections(), jobs: p.Commands()}
 		return nil
 	}
 	return m
@@ -457,6 +465,7 @@ func (s *Server) pwdPart() *module {
 			return err
 		}
 		m.serve = s.pwd.Serve
+		m.wire = &wire{element: "pwdInput", oid: "6", wired: s.pwd.Connections(), jobs: s.pwd.Commands()}
 		return nil
 	}
 	return m
@@ -493,6 +502,12 @@ func (s *Server) httpPart(name string, plain, secure int, mounts ...mount) *modu
 	m.open = func() error {
 		h := http.New(name, set, s.accounts, s.router, s.tls, s.base.path("Spool"), s.log)
 		m.serve = h.Serve
+		if s.http == nil {
+			s.http = map[string]*http.Server{}
+		}
+		s.http[name] = h
+		m.wire = &wire{element: map[string]string{adminsModule: "httpAdminInput", usersModule: "httpUserInput"}[name],
+			oid: map[string]string{adminsModule: "7", usersModule: "8"}[name], wired: h.Connections()}
 		for _, part := range mounts {
 			if err := part(h); err != nil {
 				return err

@@ -151,7 +151,7 @@ func (s *session) carryOut(c *call, p *wire.Parser) error {
 		return wire.Bad("unknown command")
 	}
 	c.command = cmd
-	s.commands.Inc()
+	s.srv.commands.Inc()
 	if s.log.Enabled(s.ctx, logs.LevelLowLevel) {
 		s.logCommand(c, p)
 	}

@@ -36,6 +36,28 @@ var serverCommands = []command{
 	{"SETCLIENTIPS", "<list>", func(c *call) (dataformat.Value, error) { return c.setText("list", c.actor.SetClientIPs) }},
 	{"ROUTE", "address [operation=MAIL|ACCESS|SIGNAL]", routeAddress},
 	{"GETHELPERSINFO", "", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.Helpers(c)) }},
+	{"GETSTATELEMENT", "oid", func(c *call) (dataformat.Value, error) {
+		e, err := c.actor.Element(c, c.args.word("oid"))
+		return dataformat.Number(e.Value), err
+	}},
+	{"GETNEXTSTATNAME", "oid", func(c *call) (dataformat.Value, error) {
+		e, err := c.actor.NextElement(c, c.args.word("oid"))
+		return dataformat.String(e.OID), err
+	}},
+	{"SETSTATELEMENT", "oid operation=INC|SET value", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.SetElement(c, c.args.word("oid"), c.args.word("value"), strings.EqualFold(c.args.word("operation"), "INC"))
+	}},
+	{"GETTEMPBLACKLISTEDIPS", "", func(c *call) (dataformat.Value, error) {
+		list, err := c.actor.BlockedAddresses(c)
+		return stringOf(strings.Join(list, ","), err)
+	}},
+	{"TEMPBLACKLISTIP", "ip [TIMEOUT timeout] [DELETE]", func(c *call) (dataformat.Value, error) {
+		timeout := c.args.word("timeout")
+		if c.args.has("DELETE") {
+			timeout = "DELETE"
+		}
+		return nil, c.actor.BlockAddress(c, c.args.word("ip"), timeout)
+	}},
 	{"SHUTDOWN", "", func(c *call) (_ dataformat.Value, err error) {
 		c.session.after, err = c.actor.Shutdown(c) // the answer goes out first
 		return nil, err

@@ -146,6 +146,7 @@ type Server interface {
 	Helpers(ctx context.Context) (dataformat.Dict, error)
 
 	Senders
+	Monitors
 
 	// QueueList tells of every recipient that waits and is selected, one dictionary each. A selection
 	// is a dictionary of IDs, Sender, Recipient, Account, Domain, Queue, OlderThan, YoungerThan, Larger,

@@ -245,6 +245,24 @@ var rules = map[string]rule{
 	"CHECK":                looks("Monitor"),
 	"CHECKTIDY":            changes("UserAccounts"),
 	"SHUTDOWN":             changes("Monitor"),
+
+	// monitors
+	"GETSTATELEMENT":        looks("Monitor"),
+	"GETNEXTSTATNAME":       looks("Monitor"),
+	"SETSTATELEMENT":        changes("Monitor"),
+	"GETSTATISTICS":         looks("Monitor"),
+	"LISTFINDINGS":          looks("Monitor"),
+	"LISTSESSIONS":          looks("Monitor"),
+	"KILLSESSION":           changes("Monitor"),
+	"LISTCONNECTIONS":       looks("Monitor"),
+	"ENDCONNECTION":         changes("Monitor"),
+	"LISTBLOCKS":            looks("Monitor"),
+	"LIFTBLOCK":             changes("Monitor"),
+	"GETTEMPBLACKLISTEDIPS": looks("Monitor"),
+	"TEMPBLACKLISTIP":       changes("Settings"),
+	"LISTPOLLS":             looks("Monitor"),
+	"LISTCERTIFICATES":      looks("Monitor Settings"),
+	"IMPORTCERTIFICATE":     changes("Settings"),
 }
 
 // Needs returns what a call needs, in words, by its name; "" for a name that is no call.

@@ -78,7 +78,7 @@ func (r *Registry) writeRuns(b *bytes.Buffer, ring []float32) {
 	b.WriteByte('\n')
 }
 
-// Load reads what Save has written, before the first sample. After an error the Registry is as it was.
+// Load reads what Save has written, after metrics were added and before the first sample. After an error the Registry is as it was.
 func (r *Registry) Load(file []byte) error {
 	if len(file) > maxFile {
 		return fmt.Errorf("the file has %d bytes, more than can be", len(file))
@@ -116,7 +116,38 @@ func (r *Registry) Load(file []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.series, r.minute, r.ran, r.custom = fresh.series, fresh.minute, fresh.ran, fresh.custom
+	// Values that earlier processes have counted are there from the start.
+	for key := range r.series {
+		name, labels := parseKey(key)
+		for _, m := range r.metrics {
+			if m.Labelled != nil && m.Name == name && len(labels) == len(m.Labels)/2+1 && labels[m.Label] != "" {
+				if Key(name, append(slices.Clone(m.Labels), m.Label, labels[m.Label])...) == key {
+					m.Labelled.Of(labels[m.Label])
+				}
+			}
+		}
+	}
 	return nil
+}
+
+// parseKey takes apart what Key has made.
+func parseKey(key string) (name string, labels map[string]string) {
+	name, rest, _ := strings.Cut(strings.TrimSuffix(key, "}"), "{")
+	labels = map[string]string{}
+	for rest != "" {
+		label, after, ok := strings.Cut(rest, "=")
+		quoted, err := strconv.QuotedPrefix(after)
+		if !ok || err != nil {
+			return name, labels
+		}
+		value, err := strconv.Unquote(quoted)
+		if err != nil {
+			return name, labels
+		}
+		labels[label] = value
+		rest = strings.TrimPrefix(after[len(quoted):], ",")
+	}
+	return name, labels
 }
 
 func (r *Registry) readLine(line string) error {

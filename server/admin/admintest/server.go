@@ -11,6 +11,7 @@ import (
 	"gatepost/router"
 	"gatepost/router/address"
 	"gatepost/rules"
+	"gatepost/server/counters"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
@@ -27,6 +28,8 @@ type Server struct {
 	rejected []string
 	rules    *rules.Set
 	signal   dataformat.Array
+	counted  counted
+	findings []counters.Finding
 }
 
 // ServerMailRules are the rules that were set.

@@ -1,0 +1,207 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"gatepost/accounts"
+	gate "gatepost/protocols/http"
+	"gatepost/server/counters"
+	"gatepost/server/dataformat"
+	"gatepost/server/fault"
+)
+
+// The methods of this file are what monitors need of the server (admin.Monitors), and what monitoring programs ask by HTTP.
+
+// maxConnections bounds the list of connections of a module.
+const maxConnections = 500
+
+// Connections lists the open connections by module, the oldest first.
+func (s *Server) Connections(context.Context) (dataformat.Array, error) {
+	list := dataformat.Array{}
+	for _, w := range s.wires() {
+		for _, c := range w.Connections(maxConnections) {
+			list = append(list, dataformat.Dict{
+				"module": dataformat.String(w.module), "number": dataformat.String(strconv.FormatUint(c.Number, 10)), "address": dataformat.String(c.Remote.String()),
+				"kind": dataformat.String(c.Kind), "since": dataformat.Time{T: c.Accepted}, "idle": dataformat.Number(c.Idle / time.Second),
+			})
+		}
+	}
+	return list, nil
+}
+
+// EndConnection ends one.
+func (s *Server) EndConnection(_ context.Context, module string, number uint64) error {
+	for _, w := range s.wires() {
+		if strings.EqualFold(w.module, module) && w.End(number, "closed by the administrator") {
+			return nil
+		}
+	}
+	return fault.New("server.EndConnection", fault.NotFound, "there is no such connection any more")
+}
+
+// Polls lists remote accounts that are polled.
+func (s *Server) Polls(context.Context) (dataformat.Array, error) {
+	return s.poller.All(maxConnections), nil
+}
+
+// Certificates lists those that clients are shown.
+func (s *Server) Certificates(context.Context) (dataformat.Array, error) {
+	cert := s.cert.Load()
+	leaf := cert.Leaf
+	names := leaf.DNSNames
+	for _, ip := range leaf.IPAddresses {
+		names = append(names[:len(names):len(names)], ip.String())
+	}
+	sum := sha256.Sum256(leaf.Raw)
+	list := make(dataformat.Array, len(names))
+	for i, n := range names {
+		list[i] = dataformat.String(n)
+	}
+	return dataformat.Array{dataformat.Dict{
+		"file": dataformat.String("Certificates/" + certificateFile), "names": list, "subject": dataformat.String(leaf.Subject.String()),
+		"issuer": dataformat.String(leaf.Issuer.String()), "selfSigned": yesNo(selfSigned(leaf)),
+		"notBefore": dataformat.Time{T: leaf.NotBefore}, "notAfter": dataformat.Time{T: leaf.NotAfter},
+		"key": dataformat.String(keyName(leaf)), "chain": dataformat.Number(len(cert.Certificate)), "fingerprint": dataformat.String(hex.EncodeToString(sum[:])),
+	}}, nil
+}
+
+// keyName is what kind of key a certificate has.
+func keyName(c *x509.Certificate) string {
+	type bits interface{ Size() int }
+	if k, ok := c.PublicKey.(bits); ok {
+		return fmt.Sprintf("%s %d", c.PublicKeyAlgorithm, k.Size()*8)
+	}
+	return c.PublicKeyAlgorithm.String()
+}
+
+// ImportCertificate puts another certificate and its key into the place of the server's, and in force for new connections.
+func (s *Server) ImportCertificate(_ context.Context, chain, key string) error {
+	const op = "server.ImportCertificate"
+	invalid := func(text string) error { return fault.New(op, fault.Invalid, text) }
+	if pemBlock([]byte(chain), func(kind string) bool { return kind == "CERTIFICATE" }) == nil {
+		return invalid("there is no certificate in PEM form")
+	}
+	if strings.TrimSpace(key) == "" {
+		key = chain // some programs write both into one file
+	}
+	block := pemBlock([]byte(key), func(kind string) bool { return strings.HasSuffix(kind, "PRIVATE KEY") })
+	switch {
+	case block == nil:
+		return invalid("there is no private key in PEM form")
+	case block.Type == "ENCRYPTED PRIVATE KEY", block.Headers["DEK-Info"] != "":
+		return invalid("the key is protected by a passphrase: give it without one")
+	}
+	cert, err := tls.X509KeyPair([]byte(chain), []byte(key))
+	if err != nil {
+		return invalid("the key is not that of the first certificate, or one of them cannot be read: " + strings.TrimPrefix(err.Error(), "tls: "))
+	}
+	if !time.Now().Before(cert.Leaf.NotAfter) {
+		return invalid("the certificate has ended on " + cert.Leaf.NotAfter.UTC().Format("2006-01-02"))
+	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if err := s.replaceCertificate(chain, string(pem.EncodeToMemory(block))); err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	return s.reloadCertificate()
+}
+
+// monitors mounts what monitoring programs ask on HTTPA.
+func (s *Server) monitors(h *gate.Server) error {
+	for _, m := range []struct {
+		pattern string
+		answer  http.HandlerFunc
+	}{{"/metrics", s.showMetrics}, {"/health", s.showHealth}, {"/ready", s.showReady}} {
+		if err := h.Mount(m.pattern, gate.Options{}, m.answer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// showMetrics answers with all metrics, for a named address or an administrator with the right Monitor who logs in with
+// Basic authentication.
+func (s *Server) showMetrics(w http.ResponseWriter, r *http.Request) {
+	q := gate.Of(r.Context())
+	w.Header().Set("Cache-Control", "no-store")
+	if !s.monitoring.settings.Get().Addresses.Contains(q.Peer.IP) {
+		if err := s.metricsLogin(r, q); err != nil {
+			if fault.Is(err, fault.AuthRequired) || fault.Is(err, fault.BadCredentials) {
+				w.Header().Set("WWW-Authenticate", `Basic realm="metrics", charset="UTF-8"`)
+			}
+			gate.Refuse(w, r, err)
+			return
+		}
+	}
+	w.Header().Set("Content-Type", counters.ContentType)
+	// A client that is gone does not miss them.
+	_, _ = w.Write(s.monitoring.counters.Expose())
+}
+
+func (s *Server) metricsLogin(r *http.Request, q *gate.Request) error {
+	const op = "server.Metrics"
+	name, password, ok := r.BasicAuth()
+	if !ok {
+		return fault.New(op, fault.AuthRequired, "")
+	}
+	a, err := q.Login(r.Context(), name, password)
+	if err != nil {
+		return err
+	}
+	rights, err := s.accounts.RightsOf(a)
+	if err != nil {
+		return err
+	}
+	if !rights.Server(accounts.RightMonitor) && !rights.Server(accounts.RightMaster) {
+		return fault.New(op, fault.Denied, "The account has no right to see metrics: it needs Monitor.")
+	}
+	return nil
+}
+
+// showHealth answers that the process answers.
+func (s *Server) showHealth(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") }
+
+// showReady answers whether the server takes mail: all listeners accept, it does not stop, and the disk has room.
+func (s *Server) showReady(w http.ResponseWriter, _ *http.Request) {
+	switch {
+	case !isClosed(s.ready):
+		plain(w, http.StatusServiceUnavailable, "starting")
+	case isClosed(s.stop):
+		plain(w, http.StatusServiceUnavailable, "stopping")
+	case s.diskNow().err == nil && s.diskNow().free < minFree:
+		plain(w, http.StatusServiceUnavailable, "the disk is full")
+	default:
+		plain(w, http.StatusOK, "ready")
+	}
+}
+
+// minFree is how much of the disk must be free for mail.
+const minFree = 16 << 20
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	// A client that is gone does not miss it.
+	_, _ = io.WriteString(w, text+"\n")
+}
