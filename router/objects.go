@@ -118,6 +118,9 @@ func (w *walk) applyUnknownPolicy(domain, name string) (Route, bool, error) {
 			}
 		}
 	}
+	if w.op == names.Mail && w.r.reports != nil && w.r.reports(name) {
+		return Route{Module: REPORTS, Queue: domain, Address: w.qualified(w.addr), Relay: w.relay}, true, nil
+	}
 	notFound := fault.New("router.Route", fault.NotFound, textUnknownUser)
 	policy, err := w.r.dir.UnknownPolicy(domain, w.op)
 	if err != nil {

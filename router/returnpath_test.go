@@ -38,3 +38,23 @@ func TestReturnPathsLeadBack(t *testing.T) {
 		}
 	}
 }
+
+// TestReportsLeadToTheirModule: in every domain, unless somebody bears the name.
+func TestReportsLeadToTheirModule(t *testing.T) {
+	r := newRouter(t, newFake(), "")
+	r.UseReports(func(local string) bool { return local == "reports" || local == "john" })
+	for in, want := range map[string]string{
+		"Reports@company.com":  "REPORTS(company.com)",
+		"reports+x@client.dom": "REPORTS(client.dom)",
+		"john@company.com":     "LOCAL(john@company.com)",
+		"reports@far.test":     "SMTP(far.test)",
+	} {
+		route, err := r.Route(t.Context(), Mail, parse(t, in))
+		if got := string(route.Module) + "(" + route.Queue + ")"; err != nil || got != want {
+			t.Errorf("%s: %s, %v, want %s", in, got, err, want)
+		}
+	}
+	if _, err := r.Route(t.Context(), Access, parse(t, "reports@company.com")); !fault.Is(err, fault.NotFound) {
+		t.Errorf("a login: %v", err)
+	}
+}

@@ -45,6 +45,8 @@ const (
 	LIST   Module = "LIST"   // to the members of a mailing list or group
 	PIPE   Module = "PIPE"   // to a program
 	SYSTEM Module = "SYSTEM" // a built-in destination
+
+	REPORTS Module = "REPORTS" // what others report about mail in the name of a domain
 )
 
 // The queues of SYSTEM.
@@ -63,7 +65,7 @@ type Route struct {
 	// Queue is the object inside the module. LOCAL: account@domain, or all@domain.
 	// LIST: name@domain. SMTP and SIP: the domain, or the host that a record
 	// or a literal names, with :port if that is named too. PIPE: the program and
-	// its parameters. SYSTEM: Null or Spamtrap.
+	// its parameters. SYSTEM: Null or Spamtrap. REPORTS: the domain.
 	Queue string
 	// Name and Domain say which object of ours that is: the account of LOCAL, the list
 	// or group of LIST. With All, Name is empty. Other modules have neither.

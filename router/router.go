@@ -31,6 +31,8 @@ type Router struct {
 	now  atomic.Pointer[compiled]
 	// back says which return-path a name of the Main Domain stands for, see UseReturnPaths.
 	back func(local string) (address.Address, bool)
+	// reports tells the names that reports are sent to, see UseReports.
+	reports func(local string) bool
 }
 
 // New returns a router over a directory. An error names the line of the table
@@ -47,6 +49,10 @@ func New(s *settings.Live[Settings], dir Directory, log *slog.Logger) (*Router, 
 // (SRS): reports about mail that was passed on go back that way, whoever brings them. It is called
 // before the router is used.
 func (r *Router) UseReturnPaths(back func(local string) (address.Address, bool)) { r.back = back }
+
+// UseReports has names that nobody bears lead to the module REPORTS, in every domain of ours. It is called before the
+// router is used.
+func (r *Router) UseReports(takes func(local string) bool) { r.reports = takes }
 
 // Reload applies other settings, and puts them into the Live that New got. After
 // an error, which names the line and the reason, the old settings stay.

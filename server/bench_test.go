@@ -3,6 +3,10 @@ package server_test
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -13,13 +17,47 @@ import (
 	"testing"
 	"time"
 
+	"gatepost/protocols/mailauth"
 	"gatepost/server"
 	"gatepost/server/control"
+	"gatepost/server/resolver/resolvertest"
 )
 
 // BenchmarkReceive sends messages of 4 KB over 20 SMTP connections to 100
 // accounts, and counts them when the last one has left the queue.
-func BenchmarkReceive(b *testing.B) { benchmarkReceive(b, "Default") }
+func BenchmarkReceive(b *testing.B) { benchmarkReceive(b, plainMessage) }
+
+// BenchmarkReceiveOfStrangers is BenchmarkReceive with signed mail of strangers (RSA of 2048 bits), whose SPF, DKIM and DMARC are
+// verified over a name server on loopback, and with the same mail while CheckSenders is off.
+func BenchmarkReceiveOfStrangers(b *testing.B) {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		b.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(private.Public())
+	if err != nil {
+		b.Fatal(err)
+	}
+	public := base64.StdEncoding.EncodeToString(der)
+	zone := resolvertest.New(b, `bench.test. TXT "v=spf1 ip4:127.0.0.1 -all"
+		_dmarc.bench.test. TXT "v=DMARC1; p=reject"
+		s._domainkey.bench.test. TXT "v=DKIM1; k=rsa; p=`+public[:200]+`" "`+public[200:]+`"`)
+	messages := make([]string, 200)
+	for i := range messages {
+		text := strings.TrimSuffix(plainMessage(int64(i)), ".\r\n")
+		fields, err := mailauth.Sign(strings.NewReader(text), int64(len(text)), []mailauth.Key{{Domain: "bench.test", Selector: "s", Signer: private}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		messages[i] = string(fields) + text + ".\r\n"
+	}
+	for _, check := range []string{"YES", "NO"} {
+		b.Run("check="+check, func(b *testing.B) {
+			benchmarkReceive(b, func(n int64) string { return messages[n%int64(len(messages))] },
+				fmt.Sprintf("SETDNRSETTINGS {Servers=(%q);}", zone.Serve(b).String()), `SETCLIENTIPS ""`, "UPDATEMODULE SenderChecks {CheckSenders="+check+";}")
+		})
+	}
+}
 
 // BenchmarkReceiveWithRules is BenchmarkReceive with 100 server rules of 3 conditions, as large sites have them. The last
 // condition of each fails.
@@ -34,10 +72,16 @@ func BenchmarkReceiveWithRules(b *testing.B) {
 		}[i%4]
 		fmt.Fprintf(&rules, `,(%d,rule%d,(%s),((Discard)))`, i%10+1, i, strings.ReplaceAll(cond, "%d", fmt.Sprint(i)))
 	}
-	benchmarkReceive(b, "("+rules.String()[1:]+")")
+	benchmarkReceive(b, plainMessage, "SETSERVERMAILRULES ("+rules.String()[1:]+")")
 }
 
-func benchmarkReceive(b *testing.B, rules string) {
+// plainMessage is a message of 4 KB with the dot at its end.
+func plainMessage(n int64) string {
+	return fmt.Sprintf("From: a@bench.test\r\nTo: u@%s\r\nSubject: message %d\r\nMessage-ID: <%d@bench>\r\n\r\n", testDomain, n, n) +
+		strings.Repeat(strings.Repeat("x", 70)+"\r\n", 55) + ".\r\n"
+}
+
+func benchmarkReceive(b *testing.B, message func(n int64) string, commands ...string) {
 	dir := b.TempDir()
 	ready := make(chan struct{})
 	s, err := server.New(server.Config{Base: dir, MainDomain: testDomain, Listen: []string{"127.0.0.1"},
@@ -68,8 +112,10 @@ func benchmarkReceive(b *testing.B, rules string) {
 			b.Fatal(a, err)
 		}
 	}
-	if a, err := cli.Do("SETSERVERMAILRULES " + rules); err != nil || !a.OK() {
-		b.Fatal(a, err)
+	for _, command := range commands {
+		if a, err := cli.Do(command); err != nil || !a.OK() {
+			b.Fatal(command, a, err)
+		}
 	}
 	b.ResetTimer()
 	start, used := time.Now(), processorTime(b)
@@ -78,7 +124,7 @@ func benchmarkReceive(b *testing.B, rules string) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			if err := sendMany(s.Addr("SMTP", 25), &left); err != nil {
+			if err := sendMany(s.Addr("SMTP", 25), &left, message); err != nil {
 				b.Error(err)
 			}
 		})
@@ -114,7 +160,7 @@ func (f writerFunc) Write(p []byte) (int, error) {
 }
 
 // sendMany sends on one connection as long as messages are left.
-func sendMany(addr string, left *atomic.Int64) error {
+func sendMany(addr string, left *atomic.Int64, message func(n int64) string) error {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return err
@@ -149,14 +195,12 @@ func sendMany(addr string, left *atomic.Int64) error {
 	if err := say("EHLO bench\r\n", "220", "250"); err != nil {
 		return err
 	}
-	body := strings.Repeat(strings.Repeat("x", 70)+"\r\n", 55) + ".\r\n"
 	for n := left.Add(-1); n >= 0; n = left.Add(-1) {
-		message := fmt.Sprintf("From: a@bench.test\r\nTo: u@%s\r\nSubject: message %d\r\nMessage-ID: <%d@bench>\r\n\r\n", testDomain, n, n)
 		rcpt := fmt.Sprintf("MAIL FROM:<a@bench.test>\r\nRCPT TO:<u%03d@%s>\r\nDATA\r\n", n%100, testDomain)
 		if err := say(rcpt, "250", "250", "354"); err != nil {
 			return err
 		}
-		if err := say(message+body, "250"); err != nil {
+		if err := say(message(n), "250"); err != nil {
 			return err
 		}
 	}

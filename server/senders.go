@@ -79,13 +79,18 @@ func (s *Server) published(ctx context.Context, domain, selector string) error {
 		if k.Selector != selector {
 			continue
 		}
-		state, text := dnsdoctor.CheckKey(ctx, s.resolver, dnsdoctor.Key{Name: k.Name, Text: k.Text})
-		if state != dnsdoctor.OK {
+		if ok, text := s.publishes(ctx, k); !ok {
 			return fault.New(op, fault.Denied, "the key is not published at "+k.Name+": "+text)
 		}
 		return nil
 	}
 	return fault.New(op, fault.NotFound, "the domain has no key with this selector")
+}
+
+// publishes says whether the DNS has a key (leaving.Published).
+func (s *Server) publishes(ctx context.Context, k mailauth.KeyRecord) (bool, string) {
+	state, text := dnsdoctor.CheckKey(ctx, s.resolver, dnsdoctor.Key{Name: k.Name, Text: k.Text})
+	return state == dnsdoctor.OK, text
 }
 
 // DNSRecords are the records that a domain needs.
@@ -143,7 +148,7 @@ func (s *Server) dnsFacts(domain string) (dnsdoctor.Facts, error) {
 	if err != nil {
 		return dnsdoctor.Facts{}, err
 	}
-	f := dnsdoctor.Facts{Domain: domain, Host: host, Name: main, IPs: publicIPs(), Autoconfig: true, Reports: "postmaster@" + domain, TLSA: s.publicKeyHash()}
+	f := dnsdoctor.Facts{Domain: domain, Host: host, Name: main, IPs: publicIPs(), Autoconfig: true, Reports: "postmaster@" + domain, Aggregate: s.reports.Address(domain), TLSA: s.publicKeyHash()}
 	if err := s.signer.MakeKeys(domain); err != nil {
 		return f, err
 	}

@@ -23,6 +23,7 @@ import (
 	"gatepost/protocols/mailauth"
 	"gatepost/protocols/mailauth/arriving"
 	"gatepost/protocols/mailauth/leaving"
+	"gatepost/protocols/mailauth/reports"
 	"gatepost/protocols/milter"
 	"gatepost/protocols/pwd"
 	"gatepost/protocols/relay"
@@ -93,6 +94,8 @@ type Server struct {
 	signer   *leaving.Signer
 	rewrites func() bool // whether return-paths of mail that is passed on are rewritten
 	senders  *arriving.Check
+	reports  *reports.Inbox
+	outbox   *reports.Outbox // of reports
 	rules    *mailrules.Rules
 	pwd      *pwd.Server
 	pages    *webadmin.App

@@ -34,17 +34,29 @@ func (s *Server) returnPathOf(local string) (address.Address, bool) {
 	return a, err == nil
 }
 
+// leadsBack tells addresses of the Main Domain that lead to a return-path.
+func (s *Server) leadsBack(a address.Address) bool {
+	if !mailauth.IsSRS(a.Local) {
+		return false
+	}
+	if real, ours := s.accounts.DomainName(a.Domain); a.Domain != "" && (!ours || real != s.accounts.MainDomain()) {
+		return false
+	}
+	_, ok := s.returnPathOf(a.Local)
+	return ok
+}
+
 // secretsCheck is how often rotateSecrets looks whether a secret is old.
 const secretsCheck = 6 * time.Hour
 
 // rotateSecrets keeps the secrets of return-paths and proofs fresh.
-func (s *Server) rotateSecrets(ctx context.Context) error {
+func (s *Server) rotateSecrets(ctx context.Context) {
 	timer := time.NewTicker(secretsCheck)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-timer.C:
 			if err := s.secrets.Rotate(); err != nil {
 				s.log.Log(ctx, logs.LevelFailure, "the secret of return-paths could not be replaced", logs.AttrError, err)

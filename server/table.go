@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"gatepost/accounts"
@@ -49,7 +50,7 @@ func (s *Server) table() []*module {
 	return []*module{
 		s.mainPart(), s.logsPart(), s.dnrPart(), s.helpersPart(),
 		s.counterPart(), s.accountsPart(), s.routerPart(),
-		s.queuePart(), s.rulesPart(), s.pipePart(), s.dropPart(), s.rpopPart(), s.localPart(), s.listPart(), s.signingPart(), s.gatewaysPart(), s.sendingPart(),
+		s.queuePart(), s.rulesPart(), s.pipePart(), s.dropPart(), s.rpopPart(), s.signingPart(), s.reportsPart(), s.localPart(), s.listPart(), s.gatewaysPart(), s.sendingPart(),
 		s.certificatePart(),
 		s.senderCheckPart(), s.smtpPart(), s.lmtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
 		s.webadminPart(),
@@ -285,6 +286,7 @@ func (s *Server) localPart() *module {
 	m := newModule("LOCAL", set, "LOCAL").delivering(s, router.LOCAL)
 	m.open = func() error {
 		t := delivery.New(s.accounts, s.queue, s.rules, set, s.log)
+		t.UseSigner(s.signer)
 		s.queue.Handle(m.queues, t)
 		return t.ForgetBut(context.Background(), s.queue.Has)
 	}
@@ -295,7 +297,13 @@ func (s *Server) localPart() *module {
 func (s *Server) signingPart() *module {
 	set := live[leaving.Settings]()
 	m := newModule("Signing", set, "DKIM")
-	m.run = s.rotateSecrets
+	m.run = func(ctx context.Context) error {
+		var work sync.WaitGroup
+		work.Go(func() { s.rotateSecrets(ctx) })
+		work.Go(func() { s.signer.Rotate(ctx, s.publishes) })
+		work.Wait()
+		return nil
+	}
 	m.open = func() (err error) {
 		if s.secrets, err = mailauth.OpenSecrets(s.base.path("Settings", "Sender.key")); err != nil {
 			return err
@@ -315,7 +323,8 @@ func (s *Server) senderCheckPart() *module {
 	set := live[arriving.Settings]()
 	m := newModule("SenderChecks", set, "SENDERS")
 	m.open = func() error {
-		s.senders = arriving.New(set, s.verifier, s.accounts, &mailauth.Proofs{Secrets: s.secrets.All}, s.log)
+		s.senders = arriving.New(set, s.verifier, s.accounts, &mailauth.Proofs{Secrets: s.secrets.All}, reportCheck{s}, s.log)
+		s.senders.UseReturnPaths(s.leadsBack)
 		return nil
 	}
 	return m

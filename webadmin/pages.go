@@ -31,7 +31,7 @@ type page struct {
 func pages() []*page {
 	all := slices.Concat(
 		settingsPages(), routerPages(),
-		domainPages(), dnsPages(), accountPages(), groupPages(), rulesPages(), importPages(),
+		domainPages(), dnsPages(), reportPages(), accountPages(), groupPages(), rulesPages(), importPages(),
 		monitorPages(), messagePages(),
 		masterPages(),
 		startPages(), searchPages(), commonPages(),

@@ -3,7 +3,9 @@ package delivery
 import (
 	"cmp"
 	"context"
+	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -32,7 +34,8 @@ type Transport struct {
 	flow     *rate.Table[uint64] // deliveries by account ID, against MailInpFlow
 	waiting  waiting
 	queue    Queue
-	rules    Rules // nil: there are none
+	rules    Rules  // nil: there are none
+	signer   Signer // nil: nothing is signed
 	// ruled has the messages to which rules were applied in some account, and that come again after a
 	// crash or a failure.
 	ruled sync.Map // envelope.QueueID → true
@@ -57,6 +60,36 @@ func New(acc *accounts.Store, q Queue, rules Rules, cfg *settings.Live[Settings]
 		flow: rate.New[uint64](maxFlows), waiting: waiting{waker: q, watch: watchMailboxes}, queue: q, rules: rules}
 	acc.OnChange(t.waiting.wakeThose)
 	return t
+}
+
+// A Signer signs mail between domains of this server.
+type Signer interface {
+	// SignsLocal reports whether SignLocal has anything to do. It answers from memory.
+	SignsLocal() bool
+	// SignLocal returns the fields that are put before a message which is delivered in a domain: complete lines with
+	// CRLF, or nothing.
+	SignLocal(ctx context.Context, id envelope.QueueID, env *envelope.Envelope, text io.ReaderAt, size int64, domain string) ([]byte, error)
+}
+
+// UseSigner has mail signed. It is called before the transport is used.
+func (t *Transport) UseSigner(s Signer) { t.signer = s }
+
+// signatures are the fields of the signer for a message. One that cannot be signed is delivered without: whoever reads
+// it knows that it comes from this server.
+func (t *Transport) signatures(ctx context.Context, acc *accounts.Account, it *queue.Item) []byte {
+	if t.signer == nil || !t.signer.SignsLocal() {
+		return nil
+	}
+	f, err := os.Open(it.File)
+	var fields []byte
+	if err == nil {
+		defer f.Close()
+		fields, err = t.signer.SignLocal(ctx, it.ID, it.Envelope, io.NewSectionReader(f, it.Offset, it.Size), it.Size, acc.Domain)
+	}
+	if err != nil {
+		t.log.LogAttrs(ctx, logs.LevelProblem, "a message was not signed", slog.Uint64(logs.AttrQueueID, uint64(it.ID)), slog.Any(logs.AttrError, err))
+	}
+	return fields
 }
 
 // Sync makes durable what was delivered so far, before the queue removes its files.
@@ -134,7 +167,9 @@ func (t *Transport) deliverTo(ctx context.Context, acc *accounts.Account, b *que
 		}
 		_, before := t.ruled.Load(it.ID)
 		ruled := have || t.rules != nil && before
+		signed := t.signatures(ctx, acc, it)
 		for _, c := range t.copies(acc, it) {
+			c.signed = signed
 			p := part{copy: c, first: len(deliveries), n: 1}
 			if ruled && c.named == "" {
 				a, st := t.apply(ctx, acc, it, &c, sum)
@@ -235,6 +270,7 @@ type messageCopy struct {
 	number  uint32 // tells the copies in one account apart, see mailbox.Delivery
 	rcpts   []int
 	realTo  []string
+	signed  []byte // fields of the signer
 }
 
 // copies groups the recipients of a message in one account by mailbox: each
@@ -288,7 +324,7 @@ func (c *messageCopy) delivery(it *queue.Item, acc *accounts.Account, sum *messa
 	return mailbox.Delivery{
 		QueueID: uint64(it.ID), Copy: c.number,
 		File: it.File, Offset: it.Offset, Size: it.Size,
-		Prefix: prefix(it.Envelope, acc, c.rcpts[0], c.realTo), Summary: sum,
+		Prefix: append(prefix(it.Envelope, acc, c.rcpts[0], c.realTo), c.signed...), Summary: sum,
 		Mailbox: c.mailbox,
 	}
 }

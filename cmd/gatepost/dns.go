@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"gatepost/server/dataformat"
@@ -11,22 +12,82 @@ import (
 )
 
 type dnsCommand struct {
+	Records dnsRecords `cmd:"" default:"withargs" help:"Print the records, or check them (the default)."`
+	Reports dnsReports `cmd:"" help:"Print who has sent mail in the name of the domain, as others report it."`
+}
+
+type dnsReports struct {
+	Domain string `arg:"" optional:"" help:"The domain; without one, the Main Domain."`
+	Days   int    `default:"30" help:"How many days back, at most 400."`
+}
+
+func (k *dnsReports) Run(c *commands) error {
+	domain, err := domainOr(c, k.Domain)
+	if err != nil {
+		return err
+	}
+	if k.Days < 1 || k.Days > 400 {
+		return wrongUse("--days must be 1 to 400")
+	}
+	v, err := ask(c, fmt.Sprintf("GETDMARCREPORTS %s DAYS %d", dataformat.Quote(domain), k.Days))
+	if err != nil {
+		return err
+	}
+	d, ok := v.(dataformat.Dict)
+	if !ok {
+		return errors.New("the answer of the server has no reports")
+	}
+	fmt.Printf("%s reports about %s of the last %s days\n", d.String("Reports"), domain, d.String("Days"))
+	sources, _ := d["Sources"].(dataformat.Array)
+	if len(sources) == 0 {
+		if to := d.String("To"); to != "" {
+			fmt.Printf("Others send them if the DMARC record of the domain has rua=mailto:%s; \"gatepost dns %s --check\" looks.\n", to, domain)
+		}
+		return nil
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nSOURCE\tPASSED\tFAILED\tREJECTED\tDAYS\tREPORTED BY")
+	for _, e := range sources {
+		s, _ := e.(dataformat.Dict)
+		source := s.String("Address")
+		if source == "" {
+			source = "others"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s to %s\t%s\n", source, s.String("Passed"), s.String("Failed"), s.String("Rejected"), s.String("First"), s.String("Last"),
+			shortened(strings.Join(s.Strings("Reporters"), ", ")))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if more := d.String("MoreSources"); more != "0" {
+		fmt.Printf("and %s more sources\n", more)
+	}
+	return nil
+}
+
+// domainOr is a domain that was given, or the Main Domain.
+func domainOr(c *commands, domain string) (string, error) {
+	if domain != "" {
+		return domain, nil
+	}
+	v, err := ask(c, "MAINDOMAINNAME")
+	domain, _ = dataformat.Text(v)
+	return domain, err
+}
+
+type dnsRecords struct {
 	Domain string `arg:"" optional:"" help:"The domain; without one, the Main Domain."`
 	Zone   bool   `help:"Print the records as a zone file."`
 	Check  bool   `help:"Compare the records with the DNS and look at this machine; exit code 1 if mail suffers."`
 }
 
-func (k *dnsCommand) Run(c *commands) error {
+func (k *dnsRecords) Run(c *commands) error {
 	if k.Zone && k.Check {
 		return wrongUse("--zone and --check exclude each other")
 	}
-	domain := k.Domain
-	if domain == "" {
-		v, err := ask(c, "MAINDOMAINNAME")
-		if err != nil {
-			return err
-		}
-		domain, _ = dataformat.Text(v)
+	domain, err := domainOr(c, k.Domain)
+	if err != nil {
+		return err
 	}
 	if k.Check {
 		return checkDNS(c, domain)

@@ -83,6 +83,9 @@ func OpenKeys(dir string) *KeyStore {
 	return &KeyStore{dir: dir, now: time.Now, known: map[string]*domainKeys{}}
 }
 
+// SetClock has the store take the time from now. It is called before the store is used.
+func (s *KeyStore) SetClock(now func() time.Time) { s.now = now }
+
 // Active returns the keys that a domain signs with. There may be none.
 func (s *KeyStore) Active(domain string) ([]Key, error) {
 	k, err := s.of(domain)
@@ -99,6 +102,21 @@ func (s *KeyStore) List(domain string) ([]KeyRecord, error) {
 		return nil, err
 	}
 	return slices.Clone(k.records), nil
+}
+
+// Domains lists the domains that have a directory of keys.
+func (s *KeyStore) Domains() ([]string, error) {
+	entries, err := os.ReadDir(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var list []string
+	for _, e := range entries {
+		if name, wrong := keyDomain(e.Name()); wrong == nil && e.IsDir() && name == e.Name() {
+			list = append(list, name)
+		}
+	}
+	return list, err
 }
 
 // Forget drops what is in memory: files that somebody changed by hand count from now on.

@@ -12,6 +12,7 @@ import (
 
 	"gatepost/accounts/message"
 	"gatepost/router/address"
+	"gatepost/server/resolver"
 )
 
 // A Resolver looks names up, as a net.Resolver does. A name that does not exist, or has no such
@@ -45,6 +46,7 @@ type Message struct {
 // Verify verifies a message. The error is that of Text: what is wrong with the message, or with a
 // look-up, is in the results.
 func (v *Verifier) Verify(ctx context.Context, m *Message) (*Results, error) {
+	ctx = resolver.ForStranger(ctx, m.Client)
 	r := &Results{}
 	fields, body, err := readHeader(m.Text, m.Size)
 	switch {

@@ -66,6 +66,9 @@ var domainCommands = []command{
 	{"CHECKDNSRECORDS", "[domain]", func(c *call) (dataformat.Value, error) {
 		return valueOf(c.actor.CheckDNS(c, c.args.word("domain")))
 	}},
+	{"GETDMARCREPORTS", "[domain] [DAYS #days]", func(c *call) (dataformat.Value, error) {
+		return dictOf(c.actor.DMARCReports(c, c.args.word("domain"), c.args.number("days")))
+	}},
 	{"CHECKHOST", "", func(c *call) (dataformat.Value, error) { return valueOf(c.actor.CheckHost(c)) }},
 
 	{"GETDOMAINDEFAULTS", "", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.DomainDefaults(c)) }},

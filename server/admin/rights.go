@@ -148,6 +148,7 @@ var rules = map[string]rule{
 	"DELETEDKIMKEY":   changes("UserAccounts"),
 	"GETDNSRECORDS":   looks("D"),
 	"CHECKDNSRECORDS": looks("D"),
+	"GETDMARCREPORTS": looks("D"),
 	"CHECKHOST":       looks("Settings Monitor"),
 
 	// forwarders

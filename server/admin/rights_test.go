@@ -181,7 +181,7 @@ var ofDomain = map[string]bool{
 	"UpdateAccountTemplate": true, "SetAccountTemplate": true, "AccountDefaultPrefs": true, "UpdateAccountDefaultPrefs": true,
 	"DomainMailRules": true, "SetDomainMailRules": true, "DomainSignalRules": true, "SetDomainSignalRules": true,
 	"DKIMKeys": true, "CreateDKIMKey": true, "ImportDKIMKey": true, "ActivateDKIMKey": true, "RetireDKIMKey": true,
-	"DeleteDKIMKey": true, "DNSRecords": true, "CheckDNS": true,
+	"DeleteDKIMKey": true, "DNSRecords": true, "CheckDNS": true, "DMARCReports": true,
 	"SetAccountDefaultPrefs": true, "Forwarders": true, "FindForwarders": true, "Groups": true,
 	"Lists": true, "DomainLists": true,
 	"Administrators": true, "DomainTelnums": true, "AccountDefaultsSheet": true, "AccountTemplateSheet": true, "DomainSheet": true,

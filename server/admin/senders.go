@@ -27,6 +27,12 @@ type Senders interface {
 	CheckDNS(ctx context.Context, domain string) (dataformat.Array, error)
 	// CheckHost looks at the machine in the same form.
 	CheckHost(ctx context.Context) (dataformat.Array, error)
+
+	// DMARCReports is what others report about mail in the name of a domain in the last days, 30 if days is 0: Days,
+	// Reports (their number), To (the address that they come to), Sources, the busiest first, each with Address, Passed,
+	// Failed, Rejected, First, Last and Reporters, and MoreSources, the number of those left out. A source without Address
+	// stands for those that are not listed one by one.
+	DMARCReports(ctx context.Context, domain string, days int) (dataformat.Dict, error)
 }
 
 // DKIMKeys tells of the keys that a domain signs with.
@@ -102,4 +108,11 @@ func (a Actor) CheckDNS(ctx context.Context, name string) (dataformat.Array, err
 // CheckHost looks at what the server needs of its machine and of the DNS to be taken seriously by others.
 func (a Actor) CheckHost(ctx context.Context) (dataformat.Array, error) {
 	return look(ctx, a, "CHECKHOST", server, func(o *operation) (dataformat.Array, error) { return o.admin.server.CheckHost(o) })
+}
+
+// DMARCReports is what others report about mail in the name of a domain.
+func (a Actor) DMARCReports(ctx context.Context, name string, days int) (dataformat.Dict, error) {
+	return look(ctx, a, "GETDMARCREPORTS", domain(name), func(o *operation) (dataformat.Dict, error) {
+		return o.admin.server.DMARCReports(o, o.spelled(name), days)
+	})
 }

@@ -141,7 +141,7 @@ func checkRecord(ctx context.Context, r *resolver.Resolver, f Facts, rec Record)
 	case rec.Type == "TXT" && strings.HasPrefix(rec.Value, "v=spf1"):
 		return checkSPF(rec, found, bad)
 	case rec.Type == "TXT" && strings.HasPrefix(rec.Value, "v=DMARC1"):
-		return checkDMARC(rec, found)
+		return checkDMARC(f, rec, found)
 	case rec.Type == "TXT" && strings.HasPrefix(rec.Value, "v=DKIM1"):
 		return checkDKIM(rec, found)
 	case rec.Type == "TXT":
@@ -205,7 +205,7 @@ func checkSPF(rec Record, found []string, bad State) Finding {
 	return Finding{State: OK, Text: "It is there: " + records[0]}
 }
 
-func checkDMARC(rec Record, found []string) Finding {
+func checkDMARC(f Facts, rec Record, found []string) Finding {
 	var records []string
 	for _, s := range found {
 		if strings.HasPrefix(s, "v=DMARC1") {
@@ -217,7 +217,9 @@ func checkDMARC(rec Record, found []string) Finding {
 		return Finding{State: Problem, Text: `It is missing, and large providers ask for it: add TXT "` + rec.Value + `".`}
 	case len(records) > 1:
 		return Finding{State: Problem, Text: "There are several DMARC records, which count as none: keep one."}
-	case strings.Contains(strings.ReplaceAll(records[0], " ", ""), "p=none"):
+	case f.Aggregate != "" && !strings.Contains(strings.ToLower(records[0]), "mailto:"+strings.ToLower(f.Aggregate)):
+		return Finding{State: Advice, Text: "Its rua does not lead here, so this server cannot show who sends in the name of the domain: add mailto:" + f.Aggregate + " to rua."}
+	case strings.Contains(strings.ReplaceAll(records[0], " ", ""), ";p=none"):
 		return Finding{State: Advice, Text: "It asks others to do nothing (p=none): when the reports look right, make it p=quarantine or p=reject."}
 	}
 	return Finding{State: OK, Text: "It is there: " + records[0]}

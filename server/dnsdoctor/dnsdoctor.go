@@ -35,8 +35,8 @@ type Facts struct {
 	Autoconfig bool
 	// TLSA is the SHA-256 of the public key of the certificate for port 25, in hexadecimal, or empty.
 	TLSA string
-	// Reports is the address for reports of DMARC and TLS.
-	Reports string
+	// Reports is the address for reports of TLS, Aggregate that for aggregate reports of DMARC; empty: they are not taken.
+	Reports, Aggregate string
 	// Gateway says that mail leaves through somebody else's server, who has to be in SPF.
 	Gateway string
 }
@@ -91,7 +91,7 @@ func Records(f Facts) []Record {
 		}
 		add(k.Name, "TXT", k.Text, why, false)
 	}
-	add("_dmarc."+f.Domain, "TXT", "v=DMARC1; p=quarantine; rua=mailto:"+f.Reports, "DMARC: what others do with mail that neither SPF nor DKIM proves", false)
+	add("_dmarc."+f.Domain, "TXT", "v=DMARC1; p=quarantine"+rua(f.Aggregate), "DMARC: what others do with mail that neither SPF nor DKIM proves", false)
 	add("_smtp._tls."+f.Domain, "TXT", "v=TLSRPTv1; rua=mailto:"+f.Reports, "reports of others about encryption that fails", true)
 	if f.TLSA != "" {
 		add("_25._tcp."+f.Host, "TLSA", "3 1 1 "+f.TLSA, "DANE: the certificate of port 25; only with DNSSEC", true)
@@ -105,6 +105,14 @@ func Records(f Facts) []Record {
 		}
 	}
 	return list
+}
+
+// rua is what a DMARC record says of aggregate reports.
+func rua(address string) string {
+	if address == "" {
+		return ""
+	}
+	return "; rua=mailto:" + address
 }
 
 // via is what SPF says of a gateway.

@@ -19,7 +19,7 @@ func facts() Facts {
 		IPs:        []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")},
 		Keys:       []Key{{"s1._domainkey.here.test", "v=DKIM1; k=rsa; p=" + strings.Repeat("A", 300), true}},
 		Services:   []Service{{"_imaps", 993}},
-		Autoconfig: true, TLSA: "ab12", Reports: "postmaster@here.test",
+		Autoconfig: true, TLSA: "ab12", Reports: "postmaster@here.test", Aggregate: "dmarc-reports@here.test",
 	}
 }
 
@@ -60,7 +60,8 @@ func TestWrongRecords(t *testing.T) {
 		{"here.test. MX 0 .", "here.test MX", "takes no mail"},
 		{`here.test. TXT "v=spf1 mx +all"`, "here.test TXT", "everybody"},
 		{"here.test. TXT \"v=spf1 mx -all\"\nhere.test. TXT \"v=spf1 a -all\"", "here.test TXT", "several SPF"},
-		{`_dmarc.here.test. TXT "v=DMARC1; p=none"`, "_dmarc.here.test TXT", "p=none"},
+		{`_dmarc.here.test. TXT "v=DMARC1; p=none; rua=mailto:dmarc-reports@here.test!5m"`, "_dmarc.here.test TXT", "p=none"},
+		{`_dmarc.here.test. TXT "v=DMARC1; p=reject; rua=mailto:else@where.test"`, "_dmarc.here.test TXT", "add mailto:dmarc-reports@here.test"},
 		{`s1._domainkey.here.test. TXT "v=DKIM1; k=rsa; p=AAAA"`, "s1._domainkey.here.test TXT", "Another key"},
 		{"mx.here.test. A 192.0.2.9", "mx.here.test A", "192.0.2.9"},
 		{"1.2.0.192.in-addr.arpa. PTR dyn-1.isp.test.", "1.2.0.192.in-addr.arpa PTR", "called dyn-1.isp.test."},

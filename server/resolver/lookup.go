@@ -65,6 +65,7 @@ type nameServers struct {
 
 	mu      sync.Mutex
 	flights map[question]*flight
+	shares  shares        // of the flights
 	free    chan struct{} // closed and made anew when a look-up has ended
 	down    map[netip.AddrPort]time.Time
 	closed  bool
@@ -111,7 +112,7 @@ func (n *nameServers) Ask(ctx context.Context, name string, qtype uint16) (Answe
 			n.counts.Cached.Inc()
 			return answer, err
 		}
-		f, free := n.join(q)
+		f, free := n.join(q, strangerOf(ctx))
 		if f != nil {
 			select {
 			case <-f.done:
@@ -130,7 +131,7 @@ func (n *nameServers) Ask(ctx context.Context, name string, qtype uint16) (Answe
 
 // join returns the look-up for q, begun if need be, or, when there are too many, what is closed
 // when one of them has ended.
-func (n *nameServers) join(q question) (*flight, <-chan struct{}) {
+func (n *nameServers) join(q question, by stranger) (*flight, <-chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if f := n.flights[q]; f != nil {
@@ -141,7 +142,7 @@ func (n *nameServers) join(q question) (*flight, <-chan struct{}) {
 		close(f.done)
 		return f, nil
 	}
-	if len(n.flights) >= n.settings.Get().Requests {
+	if most := n.settings.Get().Requests; len(n.flights) >= most || !n.shares.take(by, most) {
 		return nil, n.free
 	}
 	f := &flight{done: make(chan struct{})}
@@ -151,6 +152,7 @@ func (n *nameServers) join(q question) (*flight, <-chan struct{}) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		delete(n.flights, q)
+		n.shares.give(by)
 		close(f.done)
 		close(n.free)
 		n.free = make(chan struct{})

@@ -67,7 +67,7 @@ func newStage(t *testing.T, more string) *stage {
 	s.directory["here.test"], s.directory["other.test"] = *stock, *stock
 	s.verifier = &mailauth.Verifier{Resolver: mailauth.DNS(resolvertest.New(t, zone+more).Resolver())}
 	s.proofs = &mailauth.Proofs{Secrets: func() [][]byte { return [][]byte{[]byte("secret")} }}
-	s.check = New(settings.NewLive(s.settings), s.verifier, s.directory, s.proofs, slog.New(slog.DiscardHandler))
+	s.check = New(settings.NewLive(s.settings), s.verifier, s.directory, s.proofs, nil, slog.New(slog.DiscardHandler))
 	return s
 }
 
@@ -308,11 +308,56 @@ func TestLookUpsThatFailForOwnMail(t *testing.T) {
 func TestRecordHasItsTag(t *testing.T) {
 	s := newStage(t, "")
 	var log bytes.Buffer
-	s.check = New(settings.NewLive(s.settings), s.verifier, s.directory, s.proofs, slog.New(slog.NewTextHandler(&log, nil)))
+	s.check = New(settings.NewLive(s.settings), s.verifier, s.directory, s.proofs, nil, slog.New(slog.NewTextHandler(&log, nil)))
 	s.run(t, "a@list.test", letter("a@author.test"), "u@here.test")
 	for _, want := range []string{"tag=SENDERS", "spf=pass", "dmarc=fail", "author_domain=author.test", "action=refuse"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("%s is missing in %s", want, &log)
 		}
+	}
+}
+
+// TestAddressesThatLeadBackTakeReports: what stands for a stranger's return-path takes no mail of others, and not more
+// than there are reports.
+func TestAddressesThatLeadBackTakeReports(t *testing.T) {
+	s := newStage(t, "")
+	s.check.UseReturnPaths(func(a address.Address) bool { return strings.HasPrefix(a.Local, "SRS0=") })
+	report := "From: mailer-daemon@list.test\r\n\r\nreport\r\n"
+	if v := s.run(t, "a@list.test", report, "SRS0=x=y=far.test=ann@here.test"); !fault.Is(v.Refuse, fault.Rejected) {
+		t.Errorf("a return-path: %v", v.Refuse)
+	}
+	if v := s.run(t, "a@list.test", report, "ann@here.test"); v.Refuse != nil {
+		t.Errorf("another address: %v", v.Refuse)
+	}
+	for i := range 100 {
+		if v := s.run(t, "", report, "SRS0=x=y=far.test=ann@here.test"); v.Refuse != nil {
+			t.Fatalf("report %d: %v", i, v.Refuse)
+		}
+	}
+	if v := s.run(t, "", report, "srs0=X=y=far.test=ann@here.test"); v.Refuse != nil && !fault.Is(v.Refuse, fault.Unavailable) {
+		t.Errorf("%v", v.Refuse)
+	}
+	if v := s.run(t, "", report, "SRS0=x=y=far.test=ann@here.test"); !fault.Is(v.Refuse, fault.Unavailable) {
+		t.Errorf("too many: %v", v.Refuse)
+	}
+}
+
+// TestOwnNameWhileOurDNSFails: a domain that was seen to publish its senders is not open to strangers while it cannot be asked.
+func TestOwnNameWhileOurDNSFails(t *testing.T) {
+	s := newStage(t, "")
+	dns := resolvertest.New(t, zone+"_dmarc.here.test. TXT \"v=DMARC1; p=reject\"\n")
+	s.verifier.Resolver = mailauth.DNS(dns.Resolver())
+	forged := letter("boss@here.test")
+	dns.Fail("_dmarc.here.test")
+	if v := s.run(t, "a@list.test", forged, "u@here.test"); outcome(v) != "mark" {
+		t.Errorf("not known yet: %s %v", outcome(v), v.Refuse)
+	}
+	dns.Work("_dmarc.here.test")
+	if v := s.run(t, "a@list.test", forged, "u@here.test"); !fault.Is(v.Refuse, fault.Rejected) {
+		t.Errorf("known: %v", v.Refuse)
+	}
+	dns.Fail("_dmarc.here.test")
+	if v := s.run(t, "a@list.test", forged, "u@here.test"); !fault.Is(v.Refuse, fault.Unavailable) {
+		t.Errorf("not to be asked: %v", v.Refuse)
 	}
 }

@@ -9,6 +9,9 @@
 // The first message of a domain that has no keys has them made, RSA and Ed25519, if the setting MakeKeys says so:
 // a domain that never sends needs none. A message is signed once, whatever the number of
 // hosts that it goes to.
+//
+// With SignLocalMail, mail between domains of this server is signed when it is delivered (local.go). Keys are replaced
+// by themselves in domains that say so (rotate.go).
 package leaving
 
 import (
@@ -28,9 +31,19 @@ import (
 
 // Settings of signing.
 type Settings struct {
-	MakeKeys settings.Flag `key:"MakeKeys" default:"YES" level:"advanced" since:"0.2" help:"a domain without DKIM keys gets an RSA and an Ed25519 key when it first sends mail to another server"`
-	Rewrite  settings.Flag `key:"RewriteReturnPaths" default:"YES" level:"advanced" since:"0.2" help:"the return-path of strangers' mail that a forwarder passes on to another server becomes an address of the Main Domain, from which reports are led back (SRS)"`
-	Seal     settings.Flag `key:"SealForwarded" default:"YES" level:"advanced" since:"0.2" help:"mail of strangers that is passed on to another server gets an ARC seal of the Main Domain"`
+	MakeKeys settings.Flag   `key:"MakeKeys" default:"YES" level:"advanced" since:"0.2" help:"a domain without DKIM keys gets an RSA and an Ed25519 key when it first sends mail to another server"`
+	Rewrite  settings.Flag   `key:"RewriteReturnPaths" default:"YES" level:"advanced" since:"0.2" help:"the return-path of strangers' mail that a forwarder passes on to another server becomes an address of the Main Domain, from which reports are led back (SRS)"`
+	Seal     settings.Flag   `key:"SealForwarded" default:"YES" level:"advanced" since:"0.2" help:"mail of strangers that is passed on to another server gets an ARC seal of the Main Domain"`
+	Local    settings.Flag   `key:"SignLocalMail" default:"NO" level:"advanced" since:"0.2" help:"mail between domains of this server is signed too when it is delivered, for programs of readers that verify signatures"`
+	Overlap  settings.Period `key:"KeyOverlap" default:"14d" level:"advanced" since:"0.2" help:"how long the record of a key that DKIMRotation has replaced stays needed: mail that it signed may still be under way; then the key is removed"`
+}
+
+// Validate checks the periods.
+func (s *Settings) Validate() error {
+	if d := s.Overlap.Duration(); s.Overlap == settings.Never || d < 6*24*time.Hour || d > 365*24*time.Hour {
+		return settings.BadValue("KeyOverlap", "must be 6d to 365d: mail is tried for five days")
+	}
+	return nil
 }
 
 // Directory is what a Signer has to know of the server's domains.
@@ -48,6 +61,7 @@ type Signer struct {
 	directory Directory
 	proofs    *mailauth.Proofs
 	log       *slog.Logger
+	now       func() time.Time
 
 	making sync.Mutex // held while keys of a domain are made
 
@@ -61,7 +75,7 @@ const maxMade = 1000
 
 // New returns a signer.
 func New(cfg *settings.Live[Settings], keys *mailauth.KeyStore, verifier *mailauth.Verifier, directory Directory, proofs *mailauth.Proofs, log *slog.Logger) *Signer {
-	return &Signer{settings: cfg, keys: keys, verifier: verifier, directory: directory, proofs: proofs, log: logs.Component(log, "DKIM"),
+	return &Signer{settings: cfg, keys: keys, verifier: verifier, directory: directory, proofs: proofs, log: logs.Component(log, "DKIM"), now: time.Now,
 		made: map[envelope.QueueID][]byte{}}
 }
 

@@ -2,12 +2,15 @@ package leaving
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"gatepost/accounts"
 	"gatepost/protocols/mailauth"
@@ -19,12 +22,15 @@ import (
 )
 
 // directory is a Directory of domains and whether they sign.
-type directory map[string]bool
+type directory struct {
+	signs    map[string]bool
+	rotation *settings.Period
+}
 
-func (d directory) DomainName(name string) (string, bool) { _, ok := d[name]; return name, ok }
+func (d directory) DomainName(name string) (string, bool) { _, ok := d.signs[name]; return name, ok }
 
 func (d directory) SenderPolicy(domain string) (accounts.SenderPolicy, error) {
-	return accounts.SenderPolicy{SignMail: settings.Flag(d[domain])}, nil
+	return accounts.SenderPolicy{SignMail: settings.Flag(d.signs[domain]), KeyRotation: *d.rotation}, nil
 }
 
 func (d directory) MainDomain() string { return "main.test" }
@@ -37,6 +43,7 @@ type stage struct {
 	zone     *resolvertest.Zone
 	verifier *mailauth.Verifier
 	log      bytes.Buffer
+	rotation settings.Period
 	next     envelope.QueueID
 }
 
@@ -46,8 +53,9 @@ func newStage(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	s.verifier = &mailauth.Verifier{Resolver: mailauth.DNS(s.zone.Resolver())}
+	s.rotation = settings.Never
 	s.Signer = New(settings.NewLive(s.set), mailauth.OpenKeys(filepath.Join(t.TempDir(), "DKIM")), s.verifier,
-		directory{"here.test": true, "main.test": true, "quiet.test": false},
+		directory{map[string]bool{"here.test": true, "main.test": true, "quiet.test": false}, &s.rotation},
 		&mailauth.Proofs{Secrets: func() [][]byte { return [][]byte{{1}} }}, slog.New(slog.NewTextHandler(&s.log, nil)))
 	return s
 }
@@ -181,5 +189,97 @@ func TestMessageIsSignedOnce(t *testing.T) {
 	}
 	if len(s.made) > maxMade || len(s.last) > maxMade {
 		t.Errorf("%d messages kept", len(s.made))
+	}
+}
+
+// TestKeysAreRotated goes through a rotation: made, waiting, published, old, removed; without the DNS it waits.
+func TestKeysAreRotated(t *testing.T) {
+	s := newStage(t)
+	s.rotation = settings.Period(90 * 24 * time.Hour)
+	if err := s.MakeKeys("here.test"); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	s.now = func() time.Time { return now }
+	s.keys.SetClock(s.now)
+	inDNS, answers := map[string]bool{}, true
+	reminded := map[string]time.Time{}
+	step := func(after time.Duration) string {
+		t.Helper()
+		now = now.Add(after)
+		s.log.Reset()
+		err := s.rotateAll(t.Context(), func(_ context.Context, k mailauth.KeyRecord) (bool, string) {
+			return answers && inDNS[k.Name], "The key is not published."
+		}, reminded)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := s.keys.List("here.test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		count := map[mailauth.KeyState]int{}
+		for _, k := range list {
+			count[k.State]++
+		}
+		return fmt.Sprintf("next %d, active %d, old %d; %d records", count[mailauth.KeyNext], count[mailauth.KeyActive], count[mailauth.KeyOld], strings.Count(s.log.String(), "tag=DKIM"))
+	}
+	publish := func() {
+		list, _ := s.keys.List("here.test")
+		for _, k := range list {
+			inDNS[k.Name] = true
+		}
+	}
+	const days = 24 * time.Hour
+	for i, c := range []struct {
+		after time.Duration
+		do    func()
+		want  string
+	}{
+		{0, nil, "next 0, active 2, old 0; 0 records"},
+		{91 * days, nil, "next 2, active 2, old 0; 2 records"},      // made
+		{time.Hour, nil, "next 2, active 2, old 0; 0 records"},      // and nobody is reminded each hour
+		{25 * time.Hour, nil, "next 2, active 2, old 0; 2 records"}, // but each day
+		{time.Hour, func() { publish(); answers = false }, "next 2, active 2, old 0; 0 records"},
+		{time.Hour, func() { answers = true }, "next 0, active 2, old 2; 2 records"},
+		{13 * days, nil, "next 0, active 2, old 2; 0 records"},
+		{2 * days, nil, "next 0, active 2, old 0; 2 records"},
+		{80 * days, nil, "next 2, active 2, old 0; 2 records"}, // the next round
+	} {
+		if c.do != nil {
+			c.do()
+		}
+		if got := step(c.after); got != c.want {
+			t.Errorf("step %d: %s, want %s\n%s", i, got, c.want, &s.log)
+		}
+	}
+	s.rotation = settings.Never
+	if got := step(300 * days); got != "next 2, active 2, old 0; 0 records" {
+		t.Errorf("switched off: %s", got)
+	}
+}
+
+// TestMailBetweenOwnDomains: it is signed in the name of its author when the setting says so, and inside of a domain it is not.
+func TestMailBetweenOwnDomains(t *testing.T) {
+	s := newStage(t)
+	sign := func(source envelope.Source, domain string) string {
+		t.Helper()
+		fields, err := s.SignLocal(t.Context(), 1, &envelope.Envelope{Source: source}, strings.NewReader(text), int64(len(text)), domain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(fields)
+	}
+	if s.SignsLocal() {
+		t.Error("it signs without the setting")
+	}
+	if got := sign(user, "main.test"); strings.Count(got, "DKIM-Signature: ") != 2 || !strings.Contains(got, "d=here.test;") {
+		t.Errorf("%q", got)
+	}
+	if got := sign(user, "here.test"); got != "" {
+		t.Errorf("inside of a domain: %q", got)
+	}
+	if got := sign(envelope.Source{IP: netip.MustParseAddr("192.0.2.1")}, "main.test"); got != "" {
+		t.Errorf("of a stranger: %q", got)
 	}
 }

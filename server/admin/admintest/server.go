@@ -301,6 +301,13 @@ func (s *Server) DNSRecords(context.Context, string) (dataformat.Array, error) {
 	return dataformat.Array{}, nil
 }
 
+func (s *Server) DMARCReports(context.Context, string, int) (dataformat.Dict, error) {
+	return dataformat.Dict{"Days": dataformat.String("30"), "Reports": dataformat.String("2"), "To": dataformat.String("dmarc-reports@company.com"), "MoreSources": dataformat.String("0"),
+		"Sources": dataformat.Array{dataformat.Dict{"Address": dataformat.String("192.0.2.7"), "Passed": dataformat.String("3"), "Failed": dataformat.String("1"),
+			"Rejected": dataformat.String("1"), "First": dataformat.String("2026-11-29"), "Last": dataformat.String("2026-11-30"),
+			"Reporters": dataformat.Array{dataformat.String("far.test")}}}}, nil
+}
+
 func (s *Server) CheckDNS(context.Context, string) (dataformat.Array, error) {
 	return dataformat.Array{}, nil
 }
