@@ -24,8 +24,6 @@ type Account struct {
 	// moving is held, shared, while a path below the owner's directory is in use, see dirmove.go.
 	moving sync.RWMutex
 	files  msgfile.Uses
-	// copying, of capacity 1, is full while a hiddenCopy is made.
-	copying chan struct{}
 
 	// mu guards what follows. No disk is waited for and no other lock is taken
 	// under it.
@@ -340,19 +338,15 @@ func (a *Account) announce(e *edit) {
 		}
 		a.mu.Unlock()
 		if b != nil {
-			if err := x.readShown(); err != nil {
-				a.store.upkeep.report("reading of copied messages", a.id, err)
-				b.lose()
-			}
 			b.apply(x)
 		}
 		for i := range x.expunged {
-			if out := &x.expunged[i]; !out.moved && a.files.Unwant(out.file.ID) {
-				a.store.upkeep.unlink(a, out.file)
+			if out := &x.expunged[i]; out.last {
+				a.unwant(out.summary.file())
 			}
 		}
 		if x.deleted {
-			a.store.upkeep.dropped(a, x.rec.data, 0)
+			a.store.upkeep.dropped(a, x.rec.data)
 		}
 	}
 	a.mu.Lock()

@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/accounts/index"
 )
 
 // apply brings the box up to date with a commit and tells the sessions. It
@@ -48,22 +50,6 @@ func (b *box) applyLocked(x *boxEdit) {
 				m.signal()
 			}
 		}
-	}
-}
-
-// lose ends a box that does not know its messages any more: its sessions find it gone.
-func (b *box) lose() {
-	a := b.account
-	a.mu.Lock()
-	if a.boxes[b.id] == b {
-		delete(a.boxes, b.id)
-	}
-	a.mu.Unlock()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.gone = true
-	for _, m := range b.sessions {
-		m.signal()
 	}
 }
 
@@ -112,9 +98,9 @@ func (b *box) applyFlags(x *boxEdit) {
 	}
 }
 
-func (b *box) applyMessage(n *added) {
+func (b *box) applyMessage(n *uidState) {
 	shared := b.gen == b.liveGen
-	b.append(n.uid, n.state, &n.summary)
+	b.append(n.uid, n.state)
 	if shared {
 		b.live = b.uids
 	} else {
@@ -133,20 +119,28 @@ func (b *box) applyExpunges(x *boxEdit) {
 			continue
 		}
 		out = append(out, g.uid)
-		b.hold(&held{uid: g.uid, modSeq: x.edit.changed, file: g.file, data: x.rec.data, prefix: g.prefix})
+		b.hold(&held{uid: g.uid, modSeq: x.edit.changed, summary: g.summary})
 	}
 	b.splitLive(out)
 	b.release()
 }
 
 // applyDeletion makes all messages held: they are gone from here together. Their
-// prefixes are still in the index.
+// summaries are still in the index.
 func (b *box) applyDeletion(modSeq uint64) {
 	b.expunges++
-	for _, uid := range b.live {
-		if i, ok := b.find(uid); ok {
-			b.hold(&held{uid: uid, modSeq: modSeq, file: b.summaries[i].file(), data: b.rec.data})
-		}
+	live := b.live
+	err := b.account.shard.View(func(tx index.Tx) error {
+		return eachSummaryOf(tx, b.account.id, b.rec.data, func(uid imap.UID, s *summary) bool {
+			if len(live) > 0 && live[0] == uid {
+				live = live[1:]
+				b.hold(&held{uid: uid, modSeq: modSeq, summary: *s})
+			}
+			return true
+		})
+	})
+	if err != nil { // views find these messages damaged
+		b.account.store.upkeep.report("reading of a deleted mailbox", b.account.id, err)
 	}
 	b.splitLive(b.live)
 	b.release()
@@ -158,7 +152,7 @@ func (b *box) hold(h *held) {
 		b.heldByUID = make(map[imap.UID]*held)
 	}
 	b.heldByUID[h.uid] = h
-	b.account.files.Hold(h.file.ID)
+	b.account.files.Hold(h.summary.id)
 	b.held = append(b.held, h)
 }
 
@@ -195,8 +189,8 @@ func (b *box) release() {
 		if at, ok := b.find(h.uid); ok {
 			indexes = append(indexes, at)
 		}
-		if b.account.files.Release(h.file.ID) {
-			b.account.store.upkeep.unlink(b.account, h.file)
+		if b.account.files.Release(h.summary.id) {
+			b.account.store.upkeep.unlink(b.account, h.summary.file())
 		}
 	}
 	slices.Sort(indexes)

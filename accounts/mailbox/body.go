@@ -70,14 +70,18 @@ func (r *Reader) open(s *summary) (f msgfile.File, err error) {
 // cannotRead is the error for a message of the view whose file cannot be read: it is
 // damaged, unless the whole mailbox is gone.
 func (m *Mailbox) cannotRead(s *summary, err error) error {
+	return m.ifGone(m.box.account.damaged(s.file(), err))
+}
+
+// ifGone returns an error about a message, which is NoMessage if the whole mailbox is gone.
+func (m *Mailbox) ifGone(err error) error {
 	b := m.box
 	b.mu.RLock()
-	gone := b.gone
-	b.mu.RUnlock()
-	if gone {
-		return fault.Wrap("mailbox.Open", fault.NoMessage, err)
+	defer b.mu.RUnlock()
+	if b.gone {
+		return &fault.Error{Op: "mailbox.Open", Kind: fault.NoMessage, Err: err}
 	}
-	return b.account.damaged(s.file(), err)
+	return err
 }
 
 // damaged is the error for a message file that cannot be read. Its kind is Corrupt unless

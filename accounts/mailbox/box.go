@@ -6,13 +6,12 @@ import (
 	"sync/atomic"
 
 	imap "github.com/emersion/go-imap/v2"
-
-	"gatepost/accounts/mailbox/msgfile"
 )
 
 // box is an open mailbox: what all its sessions share. It holds the last
 // commit's states in parallel slices, ordered by UID, so that flags are
-// answered without the index and an idle session costs next to nothing.
+// answered without the index and an idle session costs next to nothing. Summaries are
+// read when they are needed (summary.go).
 //
 // Messages that are gone, but that some session still shows, stay in the
 // slices; they are held. A session's own view is a slice of UIDs: a part of
@@ -35,11 +34,10 @@ type box struct {
 	since   uint64 // the account's ModSeq in the snapshot that the box was loaded from
 	gone    bool   // deleted
 
-	uids      []imap.UID
-	flags     []Flags
-	modSeqs   []uint64
-	bits      []uint64 // keywords; nil as long as no message has any
-	summaries []summary
+	uids    []imap.UID
+	flags   []Flags
+	modSeqs []uint64
+	bits    []uint64 // keywords; nil as long as no message has any
 
 	// live are the UIDs of messages that are not held. gen and liveGen name the
 	// contents of uids and live: equal numbers mean that one begins with the other.
@@ -58,12 +56,10 @@ type box struct {
 
 // held is a message that is gone and that some session still shows.
 type held struct {
-	uid    imap.UID
-	number uint64 // of the expunge
-	modSeq uint64 // of the expunge
-	file   msgfile.Ref
-	data   uint32 // where its content was
-	prefix []byte // what readers see before the message; nil: see data
+	uid     imap.UID
+	number  uint64 // of the expunge
+	modSeq  uint64 // of the expunge
+	summary summary
 }
 
 // find returns the index of a UID in the slices.
@@ -86,11 +82,10 @@ func (b *box) keywordsAt(i int) uint64 {
 }
 
 // append adds a message at the end. It does not touch live.
-func (b *box) append(uid imap.UID, st state, s *summary) {
+func (b *box) append(uid imap.UID, st state) {
 	b.uids = append(b.uids, uid)
 	b.flags = append(b.flags, st.flags)
 	b.modSeqs = append(b.modSeqs, st.modSeq)
-	b.summaries = append(b.summaries, *s)
 	if st.keywords != 0 || b.bits != nil {
 		b.setBits(len(b.uids)-1, st.keywords)
 	}
@@ -126,7 +121,6 @@ func (b *box) setBits(i int, keywords uint64) {
 func (b *box) removeAt(indexes []int) {
 	b.flags = deleteIndexes(b.flags, indexes)
 	b.modSeqs = deleteIndexes(b.modSeqs, indexes)
-	b.summaries = deleteIndexes(b.summaries, indexes)
 	if b.bits != nil {
 		b.bits = deleteIndexes(b.bits, indexes)
 	}

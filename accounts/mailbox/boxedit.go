@@ -6,7 +6,6 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/index"
-	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/server/fault"
 )
 
@@ -17,16 +16,13 @@ type boxEdit struct {
 	id    uint32
 	rec   mailboxRecord
 	dirty bool // rec is to be written
-	// hidden are the ranges of UIDs whose messages are not shown.
-	hidden []span
 
 	origin    *Mailbox // whose session makes the change, or nil
 	created   bool
 	deleted   bool
 	regranted bool // the ACL has changed
-	added     []added
-	shown     span // messages that were hidden until now
-	flagged   []flagged
+	added     []uidState
+	flagged   []uidState
 	expunged  []expunged
 	emptied   bool // all messages are gone from here at once, but live on elsewhere
 	keywords  []string
@@ -46,27 +42,17 @@ type boxEdit struct {
 	stateBlock, summBlock uint32
 }
 
-// added is a message that has come.
-type added struct {
-	uid     imap.UID
-	state   state
-	summary summary
-}
-
-// flagged is a message whose state has changed.
-type flagged struct {
+// uidState is the state of a message that has come or whose state has changed.
+type uidState struct {
 	uid   imap.UID
 	state state
 }
 
 // expunged is a message that has gone.
 type expunged struct {
-	uid  imap.UID
-	file msgfile.Ref
-	// moved says that the file has a new name in the same account.
-	moved bool
-	// prefix is kept for sessions that still show the message.
-	prefix []byte
+	uid     imap.UID
+	summary summary
+	last    bool // no record names its file any more
 }
 
 // changed makes this edit the mailbox's last change.
@@ -76,39 +62,33 @@ func (x *boxEdit) changed() uint64 {
 	return x.rec.highest
 }
 
-// add stores a message and returns its UID. content is kept, see index.Content.
+// add stores a message and returns its UID. content is kept for its file, see index.Content.
 func (x *boxEdit) add(flags Flags, keywords uint64, s summary, content []byte) (imap.UID, error) {
 	uid := x.rec.next
-	for s, hidden := inSpan(x.hidden, uid); hidden; s, hidden = inSpan(x.hidden, uid) {
-		uid = s.end
-	}
 	if uid == 1<<32-1 {
 		return 0, fault.New("mailbox.add", fault.TooMany, "the mailbox has used up its message numbers")
 	}
 	st := state{flags: flags, keywords: keywords, modSeq: x.changed()}
-	if err := x.store(uid, st, &s, content); err != nil {
+	if s.original == 0 {
+		s.original = uid
+	}
+	if err := x.appendBlocks(uid, st, &s); err != nil {
 		return 0, err
 	}
 	x.rec.next = uid + 1
 	x.count(st.flags, s.size, 1)
-	x.added = append(x.added, added{uid, st, s})
-	return uid, nil
-}
-
-// store writes the records of a message.
-func (x *boxEdit) store(uid imap.UID, st state, s *summary, content []byte) error {
-	if s.original == 0 {
-		s.original = uid
-	}
-	if err := x.appendBlocks(uid, st, s); err != nil {
-		return err
-	}
+	x.added = append(x.added, uidState{uid, st})
 	e := x.edit
 	e.highest = max(e.highest, s.id)
+	return uid, putContent(e.tx, e.account.id, s.id, content)
+}
+
+func putContent(tx index.Tx, account, file uint64, content []byte) error {
 	if len(content) == 0 {
 		return nil
 	}
-	return e.tx.Put(index.Content, e.key.content(e.account.id, x.rec.data, uid), content)
+	var k keyBuffer
+	return tx.Put(index.Content, k.content(account, file), content)
 }
 
 // count adds (or with n = -1 subtracts) a message to the counters.
@@ -139,6 +119,13 @@ func (x *boxEdit) appendBlocks(uid imap.UID, st state, s *summary) error {
 	}
 	x.summaries = appendSummary(x.summaries, uid, s)
 	return nil
+}
+
+func (x *boxEdit) flushBlocks() error {
+	if err := x.flushStates(); err != nil {
+		return err
+	}
+	return x.flushSummaries()
 }
 
 func (x *boxEdit) flushStates() error {
@@ -211,7 +198,7 @@ func (x *boxEdit) setBlockFlags(block uint32, old []byte, uids []imap.UID, fn fu
 				if err := x.recount(uid, was.flags, st.flags); err != nil {
 					return nil, err
 				}
-				x.flagged = append(x.flagged, flagged{uid, st})
+				x.flagged = append(x.flagged, uidState{uid, st})
 			}
 		}
 		value = appendState(value, uid, st)
@@ -267,31 +254,12 @@ func (x *boxEdit) size(uid imap.UID) (int64, error) {
 	return x.sizes[at], nil
 }
 
-func readSummary(tx index.Tx, account uint64, data uint32, uid imap.UID) (summary, bool, error) {
-	var k keyBuffer
-	b := tx.Get(index.Mail, k.block(account, kindSummary, data, summaryBlock(uid)))
-	for len(b) > 0 {
-		u, s, rest, ok := nextSummary(b, summaryBlock(uid))
-		if !ok {
-			return summary{}, false, corrupt("block of message summaries")
-		}
-		if u == uid {
-			return s, true, nil
-		}
-		b = rest
-	}
-	return summary{}, false, nil
-}
-
 // flush writes the mailbox's records.
 func (x *boxEdit) flush() error {
 	if x.deleted {
 		return nil
 	}
-	if err := x.flushStates(); err != nil {
-		return err
-	}
-	if err := x.flushSummaries(); err != nil {
+	if err := x.flushBlocks(); err != nil {
 		return err
 	}
 	if len(x.expunged) > 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -138,15 +139,32 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		"records of no mailbox": {func(w *world, a *Account) {
 			w.damage(a, func(tx index.Tx) error { return tx.Put(index.Mail, k.block(id, kindState, 99, 0), []byte{1, 0, 1, 0}) })
 		}, "of no mailbox"},
-		"content of no mailbox": {func(w *world, a *Account) {
-			w.damage(a, func(tx index.Tx) error { return tx.Put(index.Content, k.content(id, 99, 1), []byte("x")) })
-		}, "content of no mailbox"},
 		"content of no message": {func(w *world, a *Account) {
-			w.damage(a, func(tx index.Tx) error { return tx.Put(index.Content, k.content(id, inboxData(tx), 5), []byte("x")) })
-		}, "content of no message"},
+			w.damage(a, func(tx index.Tx) error { return tx.Put(index.Content, k.content(id, 99999), []byte("x")) })
+		}, "which no message has"},
 		"a prefix missing": {func(w *world, a *Account) {
-			w.damage(a, func(tx index.Tx) error { return tx.Delete(index.Content, k.content(id, inboxData(tx), 2)) })
+			w.damage(a, func(tx index.Tx) error {
+				s, _, err := readSummary(tx, id, inboxData(tx), 2)
+				return firstErr(err, tx.Delete(index.Content, k.content(id, s.id)))
+			})
 		}, "its prefix is missing"},
+		"a reference too many": {func(w *world, a *Account) {
+			w.damage(a, func(tx index.Tx) error {
+				s, _, err := readSummary(tx, id, inboxData(tx), 2)
+				_, err2 := changeRefs(tx, id, []msgfile.Ref{s.file()}, 1)
+				return firstErr(err, err2)
+			})
+		}, "has the reference count 2, and 1 messages have it"},
+		"a reference missing": {func(w *world, a *Account) {
+			w.damage(a, func(tx index.Tx) error {
+				s, _, err := readSummary(tx, id, inboxData(tx), 2)
+				v := appendSummary(slices.Clone(tx.Get(index.Mail, k.block(id, kindSummary, inboxData(tx), 0))), 3, &s)
+				return firstErr(err, tx.Put(index.Mail, k.block(id, kindSummary, inboxData(tx), 0), v))
+			})
+		}, "has the reference count 1, and 2 messages have it"},
+		"damaged references": {func(w *world, a *Account) {
+			w.damage(a, func(tx index.Tx) error { return tx.Put(index.Mail, k.refs(id, 1), []byte{5, 2, 4, 2}) })
+		}, "damaged block of reference counts"},
 		"a file missing": {func(w *world, a *Account) {
 			if err := os.Remove(filepath.Join(a.owner.Load().Dir, msgfile.Directory, w.files(a)[0])); err != nil {
 				w.t.Fatal(err)
@@ -312,11 +330,12 @@ func TestStoredFormsStayAsTheyAre(t *testing.T) {
 		{appendState(nil, 65, state{flags: Seen | Deleted, modSeq: 7, keywords: 3}), "01090703"},
 		{appendSummary(nil, 17, &summary{id: 5, dir: 1, prefix: 2, offset: 3, size: 4, internal: 10, saved: 12, email: 4, thread: 6, original: 16}), "010a05010203041404010601"},
 		{new(keyBuffer).history(1, 2, 3), "000000000000000130000000020000000000000003"},
-		{new(keyBuffer).content(1, 2, 3), "00000000000000010000000200000003"},
+		{new(keyBuffer).content(1, 3), "00000000000000010000000000000003"},
+		{new(keyBuffer).refs(1, 2), "0000000000000001500000000000000002"},
+		{(&refCounts{3: 2, 200: 300}).marshal()[:8], "0000010002000302"},
 		{new(keyBuffer).delivered(1, 2, 3), "0000000000000001000000000000000200000003"},
 		{named(1, kindName, "a"), "00000000000000010261"},
-		{new(keyBuffer).hidden(1, 2, 3), "00000000000000010000000200000003"},
-		{span{64, 300}.marshal(), "ac02"},
+		{new(keyBuffer).dropped(1, 2), "000000000000000100000002"},
 		{binary.AppendUvarint(nil, kindSummary), "20"},
 	} {
 		if got := fmt.Sprintf("%x", c.got); got != c.want {

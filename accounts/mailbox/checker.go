@@ -3,6 +3,7 @@ package mailbox
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	imap "github.com/emersion/go-imap/v2"
 
@@ -21,12 +22,6 @@ type checker struct {
 	data    map[uint32]string // and by data
 	files   []checkedFile
 	name    string // of the mailbox that is looked at
-	hidden  []span // its hidden messages, which upkeep removes if their copy does not come to its end
-}
-
-func (c *checker) isHidden(uid imap.UID) bool {
-	_, is := inSpan(c.hidden, uid)
-	return is
 }
 
 func (c *checker) found(uid imap.UID, format string, args ...any) {
@@ -75,6 +70,7 @@ func (c *checker) checkRecords() {
 		c.found(0, "the account counts %d messages with %d bytes, its mailboxes %d with %d", c.rec.messages, c.rec.bytes, messages, bytes)
 	}
 	c.checkUnreachable()
+	c.checkRefs()
 }
 
 // checkNames reads the names and looks whether they fit together.
@@ -135,14 +131,11 @@ func (c *checker) checkMailbox(id uint32) {
 	if err != nil {
 		c.found(0, "%v", err)
 	}
-	if c.hidden, err = hiddenSpans(c.tx, c.account.id, rec.data); err != nil {
-		c.found(0, "%v", err)
-	}
 	states := c.readStates(&rec, len(keywords))
 	got := mailboxRecord{data: rec.data, validity: rec.validity, next: rec.next, highest: rec.highest,
 		recentFrom: rec.recentFrom, floor: rec.floor, ranges: c.checkHistory(&rec, states)}
 	c.checkItems(&rec, states)
-	content := c.readContent(&rec)
+	var k keyBuffer
 	i := 0
 	c.eachSummary(rec.data, func(uid imap.UID, s *summary) {
 		for i < len(states) && states[i].uid < uid {
@@ -155,35 +148,24 @@ func (c *checker) checkMailbox(id uint32) {
 		}
 		got.count(states[i].state.flags, s.size, 1)
 		i++
-		c.checkSummary(&rec, uid, s, content)
+		if s.size < int64(s.prefix) {
+			c.found(uid, "its size %d cannot be", s.size)
+		}
+		if content := c.tx.Get(index.Content, k.content(c.account.id, s.id)); int(s.prefix) > len(content) {
+			c.found(uid, "its prefix is missing")
+		}
+		c.files = append(c.files, checkedFile{c.name, rec.data, uid, *s})
 	})
 	for ; i < len(states); i++ {
 		c.found(states[i].uid, "it has no summary")
-	}
-	for uid := range content {
-		c.found(uid, "there is content of no message")
 	}
 	if got != rec {
 		c.found(0, "it counts %+v and has %+v", rec, got)
 	}
 }
 
-// readContent returns the sizes of the content records.
-func (c *checker) readContent(rec *mailboxRecord) map[imap.UID]int {
-	sizes := make(map[imap.UID]int)
-	var k keyBuffer
-	from := append([]byte(nil), k.dropped(c.account.id, rec.data)...) // these keys begin alike
-	c.tx.Range(index.Content, from, after(from), func(k, v []byte) bool {
-		if uid := imap.UID(lastUint32(k)); !c.isHidden(uid) {
-			sizes[uid] = len(v)
-		}
-		return true
-	})
-	return sizes
-}
-
 // readStates reads the states and looks whether they rise and fit the record.
-func (c *checker) readStates(rec *mailboxRecord, keywords int) (states []flagged) {
+func (c *checker) readStates(rec *mailboxRecord, keywords int) (states []uidState) {
 	var k keyBuffer
 	from := append([]byte(nil), k.numbered(c.account.id, kindState, rec.data)...)
 	last := imap.UID(0)
@@ -198,9 +180,6 @@ func (c *checker) readStates(rec *mailboxRecord, keywords int) (states []flagged
 				return true
 			}
 			v = rest
-			if c.isHidden(uid) {
-				continue
-			}
 			if uid <= last || uid >= rec.next {
 				c.found(uid, "its UID is not between the one before, %d, and UIDNEXT, %d", last, rec.next)
 			}
@@ -211,7 +190,7 @@ func (c *checker) readStates(rec *mailboxRecord, keywords int) (states []flagged
 				c.found(uid, "it has keywords without a name")
 			}
 			last = uid
-			states = append(states, flagged{uid, st})
+			states = append(states, uidState{uid, st})
 		}
 		return true
 	})
@@ -233,27 +212,14 @@ func (c *checker) eachSummary(data uint32, fn func(uid imap.UID, s *summary)) {
 				return true
 			}
 			v = rest
-			if !c.isHidden(uid) {
-				fn(uid, &s)
-			}
+			fn(uid, &s)
 		}
 		return true
 	})
 }
 
-func (c *checker) checkSummary(rec *mailboxRecord, uid imap.UID, s *summary, content map[imap.UID]int) {
-	if s.size < int64(s.prefix) {
-		c.found(uid, "its size %d cannot be", s.size)
-	}
-	if int(s.prefix) > content[uid] {
-		c.found(uid, "its prefix is missing")
-	}
-	delete(content, uid)
-	c.files = append(c.files, checkedFile{c.name, rec.data, uid, *s})
-}
-
 // checkHistory looks whether expunged messages are gone, and returns the number of ranges.
-func (c *checker) checkHistory(rec *mailboxRecord, states []flagged) (ranges uint32) {
+func (c *checker) checkHistory(rec *mailboxRecord, states []uidState) (ranges uint32) {
 	var k keyBuffer
 	from := append([]byte(nil), k.numbered(c.account.id, kindHistory, rec.data)...)
 	c.tx.Range(index.Mail, from, after(from), func(k, v []byte) bool {
@@ -282,28 +248,57 @@ func (c *checker) checkHistory(rec *mailboxRecord, states []flagged) (ranges uin
 // checkUnreachable looks for records of no mailbox, and goes from data to data.
 func (c *checker) checkUnreachable() {
 	var k keyBuffer
-	look := func(b index.Bucket, prefix []byte, what string) {
+	for _, kind := range append([]byte{kindKeywords, kindState, kindSummary, kindHistory}, itemKinds[:]...) {
+		prefix := slices.Clone(k.key(c.account.id, kind))
 		at := len(prefix)
 		for next, end := prefix, after(prefix); next != nil; {
 			var found []byte
-			c.tx.Range(b, next, end, func(k, _ []byte) bool {
+			c.tx.Range(index.Mail, next, end, func(k, _ []byte) bool {
 				found = append(found, k[:at+4]...)
 				return false
 			})
 			if found == nil {
-				return
+				break
 			}
 			data := lastUint32(found)
 			_, known := c.data[data]
 			// Upkeep removes what is left of deleted mailboxes.
 			if !known && c.tx.Get(index.Dropped, k.dropped(c.account.id, data)) == nil {
-				c.found(0, "there is %s of no mailbox, data %d", what, data)
+				c.found(0, "there is a record of kind %d of no mailbox, data %d", kind, data)
 			}
 			next = after(found)
 		}
 	}
-	for _, kind := range append([]byte{kindKeywords, kindState, kindSummary, kindHistory}, itemKinds[:]...) {
-		look(index.Mail, append([]byte(nil), k.key(c.account.id, kind)...), fmt.Sprintf("a record of kind %d", kind))
+}
+
+// checkRefs compares the reference counts of files, and what content there is, with the records.
+func (c *checker) checkRefs() {
+	named := make(map[uint64]int64) // how many records name a file
+	err := eachSummary(c.tx, c.account.id, func(_ uint32, _ imap.UID, s *summary) bool { named[s.id]++; return true })
+	if err != nil {
+		return // found with its mailbox
 	}
-	look(index.Content, appendAccount(nil, c.account.id), "content")
+	counts := make(map[uint64]int64)
+	if err := eachRef(c.tx, c.account.id, func(file uint64, count int64) { counts[file] = count }); err != nil {
+		c.found(0, "%v", err)
+		return
+	}
+	for file, count := range counts {
+		if named[file] != count {
+			c.found(0, "the file %d has the reference count %d, and %d messages have it", file, count, named[file])
+		}
+	}
+	for file, n := range named {
+		if _, stored := counts[file]; !stored && n != 1 {
+			c.found(0, "the file %d has the reference count 1, and %d messages have it", file, n)
+		}
+	}
+	from := appendAccount(nil, c.account.id)
+	c.tx.Range(index.Content, from, after(from), func(k, _ []byte) bool {
+		file := lastUint64(k)
+		if _, stored := counts[file]; named[file] == 0 && !stored { // else it waits to be removed
+			c.found(0, "there is content of the file %d, which no message has", file)
+		}
+		return true
+	})
 }

@@ -2,7 +2,7 @@ package mailbox
 
 import (
 	"context"
-	"errors"
+	"slices"
 
 	imap "github.com/emersion/go-imap/v2"
 
@@ -19,19 +19,9 @@ type CopyData struct {
 
 // Copy copies messages of the view to a mailbox of the same account, all or
 // none; they show up together. A copy keeps flags, keywords, dates and EMAILID. Messages
-// that were expunged elsewhere are skipped. Errors: NoMailbox, OverQuota, NoSpace, Busy.
+// that were expunged elsewhere are skipped. Errors: NoMailbox, OverQuota, NoSpace.
 func (m *Mailbox) Copy(ctx context.Context, uids []imap.UID, dest string) (CopyData, error) {
 	return m.CopyTo(ctx, uids, m.box.account, dest)
-}
-
-// copied is one message on its way.
-type copied struct {
-	uid      imap.UID // in the source
-	flags    Flags
-	keywords []string
-	from     msgfile.Ref
-	summary  summary
-	content  []byte
 }
 
 // CopyTo is Copy to a mailbox of another account, or of the same.
@@ -39,223 +29,247 @@ func (m *Mailbox) CopyTo(ctx context.Context, uids []imap.UID, to *Account, dest
 	return m.CopyWith(ctx, uids, EveryFlag, to, dest)
 }
 
-// CopyWith is CopyTo that leaves out the flags which are not among those given. Up to maxChange
-// messages are copied in one commit, more of them as hiddenCopy tells.
-func (m *Mailbox) CopyWith(ctx context.Context, uids []imap.UID, flags FlagSet, to *Account, dest string) (CopyData, error) {
-	dest, err := cleanName(dest)
-	if err != nil {
+// CopyWith is CopyTo that leaves out the flags which are not among those given.
+func (m *Mailbox) CopyWith(ctx context.Context, uids []imap.UID, flags FlagSet, to *Account, dest string) (data CopyData, err error) {
+	if dest, err = cleanName(dest); err != nil {
 		return CopyData{}, noMailbox(err)
 	}
-	if _, _, err := to.find(dest); err != nil {
+	if _, _, err := to.find(dest); err != nil { // better known before
 		return CopyData{}, err
 	}
 	uids = m.inView(uids)
-	if len(uids) <= maxChange {
-		var data CopyData
-		err := m.copyPart(ctx, uids, flags, to, func(list []copied) (err error) {
-			data, err = to.addCopies(ctx, list, dest)
-			return err
-		})
-		return data, err
+	if to == m.box.account {
+		data, err = m.copyWithin(ctx, uids, flags, dest)
+	} else {
+		data, err = m.copyAcross(ctx, uids, flags, to, dest)
 	}
-	// Copies side by side would only overtake each other.
-	end, err := enter(ctx, to.copying)
-	if err != nil {
-		return CopyData{}, err
-	}
-	defer end()
-	for room := 0; room <= maxRoom*len(uids); room = max(4*len(uids), 16*room) {
-		data, err := m.copyHidden(ctx, uids, hiddenCopy{flags: flags, to: to, dest: dest, room: room, most: len(uids), size: m.sizeOf(uids)})
-		if !errors.Is(err, errOvertaken) {
-			return data, err
-		}
-	}
-	return CopyData{}, fault.New("mailbox.Copy", fault.Busy, "")
-}
-
-// copyHidden copies messages out of sight and shows them.
-func (m *Mailbox) copyHidden(ctx context.Context, uids []imap.UID, h hiddenCopy) (data CopyData, err error) {
-	defer func() {
-		if err != nil {
-			h.giveUp()
-			data = CopyData{}
-		}
-	}()
-	for todo := uids; len(todo) > 0; {
-		part := todo[:min(len(todo), maxChange)]
-		todo = todo[len(part):]
-		err := m.copyPart(ctx, part, h.flags, h.to, func(list []copied) error {
-			if err := h.add(ctx, list); err != nil {
-				return err
-			}
-			for i := range list {
-				data.Source = appendUID(data.Source, list[i].uid)
-			}
-			return nil
-		})
-		if err != nil {
-			return data, err
-		}
-	}
-	if len(data.Source) == 0 {
-		return data, nil
-	}
-	data.Dest = imap.UIDSet{{Start: h.span.start, Stop: h.next - 1}}
-	data.UIDValidity, err = h.show(ctx)
-	return data, err
-}
-
-// copyPart gathers messages, makes their files, and has add commit them. It does not call
-// add if none of them is left.
-func (m *Mailbox) copyPart(ctx context.Context, uids []imap.UID, flags FlagSet, to *Account, add func([]copied) error) error {
-	end, err := to.turn(ctx, len(uids))
-	if err != nil {
-		return err
-	}
-	defer end()
-	list, err := m.gather(uids)
-	if err != nil || len(list) == 0 {
-		return err
-	}
-	for i := range list {
-		if list[i].flags &= flags.Flags; !flags.Keywords {
-			list[i].keywords = nil
-		}
-	}
-	if made, err := m.linkCopies(to, list); err != nil {
-		for i := range list[:made] {
-			to.abandon(list[i].summary.file())
-		}
-		return err
-	}
-	err = add(list)
-	for i := range list {
-		to.keepFile(list[i].summary.file(), err)
-	}
-	return err
-}
-
-// addCopies adds copies to a mailbox in one commit.
-func (a *Account) addCopies(ctx context.Context, list []copied, dest string) (data CopyData, err error) {
-	limits := a.limits()
-	err = a.update(ctx, func(e *edit) error {
-		id, err := mailboxID(e.tx, a.id, dest)
-		if err != nil {
-			return err
-		}
-		x, err := e.box(id)
-		if err != nil {
-			return err
-		}
-		data = CopyData{UIDValidity: x.rec.validity}
-		var size int64
-		for i := range list {
-			size += list[i].summary.size
-		}
-		if err := e.fits(size, limits.MaxSize); err != nil {
-			return err
-		}
-		for i := range list {
-			if err := data.addCopy(x, &list[i]); err != nil {
-				return err
-			}
-		}
-		e.saveDir()
-		return nil
-	})
 	if err != nil {
 		return CopyData{}, err
 	}
 	return data, nil
 }
 
-// addCopy adds a copy to its mailbox.
-func (d *CopyData) addCopy(x *boxEdit, c *copied) error {
-	// A copy does not fail because the other mailbox's keywords are used up.
-	bits, _, err := x.keywordBits(c.keywords, true)
+// copyWithin makes copies that share the files of the originals, in one commit.
+func (m *Mailbox) copyWithin(ctx context.Context, uids []imap.UID, flags FlagSet, dest string) (data CopyData, err error) {
+	a := m.box.account
+	limits := a.limits()
+	end, err := a.turn(ctx, len(uids))
 	if err != nil {
-		return err
+		return data, err
 	}
-	c.summary.saved = x.edit.now.Unix()
-	uid, err := x.add(c.flags, bits, c.summary, c.content)
-	if err != nil {
-		return err
-	}
-	d.Source = appendUID(d.Source, c.uid)
-	d.Dest = appendUID(d.Dest, uid)
-	return nil
-}
-
-// appendUID adds a UID above all before.
-func appendUID(s imap.UIDSet, uid imap.UID) imap.UIDSet { return appendRange(s, uid) }
-
-// gather collects what the copies of messages need, at most maxChange of them.
-func (m *Mailbox) gather(uids []imap.UID) ([]copied, error) {
-	b := m.box
-	list := make([]copied, 0, len(uids))
-	err := b.account.shard.View(func(tx index.Tx) error {
-		rec, err := readMailbox(tx, b.account.id, b.id)
+	defer end()
+	err = a.update(ctx, func(e *edit) error {
+		data = CopyData{}
+		from, err := e.box(m.box.id)
 		if err != nil {
 			return err
 		}
-		var k keyBuffer
-		for _, uid := range uids {
-			s, found, err := readSummary(tx, b.account.id, rec.data, uid)
-			if err != nil {
+		list, err := from.take(uids)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		if err := e.addCopies(&data, from, list, flags, dest, limits); err != nil {
+			return err
+		}
+		_, err = changeRefs(e.tx, a.id, filesOf(list), 1)
+		return err
+	})
+	return data, err
+}
+
+// addCopies adds messages to a mailbox of the account that have their files and content there.
+func (e *edit) addCopies(data *CopyData, from *boxEdit, list []taken, flags FlagSet, dest string, limits Limits) error {
+	id, err := mailboxID(e.tx, e.account.id, dest)
+	if err != nil {
+		return err
+	}
+	to, err := e.box(id)
+	if err != nil {
+		return err
+	}
+	var size int64
+	for i := range list {
+		size += list[i].summary.size
+	}
+	if err := e.fits(size, limits.MaxSize); err != nil {
+		return err
+	}
+	data.UIDValidity = to.rec.validity
+	return data.add(from, to, list, flags)
+}
+
+// add adds messages of one mailbox to another one.
+func (d *CopyData) add(from, to *boxEdit, list []taken, flags FlagSet) error {
+	if err := from.loadKeywords(); err != nil {
+		return err
+	}
+	names := slices.Clone(from.keywords) // from and to may be one
+	known := map[uint64]uint64{0: 0}
+	for i := range list {
+		c := &list[i]
+		st := state{flags: c.state.flags & flags.Flags}
+		if flags.Keywords {
+			bits, ok := known[c.state.keywords]
+			if !ok {
+				var words []string
+				for n, name := range names {
+					if c.state.keywords&(1<<n) != 0 {
+						words = append(words, name)
+					}
+				}
+				// A copy does not fail because the other mailbox's keywords are used up.
+				var err error
+				if bits, _, err = to.keywordBits(words, true); err != nil {
+					return err
+				}
+				known[c.state.keywords] = bits
+			}
+			st.keywords = bits
+		}
+		c.summary.saved, c.summary.original = to.edit.now.Unix(), 0
+		uid, err := to.add(st.flags, st.keywords, c.summary, nil)
+		if err != nil {
+			return err
+		}
+		d.Source = appendRange(d.Source, c.uid)
+		d.Dest = appendRange(d.Dest, uid)
+	}
+	return nil
+}
+
+// copiesAcross are messages on their way to another account.
+type copiesAcross struct {
+	from     boxEdit // for its keywords
+	list     []taken
+	contents [][]byte
+}
+
+// copyAcross makes copies in another account. Their files and content are written first, in steps:
+// nobody sees them, and with a reference count of 0 they go if the copy does not come to its end.
+func (m *Mailbox) copyAcross(ctx context.Context, uids []imap.UID, flags FlagSet, to *Account, dest string) (data CopyData, err error) {
+	var parts []copiesAcross
+	var files []msgfile.Ref
+	defer func() { to.settleCopies(files, err) }()
+	size := int64(0)
+	for some := range slices.Chunk(uids, maxChange) {
+		c := copiesAcross{}
+		if err := m.gather(some, &c); err != nil {
+			return data, err
+		}
+		for i := range c.list {
+			size += c.list[i].summary.size
+		}
+		if err := to.Fits(ctx, size); err != nil { // better known before
+			return data, err
+		}
+		made, err := m.linkCopies(to, c.list)
+		if err != nil {
+			for _, f := range made {
+				to.abandon(f)
+			}
+			return data, err
+		}
+		if err := to.stage(ctx, &c); err != nil {
+			for _, f := range made {
+				to.keepFile(f, err)
+			}
+			return data, err
+		}
+		files = append(files, made...)
+		c.contents = nil
+		parts = append(parts, c)
+	}
+	if len(files) == 0 {
+		return data, nil
+	}
+	limits := to.limits()
+	end, err := to.turn(ctx, len(files))
+	if err != nil {
+		return data, err
+	}
+	defer end()
+	err = to.update(ctx, func(e *edit) error {
+		data = CopyData{}
+		for i := range parts {
+			if err := e.addCopies(&data, &parts[i].from, slices.Clone(parts[i].list), flags, dest, limits); err != nil {
 				return err
 			}
-			st, keywords, ok := m.liveState(uid)
-			if !found || !ok {
-				continue
-			}
-			c := copied{uid: uid, flags: st.flags, keywords: keywords, from: s.file(), summary: s}
-			content := tx.Get(index.Content, k.content(b.account.id, rec.data, uid))
+		}
+		e.saveDir()
+		_, err := changeRefs(e.tx, to.id, slices.Clone(files), 1)
+		return err
+	})
+	return data, err
+}
+
+// gather reads messages, what is kept of them, and the keywords of their mailbox.
+func (m *Mailbox) gather(uids []imap.UID, c *copiesAcross) error {
+	a := m.box.account
+	return a.shard.View(func(tx index.Tx) error {
+		from, err := (&edit{account: a, tx: tx}).box(m.box.id)
+		if err != nil {
+			return err
+		}
+		if err := from.loadKeywords(); err != nil {
+			return err
+		}
+		c.from.keywords, c.from.knowsKeys = from.keywords, true
+		if c.list, err = from.take(uids); err != nil {
+			return err
+		}
+		var k keyBuffer
+		for i := range c.list {
+			s := &c.list[i].summary
+			content := slices.Clone(tx.Get(index.Content, k.content(a.id, s.id)))
 			if int(s.prefix) > len(content) {
 				return corrupt("content record")
 			}
-			c.content = append(c.content, content...)
-			list = append(list, c)
+			c.contents = append(c.contents, content)
 		}
 		return nil
 	})
-	return list, err
 }
 
-// sizeOf returns the size of messages together, without those that are gone.
-func (m *Mailbox) sizeOf(uids []imap.UID) (size int64) {
-	b := m.box
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	for _, uid := range uids {
-		if i, ok := b.find(uid); ok && b.heldByUID[uid] == nil {
-			size += b.summaries[i].size
-		}
+// stage writes the content of copies whose files were made.
+func (a *Account) stage(ctx context.Context, c *copiesAcross) error {
+	end, err := a.turn(ctx, len(c.list))
+	if err != nil {
+		return err
 	}
-	return size
+	defer end()
+	return a.shard.Update(ctx, func(tx index.Tx) error {
+		if _, err := readAccount(tx, a.id); err != nil {
+			return err
+		}
+		if _, err := changeRefs(tx, a.id, filesOf(c.list), -1); err != nil {
+			return err
+		}
+		for i := range c.list {
+			if err := putContent(tx, a.id, c.list[i].summary.id, c.contents[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil)
 }
 
-// liveState returns the state of a message that is not gone, and its keywords.
-func (m *Mailbox) liveState(uid imap.UID) (st state, keywords []string, ok bool) {
-	b := m.box
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	i, ok := b.find(uid)
-	if !ok {
-		return state{}, nil, false
-	}
-	st = state{flags: b.flags[i], keywords: b.keywordsAt(i)}
-	for i, n := range b.keywords {
-		if st.keywords&(1<<i) != 0 {
-			keywords = append(keywords, n)
+// settleCopies settles what becomes of files and their content by the outcome of the copy.
+func (a *Account) settleCopies(files []msgfile.Ref, err error) {
+	for _, f := range files {
+		switch {
+		case fault.Is(err, fault.Unavailable): // see keepFile
+			a.store.unclean.Store(true)
+		case err != nil:
+			a.unwant(f)
 		}
+		a.files.End(f.ID)
 	}
-	return st, keywords, true
 }
 
 // checkSource refuses to copy a message whose file is damaged. a.moving is held.
-func (a *Account) checkSource(c *copied) error {
-	path := a.path(c.from)
-	f, err := msgfile.Open(path, c.summary.end())
+func (a *Account) checkSource(s *summary) error {
+	path := a.path(s.file())
+	f, err := msgfile.Open(path, s.end())
 	if err == nil {
 		err = f.Close()
 	}
@@ -265,33 +279,35 @@ func (a *Account) checkSource(c *copied) error {
 	return nil
 }
 
-// linkCopies makes the files of copies and their names durable. It returns how many it has begun.
-func (m *Mailbox) linkCopies(to *Account, list []copied) (made int, err error) {
+// linkCopies makes the files of copies, and their names durable, and puts them into the summaries. It
+// returns the files that were made.
+func (m *Mailbox) linkCopies(to *Account, list []taken) (made []msgfile.Ref, err error) {
 	const op = "mailbox.Copy"
 	from := m.box.account
 	dirs := make(map[messageDir]struct{})
 	to.moveLeftoversOnce()
 	for i := range list {
-		c := &list[i]
+		s := &list[i].summary
 		var ref msgfile.Ref
-		id, err := to.store.nextNumber(func(id uint64) (err error) {
+		_, err := to.store.nextNumber(func(id uint64) (err error) {
 			leave := stay(from, to)
 			defer leave()
-			if err = from.checkSource(c); err == nil {
-				ref, err = to.newFileHere(id, func(path string) error { return msgfile.LinkOrCopy(from.path(c.from), path) })
+			if err = from.checkSource(s); err == nil {
+				ref, err = to.newFileHere(id, func(path string) error { return msgfile.LinkOrCopy(from.path(s.file()), path) })
 			}
 			return err
 		})
 		if err != nil {
-			return i, err
+			return made, err
 		}
-		c.summary.id, c.summary.dir, c.summary.original = id, ref.Dir, 0
+		s.id, s.dir = ref.ID, ref.Dir
+		made = append(made, ref)
 		dirs[messageDir{to, ref.Dir}] = struct{}{}
 	}
 	for d := range dirs {
 		if err := d.sync(); err != nil {
-			return len(list), fault.Wrap(op, fault.Internal, err)
+			return made, fault.Wrap(op, fault.Internal, err)
 		}
 	}
-	return len(list), nil
+	return made, nil
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -39,10 +37,20 @@ func (w *world) many(a *Account, n int) *Mailbox {
 	return w.view(a, "INBOX")
 }
 
-// records counts the messages that have records, hidden ones too.
+// records counts the messages that have records.
 func records(a *Account) (n int) {
 	_ = a.shard.View(func(tx index.Tx) error {
 		return eachSummary(tx, a.id, func(uint32, imap.UID, *summary) bool { n++; return true })
+	})
+	return n
+}
+
+// contents counts the records of index.Content.
+func contents(a *Account) (n int) {
+	_ = a.shard.View(func(tx index.Tx) error {
+		from := appendAccount(nil, a.id)
+		tx.Range(index.Content, from, after(from), func(_, _ []byte) bool { n++; return true })
+		return nil
 	})
 	return n
 }
@@ -68,19 +76,16 @@ func wantCopies(t *testing.T, from *Mailbox, to *Mailbox, data CopyData) {
 	}
 }
 
-func TestLargeCopyTakesShortCommitsAndShowsAtOnce(t *testing.T) {
+func TestLargeCopyShowsAtOnceAndMakesNoFiles(t *testing.T) {
 	w := newWorld(t)
 	a := w.account(1)
 	m := w.many(a, 2*maxChange+300)
 	w.append(a, "Trash", 0)
 	trash := w.view(a, "Trash")
-	before, most, commits := records(a), 0, 0
+	files, kept := len(w.files(a)), contents(a)
 	stop := a.Watch(func() {
-		now := records(a)
-		most, before = max(most, now-before), now
-		commits++
 		if s, err := a.Status(bg, "Trash"); err != nil || s.Messages != 1 && s.Messages != 1+uint32(m.Len()) {
-			t.Errorf("after commit %d: %d messages, %v", commits, s.Messages, err)
+			t.Errorf("%d messages, %v", s.Messages, err)
 		}
 	})
 	data, err := m.Copy(bg, m.UIDs(), "Trash")
@@ -88,14 +93,14 @@ func TestLargeCopyTakesShortCommitsAndShowsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop()
-	if most > maxChange || commits != 4 {
-		t.Errorf("%d commits, the largest with %d messages", commits, most)
-	}
 	if !signalled(trash) || trash.Sync(true).Exists != 1+m.Len() {
 		t.Errorf("the open view has %d messages", trash.Len())
 	}
 	wantCopies(t, m, trash, data)
 	wantCopies(t, m, w.view(a, "Trash"), data)
+	if len(w.files(a)) != files || contents(a) != kept {
+		t.Errorf("%d files and %d contents, before %d and %d", len(w.files(a)), contents(a), files, kept)
+	}
 	next := w.append(a, "Trash", 9)
 	if copies, _ := data.Dest.Nums(); next <= copies[len(copies)-1] {
 		t.Errorf("UID %d comes after %v", next, data.Dest)
@@ -105,6 +110,55 @@ func TestLargeCopyTakesShortCommitsAndShowsAtOnce(t *testing.T) {
 	if trash := w.view(a, "Trash"); trash.Len() != 2+m.Len() {
 		t.Errorf("%d messages after the restart", trash.Len())
 	}
+}
+
+func TestAFileGoesWithItsLastMessage(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	m := w.many(a, 20)
+	for range 2 { // INBOX has each message three times then
+		if _, err := m.Copy(bg, m.UIDs()[:20], "INBOX"); err != nil {
+			t.Fatal(err)
+		}
+		m.Sync(true)
+	}
+	if _, err := m.Copy(bg, m.UIDs(), "Trash"); err != nil {
+		t.Fatal(err)
+	}
+	trash := w.view(a, "Trash")
+	want := read(t, m, 1)
+	wantLeft := func(files int) {
+		t.Helper()
+		w.settle()
+		w.check()
+		if n, kept := len(w.files(a)), contents(a); n != files || kept != files {
+			t.Errorf("%d files and %d contents are left, want %d", n, kept, files)
+		}
+	}
+	if _, err := m.turnedExpunge(bg); err != nil {
+		t.Fatal(err)
+	}
+	wantLeft(20)
+	if got := read(t, m, 1); got != want { // the view still shows it
+		t.Errorf("%q", got)
+	}
+	m.Sync(true)
+	wantLeft(20)
+	set(t, trash, Add, `\Deleted`, trash.UIDs()[:55]...)
+	if _, err := trash.Expunge(bg, nil); err != nil {
+		t.Fatal(err)
+	}
+	wantLeft(20)
+	if _, prefix := content(t, trash, 1); !strings.Contains(prefix, "Return-Path") {
+		t.Errorf("%q", prefix)
+	}
+	trash.Sync(true)
+	wantLeft(4) // one of the last five had the flag before
+	trash.Close()
+	if err := a.DeleteMailbox(bg, "Trash"); err != nil {
+		t.Fatal(err)
+	}
+	wantLeft(0)
 }
 
 func TestLargeCopiesAndDeliveriesAtOnce(t *testing.T) {
@@ -156,253 +210,100 @@ func TestLargeCopiesAndDeliveriesAtOnce(t *testing.T) {
 	}
 }
 
-// half makes the first part of a large copy of all messages to Trash.
-func half(t *testing.T, m *Mailbox, room int) *hiddenCopy {
+// staged has the files and the content of copies of all messages in another account.
+func staged(t *testing.T, m *Mailbox, to *Account) *copiesAcross {
 	t.Helper()
-	h := &hiddenCopy{to: m.box.account, dest: "Trash", room: room, most: m.Len(), size: m.sizeOf(m.UIDs())}
-	more(t, m, h, m.UIDs()[:m.Len()/2])
-	return h
-}
-
-func more(t *testing.T, m *Mailbox, h *hiddenCopy, uids []imap.UID) {
-	t.Helper()
-	if err := m.copyPart(bg, uids, EveryFlag, h.to, func(list []copied) error { return h.add(bg, list) }); err != nil {
+	c := &copiesAcross{}
+	err := m.gather(m.UIDs(), c)
+	if err == nil {
+		_, err = m.linkCopies(to, c.list)
+	}
+	if err == nil {
+		err = to.stage(bg, c)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
+	return c
 }
 
-func TestHalfACopyIsSeenByNobody(t *testing.T) {
-	w := newWorld(t)
-	a := w.account(1)
-	m := w.many(a, 200)
-	w.append(a, "Trash", 0)
-	usage, _ := a.Usage(bg)
-	h := half(t, m, 0)
-	if now, _ := a.Usage(bg); now != usage {
-		t.Errorf("the account holds %+v, before %+v", now, usage)
-	}
-	if s, err := a.Status(bg, "Trash"); err != nil || s.Messages != 1 || s.Recent != 1 || s.UIDNext != 2 {
-		t.Errorf("status %+v, %v", s, err)
-	}
-	trash := w.view(a, "Trash")
-	wantView(t, trash, "1:Recent")
-	w.check()
-	// What comes in between comes before it.
-	if uid := w.append(a, "Trash", 5); uid != 2 {
-		t.Errorf("UID %d", uid)
-	}
-	trash.Sync(true)
-	seen := trash.Info().HighestModSeq
-	more(t, m, h, m.UIDs()[100:])
-	if _, err := h.show(bg); err != nil {
-		t.Fatal(err)
-	}
-	trash.Sync(true)
-	for _, uid := range trash.UIDs()[2:] {
-		if st, ok := trash.State(uid); !ok || st.ModSeq <= seen || !st.Recent {
-			t.Fatalf("%d: %+v, and the client knows all up to %d", uid, st, seen)
-		}
-	}
-	if trash.Len() != 202 {
-		t.Errorf("%d messages", trash.Len())
-	}
-	w.append(a, "Trash", 6)
-	w.reopen()
-	if n := w.view(w.account(1), "Trash").Len(); n != 203 {
-		t.Errorf("%d messages after the restart", n)
-	}
-}
-
-func TestHalfACopyGoes(t *testing.T) {
-	for name, c := range map[string]func(w *world, a *Account, h *hiddenCopy){
-		"after an error": func(w *world, a *Account, h *hiddenCopy) { h.giveUp() },
-		"after a crash": func(w *world, a *Account, h *hiddenCopy) {
+func TestWhatIsWrittenAheadOfACopyGoes(t *testing.T) {
+	for name, end := range map[string]func(w *world, b *Account, c *copiesAcross){
+		"after an error": func(w *world, b *Account, c *copiesAcross) {
+			b.settleCopies(filesOf(c.list), errors.New("no"))
+		},
+		"after a crash": func(w *world, b *Account, c *copiesAcross) {
 			w.crash()
 			w.open()
-			w.account(1)
 		},
-		"after a crash under its removal": func(w *world, a *Account, h *hiddenCopy) {
-			d := drop{shard: a.shard, account: a.id, handle: a, data: h.data, start: h.span.start}
-			err := a.shard.Update(bg, func(tx index.Tx) error {
-				ranges, _, err := d.keys(tx)
-				return errors.Join(err, tx.Delete(index.Mail, ranges[1].from))
-			}, nil)
-			if err != nil {
+		"with the account": func(w *world, b *Account, c *copiesAcross) {
+			b.settleCopies(filesOf(c.list), errors.New("no"))
+			if err := w.store.Remove(bg, *b.owner.Load()); err != nil {
 				w.t.Error(err)
 			}
-			w.check()
-			w.crash()
-			w.open()
-			w.account(1)
-		},
-		"with its mailbox": func(w *world, a *Account, h *hiddenCopy) {
-			if err := a.DeleteMailbox(bg, "Trash"); err != nil {
-				w.t.Error(err)
+			w.settle()
+			if n := contents(b); n != 0 {
+				w.t.Errorf("%d contents of an account that is gone", n)
 			}
-			if _, err := h.show(bg); !fault.Is(err, fault.NoMailbox) {
-				w.t.Errorf("shown in a deleted mailbox: %v", err)
-			}
-			h.giveUp()
-			if _, err := a.CreateMailbox(bg, "Trash", CreateOptions{}); err != nil {
-				w.t.Error(err)
-			}
-		},
-		"with its mailbox and a crash": func(w *world, a *Account, h *hiddenCopy) {
-			w.store.upkeep.pause()
-			if err := a.DeleteMailbox(bg, "Trash"); err != nil {
-				w.t.Error(err)
-			}
-			w.crash()
-			w.open()
-			if _, err := w.account(1).CreateMailbox(bg, "Trash", CreateOptions{}); err != nil {
-				w.t.Error(err)
-			}
+			delete(w.owners, 2)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			a := w.account(1)
+			a, b := w.account(1), w.account(2)
 			m := w.many(a, 200)
-			h := half(t, m, 0)
+			c := staged(t, m, b)
+			if n := contents(b); n != 200 {
+				t.Fatalf("%d contents", n)
+			}
+			w.check()
 			m.Close()
-			c(w, a, h)
-			a = w.account(1)
-			w.check()
-			w.append(a, "Trash", 5)
+			end(w, b, c)
+			b = w.account(2)
+			w.append(b, "INBOX", 1) // after a crash what it has left goes before
 			w.settle()
-			if n, files := records(a), len(w.files(a)); n != 201 || files != 201 {
-				t.Errorf("%d records and %d files are left", n, files)
+			w.check()
+			if n, files := contents(b), len(w.files(b)); n != 1 || files != 1 {
+				t.Errorf("%d contents and %d files are left", n, files)
 			}
-			want := 0 // removed
-			if strings.Contains(name, "crash") {
-				want = 100
+			want := 0
+			if name == "after a crash" {
+				want = 200
 			}
-			if moved := w.moved(a); len(moved) != want {
-				t.Errorf("%d files are in Leftovers, want %d", len(moved), want)
-			}
-			if n := hiddenIn(a); n != 0 {
-				t.Errorf("%d hidden ranges are left", n)
-			}
-			if n := w.view(a, "Trash").Len(); n != 1 {
-				t.Errorf("%d messages", n)
+			if moved := len(w.moved(b)); moved != want {
+				t.Errorf("%d files are in Leftovers, want %d", moved, want)
 			}
 		})
-	}
-}
-
-func hiddenIn(a *Account) (n int) {
-	_ = a.shard.View(func(tx index.Tx) error {
-		tx.Range(index.Dropped, appendAccount(nil, a.id), appendAccount(nil, a.id+1), func(_, _ []byte) bool { n++; return true })
-		return nil
-	})
-	return n
-}
-
-func TestACopyThatIsOvertakenIsMadeAgain(t *testing.T) {
-	for name, overtake := range map[string]func(w *world, a *Account) int{
-		"by messages": func(w *world, a *Account) int {
-			for i := range blockUIDs + 5 {
-				w.append(a, "Trash", i)
-			}
-			return blockUIDs + 5
-		},
-		"by changes": func(w *world, a *Account) int {
-			err := a.update(bg, func(e *edit) error {
-				e.rec.modSeq += modSeqRoom
-				return e.subscribe("x", true)
-			})
-			if err != nil {
-				w.t.Error(err)
-			}
-			return 0
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			a := w.account(1)
-			m := w.many(a, 200)
-			trash := w.view(a, "Trash")
-			h := half(t, m, 0)
-			n := overtake(w, a)
-			if _, err := h.show(bg); !errors.Is(err, errOvertaken) {
-				t.Errorf("shown: %v", err)
-			}
-			w.check()
-			again := half(t, m, 50) // beside what the first has left
-			h.giveUp()
-			w.settle()
-			more(t, m, again, m.UIDs()[100:])
-			if _, err := again.show(bg); err != nil {
-				t.Error(err)
-			}
-			trash.Sync(true)
-			if trash.Len() != n+200 {
-				t.Errorf("%d messages", trash.Len())
-			}
-			w.reopen()
-			if got := len(w.files(w.account(1))); got != n+400 {
-				t.Errorf("%d files", got)
-			}
-		})
-	}
-}
-
-func TestRenamingINBOXLeavesNoHalfCopyInIt(t *testing.T) {
-	w := newWorld(t)
-	a := w.account(1)
-	m := w.many(a, 200)
-	h := &hiddenCopy{to: a, dest: "INBOX", most: m.Len()}
-	more(t, m, h, m.UIDs()[:100])
-	if err := a.RenameMailbox(bg, "INBOX", "Old"); err != nil {
-		t.Fatal(err)
-	}
-	w.append(a, "INBOX", 1)
-	for range blockUIDs {
-		w.append(a, "Old", 2)
-	}
-	if _, err := h.show(bg); !errors.Is(err, errOvertaken) {
-		t.Errorf("shown: %v", err)
-	}
-	w.check()
-	h.giveUp()
-	w.settle()
-	if n, old := w.view(a, "INBOX").Len(), w.view(a, "Old").Len(); n != 1 || old != 200+blockUIDs || records(a) != n+old {
-		t.Errorf("INBOX has %d, Old %d messages, the account %d records", n, old, records(a))
 	}
 }
 
 func TestALargeCopyThatFailsLeavesNothing(t *testing.T) {
 	w := newWorld(t)
-	a := w.account(1)
+	a, b := w.account(1), w.account(2)
 	m := w.many(a, maxChange+100)
-	want, _ := a.Usage(bg)
-	ctx, cancel := context.WithCancel(bg)
-	stop := a.Watch(cancel) // with its first commit
-	_, err := m.Copy(ctx, m.UIDs(), "Trash")
-	wantKind(t, err, fault.Canceled)
-	stop()
-	w.limits = Limits{MaxSize: want.Bytes + 10_000}
-	_, err = m.Copy(bg, m.UIDs(), "Trash")
-	wantKind(t, err, fault.OverQuota)
-	// The account fills up meanwhile.
-	w.limits.MaxSize = -1
-	h := half(t, m, 0)
-	w.limits.MaxSize = want.Bytes + h.counts.size + 10
-	w.append(a, "INBOX", 1)
-	_, err = h.show(bg)
-	wantKind(t, err, fault.OverQuota)
-	h.giveUp()
-	w.settle()
-	if got, _ := a.Usage(bg); got.Messages != want.Messages+1 || records(a) != int(got.Messages) || len(w.files(a)) != int(got.Messages) {
-		t.Errorf("the account holds %+v, has %d records and %d files", got, records(a), len(w.files(a)))
-	}
-	if s, err := a.Status(bg, "Trash"); err != nil || s.Messages != 0 {
-		t.Errorf("%+v, %v", s, err)
-	}
-	m.Sync(true)
-	w.limits.MaxSize = -1
-	if data, err := m.Copy(bg, m.UIDs(), "Trash"); err != nil || len(data.Dest) != 1 {
-		t.Errorf("%v, %v", data.Dest, err)
+	for name, to := range map[string]*Account{"within": a, "across": b} {
+		want, _ := to.Usage(bg)
+		wantNothing := func() {
+			t.Helper()
+			w.settle()
+			if got, _ := to.Usage(bg); got != want || records(to) != int(want.Messages) || len(w.files(to)) != int(want.Messages) ||
+				contents(to) != int(want.Messages) {
+				t.Errorf("%s: the account holds %+v, has %d records, %d files and %d contents", name, got, records(to), len(w.files(to)), contents(to))
+			}
+		}
+		w.limits = Limits{MaxSize: want.Bytes + 10_000}
+		_, err := m.CopyTo(bg, m.UIDs(), to, "Trash")
+		wantKind(t, err, fault.OverQuota)
+		wantNothing()
+		w.limits.MaxSize = -1
+		ctx, cancel := context.WithCancel(bg)
+		cancel()
+		_, err = m.CopyTo(ctx, m.UIDs(), to, "Trash")
+		wantKind(t, err, fault.Canceled)
+		wantNothing()
+		if data, err := m.CopyTo(bg, m.UIDs(), to, "Trash"); err != nil || len(data.Dest) != 1 {
+			t.Errorf("%v, %v", data.Dest, err)
+		}
 	}
 }
 
@@ -440,42 +341,4 @@ func (m *Mailbox) turnedExpunge(ctx context.Context) ([]imap.UID, error) {
 		return nil, fmt.Errorf("mark: %w", err)
 	}
 	return m.Expunge(ctx, nil)
-}
-
-// An administrator restores an index that was saved while a copy was being made; then the
-// copies are all that is left of the mail.
-func TestIndexSavedDuringACopyLosesNoMail(t *testing.T) {
-	w := newWorld(t)
-	a := w.account(1)
-	m := w.many(a, 200)
-	h := half(t, m, 0)
-	dir := filepath.Join(w.base, "Index")
-	saved := t.TempDir()
-	if err := os.CopyFS(saved, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
-	}
-	more(t, m, h, m.UIDs()[100:])
-	if _, err := h.show(bg); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := m.turnedExpunge(bg); err != nil {
-		t.Fatal(err)
-	}
-	m.Sync(true)
-	m.Close()
-	w.check()
-	w.close()
-	if err := errors.Join(os.RemoveAll(dir), os.CopyFS(dir, os.DirFS(saved))); err != nil {
-		t.Fatal(err)
-	}
-	w.open()
-	a = w.account(1)
-	a.moveLeftoversOnce()
-	if n, moved := len(w.files(a)), len(w.moved(a)); n != 0 || moved != 200 {
-		t.Errorf("%d messages are where they belong and %d in Leftovers", n, moved)
-	}
-	if n := records(a); n != 200 { // of the restored index
-		t.Errorf("%d records", n)
-	}
-	w.close() // the check reports what the index names and is not there
 }

@@ -88,11 +88,15 @@ func (s *Store) Remove(ctx context.Context, o Owner) error {
 			}
 		}
 		e.removed = true
+		if err := e.tx.Put(index.Dropped, e.key.dropped(a.id, allData), []byte{}); err != nil {
+			return err
+		}
 		return e.tx.Delete(index.Mail, e.key.key(a.id, kindAccount))
 	})
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
+	s.upkeep.dropped(a, allData)
 	return fault.Wrap("mailbox.Remove", fault.Internal, os.RemoveAll(filepath.Join(o.Dir, msgfile.Directory)))
 }
 

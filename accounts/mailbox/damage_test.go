@@ -25,8 +25,11 @@ var damages = map[string]func(path string) error{
 
 // file returns the path of the file of a message.
 func (m *Mailbox) file(uid imap.UID) string {
-	at, _ := m.box.find(uid)
-	return m.box.account.path(m.box.summaries[at].file())
+	s, err := m.summary(bg, uid)
+	if err != nil {
+		return err.Error()
+	}
+	return m.box.account.path(s.file())
 }
 
 func TestADamagedMessageIsNamedAndNotSpread(t *testing.T) {
@@ -54,10 +57,11 @@ func TestADamagedMessageIsNamedAndNotSpread(t *testing.T) {
 					wantDamage(t, err, path)
 				}
 				r.Close()
-				_, err = m.Copy(bg, []imap.UID{uid}, "Trash")
+				// A copy in the account has the file of the original; one in another account gets its own.
+				_, err = m.CopyTo(bg, []imap.UID{uid}, w.account(2), "Trash")
 				wantDamage(t, err, path)
 			}
-			if i, err := a.Status(bg, "Trash"); err != nil || i.Messages != 0 {
+			if i, err := w.account(2).Status(bg, "Trash"); err != nil || i.Messages != 0 {
 				t.Errorf("%d damaged messages were copied: %v", i.Messages, err)
 			}
 			m.Close()

@@ -133,6 +133,11 @@ func (a *Account) link(j *delivery) error {
 	if !taken {
 		ref, err = a.newFile(id, j.makeFile)
 		taken = errors.Is(err, fs.ErrExist) // by another message
+		if err == nil && !j.made {
+			if taken, err = a.isForgotten(j); taken || err != nil {
+				a.files.End(id)
+			}
+		}
 	}
 	if taken {
 		id, err = a.store.nextNumber(func(id uint64) (err error) {
@@ -150,6 +155,17 @@ func (a *Account) link(j *delivery) error {
 	j.in.content = marshalContent(j.Prefix, j.Summary)
 	a.store.links.touch(messageDir{a, ref.Dir})
 	return nil
+}
+
+// isForgotten reports whether a delivery whose file is there has no record: then the file is another
+// message's, of the same delivery before it was forgotten.
+func (a *Account) isForgotten(j *delivery) (forgotten bool, err error) {
+	err = a.shard.View(func(tx index.Tx) error {
+		var k keyBuffer
+		forgotten = tx.Get(index.Delivered, k.delivered(j.QueueID, a.id, j.Copy)) == nil
+		return nil
+	})
+	return forgotten, err
 }
 
 // rewrite makes the file of a delivery with another header. It is durable when rewrite returns, under its
@@ -376,29 +392,6 @@ func (a *Account) findFile(rec *deliveredRecord) (ref msgfile.Ref, found bool, e
 		})
 	})
 	return ref, found, err
-}
-
-// eachSummary visits the summaries of all messages of an account until fn
-// returns false.
-func eachSummary(tx index.Tx, account uint64, fn func(data uint32, uid imap.UID, s *summary) bool) (err error) {
-	var k keyBuffer
-	from := append([]byte(nil), k.key(account, kindSummary)...)
-	tx.Range(index.Mail, from, after(from), func(k, v []byte) bool {
-		data := lastUint32(k[:len(k)-4])
-		for len(v) > 0 {
-			uid, s, rest, ok := nextSummary(v, lastUint32(k))
-			if !ok {
-				err = corrupt("block of message summaries")
-				return false
-			}
-			if !fn(data, uid, &s) {
-				return false
-			}
-			v = rest
-		}
-		return true
-	})
-	return err
 }
 
 // makeFile links the queue file to path, or copies it where it cannot be linked.

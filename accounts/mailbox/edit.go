@@ -172,14 +172,10 @@ func (e *edit) box(id uint32) (*boxEdit, error) {
 	if err != nil {
 		return nil, err
 	}
-	hidden, err := hiddenSpans(e.tx, e.account.id, rec.data)
-	if err != nil {
-		return nil, err
-	}
 	// The views know better who has got \Recent; the number is saved whenever
 	// the record is written anyway.
 	rec.recentFrom = max(rec.recentFrom, e.account.recentFrom(id))
-	x := &boxEdit{edit: e, id: id, rec: rec, hidden: hidden}
+	x := &boxEdit{edit: e, id: id, rec: rec}
 	e.boxes = append(e.boxes, x)
 	return x, nil
 }

@@ -33,13 +33,13 @@ func (m *Mailbox) Expunge(ctx context.Context, uids *imap.UIDSet) ([]imap.UID, e
 				return err
 			}
 			x.origin = m
-			return x.remove(part, false, func(uid imap.UID, st state) bool {
-				if st.flags&Deleted == 0 { // somebody has changed his mind
-					return false
-				}
-				done = append(done, uid)
-				return true
-			}, nil)
+			gone, err := x.remove(part, false, func(_ imap.UID, st state) bool {
+				return st.flags&Deleted != 0 // else somebody has changed his mind
+			})
+			for i := range gone {
+				done = append(done, gone[i].uid)
+			}
+			return err
 		})
 		end()
 		if err != nil {

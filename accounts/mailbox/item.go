@@ -212,7 +212,7 @@ func (l *items) message(uid imap.UID) (s summary, prefix []byte, err error) {
 		return s, nil, err
 	}
 	var k keyBuffer
-	content := l.tx.Get(index.Content, k.content(l.account, l.data, uid))
+	content := l.tx.Get(index.Content, k.content(l.account, s.id))
 	if int(s.prefix) > len(content) {
 		return s, nil, corrupt("content record")
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // checkItems compares the items of a mailbox with its messages and their indexes with them.
-func (c *checker) checkItems(rec *mailboxRecord, states []flagged) {
+func (c *checker) checkItems(rec *mailboxRecord, states []uidState) {
 	l, err := readItems(c.tx, c.account.id, rec.data)
 	if err != nil {
 		c.found(0, "%v", err)

@@ -128,7 +128,8 @@ func (l *items) removeOld(x *boxEdit, old *Item) error {
 	if err := l.save(); err != nil {
 		return err
 	}
-	return x.remove([]imap.UID{old.UID}, false, nil, nil)
+	_, err := x.remove([]imap.UID{old.UID}, false, nil)
+	return err
 }
 
 // put writes the records of an item whose message has been added.
@@ -195,7 +196,7 @@ func (l *items) save() error {
 }
 
 // dropItems removes the items of messages that are taken out of the mailbox, and remembers their names.
-func (x *boxEdit) dropItems(gone []removed) error {
+func (x *boxEdit) dropItems(gone []taken) error {
 	l, err := readItems(x.edit.tx, x.edit.account.id, x.rec.data)
 	if err != nil || l.rec.count == 0 {
 		return err
@@ -277,7 +278,8 @@ func (a *Account) DeleteItem(ctx context.Context, mailbox, name string, check fu
 		if err != nil {
 			return err
 		}
-		return x.remove([]imap.UID{item.UID}, false, nil, nil)
+		_, err = x.remove([]imap.UID{item.UID}, false, nil)
+		return err
 	})
 }
 

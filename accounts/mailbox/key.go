@@ -2,8 +2,6 @@ package mailbox
 
 import (
 	"encoding/binary"
-
-	imap "github.com/emersion/go-imap/v2"
 )
 
 // The kinds of records in index.Mail, in the order of their keys:
@@ -31,6 +29,7 @@ const (
 	kindItemTime     = 0x44 // data(4) to(8) from(8) UID(4) → name
 	kindItemChange   = 0x45 // data(4) ModSeq(8) UID(4) → name
 	kindItemGone     = 0x46 // data(4) ModSeq(8) name → time of the deletion
+	kindRefs         = 0x50 // block(8) → reference counts of files, see refs.go
 )
 
 // itemKinds are those of records of items.
@@ -63,10 +62,14 @@ func (k *keyBuffer) history(account uint64, data uint32, modSeq uint64) []byte {
 	return binary.BigEndian.AppendUint64(k.numbered(account, kindHistory, data), modSeq)
 }
 
-// content makes a key in index.Content.
-func (k *keyBuffer) content(account uint64, data uint32, uid imap.UID) []byte {
-	b := binary.BigEndian.AppendUint32(appendAccount(k[:0], account), data)
-	return binary.BigEndian.AppendUint32(b, uint32(uid))
+// refs makes the key of a block of reference counts.
+func (k *keyBuffer) refs(account, block uint64) []byte {
+	return binary.BigEndian.AppendUint64(k.key(account, kindRefs), block)
+}
+
+// content makes a key in index.Content, of what is kept of the message in a file.
+func (k *keyBuffer) content(account, file uint64) []byte {
+	return binary.BigEndian.AppendUint64(appendAccount(k[:0], account), file)
 }
 
 // delivered makes a key in index.Delivered. The queue ID comes first: new
@@ -79,11 +82,6 @@ func (k *keyBuffer) delivered(queueID, account uint64, copy uint32) []byte {
 // dropped makes a key in index.Dropped.
 func (k *keyBuffer) dropped(account uint64, data uint32) []byte {
 	return binary.BigEndian.AppendUint32(appendAccount(k[:0], account), data)
-}
-
-// hidden makes a key in index.Dropped for a range of hidden messages.
-func (k *keyBuffer) hidden(account uint64, data uint32, start imap.UID) []byte {
-	return binary.BigEndian.AppendUint32(k.dropped(account, data), uint32(start))
 }
 
 // named makes the key of a record that is named by a text.
@@ -103,5 +101,6 @@ func after(prefix []byte) []byte {
 	return nil
 }
 
-// lastUint32 returns the number at the end of a key.
+// lastUint32 and lastUint64 return the number at the end of a key.
 func lastUint32(key []byte) uint32 { return binary.BigEndian.Uint32(key[len(key)-4:]) }
+func lastUint64(key []byte) uint64 { return binary.BigEndian.Uint64(key[len(key)-8:]) }

@@ -123,26 +123,6 @@ func TestAMessageThatIsGoneKeepsNoBitThatIsUsedAgain(t *testing.T) {
 	wantView(t, m, "1:"+keywordsBut(t, "Deleted,Recent,$Home", 0, 1)+" 2:Recent,$Work,$Home")
 }
 
-func TestKeywordsOfHalfACopyAreNotUsedAgain(t *testing.T) {
-	w := newWorld(t)
-	a := w.account(1)
-	m := w.many(a, 200) // every seventh has $Work
-	w.append(a, "Trash", 1)
-	trash := w.view(a, "Trash")
-	h := half(t, m, 0)
-	for i := range maxKeywords { // more than are left
-		set(t, trash, Set, imap.Flag(fmt.Sprint("k", i)), 1)
-	}
-	if _, err := h.show(bg); err != nil {
-		t.Fatal(err)
-	}
-	trash.Sync(false)
-	first := trash.UIDs()[1]
-	if st, _ := trash.State(first); string(trash.AppendFlags(nil, st)) != `\Seen \Deleted \Recent $Work` {
-		t.Errorf("the copy has %s", trash.AppendFlags(nil, st))
-	}
-}
-
 // A batch of one commit asks for keywords one after the other.
 func TestOneCommitGivesEachKeywordItsBit(t *testing.T) {
 	w := newWorld(t)

@@ -89,8 +89,8 @@ func (a *Account) moveLeftovers() error {
 	})
 }
 
-// dropLeftovers removes the records of deleted mailboxes and of copies that were not
-// completed. Their files go with those that never had a record: in an index from a backup they may be all that is left
+// dropLeftovers removes the records of deleted mailboxes, and the content of files that no record
+// names. The files go with those that never had a record: in an index from a backup they may be all that is left
 // of messages.
 func (a *Account) dropLeftovers() error {
 	var drops []drop
@@ -105,6 +105,32 @@ func (a *Account) dropLeftovers() error {
 	})
 	for _, d := range drops {
 		err = errors.Join(err, a.store.upkeep.purge(d))
+	}
+	return errors.Join(err, a.dropUnnamed())
+}
+
+// dropUnnamed removes the content of files that no record names, but for what this run removes itself.
+func (a *Account) dropUnnamed() error {
+	var files []msgfile.Ref
+	err := a.shard.View(func(tx index.Tx) error {
+		return eachRef(tx, a.id, func(file uint64, count int64) {
+			if count == 0 {
+				files = append(files, msgfile.Ref{ID: file})
+			}
+		})
+	})
+	if err == nil {
+		// When the commits are announced that these counts are of, what views show is held.
+		err = a.shard.Settle(context.Background())
+	}
+	if err != nil {
+		return err
+	}
+	files = slices.DeleteFunc(files, func(f msgfile.Ref) bool { return a.files.Busy(f.ID) })
+	for part := range slices.Chunk(files, purgeKeys) {
+		err = errors.Join(err, a.shard.UpdateFreeing(context.Background(), func(tx index.Tx) error {
+			return dropContent(tx, a.id, part)
+		}, nil))
 	}
 	return err
 }

@@ -116,22 +116,14 @@ func (b *box) read(tx index.Tx) (err error) {
 	if b.keywords, err = readKeywords(tx, account, b.rec.data); err != nil {
 		return err
 	}
-	hidden, err := hiddenSpans(tx, account, b.rec.data)
-	if err != nil {
-		return err
-	}
 	n := b.rec.messages
 	b.uids = make([]imap.UID, 0, n)
 	b.flags = make([]Flags, 0, n)
 	b.modSeqs = make([]uint64, 0, n)
-	b.summaries = make([]summary, 0, n)
-	if err := b.readStates(tx, hidden); err != nil {
-		return err
-	}
-	return b.readSummaries(tx, hidden)
+	return b.readStates(tx)
 }
 
-func (b *box) readStates(tx index.Tx, hidden []span) (err error) {
+func (b *box) readStates(tx index.Tx) (err error) {
 	var k keyBuffer
 	from := k.numbered(b.account.id, kindState, b.rec.data)
 	tx.Range(index.Mail, from, after(from), func(k, v []byte) bool {
@@ -143,55 +135,9 @@ func (b *box) readStates(tx index.Tx, hidden []span) (err error) {
 				return false
 			}
 			v = rest
-			if _, is := inSpan(hidden, uid); is {
-				continue
-			}
-			b.uids = append(b.uids, uid)
-			b.flags = append(b.flags, st.flags)
-			b.modSeqs = append(b.modSeqs, st.modSeq)
-			if st.keywords != 0 {
-				b.setBits(len(b.uids)-1, st.keywords)
-			}
+			b.append(uid, st)
 		}
 		return true
 	})
-	if b.bits != nil {
-		b.setBits(len(b.uids)-1, b.keywordsUpTo(len(b.uids)-1))
-	}
-	return err
-}
-
-// keywordsUpTo is keywordsAt for a bits slice that may still be too short.
-func (b *box) keywordsUpTo(i int) uint64 {
-	if i < len(b.bits) {
-		return b.bits[i]
-	}
-	return 0
-}
-
-func (b *box) readSummaries(tx index.Tx, hidden []span) (err error) {
-	var k keyBuffer
-	from := k.numbered(b.account.id, kindSummary, b.rec.data)
-	tx.Range(index.Mail, from, after(from), func(k, v []byte) bool {
-		block := lastUint32(k)
-		for len(v) > 0 {
-			uid, s, rest, ok := nextSummary(v, block)
-			if _, is := inSpan(hidden, uid); ok && is {
-				v = rest
-				continue
-			}
-			i := len(b.summaries)
-			if !ok || i >= len(b.uids) || b.uids[i] != uid {
-				err = corrupt("pair of state and summary of a message")
-				return false
-			}
-			v = rest
-			b.summaries = append(b.summaries, s)
-		}
-		return true
-	})
-	if err == nil && len(b.summaries) != len(b.uids) {
-		err = corrupt("pair of state and summary of a message")
-	}
 	return err
 }

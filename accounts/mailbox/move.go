@@ -56,29 +56,10 @@ func (e *edit) move(m *Mailbox, uids []imap.UID, dest string, data *CopyData) er
 		return err
 	}
 	from.origin = m
-	if err := from.loadKeywords(); err != nil {
-		return err
-	}
 	data.UIDValidity = to.rec.validity
-	var list []copied
-	err = from.remove(uids, true, nil, func(r removed) error {
-		c := copied{uid: r.uid, flags: r.state.flags, summary: r.summary, content: r.content}
-		c.summary.original = 0
-		for i, n := range from.keywords {
-			if r.state.keywords&(1<<i) != 0 {
-				c.keywords = append(c.keywords, n)
-			}
-		}
-		list = append(list, c)
-		return nil
-	})
+	list, err := from.remove(uids, true, nil)
 	if err != nil {
 		return err
 	}
-	for i := range list {
-		if err := data.addCopy(to, &list[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return data.add(from, to, list, EveryFlag)
 }

@@ -18,7 +18,7 @@ import (
 // whole, leaves no file, and works again when the counter does.
 func TestNothingIsStoredWithoutANumber(t *testing.T) {
 	w := newWorld(t)
-	a := w.account(1)
+	a, b := w.account(1), w.account(2)
 	ctx := context.Background()
 	left := -1 // numbers until the counter fails; below 0: it works
 	w.store.o.NextID = func() (uint64, error) {
@@ -51,7 +51,7 @@ func TestNothingIsStoredWithoutANumber(t *testing.T) {
 	ds := []Delivery{{QueueID: 1_000_000, Copy: 1, File: queued, Size: 3}, {QueueID: 1_000_000, Copy: 2, File: queued, Size: 3}}
 	for name, do := range map[string]func() error{
 		"append":  func() error { _, err := a.AppendAll(ctx, "INBOX", three); return err },
-		"copy":    func() error { _, err := m.Copy(ctx, m.UIDs(), "INBOX"); return err },
+		"copy":    func() error { _, err := m.CopyTo(ctx, m.UIDs(), b, "INBOX"); return err },
 		"deliver": func() error { return errors.Join(a.Deliver(ctx, ds)...) },
 	} {
 		before := messageFiles(t, w)

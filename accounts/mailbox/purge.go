@@ -3,15 +3,19 @@ package mailbox
 import (
 	"context"
 	"encoding/binary"
-
-	imap "github.com/emersion/go-imap/v2"
+	"slices"
 
 	"gatepost/accounts/index"
 	"gatepost/accounts/mailbox/msgfile"
+	"gatepost/server/fault"
 )
 
-// purgeKeys bounds how many records one commit removes.
-const purgeKeys = 1000
+const (
+	// purgeKeys bounds how many records one commit removes.
+	purgeKeys = 1000
+	// allData in a drop stands for the reference counts and the content of an account that is gone.
+	allData = 0
+)
 
 // findDrops looks for what accounts that are gone still have records of. What other accounts
 // have goes when they are used, see dropLeftovers.
@@ -33,11 +37,7 @@ func (u *upkeep) findDrops() {
 
 // dropOf reads a key of index.Dropped.
 func dropOf(sh *index.Shard, key []byte) drop {
-	d := drop{shard: sh, account: binary.BigEndian.Uint64(key), data: binary.BigEndian.Uint32(key[8:])}
-	if len(key) > 12 {
-		d.start = imap.UID(lastUint32(key))
-	}
-	return d
+	return drop{shard: sh, account: binary.BigEndian.Uint64(key), data: lastUint32(key)}
 }
 
 // purge removes records that are no longer reachable and then their files.
@@ -78,31 +78,22 @@ type keys struct {
 	from, to []byte
 }
 
-// keys returns where the records of a drop are, summaries first, and that of the drop itself.
-func (d *drop) keys(tx index.Tx) (ranges []keys, self []byte, err error) {
+// keys returns where the records of a drop are, summaries first.
+func (d *drop) keys() (ranges []keys) {
 	var k keyBuffer
-	clone := func(key []byte) []byte { return append([]byte(nil), key...) }
-	if d.start == 0 {
-		for _, kind := range append([]byte{kindSummary, kindState, kindHistory, kindKeywords}, itemKinds[:]...) {
-			from := clone(k.numbered(d.account, kind, d.data))
-			ranges = append(ranges, keys{index.Mail, from, after(from)})
-		}
-		self = clone(k.dropped(d.account, d.data))
-		return append(ranges, keys{index.Content, self, after(self)}), self, nil // account and data begin these keys too
+	add := func(b index.Bucket, prefix []byte) {
+		from := slices.Clone(prefix)
+		ranges = append(ranges, keys{b, from, after(from)})
 	}
-	self = clone(k.hidden(d.account, d.data, d.start))
-	v := tx.Get(index.Dropped, self)
-	if v == nil {
-		return nil, self, nil
+	if d.data == allData {
+		add(index.Mail, k.key(d.account, kindRefs))
+		add(index.Content, appendAccount(k[:0], d.account))
+		return ranges
 	}
-	s, err := unmarshalSpan(self, v)
-	return []keys{
-		{index.Mail, clone(k.block(d.account, kindSummary, d.data, summaryBlock(s.start))),
-			clone(k.block(d.account, kindSummary, d.data, summaryBlock(s.end)))},
-		{index.Mail, clone(k.block(d.account, kindState, d.data, stateBlock(s.start))),
-			clone(k.block(d.account, kindState, d.data, stateBlock(s.end)))},
-		{index.Content, clone(k.content(d.account, d.data, s.start)), clone(k.content(d.account, d.data, s.end))},
-	}, self, err
+	for _, kind := range append([]byte{kindSummary, kindState, kindHistory, kindKeywords}, itemKinds[:]...) {
+		add(index.Mail, k.numbered(d.account, kind, d.data))
+	}
+	return ranges
 }
 
 // appendFiles adds the files that a block of summaries names. Those of a damaged one
@@ -118,37 +109,40 @@ func appendFiles(files []msgfile.Ref, key, block []byte) []msgfile.Ref {
 	return files
 }
 
-// purgeSome removes some records and returns the files that they named; done is true with
+// purgeSome removes some records and returns the files that none names any more; done is true with
 // the last.
 func (d *drop) purgeSome(tx index.Tx) (files []msgfile.Ref, done bool, err error) {
-	ranges, self, err := d.keys(tx)
-	if err != nil {
-		return nil, false, err
-	}
 	type record struct {
 		bucket index.Bucket
 		key    []byte
 	}
 	var all []record
-	for i, r := range ranges {
-		if len(all) == purgeKeys {
-			break
-		}
+	for _, r := range d.keys() {
 		tx.Range(r.bucket, r.from, r.to, func(k, v []byte) bool {
-			all = append(all, record{r.bucket, append([]byte(nil), k...)})
-			if i == 0 {
+			if len(all) == purgeKeys || len(files) >= maxChange {
+				return false
+			}
+			all = append(all, record{r.bucket, slices.Clone(k)})
+			if d.data != allData && k[8] == kindSummary {
 				files = appendFiles(files, k, v)
 			}
-			return len(all) < purgeKeys
+			return true
 		})
 	}
+	done = len(all) < purgeKeys && len(files) < maxChange
 	for _, r := range all {
 		if err := tx.Delete(r.bucket, r.key); err != nil {
 			return nil, false, err
 		}
 	}
-	if len(all) == purgeKeys {
+	if _, err := readAccount(tx, d.account); fault.Is(err, fault.NotFound) {
+		files = nil // the files of the account go together, and so does their content
+	} else if files, err = changeRefs(tx, d.account, files, -1); err != nil {
+		return nil, false, err
+	}
+	if !done {
 		return files, false, nil
 	}
-	return files, true, tx.Delete(index.Dropped, self)
+	var k keyBuffer
+	return files, true, tx.Delete(index.Dropped, k.dropped(d.account, d.data))
 }

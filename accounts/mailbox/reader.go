@@ -21,12 +21,12 @@ type Reader struct {
 	m       *Mailbox
 	content Content
 
-	// The records of index.Content that were read last, all of one data. They lie in
+	// The messages that were read last. What index.Content has of them lies in
 	// buf, each up to its end.
-	data    uint32
 	records [maxAhead]struct {
-		uid imap.UID
-		end int
+		uid     imap.UID
+		summary summary
+		end     int
 	}
 	read, at int    // how many there are, and the one that was asked for last
 	used     int    // how many were asked for
@@ -163,96 +163,47 @@ func (c *canceler) Read(p []byte) (int, error) {
 // Content: the prefix and the marshalled summary, which may be missing. Unless
 // all of it is wanted, only the prefix counts.
 func (r *Reader) find(ctx context.Context, uid imap.UID, all bool) (s summary, prefix, stored []byte, err error) {
-	if _, ok := r.m.Seq(uid); !ok {
-		return s, nil, nil, fault.New("mailbox.Content", fault.NoMessage, "")
-	}
-	b := r.m.box
-	b.mu.RLock()
-	at, found := b.find(uid)
+	at, found := r.recordRead(uid)
 	if !found {
-		b.mu.RUnlock()
-		return s, nil, nil, fault.New("mailbox.Content", fault.NoMessage, "")
-	}
-	s = b.summaries[at]
-	data, kept, gone := b.where(uid)
-	b.mu.RUnlock()
-	if gone && (kept != nil || s.prefix == 0) || !all && s.prefix == 0 {
-		return s, kept, nil, nil
-	}
-	v, err := r.record(data, uid)
-	if err != nil {
-		return s, nil, nil, err
-	}
-	if int(s.prefix) > len(v) { // gone meanwhile
-		return r.findAgain(ctx, uid, s)
-	}
-	return s, v[:s.prefix:s.prefix], v[s.prefix:], nil
-}
-
-// findAgain answers for a message that was expunged between the look at the
-// view and the look at the index: once the writer has announced that commit,
-// the view has the prefix, or will never have it.
-func (r *Reader) findAgain(ctx context.Context, uid imap.UID, s summary) (summary, []byte, []byte, error) {
-	b := r.m.box
-	if err := b.account.shard.Settle(ctx); err != nil {
-		return s, nil, nil, err
-	}
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	if _, kept, gone := b.where(uid); gone && len(kept) == int(s.prefix) {
-		return s, kept, nil, nil
-	}
-	return s, nil, nil, fault.New("mailbox.Content", fault.NoMessage, "")
-}
-
-// where says under which data the content of a message lies, or lay before it
-// went; then kept is its prefix, if that was saved. b.mu is held.
-func (b *box) where(uid imap.UID) (data uint32, kept []byte, gone bool) {
-	if h := b.heldByUID[uid]; h != nil {
-		return h.data, h.prefix, true
-	}
-	return b.rec.data, nil, false
-}
-
-// record returns the record of a message in index.Content, or nil if there is none.
-func (r *Reader) record(data uint32, uid imap.UID) ([]byte, error) {
-	if v, ok := r.recordRead(data, uid); ok {
-		return v, nil
-	}
-	if err := r.readRecords(data, uid); err != nil {
-		return nil, err
-	}
-	v, _ := r.recordRead(data, uid)
-	return v, nil
-}
-
-// recordRead is record for what was read already. Contents never change, and a UID
-// never gets another.
-func (r *Reader) recordRead(data uint32, uid imap.UID) ([]byte, bool) {
-	if data != r.data {
-		return nil, false
-	}
-	at := max(r.at, 0)
-	for at < r.read && r.records[at].uid < uid {
-		at++
-	}
-	if at == r.read || r.records[at].uid != uid {
-		return nil, false
-	}
-	if at != r.at {
-		r.at = at
-		r.used++
+		if s, err = r.m.summary(ctx, uid); err != nil || !all && s.prefix == 0 {
+			return s, nil, nil, err
+		}
+		if err := r.readRecords(uid, s); err != nil {
+			return s, nil, nil, err
+		}
+		at, _ = r.recordRead(uid)
 	}
 	start := 0
 	if at > 0 {
 		start = r.records[at-1].end
 	}
-	return r.buf[start:r.records[at].end], true
+	s = r.records[at].summary
+	v := r.buf[start:r.records[at].end]
+	if int(s.prefix) > len(v) {
+		return s, nil, nil, r.m.ifGone(corrupt("content record"))
+	}
+	return s, v[:s.prefix:s.prefix], v[s.prefix:], nil
+}
+
+// recordRead says where among the records a message is that was read already.
+func (r *Reader) recordRead(uid imap.UID) (at int, found bool) {
+	at = max(r.at, 0)
+	for at < r.read && r.records[at].uid < uid {
+		at++
+	}
+	if at == r.read || r.records[at].uid != uid {
+		return 0, false
+	}
+	if at != r.at {
+		r.at = at
+		r.used++
+	}
+	return at, true
 }
 
 // readRecords reads the record of a message and some that follow: twice as many
 // as the last time if half of those were asked for, else none.
-func (r *Reader) readRecords(data uint32, uid imap.UID) error {
+func (r *Reader) readRecords(uid imap.UID, s summary) error {
 	if 2*r.used < r.read {
 		r.ahead = 0
 	}
@@ -262,21 +213,78 @@ func (r *Reader) readRecords(data uint32, uid imap.UID) error {
 		r.buf = r.lent[:]
 	}
 	r.buf = r.buf[:0]
-	r.data, r.read, r.at, r.used = data, 0, -1, 0
+	r.read, r.at, r.used = 0, -1, 0
+	a := r.m.box.account
+	return a.shard.View(func(tx index.Tx) error {
+		want, err := r.plan(tx, uid, s)
+		for err == nil && r.read < want {
+			before := r.read
+			r.readRun(tx, want)
+			if r.read == before { // even the first has no room
+				break
+			}
+		}
+		return err
+	})
+}
+
+// plan notes which records to read: that of a message and those of the messages behind
+// it, as long as their files have rising numbers. It returns how many they are.
+func (r *Reader) plan(tx index.Tx, uid imap.UID, s summary) (n int, err error) {
+	b := r.m.box
+	b.mu.RLock()
+	data := b.rec.data
+	b.mu.RUnlock()
+	var block blockRead
+	seq, _ := r.m.Seq(uid)
+	for {
+		r.records[n].uid, r.records[n].summary = uid, s
+		if n++; n == r.ahead || seq >= r.m.Len() {
+			return n, nil
+		}
+		seq++
+		uid = r.m.UID(seq)
+		next, err := block.read(tx, b.account.id, data, uid)
+		if err != nil || next == nil || next.id <= s.id {
+			return n, err
+		}
+		s = *next
+	}
+}
+
+// maxPassed is up to how many records of other messages are passed over on the way to the next one.
+const maxPassed = 4
+
+// readRun reads records that were planned from one place of the index on, and sets r.read.
+func (r *Reader) readRun(tx index.Tx, want int) {
 	a := r.m.box.account
 	var first, last keyBuffer
-	from := first.content(a.id, data, uid)
-	to := append(last.content(a.id, data, r.m.last()), 0) // the key behind
-	return a.shard.View(func(tx index.Tx) error {
-		tx.Range(index.Content, from, to, func(key, v []byte) bool {
-			if r.read > 0 && len(r.buf)+len(v) > readAhead {
-				return false
-			}
-			r.buf = append(r.buf, v...)
-			r.records[r.read].uid, r.records[r.read].end = imap.UID(lastUint32(key)), len(r.buf)
-			r.read++
-			return r.read < r.ahead
-		})
-		return nil
+	from := first.content(a.id, r.records[r.read].summary.id)
+	to := append(last.content(a.id, r.records[want-1].summary.id), 0) // the key behind
+	passed, full := 0, false
+	none := func(file uint64) { // those before have no record
+		for ; r.read < want && r.records[r.read].summary.id < file; r.read++ {
+			r.records[r.read].end = len(r.buf)
+		}
+	}
+	tx.Range(index.Content, from, to, func(key, v []byte) bool {
+		file := lastUint64(key)
+		none(file)
+		if r.records[r.read].summary.id != file {
+			passed++
+			return passed <= maxPassed
+		}
+		if r.read > 0 && len(r.buf)+len(v) > readAhead {
+			full = true
+			return false
+		}
+		passed = 0
+		r.buf = append(r.buf, v...)
+		r.records[r.read].end = len(r.buf)
+		r.read++
+		return r.read < want
 	})
+	if passed <= maxPassed && !full {
+		none(1<<64 - 1)
+	}
 }

@@ -62,10 +62,6 @@ func (a *Account) countRecent(tx index.Tx, id uint32, rec mailboxRecord) (n uint
 	if from >= rec.next {
 		return 0, nil
 	}
-	hidden, err := hiddenSpans(tx, a.id, rec.data)
-	if err != nil {
-		return 0, err
-	}
 	var first, end keyBuffer
 	tx.Range(index.Mail, first.block(a.id, kindState, rec.data, stateBlock(from)), after(end.numbered(a.id, kindState, rec.data)),
 		func(k, v []byte) bool {
@@ -75,7 +71,7 @@ func (a *Account) countRecent(tx index.Tx, id uint32, rec mailboxRecord) (n uint
 					err = corrupt("block of message states")
 					return false
 				}
-				if _, is := inSpan(hidden, uid); uid >= from && !is {
+				if uid >= from {
 					n++
 				}
 				v = rest

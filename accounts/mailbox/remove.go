@@ -4,68 +4,100 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/index"
+	"gatepost/accounts/mailbox/msgfile"
 )
 
-// removed is a message that has been taken out of a mailbox, with all that is
-// needed to put it elsewhere.
-type removed struct {
+// taken is a message of a mailbox, with all that is needed to put it elsewhere.
+type taken struct {
 	uid     imap.UID
 	state   state
 	summary summary
-	content []byte // in the transaction's memory
 }
 
 // remove takes messages out of the mailbox: those of uids, which must ascend,
-// that exist and that want says yes to. What became of the files is the
-// caller's business; with moved they live on in this account.
-func (x *boxEdit) remove(uids []imap.UID, moved bool, want func(imap.UID, state) bool, got func(removed) error) error {
-	if err := x.flushStates(); err != nil {
-		return err
-	}
-	if err := x.flushSummaries(); err != nil {
-		return err
+// that exist and that want says yes to. With moved the caller puts them into another mailbox
+// of the account.
+func (x *boxEdit) remove(uids []imap.UID, moved bool, want func(imap.UID, state) bool) ([]taken, error) {
+	if err := x.flushBlocks(); err != nil {
+		return nil, err
 	}
 	gone, err := x.removeStates(uids, want)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := x.removeSummaries(gone); err != nil {
-		return err
+		return nil, err
 	}
-	e := x.edit
-	shown := e.account.hasBox(x.id)
+	unnamed := map[uint64]bool{}
+	if !moved {
+		files, err := changeRefs(x.edit.tx, x.edit.account.id, filesOf(gone), -1)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			unnamed[f.ID] = true
+		}
+	}
 	for i := range gone {
 		g := &gone[i]
-		key := e.key.content(e.account.id, x.rec.data, g.uid)
-		if g.summary.prefix > 0 || got != nil {
-			g.content = e.tx.Get(index.Content, key)
-			if int(g.summary.prefix) > len(g.content) {
-				return corrupt("content record")
-			}
-		}
-		if err := e.tx.Delete(index.Content, key); err != nil {
-			return err
-		}
-		out := expunged{uid: g.uid, file: g.summary.file(), moved: moved}
-		if shown {
-			out.prefix = append(out.prefix, g.content[:g.summary.prefix]...)
-		}
-		x.expunged = append(x.expunged, out)
+		x.expunged = append(x.expunged, expunged{uid: g.uid, summary: g.summary, last: unnamed[g.summary.id]})
 		x.count(g.state.flags, g.summary.size, -1)
 		x.changed()
-		if got != nil {
-			if err := got(*g); err != nil {
-				return err
+	}
+	return gone, x.dropItems(gone)
+}
+
+// take returns messages of the mailbox and leaves them there; uids must ascend. Those that do
+// not exist are left out.
+func (x *boxEdit) take(uids []imap.UID) (list []taken, err error) {
+	if err := x.flushBlocks(); err != nil {
+		return nil, err
+	}
+	e := x.edit
+	list = make([]taken, 0, len(uids))
+	var summaries blockRead
+	for len(uids) > 0 {
+		block := stateBlock(uids[0])
+		for b := e.tx.Get(index.Mail, e.key.block(e.account.id, kindState, x.rec.data, block)); len(b) > 0; {
+			uid, st, rest, ok := nextState(b, block)
+			if !ok {
+				return nil, corrupt("block of message states")
 			}
+			b = rest
+			for len(uids) > 0 && uids[0] < uid {
+				uids = uids[1:]
+			}
+			if len(uids) == 0 || uids[0] != uid {
+				continue
+			}
+			s, err := summaries.read(e.tx, e.account.id, x.rec.data, uid)
+			if err == nil && s == nil {
+				err = corrupt("pair of state and summary of a message")
+			}
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, taken{uid, st, *s})
+		}
+		for len(uids) > 0 && stateBlock(uids[0]) == block {
+			uids = uids[1:]
 		}
 	}
-	return x.dropItems(gone)
+	return list, nil
+}
+
+func filesOf(list []taken) []msgfile.Ref {
+	files := make([]msgfile.Ref, len(list))
+	for i := range list {
+		files[i] = list[i].summary.file()
+	}
+	return files
 }
 
 // removeStates takes the wanted messages out of their blocks of states.
-func (x *boxEdit) removeStates(uids []imap.UID, want func(imap.UID, state) bool) ([]removed, error) {
+func (x *boxEdit) removeStates(uids []imap.UID, want func(imap.UID, state) bool) ([]taken, error) {
 	e := x.edit
-	var gone []removed
+	var gone []taken
 	for len(uids) > 0 {
 		block := stateBlock(uids[0])
 		old := e.tx.Get(index.Mail, e.key.block(e.account.id, kindState, x.rec.data, block))
@@ -80,7 +112,7 @@ func (x *boxEdit) removeStates(uids []imap.UID, want func(imap.UID, state) bool)
 				uids = uids[1:]
 			}
 			if len(uids) > 0 && uids[0] == uid && (want == nil || want(uid, st)) {
-				gone = append(gone, removed{uid: uid, state: st})
+				gone = append(gone, taken{uid: uid, state: st})
 			} else {
 				value = append(value, b[:len(b)-len(rest)]...)
 			}
@@ -100,7 +132,7 @@ func (x *boxEdit) removeStates(uids []imap.UID, want func(imap.UID, state) bool)
 
 // removeSummaries takes the messages out of their blocks of summaries and
 // fills in what they said.
-func (x *boxEdit) removeSummaries(gone []removed) error {
+func (x *boxEdit) removeSummaries(gone []taken) error {
 	e := x.edit
 	for len(gone) > 0 {
 		block := summaryBlock(gone[0].uid)

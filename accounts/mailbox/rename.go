@@ -142,7 +142,6 @@ func (e *edit) renameInbox(to string) error {
 	}
 	x.rec = mailboxRecord{data: e.newID(), validity: x.rec.validity, next: x.rec.next,
 		highest: e.change(), recentFrom: x.rec.next, floor: x.rec.floor}
-	n.hidden, x.hidden = x.hidden, nil
 	x.dirty, x.emptied = true, true
 	if len(x.keywords) > 0 {
 		err := e.tx.Put(index.Mail, e.key.numbered(e.account.id, kindKeywords, x.rec.data), marshalKeywords(x.keywords))

@@ -152,7 +152,7 @@ func (s *Store) account(o Owner, news bool) *Account {
 		}
 		return a
 	}
-	a := &Account{store: s, id: o.ID, shard: s.index.Shard(o.ID), copying: make(chan struct{}, 1)}
+	a := &Account{store: s, id: o.ID, shard: s.index.Shard(o.ID)}
 	a.owner.Store(&o)
 	s.accounts[o.ID] = weak.Make(a)
 	runtime.AddCleanup(a, s.forgetAccount, o.ID)

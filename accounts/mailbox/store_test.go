@@ -80,7 +80,7 @@ func (w *world) crash() {
 	w.t.Helper()
 	s := w.store
 	s.upkeep.mu.Lock()
-	s.upkeep.files, s.upkeep.drops, s.upkeep.forget = nil, nil, nil
+	s.upkeep.files, s.upkeep.content, s.upkeep.drops, s.upkeep.forget = nil, nil, nil, nil
 	clear(s.upkeep.dirty)
 	s.upkeep.mu.Unlock()
 	if err := s.upkeep.stop(); err != nil {

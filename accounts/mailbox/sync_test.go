@@ -117,7 +117,7 @@ func TestAnExpungedMessageStaysUntilTheLastViewLetsGo(t *testing.T) {
 	w.deliver(a, d)
 	w.append(a, "INBOX", 2)
 	first, second, expunger := w.view(a, "INBOX"), w.view(a, "INBOX"), w.view(a, "INBOX")
-	s, _ := first.summary(1)
+	s, _ := first.summary(bg, 1)
 	path := a.path(s.file())
 	modSeq := first.Info().HighestModSeq
 	expunge(t, expunger, 1)

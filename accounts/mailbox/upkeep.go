@@ -4,10 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
-
-	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/index"
 	"gatepost/accounts/mailbox/msgfile"
@@ -15,8 +14,8 @@ import (
 	"gatepost/server/logs"
 )
 
-// upkeep does what nobody has to wait for: it unlinks files whose record was
-// removed, removes the records of deleted mailboxes and failed copies bit by bit, and forgets
+// upkeep does what nobody has to wait for: it unlinks files whose last record was
+// removed and then removes their content, removes the records of deleted mailboxes bit by bit, and forgets
 // deliveries whose queue file is gone. It is one goroutine, from Open to Close.
 type upkeep struct {
 	store *Store
@@ -27,6 +26,7 @@ type upkeep struct {
 	mu      sync.Mutex
 	closing bool
 	files   []doomed
+	content []doomed // files that are gone and have content
 	drops   []drop
 	forget  []uint64
 	dirty   map[*Account]struct{} // with recents to be saved
@@ -38,19 +38,18 @@ type doomed struct {
 	file    msgfile.Ref
 }
 
-// drop is the data of a deleted mailbox, or hidden messages of a copy that has failed.
+// drop is the data of a deleted mailbox, or allData.
 type drop struct {
 	shard   *index.Shard
 	account uint64
 	handle  *Account // for the files; nil if the account is gone
 	data    uint32
-	start   imap.UID // of the hidden range; 0 if all of the data goes
 	// leftovers says that the files go to Leftovers, but for those that views still show: these go with the last view.
 	leftovers bool
 }
 
 const (
-	// forgetEvery is how long deliveries are remembered in vain at least.
+	// forgetEvery is how long deliveries and content are kept in vain at least.
 	forgetEvery = time.Second
 	// maxUnsaved is how many accounts may have \Recent numbers to be saved.
 	maxUnsaved = 1000
@@ -94,10 +93,10 @@ func (u *upkeep) unlink(a *Account, f msgfile.Ref) {
 	u.add(func() { u.files = append(u.files, doomed{a, f}) })
 }
 
-// dropped removes the messages of a deleted mailbox, or hidden ones.
-func (u *upkeep) dropped(a *Account, data uint32, start imap.UID) {
+// dropped removes the messages of a deleted mailbox.
+func (u *upkeep) dropped(a *Account, data uint32) {
 	u.add(func() {
-		u.drops = append(u.drops, drop{shard: a.shard, account: a.id, handle: a, data: data, start: start})
+		u.drops = append(u.drops, drop{shard: a.shard, account: a.id, handle: a, data: data})
 	})
 }
 
@@ -150,18 +149,20 @@ func (u *upkeep) run() {
 		files, drops := u.files, u.drops
 		u.files, u.drops = nil, nil
 		var forget []uint64
+		var content []doomed
 		wait := forgetEvery - time.Since(lastForget)
-		if len(u.forget) > 0 && (closing || wait <= 0) {
-			forget, u.forget, lastForget = u.forget, nil, time.Now()
+		if pending := len(u.forget)+len(u.content) > 0; pending && (closing || wait <= 0) {
+			forget, content, lastForget = u.forget, u.content, time.Now()
+			u.forget, u.content = nil, nil
 		}
-		pending := len(u.forget) > 0
+		pending := len(u.forget)+len(u.content) > 0
 		var dirty map[*Account]struct{}
 		if closing || len(u.dirty) > maxUnsaved {
 			dirty, u.dirty = u.dirty, make(map[*Account]struct{})
 		}
 		u.mu.Unlock()
 
-		if len(files)+len(drops)+len(forget)+len(dirty) == 0 {
+		if len(files)+len(drops)+len(forget)+len(content)+len(dirty) == 0 {
 			if closing {
 				return
 			}
@@ -176,6 +177,7 @@ func (u *upkeep) run() {
 			}
 		}
 		u.forgetAll(forget)
+		u.dropContents(content)
 		for a := range dirty {
 			err := a.update(context.Background(), (*edit).saveRecent)
 			if !fault.Is(err, fault.NotFound) {
@@ -210,6 +212,40 @@ func (u *upkeep) unlinkAll(files []doomed) {
 	for _, d := range files {
 		d.account.removeFile(d.file)
 		d.account.files.Removed(d.file.ID)
+	}
+	u.add(func() { u.content = append(u.content, files...) })
+}
+
+// dropContents removes what is kept of files that are gone.
+func (u *upkeep) dropContents(gone []doomed) {
+	byShard := make(map[*index.Shard][]doomed)
+	for _, d := range gone {
+		byShard[d.account.shard] = append(byShard[d.account.shard], d)
+	}
+	for sh, all := range byShard {
+		for part := range slices.Chunk(all, purgeKeys) {
+			err := sh.UpdateFreeing(context.Background(), func(tx index.Tx) error {
+				byAccount := make(map[uint64][]msgfile.Ref)
+				for _, d := range part {
+					byAccount[d.account.id] = append(byAccount[d.account.id], d.file)
+				}
+				for id, files := range byAccount {
+					if _, err := readAccount(tx, id); fault.Is(err, fault.NotFound) {
+						continue // all of its content goes
+					}
+					if err := dropContent(tx, id, files); fault.Is(err, fault.Corrupt) {
+						u.report("removal of content", id, err)
+					} else if err != nil {
+						return err
+					}
+				}
+				return nil
+			}, nil)
+			if err != nil {
+				u.store.unclean.Store(true) // the rest goes after the next start
+				u.report("removal of content", 0, err)
+			}
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ type Mailbox struct {
 	gen     uint64          // of uids, see box.gen
 	recent  []imap.UIDRange // what is \Recent for the session
 	recents int             // how many messages of uids that are
+	block   *blockRead      // the summaries that were read last
 	names   []string        // the keywords that the client was told of; replaced under box.mu
 
 	// What follows is also used by the store's writer: box.mu guards it.
@@ -252,22 +253,14 @@ func (m *Mailbox) Message(uid imap.UID) (Message, bool) {
 	if !ok {
 		return Message{}, false
 	}
-	s, _ := m.summary(uid)
+	s, err := m.summary(context.Background(), uid)
+	if err != nil {
+		return Message{}, false
+	}
 	return Message{
 		State: st, Size: s.size, InternalDate: time.Unix(s.internal, 0), SaveDate: time.Unix(s.saved, 0),
 		EmailID: s.email, ThreadID: s.thread, OriginalUID: s.original,
 	}, true
-}
-
-// summary returns the summary of a message of the view.
-func (m *Mailbox) summary(uid imap.UID) (summary, bool) {
-	b := m.box
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	if i, ok := b.find(uid); ok {
-		return b.summaries[i], true
-	}
-	return summary{}, false
 }
 
 // KeywordNames returns the keywords of the mailbox that the client was told of, by
