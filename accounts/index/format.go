@@ -15,7 +15,7 @@ import (
 
 const (
 	// formatVersion is raised by every change of what the records say.
-	formatVersion = 4
+	formatVersion = 5
 	formatName    = "format"
 	// maxShards is what two digits in the file names can number.
 	maxShards = 99

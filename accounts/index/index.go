@@ -46,7 +46,7 @@
 //
 // # On disk
 //
-// The file format holds a line "gatepost index 4" (the version of this layout)
+// The file format holds a line "gatepost index 5" (the version of this layout)
 // and a line "shards N". NN.db are bbolt files, numbered from 00. A store is as
 // new as its newest record format: packages that change one raise formatVersion.
 // A store with another version is refused.

@@ -370,7 +370,7 @@ func TestOpenRefusesWhatItCannotServe(t *testing.T) {
 		"a newer format":       {write("format", "gatepost index 5\nshards 4\nmore\n"), fault.Unsupported},
 		"a damaged format":     {write("format", "gatepost"), fault.Corrupt},
 		"an older format":      {write("format", "gatepost index 3\nshards 1\n"), fault.Unsupported},
-		"no number of shards":  {write("format", "gatepost index 4\n"), fault.Corrupt},
+		"no number of shards":  {write("format", "gatepost index 5\n"), fault.Corrupt},
 		"files without format": {write("00.db", ""), fault.Corrupt},
 		"an open store": {func(dir string) error {
 			s, err := Open(dir, Options{Shards: 1})

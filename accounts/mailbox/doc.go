@@ -8,11 +8,11 @@
 // under which its messages lie in the index; only renaming INBOX gives data to
 // another mailbox, which moves all messages at once.
 //
-// A message is a file (package msgfile) and three records: its state (flags, keywords, ModSeq),
-// its summary (size, dates, file, what never changes), and its content (the
+// A message is a file (package msgfile) and two records: its state (flags, keywords, ModSeq) and
+// its summary (size, dates, file, what never changes). The file has a third, its content: the
 // prefix, which is header lines that readers see before the message, and what
-// package message found out about it). A view is what one session sees of a
-// mailbox.
+// package message found out about it. Copies in one account share file and content. A view is what
+// one session sees of a mailbox.
 //
 // # Promises
 //
@@ -26,17 +26,16 @@
 //   - Sequence numbers change in Mailbox.Sync alone (RFC 9051 7.4.1); a message that
 //     is gone can be read by the views that still show it.
 //   - A change is committed, then announced to views and watchers, then answered.
-//   - No session makes a commit longer than that of maxChange messages, or holds more
-//     than these in memory (turn.go); a COPY of more shows at once all the same, or
-//     not at all (hidden.go).
+//   - A COPY shows at once or not at all: it is one commit, of 45 bytes a message.
 //
 // # Message files
 //
 // <account>.macnt/Messages/<directory>/<number>, decimal. A file is written
-// once and never changed; its link count is its reference count. Deliver links
+// once and never changed. Deliver links
 // the queue file and names the link by the queue ID, Append writes a file of
-// its own, Copy links, Move leaves the file where it is. Numbers come from the
-// server-wide counter. Directories are filled one after the other, see file.go.
+// its own, Copy and Move leave the file where it is, and a copy to another account links it. Numbers come from the
+// server-wide counter. Directories are filled one after the other, see file.go. How many records
+// name a file is in the index (refs.go).
 //
 // A file comes before its record and goes after it:
 //
@@ -47,8 +46,9 @@
 //	record committed      there for good
 //	links synced          (before: a lost link is made again by the repeated delivery)
 //	queue file removed    the record of the delivery is forgotten some time
-//	record removed        a leftover, as above
-//	file unlinked         -
+//	last record removed   a leftover, as above
+//	file unlinked         its content is removed with the leftovers
+//	content removed       -
 //
 // The directory of an account may move under all this, see dirmove.go.
 //
@@ -58,8 +58,8 @@
 // changes run there, as an edit, one after the other (package index). An open
 // mailbox is one box, shared by its sessions and changed only by what the
 // writer announces; a Mailbox belongs to its session's goroutine. One upkeep
-// goroutine per store unlinks files, removes the records of deleted mailboxes and failed
-// copies in small steps, and forgets deliveries.
+// goroutine per store unlinks files and removes their content, removes the records of deleted mailboxes
+// in small steps, and forgets deliveries.
 //
 // Locks, in the order in which they may be taken: account.movingLeftovers or links.syncing,
 // account.moving (of several accounts by their numbers; then Move's lookups), account.making, account.mu or
@@ -78,11 +78,10 @@
 // # On disk
 //
 // index.Mail has per account: its record, mailbox records, names,
-// subscriptions, keyword lists, blocks of states, blocks of summaries, and ranges of
-// expunged UIDs (key.go, record.go, block.go, history.go). A name's record has its ACL (acl.go). index.Content has
-// prefix and summary of each message, index.Delivered where queued messages
-// went, index.Dropped the data of deleted mailboxes, and the ranges of UIDs in which
-// copies are made, whose messages do not count. A field that is added to
+// subscriptions, keyword lists, blocks of states, blocks of summaries, ranges of
+// expunged UIDs, and reference counts of files (key.go, record.go, block.go, history.go, refs.go). A name's record has its ACL (acl.go). index.Content has
+// prefix and summary of the message in each file, index.Delivered where queued messages
+// went, index.Dropped the data of deleted mailboxes. A field that is added to
 // a record stands at its end and reads as 0 where it is missing; a new kind of
 // record is one that older servers may leave alone; any other change is a new
 // format of package index.

@@ -49,6 +49,7 @@ type program struct {
 	FetchEnvelope fetchEnvelope `cmd:"" help:"FETCH 1:* (ENVELOPE RFC822.SIZE)."`
 	FetchBody     fetchBody     `cmd:"" help:"FETCH 1:* (BODY.PEEK[])."`
 	Search        searchCommand `cmd:"" help:"SEARCH with any key."`
+	Large         largeCommand  `cmd:"" help:"COPY, STORE, EXPUNGE and MOVE of many messages."`
 	Store         storeCommand  `cmd:"" help:"STORE 1 +FLAGS.SILENT and -FLAGS.SILENT in turn."`
 	Select        selectCommand `cmd:"" help:"SELECT INBOX."`
 	Noop          noopCommand   `cmd:"" help:"NOOP with INBOX selected."`
