@@ -69,7 +69,7 @@ func TestAFileThatIsLostIsRefusedByNameAndNotMadeAnew(t *testing.T) {
 // A power cut may have come while the store was made.
 func TestAStoreThatWasNotMadeWholeIsMade(t *testing.T) {
 	dir := t.TempDir()
-	if err := write("format", "gatepost index 4\nshards 2\nnew\n")(dir); err != nil {
+	if err := write("format", "gatepost index 5\nshards 2\nnew\n")(dir); err != nil {
 		t.Fatal(err)
 	}
 	if err := write("00.db", "")(dir); err != nil {

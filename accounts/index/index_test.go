@@ -367,9 +367,9 @@ func TestOpenRefusesWhatItCannotServe(t *testing.T) {
 		prepare func(dir string) error
 		want    fault.Kind
 	}{
-		"a newer format":       {write("format", "gatepost index 5\nshards 4\nmore\n"), fault.Unsupported},
+		"a newer format":       {write("format", "gatepost index 6\nshards 4\nmore\n"), fault.Unsupported},
 		"a damaged format":     {write("format", "gatepost"), fault.Corrupt},
-		"an older format":      {write("format", "gatepost index 3\nshards 1\n"), fault.Unsupported},
+		"an older format":      {write("format", "gatepost index 4\nshards 1\n"), fault.Unsupported},
 		"no number of shards":  {write("format", "gatepost index 5\n"), fault.Corrupt},
 		"files without format": {write("00.db", ""), fault.Corrupt},
 		"an open store": {func(dir string) error {
