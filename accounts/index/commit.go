@@ -21,6 +21,7 @@ type request struct {
 	fn        func(Tx) error
 	committed func()
 	freeing   bool
+	alone     func() error // instead of fn: runs between two commits
 	err       error
 	done      chan struct{} // capacity 1
 }
@@ -61,7 +62,18 @@ func (sh *Shard) submit(ctx context.Context, fn func(Tx) error, committed func()
 	if !ok {
 		r = &request{done: make(chan struct{}, 1)}
 	}
-	r.fn, r.committed, r.freeing, r.err = fn, committed, freeing, nil
+	r.fn, r.committed, r.freeing, r.alone, r.err = fn, committed, freeing, nil, nil
+	return sh.wait(ctx, r)
+}
+
+// betweenCommits calls fn in the shard's writer while no transaction is open.
+func (sh *Shard) betweenCommits(fn func() error) error {
+	return sh.wait(context.Background(), &request{alone: fn, done: make(chan struct{}, 1)})
+}
+
+// wait puts a request into the queue and waits for its outcome.
+func (sh *Shard) wait(ctx context.Context, r *request) error {
+	const op = "index.Update"
 	sh.mu.Lock()
 	if sh.closed {
 		sh.mu.Unlock()
@@ -80,7 +92,7 @@ func (sh *Shard) submit(ctx context.Context, fn func(Tx) error, committed func()
 		<-r.done
 	}
 	err := r.err
-	r.fn, r.committed = nil, nil
+	r.fn, r.committed, r.alone = nil, nil, nil
 	sh.requests.Put(r)
 	return err
 }
@@ -106,13 +118,27 @@ func (sh *Shard) run() {
 	for {
 		sh.mu.Lock()
 		n := min(len(sh.waiting), maxBatch)
+		for i, r := range sh.waiting[:n] {
+			if r.alone != nil {
+				n = max(i, 1)
+				break
+			}
+		}
 		batch = append(batch[:0], sh.waiting[:n]...)
 		rest := copy(sh.waiting, sh.waiting[n:])
 		clear(sh.waiting[rest:])
 		sh.waiting = sh.waiting[:rest]
 		closed := sh.closed
 		sh.mu.Unlock()
-		if n > 0 {
+		switch {
+		case n > 0 && batch[0].alone != nil:
+			batch[0].err = sh.broken
+			if sh.broken == nil {
+				batch[0].err = batch[0].alone()
+			}
+			batch[0].done <- struct{}{}
+			continue
+		case n > 0:
 			sh.execute(batch)
 			continue
 		}
@@ -153,11 +179,11 @@ func (sh *Shard) execute(batch []*request) {
 // that failed have their error and are left out. again says that one failed
 // with half its changes made, so that the rest has to be done over.
 func (sh *Shard) attempt(live []*request) (rest []*request, again bool, err error) {
-	btx, err := sh.db.Begin(true)
+	btx, err := sh.db().Begin(true)
 	if err != nil {
 		return live, false, sh.fail(fmt.Errorf("begin: %w", err))
 	}
-	t := &tx{tx: btx}
+	t := &tx{tx: btx, noted: sh.changed != nil}
 	freeing := true
 	kept := live[:0]
 	for i, r := range live {
@@ -189,10 +215,14 @@ func (sh *Shard) finish(t *tx, live []*request, freeing bool) ([]*request, bool,
 		}
 		return live, false, err
 	}
-	sh.db.NoFreelistSync = sh.manyFree()
+	sh.db().NoFreelistSync = sh.manyFree()
 	err := sh.safeCommit(t.tx)
 	switch {
 	case err == nil:
+		for _, c := range t.changed {
+			sh.changed[c] = struct{}{}
+		}
+		sh.compactIfDue()
 		return live, false, nil
 	case harmless(err):
 		sh.log.Log(context.Background(), logs.LevelFailure, "the disk is full, the index cannot grow", slog.Any(logs.AttrError, err))

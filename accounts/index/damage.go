@@ -34,6 +34,7 @@ const (
 type meta struct {
 	pageSize int64
 	root     uint64 // page of the root bucket
+	freelist uint64 // page of the list of free pages, or noFreelist
 	high     uint64 // all pages are below
 	tx       uint64
 }
@@ -50,7 +51,7 @@ func readMeta(f io.ReaderAt, at int64) (m meta, ok bool) {
 	if binary.NativeEndian.Uint32(b[headerSize:]) != metaMagic || sum.Sum64() != u64(metaSize-8) {
 		return m, false
 	}
-	return meta{int64(binary.NativeEndian.Uint32(b[24:])), u64(32), u64(56), u64(64)}, true
+	return meta{int64(binary.NativeEndian.Uint32(b[24:])), u64(32), u64(atFreelist), u64(atHigh), u64(atTx)}, true
 }
 
 // currentMeta returns the meta page that counts.
@@ -127,12 +128,12 @@ func (sh *Shard) Verify(report func(error)) error {
 		report(sh.damage)
 		return nil
 	}
-	m, ok := currentMeta(sh.file)
+	m, ok := currentMeta(sh.file())
 	if !ok {
 		report(lost(sh.path, "is damaged: it has no valid meta page"))
 		return nil
 	}
-	v := &verifier{file: sh.file, meta: m, seen: make([]bool, m.high), report: func(page uint64, format string, args ...any) {
+	v := &verifier{file: sh.file(), meta: m, seen: make([]bool, m.high), report: func(page uint64, format string, args ...any) {
 		report(lost(sh.path, "is damaged: page %d %s", page, fmt.Sprintf(format, args...)))
 	}}
 	return v.tree(m.root)

@@ -23,7 +23,7 @@ const (
 // makeRoom sees to it that the pages that the commit of t may add to the file
 // have blocks on the disk.
 func (sh *Shard) makeRoom(t *tx, freeing bool) error {
-	info, err := sh.file.Stat()
+	info, err := sh.file().Stat()
 	if err != nil {
 		return fault.Wrap("index.Update", fault.Internal, err)
 	}
@@ -42,11 +42,11 @@ func (sh *Shard) makeRoom(t *tx, freeing bool) error {
 	}
 	to := used + max(need, min(max(have/8, minGrowth), maxGrowth))
 	to = (to + 4095) &^ 4095
-	err = sh.grow(sh.file, have, to)
+	err = sh.grow(sh.file(), have, to)
 	switch {
 	case err == nil:
 		// bbolt writes into the file with fdatasync alone, and relies on its size.
-		if err := sh.file.Sync(); err != nil {
+		if err := sh.file().Sync(); err != nil {
 			return sh.fail(err)
 		}
 		return nil
@@ -62,7 +62,7 @@ func (sh *Shard) makeRoom(t *tx, freeing bool) error {
 
 // freeBytes is the size of the pages within the file that nothing uses.
 func (sh *Shard) freeBytes() int64 {
-	return int64(sh.db.Stats().FreePageN) * int64(sh.db.Info().PageSize)
+	return int64(sh.db().Stats().FreePageN) * int64(sh.db().Info().PageSize)
 }
 
 // allocate gives the file blocks up to a size.

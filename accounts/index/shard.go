@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -22,9 +23,8 @@ import (
 type Shard struct {
 	path     string
 	readOnly bool
-	damage   error // why a shard that is read-only could not be opened
-	db       *bolt.DB
-	file     *os.File // bbolt's, to grow it
+	damage   error                    // why a shard that is read-only could not be opened
+	opened   atomic.Pointer[openFile] // the writer replaces it, see compact.go
 	log      *slog.Logger
 
 	// commit is (*bolt.Tx).Commit; tests put failing ones in its place.
@@ -43,10 +43,27 @@ type Shard struct {
 	wake    chan struct{} // capacity 1: waiting or closed has changed
 	done    chan struct{} // closed when the writer has ended
 
+	// compacting is there from the beginning of a compaction to its end.
+	compacting sync.WaitGroup
+	stop       context.CancelFunc // ends it
+	stopped    context.Context
+
 	// What follows belongs to the writer.
-	broken error // a sync has failed: nothing is written any more
-	stuck  bool  // its last transaction cannot be ended, so the file cannot be closed
+	broken  error               // a sync has failed: nothing is written any more
+	stuck   bool                // its last transaction cannot be ended, so the file cannot be closed
+	changed map[change]struct{} // what was committed since a compaction began, or nil
+	tired   bool                // a compaction has failed, or is under way: none is begun
+	commits int
 }
+
+// openFile is a shard's file.
+type openFile struct {
+	db   *bolt.DB
+	file *os.File // bbolt's, to grow it
+}
+
+func (sh *Shard) db() *bolt.DB   { return sh.opened.Load().db }
+func (sh *Shard) file() *os.File { return sh.opened.Load().file }
 
 // mapSize is how much of a file is mapped from the start. Reading transactions
 // would have to end before the mapping can grow, so it is far above what most
@@ -70,30 +87,21 @@ func openShard(path string, o Options) (sh *Shard, err error) {
 		wake:     make(chan struct{}, 1),
 		done:     make(chan struct{}),
 	}
+	sh.stopped, sh.stop = context.WithCancel(context.Background())
 	file := (*os.File)(nil)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	if !o.ReadOnly {
+		if err := sh.prepare(); err != nil {
+			return nil, fault.Wrap(op, fault.Internal, err)
+		}
+	}
 	defer func() {
 		// bbolt panics when it finds pages that cannot be while it looks for free ones.
 		if p := recover(); p != nil {
 			sh, err = nil, errors.Join(lost(path, "is damaged: %v", p), file.Close())
 		}
 	}()
-	mapped := mapSize
-	if o.ReadOnly {
-		mapped = 0
-	}
-	db, err := bolt.Open(path, 0o600, &bolt.Options{
-		Timeout:         time.Second, // for the lock of another process that is just ending
-		FreelistType:    bolt.FreelistMapType,
-		NoFreelistSync:  true,
-		InitialMmapSize: mapped,
-		ReadOnly:        o.ReadOnly,
-		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-			f, err := os.OpenFile(name, flag, mode)
-			sh.file, file = f, f
-			return f, err
-		},
-	})
+	db, err := openDB(path, o.ReadOnly, &file)
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fault.Newf(op, fault.Unavailable, "another process has %s open", path)
 	}
@@ -103,17 +111,42 @@ func openShard(path string, o Options) (sh *Shard, err error) {
 	if err != nil {
 		return nil, fault.Wrap(op, fault.Internal, fmt.Errorf("open %s: %w", path, err))
 	}
-	sh.db = db
+	sh.opened.Store(&openFile{db, file})
 	if o.ReadOnly {
 		return sh, nil
 	}
-	db.AllocSize = os.Getpagesize() // makeRoom grows the file, with blocks that exist
-	db.NoFreelistSync = false       // from here on the writer decides, see manyFree
+	db.NoFreelistSync = false // from here on the writer decides, see manyFree
 	if err := createBuckets(db); err != nil {
 		return nil, errors.Join(fault.Wrap(op, fault.Internal, err), db.Close())
 	}
 	go sh.run()
+	if _, err := os.Stat(sh.leaked()); err == nil {
+		sh.startCompaction()
+	}
 	return sh, nil
+}
+
+// openDB opens a file of bbolt's, and says which file that is as soon as it has opened it.
+func openDB(path string, readOnly bool, file **os.File) (*bolt.DB, error) {
+	mapped := mapSize
+	if readOnly {
+		mapped = 0
+	}
+	db, err := bolt.Open(path, 0o600, &bolt.Options{
+		Timeout:         time.Second, // for the lock of another process that is just ending
+		FreelistType:    bolt.FreelistMapType,
+		NoFreelistSync:  true,
+		InitialMmapSize: mapped,
+		ReadOnly:        readOnly,
+		OpenFile: func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
+			*file, err = os.OpenFile(name, flag, mode)
+			return *file, err
+		},
+	})
+	if err == nil && !readOnly {
+		db.AllocSize = os.Getpagesize() // makeRoom grows the file, with blocks that exist
+	}
+	return db, err
 }
 
 // createBuckets creates the buckets that are missing. A file that has them all
@@ -144,8 +177,10 @@ func (sh *Shard) close() error {
 	case sh.damage != nil:
 		return nil
 	case sh.readOnly:
-		return sh.db.Close()
+		return sh.db().Close()
 	}
+	sh.stop()
+	sh.compacting.Wait()
 	sh.mu.Lock()
 	sh.closed = true
 	sh.mu.Unlock()
@@ -155,25 +190,25 @@ func (sh *Shard) close() error {
 		return fault.Wrap("index.Close", fault.Unavailable, sh.broken) // the end of the process closes it
 	}
 	err := sh.saveFreelist()
-	return errors.Join(err, sh.db.Close())
+	return errors.Join(err, sh.db().Close())
 }
 
 // manyFree reports whether the list of free pages is too long for every commit.
 func (sh *Shard) manyFree() bool {
-	s := sh.db.Stats()
+	s := sh.db().Stats()
 	return s.FreePageN+s.PendingPageN > maxFreelist
 }
 
 // saveFreelist writes the list of free pages if the last commit has not.
 func (sh *Shard) saveFreelist() error {
-	if sh.broken != nil || !sh.db.NoFreelistSync {
+	if sh.broken != nil || !sh.db().NoFreelistSync {
 		return nil
 	}
-	btx, err := sh.db.Begin(true)
+	btx, err := sh.db().Begin(true)
 	if err != nil {
 		return err
 	}
-	sh.db.NoFreelistSync = false
+	sh.db().NoFreelistSync = false
 	if err := sh.safeCommit(btx); err != nil && !harmless(err) {
 		return err
 	}
@@ -195,7 +230,12 @@ func (sh *Shard) View(fn func(Tx) error) (err error) {
 	if sh.damage != nil {
 		return sh.damage
 	}
-	btx, err := sh.db.Begin(false)
+	db := sh.db()
+	btx, err := db.Begin(false)
+	for errors.Is(err, bolterrors.ErrDatabaseNotOpen) && sh.db() != db { // a compaction has replaced it
+		db = sh.db()
+		btx, err = db.Begin(false)
+	}
 	if err != nil {
 		return fault.Wrap("index.View", fault.Unavailable, err)
 	}
@@ -231,7 +271,10 @@ func (sh *Shard) Settle(ctx context.Context) error {
 
 // Size returns the size of the shard's file in bytes.
 func (sh *Shard) Size() int64 {
-	info, err := sh.file.Stat()
+	if sh.damage != nil {
+		return 0
+	}
+	info, err := os.Stat(sh.path)
 	if err != nil {
 		return 0
 	}

@@ -24,6 +24,7 @@ type Account struct {
 	// moving is held, shared, while a path below the owner's directory is in use, see dirmove.go.
 	moving sync.RWMutex
 	files  msgfile.Uses
+	names  preparedNames
 
 	// mu guards what follows. No disk is waited for and no other lock is taken
 	// under it.

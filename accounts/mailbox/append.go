@@ -10,6 +10,7 @@ import (
 	"time"
 
 	imap "github.com/emersion/go-imap/v2"
+	"golang.org/x/sys/unix"
 
 	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/accounts/message"
@@ -60,9 +61,6 @@ func (a *Account) AppendAll(ctx context.Context, name string, messages func(yiel
 			return nil, err
 		}
 		files = append(files, f)
-	}
-	if err = a.syncIncoming(files); err != nil {
-		return nil, err
 	}
 	limits := a.limits()
 	committing = true
@@ -144,7 +142,7 @@ func (a *Account) abandon(f msgfile.Ref) {
 var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }}
 
 // receive streams a message into its file and syncs that. Nothing names a
-// file before its record is committed, so it gets its final name at once; see
+// file before its record is committed, so it has its final name at once; see
 // leftovers.go for what a crash leaves.
 func (a *Account) receive(name string, m AppendMessage) (in incoming, err error) {
 	const op = "mailbox.Append"
@@ -165,21 +163,13 @@ func (a *Account) receive(name string, m AppendMessage) (in incoming, err error)
 	return in, nil
 }
 
-// writeFile makes the file of a message that is read, and syncs it; its name is not durable yet.
+// writeFile makes the file of a message that is read. File and name are durable when it returns.
 func (a *Account) writeFile(body io.Reader) (in incoming, err error) {
-	var f *os.File
-	var ref msgfile.Ref
-	id, err := a.store.nextNumber(func(id uint64) (err error) {
-		ref, err = a.newFile(id, func(path string) (err error) {
-			f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-			return err
-		})
-		return err
-	})
+	f, ref, err := a.takeFile()
 	if err != nil {
 		return in, err
 	}
-	in.summary = summary{id: id, dir: ref.Dir, email: id, internal: time.Now().Unix()}
+	in.summary = summary{id: ref.ID, dir: ref.Dir, email: ref.ID, internal: time.Now().Unix()}
 	err = in.fill(f, body)
 	if err := errors.Join(err, f.Close()); err != nil {
 		a.abandon(ref)
@@ -205,7 +195,17 @@ func (in *incoming) fill(f *os.File, body io.Reader) error {
 	}
 	in.summary.size = counted.n
 	in.content = marshalContent(nil, sum)
-	return errors.Join(w.Flush(), f.Sync())
+	return errors.Join(w.Flush(), syncData(f))
+}
+
+// syncData makes the content of a file durable, and its length.
+func syncData(f *os.File) error {
+	for {
+		err := unix.Fdatasync(int(f.Fd()))
+		if err != unix.EINTR {
+			return os.NewSyscallError("fdatasync", err)
+		}
+	}
 }
 
 type counter struct {
@@ -230,20 +230,4 @@ func marshalContent(prefix []byte, sum *message.Summary) []byte {
 		return prefix
 	}
 	return append(prefix[:len(prefix):len(prefix)], b...)
-}
-
-// syncIncoming makes the names of new files durable, each directory once.
-func (a *Account) syncIncoming(files []incoming) error {
-	var last messageDir
-	for i := range files {
-		dir := messageDir{a, files[i].summary.dir}
-		if dir == last {
-			continue
-		}
-		last = dir
-		if err := dir.sync(); err != nil {
-			return fault.Wrap("mailbox.Append", fault.Internal, err)
-		}
-	}
-	return nil
 }

@@ -335,3 +335,47 @@ func heapGrowth(end <-chan struct{}) <-chan uint64 {
 	}()
 	return grown
 }
+
+// BenchmarkLargeChanges changes all messages of a large mailbox, and tells what others of the shard wait at most.
+func BenchmarkLargeChanges(b *testing.B) {
+	const n = 50_000
+	for name, change := range map[string]func(m *Mailbox) error{
+		"store": func(m *Mailbox) error {
+			_, err := m.SetFlags(bg, m.UIDs(), Add, []imap.Flag{imap.FlagDeleted}, NoCondition)
+			return err
+		},
+		"copy": func(m *Mailbox) error { _, err := m.Copy(bg, m.UIDs(), "Trash"); return err },
+		"move": func(m *Mailbox) error { _, err := m.Move(bg, m.UIDs(), "Trash"); return err },
+		"expunge": func(m *Mailbox) error {
+			_, err := m.Expunge(bg, nil)
+			return err
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			w := newBenchWorld(b, 1)
+			a := w.account(1)
+			w.fill(b, a, 1000)
+			m := w.view(a, "INBOX")
+			for m.Len() < n {
+				if _, err := m.Copy(bg, m.UIDs(), "INBOX"); err != nil {
+					b.Fatal(err)
+				}
+				m.Sync(true)
+			}
+			if name == "expunge" {
+				if _, err := m.SetFlags(bg, m.UIDs(), Add, []imap.Flag{imap.FlagDeleted}, NoCondition); err != nil {
+					b.Fatal(err)
+				}
+			}
+			end := make(chan struct{})
+			worst := w.storeEvery20ms(b, end)
+			start := time.Now()
+			if err := change(m); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(float64(time.Since(start).Milliseconds()), "ms")
+			close(end)
+			b.ReportMetric(float64((<-worst).Microseconds())/1000, "ms-worst-store")
+		})
+	}
+}

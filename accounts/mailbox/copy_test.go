@@ -3,7 +3,6 @@ package mailbox
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -135,7 +134,8 @@ func TestAFileGoesWithItsLastMessage(t *testing.T) {
 			t.Errorf("%d files and %d contents are left, want %d", n, kept, files)
 		}
 	}
-	if _, err := m.turnedExpunge(bg); err != nil {
+	set(t, m, Add, imap.FlagDeleted, m.UIDs()...)
+	if _, err := m.Expunge(bg, nil); err != nil {
 		t.Fatal(err)
 	}
 	wantLeft(20)
@@ -311,6 +311,7 @@ func TestLargeChangesTakeTurns(t *testing.T) {
 	w := newWorld(t)
 	a := w.account(1)
 	m := w.many(a, 2*fewMessages)
+	set(t, m, Add, imap.FlagDeleted, m.UIDs()...)
 	end, err := a.turn(bg, maxChange)
 	if err != nil {
 		t.Fatal(err)
@@ -320,7 +321,11 @@ func TestLargeChangesTakeTurns(t *testing.T) {
 	for name, change := range map[string]func(uids []imap.UID) error{
 		"copy":    func(uids []imap.UID) error { _, err := m.Copy(ctx, uids, "Trash"); return err },
 		"move":    func(uids []imap.UID) error { _, err := m.Move(ctx, uids, "Trash"); return err },
-		"expunge": func([]imap.UID) error { _, err := m.turnedExpunge(ctx); return err },
+		"expunge": func([]imap.UID) error { _, err := m.Expunge(ctx, nil); return err },
+		"store": func(uids []imap.UID) error {
+			_, err := m.SetFlags(ctx, uids, Add, []imap.Flag{imap.FlagFlagged}, NoCondition)
+			return err
+		},
 	} {
 		if err := change(m.UIDs()); !fault.Is(err, fault.Canceled) {
 			t.Errorf("%s while another has its turn: %v", name, err)
@@ -333,12 +338,4 @@ func TestLargeChangesTakeTurns(t *testing.T) {
 	if _, err := m.Copy(bg, m.UIDs(), "Trash"); err != nil {
 		t.Error(err)
 	}
-}
-
-// turnedExpunge marks all messages and expunges them.
-func (m *Mailbox) turnedExpunge(ctx context.Context) ([]imap.UID, error) {
-	if _, err := m.SetFlags(bg, m.UIDs(), Add, []imap.Flag{imap.FlagDeleted}, NoCondition); err != nil {
-		return nil, fmt.Errorf("mark: %w", err)
-	}
-	return m.Expunge(ctx, nil)
 }

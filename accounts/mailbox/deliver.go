@@ -190,10 +190,6 @@ func (a *Account) rewrite(j *delivery) error {
 	in.summary.size += int64(len(j.Prefix))
 	in.summary.prefix, in.summary.email, in.summary.internal = uint32(len(j.Prefix)), j.QueueID, time.Now().Unix()
 	j.in, j.made = in, true
-	if err := a.syncIncoming([]incoming{in}); err != nil {
-		a.discard(j)
-		return err
-	}
 	return nil
 }
 

@@ -39,8 +39,8 @@ type SetResult struct {
 	// Modified are the messages that were left alone because they have changed
 	// after unchangedSince (RFC 7162 3.1.3).
 	Modified []imap.UID
-	// ModSeq is the change number that Changed have got, or 0. Messages that
-	// were expunged elsewhere and are still in the view change without one.
+	// ModSeq is the highest change number that Changed have got, or 0: many messages change in
+	// several commits. Messages that were expunged elsewhere and are still in the view change without one.
 	ModSeq uint64
 }
 
@@ -53,7 +53,8 @@ const NoCondition = ^uint64(0)
 // nothing changes. A keyword that is new to the mailbox is in the states of the
 // view only after Sync has announced it, so call Sync before the answer. Keywords for which
 // the mailbox has no room are left out (RFC 9051 section 7.1, PERMANENTFLAGS).
-// Errors: ReadOnly, Invalid (a bad keyword), TooMany (all were left out), NoMailbox.
+// Errors: ReadOnly, Invalid (a bad keyword), TooMany (all were left out), NoMailbox; what earlier commits
+// have changed is in the result even then.
 func (m *Mailbox) SetFlags(ctx context.Context, uids []imap.UID, op Op, flags []imap.Flag, unchangedSince uint64) (SetResult, error) {
 	if m.readOnly {
 		return SetResult{}, fault.New("mailbox.SetFlags", fault.ReadOnly, "")
@@ -70,7 +71,26 @@ func (m *Mailbox) SetFlags(ctx context.Context, uids []imap.UID, op Op, flags []
 	if m.settled(uids, &s) {
 		return SetResult{}, nil
 	}
-	var res SetResult
+	var all SetResult
+	for part := range slices.Chunk(uids, maxChange) {
+		res, err := m.setFlags(ctx, part, s)
+		if err != nil {
+			return all, err
+		}
+		all.Changed = append(all.Changed, res.Changed...)
+		all.Modified = append(all.Modified, res.Modified...)
+		all.ModSeq = max(all.ModSeq, res.ModSeq)
+	}
+	return all, nil
+}
+
+// setFlags changes flags in one commit.
+func (m *Mailbox) setFlags(ctx context.Context, uids []imap.UID, s storeFlags) (res SetResult, err error) {
+	end, err := m.box.account.turn(ctx, len(uids))
+	if err != nil {
+		return res, err
+	}
+	defer end()
 	var missing []imap.UID
 	err = m.box.account.update(ctx, func(e *edit) error {
 		res, missing = SetResult{}, missing[:0]

@@ -155,7 +155,12 @@ func (a *Account) setAside(files []unrecorded) error {
 		slog.Uint64(logs.AttrAccount, a.id), slog.Int("files", len(files)), slog.String("to", to))
 	var errs []error
 	for _, f := range files {
-		err := os.Rename(filepath.Join(home, msgfile.Directory, f.String()), filepath.Join(to, strings.ReplaceAll(f.String(), "/", "-")))
+		path := filepath.Join(home, msgfile.Directory, f.String())
+		if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && info.Size() == 0 { // names.go
+			errs = append(errs, os.Remove(path))
+			continue
+		}
+		err := os.Rename(path, filepath.Join(to, strings.ReplaceAll(f.String(), "/", "-")))
 		if !errors.Is(err, fs.ErrNotExist) { // removed meanwhile
 			errs = append(errs, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -80,7 +81,7 @@ func messageFiles(t *testing.T, w *world) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return len(files)
+	return len(slices.DeleteFunc(files, isEmpty))
 }
 
 var errBroken = errors.New("the client is gone")

@@ -1,8 +1,10 @@
 package mailbox
 
 import (
+	"cmp"
 	"context"
 	"io"
+	"slices"
 	"sync"
 
 	imap "github.com/emersion/go-imap/v2"
@@ -21,12 +23,11 @@ type Reader struct {
 	m       *Mailbox
 	content Content
 
-	// The messages that were read last. What index.Content has of them lies in
-	// buf, each up to its end.
+	// The messages that were read last, and where in buf is what index.Content has of them.
 	records [maxAhead]struct {
-		uid     imap.UID
-		summary summary
-		end     int
+		uid        imap.UID
+		summary    summary
+		start, end int
 	}
 	read, at int    // how many there are, and the one that was asked for last
 	used     int    // how many were asked for
@@ -173,12 +174,8 @@ func (r *Reader) find(ctx context.Context, uid imap.UID, all bool) (s summary, p
 		}
 		at, _ = r.recordRead(uid)
 	}
-	start := 0
-	if at > 0 {
-		start = r.records[at-1].end
-	}
 	s = r.records[at].summary
-	v := r.buf[start:r.records[at].end]
+	v := r.buf[r.records[at].start:r.records[at].end]
 	if int(s.prefix) > len(v) {
 		return s, nil, nil, r.m.ifGone(corrupt("content record"))
 	}
@@ -216,20 +213,29 @@ func (r *Reader) readRecords(uid imap.UID, s summary) error {
 	r.read, r.at, r.used = 0, -1, 0
 	a := r.m.box.account
 	return a.shard.View(func(tx index.Tx) error {
-		want, err := r.plan(tx, uid, s)
-		for err == nil && r.read < want {
-			before := r.read
-			r.readRun(tx, want)
-			if r.read == before { // even the first has no room
-				break
-			}
+		planned, err := r.plan(tx, uid, s)
+		if err != nil {
+			return err
 		}
-		return err
+		// The index has them in the order of their files.
+		var order [maxAhead]int
+		for i := range planned {
+			order[i] = i
+		}
+		slices.SortFunc(order[:planned], func(i, j int) int { return cmp.Compare(r.records[i].summary.id, r.records[j].summary.id) })
+		for todo := order[:planned]; len(todo) > 0; {
+			todo = r.readRun(tx, todo)
+		}
+		// The first was read, and what has no room for its content is asked for again.
+		for r.read = 1; r.read < planned && r.records[r.read].end >= 0; {
+			r.read++
+		}
+		return nil
 	})
 }
 
 // plan notes which records to read: that of a message and those of the messages behind
-// it, as long as their files have rising numbers. It returns how many they are.
+// it. It returns how many they are.
 func (r *Reader) plan(tx index.Tx, uid imap.UID, s summary) (n int, err error) {
 	b := r.m.box
 	b.mu.RLock()
@@ -239,13 +245,14 @@ func (r *Reader) plan(tx index.Tx, uid imap.UID, s summary) (n int, err error) {
 	seq, _ := r.m.Seq(uid)
 	for {
 		r.records[n].uid, r.records[n].summary = uid, s
+		r.records[n].start, r.records[n].end = 0, 0
 		if n++; n == r.ahead || seq >= r.m.Len() {
 			return n, nil
 		}
 		seq++
 		uid = r.m.UID(seq)
 		next, err := block.read(tx, b.account.id, data, uid)
-		if err != nil || next == nil || next.id <= s.id {
+		if err != nil || next == nil {
 			return n, err
 		}
 		s = *next
@@ -255,36 +262,40 @@ func (r *Reader) plan(tx index.Tx, uid imap.UID, s summary) (n int, err error) {
 // maxPassed is up to how many records of other messages are passed over on the way to the next one.
 const maxPassed = 4
 
-// readRun reads records that were planned from one place of the index on, and sets r.read.
-func (r *Reader) readRun(tx index.Tx, want int) {
+// readRun reads records, given by their places in r.records and in the order of their files, from one place of the
+// index on, and returns those that are left. One that has no room gets a negative end.
+func (r *Reader) readRun(tx index.Tx, todo []int) (left []int) {
 	a := r.m.box.account
 	var first, last keyBuffer
-	from := first.content(a.id, r.records[r.read].summary.id)
-	to := append(last.content(a.id, r.records[want-1].summary.id), 0) // the key behind
-	passed, full := 0, false
-	none := func(file uint64) { // those before have no record
-		for ; r.read < want && r.records[r.read].summary.id < file; r.read++ {
-			r.records[r.read].end = len(r.buf)
-		}
-	}
+	from := first.content(a.id, r.records[todo[0]].summary.id)
+	to := append(last.content(a.id, r.records[todo[len(todo)-1]].summary.id), 0) // the key behind
+	passed := 0
 	tx.Range(index.Content, from, to, func(key, v []byte) bool {
 		file := lastUint64(key)
-		none(file)
-		if r.records[r.read].summary.id != file {
+		for r.records[todo[0]].summary.id < file { // there is no record of it
+			todo = todo[1:]
+		}
+		if r.records[todo[0]].summary.id != file {
 			passed++
 			return passed <= maxPassed
 		}
-		if r.read > 0 && len(r.buf)+len(v) > readAhead {
-			full = true
-			return false
-		}
 		passed = 0
-		r.buf = append(r.buf, v...)
-		r.records[r.read].end = len(r.buf)
-		r.read++
-		return r.read < want
+		start := len(r.buf)
+		fits := todo[0] == 0 || start+len(v) <= readAhead
+		if fits {
+			r.buf = append(r.buf, v...)
+		}
+		for len(todo) > 0 && r.records[todo[0]].summary.id == file { // copies have one file
+			rec := &r.records[todo[0]]
+			if rec.start, rec.end = start, len(r.buf); !fits {
+				rec.end = -1
+			}
+			todo = todo[1:]
+		}
+		return len(todo) > 0
 	})
-	if passed <= maxPassed && !full {
-		none(1<<64 - 1)
+	if passed > maxPassed {
+		return todo
 	}
+	return nil
 }

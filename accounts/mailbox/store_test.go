@@ -82,6 +82,7 @@ func (w *world) crash() {
 	s.upkeep.mu.Lock()
 	s.upkeep.files, s.upkeep.content, s.upkeep.drops, s.upkeep.forget = nil, nil, nil, nil
 	clear(s.upkeep.dirty)
+	clear(s.upkeep.names)
 	s.upkeep.mu.Unlock()
 	if err := s.upkeep.stop(); err != nil {
 		w.t.Fatal(err)

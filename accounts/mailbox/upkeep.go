@@ -30,6 +30,7 @@ type upkeep struct {
 	drops   []drop
 	forget  []uint64
 	dirty   map[*Account]struct{} // with recents to be saved
+	names   map[*Account]struct{} // with prepared names
 }
 
 // doomed is a file to be unlinked.
@@ -58,7 +59,7 @@ const (
 func (u *upkeep) start(s *Store) {
 	u.store, u.log = s, logs.Component(s.log, "STORE")
 	u.wake, u.done = make(chan struct{}, 1), make(chan struct{})
-	u.dirty = make(map[*Account]struct{})
+	u.dirty, u.names = make(map[*Account]struct{}), make(map[*Account]struct{})
 	u.findDrops()
 	go u.run()
 }
@@ -110,6 +111,11 @@ func (u *upkeep) unsaved(a *Account) {
 	}
 }
 
+// prepared removes the account's prepared names when nobody takes them.
+func (u *upkeep) prepared(a *Account) {
+	u.add(func() { u.names[a] = struct{}{} })
+}
+
 // Forget tells that queue files are gone, so that nobody will deliver them
 // again. It returns at once; the records go with a later commit.
 func (s *Store) Forget(queueIDs []uint64) {
@@ -155,14 +161,18 @@ func (u *upkeep) run() {
 			forget, content, lastForget = u.forget, u.content, time.Now()
 			u.forget, u.content = nil, nil
 		}
-		pending := len(u.forget)+len(u.content) > 0
+		var names map[*Account]struct{}
+		if len(u.names) > 0 && (closing || wait <= 0) {
+			names, u.names, lastForget = u.names, make(map[*Account]struct{}), time.Now()
+		}
+		pending := len(u.forget)+len(u.content)+len(u.names) > 0
 		var dirty map[*Account]struct{}
 		if closing || len(u.dirty) > maxUnsaved {
 			dirty, u.dirty = u.dirty, make(map[*Account]struct{})
 		}
 		u.mu.Unlock()
 
-		if len(files)+len(drops)+len(forget)+len(content)+len(dirty) == 0 {
+		if len(files)+len(drops)+len(forget)+len(content)+len(names)+len(dirty) == 0 {
 			if closing {
 				return
 			}
@@ -178,6 +188,15 @@ func (u *upkeep) run() {
 		}
 		u.forgetAll(forget)
 		u.dropContents(content)
+		for a := range names {
+			age := keepNames
+			if closing {
+				age = 0
+			}
+			if !a.dropOldNames(age) {
+				u.prepared(a)
+			}
+		}
 		for a := range dirty {
 			err := a.update(context.Background(), (*edit).saveRecent)
 			if !fault.Is(err, fault.NotFound) {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatepost/accounts/mailbox"
 )
 
 // A client that is killed leaves pipelined commands behind, and sends again what has no answer when it is
@@ -23,13 +25,12 @@ func TestPipelinedMessagesEndWithTheirClient(t *testing.T) {
 					c, ended := f.converse(t, t.Context(), secure)
 					n := 0
 					reached, closed := make(chan struct{}), make(chan struct{})
-					hold := func(uint64) {
+					stop := f.account(t).Watch(func() {
 						if n++; n == last {
 							close(reached)
 							<-closed
 						}
-					}
-					f.beforeFile.Store(&hold)
+					})
 					// Without an answer to each, the test would wait for ever.
 					if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 						t.Fatal(err)
@@ -51,7 +52,7 @@ func TestPipelinedMessagesEndWithTheirClient(t *testing.T) {
 					conn.Close()
 					close(closed)
 					wantEnd(t, ended)
-					f.beforeFile.Store(nil)
+					stop()
 					if found := f.messages(t) - 1; found < last-1 || found > last {
 						t.Errorf("%d messages are stored", found)
 					}
@@ -81,14 +82,19 @@ func TestPipelinedMessagesOfAClientThatReadsAreAllStored(t *testing.T) {
 // messages returns how many messages user1's INBOX has.
 func (f *fixture) messages(t *testing.T) int {
 	t.Helper()
-	acc, err := f.acc.Account(t.Context(), "", "user1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := acc.Mail().Open(t.Context(), "INBOX", true)
+	m, err := f.account(t).Open(t.Context(), "INBOX", true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
 	return m.Len()
+}
+
+func (f *fixture) account(t *testing.T) *mailbox.Account {
+	t.Helper()
+	acc, err := f.acc.Account(t.Context(), "", "user1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return acc.Mail()
 }

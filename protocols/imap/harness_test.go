@@ -30,8 +30,6 @@ type fixture struct {
 	log  transcript.Log
 	stop context.CancelFunc
 	done chan error
-	// beforeFile, if not nil, is called before a message gets its file, with how many got theirs.
-	beforeFile atomic.Pointer[func(n uint64)]
 }
 
 // newFixture makes a server that listens nowhere yet. The store is checked when the test
@@ -48,13 +46,7 @@ func newFixture(t testing.TB) *fixture {
 	log := slog.New(slog.NewTextHandler(&f.log, &slog.HandlerOptions{Level: level}))
 	acc, err := accounts.Open(t.TempDir(), accounts.Options{
 		MainDomain: "company.com", Shards: 1, Log: log,
-		NextID: func() (uint64, error) {
-			id := ids.Add(1)
-			if call := f.beforeFile.Load(); call != nil {
-				(*call)(id)
-			}
-			return id, nil
-		},
+		NextID: func() (uint64, error) { return ids.Add(1), nil },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -143,7 +143,7 @@ func TestUnreadableMessageFitsNoSearch(t *testing.T) {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(acc.Dir(), "Messages", "*", "*"))
-	if err != nil || len(files) != 2 {
+	if err != nil || len(files) < 2 { // and names that wait for a message
 		t.Fatal(files, err)
 	}
 	if err := os.Rename(files[0], files[0]+".away"); err != nil {
