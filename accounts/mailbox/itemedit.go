@@ -39,9 +39,6 @@ func (a *Account) PutItem(ctx context.Context, mailbox string, p ItemPut) (item 
 	files := []incoming{f}
 	committing := false
 	defer func() { a.keep(files, err, committing) }()
-	if err = a.syncIncoming(files); err != nil {
-		return Item{}, false, err
-	}
 	limits := a.limits()
 	committing = true
 	err = a.update(ctx, func(e *edit) error {
