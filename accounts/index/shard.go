@@ -230,11 +230,11 @@ func (sh *Shard) View(fn func(Tx) error) (err error) {
 	if sh.damage != nil {
 		return sh.damage
 	}
-	db := sh.db()
-	btx, err := db.Begin(false)
-	for errors.Is(err, bolterrors.ErrDatabaseNotOpen) && sh.db() != db { // a compaction has replaced it
-		db = sh.db()
-		btx, err = db.Begin(false)
+	open := sh.opened.Load()
+	btx, err := open.db.Begin(false)
+	for errors.Is(err, bolterrors.ErrDatabaseNotOpen) && sh.opened.Load() != open { // a compaction has replaced it
+		open = sh.opened.Load()
+		btx, err = open.db.Begin(false)
 	}
 	if err != nil {
 		return fault.Wrap("index.View", fault.Unavailable, err)
@@ -248,7 +248,7 @@ func (sh *Shard) View(fn func(Tx) error) (err error) {
 			}
 		}
 	}()
-	return fn(&tx{tx: btx})
+	return fn(&tx{tx: btx, mapping: mapping{open.file, open.db.Info().Data}})
 }
 
 // damaged returns the error for a panic over what is in the file, or nil for another one.

@@ -12,6 +12,7 @@ var fills = [bucketCount]float64{Mail: 0.9, Content: 1, Delivered: 0.9, Dropped:
 
 // tx is a Tx over a bbolt transaction.
 type tx struct {
+	mapping
 	tx      *bolt.Tx
 	buckets [bucketCount]*bolt.Bucket
 	// writes counts the changes, bytes what they put, for the growth of the file.

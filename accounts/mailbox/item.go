@@ -404,14 +404,10 @@ func cutChanges(list []itemChange, limit int) (modSeq uint64, ok bool) {
 // Unnamed returns the messages of a mailbox that are no items and were not looked at yet, at most max of them, and the UID up
 // to which these are all. They came by other ways than PutItem. Errors: NoMailbox.
 func (a *Account) Unnamed(ctx context.Context, mailbox string, max int) (uids []imap.UID, upTo imap.UID, err error) {
-	err = a.viewItems(mailbox, func(box mailboxRecord, l *items) error {
+	err = a.viewItems(mailbox, func(box mailboxRecord, l *items) (err error) {
 		upTo = box.next - 1
 		if l.rec.seen >= upTo {
 			return nil
-		}
-		hidden, err := hiddenSpans(l.tx, l.account, l.data)
-		if err != nil {
-			return err
 		}
 		var from, to keyBuffer
 		first := l.rec.seen + 1
@@ -423,7 +419,7 @@ func (a *Account) Unnamed(ctx context.Context, mailbox string, max int) (uids []
 					return false
 				}
 				v = rest
-				if _, is := inSpan(hidden, uid); is || uid < first || uid > upTo || l.isItem(uid) {
+				if uid < first || uid > upTo || l.isItem(uid) {
 					continue
 				}
 				if len(uids) == max {
