@@ -168,7 +168,7 @@ func (sh *Shard) compact() (err error) {
 // copyTo fills a new file and puts it in the place of the shard's.
 func (sh *Shard) copyTo(to *openFile) error {
 	to.db.NoSync, to.db.NoFreelistSync = true, false
-	to.db.AllocSize = copyBytes * 16
+	to.db.AllocSize = copyBytes
 	if err := createBuckets(to.db); err != nil {
 		return err
 	}

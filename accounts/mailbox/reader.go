@@ -34,7 +34,7 @@ type Reader struct {
 	ahead    int    // how many to read next
 	buf      []byte // lies in lent as long as that has room
 	lent     *[readAhead]byte
-	scan     index.ReadAhead
+	pages    index.ReadAhead
 
 	dir   uint32
 	files msgfile.File // the directory
@@ -281,7 +281,7 @@ func (r *Reader) readRun(tx index.Tx, todo []int) (left []int) {
 			return passed <= maxPassed
 		}
 		passed = 0
-		r.scan.Saw(tx, v)
+		r.pages.Saw(tx, v)
 		start := len(r.buf)
 		fits := todo[0] == 0 || start+len(v) <= readAhead
 		if fits {
