@@ -100,7 +100,7 @@ func named(key string) settings.Setting { return settings.Setting{Key: key} }
 var (
 	accountNames = sync.OnceValue(func() *settings.Names {
 		return settings.NamesOf(settings.Describe(new(AccountSettings)), settings.Describe(new(keptAccountSettings)),
-			[]settings.Setting{named(keyPrefs), named(keyServiceClasses), named(keyRules), named(KeyAdminPrefs)})
+			[]settings.Setting{named(keyPrefs), named(keyServiceClasses), named(keyRules), named(KeyAdminPrefs), {Key: KeySecondFactor, Secret: true}})
 	})
 	domainNames = sync.OnceValue(func() *settings.Names {
 		return settings.NamesOf(settings.Describe(new(DomainSettings)), settings.Describe(new(keptDomainSettings)),

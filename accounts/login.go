@@ -71,7 +71,16 @@ func badCredentials(op string) error {
 // files are damaged, and blocked accounts and addresses get the same error,
 // BadCredentials, after the same time; a program that External Authentication asks takes its own.
 // Other errors: Busy, Canceled, Unavailable when that program cannot tell, which counts as no failed login.
+//
+// At the command line an account with a second factor gives a code right behind its password.
 func (l *Logins) CheckPassword(ctx context.Context, p Peer, domain, name, password string) (*Account, error) {
+	if p.Service != servicePWD {
+		return l.checkPassword(ctx, p, domain, name, password)
+	}
+	return l.checkWithCode(ctx, p, domain, name, password)
+}
+
+func (l *Logins) checkPassword(ctx context.Context, p Peer, domain, name, password string) (*Account, error) {
 	const op = "accounts.CheckPassword"
 	t, err := l.attempt(ctx, p, domain, name)
 	if err != nil {
@@ -261,6 +270,8 @@ func (l *Logins) barred(a *Account, p Peer) string {
 		return "the domain is suspended"
 	case !a.Enabled(p.Service):
 		return "the service is disabled"
+	case p.Service == servicePWD && a.Setting(KeySecondFactor) != nil && !codeFits(p.Mechanism):
+		return "the account has a second factor, which this mechanism has no room for"
 	case !a.Enabled("Mobile") && p.IP.IsValid() && !l.store.ClientIP(p.IP):
 		return "Mobile is disabled and the address is not a client's"
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatepost/accounts/cache"
+	"gatepost/router/address"
 	"gatepost/server/fault"
 )
 
@@ -24,9 +25,11 @@ const (
 	maxNameListSize = 16 << 20
 	// minNamesKept is the number of names of a list that is worth keeping.
 	minNamesKept = 1000
-	// nameListRest is how long a directory has not changed when its list is kept: a change has
-	// other times than the one before it then, even if the file system counts by seconds.
-	nameListRest = 3 * time.Second
+	// A directory has not changed for so long when its list is kept: a change has other times than the one
+	// before it then. coarseRest is for a file system that counts by seconds, fineRest for one whose times have
+	// fractions: these are those of the kernel's clock, which ticks at least every 10 ms.
+	coarseRest = 3 * time.Second
+	fineRest   = 100 * time.Millisecond
 )
 
 // nameList is what the directory of a domain holds: an immutable snapshot.
@@ -49,6 +52,14 @@ func stateOf(dir string) (directoryState, error) {
 	}
 	st := i.Sys().(*syscall.Stat_t)
 	return directoryState{uint64(st.Dev), st.Ino, st.Mtim.Nano(), st.Ctim.Nano()}, nil
+}
+
+// rest is how long the directory has to stay as it is before its list is kept.
+func (d directoryState) rest() time.Duration {
+	if d.modified%int64(time.Second) != 0 || d.changed%int64(time.Second) != 0 {
+		return fineRest
+	}
+	return coarseRest
 }
 
 // nameLists are the lists of names of domains, by their directories.
@@ -100,7 +111,7 @@ func (l *nameLists) keeps(list *nameList) bool {
 			size += len(name) + len(accountSuffix)
 		}
 	}
-	return size <= maxNameListSize && max(list.of.modified, list.of.changed) <= l.now().Add(-nameListRest).UnixNano()
+	return size <= maxNameListSize && max(list.of.modified, list.of.changed) <= l.now().Add(-list.of.rest()).UnixNano()
 }
 
 // drop forgets the list of a directory after a change in it.
@@ -130,7 +141,7 @@ func readNames(dir string) (*nameList, error) {
 			name, isGroup = strings.CutSuffix(file, groupSuffix)
 		}
 		switch {
-		case !isAccount && !isGroup, !validObject(name), name != fold(name):
+		case !isAccount && !isGroup, !address.ValidName(name), name != strings.ToLower(name): // as validObject and fold, and quicker
 		case isAccount:
 			accounts = append(accounts, name)
 		default:

@@ -105,13 +105,17 @@ func TestNameListsThatAreNotKept(t *testing.T) {
 	}
 	changed, err := stateOf(dir)
 	must(t, err)
-	s.lists.now = func() time.Time { return time.Unix(0, changed.changed).Add(nameListRest - 1) }
+	s.lists.now = func() time.Time { return time.Unix(0, changed.changed).Add(changed.rest() - 1) }
 	if kept() {
 		t.Error("kept right after a change")
 	}
-	s.lists.now = func() time.Time { return time.Unix(0, changed.changed).Add(nameListRest) }
+	s.lists.now = func() time.Time { return time.Unix(0, changed.changed).Add(changed.rest()) }
 	if !kept() {
 		t.Error("not kept after a rest")
+	}
+	whole := directoryState{modified: 5e9, changed: 6e9}
+	if changed.rest() != fineRest || whole.rest() != coarseRest {
+		t.Error("how long a directory has to rest does not follow from its times")
 	}
 	must(t, os.Remove(filepath.Join(dir, want[0]+accountSuffix)))
 	s.lists.drop(dir)

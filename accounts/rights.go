@@ -86,6 +86,11 @@ func (r Rights) Any() bool {
 	})
 }
 
+// AnyServer reports whether the account has any server right.
+func (r Rights) AnyServer() bool {
+	return r.server && slices.ContainsFunc(r.codes, func(c string) bool { return slices.Contains(serverRights, c) })
+}
+
 // Covers reports whether the account holds whatever another one holds. Who does
 // not cover an account must not get hold of it: neither of its password nor of
 // its name.

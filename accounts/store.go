@@ -46,6 +46,7 @@ type Options struct {
 // Store is the directory of one server, with what changes it and who uses it. Its methods may
 // be called by many goroutines at once.
 type Store struct {
+	factors *secondFactors
 	directory
 	removals removals
 	logins   *Logins
@@ -126,7 +127,7 @@ func makeStore(base string, o Options) *Store {
 		mailing:  cache.New[accountKey, *MailingList](maxLists),
 		lists:    newNameLists(),
 	}}
-	s.logins, s.sessions = newLogins(s), newSessions(s)
+	s.logins, s.sessions, s.factors = newLogins(s), newSessions(s), newSecondFactors()
 	s.info.store, s.renames.store, s.removals.store, s.ids.store = s, s, s, &s.directory
 	s.onAlias, s.onLoad = s.foreign.DropIf, s.dropAll
 	s.sent = rate.New[uint64](maxSenders)

@@ -42,7 +42,7 @@ func accountPages() []*page {
 		{path: accountPath + "/Access Rights", title: "Access Rights", call: "GETACCOUNTRIGHTS", tab: true, get: (*call).rightsPage,
 			post: map[string]func(*call) error{"update": (*call).setRights}},
 		{path: accountPath + "/Status", title: "Status", call: "GETACCOUNTINFO", tab: true, get: (*call).statusPage,
-			post: map[string]func(*call) error{"kill": (*call).killSessions, "rename": (*call).renameAccount}},
+			post: map[string]func(*call) error{"kill": (*call).killSessions, "resettotp": (*call).resetTOTP, "rename": (*call).renameAccount}},
 		{path: accountPath + "/Remove", title: "Remove Account", call: "DELETEACCOUNT", get: (*call).removeAccountPage,
 			post: map[string]func(*call) error{"remove": (*call).removeAccount}},
 		{path: "Users/Domains/{domain}/Forwarders/{object}", call: "GETFORWARDER", get: (*call).forwarderPage,
@@ -395,6 +395,8 @@ type statusOf struct {
 	NewName, NewError string
 	Location          string
 	Known             []string
+	TwoStep, MayReset bool
+	Recovery          int
 }
 
 func (c *call) statusOf() (*statusOf, error) {
@@ -424,6 +426,10 @@ func (c *call) statusOf() (*statusOf, error) {
 	if known, ok := info["LoginAddresses"].(dataformat.Dict); ok {
 		s.Known = slices.Sorted(maps.Keys(known))
 	}
+	if s.TwoStep, s.Recovery, err = c.actor.SecondFactor(c.ctx(), n); err != nil {
+		return nil, err
+	}
+	s.MayReset = s.TwoStep && c.may("RESETACCOUNTTOTP")
 	if c.may("GETACCOUNTLOCATION") {
 		if s.Location, err = c.actor.AccountLocation(c.ctx(), n); err != nil {
 			return nil, err
@@ -445,6 +451,16 @@ func (c *call) killSessions() error {
 		return err
 	}
 	return c.done(c.r.URL.EscapedPath(), &flash{Text: c.T("All sessions of %s are closed.", c.address()), Command: "KILLACCOUNTSESSIONS " + c.address()})
+}
+
+func (c *call) resetTOTP() error {
+	if c.target() == c.actor.Self() { // one's own needs a code
+		return c.redirect("/" + totpPath)
+	}
+	if err := c.actor.ResetSecondFactor(c.ctx(), c.target()); err != nil {
+		return err
+	}
+	return c.done(c.r.URL.EscapedPath(), &flash{Text: c.T("The two-step login of %s is off.", c.address()), Command: "RESETACCOUNTTOTP " + c.address()})
 }
 
 func (c *call) renameAccount() error {

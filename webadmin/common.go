@@ -12,6 +12,7 @@ func everybody(*call) bool { return true }
 func commonPages() []*page {
 	return []*page{
 		{path: "Preferences", title: "Preferences", may: everybody, get: (*call).preferencesPage, post: map[string]func(*call) error{"update": (*call).setPreferences}},
+		{path: totpPath, title: "Two-Step Login", may: everybody, get: (*call).totpPage, post: map[string]func(*call) error{"enrol": (*call).enrolTOTP, "reset": (*call).dropTOTP}},
 		{path: "Menu", title: "Menu", may: everybody, get: (*call).menuPage},
 	}
 }

@@ -98,7 +98,7 @@ func (c *call) begin(f *setupForm) error {
 	if err != nil {
 		return err
 	}
-	id, s := c.sessions.start(c.r, c.Accounts, a, c.q.Peer, c.Settings.Get())
+	id, s := c.sessions.start(c.r, c.Accounts, a, c.q.Peer, c.Settings.Get(), false)
 	setCookie(c.w, id, c.q.Peer.TLS)
 	c.q.Account, c.session = a, s
 	return c.redirect("/Start/Server")

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gatepost/accounts"
 	"gatepost/server/fault"
 )
 
@@ -54,10 +55,22 @@ func (c *call) login() error {
 	if !rights.Any() {
 		return c.loginPage(f, fault.New("webadmin.Login", fault.Denied, c.T("This account administers nothing.")))
 	}
-	id, s := c.sessions.start(c.r, c.Accounts, a, c.q.Peer, c.Settings.Get())
+	has, _, err := c.Accounts.SecondFactor(c.ctx(), a.Domain, a.Name)
+	if err != nil {
+		return err
+	}
+	c.begins(a, has)
+	if has {
+		return c.redirect("/login?next=" + url.QueryEscape(c.nextPage(f.Next)))
+	}
+	return c.redirect(c.nextPage(f.Next))
+}
+
+// begins begins a session of an account; half of one if a code is expected.
+func (c *call) begins(a *accounts.Account, half bool) {
+	id, s := c.sessions.start(c.r, c.Accounts, a, c.q.Peer, c.Settings.Get(), half)
 	setCookie(c.w, id, c.q.Peer.TLS)
 	c.q.Account, c.session = a, s
-	return c.redirect(c.nextPage(f.Next))
 }
 
 // nextPage is where a login leads: a page of ours, or the first one.

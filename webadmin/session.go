@@ -20,11 +20,33 @@ type session struct {
 	watch   *accounts.Watch
 	ended   atomic.Bool // by the directory: password, rights to log in, KILLACCOUNTSESSIONS
 	secure  bool        // made over TLS, and good for nothing else
+	half    bool        // the password was right, and a code is expected
 	began   time.Time
 
 	// Guarded by sessions.mu.
-	used  time.Time
-	flash *flash
+	used   time.Time
+	flash  *flash
+	secret string // of a second factor that is being set up
+}
+
+// halfLifetime is how long a code may be given after the password.
+const halfLifetime = 5 * time.Minute
+
+// enrolment is the secret of a second factor that the session sets up.
+func (s *sessions) enrolment(o *session) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o.secret == "" {
+		o.secret = accounts.NewTOTPSecret()
+	}
+	return o.secret
+}
+
+// enrolled forgets it.
+func (s *sessions) enrolled(o *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o.secret = ""
 }
 
 // sessions are all of them, by the hash of what the cookie holds: who reads the memory of the
@@ -55,9 +77,9 @@ func secret() string {
 }
 
 // start makes a session and returns what its cookie holds. Whatever session the browser had is over.
-func (s *sessions) start(r *http.Request, store *accounts.Store, a *accounts.Account, p accounts.Peer, set *Settings) (string, *session) {
+func (s *sessions) start(r *http.Request, store *accounts.Store, a *accounts.Account, p accounts.Peer, set *Settings, half bool) (string, *session) {
 	s.end(r, p.TLS)
-	n := &session{token: secret(), account: a, secure: p.TLS, began: s.now(), used: s.now()}
+	n := &session{half: half, token: secret(), account: a, secure: p.TLS, began: s.now(), used: s.now()}
 	n.watch = store.Sessions().Watch(a, p, func(string) { n.ended.Store(true) })
 	id := secret()
 	s.mu.Lock()
@@ -101,7 +123,7 @@ func (s *sessions) expire(set *Settings) {
 
 func (s *sessions) over(o *session, set *Settings) bool {
 	now := s.now()
-	return o.ended.Load() || now.Sub(o.used) > set.SessionIdle.Duration() || now.Sub(o.began) > set.SessionLifetime.Duration()
+	return o.ended.Load() || o.half && now.Sub(o.began) > halfLifetime || now.Sub(o.used) > set.SessionIdle.Duration() || now.Sub(o.began) > set.SessionLifetime.Duration()
 }
 
 func (s *sessions) drop(k [sha256.Size]byte) {

@@ -11,6 +11,7 @@ type Settings struct {
 	SessionIdle     settings.Period `key:"SessionIdle" default:"30m" since:"0.1" help:"a session of an administrator ends when it was not used for this long"`
 	SessionLifetime settings.Period `key:"SessionLifetime" default:"12h" level:"advanced" since:"0.1" help:"a session of an administrator ends after this time, however much it was used"`
 	Sessions        int             `key:"Sessions" default:"500" level:"advanced" since:"0.1" help:"sessions of administrators at a time; the one that was idle for longest makes room for a new one"`
+	RequireTOTP     string          `key:"RequireTOTP" default:"nobody" values:"nobody|server administrators|everybody" since:"0.2" help:"who has to log in with a code of an authenticator program besides the password; others may"`
 	SessionsOfOne   int             `key:"SessionsPerAccount" default:"20" level:"expert" since:"0.1" help:"sessions of one administrator at a time"`
 }
 

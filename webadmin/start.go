@@ -16,6 +16,7 @@ func startPages() []*page {
 		{path: "Start/DNS", title: "DNS records", call: "GETSERVERSETTINGS", get: (*call).startDNS, post: map[string]func(*call) error{"check": (*call).checkStartDNS}},
 		{path: "Start/Certificate", title: "Certificate", call: "GETSERVERSETTINGS", get: (*call).startCertificate},
 		{path: "Start/Account", title: "First account", call: "GETSERVERSETTINGS", get: (*call).startAccount, post: map[string]func(*call) error{"account": (*call).createFirstAccount}},
+		{path: "Start/Message", title: "Test message", call: "SENDTESTMESSAGE", get: (*call).startMessage, post: map[string]func(*call) error{"send": (*call).sendTest}},
 		{path: "Start/Clients", title: "Mail programs", call: "GETSERVERSETTINGS", get: (*call).startClients},
 	}
 }
@@ -33,6 +34,8 @@ type startOf struct {
 	Checked          bool
 	Host             string
 	Secure           string
+	Test             *testJourney
+	Clients          []mailClient
 }
 
 // dnsRecord is a record to make.
@@ -151,6 +154,3 @@ func (c *call) createFirstAccount() error {
 	return c.show(http.StatusUnprocessableEntity, "start-account", c.T("First account"), s)
 }
 
-func (c *call) startClients() error {
-	return c.show(http.StatusOK, "start-clients", c.T("Mail programs"), c.start("Start/Clients"))
-}

@@ -97,8 +97,11 @@ func (c *call) answer() error {
 		return c.firstRun()
 	}
 	c.session = c.sessions.find(c.r, c.q.Peer.TLS, c.Settings.Get())
-	if c.session == nil {
+	switch {
+	case c.session == nil:
 		return c.stranger()
+	case c.session.half:
+		return c.secondStep()
 	}
 	return c.known()
 }
@@ -126,7 +129,13 @@ func (c *call) known() error {
 			return fault.New("webadmin.Form", fault.Denied, c.T("This form is of another session. Open the page again."))
 		}
 	}
+	must, err := c.mustEnrol()
+	if err != nil {
+		return err
+	}
 	switch path := c.q.Path; {
+	case must && strings.Join(path, "/") != totpPath && !(len(path) == 1 && path[0] == "logout"):
+		return c.redirect("/" + totpPath)
 	case len(path) == 0:
 		return c.redirect(c.home())
 	case len(path) == 1 && path[0] == "login":

@@ -45,6 +45,11 @@ var accountCommands = []command{
 		return c.setList("rights", func(list []string) error { return c.actor.SetAccountRights(c, c.name("acct"), list) })
 	}},
 	{"GETACCOUNTINFO", "acct [KEY key] [(keys)]", getAccountInfo},
+	{"GETACCOUNTTOTP", "acct", func(c *call) (dataformat.Value, error) {
+		has, left, err := c.actor.SecondFactor(c, c.name("acct"))
+		return dataformat.Dict{"Enabled": flagOf(has), "RecoveryCodes": dataformat.Number(left)}, err
+	}},
+	{"RESETACCOUNTTOTP", "acct", func(c *call) (dataformat.Value, error) { return nil, c.actor.ResetSecondFactor(c, c.name("acct")) }},
 	{"KILLACCOUNTSESSIONS", "acct", func(c *call) (dataformat.Value, error) { return nil, c.actor.KillSessions(c, c.name("acct")) }},
 	{"GETACCOUNTLOCATION", "acct", func(c *call) (dataformat.Value, error) { return stringOf(c.actor.AccountLocation(c, c.name("acct"))) }},
 	{"GETACCOUNTPREFS", "acct", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.AccountPrefs(c, c.name("acct"))) }},

@@ -135,6 +135,9 @@ type Server interface {
 	// ReleaseQueue lets a logical queue of the SMTP module or of an account try now.
 	ReleaseQueue(ctx context.Context, queue string) error
 
+	// SendTestMessage submits a message from one address to another, and returns its number.
+	SendTestMessage(ctx context.Context, from, to string) (id string, err error)
+
 	// KickQueues lets all queues to other servers try now.
 	KickQueues(ctx context.Context) error
 

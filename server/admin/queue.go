@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	"gatepost/accounts"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 )
@@ -22,6 +23,16 @@ func (a Actor) ReleaseQueue(ctx context.Context, queue string) error {
 	return do(ctx, a, "RELEASESMTPQUEUE", named(queue), func(o *operation) error {
 		return o.admin.server.ReleaseQueue(o, queue)
 	})
+}
+
+// SendTestMessage sends a message from postmaster to an address and returns its number.
+func (a Actor) SendTestMessage(ctx context.Context, to string) (id string, err error) {
+	err = do(ctx, a, "SENDTESTMESSAGE", named(to), func(o *operation) error {
+		id, err = o.admin.server.SendTestMessage(o, accounts.Postmaster+"@"+o.admin.acc.MainDomain(), to)
+		o.new = dataformat.Dict{"message": dataformat.String(id)}
+		return err
+	})
+	return id, err
 }
 
 // KickQueues lets all queues to other servers try now.

@@ -119,6 +119,10 @@ var rules = map[string]rule{
 	"VERIFYACCOUNTIDENTITY":       looks("D").guarded(),
 	"GETACCOUNTPLAINPASSWORD":     changes("Master"), // it changes nothing, but is to be found
 
+	"GETACCOUNTTOTP":   looks("D own"),
+	"SETACCOUNTTOTP":   changes("own"),
+	"RESETACCOUNTTOTP": changes("UserAccounts own").guarded(),
+
 	"GETADMINPREFS":    looks("own"),
 	"UPDATEADMINPREFS": changes("own"),
 	// rules
@@ -237,6 +241,7 @@ var rules = map[string]rule{
 	"REJECTQUEUEMESSAGES":  changes("CanRejectQueues"),
 	"QUEUELIST":            looks("Monitor"),
 	"QUEUESHOW":            looks("Monitor"),
+	"SENDTESTMESSAGE":      changes("Settings UserAccounts"),
 	"QUEUEKICK":            changes("Monitor"),
 	"QUEUERELEASE":         changes("Monitor"),
 	"QUEUEHOLD":            changes("CanRejectQueues"),
