@@ -73,7 +73,7 @@ func TestSecondFactor(t *testing.T) {
 		t.Error("SCRAM opens the command line without a code")
 	}
 	// Guessing ends.
-	for range wrongCodes.Count {
+	for range wrongCodes.Count - 1 { // the replay above counts
 		take("a guess", "x", fault.BadCredentials)
 	}
 	now = now.Add(time.Minute)

@@ -153,4 +153,3 @@ func (c *call) createFirstAccount() error {
 	}
 	return c.show(http.StatusUnprocessableEntity, "start-account", c.T("First account"), s)
 }
-

@@ -315,7 +315,9 @@ func (s *Server) CheckDNS(context.Context, string) (dataformat.Array, error) {
 func (s *Server) CheckHost(context.Context) (dataformat.Array, error) { return dataformat.Array{}, nil }
 
 // SendTestMessage answers the number 100234.
-func (s *Server) SendTestMessage(context.Context, string, string) (string, error) { return "100234", nil }
+func (s *Server) SendTestMessage(context.Context, string, string) (string, error) {
+	return "100234", nil
+}
 
 // TryRules answers nothing.
 func (s *Server) TryRules(context.Context, dataformat.Dict) (*rules.Verdict, error) {
