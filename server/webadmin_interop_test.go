@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // This file walks through the administrators' pages with Debian's chromium (GATEPOST_INTEROP=1), as the
@@ -188,8 +189,34 @@ func (b *browser) picture(name string) {
 			b.t.Errorf("%s scrolls sideways at %d pixels: it is %d wide", name, width, wide)
 		}
 	}
+	if wrong := ask(b, chromedp.Evaluate[string](accessible)); wrong != "" {
+		b.t.Errorf("%s is not accessible: %s", name, wrong)
+	}
 	b.run(chromedp.EmulateViewport(1280, 900))
 }
+
+// accessible says what of a page cannot be used with a screen reader or the keyboard (WCAG 2.2: 1.3.1, 2.4.1, 2.4.3, 2.4.6, 3.3.2,
+// 4.1.2): fields and buttons without a name, more or less than one h1, a heading level that is left out, no main part,
+// tables without headers, a focus order that is not that of the page, IDs that are there twice.
+const accessible = `(() => {
+	const wrong = [], all = (s) => Array.from(document.querySelectorAll(s));
+	const named = (e) => (e.labels && e.labels.length) || e.getAttribute("aria-label") || e.getAttribute("aria-labelledby") || e.textContent.trim() || e.title;
+	for (const e of all("input:not([type=hidden]),select,textarea,button,a[href]")) {
+		const field = /^(INPUT|SELECT|TEXTAREA)$/.test(e.tagName);
+		const name = field ? (e.labels && e.labels.length) || e.getAttribute("aria-label") || e.getAttribute("aria-labelledby") : named(e);
+		if (!name) wrong.push(e.outerHTML.slice(0, 120) + " has no name");
+		if (e.tabIndex > 0) wrong.push(e.outerHTML.slice(0, 80) + " is out of order");
+	}
+	if (all("h1").length !== 1) wrong.push(all("h1").length + " h1");
+	if (all("main").length !== 1) wrong.push("no main part");
+	let level = 0;
+	for (const h of all("h1,h2,h3,h4")) { const n = +h.tagName[1]; if (n > level + 1) wrong.push("h" + n + " after h" + level); level = n; }
+	for (const t of all("table")) if (!t.closest("[data-follow]") && !t.querySelector("th")) wrong.push("a table without headers");
+	const ids = new Set();
+	for (const e of all("[id]")) { if (ids.has(e.id)) wrong.push("the id " + e.id + " twice"); ids.add(e.id); }
+	if (!document.documentElement.lang || !document.title) wrong.push("no language or title");
+	return wrong.join("; ");
+})()`
 
 func TestInteropWebAdminFirstSteps(t *testing.T) {
 	r := start(t)
@@ -215,7 +242,18 @@ func TestInteropWebAdminFirstSteps(t *testing.T) {
 	b.fill("main", "name", "anna", "realname", "Алиса Петрова", "password", "pw-alice-1", "again", "pw-alice-1")
 	b.picture("account")
 	b.do("account")
-	b.sees("anna@corp1.test", "993")
+	b.sees("anna@corp1.test", "A message from postmaster")
+	b.fill("main", "to", "nobody@corp1.test")
+	b.do("send")
+	b.sees("unknown")
+	b.picture("test-refused")
+	b.fill("main", "to", "anna@corp1.test")
+	b.do("send")
+	b.until("Delivered")
+	b.sees("Accepted")
+	b.picture("test")
+	b.press("a.quiet")
+	b.sees("Thunderbird", "993")
 	b.picture("clients")
 	// J4: the preferences.
 	b.open("/Preferences")
@@ -405,7 +443,7 @@ func TestInteropWebAdminServer(t *testing.T) {
 	b.picture("router")
 
 	// J20 and J21: a rule of the server.
-	b.open("/Settings/Rules")
+	b.open("/Settings/Rules/Text")
 	b.set("#text", `(5, Tag, (("Subject", is, "*offer*")), (("Add Header", "X-Tag: yes")))`)
 	b.do("update")
 	b.picture("rules")
@@ -439,4 +477,173 @@ func TestInteropWebAdminServer(t *testing.T) {
 	b.open("/Users/Domains/corp.test/Objects")
 	b.sees("Создать учётную запись")
 	b.picture("russian")
+}
+
+// until opens the page again until it has a word.
+func (b *browser) until(word string) {
+	b.t.Helper()
+	for range 100 {
+		if strings.Contains(b.text(), word) {
+			return
+		}
+		b.run(chromedp.Reload())
+	}
+	b.picture("failed")
+	b.t.Fatalf("%q does not come:\n%s", word, b.text())
+}
+
+// The journeys of rules, groups and filters, without a script.
+func TestInteropWebAdminRules(t *testing.T) {
+	r := start(t)
+	r.cli(t, fmt.Sprintf("SETACCOUNTPASSWORD postmaster PASSWORD %q", testPassword))
+	b := newBrowser(t, "http://"+r.addr(8010), false)
+	b.login("postmaster", testPassword)
+
+	// J21: rules at server, domain and account level.
+	b.open("/Settings/Rules")
+	b.picture("none")
+	for _, level := range []struct{ path, name, command string }{
+		{"/Settings/Rules", "Server", "GETSERVERMAILRULES"},
+		{"/Users/Domains/corp.test/Rules", "Domain", "GETDOMAINMAILRULES corp.test"},
+		{"/Users/Domains/corp.test/Objects/alice/Rules", "Account", "GETACCOUNTMAILRULES alice"},
+	} {
+		b.open(level.path + "/Rule")
+		b.fill("main", "name", level.name, "c.0.op", "Subject", "c.0.how", "is", "c.0.param", "*offer*", "a.0.op", "Add Header", "a.0.param", "X-"+level.name+": yes")
+		b.press(`button[formaction$="add=c"]`)
+		b.fill("main", "c.1.op", "From", "c.1.how", "less than", "c.1.param", "x")
+		b.do("update")
+		b.sees("has no operation")
+		b.picture("wrong-" + level.name)
+		b.press(`button[formaction$="drop=c.1"]`)
+		b.do("update")
+		b.sees("The rule " + level.name + " is stored")
+		r.want(t, level.command, level.name)
+	}
+	b.open("/Users/Domains/corp.test/Objects/alice/Rules/Simple")
+	b.tick("#vacation [name=on]", true)
+	b.fill("#vacation", "text", "I am away until Monday.", "first", "2026-03-05", "last", "2026-03-09")
+	b.do("vacation")
+	b.tick("#junk [name=on]", true)
+	b.do("junk")
+	b.sees("is stored")
+	b.picture("simple")
+	b.open("/Users/Domains/corp.test/Objects/alice/Rules")
+	b.sees("#Vacation", "#JunkControl")
+	b.picture("list")
+	b.open("/Users/Domains/corp.test/Objects/alice/Rules/Rule?rule=%23Vacation")
+	b.picture("rule")
+	b.open("/Users/Domains/corp.test/Objects/alice/Rules/Try")
+	b.tick("[name=source][value=text]", true)
+	b.set("#text", "From: eve@far.test\nTo: alice@corp.test\nSubject: An offer\nX-Junk-Score: 90 [XXXXXXXX]\n\nbuy")
+	b.picture("try")
+	b.do("try")
+	b.sees("matches", "Account", "discarded by rule")
+	b.picture("tried")
+
+	// J22: a group, and rules of the server that tag its mail.
+	b.open("/Users/Domains/corp.test/Objects")
+	b.fill("#group", "name", "group1")
+	b.do("group")
+	b.sees("group1@corp.test has been created")
+	b.fill("main", "f.Members", "alice\nbob")
+	b.choose("f.SetReplyTo", "=NO")
+	b.do("update")
+	b.sees("Stored: 2 changes")
+	b.picture("group")
+	r.want(t, "GETGROUP group1@corp.test", "alice")
+
+	// J20 and J28: an external filter and external authentication, with the switches of the domain and the account.
+	b.open("/Settings/General")
+	b.set(`[name="f.ExternalFilters"]`, `({Enabled=NO; Name=ClamSpam; ProgramName="/usr/bin/clamspam";})`)
+	b.set(`[name="f.ExternalAUTH"]`, `{Enabled=NO; ProgramName="/usr/bin/auth.pl";}`)
+	b.tick(`[name="own.ExternalFilters"]`, true)
+	b.tick(`[name="own.ExternalAUTH"]`, true)
+	b.do("update")
+	b.sees("Stored: 2 changes", "ClamSpam")
+	b.picture("helpers")
+	b.open("/Settings/Rules/Rule")
+	b.fill("main", "name", "Scan", "priority", "10", "a.0.op", "ExternalFilter", "a.0.param", "ClamSpam")
+	b.do("update")
+	b.sees("The rule Scan is stored")
+	b.open("/Users/Domains/corp.test/Domain%20Settings?show=ExternalOnUnknown")
+	b.choose("f.ExternalOnUnknown", "=YES")
+	b.do("update")
+	b.sees("Stored: 1 change")
+	b.open("/Users/Domains/corp.test/Objects/alice/Settings")
+	b.choose("f.UseExtPassword", "=YES")
+	b.do("update")
+	b.sees("Stored: 1 change")
+
+	// J39: how the log is kept, and filters of it.
+	b.open("/Settings/Logs")
+	b.fill("main", "f.MaxFileSize", "100M", "f.DeleteOldFilesIn", "7d")
+	b.do("update")
+	b.sees("Stored: 2 changes")
+	b.picture("logs")
+}
+
+// Two-step login, in dark and with the keyboard alone: search with /, a menu of links, the login form.
+func TestInteropWebAdminKeyboard(t *testing.T) {
+	r := start(t)
+	r.cli(t, fmt.Sprintf("SETACCOUNTPASSWORD postmaster PASSWORD %q", testPassword))
+	r.cli(t, "SETACCOUNTMAILRULES alice ((5, Spam, ((Subject, is, \"*offer*\"), (From, \"not in\", \"#Friends\")), ((\"Store in\", Junk), (Discard)), \"offers\"))")
+	b := newBrowser(t, "http://"+r.addr(8010), true)
+	b.open("/login")
+	b.keys("postmaster", kb.Tab, testPassword, kb.Enter)
+	b.sees("Log out")
+	b.open("/Preferences")
+	b.choose("theme", "dark")
+	b.do("update")
+	b.open("/Users/Domains")
+	// The first stop leads past the navigation; each stop can be seen.
+	b.keys(kb.Tab)
+	if at := b.focused(); !strings.Contains(at, "skip") {
+		t.Errorf("the first stop is %s", at)
+	}
+	stops := map[string]bool{}
+	for range 25 {
+		b.keys(kb.Tab)
+		at := b.focused()
+		stops[at] = true
+		if strings.HasSuffix(at, " unseen") {
+			t.Errorf("the focus is not to be seen at %s", at)
+		}
+	}
+	if len(stops) < 15 {
+		t.Errorf("25 stops are %d places: %v", len(stops), stops)
+	}
+	b.open("/Users/Domains")
+	b.keys("/", "alice", kb.Enter)
+	b.sees("alice@corp.test")
+	b.picture("search")
+	b.open("/Users/Domains/corp.test/Objects/alice/Rules")
+	b.picture("rules")
+	b.open("/Users/Domains/corp.test/Objects/alice/Rules/Rule?rule=Spam")
+	b.picture("rule")
+	b.open("/Preferences/TOTP")
+	b.sees("Scan the picture")
+	b.picture("totp")
+	b.open("/Start/Clients")
+	b.picture("clients")
+	b.open("/Start/Message")
+	b.picture("message")
+	b.open("/Users/Domains/corp.test/Objects/alice/Rules/Try")
+	b.picture("try")
+}
+
+// keys types texts and presses keys.
+func (b *browser) keys(all ...string) {
+	b.t.Helper()
+	for _, k := range all {
+		b.run(chromedp.KeyEvent(k))
+	}
+	b.run(chromedp.WaitReady(chromedp.CSS("main")))
+}
+
+// focused describes where the focus is, and whether it is to be seen.
+func (b *browser) focused() string {
+	b.t.Helper()
+	return ask(b, chromedp.Evaluate[string](`(() => { const e = document.activeElement, s = getComputedStyle(e);
+		const ring = s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2;
+		return e.tagName + " " + (e.className || e.name || e.textContent.trim().slice(0, 30)) + " " + (e.getAttribute("href") || "") + (ring || e === document.body ? "" : " unseen") })()`))
 }
