@@ -613,7 +613,9 @@ func TestInteropWebAdminKeyboard(t *testing.T) {
 		t.Errorf("25 stops are %d places: %v", len(stops), stops)
 	}
 	b.open("/Users/Domains")
-	b.keys("/", "alice", kb.Enter)
+	// The browser of the test types a / even where a page has taken the key: the key is sent by itself.
+	ask(b, chromedp.Evaluate[bool](`document.dispatchEvent(new KeyboardEvent("keydown", {key: "/", bubbles: true, cancelable: true}))`))
+	b.keys("alice", kb.Enter)
 	b.sees("alice@corp.test")
 	b.picture("search")
 	b.open("/Users/Domains/corp.test/Objects/alice/Rules")
