@@ -32,10 +32,9 @@ var catalogues = sync.OnceValues(func() (map[string]map[string]string, error) {
 		}
 		d, _ := v.(dataformat.Dict)
 		for en := range maps.Keys(d) {
-			if _, twice := ru[en]; twice {
-				return nil, fmt.Errorf("%s: %q is in another file too", name, en)
+			if ru[en] == "" { // a test finds what is in two files
+				ru[en] = d.String(en)
 			}
-			ru[en] = d.String(en)
 		}
 	}
 	return map[string]map[string]string{"en": {}, "ru": ru}, nil

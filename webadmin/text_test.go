@@ -183,6 +183,26 @@ func TestCatalogueIsWhole(t *testing.T) {
 	}
 }
 
+// A text stands in one file of the catalogue, or in all of them alike.
+func TestCatalogueFilesAgree(t *testing.T) {
+	list, err := filepath.Glob("catalogue/ru*.data")
+	must(t, err)
+	seen := map[string]string{}
+	for _, path := range list {
+		b, err := os.ReadFile(path)
+		must(t, err)
+		v, err := dataformat.Parse(b)
+		must(t, err)
+		for en := range v.(dataformat.Dict) {
+			there := v.(dataformat.Dict).String(en)
+			if seen[en] != "" && seen[en] != there {
+				t.Errorf("%s: %q is %q and %q", path, en, seen[en], there)
+			}
+			seen[en] = there
+		}
+	}
+}
+
 // Each word of a template goes through the catalogue.
 func TestTemplatesHaveNoTextOfTheirOwn(t *testing.T) {
 	list, err := filepath.Glob("templates/*.html")
