@@ -32,7 +32,7 @@ func pages() []*page {
 	all := slices.Concat(
 		settingsPages(), routerPages(),
 		domainPages(), dnsPages(), reportPages(), accountPages(), groupPages(), rulesPages(), importPages(),
-		monitorPages(), messagePages(),
+		dashboardPages(), monitorPages(), messagePages(), sessionPages(),
 		masterPages(),
 		startPages(), searchPages(), commonPages(),
 		modulePages(), // last: {module} takes what no other page is called
