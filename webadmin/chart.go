@@ -16,7 +16,7 @@ import (
 // The area of a chart, in units of its view box: at 360 pixels of width one of them is a pixel.
 const (
 	chartWidth, chartHeight = 360, 172
-	plotLeft, plotRight     = 40, 354
+	plotLeft, plotRight     = 46, 354
 	plotTop, plotBottom     = 8, 148
 	// step is how many minutes a point of a chart stands for, and points how many there are.
 	step   = 15
@@ -37,7 +37,7 @@ type curve struct {
 type chart struct {
 	Title, Unit string
 	Link        string // to the page about it; empty: none
-	Now         string
+	Now, Span   string // the figure beside the title, and what it is about
 	Curves      []curve
 	Picture     template.HTML
 	Empty       bool
@@ -103,7 +103,18 @@ func draw(curves []curve, p plotted) template.HTML {
 			}
 			continue
 		}
-		fmt.Fprintf(&b, `<path class="line %s" d="M%s"/>`, c.Class, strings.Join(line, "L"))
+		fmt.Fprintf(&b, `<path class="line %s" d="`, c.Class)
+		pen := byte('M')
+		for i, at := range line {
+			if !p.ran[i] { // nobody knows
+				pen = 'M'
+				continue
+			}
+			b.WriteByte(pen)
+			b.WriteString(at)
+			pen = 'L'
+		}
+		b.WriteString(`"/>`)
 	}
 	b.WriteString(`</svg>`)
 	return template.HTML(b.String()) // its texts were escaped

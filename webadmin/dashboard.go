@@ -28,21 +28,30 @@ type shown struct {
 	metrics     []string // names of metrics; the values of the label are the curves
 	stacked     bool
 	text        func(v float64) string
-	name        string // of the curve of a metric without a label
-	element     string // whose page has more
+	scales      []scale // of the axis; none: that of plain numbers
+	name        string  // of the curve of a metric without a label
+	element     string  // whose page has more
+}
+
+// scale is a unit of an axis that is used from a value on.
+type scale struct {
+	from, unit float64
+	name       string
 }
 
 func (c *call) dashboardCharts() []shown {
+	ages := []scale{{0, 60, c.T("min")}, {2 * 3600, 3600, c.T("h")}, {2 * 86400, 86400, c.T("d")}}
+	sizes := []scale{{0, 1 << 20, sizeUnit(c.prefs.Language, 2)}, {1 << 30, 1 << 30, sizeUnit(c.prefs.Language, 3)}, {1 << 40, 1 << 40, sizeUnit(c.prefs.Language, 4)}}
 	age := func(v float64) string { return ageText(int64(v)) }
 	return []shown{
-		{c.T("Delivered, by queue"), c.T("recipients a minute"), []string{"gatepost_queue_delivered_total"}, true, plainNumber, "", "recipientsDelivered"},
-		{c.T("Waiting in the queue"), c.T("messages"), []string{"gatepost_queue_waiting"}, true, plainNumber, "", "numQueuedMessages"},
-		{c.T("Age of the oldest message"), c.T("of those that wait"), []string{"gatepost_queue_oldest_age_seconds"}, false, age, c.T("oldest"), "oldestQueuedAge"},
-		{c.T("Put off, by reason"), c.T("recipients a minute"), []string{"gatepost_queue_deferrals_total"}, true, plainNumber, "", "recipientsDeferred"},
-		{c.T("Refused, by reason"), c.T("a minute"), []string{"gatepost_smtp_refused_total"}, true, plainNumber, "", "smtpInputRejected"},
-		{c.T("Connections, by module"), c.T("at a time"), []string{"gatepost_connections"}, true, plainNumber, "", "smtpInputActive"},
-		{c.T("Failed logins, by service"), c.T("a minute"), []string{"gatepost_login_failures_total"}, true, plainNumber, "", "failedAUTHs"},
-		{c.T("Free on the disk"), "", []string{"gatepost_disk_free_bytes"}, false, func(v float64) string { return sizeText(c.prefs.Language, int64(v)) }, c.T("free"), "diskFree"},
+		{c.T("Delivered, by queue"), c.T("recipients a minute"), []string{"gatepost_queue_delivered_total"}, true, plainNumber, nil, "", "recipientsDelivered"},
+		{c.T("Waiting in the queue"), c.T("messages"), []string{"gatepost_queue_waiting"}, true, plainNumber, nil, "", "numQueuedMessages"},
+		{c.T("Age of the oldest message"), c.T("of those that wait"), []string{"gatepost_queue_oldest_age_seconds"}, false, age, ages, c.T("oldest"), "oldestQueuedAge"},
+		{c.T("Put off, by reason"), c.T("recipients a minute"), []string{"gatepost_queue_deferrals_total"}, true, plainNumber, nil, "", "recipientsDeferred"},
+		{c.T("Refused, by reason"), c.T("a minute"), []string{"gatepost_smtp_refused_total"}, true, plainNumber, nil, "", "smtpInputRejected"},
+		{c.T("Connections, by module"), c.T("at a time"), []string{"gatepost_connections"}, true, plainNumber, nil, "", "smtpInputActive"},
+		{c.T("Failed logins, by service"), c.T("a minute"), []string{"gatepost_login_failures_total"}, true, plainNumber, nil, "", "failedAUTHs"},
+		{c.T("Free on the disk"), "", []string{"gatepost_disk_free_bytes"}, false, func(v float64) string { return sizeText(c.prefs.Language, int64(v)) }, sizes, c.T("free"), "diskFree"},
 	}
 }
 
@@ -88,12 +97,13 @@ func (c *call) chart(r *counters.Registry, values []counters.Value, s shown) cha
 	var sums []sum
 	var last counters.History
 	var ran []bool
-	now := 0.0
+	now, counts := 0.0, false
 	for _, v := range values {
 		if !slices.Contains(s.metrics, v.Metric.Name) {
 			continue
 		}
 		count := v.Metric.Counter != nil || v.Metric.Labelled != nil || v.Metric.Rises
+		counts = counts || count
 		h := r.History(v.Key)
 		one := sum{curve: curve{Name: c.curveName(v, s)}}
 		one.values, ran = gathered(h, count)
@@ -117,7 +127,10 @@ func (c *call) chart(r *counters.Registry, values []counters.Value, s shown) cha
 		}
 	}
 	slices.SortStableFunc(sums, func(a, b sum) int { return cmp.Compare(b.total, a.total) })
-	out := chart{Title: s.title, Unit: s.unit, Now: s.text(now), Empty: len(sums) == 0}
+	out := chart{Title: s.title, Unit: s.unit, Now: s.text(now), Span: c.T("now"), Empty: len(sums) == 0}
+	if counts {
+		out.Span = c.T("in 24 hours")
+	}
 	if s.element != "" {
 		out.Link = link("Monitors", "Statistics", s.element)
 	}
@@ -136,9 +149,33 @@ func (c *call) chart(r *counters.Registry, values []counters.Value, s shown) cha
 	if out.Empty {
 		return out
 	}
-	out.Picture = draw(out.Curves, plotted{end: last.End, ran: ran, stacked: s.stacked, text: s.text, zone: c.prefs.Zone,
+	text := plainNumber
+	if len(s.scales) > 0 {
+		text = s.rescale(out.Curves)
+	}
+	out.Picture = draw(out.Curves, plotted{end: last.End, ran: ran, stacked: s.stacked, text: text, zone: c.prefs.Zone,
 		alt: c.T("%s in the last 24 hours; the figures are below", s.title)})
 	return out
+}
+
+// rescale brings the values of curves to the unit that fits, and returns how they are written.
+func (s *shown) rescale(curves []curve) func(float64) string {
+	top := 0.0
+	for _, x := range curves {
+		top = max(top, slices.Max(x.values))
+	}
+	use := s.scales[0]
+	for _, x := range s.scales {
+		if top >= x.from {
+			use = x
+		}
+	}
+	for _, x := range curves {
+		for i := range x.values {
+			x.values[i] /= use.unit
+		}
+	}
+	return func(v float64) string { return plainNumber(v) + " " + use.name }
 }
 
 // curveName is the value of a metric's label, or what the metric is about.

@@ -100,19 +100,23 @@ func pairs(list ...any) (map[string]any, error) {
 
 // sizeText is a number of bytes for people, with three figures.
 func sizeText(language string, n int64) string {
-	units := [...]string{"B", "KB", "MB", "GB", "TB"}
-	if language == "ru" {
-		units = [...]string{"Б", "КБ", "МБ", "ГБ", "ТБ"}
-	}
 	f, i := float64(n), 0
-	for f >= 1000 && i < len(units)-1 {
+	for f >= 1000 && i < 4 {
 		f /= 1024
 		i++
 	}
 	if i == 0 || f >= 100 {
-		return fmt.Sprintf("%.0f %s", f, units[i])
+		return fmt.Sprintf("%.0f %s", f, sizeUnit(language, i))
 	}
-	return fmt.Sprintf("%.1f %s", f, units[i])
+	return fmt.Sprintf("%.1f %s", f, sizeUnit(language, i))
+}
+
+// sizeUnit is the unit of so many powers of 1024 bytes, up to 4.
+func sizeUnit(language string, power int) string {
+	if language == "ru" {
+		return [...]string{"Б", "КБ", "МБ", "ГБ", "ТБ"}[power]
+	}
+	return [...]string{"B", "KB", "MB", "GB", "TB"}[power]
 }
 
 // timeText is a time with its zone.

@@ -401,3 +401,29 @@ func BenchmarkSample(b *testing.B) {
 		r.Sample()
 	}
 }
+
+// A state that has no value now keeps its history.
+func TestHistoryOfAStateThatIsGone(t *testing.T) {
+	metric := func(list ...string) Metric {
+		return Metric{Name: "gatepost_w", Help: "w", Label: "module", States: func(yield func(string, float64)) {
+			for _, m := range list {
+				yield(m, 3)
+			}
+		}}
+	}
+	r := New(time.Now())
+	r.Add(metric("SMTP"))
+	file := r.Save()
+	again := New(time.Now())
+	again.Add(metric())
+	if err := again.Load(file); err != nil {
+		t.Fatal(err)
+	}
+	list := again.Values()
+	if len(list) != 1 || list[0].Label != "SMTP" || list[0].Now != 0 {
+		t.Fatalf("%+v", list)
+	}
+	if sum, _ := key(again.History(list[0].Key)); sum != 3 {
+		t.Errorf("sum %v", sum)
+	}
+}

@@ -118,16 +118,23 @@ func (r *Registry) Load(file []byte) error {
 	r.series, r.minute, r.ran, r.custom = fresh.series, fresh.minute, fresh.ran, fresh.custom
 	// Values that earlier processes have counted are there from the start.
 	for key := range r.series {
-		name, labels := parseKey(key)
-		for _, m := range r.metrics {
-			if m.Labelled != nil && m.Name == name && len(labels) == len(m.Labels)/2+1 && labels[m.Label] != "" {
-				if Key(name, append(slices.Clone(m.Labels), m.Label, labels[m.Label])...) == key {
-					m.Labelled.Of(labels[m.Label])
-				}
-			}
+		if m, label := r.metricOf(key); m != nil && m.Labelled != nil {
+			m.Labelled.Of(label)
 		}
 	}
 	return nil
+}
+
+// metricOf finds the metric with a label that a series is of, and the value of the label; nil if there is none. r.mu is held.
+func (r *Registry) metricOf(key string) (*Metric, string) {
+	name, labels := parseKey(key)
+	for _, m := range r.metrics {
+		label := labels[m.Label]
+		if m.Label != "" && m.Name == name && label != "" && Key(name, append(slices.Clone(m.Labels), m.Label, label)...) == key {
+			return m, label
+		}
+	}
+	return nil, ""
 }
 
 // parseKey takes apart what Key has made.

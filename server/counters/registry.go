@@ -2,6 +2,7 @@ package counters
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -174,11 +175,24 @@ func (r *Registry) values() []Value {
 	return out
 }
 
-// Values are all series with their present values, in the order in which metrics were added. Histograms are left out.
+// Values are all series with their present values, in the order in which metrics were added. Histograms are left out. States
+// that had a value in the last day and have none now are 0.
 func (r *Registry) Values() []Value {
 	list := r.values()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	have := map[string]bool{}
+	for i := range list {
+		have[list[i].Key] = true
+	}
+	for _, key := range slices.Sorted(maps.Keys(r.series)) {
+		if r.series[key].ring == nil || have[key] {
+			continue
+		}
+		if m, label := r.metricOf(key); m != nil && m.States != nil {
+			list = append(list, Value{Metric: m, Label: label, Key: key})
+		}
+	}
 	for i := range list {
 		if s := r.series[list[i].Key]; s != nil && s.count {
 			list[i].Total += s.before
