@@ -192,7 +192,10 @@ func sendMany(addr string, left *atomic.Int64, message func(n int64) string) err
 		}
 		return nil
 	}
-	if err := say("EHLO bench\r\n", "220", "250"); err != nil {
+	if err := expect("220"); err != nil {
+		return err
+	}
+	if err := say("EHLO bench\r\n", "250"); err != nil {
 		return err
 	}
 	for n := left.Add(-1); n >= 0; n = left.Add(-1) {

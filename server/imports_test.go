@@ -90,7 +90,7 @@ var arrows = map[string][]string{
 		"server/program/commandline", "server/settings"},
 	"protocols/rpop": {"accounts", "accounts/message", "queue", "queue/envelope", "router", "router/address", "router/names",
 		"server/counters", "server/durable", "server/dataformat", "server/fault", "server/logs", "server/settings"},
-	"protocols/milter": {"protocols/smtp", "server/dataformat", "server/fault", "server/logs", "server/settings"},
+	"protocols/milter": {"protocols/smtp", "queue/envelope", "router/address", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"protocols/pipe": {"queue", "queue/envelope", "router/address", "server/fault", "server/logs", "server/program",
 		"server/program/commandline", "server/settings"},
 	"protocols/relay": {"queue", "queue/envelope", "router", "router/address",

@@ -84,7 +84,7 @@ func findingOf(state, subject, text string) finding {
 	switch strings.ToLower(state) {
 	case "ok":
 		f.Class = "good"
-	case "bad", "missing", "error", "fail", "failed", "wrong":
+	case "problem":
 		f.Class = "bad"
 	}
 	return f

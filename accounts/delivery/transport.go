@@ -88,6 +88,7 @@ func (t *Transport) signatures(ctx context.Context, acc *accounts.Account, it *q
 	}
 	if err != nil {
 		t.log.LogAttrs(ctx, logs.LevelProblem, "a message was not signed", slog.Uint64(logs.AttrQueueID, uint64(it.ID)), slog.Any(logs.AttrError, err))
+		return nil
 	}
 	return fields
 }
