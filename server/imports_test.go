@@ -39,6 +39,7 @@ var arrows = map[string][]string{
 	"accounts/message":             {"server/fault"},
 	"accounts/contentline":         {},
 	"accounts/icalendar":           {"accounts/contentline", "server/fault"},
+	"accounts/vcard":               {"accounts/contentline", "server/fault"},
 	"accounts/index":               {"server/durable", "server/fault", "server/logs"},
 	"accounts/mailbox/msgfile":     {"server/durable"},
 	"accounts/mailbox":             {"accounts/index", "accounts/mailbox/msgfile", "accounts/message", "server/durable", "server/fault", "server/logs"},
