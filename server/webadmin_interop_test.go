@@ -154,7 +154,7 @@ func (b *browser) press(selector string) {
 }
 
 // do presses the button of a form that does something.
-func (b *browser) do(what string) { b.t.Helper(); b.press(fmt.Sprintf(`button[value="%s"]`, what)) }
+func (b *browser) do(what string) { b.t.Helper(); b.press(fmt.Sprintf(`button[value="%s"]:not(.hidden)`, what)) }
 
 // text is what stands on the page.
 func (b *browser) text() string {
@@ -181,6 +181,7 @@ func (b *browser) picture(name string) {
 	b.n++
 	for _, width := range []int64{1280, 390} {
 		b.run(chromedp.EmulateViewport(width, 800))
+		ask(b, chromedp.Evaluate[bool](`(scrollTo(0, 0), true)`))
 		png := ask(b, chromedp.FullScreenshot(100))
 		if err := os.WriteFile(filepath.Join(b.dir, fmt.Sprintf("%s-%02d-%s-%d.png", b.t.Name(), b.n, name, width)), png, 0o644); err != nil {
 			b.t.Fatal(err)
@@ -554,7 +555,7 @@ func TestInteropWebAdminRules(t *testing.T) {
 
 	// J20 and J28: an external filter and external authentication, with the switches of the domain and the account.
 	b.open("/Settings/General")
-	b.set(`[name="f.ExternalFilters"]`, `({Enabled=NO; Name=ClamSpam; ProgramName="/usr/bin/clamspam";})`)
+	b.set(`[name="f.ExternalFilters"]`, `{Enabled=NO; Name=ClamSpam; ProgramName="/usr/bin/clamspam";}`)
 	b.set(`[name="f.ExternalAUTH"]`, `{Enabled=NO; ProgramName="/usr/bin/auth.pl";}`)
 	b.tick(`[name="own.ExternalFilters"]`, true)
 	b.tick(`[name="own.ExternalAUTH"]`, true)

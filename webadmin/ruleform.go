@@ -256,7 +256,7 @@ func (r *clauseRow) value() dataformat.Value {
 	return out
 }
 
-var clauseNumber = regexp.MustCompile(`(condition|action) ([0-9]+) `)
+var clauseNumber = regexp.MustCompile(`(condition|action) ([0-9]+) \(.*?\): `)
 
 // wrong puts an error at the row that it is about.
 func (f *ruleForm) wrong(text string, conditions, actions []int) {

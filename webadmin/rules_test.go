@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"gatepost/server/dataformat"
+	"gatepost/server/settings"
 )
 
 func (s *site) accountRules(domain, name string) string {
@@ -72,6 +73,23 @@ func TestRuleForm(t *testing.T) {
 	c.get(userRules + "/Rule?rule=Spam")
 	c.postRaw(userRules+"/Rule", c.form("do", "delete")).sees(200, "The rule Spam is deleted")
 	c.get(userRules + "/Rule?rule=Spam").sees(404)
+}
+
+// A list of dictionaries, such as External Filters, is one of them a line.
+func TestListOfDictionaries(t *testing.T) {
+	list := settings.Setting{Type: "list"}
+	const text = "plain\n{Name=a;Enabled=YES;}"
+	v, err := valueOf(list, text)
+	must(t, err)
+	if _, ok := v.(dataformat.Array)[1].(dataformat.Dict); !ok {
+		t.Errorf("%T", v.(dataformat.Array)[1])
+	}
+	if again, err := valueOf(list, textOf(list, v)); err != nil || dataformat.Compact(again) != dataformat.Compact(v) {
+		t.Errorf("%s, %v", dataformat.Compact(again), err)
+	}
+	if _, err := valueOf(list, "{Name="); err == nil {
+		t.Error("a damaged line is taken")
+	}
 }
 
 // Rules of the server and of a domain have what their level has.

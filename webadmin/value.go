@@ -36,7 +36,7 @@ func kindOf(s settings.Setting) string {
 		return boxes
 	case s.Type == "listeners":
 		return listeners
-	case s.Type == "list" || s.Type == "IP list" || s.Type == "dictionary" || s.Type == "any" || s.Key == "RouterTable":
+	case s.Type == "list" || s.Type == "IP list" || s.Type == "dictionary" || s.Type == "settings" || s.Type == "any" || s.Key == "RouterTable":
 		return lines
 	}
 	return oneLine
@@ -55,7 +55,7 @@ func syntax(s settings.Setting) string {
 		return "one address, range a-b or network a/n per line; ! in front excludes it; ; begins a comment"
 	case "list":
 		return "one per line"
-	case "dictionary", "any":
+	case "dictionary", "settings", "any":
 		return "in the data format, such as {Key=value;} or (a,b)"
 	}
 	return ""
@@ -78,7 +78,13 @@ func textOf(s settings.Setting, v dataformat.Value) string {
 		return fmt.Sprintf("%d in %s", r.Count, r.Period)
 	case "list":
 		if a, ok := v.(dataformat.Array); ok {
-			return strings.Join(words(a), "\n")
+			lines := make([]string, len(a))
+			for i, e := range a {
+				if lines[i], ok = dataformat.Text(e); !ok {
+					lines[i] = dataformat.Compact(e)
+				}
+			}
+			return strings.Join(lines, "\n")
 		}
 	case "services":
 		if a, ok := v.(dataformat.Array); ok {
@@ -90,7 +96,7 @@ func textOf(s settings.Setting, v dataformat.Value) string {
 			}
 			return strings.Join(list, ",")
 		}
-	case "dictionary", "any":
+	case "dictionary", "settings", "any":
 		if d, ok := v.(dataformat.Dict); ok {
 			return dataformat.Pretty(d)
 		}
@@ -139,9 +145,17 @@ func valueOf(s settings.Setting, text string) (dataformat.Value, error) {
 	case "list":
 		a := dataformat.Array{}
 		for l := range strings.SplitSeq(text, "\n") {
-			if l = strings.TrimSpace(l); l != "" {
-				a = append(a, dataformat.String(l))
+			if l = strings.TrimSpace(l); l == "" {
+				continue
 			}
+			e := dataformat.Value(dataformat.String(l))
+			if strings.HasPrefix(l, "{") { // an entry that is a dictionary
+				var err error
+				if e, err = dataOf(l); err != nil {
+					return nil, err
+				}
+			}
+			a = append(a, e)
 		}
 		return a, nil
 	case "services":
@@ -150,7 +164,7 @@ func valueOf(s settings.Setting, text string) (dataformat.Value, error) {
 		if text != "YES" && text != "NO" {
 			return nil, fmt.Errorf("%q is neither YES nor NO", text)
 		}
-	case "dictionary", "any":
+	case "dictionary", "settings", "any":
 		return dataOf(text)
 	}
 	if len(s.Values) > 0 && !slices.Contains(s.Values, text) {
