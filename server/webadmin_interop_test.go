@@ -154,7 +154,10 @@ func (b *browser) press(selector string) {
 }
 
 // do presses the button of a form that does something.
-func (b *browser) do(what string) { b.t.Helper(); b.press(fmt.Sprintf(`button[value="%s"]:not(.hidden)`, what)) }
+func (b *browser) do(what string) {
+	b.t.Helper()
+	b.press(fmt.Sprintf(`button[value="%s"]:not(.hidden)`, what))
+}
 
 // text is what stands on the page.
 func (b *browser) text() string {

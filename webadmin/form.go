@@ -1,6 +1,7 @@
 package webadmin
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -409,10 +410,10 @@ func (c *call) stored(f *formOf, changed []*field, given dataformat.Dict) *flash
 	for _, one := range changed {
 		old, now := one.now[1:], one.Text
 		if strings.HasPrefix(one.now, inherited) && one.Kind != password {
-			old = c.T("inherited (%s)", old)
+			old = c.T("inherited (%s)", cmp.Or(old, "–"))
 		}
 		if !one.Own {
-			now = c.T("inherited (%s)", one.Above)
+			now = c.T("inherited (%s)", cmp.Or(one.Above, "–"))
 		}
 		if one.Kind == password {
 			old, now = c.T("hidden"), c.T("hidden")
