@@ -66,6 +66,12 @@ const (
 	ProhibitPostings    = 10001
 )
 
+// The values of Reply.
+const (
+	ReplyToList   = "to list"
+	ReplyToSender = "to sender"
+)
+
 // FatalAlways is the FatalWeight with which a fatal bounce ends a subscription at once.
 const FatalAlways = 10000
 

@@ -28,7 +28,7 @@ func TestReportThatIsMadeAgainCountsOnceForAStranger(t *testing.T) {
 			})
 		})
 		b.local.setDecide(func(it *Item, _ int) envelope.Status {
-			if it.Envelope.Source.Tag == tagDSN {
+			if it.Envelope.Source.Tag == TagDSN {
 				return envelope.Status{Action: envelope.ActionDelivered}
 			}
 			return refused("no")

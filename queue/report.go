@@ -17,8 +17,8 @@ import (
 	"gatepost/server/logs"
 )
 
-// tagDSN is the submit tag of reports.
-const tagDSN = "DSN"
+// TagDSN is the submit tag of reports.
+const TagDSN = "DSN"
 
 // reportRetry is how long a report waits that could not be stored.
 const reportRetry = time.Minute
@@ -250,7 +250,7 @@ func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about 
 	r.From = "MAILER-DAEMON@" + domain
 	r.To = to[0].String()
 	env := &envelope.Envelope{
-		Source:    envelope.Source{Tag: tagDSN, Domain: domain, Trusted: true},
+		Source:    envelope.Source{Tag: TagDSN, Domain: domain, Trusted: true},
 		Submitted: r.Time, Body: r.body(), SMTPUTF8: r.needsUTF8(),
 	}
 	for _, a := range to {
@@ -291,7 +291,7 @@ func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about 
 // report was not made after all.
 func (q *Queue) reportRecipients(id envelope.QueueID, env *envelope.Envelope, kind reportKind) (to []address.Address, undo func()) {
 	undo = func() {}
-	if env.Source.Tag == tagDSN {
+	if env.Source.Tag == TagDSN {
 		return nil, undo
 	}
 	set := q.settings()

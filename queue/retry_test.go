@@ -247,7 +247,7 @@ func TestDelayWithRulesOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, t.TempDir())
 		b.local.decide = func(it *Item, rcpt int) envelope.Status {
-			if it.Envelope.Source.Tag == tagDSN {
+			if it.Envelope.Source.Tag == TagDSN {
 				return envelope.Status{Action: envelope.ActionDelivered}
 			}
 			return envelope.Status{Action: envelope.ActionDelayed, Code: envelope.Code{4, 2, 2}, Text: "account is full (quota exceeded)",

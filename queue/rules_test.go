@@ -49,7 +49,7 @@ func (r *ruleFunc) calls() int {
 // always is rules that say the same of every message but reports.
 func always(v *Verdict) *ruleFunc {
 	return &ruleFunc{judge: func(_ context.Context, m *Message) (*Verdict, error) {
-		if m.Envelope.Source.Tag == tagDSN {
+		if m.Envelope.Source.Tag == TagDSN {
 			return nil, nil
 		}
 		return v, nil
@@ -377,7 +377,7 @@ func TestMessageRejectedByTheAdministratorWhileItIsJudged(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				release := make(chan struct{})
 				b := withRules(t, &ruleFunc{judge: func(_ context.Context, m *Message) (*Verdict, error) {
-					if m.Envelope.Source.Tag == tagDSN {
+					if m.Envelope.Source.Tag == TagDSN {
 						return nil, nil
 					}
 					if place == "put off" {
@@ -409,7 +409,7 @@ func TestMessageRejectedByTheAdministratorWhileItIsJudged(t *testing.T) {
 func TestRulesJudgeReports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := withRules(t, &ruleFunc{judge: func(_ context.Context, m *Message) (*Verdict, error) {
-			if m.Envelope.Source.Tag != tagDSN {
+			if m.Envelope.Source.Tag != TagDSN {
 				return nil, nil
 			}
 			if m.Waits {

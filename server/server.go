@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"gatepost/accounts"
+	"gatepost/accounts/lists"
 	"gatepost/accounts/mailrules"
 	"gatepost/protocols/drop"
 	"gatepost/protocols/helper"
@@ -88,6 +89,7 @@ type Server struct {
 	gateways *settings.Live[relay.GatewaySettings]
 	drops    *drop.Intake
 	relay    *relay.Transport
+	lists    *lists.Manager
 	secrets  *mailauth.Secrets
 	keys     *mailauth.KeyStore
 	verifier *mailauth.Verifier

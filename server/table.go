@@ -330,12 +330,16 @@ func (s *Server) senderCheckPart() *module {
 	return m
 }
 
-// listPart sends mail for groups to their members.
+// listPart sends mail for groups to their members, and runs the mailing lists.
 func (s *Server) listPart() *module {
 	set := live[lists.Settings]()
 	m := newModule("LIST", set, "LIST").delivering(s, router.LIST)
 	m.open = func() error {
-		s.queue.Handle(m.queues, lists.New(s.accounts.Groups(), s.router, set, s.log))
+		s.lists = lists.NewManager(lists.Options{
+			Store: s.accounts, Router: s.router, Queue: s.queue, Log: s.log,
+			Policy: func(ctx context.Context, domain string) (string, error) { return s.verifier.AuthorPolicy(ctx, domain) },
+		})
+		s.queue.Handle(m.queues, lists.New(s.accounts.Groups(), s.lists, s.router, set, s.log))
 		return nil
 	}
 	return m

@@ -286,7 +286,8 @@ func (t *Transport) copies(acc *accounts.Account, it *queue.Item) []messageCopy 
 	for i, rcpt := range it.Recipients {
 		r := it.Routes[i]
 		box := ""
-		if direct && !strings.EqualFold(r.Mailbox, "INBOX") {
+		ofList := it.Envelope.Source.Tag == envelope.TagList && it.Envelope.Recipients[rcpt].Token == ""
+		if (direct || ofList) && !strings.EqualFold(r.Mailbox, "INBOX") {
 			box = r.Mailbox
 		}
 		at := -1

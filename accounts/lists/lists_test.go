@@ -28,6 +28,7 @@ type office struct {
 	t     *testing.T
 	store *accounts.Store
 	q     *queue.Queue
+	m     *Manager
 
 	mu   sync.Mutex
 	mail map[string][]string // by queue
@@ -73,7 +74,8 @@ func newOffice(t *testing.T) *office {
 	o.q, err = queue.Open(filepath.Join(dir, "Queue"), queue.Options{Settings: settings.NewLive(set), Router: r, Counter: counter,
 		MainDomain: o.store.MainDomain, Log: log})
 	must(t, err)
-	o.q.Handle(router.LIST, New(o.store.Groups(), r, load(t, nil), log))
+	o.m = NewManager(Options{Store: o.store, Router: r, Queue: o.q, Policy: o.policy, Pages: func(domain string) string { return "https://" + domain + "/Lists" }, Log: log})
+	o.q.Handle(router.LIST, New(o.store.Groups(), o.m, r, load(t, nil), log))
 	o.q.Handle(router.LOCAL, o)
 	o.q.Handle(router.SMTP, o)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -102,7 +102,7 @@ func TestTransport(t *testing.T) {
 				must(t, store.Groups().Create(context.Background(), "", name, dict(t, set)))
 			}
 			q.Handle(router.LOCAL, e)
-			tr := New(groupsUntil{store.Groups(), &later}, routerFunc(func(a address.Address) (router.Route, error) { return route(a), nil }),
+			tr := New(groupsUntil{store.Groups(), &later}, nil, routerFunc(func(a address.Address) (router.Route, error) { return route(a), nil }),
 				load(t, nil), slog.New(slog.DiscardHandler))
 			return tr, func() { must(t, store.Close()) }
 		}

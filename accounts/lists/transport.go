@@ -1,6 +1,7 @@
 package lists
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -38,14 +39,15 @@ type Router interface {
 // Transport delivers for the LIST module. It is asked once: queue.Item.Pass keeps what it does.
 type Transport struct {
 	groups   Groups
+	manager  *Manager // nil: there are no mailing lists
 	router   Router
 	settings *settings.Live[Settings]
 	log      *slog.Logger
 }
 
-// New returns the transport of the LIST module.
-func New(groups Groups, r Router, cfg *settings.Live[Settings], log *slog.Logger) *Transport {
-	return &Transport{groups: groups, router: r, settings: cfg, log: logs.Component(log, "LIST")}
+// New returns the transport of the LIST module. Without a manager there are groups only.
+func New(groups Groups, m *Manager, r Router, cfg *settings.Live[Settings], log *slog.Logger) *Transport {
+	return &Transport{groups: groups, manager: m, router: r, settings: cfg, log: logs.Component(log, "LIST")}
 }
 
 // Deliver sends the messages of a batch to the members of their groups.
@@ -80,31 +82,42 @@ func failed(code envelope.Code, text string) envelope.Status {
 
 var alreadySent = envelope.Status{Action: envelope.ActionDelivered, Code: envelope.Code{2, 0, 0}, Text: "the group has the message already"}
 
-// distribute sends a message to the members of a group, for recipients that lead to it.
+// distribute sends a message to the members of a group or to the subscribers of a list, for recipients that lead to it.
 func (t *Transport) distribute(ctx context.Context, it *queue.Item, domain, name string, rcpts []int) {
 	st, err := t.send(ctx, it, domain, name, rcpts)
+	if t.manager != nil && fault.Is(err, fault.NotFound) {
+		var l *accounts.MailingList
+		if l, err = t.manager.o.Store.Lists().Get(ctx, domain, name); err == nil {
+			st, err = t.deliverToList(ctx, it, l, rcpts)
+		}
+	}
 	if ctx.Err() != nil && (err != nil || st == nil) {
 		return
 	}
-	switch kind := fault.KindOf(err); {
-	case err == nil:
-	case kind == fault.NotFound, kind == fault.NoDomain:
-		s := failed(envelope.Code{5, 1, 1}, "unknown user account")
+	if err != nil {
+		s := t.statusOf(ctx, it, name+"@"+domain, err)
 		st = &s
-	case kind == fault.Loop:
-		s := failed(envelope.Code{5, 4, 6}, fault.Text(err))
-		st = &s
-	case !kind.Temporary():
-		s := failed(envelope.Code{5, 7, 1}, fault.Text(err))
-		st = &s
-	default:
-		t.log.LogAttrs(ctx, logs.LevelFailure, "a message was not sent to a group", slog.Uint64(logs.AttrQueueID, uint64(it.ID)),
-			slog.String("group", name+"@"+domain), slog.Any(logs.AttrError, err))
-		st = &envelope.Status{Code: envelope.Code{4, 3, 0}, Text: fault.Text(err)}
 	}
 	if st != nil {
 		it.ReportAll(rcpts, *st)
 	}
+}
+
+// statusOf is the status for an error: a refusal, or a delay.
+func (t *Transport) statusOf(ctx context.Context, it *queue.Item, to string, err error) envelope.Status {
+	switch kind := fault.KindOf(err); {
+	case kind == fault.NotFound, kind == fault.NoDomain:
+		return failed(envelope.Code{5, 1, 1}, cmp.Or(fault.Text(err), "unknown user account"))
+	case kind == fault.Loop:
+		return failed(envelope.Code{5, 4, 6}, fault.Text(err))
+	case kind == fault.TooLarge:
+		return failed(envelope.Code{5, 2, 3}, fault.Text(err))
+	case !kind.Temporary():
+		return failed(envelope.Code{5, 7, 1}, fault.Text(err))
+	}
+	t.log.LogAttrs(ctx, logs.LevelFailure, "a message was not sent to a group or a list", slog.Uint64(logs.AttrQueueID, uint64(it.ID)),
+		slog.String("group", to), slog.Any(logs.AttrError, err))
+	return envelope.Status{Code: envelope.Code{4, 3, 0}, Text: fault.Text(err)}
 }
 
 // send sends the copy. The status is that of all recipients that have none yet; nil means that all have one.

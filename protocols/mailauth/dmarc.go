@@ -244,6 +244,21 @@ func (v *Verifier) evaluate(ctx context.Context, r *Results, author string) DMAR
 	return d
 }
 
+// AuthorPolicy is what an author domain asks receivers to do with mail in its name that it has not sent: none, quarantine or
+// reject; "" if it has no DMARC record. An error is temporary.
+func (v *Verifier) AuthorPolicy(ctx context.Context, author string) (string, error) {
+	if author = normal(author); author == "" {
+		return "", nil
+	}
+	steps, err := v.walk(ctx, author)
+	if err != nil || len(steps) == 0 {
+		return "", err
+	}
+	var d DMARC
+	v.policy(ctx, author, organisation(author, steps), steps, &d)
+	return d.Policy, nil
+}
+
 // policy finds the record that holds for an author domain, and what it asks for.
 func (v *Verifier) policy(ctx context.Context, author, org string, steps []step, d *DMARC) *dmarcRecord {
 	at := func(domain string) *dmarcRecord {

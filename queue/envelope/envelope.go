@@ -81,6 +81,10 @@ type Source struct {
 	Trusted bool
 }
 
+// TagList is the submit tag of what mailing lists send to subscribers and store with their owners. A recipient without a Token
+// names the mailbox that the list has there. No message from outside has the tag.
+const TagList = "LIST"
+
 // Envelope is one message's transaction.
 type Envelope struct {
 	Source     Source
