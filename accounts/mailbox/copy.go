@@ -151,7 +151,7 @@ func (m *Mailbox) copyAcross(ctx context.Context, uids []imap.UID, flags FlagSet
 	var files []msgfile.Ref
 	defer func() { to.settleCopies(files, err) }()
 	size := int64(0)
-	for some := range slices.Chunk(uids, maxChange) {
+	for some := range slices.Chunk(uids, maxContents) {
 		c := copiesAcross{}
 		if err := m.gather(some, &c); err != nil {
 			return data, err

@@ -78,7 +78,7 @@ func wantCopies(t *testing.T, from *Mailbox, to *Mailbox, data CopyData) {
 func TestLargeCopyShowsAtOnceAndMakesNoFiles(t *testing.T) {
 	w := newWorld(t)
 	a := w.account(1)
-	m := w.many(a, 2*maxChange+300)
+	m := w.many(a, 2*maxContents+300)
 	w.append(a, "Trash", 0)
 	trash := w.view(a, "Trash")
 	files, kept := len(w.files(a)), contents(a)
@@ -164,7 +164,7 @@ func TestAFileGoesWithItsLastMessage(t *testing.T) {
 func TestLargeCopiesAndDeliveriesAtOnce(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.account(1), w.account(2)
-	m := w.many(a, maxChange+200)
+	m := w.many(a, maxContents+200)
 	other := w.view(a, "INBOX")
 	var deliveries []Delivery
 	for i := range 200 {
@@ -280,7 +280,7 @@ func TestWhatIsWrittenAheadOfACopyGoes(t *testing.T) {
 func TestALargeCopyThatFailsLeavesNothing(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.account(1), w.account(2)
-	m := w.many(a, maxChange+100)
+	m := w.many(a, maxContents+100)
 	for name, to := range map[string]*Account{"within": a, "across": b} {
 		want, _ := to.Usage(bg)
 		wantNothing := func() {
@@ -304,6 +304,40 @@ func TestALargeCopyThatFailsLeavesNothing(t *testing.T) {
 		if data, err := m.CopyTo(bg, m.UIDs(), to, "Trash"); err != nil || len(data.Dest) != 1 {
 			t.Errorf("%v, %v", data.Dest, err)
 		}
+	}
+}
+
+func TestLargeChangesTakeSeveralCommits(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	m := w.many(a, 300)
+	for m.Len() <= maxChange {
+		if _, err := m.Copy(bg, m.UIDs(), "INBOX"); err != nil {
+			t.Fatal(err)
+		}
+		m.Sync(true)
+	}
+	n := m.Len()
+	if res, err := m.SetFlags(bg, m.UIDs(), Add, []imap.Flag{"$New"}, NoCondition); err != nil || len(res.Changed) != n {
+		t.Errorf("%d flags were changed: %v", len(res.Changed), err)
+	}
+	data, err := m.Move(bg, m.UIDs(), "Trash")
+	if moved, _ := data.Dest.Nums(); err != nil || len(moved) != n {
+		t.Errorf("%d messages were moved: %v", len(moved), err)
+	}
+	m.Sync(true)
+	trash := w.view(a, "Trash")
+	w.check()
+	if _, err := trash.SetFlags(bg, trash.UIDs(), Add, []imap.Flag{imap.FlagDeleted}, NoCondition); err != nil {
+		t.Error(err)
+	}
+	if gone, err := trash.Expunge(bg, nil); err != nil || len(gone) != n || !slices.IsSorted(gone) {
+		t.Errorf("%d messages were expunged: %v", len(gone), err)
+	}
+	trash.Sync(true)
+	w.settle()
+	if m.Len() != 0 || trash.Len() != 0 || contents(a) != 0 || len(w.files(a)) != 0 {
+		t.Errorf("%d and %d messages, %d contents and %d files are left", m.Len(), trash.Len(), contents(a), len(w.files(a)))
 	}
 }
 

@@ -10,12 +10,8 @@ import (
 	"gatepost/server/fault"
 )
 
-const (
-	// purgeKeys bounds how many records one commit removes.
-	purgeKeys = 1000
-	// allData in a drop stands for the reference counts and the content of an account that is gone.
-	allData = 0
-)
+// allData in a drop stands for the reference counts and the content of an account that is gone.
+const allData = 0
 
 // findDrops looks for what accounts that are gone still have records of. What other accounts
 // have goes when they are used, see dropLeftovers.
@@ -119,7 +115,7 @@ func (d *drop) purgeSome(tx index.Tx) (files []msgfile.Ref, done bool, err error
 	var all []record
 	for _, r := range d.keys() {
 		tx.Range(r.bucket, r.from, r.to, func(k, v []byte) bool {
-			if len(all) == purgeKeys || len(files) >= maxChange {
+			if len(all) == maxContents || len(files) >= maxChange {
 				return false
 			}
 			all = append(all, record{r.bucket, slices.Clone(k)})
@@ -129,7 +125,7 @@ func (d *drop) purgeSome(tx index.Tx) (files []msgfile.Ref, done bool, err error
 			return true
 		})
 	}
-	done = len(all) < purgeKeys && len(files) < maxChange
+	done = len(all) < maxContents && len(files) < maxChange
 	for _, r := range all {
 		if err := tx.Delete(r.bucket, r.key); err != nil {
 			return nil, false, err

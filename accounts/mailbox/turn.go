@@ -11,7 +11,9 @@ import (
 // commit, one such session at a time has its turn in a shard: however many there are,
 // a commit carries the large change of one, and only one holds in memory what it writes.
 const (
-	maxChange = 1000
+	maxChange = 4000
+	// maxContents is how many messages a commit takes that writes or removes their content.
+	maxContents = 1000
 	// fewMessages is up to how many messages a change needs no turn.
 	fewMessages = 100
 )

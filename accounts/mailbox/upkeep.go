@@ -242,7 +242,7 @@ func (u *upkeep) dropContents(gone []doomed) {
 		byShard[d.account.shard] = append(byShard[d.account.shard], d)
 	}
 	for sh, all := range byShard {
-		for part := range slices.Chunk(all, purgeKeys) {
+		for part := range slices.Chunk(all, maxContents) {
 			err := sh.UpdateFreeing(context.Background(), func(tx index.Tx) error {
 				byAccount := make(map[uint64][]msgfile.Ref)
 				for _, d := range part {
