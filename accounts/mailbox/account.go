@@ -369,5 +369,3 @@ func (a *Account) box(id uint32) *box {
 	defer a.mu.Unlock()
 	return a.boxes[id]
 }
-
-func (a *Account) hasBox(id uint32) bool { return a.box(id) != nil }
