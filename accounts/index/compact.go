@@ -203,6 +203,7 @@ func (sh *Shard) copyTo(to *openFile) error {
 // copyBucket copies all records of a bucket, in steps.
 func (sh *Shard) copyBucket(to *openFile, b Bucket) error {
 	var next []byte
+	var ahead ReadAhead
 	for more, copied := true, 0; more; copied++ {
 		if err := sh.stopped.Err(); err != nil {
 			return fault.Wrap("index.compact", fault.Canceled, err)
@@ -216,6 +217,7 @@ func (sh *Shard) copyBucket(to *openFile, b Bucket) error {
 					next, more = append(next[:0], k...), true
 					return false
 				}
+				ahead.Saw(tx, v)
 				keys, values = append(keys, append([]byte(nil), k...)), append(values, append([]byte(nil), v...))
 				n += len(k) + len(v)
 				return true

@@ -104,6 +104,7 @@ func (d *CopyData) add(from, to *boxEdit, list []taken, flags FlagSet) error {
 		return err
 	}
 	names := slices.Clone(from.keywords) // from and to may be one
+	to.added = slices.Grow(to.added, len(list))
 	known := map[uint64]uint64{0: 0}
 	for i := range list {
 		c := &list[i]

@@ -373,3 +373,42 @@ func TestLargeChangesTakeTurns(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// An item is a message with more than mail has: what it shares with copies, and what goes with it, is as with mail.
+func TestACopyOfAnItemKeepsItsMessage(t *testing.T) {
+	w, a := newCalendar(t)
+	w.put(a, itemPut("late.ics", "L", 300, 400))
+	w.put(a, itemPut("early.ics", "E", 100, 200))
+	m := w.view(a, calendar)
+	if _, err := m.Copy(bg, m.UIDs(), "Trash"); err != nil {
+		t.Fatal(err)
+	}
+	w.put(a, itemPut("early.ics", "E", 350, 360)) // in place of the first, whose message is copied
+	m.Sync(true)
+	w.settle()
+	w.check()
+	if files, kept := len(w.files(a)), contents(a); files != 3 || kept != 3 {
+		t.Errorf("%d files and %d contents", files, kept)
+	}
+	if got := between(t, a, 0, 250); got != "" {
+		t.Errorf("early: %s", got)
+	}
+	if got := between(t, a, 340, 380); got != "early.ics late.ics" {
+		t.Errorf("late: %s", got)
+	}
+	for _, name := range []string{"early.ics", "late.ics"} {
+		if err := a.DeleteItem(bg, calendar, name, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	m.Sync(true)
+	w.settle()
+	w.check()
+	if files, kept := len(w.files(a)), contents(a); files != 2 || kept != 2 {
+		t.Errorf("%d files and %d contents are left", files, kept)
+	}
+	trash := w.view(a, "Trash")
+	if got := read(t, trash, trash.UIDs()[1]); !strings.Contains(got, "text of E") {
+		t.Errorf("the copy reads %q", got)
+	}
+}
