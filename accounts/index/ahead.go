@@ -1,7 +1,6 @@
 package index
 
 import (
-	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -24,8 +23,11 @@ const enough = 16
 // Saw says that a value was read, which has to come from a snapshot.
 func (r *ReadAhead) Saw(snapshot Tx, value []byte) {
 	t, ok := snapshot.(*tx)
-	if !ok || t.file == nil || len(value) == 0 {
+	if !ok || t.open == nil || len(value) == 0 {
 		return
+	}
+	if t.mapped == 0 {
+		t.mapped = t.open.db.Info().Data
 	}
 	at := int64(uintptr(unsafe.Pointer(unsafe.SliceData(value))) - t.mapped)
 	if at < r.from-window || at > r.until+window {
@@ -37,12 +39,12 @@ func (r *ReadAhead) Saw(snapshot Tx, value []byte) {
 	}
 	r.from, r.until = at, max(at, r.until)
 	// What fails costs time only.
-	_ = unix.Fadvise(int(t.file.Fd()), r.until, window, unix.FADV_WILLNEED)
+	_ = unix.Fadvise(int(t.open.file.Fd()), r.until, window, unix.FADV_WILLNEED)
 	r.until += window
 }
 
 // mapping is where in memory a file is.
 type mapping struct {
-	file   *os.File // nil for a transaction that writes
-	mapped uintptr
+	open   *openFile // nil for a transaction that writes
+	mapped uintptr   // 0 until somebody asks
 }

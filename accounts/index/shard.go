@@ -248,7 +248,7 @@ func (sh *Shard) View(fn func(Tx) error) (err error) {
 			}
 		}
 	}()
-	return fn(&tx{tx: btx, mapping: mapping{open.file, open.db.Info().Data}})
+	return fn(&tx{tx: btx, mapping: mapping{open: open}})
 }
 
 // damaged returns the error for a panic over what is in the file, or nil for another one.

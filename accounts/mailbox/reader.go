@@ -24,11 +24,7 @@ type Reader struct {
 	content Content
 
 	// The messages that were read last, and where in buf is what index.Content has of them.
-	records [maxAhead]struct {
-		uid        imap.UID
-		summary    summary
-		start, end int
-	}
+	records  []recordRead
 	read, at int    // how many there are, and the one that was asked for last
 	used     int    // how many were asked for
 	ahead    int    // how many to read next
@@ -40,10 +36,17 @@ type Reader struct {
 	files msgfile.File // the directory
 }
 
+// recordRead is what a Reader has read of a message.
+type recordRead struct {
+	uid        imap.UID
+	summary    summary
+	start, end int // in buf
+}
+
 // The bounds of what a Reader reads ahead. The first record of a run is read in any case.
 const (
-	readAhead = 32 << 10
-	maxAhead  = 64
+	readAhead = 128 << 10
+	maxAhead  = 128
 )
 
 var aheadBuffers = sync.Pool{New: func() any { return new([readAhead]byte) }}
@@ -210,6 +213,9 @@ func (r *Reader) readRecords(uid imap.UID, s summary) error {
 		r.lent = aheadBuffers.Get().(*[readAhead]byte)
 		r.buf = r.lent[:]
 	}
+	if len(r.records) < r.ahead {
+		r.records = make([]recordRead, r.ahead)
+	}
 	r.buf = r.buf[:0]
 	r.read, r.at, r.used = 0, -1, 0
 	a := r.m.box.account
@@ -242,7 +248,7 @@ func (r *Reader) plan(tx index.Tx, uid imap.UID, s summary) (n int, err error) {
 	b.mu.RLock()
 	data := b.rec.data
 	b.mu.RUnlock()
-	var block blockRead
+	blocks := r.m.summaries()
 	seq, _ := r.m.Seq(uid)
 	for {
 		r.records[n].uid, r.records[n].summary = uid, s
@@ -252,7 +258,7 @@ func (r *Reader) plan(tx index.Tx, uid imap.UID, s summary) (n int, err error) {
 		}
 		seq++
 		uid = r.m.UID(seq)
-		next, err := block.read(tx, b.account.id, data, uid)
+		next, err := blocks.of(uid).read(tx, b.account.id, data, uid)
 		if err != nil || next == nil {
 			return n, err
 		}

@@ -44,6 +44,20 @@ func (r *blockRead) has(data uint32, uid imap.UID) *summary {
 	return s
 }
 
+// blocksRead are the blocks that a view has read last, as many as a Reader reads ahead and one more.
+type blocksRead [maxAhead>>summaryBits + 1]blockRead
+
+// of returns where the block of a message is, or is to be read to.
+func (b *blocksRead) of(uid imap.UID) *blockRead { return &b[summaryBlock(uid)%uint32(len(b))] }
+
+// summaries returns the blocks that the view has read.
+func (m *Mailbox) summaries() *blocksRead {
+	if m.blocks == nil {
+		m.blocks = &blocksRead{}
+	}
+	return m.blocks
+}
+
 // summary returns the summary of a message of the view. Errors: NoMessage, Corrupt.
 func (m *Mailbox) summary(ctx context.Context, uid imap.UID) (summary, error) {
 	if _, ok := m.Seq(uid); !ok {
@@ -57,13 +71,13 @@ func (m *Mailbox) summary(ctx context.Context, uid imap.UID) (summary, error) {
 		if h != nil {
 			return h.summary, nil
 		}
-		if m.block == nil {
-			m.block = &blockRead{}
-		}
-		s := m.block.has(data, uid)
+		block := m.summaries().of(uid)
+		s := block.has(data, uid)
 		if s == nil {
 			err := b.account.shard.View(func(tx index.Tx) (err error) {
-				s, err = m.block.read(tx, b.account.id, data, uid)
+				if s, err = block.read(tx, b.account.id, data, uid); err == nil {
+					err = m.readAhead(tx, data, uid)
+				}
 				return err
 			})
 			if err != nil {
@@ -81,6 +95,23 @@ func (m *Mailbox) summary(ctx context.Context, uid imap.UID) (summary, error) {
 			return summary{}, err
 		}
 	}
+}
+
+// readAhead reads the blocks behind that of a message if the one before it was read too.
+func (m *Mailbox) readAhead(tx index.Tx, data uint32, uid imap.UID) error {
+	const size = 1 << summaryBits
+	if before := uid - size; uid <= size || m.blocks.of(before).data != data || m.blocks.of(before).number != summaryBlock(before) {
+		return nil
+	}
+	for range len(m.blocks) - 2 {
+		if uid += size; uid > m.last()|(size-1) {
+			break
+		}
+		if _, err := m.blocks.of(uid).read(tx, m.box.account.id, data, uid); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func readSummary(tx index.Tx, account uint64, data uint32, uid imap.UID) (summary, bool, error) {

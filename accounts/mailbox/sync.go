@@ -35,7 +35,7 @@ type Update struct {
 // nothing when there is nothing new.
 func (m *Mailbox) Sync(allowExpunge bool) Update {
 	b := m.box
-	m.block = nil // an idle session holds none
+	m.blocks = nil // an idle session holds none
 	u := Update{Exists: -1}
 	b.mu.Lock()
 	if b.gone {

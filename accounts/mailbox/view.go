@@ -25,7 +25,7 @@ type Mailbox struct {
 	gen     uint64          // of uids, see box.gen
 	recent  []imap.UIDRange // what is \Recent for the session
 	recents int             // how many messages of uids that are
-	block   *blockRead      // the summaries that were read last
+	blocks  *blocksRead     // the summaries that were read last
 	names   []string        // the keywords that the client was told of; replaced under box.mu
 
 	// What follows is also used by the store's writer: box.mu guards it.
