@@ -22,7 +22,7 @@ func TestAMoveThatEndsHalfwaySaysWhatItMoved(t *testing.T) {
 	if _, err := mail.Append(t.Context(), "INBOX", mailbox.AppendMessage{Body: strings.NewReader("Subject: x\r\n\r\n")}); err != nil {
 		t.Fatal(err)
 	}
-	for n := 1; n < 8192; n *= 2 {
+	for n := 1; n < 1<<15; n *= 2 {
 		m, err := mail.Open(t.Context(), "INBOX", true)
 		if err != nil {
 			t.Fatal(err)
