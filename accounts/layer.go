@@ -232,7 +232,7 @@ func (s *Store) AccountSettings(domainName, name string) Layer {
 				s.sessions.acceptPassword(ctx, a, after.String(keyPassword))
 			}
 		}
-		return s.editAccount(op, a, merging("", given, replace, keyPrefs))
+		return s.editAccount(op, a, merging("", given, replace, keyPrefs, KeySecondFactor))
 	}
 	return s.accountLayer(op, domainName, name, validateAccount, (*Account).explicitSettings, change)
 }

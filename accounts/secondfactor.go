@@ -116,7 +116,11 @@ func (s *Store) secondFactor(ctx context.Context, domain, name string) (dataform
 }
 
 func (s *Store) putSecondFactor(ctx context.Context, domain, name string, v dataformat.Value) error {
-	return s.AccountSettings(domain, name).Update(ctx, dataformat.Dict{KeySecondFactor: v})
+	a, err := s.Account(ctx, domain, name)
+	if err != nil {
+		return err
+	}
+	return s.editAccount("accounts.SecondFactor", a, merging("", dataformat.Dict{KeySecondFactor: v}, false))
 }
 
 // SecondFactor reports whether an account has one, and how many recovery codes are left.
@@ -218,16 +222,16 @@ func codeFits(mechanism string) bool {
 	return mechanism == "" || strings.EqualFold(mechanism, "PLAIN") || strings.EqualFold(mechanism, "LOGIN")
 }
 
-// checkWithCode is CheckPassword for the command line.
+// checkWithCode is CheckPassword for the command line. Whether a code is needed says the account that has logged in: what is
+// read before only says where the password ends.
 func (l *Logins) checkWithCode(ctx context.Context, p Peer, domain, name, given string) (*Account, error) {
-	has, _, err := l.store.SecondFactor(ctx, l.store.realDomain(domain), fold(name))
-	if err != nil || !has { // an account that does not exist fails like others
-		return l.checkPassword(ctx, p, domain, name, given)
+	password, code := given, ""
+	if has, _, err := l.store.SecondFactor(ctx, l.store.realDomain(domain), fold(name)); err == nil && has {
+		password, code = splitCode(given)
 	}
-	password, code := splitCode(given)
 	a, err := l.checkPassword(ctx, p, domain, name, password)
-	if err != nil {
-		return nil, err
+	if err != nil || a.explicit[KeySecondFactor] == nil {
+		return a, err
 	}
 	if err := l.store.TakeCode(ctx, a, code); err != nil {
 		l.store.log.LogAttrs(ctx, logs.LevelProblem, "login refused: "+fault.Explain(err), accountAttr(accountKey{a.Domain, a.Name}), slog.String("service", p.Service))

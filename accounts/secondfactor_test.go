@@ -1,9 +1,11 @@
 package accounts
 
 import (
+	"maps"
 	"testing"
 	"time"
 
+	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 )
 
@@ -80,4 +82,31 @@ func TestSecondFactor(t *testing.T) {
 	take("right, after too many guesses", code(0), fault.TooMany)
 	must(t, s.ResetSecondFactor(ctx, "d.com", "boss"))
 	must(t, login(Peer{Service: servicePWD}, "pw"))
+}
+
+// Settings that are given as a whole neither take the second factor away nor put another one into its place.
+func TestSettingsLeaveTheSecondFactor(t *testing.T) {
+	s := newBase(t).open(t)
+	must(t, s.CreateAccount(ctx, "company.com", "boss", nil))
+	secret := NewTOTPSecret()
+	key, err := secretOf(secret)
+	must(t, err)
+	recovery, err := s.SetSecondFactor(ctx, "company.com", "boss", secret, totp(key, time.Now().Unix()/30))
+	must(t, err)
+	forged := dataformat.Dict{KeySecondFactor: dataformat.Dict{"Secret": dataformat.String("x"), "Recovery": dataformat.Array{dataformat.String(recoveryHash("mine"))}}}
+	layer := s.AccountSettings("company.com", "boss")
+	must(t, layer.Set(ctx, dataformat.Dict{"RealName": dataformat.String("Boss")}))
+	must(t, layer.Update(ctx, dataformat.Dict{"webadmintotp": dataformat.String("default")}))
+	must(t, layer.Update(ctx, maps.Clone(forged)))
+	must(t, layer.Set(ctx, maps.Clone(forged)))
+	if has, left, err := s.SecondFactor(ctx, "company.com", "boss"); !has || left != recoveries || err != nil {
+		t.Errorf("%v %d %v", has, left, err)
+	}
+	a, err := s.Account(ctx, "company.com", "boss")
+	must(t, err)
+	must(t, s.TakeCode(ctx, a, recovery[0]))
+	must(t, s.CreateAccount(ctx, "company.com", "other", maps.Clone(forged)))
+	if has, _, err := s.SecondFactor(ctx, "company.com", "other"); has || err != nil {
+		t.Errorf("a new account has a second factor that nobody has proved: %v", err)
+	}
 }

@@ -71,6 +71,7 @@ func validateAccount(op string, given dataformat.Dict) (dataformat.Dict, error) 
 	if err != nil {
 		return nil, err
 	}
+	delete(given, KeySecondFactor) // it is set up with a code
 	declared := new(AccountSettings)
 	if err := check(op, given, declared, new(keptAccountSettings)); err != nil {
 		return nil, err
