@@ -454,10 +454,15 @@ func (c *call) killSessions() error {
 }
 
 func (c *call) resetTOTP() error {
-	if c.target() == c.actor.Self() { // one's own needs a code
+	n := c.target()
+	a, err := c.Accounts.Resolve(c.ctx(), n.Domain, n.Local) // its address may be spelt in many ways
+	if err != nil {
+		return err
+	}
+	if a.ID == c.q.Account.ID { // one's own needs a code
 		return c.redirect("/" + totpPath)
 	}
-	if err := c.actor.ResetSecondFactor(c.ctx(), c.target()); err != nil {
+	if err := c.actor.ResetSecondFactor(c.ctx(), n); err != nil {
 		return err
 	}
 	return c.done(c.r.URL.EscapedPath(), &flash{Text: c.T("The two-step login of %s is off.", c.address()), Command: "RESETACCOUNTTOTP " + c.address()})

@@ -80,6 +80,12 @@ func TestTwoStepLogin(t *testing.T) {
 	// To switch it off takes a code; another administrator resets it.
 	o.get("/Preferences/TOTP")
 	o.post("/Preferences/TOTP", "do", "reset", "code", recovery).sees(422, "wrong")
+	for _, self := range []string{"main.com/Objects/postmaster", "MAIN.com/Objects/Postmaster"} {
+		o.post("/Users/Domains/"+self+"/Status", "do", "resettotp")
+		if o.get("/Preferences/TOTP").sees(200, "Each login needs a code"); t.Failed() {
+			t.Fatal("a session that is left open ends the second factor of its own account as " + self)
+		}
+	}
 	p := s.as("second", "main.com", "Master")
 	p.get("/Users/Domains/main.com/Objects/postmaster/Status").sees(200, "Two-Step Login")
 	p.post("/Users/Domains/main.com/Objects/postmaster/Status", "do", "resettotp").sees(200, "is off")
