@@ -37,6 +37,9 @@
 //	        hold each, write the record    now the queue IDs
 //	        publish each, remove the record
 //
+// The record of a folder tells its file, by inode and content, from another one that a program has put into its place
+// meanwhile: that one is taken anew.
+//
 // A crash before the record of a folder is written has the messages dropped at the start, and the file taken
 // anew. After it, Open publishes what the record names. A record with a transaction and no queue IDs is settled
 // when the database answers: it tells whether that transaction was committed, so that rows are sent once

@@ -2,6 +2,8 @@ package drop
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
@@ -210,43 +212,63 @@ func (f *folder) isDue(root *os.Root, name string, when time.Time) bool {
 	return err != nil || !info.ModTime().Add(f.set.RetryInterval.Duration()).After(when)
 }
 
-// read returns the items of a file. Others may write in the folder: what is no regular file, or has another
-// name, is refused.
-func (f *folder) read(root *os.Root, file string) ([]Item, fs.FileInfo, error) {
+// read returns the items of a file, and its content.
+func (f *folder) read(root *os.Root, file string) ([]Item, *content, error) {
+	c, err := f.content(root, file)
+	if err != nil {
+		return nil, c, err
+	}
+	items, err := ParseItems(c.text)
+	if err == nil && len(items) == 0 {
+		err = fault.New("drop.Read", fault.Invalid, "there is no item in it")
+	}
+	return items, c, err
+}
+
+// content is what a file has, and tells it from another one with its name.
+type content struct {
+	fs.FileInfo
+	text []byte
+}
+
+func (c *content) inode() uint64 { return c.Sys().(*syscall.Stat_t).Ino }
+
+func (c *content) sum() string {
+	sum := sha256.Sum256(c.text)
+	return hex.EncodeToString(sum[:])
+}
+
+// content reads a file. Others may write in the folder: what is no regular file, or has another name, is refused. With an
+// error there may be no content, or one without its text.
+func (f *folder) content(root *os.Root, file string) (*content, error) {
 	const op = "drop.Read"
 	info, err := root.Lstat(file)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, info, fault.New(op, fault.Invalid, "it is no regular file")
+		return &content{FileInfo: info}, fault.New(op, fault.Invalid, "it is no regular file")
 	}
 	r, err := root.OpenFile(file, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, os.ErrPermission):
-		return nil, nil, fault.New(op, fault.Unavailable, "the server may not read "+file)
+		return nil, fault.New(op, fault.Unavailable, "the server may not read "+file)
 	case err != nil:
-		return nil, nil, err
+		return nil, err
 	}
 	defer r.Close()
-	info, err = r.Stat()
+	if info, err = r.Stat(); err != nil {
+		return nil, err
+	}
+	c := &content{FileInfo: info}
 	switch {
-	case err != nil:
-		return nil, nil, err
 	case !info.Mode().IsRegular(), info.Sys().(*syscall.Stat_t).Nlink != 1:
-		return nil, info, fault.New(op, fault.Invalid, "it is no regular file, or has a second name")
+		return c, fault.New(op, fault.Invalid, "it is no regular file, or has a second name")
 	case f.set.MaxFileSize.Exceeds(info.Size()):
-		return nil, info, fault.Newf(op, fault.Invalid, "it has %d bytes, and MaxFileSize is %d", info.Size(), f.set.MaxFileSize)
+		return c, fault.Newf(op, fault.Invalid, "it has %d bytes, and MaxFileSize is %d", info.Size(), f.set.MaxFileSize)
 	}
-	text, err := io.ReadAll(io.LimitReader(r, info.Size()))
-	if err != nil {
-		return nil, info, err
-	}
-	items, err := ParseItems(text)
-	if err == nil && len(items) == 0 {
-		err = fault.New(op, fault.Invalid, "there is no item in it")
-	}
-	return items, info, err
+	c.text, err = io.ReadAll(io.LimitReader(r, info.Size()))
+	return c, err
 }
 
 // take does with a file what is to be done with its items. An error says why it waits.
@@ -254,8 +276,10 @@ func (f *folder) take(ctx context.Context, root *os.Root, file, sender string) (
 	items, info, err := f.read(root, file)
 	if err != nil {
 		switch {
-		case fault.KindOf(err) != fault.Invalid, info != nil && info.IsDir():
-			return nil, ignoreDirs(err, info)
+		case info != nil && info.IsDir():
+			return nil, nil
+		case fault.KindOf(err) != fault.Invalid:
+			return nil, err
 		case errors.Is(err, errCut) && time.Since(info.ModTime()) < settles:
 			return nil, nil // it is being written
 		}
@@ -267,7 +291,7 @@ func (f *folder) take(ctx context.Context, root *os.Root, file, sender string) (
 		return nil, nil
 	}
 	rec := f.in.newRecord(f.name)
-	rec.file = file
+	rec.file, rec.inode, rec.sum = file, info.inode(), info.sum()
 	tries := 1 + triesOf(root, file)
 	for i := range items {
 		p, r, err := f.in.consider(ctx, &items[i], f.set.Senders)
@@ -302,14 +326,6 @@ func (f *folder) take(ctx context.Context, root *os.Root, file, sender string) (
 	return rec.results, err
 }
 
-// ignoreDirs is the failure to read what is in the folder; there is none for a directory.
-func ignoreDirs(err error, info fs.FileInfo) error {
-	if info != nil && info.IsDir() {
-		return nil
-	}
-	return err
-}
-
 // finishLeft finishes what an earlier pass could not.
 func (f *folder) finishLeft(root *os.Root) error {
 	for len(f.left) > 0 {
@@ -335,27 +351,32 @@ func (f *folder) finish(root *os.Root, rec *record) error {
 	return nil
 }
 
-// putAway moves the file of a record, or divides it. Once the file is gone, that is done.
+// putAway moves the file of a record, or divides it. Once the file is gone, that is done; another one with its name is
+// left to be taken, and so is one that was changed before any of it was sent.
 func (f *folder) putAway(root *os.Root, rec *record) error {
-	if _, err := root.Lstat(rec.file); errors.Is(err, fs.ErrNotExist) {
+	items, c, err := f.read(root, rec.file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil && !fault.Is(err, fault.Invalid):
+		return err
+	}
+	changed := c.sum() != rec.sum && rec.sum != ""
+	if changed && (c.inode() != rec.inode || !slices.ContainsFunc(rec.results, func(r result) bool { return r.kind() == sent })) {
 		return nil
 	}
 	tries := 1 + triesOf(root, rec.file)
 	kind := rec.results[0].kind()
-	if !slices.ContainsFunc(rec.results, func(r result) bool { return r.kind() != kind }) {
+	if !changed && !slices.ContainsFunc(rec.results, func(r result) bool { return r.kind() != kind }) {
 		return f.moveAll(root, rec.file, rec.as, rec.results, tries)
 	}
-	items, _, err := f.read(root, rec.file)
-	if err == nil && len(items) != len(rec.results) {
+	if changed || err == nil && len(items) != len(rec.results) {
 		err = fault.New("drop.Divide", fault.Invalid, "it was changed while it was sent")
 	}
-	if fault.Is(err, fault.Invalid) {
+	if err != nil {
 		// Some of it is sent, so it is not taken again.
 		f.log.Log(context.Background(), logs.LevelFailure, "a file was changed while its mail was sent; what was not sent of it stays in drop", "source", f.name, "file", rec.file)
 		return f.moveAll(root, rec.file, rec.as, []result{{Reason: fault.Text(err)}}, tries)
-	}
-	if err != nil {
-		return err
 	}
 	for _, kind := range []string{sent, later, never} {
 		var part []Item

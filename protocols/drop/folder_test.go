@@ -209,7 +209,7 @@ func TestOneMessageForEachItemOverACrash(t *testing.T) {
 	// what ends a pass early, and what is left then
 	held := func(b *bench) *record {
 		rec := b.in.newRecord(b.folder.name)
-		items, _, err := b.folder.read(mustOpen(b), "a.xml")
+		items, c, err := b.folder.read(mustOpen(b), "a.xml")
 		if err != nil {
 			b.t.Fatal(err)
 		}
@@ -223,7 +223,7 @@ func TestOneMessageForEachItemOverACrash(t *testing.T) {
 			}
 			rec.results = append(rec.results, r)
 		}
-		rec.file, rec.as = "a.xml", "a.xml"
+		rec.file, rec.as, rec.inode, rec.sum = "a.xml", "a.xml", c.inode(), c.sum()
 		return rec
 	}
 	written := func(b *bench) *record {
@@ -295,6 +295,55 @@ func TestOneMessageForEachItemOverACrash(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A program may write the next file with the name of the one before while that is being sent, also over a crash.
+func TestNextFileHasTheSameName(t *testing.T) {
+	first, next := list(item("foo@example.com", "a@example.net", "1", "x")), list(item("foo@example.com", "b@example.net", "1", "y"))
+	for name, c := range map[string]struct {
+		write func(b *bench)
+		more  int
+		files string
+	}{
+		"in its place": {func(b *bench) {
+			b.put("a.tmp", next)
+			if err := os.Rename(filepath.Join(b.path, "a.tmp"), filepath.Join(b.path, "a.xml")); err != nil {
+				t.Fatal(err)
+			}
+		}, 1, "sent/a.xml"},
+		// Nobody can tell what of it is new.
+		"into it": {func(b *bench) { b.put("a.xml", list(first[6:len(first)-7], next[6:len(next)-7])) }, 0, "drop/a.xml drop/a.xml.reason"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, "")
+			b.put("a.xml", first)
+			root := mustOpen(b)
+			items, read, err := b.folder.read(root, "a.xml")
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, _, err := b.in.consider(context.Background(), &items[0], nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := b.in.hold(context.Background(), "folder Reminders", p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec := b.in.newRecord(b.folder.name)
+			rec.results, rec.file, rec.as, rec.inode, rec.sum = []result{r}, "a.xml", "a.xml", read.inode(), read.sum()
+			if err := rec.write(); err != nil {
+				t.Fatal(err)
+			}
+			c.write(b)
+			b.reopen()
+			b.sweep(time.Now())
+			b.delivers(1 + c.more)
+			if b.files() != c.files || b.records() > 0 {
+				t.Errorf("%s, %d records\n%s", b.files(), b.records(), b.log)
+			}
+		})
 	}
 }
 

@@ -26,6 +26,9 @@ type record struct {
 
 	file string // of a drop folder: where it is
 	as   string // its name in the sub-folders
+	// inode and sum tell the file from another one that has its name meanwhile; without a sum it is not told.
+	inode uint64
+	sum   string
 
 	// txid is the number of the transaction of a drop table that decides; empty when it is committed, and for
 	// a drop folder. items are those of the rows.
@@ -56,6 +59,7 @@ func (r *record) write() error {
 	d := dataformat.Dict{"Source": dataformat.String(r.source), "Results": results}
 	if r.file != "" {
 		d["File"], d["As"] = dataformat.String(r.file), dataformat.String(r.as)
+		d["Inode"], d["Sum"] = dataformat.String(strconv.FormatUint(r.inode, 10)), dataformat.String(r.sum)
 	}
 	if r.txid != "" {
 		items := make(dataformat.Array, len(r.items))
@@ -77,7 +81,8 @@ func readRecord(path string) (*record, error) {
 		return nil, err
 	}
 	d, _ := v.(dataformat.Dict)
-	r := &record{path: path, source: d.String("Source"), file: d.String("File"), as: d.String("As")}
+	r := &record{path: path, source: d.String("Source"), file: d.String("File"), as: d.String("As"), sum: d.String("Sum")}
+	r.inode, _ = strconv.ParseUint(d.String("Inode"), 10, 64) // of a file without one, what has its name is the file
 	r.txid = d.String("Transaction")
 	items, _ := d["Items"].(dataformat.Array)
 	for _, e := range items {
