@@ -258,7 +258,7 @@ func (r *Report) metadata(d *xml.Decoder, at *xml.StartElement) error {
 	return nil
 }
 
-// maxCount is the largest number of messages in a record: sums of many stay far from the end of int64.
+// maxCount is the largest number of messages in a record: the sum of maxRecords is far from the end of int64.
 const maxCount = 1 << 40
 
 // sum is the row of a record, and its number of messages.

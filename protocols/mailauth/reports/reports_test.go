@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -210,6 +211,34 @@ func TestRowsAreBounded(t *testing.T) {
 	s.Prune(t.Context(), nil)
 	if names, err := dayNames(filepath.Join(s.dir, "here.test"), dayFile); err != nil || len(names) != 0 {
 		t.Errorf("%v, %v", names, err)
+	}
+}
+
+// A forged report cannot make sums turn over.
+func TestSumsEndAtTheLargestNumber(t *testing.T) {
+	s := newStore(t)
+	rows := strings.Repeat(entry("192.0.2.1", maxCount, "none", "fail", "fail"), 5000)
+	r, err := parse(strings.NewReader(feedback("1", "here.test", rows)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &dayData{}
+	for range maxReports * 10 {
+		d.add(r)
+	}
+	if len(d.rows) != 1 || d.rows[0].Count <= 0 {
+		t.Errorf("%+v", d.rows)
+	}
+	for i := range 2 {
+		day := *r
+		day.Begin, day.Rows = begin.AddDate(0, 0, -i), []Row{d.rows[0].Row}
+		if _, err := s.Add("here.test", &day); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sum, err := s.Sum(t.Context(), "here.test", 30)
+	if err != nil || len(sum.Sources) != 1 || sum.Sources[0].Failed < d.rows[0].Count || d.rows[0].Count != math.MaxInt64 {
+		t.Errorf("%+v %v", sum, err)
 	}
 }
 

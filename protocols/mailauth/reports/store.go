@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"math"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -131,8 +132,16 @@ func (d *dayData) add(r *Report) {
 			i = len(d.rows)
 			d.rows, at[k] = append(d.rows, k), i
 		}
-		d.rows[i].Count += row.Count
+		d.rows[i].Count = plus(d.rows[i].Count, row.Count)
 	}
+}
+
+// plus adds numbers of messages. Strangers give them: a sum that is too large stays the largest number.
+func plus(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
 }
 
 // value is the content of a file.
@@ -264,11 +273,11 @@ func (s *Store) Sum(ctx context.Context, domain string, days int) (*Summary, err
 			one.Last = name
 			switch {
 			case k.SPF || k.DKIM:
-				one.Passed += k.Count
+				one.Passed = plus(one.Passed, k.Count)
 			default:
-				one.Failed += k.Count
+				one.Failed = plus(one.Failed, k.Count)
 				if k.Disposition != "none" {
-					one.Rejected += k.Count
+					one.Rejected = plus(one.Rejected, k.Count)
 				}
 			}
 			if k.reporter != "" && !slices.Contains(one.Reporters, k.reporter) && len(one.Reporters) < 20 {
@@ -281,7 +290,7 @@ func (s *Store) Sum(ctx context.Context, domain string, days int) (*Summary, err
 		sum.Sources = append(sum.Sources, *one)
 	}
 	slices.SortFunc(sum.Sources, func(a, b Source) int {
-		return cmp.Or(cmp.Compare(b.Passed+b.Failed, a.Passed+a.Failed), a.Addr.Compare(b.Addr))
+		return cmp.Or(cmp.Compare(plus(b.Passed, b.Failed), plus(a.Passed, a.Failed)), a.Addr.Compare(b.Addr))
 	})
 	return sum, nil
 }
