@@ -438,6 +438,9 @@ func (l Lists) Create(ctx context.Context, in, name, owner string, given datafor
 // free reports whether a mailing list may have a name: neither the name nor one of its service addresses is that of
 // something else.
 func (l Lists) free(op string, d *domain, name string) error {
+	if name == "inbox" {
+		return fault.Newf(op, fault.Invalid, "a mailing list cannot be called %s: its archive would be the INBOX of its owner", name)
+	}
 	if err := l.store.free(op, d, name); err != nil {
 		return err
 	}

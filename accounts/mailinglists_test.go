@@ -127,3 +127,13 @@ func TestCheckOfMailingLists(t *testing.T) {
 	s = p.open(t)
 	wantFindings(t, s, "b@d.com and b2@d.com have the same number", "bad@d.com cannot be read", "which is not there")
 }
+
+// The archive of a list is the mailbox of its owner with its name: no list takes INBOX, which has other mail.
+func TestNoMailingListHasINBOXForItsArchive(t *testing.T) {
+	s := newBase(t).open(t)
+	must(t, s.CreateAccount(ctx, "company.com", "owner", nil))
+	lists := s.Lists()
+	wantKind(t, lists.Create(ctx, "company.com", "Inbox", "owner", nil), fault.Invalid)
+	must(t, lists.Create(ctx, "company.com", "news", "owner", nil))
+	wantKind(t, lists.Rename(ctx, "company.com", "news", "inbox"), fault.Invalid)
+}
