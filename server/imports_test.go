@@ -68,7 +68,7 @@ var arrows = map[string][]string{
 	// who may do what
 	"server/admin": {"accounts", "accounts/access", "accounts/mailbox", "accounts/subscribers", "router", "router/address", "router/names", "rules",
 		"server/counters", "server/dataformat", "server/fault", "server/logs", "server/settings"},
-	"server/admin/admintest": {"accounts", "router", "router/address", "rules", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/settings"},
+	"server/admin/admintest": {"accounts", "accounts/subscribers", "router", "router/address", "rules", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"server/dnsdoctor":       {"server/fault", "server/resolver"},
 
 	// wires

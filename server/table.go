@@ -330,17 +330,21 @@ func (s *Server) senderCheckPart() *module {
 	return m
 }
 
-// listPart sends mail for groups to their members, and runs the mailing lists.
+// listPart sends mail for groups to their members, and runs the mailing lists. It comes before localPart, which drops what
+// is held and nobody knows of.
 func (s *Server) listPart() *module {
 	set := live[lists.Settings]()
 	m := newModule("LIST", set, "LIST").delivering(s, router.LIST)
+	var t *lists.Transport
+	m.run = func(ctx context.Context) error { return t.Run(ctx) }
 	m.open = func() error {
 		s.lists = lists.NewManager(lists.Options{
 			Store: s.accounts, Router: s.router, Queue: s.queue, Log: s.log,
 			Policy: func(ctx context.Context, domain string) (string, error) { return s.verifier.AuthorPolicy(ctx, domain) },
 		})
-		s.queue.Handle(m.queues, lists.New(s.accounts.Groups(), s.lists, s.router, set, s.log))
-		return nil
+		t = lists.New(s.accounts.Groups(), s.lists, s.router, set, s.log)
+		s.queue.Handle(m.queues, t)
+		return s.lists.Settle(context.Background())
 	}
 	return m
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"gatepost/accounts"
+	"gatepost/accounts/delivery"
 	"gatepost/queue"
 	"gatepost/queue/envelope"
 	"gatepost/router"
@@ -58,7 +59,10 @@ func (o *office) Write(p []byte) (int, error) {
 	return o.log.Write(p)
 }
 
-func newOffice(t *testing.T) *office {
+func newOffice(t *testing.T) *office { return newOfficeWith(t, false) }
+
+// newOfficeWith has the mail of accounts in their mailboxes, if it is stored.
+func newOfficeWith(t *testing.T, stored bool) *office {
 	t.Helper()
 	dir := t.TempDir()
 	o := &office{t: t, mail: map[string][]string{}, store: openStore(t, dir)}
@@ -76,7 +80,13 @@ func newOffice(t *testing.T) *office {
 	must(t, err)
 	o.m = NewManager(Options{Store: o.store, Router: r, Queue: o.q, Policy: o.policy, Pages: func(domain string) string { return "https://" + domain + "/Lists" }, Log: log})
 	o.q.Handle(router.LIST, New(o.store.Groups(), o.m, r, load(t, nil), log))
-	o.q.Handle(router.LOCAL, o)
+	if stored {
+		local := new(delivery.Settings)
+		must(t, settings.Load(local, nil))
+		o.q.Handle(router.LOCAL, delivery.New(o.store, o.q, nil, settings.NewLive(local), log))
+	} else {
+		o.q.Handle(router.LOCAL, o)
+	}
 	o.q.Handle(router.SMTP, o)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)

@@ -11,6 +11,8 @@ import (
 	"gatepost/accounts/subscribers"
 	"gatepost/queue/envelope"
 	"gatepost/router/address"
+	"gatepost/server/dataformat"
+	"gatepost/server/settings"
 )
 
 // policy is the DMARC policy of authors in these tests.
@@ -380,3 +382,5 @@ func TestOwnReportsCount(t *testing.T) {
 		}
 	})
 }
+
+func loadList(set *accounts.ListSettings, d dataformat.Dict) error { return settings.Load(set, d) }

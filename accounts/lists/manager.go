@@ -20,6 +20,10 @@ import (
 // Queue takes messages that lists write.
 type Queue interface {
 	Begin(ctx context.Context, env *envelope.Envelope) (*queue.Submission, error)
+	BeginHeld(ctx context.Context, env *envelope.Envelope) (*queue.Submission, error)
+	Held() []envelope.QueueID
+	Publish(id envelope.QueueID) error
+	Drop(id envelope.QueueID) error
 }
 
 // Options are for NewManager.
@@ -352,6 +356,40 @@ func (m *Manager) Change(ctx context.Context, l *accounts.MailingList, r Request
 		return outcome, err
 	}
 	return outcome, m.notify(ctx, l, notice{to: r.Address, text: textPolicy, mode: r.Mode, name: s.RealName, secret: s.Secret})
+}
+
+// Operate carries out an operation as the command line names it: subscribe, unsubscribe or a mode. The subscriber may be written
+// with a name: Name <address>. See Change.
+func (m *Manager) Operate(ctx context.Context, l *accounts.MailingList, operation, subscriber string, silently, confirm bool) error {
+	const op = "lists.Operate"
+	var mode subscribers.Mode
+	switch {
+	case strings.EqualFold(operation, "subscribe"):
+		mode, _ = subscribers.ParseMode(l.Settings().Distribution)
+	default:
+		var ok bool
+		if mode, ok = subscribers.ParseMode(operation); !ok {
+			return fault.Newf(op, fault.Invalid, "%q is no operation on a subscriber", operation)
+		}
+	}
+	name, addr := nameAndAddress(subscriber)
+	if addr == "" {
+		return fault.New(op, fault.Invalid, "the address of the subscriber is missing")
+	}
+	_, err := m.Change(ctx, l, Request{Address: addr, RealName: name, Mode: mode}, silently, confirm)
+	return err
+}
+
+// nameAndAddress reads address, Name <address> or "Name" <address>.
+func nameAndAddress(text string) (name, addr string) {
+	text = strings.TrimSpace(text)
+	if i := strings.LastIndexByte(text, '<'); i >= 0 && strings.HasSuffix(text, ">") {
+		return strings.Trim(strings.TrimSpace(text[:i]), `"`), strings.TrimSpace(text[i+1 : len(text)-1])
+	}
+	if len(text) > 1 && text[0] == '"' && text[len(text)-1] == '"' {
+		text = text[1 : len(text)-1]
+	}
+	return "", strings.TrimSpace(text)
 }
 
 // Confirm carries out what a question is about: whoever has the token has read the mail that it was sent with. Errors: NotFound.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatepost/accounts"
+	"gatepost/accounts/subscribers"
 	"gatepost/queue"
 	"gatepost/queue/envelope"
 	"gatepost/queue/transporttest"
@@ -113,6 +114,59 @@ func TestTransport(t *testing.T) {
 			Met: func(rcpt, subject string) int {
 				if rcpt == "bad@company.com" {
 					return 0
+				}
+				return e.count("m-"+rcpt, subject)
+			},
+		}
+	})
+}
+
+// A list sends a posting on once, and its subscribers have it once, whenever the server is killed.
+func TestTransportOfLists(t *testing.T) {
+	transporttest.Run(t, func(t *testing.T, dir string) *transporttest.Subject {
+		e := &end{has: map[string]map[envelope.QueueID]bool{}}
+		route := func(a address.Address) router.Route {
+			if strings.HasPrefix(a.Local, "m-") || strings.Contains(a.Local, "#") {
+				return router.Route{Module: router.LOCAL, Queue: a.String(), Name: a.Local, Domain: a.Domain, Address: a}
+			}
+			return router.Route{Module: router.LIST, Queue: "lists", Name: a.Local, Domain: a.Domain, Address: a}
+		}
+		later := true
+		policy := func(context.Context, string) (string, error) { return "", nil }
+		runs := 0
+		open := func(q *queue.Queue, _ *queue.Counter) (queue.Transport, func()) {
+			runs++
+			store := openStore(t, filepath.Join(dir, strings.Repeat("x", runs)))
+			must(t, store.CreateAccount(context.Background(), "", "ann", nil))
+			for _, name := range []string{"good", "other", "later", "bad"} {
+				set := `{Postings="from anybody";}`
+				if name == "bad" {
+					set = `{Postings="from owner only";}`
+				}
+				must(t, store.Lists().Create(context.Background(), "", name, "ann", dict(t, set)))
+				l, err := store.Lists().Get(context.Background(), "", name)
+				must(t, err)
+				must(t, l.Subscribers().Change(context.Background(), "m-"+name+"@company.com", func(s *subscribers.Subscriber) error {
+					s.Mode = subscribers.Feed
+					return nil
+				}))
+			}
+			q.Handle(router.LOCAL, e)
+			r := routerFunc(func(a address.Address) (router.Route, error) { return route(a), nil })
+			m := NewManager(Options{Store: store, Router: r, Queue: q, Policy: policy, Log: slog.New(slog.DiscardHandler)})
+			tr := New(groupsUntil{store.Groups(), &later}, m, r, load(t, nil), slog.New(slog.DiscardHandler))
+			return tr, func() { must(t, store.Close()) }
+		}
+		return &transporttest.Subject{
+			Module: router.LIST, Open: open, Route: route, SendsOn: true,
+			Good: [2]string{"good@company.com", "other@company.com"}, Bad: "bad@company.com", Later: "later@company.com",
+			Relent: func() { later = false },
+			Met: func(rcpt, subject string) int {
+				if rcpt == "bad@company.com" {
+					return 0
+				}
+				if rcpt == "other@company.com" { // of this list the archive is looked at
+					return e.count("other#ann@company.com", subject)
 				}
 				return e.count("m-"+rcpt, subject)
 			},

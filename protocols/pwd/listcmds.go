@@ -26,6 +26,12 @@ var listCommands = []command{
 	{"UPDATELIST", "name {settings}", func(c *call) (dataformat.Value, error) {
 		return nil, c.actor.UpdateList(c, c.name("name"), c.args.dict("settings"))
 	}},
+	{"LIST", "name operation=SUBSCRIBE|FEED|DIGEST|INDEX|NULL|BANNED|UNSUBSCRIBE [SILENTLY] [CONFIRM] subscriber...", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.ChangeSubscription(c, c.name("name"), c.args.word("operation"), c.args.word("subscriber"), c.args.has("SILENTLY"), c.args.has("CONFIRM"))
+	}},
+	{"PROCESSBOUNCE", "name [FATAL] FOR address", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.ProcessBounce(c, c.name("name"), c.args.word("address"), c.args.has("FATAL"))
+	}},
 	{"LISTSUBSCRIBERS", "name [FILTER filter] [#limit]", listSubscribers},
 	{"READSUBSCRIBERS", "name [FILTER filter] [#limit]", readSubscribers},
 	{"GETSUBSCRIBERINFO", "name NAME address", getSubscriberInfo},

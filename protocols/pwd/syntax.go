@@ -16,7 +16,7 @@ import (
 //	[domain] {settings}
 //
 // A lower-case name is a word, and domain a stricter one; (name) is an array, {name} a dictionary, <name>
-// any object, #name a number; name=A|B|C is one of some keywords. A keyword
+// any object, #name a number; name... the rest of the line; name=A|B|C is one of some keywords. A keyword
 // stands before the parameter that it names, or alone if nothing follows.
 // Brackets mean that it may be missing. What stands before the first keyword
 // comes in this order; from there on the order is free. An optional word is there
@@ -34,6 +34,7 @@ const (
 	kindObject
 	kindNumber
 	kindChoice
+	kindRest // the rest of the line, as it is
 )
 
 // param is one element of a syntax.
@@ -107,6 +108,8 @@ func value(tok string) (param, error) {
 		return param{name: inner(), kind: kindDict}, nil
 	case len(tok) > 2 && tok[0] == '<' && tok[len(tok)-1] == '>':
 		return param{name: inner(), kind: kindObject}, nil
+	case strings.HasSuffix(tok, "..."):
+		return param{name: strings.TrimSuffix(tok, "..."), kind: kindRest}, nil
 	case tok == "domain":
 		return param{name: tok, kind: kindAtom}, nil
 	case strings.Trim(tok, "abcdefghijklmnopqrstuvwxyz0123456789") == "":
@@ -239,6 +242,9 @@ func (a *args) read(d *dataformat.Decoder, p param) error {
 		var w string
 		w, err = d.Word()
 		v = dataformat.String(w)
+	case kindRest:
+		v = dataformat.String(strings.TrimSpace(d.Rest()))
+		*d = *dataformat.NewDecoder("")
 	default:
 		v, err = d.Value()
 	}

@@ -116,6 +116,10 @@ type Server interface {
 	DropItems(ctx context.Context, source, sender string) ([]string, error)
 	SendDropItems(ctx context.Context, source, sender string) (dataformat.Dict, error)
 
+	// ChangeSubscription carries out an operation of LIST, and ProcessBounce takes note of a bounce; see the calls of Actor.
+	ChangeSubscription(ctx context.Context, l *accounts.MailingList, operation, subscriber string, silently, confirm bool) error
+	ProcessBounce(ctx context.Context, l *accounts.MailingList, address string, fatal bool) error
+
 	LogSettings(ctx context.Context) (dataformat.Dict, error)
 	UpdateLogSettings(ctx context.Context, update dataformat.Dict) error
 

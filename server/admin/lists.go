@@ -232,3 +232,35 @@ func (a Actor) SetPostingMode(ctx context.Context, n Name, address string, moder
 func unknownSubscriber(address string) error {
 	return fault.Newf("admin.Subscriber", fault.NotFound, "%s is not a subscriber", address)
 }
+
+// ChangeSubscription subscribes an address in a mode, or ends its subscription (unsubscribe). The subscriber may be written with
+// a name: Name <address>. silently sends no word about it; confirm asks the address first.
+func (a Actor) ChangeSubscription(ctx context.Context, n Name, what, subscriber string, silently, confirm bool) error {
+	return do(ctx, a, "LIST", list(n), func(o *operation) error {
+		l, err := o.theList()
+		if err != nil {
+			return err
+		}
+		o.new = dataformat.String(strings.ToLower(what) + " " + subscriber)
+		return o.admin.server.ChangeSubscription(o, l, what, subscriber, silently, confirm)
+	})
+}
+
+// ProcessBounce takes note that mail to a subscriber came back; fatal says that the address does not exist.
+func (a Actor) ProcessBounce(ctx context.Context, n Name, address string, fatal bool) error {
+	return do(ctx, a, "PROCESSBOUNCE", list(n), func(o *operation) error {
+		l, err := o.theList()
+		if err != nil {
+			return err
+		}
+		s, err := l.Subscribers().Get(address)
+		if err != nil {
+			return err
+		}
+		if s.Mode == subscribers.None {
+			return unknownSubscriber(address)
+		}
+		o.new = dataformat.String(address)
+		return o.admin.server.ProcessBounce(o, l, address, fatal)
+	})
+}

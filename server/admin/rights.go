@@ -183,6 +183,8 @@ var rules = map[string]rule{
 	"LISTSUBSCRIBERS":   looks("D:CanAccessLists own"),
 	"READSUBSCRIBERS":   looks("D:CanAccessLists own"),
 	"GETSUBSCRIBERINFO": looks("D:CanAccessLists own"),
+	"LIST":              changes("D:CanAccessLists own"),
+	"PROCESSBOUNCE":     changes("D:CanAccessLists own"),
 	"SETPOSTINGMODE":    changes("D:CanAccessLists own"),
 
 	// the mailboxes of an account

@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 
 	"gatepost/accounts"
+	"gatepost/accounts/subscribers"
 	"gatepost/router"
 	"gatepost/router/address"
 	"gatepost/rules"
@@ -212,6 +214,20 @@ func (s *Server) DropItems(_ context.Context, source, sender string) ([]string, 
 
 func (s *Server) SendDropItems(context.Context, string, string) (dataformat.Dict, error) {
 	return dataformat.Dict{"Sent": dataformat.String("1"), "Deferred": dataformat.String("0"), "Refused": dataformat.String("0")}, nil
+}
+
+// ChangeSubscription changes the subscriber, and writes to nobody.
+func (s *Server) ChangeSubscription(ctx context.Context, l *accounts.MailingList, operation, subscriber string, _, _ bool) error {
+	if strings.EqualFold(operation, "subscribe") {
+		operation = l.Settings().Distribution
+	}
+	mode, _ := subscribers.ParseMode(operation)
+	return l.Subscribers().Change(ctx, subscriber, func(s *subscribers.Subscriber) error { s.Mode = mode; return nil })
+}
+
+// ProcessBounce counts.
+func (s *Server) ProcessBounce(ctx context.Context, l *accounts.MailingList, address string, _ bool) error {
+	return l.Subscribers().Change(ctx, address, func(s *subscribers.Subscriber) error { s.Bounces++; return nil })
 }
 
 func (s *Server) LogSettings(ctx context.Context) (dataformat.Dict, error) {
