@@ -11,6 +11,7 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/index"
+	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/server/fault"
 )
 
@@ -410,5 +411,37 @@ func TestACopyOfAnItemKeepsItsMessage(t *testing.T) {
 	trash := w.view(a, "Trash")
 	if got := read(t, trash, trash.UIDs()[1]); !strings.Contains(got, "text of E") {
 		t.Errorf("the copy reads %q", got)
+	}
+}
+
+func TestContentGoesOnce(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	w.many(a, 600).Close()
+	m := w.view(a, "INBOX")
+	files := map[imap.UID]msgfile.Ref{}
+	for _, uid := range m.UIDs() {
+		s, err := m.summary(bg, uid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[uid] = s.file()
+	}
+	set(t, m, Add, imap.FlagDeleted, m.UIDs()...)
+	if _, err := m.Expunge(bg, nil); err != nil {
+		t.Fatal(err)
+	}
+	// The content of one, the last, is removed on another way before upkeep's turn comes, as before the first file after a crash.
+	err := a.shard.Update(bg, func(tx index.Tx) error {
+		return dropContent(tx, a.id, []msgfile.Ref{files[600]})
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Close()
+	w.settle()
+	w.check()
+	if n, kept := len(w.files(a)), contents(a); n != 0 || kept != 0 {
+		t.Errorf("%d files and %d contents are left", n, kept)
 	}
 }

@@ -36,17 +36,20 @@ func changeRefs(tx index.Tx, account uint64, files []msgfile.Ref, by int64) (unn
 	return unnamed, err
 }
 
-// dropContent removes what is kept of files that are gone, whose count is 0.
+// dropContent removes what is kept of files that are gone, whose count is 0. Where it is not 0, the content
+// was removed before.
 func dropContent(tx index.Tx, account uint64, files []msgfile.Ref) error {
 	var k keyBuffer
+	var gone []msgfile.Ref
 	err := editRefs(tx, account, files, func(f msgfile.Ref, count int64) (int64, error) {
 		if count != 0 {
-			return 0, corrupt("reference count of a file")
+			return count, nil
 		}
+		gone = append(gone, f)
 		return 1, nil // which is not stored
 	})
-	for i := 0; i < len(files) && err == nil; i++ {
-		err = tx.Delete(index.Content, k.content(account, files[i].ID))
+	for i := 0; i < len(gone) && err == nil; i++ {
+		err = tx.Delete(index.Content, k.content(account, gone[i].ID))
 	}
 	return err
 }
