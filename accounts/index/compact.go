@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -36,6 +37,8 @@ const (
 	// copyBytes is how much one step of a compaction copies, and copyPause how long it rests then.
 	copyBytes = 1 << 20
 	copyPause = 5 * time.Millisecond
+	// keepSpace is how much free space a compaction leaves on the disk at least, so that mail is not refused because of it.
+	keepSpace = 256 << 20
 	// lastChanges is how many changes are copied at most while commits wait.
 	lastChanges = 500
 )
@@ -119,7 +122,7 @@ func writeEmptyFreelist(f *os.File, m meta) error {
 
 // compactIfDue begins a compaction when most of the file is free. It runs in the writer.
 func (sh *Shard) compactIfDue() {
-	if sh.commits++; sh.commits%64 != 0 || sh.tired {
+	if sh.commits++; sh.commits%64 != 0 || sh.tired || sh.stopped.Err() != nil {
 		return
 	}
 	if free := sh.db().Stats().FreePageN; free >= compactFrom && int64(2*free) > sh.Size()/int64(sh.db().Info().PageSize) {
@@ -153,6 +156,13 @@ func (sh *Shard) compact() (err error) {
 	if err := sh.betweenCommits(func() error { sh.changed = make(map[change]struct{}); return nil }); err != nil {
 		return err
 	}
+	// What an earlier one has left, should it be there still, has records that were removed since.
+	if err := os.Remove(sh.copy()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if need := sh.Size() + keepSpace; sh.space(filepath.Dir(sh.path)) < need {
+		return fault.Newf("index.compact", fault.NoSpace, "the disk needs %d bytes of free space for it", need)
+	}
 	to := &openFile{}
 	if to.db, err = openDB(sh.copy(), false, &to.file); err != nil {
 		return err
@@ -178,6 +188,10 @@ func (sh *Shard) copyTo(to *openFile) error {
 		}
 	}
 	for {
+		// What is synced here need not be while commits wait.
+		if err := to.file.Sync(); err != nil {
+			return err
+		}
 		n := 0
 		var changed map[change]struct{}
 		err := sh.betweenCommits(func() error {
@@ -191,10 +205,6 @@ func (sh *Shard) copyTo(to *openFile) error {
 			return err
 		}
 		if err := sh.copyChanges(to, changed); err != nil {
-			return err
-		}
-		// What is synced here need not be while commits wait.
-		if err := to.file.Sync(); err != nil {
 			return err
 		}
 	}
@@ -301,4 +311,13 @@ func (sh *Shard) replace(to *openFile) error {
 		return sh.fail(err)
 	}
 	return nil
+}
+
+// freeSpace is how many bytes the file system of a directory has for us; a great number if it does not tell.
+func freeSpace(dir string) int64 {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return math.MaxInt64
+	}
+	return int64(min(st.Bavail, math.MaxInt64/uint64(st.Bsize))) * st.Bsize
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
+
+	"gatepost/server/fault"
 )
 
 // all returns the records of Content.
@@ -175,6 +177,51 @@ func TestACompactionThatIsStoppedLeavesTheFile(t *testing.T) {
 	}
 	if files, _ := filepath.Glob(filepath.Join(dir, "*.new")); len(files) > 0 {
 		t.Errorf("%v is left", files)
+	}
+}
+
+func TestACompactionBeginsWithAnEmptyFile(t *testing.T) {
+	s, err := Open(t.TempDir(), Options{Shards: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	sh := s.Shard(0)
+	want := fillShard(t, sh, 100)
+	// What a killed server has left that still had its files open when this one began.
+	old, err := os.ReadFile(sh.path)
+	if err == nil {
+		err = os.WriteFile(sh.copy(), old, 0o600)
+	}
+	if err == nil {
+		err = sh.Update(context.Background(), func(tx Tx) error { return tx.Delete(Content, []byte("key 000001")) }, nil)
+		delete(want, "key 000001")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sh.compact(); err != nil {
+		t.Fatal(err)
+	}
+	wantSame(t, all(t, sh), want)
+}
+
+func TestACompactionDoesNotFillTheDisk(t *testing.T) {
+	s, err := Open(t.TempDir(), Options{Shards: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	sh := s.Shard(0)
+	want := fillShard(t, sh, 100)
+	sh.space = func(string) int64 { return keepSpace }
+	if err := sh.compact(); !fault.Is(err, fault.NoSpace) {
+		t.Errorf("%v", err)
+	}
+	wantSame(t, all(t, sh), want)
+	sh.space = freeSpace
+	if err := sh.compact(); err != nil {
+		t.Error(err)
 	}
 }
 

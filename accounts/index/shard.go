@@ -31,6 +31,8 @@ type Shard struct {
 	commit func(*bolt.Tx) error
 	// grow makes room in the file; see grow.go.
 	grow func(f *os.File, from, to int64) error
+	// space is freeSpace; tests put a full disk in its place.
+	space func(dir string) int64
 
 	// requests holds requests for their next use. They have channels, which must
 	// not leave the synctest bubble that a shard was opened in: so each shard has its own.
@@ -84,6 +86,7 @@ func openShard(path string, o Options) (sh *Shard, err error) {
 		log:      o.Log.With(slog.String(logs.AttrObject, filepath.Base(path))),
 		commit:   (*bolt.Tx).Commit,
 		grow:     allocate,
+		space:    freeSpace,
 		wake:     make(chan struct{}, 1),
 		done:     make(chan struct{}),
 	}
@@ -186,6 +189,7 @@ func (sh *Shard) close() error {
 	sh.mu.Unlock()
 	sh.signal()
 	<-sh.done
+	sh.compacting.Wait() // for one that the writer was just about to begin
 	if sh.stuck {
 		return fault.Wrap("index.Close", fault.Unavailable, sh.broken) // the end of the process closes it
 	}
