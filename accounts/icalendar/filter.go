@@ -61,13 +61,17 @@ func ParseRange(start, end string) (Range, error) {
 // Match reports whether the object passes a filter, which begins with VCALENDAR. Floating times and days are those
 // of the zone local; nil is UTC. A component whose rule needs too much work passes: its reader sees it and decides.
 func (o *Object) Match(f *CompFilter, local *Zone) (bool, error) {
+	return o.match(f, local, &budget{DefaultBudget})
+}
+
+func (o *Object) match(f *CompFilter, local *Zone, b *budget) (bool, error) {
 	if f.Name != o.Root.Name {
 		return f.IsNotDefined, nil
 	}
 	if f.IsNotDefined {
 		return false, nil
 	}
-	m := &matcher{o: o, local: local, budget: budget{DefaultBudget}}
+	m := &matcher{o: o, local: local, budget: b}
 	return m.component(o.Root, nil, f)
 }
 
@@ -75,7 +79,7 @@ func (o *Object) Match(f *CompFilter, local *Zone) (bool, error) {
 type matcher struct {
 	o      *Object
 	local  *Zone
-	budget budget
+	budget *budget
 	kind   string
 	uid    string
 	s      *series // of kind and uid
@@ -93,6 +97,9 @@ func (m *matcher) series(kind, uid string) (*series, error) {
 }
 
 func (m *matcher) component(c, parent *Component, f *CompFilter) (bool, error) {
+	if !m.budget.spend(int64(1 + len(c.Properties)*len(f.Props)/16)) {
+		return true, nil // its reader sees it and decides
+	}
 	for i := range f.Props {
 		if ok, err := m.property(c, &f.Props[i]); !ok || err != nil {
 			return false, err
@@ -228,20 +235,28 @@ func (m *matcher) takesPlace(c, parent *Component, r Range) (bool, error) {
 		return false, err
 	}
 	found := false
-	err = s.each(r, &m.budget, func(i Instance) bool {
+	if t := s.alone(c); t != nil {
+		if t.hasStart || t.hasEnd {
+			s.override(t, func(i Instance) bool { found = m.instanceIn(i, r); return false })
+		}
+		return found, nil
+	}
+	err = s.each(r, m.budget, func(i Instance) bool {
 		if i.Component != c {
 			// Instances beyond the range come later in the same rule; those of other components do not count.
 			return true
 		}
-		switch c.Name {
-		case "VTODO":
-			found = taskIn(i, r)
-		default:
-			found = r.overlaps(i.Start, i.End)
-		}
+		found = m.instanceIn(i, r)
 		return !found
 	})
 	return found, err
+}
+
+func (m *matcher) instanceIn(i Instance, r Range) bool {
+	if i.Component.Name == "VTODO" {
+		return taskIn(i, r)
+	}
+	return r.overlaps(i.Start, i.End)
 }
 
 func taskIn(i Instance, r Range) bool {
@@ -300,7 +315,7 @@ func (m *matcher) freeBusyIn(c *Component, r Range) (bool, error) {
 	return false, nil
 }
 
-// maxRepeats is how many repetitions of an alarm are looked at.
+// maxRepeats is how many repetitions an alarm has at most.
 const maxRepeats = 1000
 
 func (m *matcher) alarmIn(c, parent *Component, r Range) (bool, error) {
@@ -316,12 +331,11 @@ func (m *matcher) alarmIn(c, parent *Component, r Range) (bool, error) {
 		repeats, pause = 0, 0
 	}
 	rings := func(first int64) bool {
-		for k := range int64(repeats) + 1 {
-			if at := first + k*pause; r.Start <= at && r.End > at {
-				return true
-			}
+		if first < r.Start && pause > 0 {
+			// The first repetition that is not before the range, or the last one.
+			first += pause * min(int64(repeats), (r.Start-first+pause-1)/pause)
 		}
-		return false
+		return r.Start <= first && r.End > first
 	}
 	before, err := parseDuration(trigger.Value)
 	if err != nil {
@@ -340,7 +354,7 @@ func (m *matcher) alarmIn(c, parent *Component, r Range) (bool, error) {
 	offset := before.days*day + before.seconds
 	near := Range{r.Start - offset - int64(repeats)*pause - day, r.End - offset + day}
 	found := false
-	err = s.each(near, &m.budget, func(i Instance) bool {
+	err = s.each(near, m.budget, func(i Instance) bool {
 		if i.Component != parent {
 			return true
 		}

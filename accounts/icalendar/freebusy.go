@@ -33,6 +33,10 @@ type Period struct {
 // cancelled, and the periods of VFREEBUSY. Events with STATUS:TENTATIVE are BusyTentative. The
 // periods are cut to the range and not merged. A rule that needs too much work is busy for the whole range.
 func (o *Object) Busy(r Range, local *Zone) ([]Period, error) {
+	return o.busy(r, local, &budget{DefaultBudget})
+}
+
+func (o *Object) busy(r Range, local *Zone, b *budget) ([]Period, error) {
 	var out []Period
 	add := func(start, end int64, t BusyType) {
 		start, end = max(start, r.Start), min(end, r.End)
@@ -46,7 +50,7 @@ func (o *Object) Busy(r Range, local *Zone) ([]Period, error) {
 		if err != nil {
 			return nil, err
 		}
-		err = s.each(r, &budget{DefaultBudget}, func(i Instance) bool {
+		err = s.each(r, b, func(i Instance) bool {
 			if t, ok := busyType(i.Component); ok {
 				add(i.Start, i.End, t)
 			}
@@ -115,6 +119,32 @@ func (o *Object) busyPeriods(p *Property, local *Zone, add func(int64, int64, Bu
 		}
 		add(start, end, t)
 	}
+}
+
+// busySpan is the Span of VFREEBUSY components: the time that they are about, and all their periods.
+func (o *Object) busySpan() Range {
+	const margin = 14 * 3600
+	out := Range{MaxTime, MinTime}
+	add := func(start, end int64, _ BusyType) {
+		out.Start, out.End = min(out.Start, start-margin), max(out.End, end+margin)
+	}
+	for _, c := range o.Root.Components {
+		for i := range c.Properties {
+			switch p := &c.Properties[i]; p.Name {
+			case "DTSTART", "DTEND":
+				if m, err := o.moment(p); err == nil {
+					at := o.utc(m, nil)
+					add(at, at, Busy)
+				}
+			case "FREEBUSY":
+				o.busyPeriods(p, nil, add)
+			}
+		}
+	}
+	if out.Start > out.End {
+		return Always
+	}
+	return out
 }
 
 // MergeBusy sorts periods and joins those of one type that touch or overlap.

@@ -240,6 +240,20 @@ func (r *Rule) parseDays(list string) error {
 // endless reports whether the rule has neither COUNT nor UNTIL.
 func (r *Rule) endless() bool { return r.count == 0 && !r.hasUntil }
 
+// cost returns the work of one period in steps. A long list is gone through for each day of the period.
+func (r *Rule) cost() int64 {
+	days, fixed := int64(1), int64(1)
+	switch r.frequency {
+	case Yearly:
+		days, fixed = 366, 8
+	case Monthly:
+		days = 31
+	case Weekly:
+		days = 7
+	}
+	return fixed + (days*int64(len(r.ordinals)+len(r.yearDays))+int64(len(r.positions)))/32
+}
+
 // uniform returns how many instances each period after the first has, 0 if that differs.
 func (r *Rule) uniform() int64 {
 	if r.months != 0 || r.monthDays|r.monthDaysFromEnd != 0 || len(r.yearDays) > 0 || len(r.positions) > 0 ||

@@ -243,6 +243,7 @@ type series struct {
 	master    *timing
 	overrides []*timing // by id
 	futures   []*timing // those of overrides with THISANDFUTURE, by id
+	single    map[*Component]*timing
 }
 
 // series reads the times of the components of a type. Objects of a whole calendar have many UIDs: uid says which.
@@ -301,12 +302,29 @@ func (s *series) overridden(id int64) bool {
 
 // futureAt returns the override with THISANDFUTURE that holds for an instance, nil without one.
 func (s *series) futureAt(id int64) *timing {
-	for i := len(s.futures) - 1; i >= 0; i-- {
-		if s.futures[i].id <= id {
-			return s.futures[i]
+	n, _ := slices.BinarySearchFunc(s.futures, id+1, func(t *timing, id int64) int { return cmp.Compare(t.id, id) })
+	if n == 0 {
+		return nil
+	}
+	return s.futures[n-1]
+}
+
+// override calls do with the instance that an override describes by itself.
+func (s *series) override(t *timing, do func(Instance) bool) bool {
+	return do(Instance{Start: t.startUTC, End: t.endOf(t.start.Civil, t.startUTC), ID: t.id, Component: t.component, civil: t.start.Civil, at: t})
+}
+
+// alone returns the timing of a component that describes one instance and no other, nil for any other component.
+func (s *series) alone(c *Component) *timing {
+	if s.single == nil {
+		s.single = map[*Component]*timing{}
+		for _, t := range s.overrides {
+			if !t.future {
+				s.single[t.component] = t
+			}
 		}
 	}
-	return nil
+	return s.single[c]
 }
 
 // each calls do with the instances that may touch a range: with all that do, and perhaps some near it. Those of one
@@ -316,7 +334,10 @@ func (s *series) each(r Range, b *budget, do func(Instance) bool) error {
 		if !t.hasStart && !t.hasEnd {
 			continue
 		}
-		if !do(Instance{Start: t.startUTC, End: t.endOf(t.start.Civil, t.startUTC), ID: t.id, Component: t.component, civil: t.start.Civil, at: t}) {
+		if !b.spend(1) {
+			return tooMuchWork(t.component)
+		}
+		if !s.override(t, do) {
 			return nil
 		}
 	}
@@ -378,6 +399,9 @@ func (s *series) each(r Range, b *budget, do func(Instance) bool) error {
 		return more
 	}
 	for _, d := range m.dates {
+		if !b.spend(1) {
+			return tooMuchWork(m.component)
+		}
 		end := d.end
 		if !d.given {
 			end = m.endOf(d.civil, d.utc)
@@ -426,7 +450,9 @@ func (s *series) each(r Range, b *budget, do func(Instance) bool) error {
 func (t *timing) exclusions(from, until int64, b *budget) (func(civil, utc int64) bool, error) {
 	var byRule map[int64]bool
 	for i := range t.exceptionRules {
-		byRule = map[int64]bool{}
+		if byRule == nil {
+			byRule = map[int64]bool{}
+		}
 		var w walk
 		w.init(&t.exceptionRules[i], t.start.Civil, t.zone, t.start.Kind == Date)
 		w.budget = b
@@ -502,6 +528,9 @@ func (o *Object) Instances(r Range, local *Zone, limit int) ([]Instance, error) 
 // without end, and for a rule whose end needs too much work to find. Floating times and days are counted for every
 // zone of the earth, so that they may reach 14 hours further on each side.
 func (o *Object) Span() (Range, error) {
+	if o.Type() == "VFREEBUSY" {
+		return o.busySpan(), nil
+	}
 	s, err := o.series(o.Type(), o.UID(), UTCZone)
 	if err != nil {
 		return Range{}, err

@@ -51,6 +51,7 @@ type walk struct {
 	ns        int64
 	daysArray [8]int64
 
+	cost                int64  // of one period, in steps
 	months              uint16 // with what is taken from DTSTART
 	monthDays           uint32
 	weekdays            uint8
@@ -103,6 +104,7 @@ func (w *walk) init(r *Rule, start int64, zone *Zone, dateOnly bool) {
 			}
 		}
 	}
+	w.cost = r.cost()
 	tod := floorMod(start, day)
 	hours, minutes, seconds := uint64(r.hours), r.minutes, r.seconds
 	if dateOnly {
@@ -280,7 +282,6 @@ func (w *walk) offsetInPeriod(at int64) int64 {
 func (w *walk) load(limit int64) bool {
 	limit = min(limit, w.until)
 	for {
-		cost := int64(1)
 		var n int64
 		if w.rule.frequency >= Hourly {
 			var jump int64
@@ -294,7 +295,7 @@ func (w *walk) load(limit int64) bool {
 			}
 			jump, n = w.limits()
 			if n == 0 {
-				if w.budget != nil && !w.budget.spend(1) {
+				if w.budget != nil && !w.budget.spend(w.cost) {
 					w.exhausted = true
 					return false
 				}
@@ -306,12 +307,9 @@ func (w *walk) load(limit int64) bool {
 			if !ok || first*day > limit {
 				return false
 			}
-			if w.rule.frequency == Yearly {
-				cost = 8
-			}
 			n = int64(len(w.days)) * w.perDay
 		}
-		if w.budget != nil && !w.budget.spend(cost) {
+		if w.budget != nil && !w.budget.spend(w.cost) {
 			w.exhausted = true
 			return false
 		}

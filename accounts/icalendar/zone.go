@@ -15,7 +15,9 @@ type Zone struct {
 	Name string
 
 	loc         *time.Location
-	first       int64 // offset before the first transition
+	table       sync.Once // works out transitions, if loc is set
+	from, until int64     // of a zone with loc: between which times the transitions are all there
+	first       int64     // offset before the first transition
 	transitions []transition
 }
 
@@ -38,17 +40,10 @@ func (z *Zone) lookup(utc int64) (offset, from, until int64) {
 		return 0, minTime, maxTime
 	}
 	if z.loc != nil {
-		t := time.Unix(utc, 0).In(z.loc)
-		_, off := t.Zone()
-		start, end := t.ZoneBounds()
-		from, until = minTime, maxTime
-		if !start.IsZero() {
-			from = start.Unix()
+		z.table.Do(z.tabulate)
+		if utc < z.from || utc >= z.until {
+			return z.ask(utc)
 		}
-		if !end.IsZero() {
-			until = end.Unix()
-		}
-		return int64(off), from, until
 	}
 	i, found := slices.BinarySearchFunc(z.transitions, utc, func(t transition, utc int64) int {
 		switch {
@@ -69,7 +64,51 @@ func (z *Zone) lookup(utc int64) (offset, from, until int64) {
 	if i < len(z.transitions) {
 		until = z.transitions[i].at
 	}
+	if z.loc != nil {
+		from, until = max(from, z.from), min(until, z.until)
+	}
 	return offset, from, until
+}
+
+// ask takes the answer of lookup from the IANA database. For times that a rule of the zone gives, that is slow.
+func (z *Zone) ask(utc int64) (offset, from, until int64) {
+	t := time.Unix(utc, 0).In(z.loc)
+	_, off := t.Zone()
+	start, end := t.ZoneBounds()
+	from, until = minTime, maxTime
+	if !start.IsZero() {
+		from = start.Unix()
+	}
+	if !end.IsZero() {
+		until = end.Unix()
+	}
+	return int64(off), from, until
+}
+
+// The years between which the transitions of a zone of the IANA database are kept.
+var (
+	tableFrom  = dayNumber(1900, 1, 1) * day
+	tableUntil = dayNumber(2100, 1, 1) * day
+)
+
+// tabulate works out the transitions of a zone of the IANA database.
+func (z *Zone) tabulate() {
+	var end int64
+	z.first, _, end = z.ask(tableFrom)
+	z.from, z.until = tableFrom, tableFrom
+	for end < tableUntil && len(z.transitions) < maxTransitions {
+		if end <= z.until { // the database does not go on
+			return
+		}
+		at := end
+		var offset int64
+		offset, _, end = z.ask(at)
+		z.transitions = append(z.transitions, transition{at, offset})
+		z.until = at
+	}
+	if end > z.until {
+		z.until = min(end, tableUntil)
+	}
 }
 
 // clock converts between civil time and UTC in one zone, and remembers the last offset. It belongs to one
@@ -126,16 +165,43 @@ func (z *Zone) Civil(utc int64) int64 {
 	return c.civil(utc)
 }
 
-// known holds the zones of the IANA database that were asked for. There are some 600 names.
-var known sync.Map // string → *Zone
+// names remembers what the names of zones mean, so that a name costs its look-up once.
+var names struct {
+	sync.RWMutex
+	iana map[string]*Zone // zones of the IANA database; it has some 600 names
+	all  map[string]*Zone // what KnownZone found for any name, nil for nothing
+}
+
+// maxNames is how many names are remembered before all are forgotten, maxZoneName how long each is in bytes.
+const (
+	maxNames    = 4096
+	maxZoneName = 200
+)
 
 // KnownZone returns the zone of an IANA name, of a Windows name, or of one of the forms in which programs write
 // them: with a prefix (/mozilla.org/20050126_1/Europe/Berlin), in quotes, as an offset (GMT+0200). It returns nil
 // for a name that it does not know.
 func KnownZone(id string) *Zone {
-	if z, ok := known.Load(id); ok {
-		return z.(*Zone)
+	if len(id) > maxZoneName {
+		return nil
 	}
+	names.RLock()
+	z, ok := names.all[id]
+	names.RUnlock()
+	if ok {
+		return z
+	}
+	z = findZone(id)
+	names.Lock()
+	defer names.Unlock()
+	if names.all == nil || len(names.all) >= maxNames {
+		names.all = map[string]*Zone{}
+	}
+	names.all[strings.Clone(id)] = z
+	return z
+}
+
+func findZone(id string) *Zone {
 	id = strings.Trim(strings.TrimSpace(id), `"'`)
 	if z := ianaZone(id); z != nil {
 		return z
@@ -159,8 +225,11 @@ func KnownZone(id string) *Zone {
 }
 
 func ianaZone(name string) *Zone {
-	if z, ok := known.Load(name); ok {
-		return z.(*Zone)
+	names.RLock()
+	z := names.iana[name]
+	names.RUnlock()
+	if z != nil {
+		return z
 	}
 	if len(name) < 3 || len(name) > 40 || name == "Local" || name[0] < 'A' || name[0] > 'Z' {
 		return nil
@@ -172,15 +241,23 @@ func ianaZone(name string) *Zone {
 		}
 	}
 	if name == "UTC" {
-		known.Store(name, UTCZone)
 		return UTCZone
 	}
 	loc, err := time.LoadLocation(name)
 	if err != nil {
 		return nil
 	}
-	z := &Zone{Name: name, loc: loc}
-	known.Store(name, z)
+	names.Lock()
+	defer names.Unlock()
+	if z := names.iana[name]; z != nil {
+		return z
+	}
+	if names.iana == nil {
+		names.iana = map[string]*Zone{}
+	}
+	name = strings.Clone(name)
+	z = &Zone{Name: name, loc: loc}
+	names.iana[name] = z
 	return z
 }
 
@@ -229,17 +306,16 @@ func offsetZone(id string) *Zone {
 
 // zoneSet is the zones of one object, by TZID. VTIMEZONE is read when its zone is asked for.
 type zoneSet struct {
-	mu   sync.Mutex
-	seen map[string]*Zone
+	mu      sync.Mutex
+	seen    map[string]*Zone
+	defined map[string]*Component // VTIMEZONE by TZID without quotes
+	work    budget                // what all of them may cost
 }
 
 // Zone returns the time zone of a TZID of the object, nil if nobody knows it. A known zone is taken from the
 // IANA database even if the object defines it: what programs write into VTIMEZONE is often one year's rule. Any
 // other is what its VTIMEZONE says.
 func (o *Object) Zone(id string) *Zone {
-	if z, ok := known.Load(id); ok {
-		return z.(*Zone)
-	}
 	o.zones.mu.Lock()
 	defer o.zones.mu.Unlock()
 	if z, ok := o.zones.seen[id]; ok {
@@ -249,9 +325,7 @@ func (o *Object) Zone(id string) *Zone {
 		o.zones.seen = map[string]*Zone{}
 	}
 	z := o.findZone(id)
-	if len(o.zones.seen) < 1000 {
-		o.zones.seen[id] = z
-	}
+	o.zones.seen[id] = z
 	return z
 }
 
@@ -267,17 +341,24 @@ func (o *Object) findZone(id string) *Zone {
 	if z := KnownZone(defined.Value("X-LIC-LOCATION")); z != nil && z.loc != nil {
 		return z
 	}
-	return zoneOf(defined)
+	return zoneOf(defined, &o.zones.work)
 }
 
 // definition returns the VTIMEZONE of a TZID, nil without one.
 func (o *Object) definition(id string) *Component {
-	for _, c := range o.Root.Components {
-		if c.Name == "VTIMEZONE" && strings.Trim(c.Text("TZID"), `"`) == strings.Trim(id, `"`) {
-			return c
+	if o.zones.defined == nil {
+		o.zones.defined = map[string]*Component{}
+		o.zones.work.left = DefaultBudget
+		for _, c := range o.Root.Components {
+			if c.Name != "VTIMEZONE" {
+				continue
+			}
+			if name := strings.Trim(c.Text("TZID"), `"`); o.zones.defined[name] == nil {
+				o.zones.defined[name] = c
+			}
 		}
 	}
-	return nil
+	return o.zones.defined[strings.Trim(id, `"`)]
 }
 
 // Transitions of a defined zone are worked out from zoneFrom to zoneUntil; after that the last one holds.
@@ -289,9 +370,9 @@ var (
 // maxTransitions is how many transitions a defined zone has at most.
 const maxTransitions = 4000
 
-// zoneOf works out a VTIMEZONE (RFC 5545 section 3.6.5). Observances that cannot be read are left out; nil is
-// returned if none can.
-func zoneOf(c *Component) *Zone {
+// zoneOf works out a VTIMEZONE (RFC 5545 section 3.6.5). Observances that cannot be read are left out, and those for which
+// no work is left end early; nil is returned if none can be read.
+func zoneOf(c *Component, work *budget) *Zone {
 	z := &Zone{Name: c.Text("TZID")}
 	earliest := int64(math.MaxInt64)
 	for _, ob := range c.Components {
@@ -334,7 +415,7 @@ func zoneOf(c *Component) *Zone {
 				}
 				w := newWalk(&r, start.Civil, nil)
 				w.skipTo(zoneFrom)
-				w.budget = &budget{left: DefaultBudget}
+				w.budget = work
 				for n := 0; n < maxTransitions/4; n++ {
 					civil, _, ok := w.next(end)
 					if !ok {
