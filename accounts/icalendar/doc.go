@@ -30,6 +30,13 @@
 // clock, days and longer in civil time; a part that is not allowed with a frequency limits the set; UNTIL with a date
 // only includes the whole day; EXDATE with a date only excludes the instances of that day.
 //
+// # Queries
+//
+// A query of a calendar asks many objects. Object.Summary gives what is kept beside each, and Report answers by it
+// calendar-query and free-busy without the file, within one budget for all. A summary that cannot answer says so, and
+// so does one of another version: the caller reads the object then, and may keep a new summary. When the summary
+// or the data of time zones changes its meaning, its version changes.
+//
 // RFC 5545, 6868, 7809 (time zones by reference), 4791 sections 4.1, 7.8 to 7.10 and 9.6 to 9.9. RFC 7986, 9073, 9074
 // and anything else that is not known is kept.
 package icalendar
