@@ -312,6 +312,9 @@ type zoneSet struct {
 	work    budget                // what all of them may cost
 }
 
+// nameWork is what the look-up of a name costs, in the steps of DefaultBudget: an object uses 400 zones at most.
+const nameWork = DefaultBudget / 400
+
 // Zone returns the time zone of a TZID of the object, nil if nobody knows it. A known zone is taken from the
 // IANA database even if the object defines it: what programs write into VTIMEZONE is often one year's rule. Any
 // other is what its VTIMEZONE says.
@@ -323,6 +326,10 @@ func (o *Object) Zone(id string) *Zone {
 	}
 	if o.zones.seen == nil {
 		o.zones.seen = map[string]*Zone{}
+		o.zones.work.left = DefaultBudget
+	}
+	if !o.zones.work.spend(nameWork) {
+		return nil
 	}
 	z := o.findZone(id)
 	o.zones.seen[id] = z
@@ -348,7 +355,6 @@ func (o *Object) findZone(id string) *Zone {
 func (o *Object) definition(id string) *Component {
 	if o.zones.defined == nil {
 		o.zones.defined = map[string]*Component{}
-		o.zones.work.left = DefaultBudget
 		for _, c := range o.Root.Components {
 			if c.Name != "VTIMEZONE" {
 				continue
