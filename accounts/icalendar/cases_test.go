@@ -233,7 +233,7 @@ func TestBombs(t *testing.T) {
 		if _, err := o.Span(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if spent := ReportBudget - report.left; spent > 2*DefaultBudget {
+		if spent := ReportBudget - report.left; spent > 3*DefaultBudget {
 			t.Errorf("%s cost %d", name, spent)
 		}
 	}

@@ -100,7 +100,9 @@ func ParseStream(text []byte) ([]*Object, error) {
 }
 
 func newObject(text string, root *Component) *Object {
-	return &Object{Text: text, Root: root}
+	o := &Object{Text: text, Root: root}
+	o.zones.work.left = DefaultBudget
+	return o
 }
 
 func invalid(line int, format string, args ...any) error {

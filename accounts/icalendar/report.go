@@ -29,23 +29,24 @@ func NewReport(local *Zone) *Report { return &Report{Local: local, left: ReportB
 // they pass a filter by time, and are busy for the whole range.
 func (r *Report) Spent() bool { return r.left <= 0 }
 
-// within calls do with the budget of one object.
-func (r *Report) within(do func(*budget)) {
+// within calls do with the budget of one object. Some zones may always be looked up: without them all times were wrong.
+func (r *Report) within(o *Object, do func(*budget)) {
+	zones := o.zones.limit(max(10*nameWork, min(DefaultBudget, r.left)))
 	b := budget{min(DefaultBudget, max(r.left, 0))}
 	given := b.left
 	do(&b)
-	r.left -= given - max(b.left, 0)
+	r.left -= given - max(b.left, 0) + zones - o.zones.limit(DefaultBudget)
 }
 
 // Match is Object.Match within the report.
 func (r *Report) Match(o *Object, f *CompFilter) (matched bool, err error) {
-	r.within(func(b *budget) { matched, err = o.match(f, r.Local, b) })
+	r.within(o, func(b *budget) { matched, err = o.match(f, r.Local, b) })
 	return matched, err
 }
 
 // Busy is Object.Busy within the report.
 func (r *Report) Busy(o *Object, when Range) (periods []Period, err error) {
-	r.within(func(b *budget) { periods, err = o.busy(when, r.Local, b) })
+	r.within(o, func(b *budget) { periods, err = o.busy(when, r.Local, b) })
 	return periods, err
 }
 

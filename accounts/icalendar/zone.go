@@ -312,6 +312,14 @@ type zoneSet struct {
 	work    budget                // what all of them may cost
 }
 
+// limit lowers what the zones may still cost, and returns what that is then.
+func (s *zoneSet) limit(most int64) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.work.left = min(s.work.left, most)
+	return max(s.work.left, 0)
+}
+
 // nameWork is what the look-up of a name costs, in the steps of DefaultBudget: an object uses 400 zones at most.
 const nameWork = DefaultBudget / 400
 
@@ -326,7 +334,6 @@ func (o *Object) Zone(id string) *Zone {
 	}
 	if o.zones.seen == nil {
 		o.zones.seen = map[string]*Zone{}
-		o.zones.work.left = DefaultBudget
 	}
 	if !o.zones.work.spend(nameWork) {
 		return nil
