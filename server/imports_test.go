@@ -58,6 +58,7 @@ var arrows = map[string][]string{
 	"queue": {"queue/envelope", "queue/internal/disk", "router", "router/address", "router/names",
 		"server/counters", "server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"accounts/access": {"accounts", "accounts/mailbox", "router", "router/address", "router/names", "server/fault"},
+	"accounts/groupware": {"accounts", "accounts/access", "accounts/contentline", "accounts/icalendar", "accounts/mailbox", "server/fault"},
 	"accounts/lists": {"accounts", "accounts/mailbox", "accounts/message", "accounts/subscribers", "queue", "queue/envelope", "router", "router/address", "router/names",
 		"server/fault", "server/logs", "server/settings"},
 	"accounts/delivery": {"accounts", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
@@ -97,6 +98,8 @@ var arrows = map[string][]string{
 	"protocols/relay": {"queue", "queue/envelope", "router", "router/address",
 		"server/dataformat", "server/fault", "server/logs", "server/resolver", "server/settings"},
 
+	"protocols/dav": {"accounts", "accounts/access", "accounts/groupware", "accounts/icalendar", "accounts/mailbox", "protocols/http",
+		"router/address", "server/fault", "server/logs"},
 	"protocols/drop": {"queue", "queue/envelope", "router/address",
 		"server/dataformat", "server/durable", "server/fault", "server/logs", "server/settings"},
 	"protocols/pickup": {"accounts/message", "queue", "queue/envelope", "router/address",

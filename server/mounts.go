@@ -4,6 +4,9 @@ import (
 	"context"
 
 	"gatepost/accounts"
+	"gatepost/accounts/access"
+	"gatepost/accounts/groupware"
+	"gatepost/protocols/dav"
 	"gatepost/protocols/http"
 	"gatepost/protocols/pwd"
 	"gatepost/server/settings"
@@ -13,6 +16,12 @@ import (
 type mount func(h *http.Server) error
 
 func (s *Server) frontPage(h *http.Server) error { return h.Mount("/{$}", http.Options{}, h.Front()) }
+
+// calendars are CalDAV, CardDAV and the root by which clients find them; GET of that is the front page.
+func (s *Server) calendars(h *http.Server) error {
+	store := groupware.New(s.accounts, access.New(s.accounts, s.router))
+	return dav.New(store).Mount(h, h.Front())
+}
 
 func (s *Server) administratorsPages(h *http.Server) error { return s.pages.Mount(h) }
 

@@ -55,7 +55,7 @@ func (s *Server) table() []*module {
 		s.senderCheckPart(), s.smtpPart(), s.lmtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
 		s.webadminPart(),
 		s.httpPart(adminsModule, 8010, 9010, s.administratorsPages, s.commandLine, s.monitors),
-		s.httpPart(usersModule, 8100, 9100, s.frontPage, s.commandLine, s.autoconfiguration),
+		s.httpPart(usersModule, 8100, 9100, s.calendars, s.commandLine, s.autoconfiguration),
 		s.monitoringPart(),
 	}
 }

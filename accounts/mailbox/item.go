@@ -47,7 +47,7 @@ const MaxTime = math.MaxInt64
 // The limits of an item's texts, in bytes.
 const (
 	maxItemName    = 255
-	maxItemKey     = 1000
+	maxItemKey     = 1024
 	maxItemETag    = 100
 	maxItemSummary = 32 << 10
 )

@@ -215,9 +215,8 @@ func (x *boxEdit) dropItems(gone []taken) error {
 		if err := l.forget(&item); err != nil {
 			return err
 		}
-		l.rec.highest, some = x.edit.change(), true
-		key := append(k.itemModSeq(l.account, kindItemGone, l.data, l.rec.highest), item.Name...)
-		if err := l.tx.Put(index.Mail, key, binary.AppendUvarint(nil, uint64(x.edit.now.Unix()))); err != nil {
+		some = true
+		if err := l.bury(&item, x.edit); err != nil {
 			return err
 		}
 	}
@@ -228,6 +227,14 @@ func (x *boxEdit) dropItems(gone []taken) error {
 		return err
 	}
 	return l.save()
+}
+
+// bury remembers the name of an item that is no more.
+func (l *items) bury(item *Item, e *edit) error {
+	var k keyBuffer
+	l.rec.highest = e.change()
+	key := append(k.itemModSeq(l.account, kindItemGone, l.data, l.rec.highest), item.Name...)
+	return l.tx.Put(index.Mail, key, binary.AppendUvarint(nil, uint64(e.now.Unix())))
 }
 
 // forgetTombstones removes the names of items that were deleted before a time, some in each commit.
@@ -317,5 +324,56 @@ func (a *Account) NameItems(ctx context.Context, mailbox string, list []Item, up
 		l.rec.seen = max(l.rec.seen, min(upTo, x.rec.next-1))
 		e.change()
 		return l.save()
+	})
+}
+
+// RenameItem gives an item another name in its mailbox; its text and its key stay. With overwrite, what has the name goes. check is
+// asked in the commit. Errors: NoMailbox, NoMessage, Invalid, Exists, those of check.
+func (a *Account) RenameItem(ctx context.Context, mailbox, from, to string, overwrite bool, check func(present Item) error) error {
+	mailbox, err := cleanName(mailbox)
+	if err != nil {
+		return noMailbox(err)
+	}
+	if err := checkItem(&Item{Name: to}); err != nil {
+		return err
+	}
+	return a.update(ctx, func(e *edit) error {
+		x, l, err := e.items(mailbox)
+		if err != nil {
+			return err
+		}
+		item, found, err := l.get(from)
+		if err == nil && !found {
+			err = noItem()
+		}
+		if err == nil {
+			err = check(item)
+		}
+		if err != nil || from == to {
+			return err
+		}
+		other, taken, err := l.get(to)
+		if err == nil && taken && !overwrite {
+			err = fault.New("mailbox.RenameItem", fault.Exists, "")
+		}
+		if err != nil {
+			return err
+		}
+		if taken {
+			if err := x.remove([]imap.UID{other.UID}, false, nil, nil); err != nil {
+				return err
+			}
+			if l, err = readItems(e.tx, a.id, x.rec.data); err != nil {
+				return err
+			}
+		}
+		if err := l.forget(&item); err != nil {
+			return err
+		}
+		if err := l.bury(&item, e); err != nil {
+			return err
+		}
+		item.Name = to
+		return l.put(x, item.UID, &item)
 	})
 }

@@ -29,11 +29,12 @@ const (
 	kindItemTime     = 0x44 // data(4) to(8) from(8) UID(4) → name
 	kindItemChange   = 0x45 // data(4) ModSeq(8) UID(4) → name
 	kindItemGone     = 0x46 // data(4) ModSeq(8) name → time of the deletion
+	kindProperty     = 0x47 // data(4) user(8) name → value
 	kindRefs         = 0x50 // block(8) → reference counts of files, see refs.go
 )
 
 // itemKinds are those of records of items.
-var itemKinds = [...]byte{kindItems, kindItem, kindItemUID, kindItemKey, kindItemTime, kindItemChange, kindItemGone}
+var itemKinds = [...]byte{kindItems, kindItem, kindItemUID, kindItemKey, kindItemTime, kindItemChange, kindItemGone, kindProperty}
 
 // keyBuffer holds the longest key but those with names.
 type keyBuffer [32]byte

@@ -122,7 +122,7 @@ func (k *session) route(w *response, r *http.Request, q *Request) (*mount, error
 // login logs in where the part wants it. Clients learn by OPTIONS what a server can do before they
 // have a password.
 func (k *session) login(w *response, r *http.Request, q *Request, m *mount) error {
-	if !m.Login || r.Method == http.MethodOptions {
+	if !m.Login || r.Method == http.MethodOptions || slices.Contains(m.OpenMethods, r.Method) {
 		return nil
 	}
 	if m.Service != "" {

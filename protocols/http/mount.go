@@ -23,6 +23,8 @@ type Options struct {
 	// Login says that the part is for accounts that have logged in: Request.Account is never nil,
 	// except for OPTIONS.
 	Login bool
+	// OpenMethods are methods that need no login where the others do.
+	OpenMethods []string
 	// Service is the service that a login is for, as AccessModes names it; HTTP if empty.
 	Service string
 	// Realm is what a client shows when it asks for the password (RFC 9110 section 11.5); the

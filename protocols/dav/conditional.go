@@ -1,0 +1,102 @@
+package dav
+
+import (
+	"net/http"
+	"strings"
+
+	"gatepost/accounts/mailbox"
+	"gatepost/server/fault"
+)
+
+// errPrecondition is the answer 412.
+var errPrecondition = &precondition{status: http.StatusPreconditionFailed, name: cs("precondition-failed"), text: "The item has changed, or is there already."}
+
+// hasToken reports whether a list header has a token.
+func hasToken(values []string, token string) bool {
+	for _, v := range values {
+		for part := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.ReplaceAll(strings.TrimSpace(part), `"`, ""), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// etags reads a list of ETags (RFC 9110 section 13.1); any is true for *.
+func etags(values []string) (list []string, any bool, err error) {
+	for _, v := range values {
+		rest := strings.TrimSpace(v)
+		if rest == "*" {
+			return nil, true, nil
+		}
+		for rest != "" {
+			weak := strings.HasPrefix(rest, "W/")
+			if weak {
+				rest = rest[2:]
+			}
+			end := -1
+			if rest[0] == '"' {
+				end = strings.IndexByte(rest[1:], '"')
+			}
+			tag := rest
+			if end < 0 { // clients forget the quotes
+				tag, rest, _ = strings.Cut(rest, ",")
+				tag = `"` + strings.Trim(strings.TrimSpace(tag), `"`) + `"`
+			} else {
+				tag, rest = rest[:end+2], strings.TrimSpace(rest[end+2:])
+				if rest != "" && rest[0] != ',' {
+					return nil, false, fault.New("dav.etags", fault.Invalid, "A list of ETags is not valid.")
+				}
+				rest = strings.TrimPrefix(rest, ",")
+			}
+			if weak {
+				tag = "W/" + tag
+			}
+			list = append(list, tag)
+			rest = strings.TrimSpace(rest)
+		}
+	}
+	return list, false, nil
+}
+
+// condition returns what If-Match and If-None-Match demand of a resource that is changed (RFC 9110 section 13).
+func condition(h http.Header) (func(present *mailbox.Item) error, error) {
+	match, some, err := etags(h.Values("If-Match"))
+	if err != nil {
+		return nil, err
+	}
+	none, absent, err := etags(h.Values("If-None-Match"))
+	if err != nil {
+		return nil, err
+	}
+	return func(present *mailbox.Item) error {
+		switch {
+		case (some || len(match) > 0) && present == nil,
+			len(match) > 0 && !includes(match, present.ETag, false),
+			absent && present != nil,
+			present != nil && includes(none, present.ETag, true):
+			return errPrecondition
+		}
+		return nil
+	}, nil
+}
+
+// includes compares ETags, weakly or strongly.
+func includes(list []string, tag string, weak bool) bool {
+	for _, t := range list {
+		if weak {
+			t = strings.TrimPrefix(t, "W/")
+		}
+		if t == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// notModified reports whether a client that reads has the state of an ETag already.
+func notModified(h http.Header, tag string) (bool, error) {
+	list, any, err := etags(h.Values("If-None-Match"))
+	return any || includes(list, tag, true), err
+}

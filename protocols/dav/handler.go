@@ -1,0 +1,139 @@
+package dav
+
+import (
+	"log/slog"
+	"net/http"
+
+	"gatepost/accounts/access"
+	"gatepost/accounts/groupware"
+	httpd "gatepost/protocols/http"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+)
+
+// levelRefused is the level of the record of a request that breaks a rule of DAV.
+const levelRefused = logs.LevelLowLevel
+
+func attrMethod(m string) slog.Attr { return slog.String("method", m) }
+func attrReason(s string) slog.Attr { return slog.String("reason", s) }
+
+// Server answers WebDAV requests. It may be used by many goroutines at once.
+type Server struct {
+	store *groupware.Store
+}
+
+// New returns a Server.
+func New(store *groupware.Store) *Server { return &Server{store: store} }
+
+const service = "WebCAL"
+
+// capabilities is the DAV header.
+const capabilities = "1, 3, access-control, calendar-access, addressbook, extended-mkcol, sync-collection"
+
+// methods are those of calendars and address books, and open those that need no login.
+var methods = map[string]func(*exchange) error{
+	"OPTIONS": (*exchange).options, "PROPFIND": (*exchange).propfind, "PROPPATCH": (*exchange).proppatch, "REPORT": (*exchange).report,
+	"GET": (*exchange).get, "HEAD": (*exchange).get, "PUT": (*exchange).put, "DELETE": (*exchange).delete,
+	"MKCOL": (*exchange).mkcol, "MKCALENDAR": (*exchange).mkcalendar, "COPY": (*exchange).copy, "MOVE": (*exchange).move,
+}
+
+// allow is the Allow header.
+const allow = "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, REPORT, MKCOL, MKCALENDAR, COPY, MOVE"
+
+// Mount mounts the server on HTTPU. front answers GET of the root.
+func (s *Server) Mount(h *httpd.Server, front http.Handler) error {
+	all := []string{"OPTIONS", "GET", "PUT", "DELETE", "PROPFIND", "PROPPATCH", "REPORT", "MKCOL", "MKCALENDAR", "COPY", "MOVE"}
+	some := []string{"OPTIONS", "GET", "PROPFIND", "REPORT"}
+	o := httpd.Options{Methods: all, Login: true, Service: service}
+	for r, root := range roots {
+		if r == userRealm {
+			o.Methods = some
+		} else {
+			o.Methods = all
+		}
+		if err := h.Mount("/"+root+"/", o, s.handler(r)); err != nil {
+			return err
+		}
+	}
+	o = httpd.Options{Methods: some, Login: true, Service: service, OpenMethods: []string{"GET", "HEAD"}}
+	root := s.handler(rootRealm)
+	if err := h.Mount("/{$}", o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "GET" || r.Method == "HEAD" {
+			front.ServeHTTP(w, r)
+			return
+		}
+		root.ServeHTTP(w, r)
+	})); err != nil {
+		return err
+	}
+	for _, name := range []string{"/.well-known/caldav", "/.well-known/carddav", "/.well-known/caldav/", "/.well-known/carddav/"} {
+		if err := h.Mount(name, o, http.HandlerFunc(wellKnown)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wellKnown leads to the principals (RFC 6764 section 5). Clients that have no password yet ask for it here: they wait for 401.
+func wellKnown(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("DAV", capabilities)
+	http.Redirect(w, r, "/UserDAV/", http.StatusMovedPermanently)
+}
+
+// exchange is one request and its answer.
+type exchange struct {
+	s     *Server
+	w     http.ResponseWriter
+	r     *http.Request
+	q     *httpd.Request
+	realm realm
+	at    *resource // what the path means; nil for OPTIONS
+}
+
+func (s *Server) handler(rl realm) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e := &exchange{s: s, w: w, r: r, q: httpd.Of(r.Context()), realm: rl}
+		w.Header().Set("DAV", capabilities)
+		if err := e.answer(); err != nil {
+			e.refuse(err)
+		}
+	})
+}
+
+func (e *exchange) answer() error {
+	if e.r.Method == "OPTIONS" {
+		return e.options()
+	}
+	method := methods[e.r.Method]
+	if method == nil {
+		return fault.New("dav.answer", fault.Unsupported, "")
+	}
+	at, err := e.s.resolve(e.r.Context(), e.q.Account, e.realm, e.q.Path)
+	if err != nil {
+		if e.r.Method == "MKCOL" || e.r.Method == "MKCALENDAR" {
+			return method(e) // what there is none of is to be made
+		}
+		return err
+	}
+	e.at = at
+	return method(e)
+}
+
+func (e *exchange) options() error {
+	e.w.Header().Set("Allow", allow)
+	e.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// readable returns an error unless the user may read the collection of the resource.
+func (r *resource) readable() error {
+	if r.coll == nil || r.coll.Rights.Has(access.Read) {
+		return nil
+	}
+	return fault.New("dav.read", fault.Denied, "")
+}
+
+// minimal reports whether the client wants no more of the answer than it needs (RFC 8144).
+func (e *exchange) minimal() bool {
+	return hasToken(e.r.Header.Values("Prefer"), "return=minimal") || e.r.Header.Get("Brief") == "t"
+}

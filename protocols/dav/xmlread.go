@@ -1,0 +1,126 @@
+package dav
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"strings"
+
+	"gatepost/server/fault"
+)
+
+// The bounds of an XML body.
+const (
+	maxDepth    = 32
+	maxElements = 100_000
+)
+
+// element is an element of a body.
+type element struct {
+	name     xml.Name
+	attrs    []xml.Attr
+	text     string // the character data directly in it
+	children []*element
+}
+
+// child returns the first child of a name, or nil.
+func (e *element) child(n xml.Name) *element {
+	if e == nil {
+		return nil
+	}
+	for _, c := range e.children {
+		if c.name == n {
+			return c
+		}
+	}
+	return nil
+}
+
+// attr returns the value of an attribute without a namespace.
+func (e *element) attr(local string) string {
+	for _, a := range e.attrs {
+		if a.Name.Local == local && a.Name.Space == "" {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+// readXML reads the body of a request; nil if it is empty. Entities of a document type are not known, so that none grows.
+func readXML(r io.Reader) (*element, error) {
+	const op = "dav.readXML"
+	dec := xml.NewDecoder(r)
+	var root *element
+	var open []*element
+	var texts []*strings.Builder
+	count := 0
+	for {
+		t, err := dec.Token()
+		if err == io.EOF {
+			if len(open) > 0 {
+				return nil, fault.New(op, fault.Invalid, "The XML of the request has no end.")
+			}
+			return root, nil
+		}
+		if err != nil {
+			var syntax *xml.SyntaxError
+			if errors.As(err, &syntax) {
+				if root == nil && strings.Contains(syntax.Msg, "unexpected EOF") && syntax.Line <= 1 {
+					return nil, nil
+				}
+				return nil, fault.Newf(op, fault.Invalid, "The XML of the request is not valid: line %d: %s.", syntax.Line, syntax.Msg)
+			}
+			if fault.KindOf(err) != fault.Internal {
+				return nil, err
+			}
+			return nil, &fault.Error{Op: op, Kind: fault.Invalid, Text: "The XML of the request cannot be read.", Err: err}
+		}
+		switch t := t.(type) {
+		case xml.StartElement:
+			if count++; count > maxElements || len(open) == maxDepth {
+				return nil, fault.Newf(op, fault.TooLarge, "The XML of the request has more than %d elements or is more than %d deep.", maxElements, maxDepth)
+			}
+			e := &element{name: t.Name, attrs: t.Copy().Attr}
+			switch {
+			case len(open) > 0:
+				parent := open[len(open)-1]
+				parent.children = append(parent.children, e)
+			case root != nil:
+				return nil, fault.New(op, fault.Invalid, "The XML of the request has a second root.")
+			default:
+				root = e
+			}
+			open, texts = append(open, e), append(texts, new(strings.Builder))
+		case xml.EndElement:
+			n := len(open) - 1
+			open[n].text = texts[n].String()
+			open, texts = open[:n], texts[:n]
+		case xml.CharData:
+			if len(texts) > 0 {
+				texts[len(texts)-1].Write(t)
+			}
+		case xml.Directive:
+			return nil, fault.New(op, fault.Invalid, "The XML of the request has a document type.")
+		}
+	}
+}
+
+// source writes the content of an element, for a property that is kept as it came.
+func (e *element) source() string {
+	var b strings.Builder
+	x := &xmlWriter{w: &b}
+	x.escape(e.text)
+	for _, c := range e.children {
+		c.write(x)
+	}
+	return b.String()
+}
+
+func (e *element) write(x *xmlWriter) {
+	x.open(e.name, e.attrs...)
+	x.escape(e.text)
+	for _, c := range e.children {
+		c.write(x)
+	}
+	x.close(e.name)
+}
