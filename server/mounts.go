@@ -15,8 +15,6 @@ import (
 // A mount puts a part on an HTTP module.
 type mount func(h *http.Server) error
 
-func (s *Server) frontPage(h *http.Server) error { return h.Mount("/{$}", http.Options{}, h.Front()) }
-
 // calendars are CalDAV, CardDAV and the root by which clients find them; GET of that is the front page.
 func (s *Server) calendars(h *http.Server) error {
 	store := groupware.New(s.accounts, access.New(s.accounts, s.router))
