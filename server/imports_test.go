@@ -57,7 +57,7 @@ var arrows = map[string][]string{
 		"router/address", "router/names", "server/dataformat", "server/logs", "server/settings"},
 	"queue": {"queue/envelope", "queue/internal/disk", "router", "router/address", "router/names",
 		"server/counters", "server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
-	"accounts/access": {"accounts", "accounts/mailbox", "router", "router/address", "router/names", "server/fault"},
+	"accounts/access":    {"accounts", "accounts/mailbox", "router", "router/address", "router/names", "server/fault"},
 	"accounts/groupware": {"accounts", "accounts/access", "accounts/contentline", "accounts/icalendar", "accounts/mailbox", "server/fault"},
 	"accounts/lists": {"accounts", "accounts/mailbox", "accounts/message", "accounts/subscribers", "queue", "queue/envelope", "router", "router/address", "router/names",
 		"server/fault", "server/logs", "server/settings"},

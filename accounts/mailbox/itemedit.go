@@ -360,7 +360,7 @@ func (a *Account) RenameItem(ctx context.Context, mailbox, from, to string, over
 			return err
 		}
 		if taken {
-			if err := x.remove([]imap.UID{other.UID}, false, nil, nil); err != nil {
+			if _, err := x.remove([]imap.UID{other.UID}, false, nil); err != nil {
 				return err
 			}
 			if l, err = readItems(e.tx, a.id, x.rec.data); err != nil {
