@@ -61,7 +61,7 @@ var arrows = map[string][]string{
 	"accounts/groupware": {"accounts", "accounts/access", "accounts/contentline", "accounts/icalendar", "accounts/mailbox", "server/fault"},
 	"accounts/lists": {"accounts", "accounts/mailbox", "accounts/message", "accounts/subscribers", "queue", "queue/envelope", "router", "router/address", "router/names",
 		"server/fault", "server/logs", "server/settings"},
-	"accounts/delivery": {"accounts", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
+	"accounts/delivery": {"accounts", "accounts/access", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
 		"router", "router/address", "router/names", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"accounts/mailrules": {"accounts", "accounts/access", "accounts/delivery", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
 		"router", "router/address", "rules", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},

@@ -285,7 +285,7 @@ func (s *Server) localPart() *module {
 	set := live[delivery.Settings]()
 	m := newModule("LOCAL", set, "LOCAL").delivering(s, router.LOCAL)
 	m.open = func() error {
-		t := delivery.New(s.accounts, s.queue, s.rules, set, s.log)
+		t := delivery.New(s.accounts, s.queue, access.New(s.accounts, s.router), s.rules, set, s.log)
 		t.UseSigner(s.signer)
 		s.queue.Handle(m.queues, t)
 		return t.ForgetBut(context.Background(), s.queue.Has)

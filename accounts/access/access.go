@@ -49,7 +49,7 @@ const (
 	Write
 	// Insert (i) adds messages.
 	Insert
-	// Post (p) sends mail to the mailbox.
+	// Post (p) sends mail to the mailbox by its own address, see Resolver.MayPost.
 	Post
 	// Create (c) creates mailboxes below this one; with Delete there, also deletes and renames them.
 	Create
@@ -233,6 +233,28 @@ func (o *Owner) rightsTo(ctx context.Context, name string) (rights Rights, exist
 	}
 	rights, err = evaluate(acl, (&asked{Context: ctx, accounts: acc, user: user, owner: owner}).means)
 	return rights, true, err
+}
+
+// MayPost reports whether a sender may send mail into a mailbox by its own address (box#account): who has the right Post. A sender who
+// has not logged in, which is nil here, has what the ACL gives to anyone.
+func (r *Resolver) MayPost(ctx context.Context, sender, owner *accounts.Account, box string) (bool, error) {
+	if sender != nil {
+		o := r.Between(sender, owner)
+		rights, err := o.RightsTo(ctx, box)
+		if fault.Is(err, fault.NoMailbox) { // the owner is not there any more: the store says what becomes of the message
+			return true, nil
+		}
+		return rights.Has(Post), err
+	}
+	acl, err := owner.Mail().ACL(ctx, box)
+	if fault.Is(err, fault.NoMailbox) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	rights, err := evaluate(acl, func(id Identifier) (bool, error) { return id.kind == anyoneKind, nil })
+	return rights.Has(Post), err
 }
 
 // administrates reports whether a user may read the owner's mailboxes as an administrator.

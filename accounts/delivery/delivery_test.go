@@ -93,6 +93,7 @@ func TestJunkGoesIntoTheJunkMailbox(t *testing.T) {
 		if err := acc.Mail().DeleteMailbox(context.Background(), "Junk"); err != nil {
 			t.Fatal(err)
 		}
+		o.allow("ann", "Drafts", "anyone", "p")
 		env := &envelope.Envelope{Source: envelope.Source{Tag: "SMTP"}, ReturnPath: o.addr("joe@far.org"), Junk: true}
 		for _, r := range []string{"ann@company.com", "bob@company.com", "Drafts#ann@company.com"} {
 			env.Recipients = append(env.Recipients, envelope.Recipient{Address: o.addr(r), Notify: envelope.NotifyDefault})
@@ -121,6 +122,7 @@ func TestDirectMailboxAddressing(t *testing.T) {
 		if _, err := acc.Mail().CreateMailbox(context.Background(), "Lists/Go", mailbox.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
+		o.allow("ann", "Lists/Go", "anyone", "p")
 		o.send("joe@far.org", text, "Lists/Go#ann@company.com", "ann@company.com", "missing#ann@company.com")
 		o.settled()
 		if n := len(o.box("ann", "Lists/Go")); n != 1 {
@@ -294,7 +296,11 @@ func TestDeliveryIsExactlyOnceAfterAKill(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range o.local.copies(acc, it) {
+		copies, err := o.local.copies(t.Context(), acc, it)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range copies {
 			if err := acc.Mail().Deliver(context.Background(), []mailbox.Delivery{c.delivery(it, acc, sum)})[0]; err != nil {
 				t.Error(err)
 			}

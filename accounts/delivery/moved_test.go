@@ -44,6 +44,7 @@ func inMidBatch(t *testing.T, o *office, do func(), list string) {
 	if _, err := ann.Mail().CreateMailbox(t.Context(), "Lists", mailbox.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	o.allow("ann", "Lists", "joe", "p")
 	o.onNumber.Store(&do)
 	o.send("joe@company.com", text, "Lists#anna@company.com")
 	o.settled()

@@ -19,6 +19,7 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts"
+	"gatepost/accounts/access"
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/mailbox/mailboxtest"
 	"gatepost/queue"
@@ -104,9 +105,9 @@ func newOfficeWith(t testing.TB, dir string, book *ruleBook) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.local = New(o.acc, o.q, nil, o.set, log)
+	o.local = New(o.acc, o.q, access.New(o.acc, r), nil, o.set, log)
 	if book != nil {
-		o.local = New(o.acc, &watchedQueue{o.q, book}, book, o.set, slog.New(slog.NewTextHandler(&book.log, nil)))
+		o.local = New(o.acc, &watchedQueue{o.q, book}, access.New(o.acc, r), book, o.set, slog.New(slog.NewTextHandler(&book.log, nil)))
 	}
 	o.q.Handle(router.LOCAL, frail{o.local, o})
 	if err := o.local.ForgetBut(context.Background(), o.q.Has); err != nil {

@@ -296,6 +296,7 @@ func TestRulesSeeTheirMessagesAlone(t *testing.T) {
 		o := newOfficeWith(t, t.TempDir(), book)
 		o.staff()
 		o.mailbox("ann", "Lists")
+		o.allow("ann", "Lists", "joe", "p")
 		id := o.send("joe@company.com", text, "bob@company.com", "ann@company.com", "ann+x@company.com", "Lists#ann@company.com")
 		o.settled()
 		if got := o.found(); got != "bob/INBOX:1" || len(o.box("ann", "Lists")) != 1 {

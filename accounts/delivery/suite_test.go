@@ -84,7 +84,7 @@ func suite(t *testing.T, actions func(account string) []Action, where string) {
 			if relented {
 				update("later", dataformat.Dict{"AccessModes": dataformat.String("All")})
 			}
-			tr := New(acc, q, rules, load[Settings](t, nil), log)
+			tr := New(acc, q, nil, rules, load[Settings](t, nil), log)
 			if err := tr.ForgetBut(context.Background(), q.Has); err != nil {
 				t.Fatal(err)
 			}

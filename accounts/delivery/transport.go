@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -36,6 +35,7 @@ type Transport struct {
 	queue    Queue
 	rules    Rules  // nil: there are none
 	signer   Signer // nil: nothing is signed
+	posting  Posting
 	// ruled has the messages to which rules were applied in some account, and that come again after a
 	// crash or a failure.
 	ruled sync.Map // envelope.QueueID → true
@@ -54,10 +54,16 @@ type Queue interface {
 // maxFlows bounds the accounts whose deliveries are counted. Only those with a limit are.
 const maxFlows = 100000
 
+// Posting tells who may send mail into a mailbox by its own address.
+type Posting interface {
+	// MayPost reports whether a sender may; nil is one who has not logged in.
+	MayPost(ctx context.Context, sender, owner *accounts.Account, box string) (bool, error)
+}
+
 // New returns the transport of the LOCAL module, which delivers for a queue. rules may be nil.
-func New(acc *accounts.Store, q Queue, rules Rules, cfg *settings.Live[Settings], log *slog.Logger) *Transport {
+func New(acc *accounts.Store, q Queue, posting Posting, rules Rules, cfg *settings.Live[Settings], log *slog.Logger) *Transport {
 	t := &Transport{accounts: acc, settings: cfg, log: logs.Component(log, "LOCAL"), messages: newSummaries(),
-		flow: rate.New[uint64](maxFlows), waiting: waiting{waker: q, watch: watchMailboxes}, queue: q, rules: rules}
+		flow: rate.New[uint64](maxFlows), waiting: waiting{waker: q, watch: watchMailboxes}, queue: q, posting: posting, rules: rules}
 	acc.OnChange(t.waiting.wakeThose)
 	return t
 }
@@ -169,7 +175,14 @@ func (t *Transport) deliverTo(ctx context.Context, acc *accounts.Account, b *que
 		_, before := t.ruled.Load(it.ID)
 		ruled := have || t.rules != nil && before
 		signed := t.signatures(ctx, acc, it)
-		for _, c := range t.copies(acc, it) {
+		copies, err := t.copies(ctx, acc, it)
+		if err != nil {
+			if ctx.Err() == nil {
+				reportAll(items[i:i+1], failed(err))
+			}
+			continue
+		}
+		for _, c := range copies {
 			c.signed = signed
 			p := part{copy: c, first: len(deliveries), n: 1}
 			if ruled && c.named == "" {
@@ -276,8 +289,7 @@ type messageCopy struct {
 
 // copies groups the recipients of a message in one account by mailbox: each
 // mailbox gets one copy.
-func (t *Transport) copies(acc *accounts.Account, it *queue.Item) []messageCopy {
-	direct := bool(t.settings.Get().DirectMailbox)
+func (t *Transport) copies(ctx context.Context, acc *accounts.Account, it *queue.Item) ([]messageCopy, error) {
 	junk := ""
 	if it.Envelope.Junk {
 		junk = acc.SpecialMailbox(imap.MailboxAttrJunk)
@@ -285,10 +297,9 @@ func (t *Transport) copies(acc *accounts.Account, it *queue.Item) []messageCopy 
 	var out []messageCopy
 	for i, rcpt := range it.Recipients {
 		r := it.Routes[i]
-		box := ""
-		ofList := it.Envelope.Source.Tag == envelope.TagList && it.Envelope.Recipients[rcpt].Token == ""
-		if (direct || ofList) && !strings.EqualFold(r.Mailbox, "INBOX") {
-			box = r.Mailbox
+		box, err := t.named(ctx, acc, it, rcpt, r.Mailbox)
+		if err != nil {
+			return nil, err
 		}
 		at := -1
 		for j := range out {
@@ -307,7 +318,7 @@ func (t *Transport) copies(acc *accounts.Account, it *queue.Item) []messageCopy 
 		out[at].rcpts = append(out[at].rcpts, rcpt)
 		out[at].realTo = append(out[at].realTo, realTo(acc, r))
 	}
-	return out
+	return out, nil
 }
 
 // realTo is the address that X-Real-To shows: the one that was routed to the account.

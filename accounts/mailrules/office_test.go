@@ -159,7 +159,7 @@ func newOffice(t testing.TB, dir string) *office {
 		Programs: o.programs, Filters: o.filters, Settings: o.set, Log: log})
 	o.must(err)
 	o.q.UseRules(o.rules)
-	local := delivery.New(o.acc, o.q, o.rules, load[delivery.Settings](t), log)
+	local := delivery.New(o.acc, o.q, o.access, o.rules, load[delivery.Settings](t), log)
 	o.q.Handle(router.LOCAL, local)
 	o.q.Handle(router.SMTP, o.far)
 	o.must(local.ForgetBut(context.Background(), o.q.Has))

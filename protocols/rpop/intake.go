@@ -263,6 +263,9 @@ func (p *poll) named(ctx context.Context, head []byte, names []string) ([]envelo
 				continue
 			}
 			a, err := address.Parse(address.QuoteLocal(string(e.Local)) + "@" + string(e.Domain))
+			if i := strings.LastIndexByte(a.Local, '#'); i > 0 { // who writes a header does not choose the mailbox
+				a.Local = a.Local[i+1:]
+			}
 			if err != nil || known[a] || len(known) > 10*maxRecipients {
 				continue
 			}

@@ -86,7 +86,7 @@ func openSite(t *testing.T, dir string, far func() (net.Conn, error)) *site {
 		return c
 	}
 	must(t, s.poller.Settle(t.Context()))
-	local := delivery.New(s.acc, s.queue, nil, load[delivery.Settings](t, nil), log)
+	local := delivery.New(s.acc, s.queue, nil, nil, load[delivery.Settings](t, nil), log)
 	s.queue.Handle(router.LOCAL, local)
 	must(t, local.ForgetBut(t.Context(), s.queue.Has))
 	s.stop = sync.OnceFunc(func() {
