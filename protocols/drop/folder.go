@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -129,6 +130,10 @@ func (f *folder) open() (*os.Root, error) {
 	if err != nil {
 		return nil, fault.Wrap("drop.Folder", fault.Unavailable, err)
 	}
+	if err := f.isOutside(root); err != nil {
+		root.Close()
+		return nil, fault.Wrap("drop.Folder", fault.Unavailable, err)
+	}
 	for _, sub := range []string{sent, later, never} {
 		if err = root.Mkdir(sub, 0o750); errors.Is(err, fs.ErrExist) {
 			var info fs.FileInfo
@@ -142,6 +147,27 @@ func (f *folder) open() (*os.Root, error) {
 		}
 	}
 	return root, nil
+}
+
+// isOutside refuses a directory in the base directory, or around it, that a symbolic link has led to: others may be
+// able to put one into the place of the folder.
+func (f *folder) isOutside(root *os.Root) error {
+	d, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	real, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(int(d.Fd()))) // of what was opened, whatever the path says now
+	if err != nil {
+		if real, err = filepath.EvalSymlinks(f.set.Path); err != nil {
+			return err
+		}
+	}
+	base, err := filepath.EvalSymlinks(f.in.o.Base)
+	if err == nil && (isWithin(real, base) || isWithin(base, real)) {
+		err = fault.Newf("drop.Folder", fault.Unavailable, "%s leads to %s, and a drop folder cannot be in the base directory, or around it", f.set.Path, real)
+	}
+	return err
 }
 
 // sweep takes the files that are there, and the deferred ones that are due; with now, all. Files without

@@ -347,6 +347,35 @@ func TestNextFileHasTheSameName(t *testing.T) {
 	}
 }
 
+// Who owns the directory around a drop folder may put a symbolic link into its place. It does not lead into the base directory.
+func TestFolderIsNotLedIntoTheBaseDirectory(t *testing.T) {
+	b := newBench(t, "")
+	for _, to := range []string{b.base, filepath.Join(b.base, "Accounts", "ann")} {
+		if err := os.MkdirAll(to, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(to, "account.settings")
+		if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(b.path); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(to, b.path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.folder.sweep(context.Background(), time.Now(), "", true); !fault.Is(err, fault.Unavailable) {
+			t.Errorf("%v", err)
+		}
+		if _, err := os.Stat(file); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(filepath.Join(to, sent)); err == nil {
+			t.Error("a sub-folder was made")
+		}
+	}
+}
+
 func mustOpen(b *bench) *os.Root {
 	b.t.Helper()
 	root, err := b.folder.open()
