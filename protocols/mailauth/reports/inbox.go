@@ -28,11 +28,15 @@ type Inbox struct {
 	directory Directory
 	settings  *settings.Live[Settings]
 	log       *slog.Logger
+	reading   chan struct{} // holds one for each report that is read, of those who may be strangers
 }
+
+// maxReading is how many reports are read at a time: each may take the memory of maxPacked and maxText, some times over.
+const maxReading = 2
 
 // NewInbox returns an inbox that keeps what comes in a store.
 func NewInbox(store *Store, directory Directory, cfg *settings.Live[Settings], log *slog.Logger) *Inbox {
-	return &Inbox{store, directory, cfg, logs.Component(log, logTag)}
+	return &Inbox{store, directory, cfg, logs.Component(log, logTag), make(chan struct{}, maxReading)}
 }
 
 const logTag = "REPORTS"
@@ -60,7 +64,9 @@ func (in *Inbox) Accepts(text io.ReaderAt, size int64) error {
 
 // read reads a report, and finds the domain of ours that it is about.
 func (in *Inbox) read(text io.ReaderAt, size int64) (*Report, string, error) {
+	in.reading <- struct{}{}
 	r, err := Read(text, size)
+	<-in.reading
 	if err != nil {
 		return nil, "", err
 	}

@@ -7,12 +7,15 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gatepost/server/dataformat"
@@ -240,6 +243,32 @@ func TestSumsEndAtTheLargestNumber(t *testing.T) {
 	if err != nil || len(sum.Sources) != 1 || sum.Sources[0].Failed < d.rows[0].Count || d.rows[0].Count != math.MaxInt64 {
 		t.Errorf("%+v %v", sum, err)
 	}
+}
+
+// readAt tells when it is read, and waits.
+type readAt func()
+
+func (f readAt) ReadAt([]byte, int64) (int, error) { f(); return 0, io.EOF }
+
+// Many strangers who send reports at a time do not have them all in memory.
+func TestFewReportsAreReadAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := NewInbox(newStore(t), nil, nil, slog.New(slog.DiscardHandler))
+		var now, most atomic.Int64
+		for range 20 {
+			go in.Accepts(readAt(func() {
+				if n := now.Add(1); n > most.Load() {
+					most.Store(n)
+				}
+				time.Sleep(time.Second)
+				now.Add(-1)
+			}), 1000)
+		}
+		time.Sleep(time.Minute)
+		if most.Load() != maxReading || now.Load() != 0 {
+			t.Errorf("%d at a time, %d are not over", most.Load(), now.Load())
+		}
+	})
 }
 
 func FuzzRead(f *testing.F) {
