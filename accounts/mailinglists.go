@@ -409,6 +409,9 @@ func (l Lists) Create(ctx context.Context, in, name, owner string, given datafor
 		if err := l.free(op, d, name); err != nil {
 			return err
 		}
+		if err := l.archiveFree(ctx, op, d, given.String("Owner"), name); err != nil {
+			return err
+		}
 		if limit := d.settings.ListsLimit; limit >= 0 {
 			have, err := d.listNames()
 			if err != nil {
@@ -456,6 +459,22 @@ func (l Lists) free(op string, d *domain, name string) error {
 	return nil
 }
 
+// archiveFree refuses a list, or another owner of it, whose archive would be a mailbox that the owner has: its mail would be in
+// digests and on pages, and be cut to the size of an archive.
+func (l Lists) archiveFree(ctx context.Context, op string, d *domain, owner, name string) error {
+	a, err := l.store.Account(ctx, d.name, owner)
+	if err != nil {
+		return err
+	}
+	switch _, err := a.Mail().Status(ctx, name); {
+	case err == nil:
+		return fault.Newf(op, fault.Exists, "%s has a mailbox %s, which would become the archive of the list: it has to get another name first", owner, name)
+	case !fault.Is(err, fault.NoMailbox):
+		return err
+	}
+	return nil
+}
+
 // Set replaces the settings of a mailing list; one that names no owner leaves the owner. Errors: NoDomain, NotFound, Invalid.
 func (l Lists) Set(ctx context.Context, in, name string, given dataformat.Dict) error {
 	return l.set(ctx, "accounts.SetList", in, name, given, false)
@@ -480,6 +499,11 @@ func (l Lists) set(ctx context.Context, op, in, name string, given dataformat.Di
 		if err != nil {
 			return err
 		}
+		if owner := changed.String("Owner"); owner != fold(list.settings.Owner) {
+			if err := l.archiveFree(ctx, op, d, owner, list.Name); err != nil {
+				return err
+			}
+		}
 		return l.write(d, list.Name, list.ID, changed)
 	})
 }
@@ -500,6 +524,9 @@ func (l Lists) Rename(ctx context.Context, in, name, newName string) error {
 			return err
 		}
 		if owner != nil {
+			if err := l.archiveFree(ctx, op, d, owner.Name, newName); err != nil {
+				return err
+			}
 			err := owner.Mail().RenameMailbox(ctx, list.Name, newName)
 			if err != nil && !fault.Is(err, fault.NoMailbox) {
 				return err

@@ -137,3 +137,23 @@ func TestNoMailingListHasINBOXForItsArchive(t *testing.T) {
 	must(t, lists.Create(ctx, "company.com", "news", "owner", nil))
 	wantKind(t, lists.Rename(ctx, "company.com", "news", "inbox"), fault.Invalid)
 }
+
+// Who makes lists does not get at the mail of their owners: a mailbox that is there does not become an archive, which digests
+// show and which is cut.
+func TestNoMailboxOfTheOwnerBecomesAnArchive(t *testing.T) {
+	s := newBase(t).open(t)
+	for _, name := range []string{"ann", "bob"} {
+		must(t, s.CreateAccount(ctx, "company.com", name, nil))
+	}
+	ann, err := s.Account(ctx, "company.com", "ann")
+	must(t, err)
+	_, err = ann.Mail().CreateMailbox(ctx, "private", mailbox.CreateOptions{})
+	must(t, err)
+	lists := s.Lists()
+	wantKind(t, lists.Create(ctx, "company.com", "private", "ann", nil), fault.Exists)
+	must(t, lists.Create(ctx, "company.com", "private", "bob", nil))
+	wantKind(t, lists.Update(ctx, "company.com", "private", dict(t, `{Owner=Ann;}`)), fault.Exists)
+	must(t, lists.Update(ctx, "company.com", "private", dict(t, `{Owner=bob;RealName=x;}`)))
+	must(t, lists.Create(ctx, "company.com", "news", "ann", nil))
+	wantKind(t, lists.Rename(ctx, "company.com", "news", "private"), fault.Exists)
+}
