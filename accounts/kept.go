@@ -22,7 +22,6 @@ type keptAccountSettings struct {
 	QuotaNotice          int             `key:"QuotaNotice" default:"90" unit:"percent" feature:"quota notices" help:"a notice is mailed above this part of the storage limit"`
 	SignalRulesAllowed   string          `key:"SignalRulesAllowed" default:"Any" values:"No|Filter Only|All But Exec|Any" feature:"calls" help:"call rules that the user may set"`
 	RSIPAllowed          settings.Flag   `key:"RSIPAllowed" default:"NO" feature:"calls" help:"the user may edit remote SIP records"`
-	AddMailTrailer       settings.Flag   `key:"AddMailTrailer" default:"YES" feature:"mail trailers" help:"the domain's trailer is added to sent mail"`
 	ArchiveMessagesAfter settings.Period `key:"ArchiveMessagesAfter" default:"0" feature:"archiving" help:"age at which messages move to the archive; 0 for never"`
 	DeleteMessagesAfter  settings.Period `key:"DeleteMessagesAfter" default:"0" feature:"archiving" help:"age at which messages are deleted; 0 for never"`
 	DefaultMailboxType   string          `key:"DefaultMailboxType" default:"TextMailbox" feature:"nothing: all mailboxes have one form" help:"form of new mailboxes"`

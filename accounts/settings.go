@@ -28,6 +28,7 @@ type AccountSettings struct {
 	MailOutFlow           settings.Rate `key:"MailOutFlow" default:"(-1, 30)" level:"advanced" help:"messages the user may send in a period; above, they are refused" since:"0.1"`
 	MailToAll             settings.Flag `key:"MailToAll" default:"YES" level:"advanced" help:"the account gets mail to all@domain" since:"0.1"`
 	IMAPSeesNonMail       settings.Flag `key:"IMAPSeesNonMail" default:"NO" help:"IMAP lists calendars, contacts and the like" since:"0.1"`
+	AddMailTrailer        settings.Flag `key:"AddMailTrailer" default:"YES" help:"the domain's trailer (MailTrailer) is added to mail that the user submits by SMTP for recipients elsewhere" since:"0.2"`
 	RPOPAllowed           settings.Flag `key:"RPOPAllowed" default:"NO" help:"the user may edit the account's remote accounts (RPOP)" since:"0.2"`
 	RulesAllowed          string        `key:"RulesAllowed" default:"Filter Only" values:"No|Filter Only|All But Exec|Any" help:"what the user may do with rules of their own: nothing, store, mark and reject mail and answer it with a vacation message, everything but run programs, everything" since:"0.1"`
 	SenderAddressRequired settings.Flag `key:"SenderAddressRequired" default:"YES" level:"advanced" help:"mail that the user submits has to have one of the account's own addresses as return-path" since:"0.1"`
@@ -53,5 +54,7 @@ type DomainSettings struct {
 	DomainAccessModes    Services      `key:"DomainAccessModes" default:"All" help:"the services that accounts of the domain may use" since:"0.1"`
 	IPAddresses          []string      `key:"IPAddresses" level:"advanced" help:"local addresses that belong to this domain: logins without a domain name on them are the domain's" since:"0.1"`
 	PublicServerName     HostName      `key:"PublicServerName" help:"host that mail programs are told to connect to; empty for the first alias of the domain that begins with mail., else the Main Domain's name" since:"0.1"`
+	MailTrailer          TrailerText   `key:"MailTrailer" help:"text below mail that users of the domain submit by SMTP for recipients outside of this server, in its plain text; empty for none" since:"0.2"`
+	MailTrailerHTML      TrailerText   `key:"MailTrailerHTML" help:"the same as HTML, in the HTML of the mail; empty for none" since:"0.2"`
 	AdminDomain          string        `key:"AdminDomain" level:"advanced" help:"domain whose administrators may administer this one" since:"0.1"`
 }

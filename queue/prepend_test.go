@@ -158,3 +158,35 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// Edits at several places change the message, whatever its size, and those that overlap or lie outside change nothing.
+func TestMessageIsEdited(t *testing.T) {
+	for name, size := range map[string]int{"small": 10, "large": 3*moved + 17} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := open(t, t.TempDir())
+				b.run()
+				defer b.halt()
+				body := strings.Repeat("0123456789abcde\r\n", size/17+1)
+				text := "Subject: test\r\n\r\n" + body
+				s, err := b.q.Begin(t.Context(), b.env("ann@company.com", "bob@company.com"))
+				must(t, err)
+				_, err = io.WriteString(s, text)
+				must(t, err)
+				end := int64(len(text))
+				for _, bad := range [][]Edit{{{At: end + 1}}, {{At: end, Remove: 1}}, {{At: 5, Remove: 5}, {At: 9}}, {{At: -1}}} {
+					if err := s.Edit(bad); err == nil {
+						t.Errorf("%+v is done", bad)
+					}
+				}
+				must(t, s.Edit([]Edit{{9, 4, []byte("longer text")}, {17, 10, nil}, {end, 0, []byte("below\r\n")}}))
+				must(t, s.Commit(t.Context()))
+				synctest.Wait()
+				got := b.local.messages("bob@company.com")
+				if want := "Subject: longer text\r\n\r\n" + body[10:] + "below\r\n"; len(got) != 1 || got[0] != want {
+					t.Errorf("%d messages, the first of %d bytes, want one of %d", len(got), len(strings.Join(got, "")), len(want))
+				}
+			})
+		})
+	}
+}

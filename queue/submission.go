@@ -283,6 +283,44 @@ func (s *Submission) ReplaceBody(at int64, text []byte) error {
 	return nil
 }
 
+// Edit puts Text into the place of Remove bytes of a message, from At on.
+type Edit struct {
+	At, Remove int64
+	Text       []byte
+}
+
+// Edit makes edits, which are in the order of their places and do not overlap: text with CRLF line ends. Nothing is written after it.
+func (s *Submission) Edit(edits []Edit) error {
+	const op = "queue.Edit"
+	if _, err := s.Message(); err != nil {
+		return err
+	}
+	end := s.size
+	for _, e := range slices.Backward(edits) {
+		if e.At < 0 || e.Remove < 0 || e.At+e.Remove > end {
+			return fault.Wrap(op, fault.Internal, errors.New("outside of the message, or in another order"))
+		}
+		end = e.At
+	}
+	s.scan.header = nil // rules read it from the file
+	for _, e := range slices.Backward(edits) {
+		at, stop, by := s.head.layout.Message+e.At, s.head.layout.Message+s.size, int64(len(e.Text))-e.Remove
+		err := s.move(at+e.Remove, stop, by)
+		if err == nil {
+			_, err = s.file.WriteAt(e.Text, at)
+		}
+		if err == nil && by < 0 {
+			err = s.file.Truncate(stop + by)
+		}
+		if err != nil {
+			s.err = fault.Wrap(op, fault.Internal, err)
+			return s.err
+		}
+		s.size += by
+	}
+	return nil
+}
+
 // Readdress gives the message another return-path, if it is not nil, and other recipients: those that are added
 // come behind the others, unless they are there already. It reports false, and changes nothing, when no recipient would
 // be left. Nothing is written after it. Errors: fault.Invalid.

@@ -37,6 +37,7 @@ var arrows = map[string][]string{
 	// heart
 	"rules":                        {"queue/envelope", "router/address", "server/dataformat", "server/fault", "server/program/commandline", "server/settings"},
 	"accounts/message":             {"server/fault"},
+	"accounts/message/addtext":     {"accounts/message"},
 	"accounts/contentline":         {},
 	"accounts/icalendar":           {"accounts/contentline", "server/fault"},
 	"accounts/vcard":               {"accounts/contentline", "server/fault"},

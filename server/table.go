@@ -388,7 +388,7 @@ func (s *Server) smtpPart() *module {
 	m.stock = settings.Listeners{stock(25, settings.TLSStart, 20), stock(587, settings.TLSStart, 20), stock(465, settings.TLSImplicit, 20)}
 	m.open = func() error {
 		milters := milter.New(func() milter.List { return s.main.Get().Milters }, Version, s.log)
-		s.receiver = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.relay.BacksUp, starter{s}, starter{s}, s.log, s.senders, milters)
+		s.receiver = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.relay.BacksUp, starter{s}, starter{s}, s.log, s.senders, trailers{s}, milters)
 		m.serve = s.receiver.Serve
 		m.wire = &wire{element: "smtpInput", oid: "2", wired: s.receiver.Connections(), jobs: &s.receiver.Counts().Messages}
 		return nil

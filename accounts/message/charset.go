@@ -58,6 +58,18 @@ func lookup(charset string) encoding.Encoding {
 	return nil
 }
 
+// Charset returns the encoding of a charset that the package knows: nil for UTF-8 and US-ASCII, which is what no name means.
+func Charset(name string) (e encoding.Encoding, ok bool) {
+	if e := lookup(name); e != nil {
+		return e, true
+	}
+	switch strings.ToLower(name) {
+	case "", "utf-8", "utf8", "us-ascii", "ascii":
+		return nil, true
+	}
+	return nil, false
+}
+
 // guess leaves valid UTF-8 unchanged, and converts all other bytes from windows-1252.
 type guess struct{ transform.NopResetter }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatepost/accounts"
+	"gatepost/queue"
 	"gatepost/queue/envelope"
 	"gatepost/router/address"
 	"gatepost/server/fault"
@@ -64,6 +65,8 @@ type Verdict struct {
 	// BodyAt is where that begins in Text.
 	Body   []byte
 	BodyAt int64
+	// Edits change the message at some places. A Verdict that has them has no Hide, Header and Body.
+	Edits []queue.Edit
 	// ReturnPath, if not nil, takes the place of the one in the envelope. Remove are recipients who do not get the message,
 	// and Add others who do, and of whom nobody hears. A message without recipients is dropped.
 	ReturnPath  *address.Address
@@ -122,6 +125,11 @@ func (s *session) check(b *body, env *envelope.Envelope) (drop bool, err error) 
 			}
 			env = sub.Envelope()
 		}
+		if len(v.Edits) > 0 {
+			if err := sub.Edit(v.Edits); err != nil {
+				return false, err
+			}
+		}
 		if v.Body != nil { // before the header changes its offset
 			if err := sub.ReplaceBody(v.BodyAt, v.Body); err != nil {
 				return false, err
@@ -175,6 +183,7 @@ type inspected interface {
 	Overwrite(at int64, text []byte) error
 	MarkJunk() error
 	ReplaceBody(at int64, text []byte) error
+	Edit(edits []queue.Edit) error
 	Readdress(returnPath *address.Address, add []envelope.Recipient, remove []address.Address) (left bool, err error)
 	Envelope() *envelope.Envelope
 }
