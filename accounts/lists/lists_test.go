@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"gatepost/accounts"
+	"gatepost/accounts/access"
 	"gatepost/accounts/delivery"
 	"gatepost/queue"
 	"gatepost/queue/envelope"
@@ -83,7 +84,7 @@ func newOfficeWith(t *testing.T, stored bool) *office {
 	if stored {
 		local := new(delivery.Settings)
 		must(t, settings.Load(local, nil))
-		o.q.Handle(router.LOCAL, delivery.New(o.store, o.q, nil, settings.NewLive(local), log))
+		o.q.Handle(router.LOCAL, delivery.New(o.store, o.q, access.New(o.store, r), nil, settings.NewLive(local), log))
 	} else {
 		o.q.Handle(router.LOCAL, o)
 	}
