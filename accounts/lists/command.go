@@ -134,7 +134,7 @@ func (t *Transport) serve(ctx context.Context, it *queue.Item, l *accounts.Maili
 		}
 		err = t.manager.Reject(ctx, l, a.token, reason)
 	case cmdHelp:
-		err = t.manager.notify(ctx, l, notice{to: from, text: textHelp})
+		err = t.manager.help(ctx, l, from)
 	}
 	return t.answer(ctx, it, l, rcpt, outcome, err)
 }

@@ -234,7 +234,10 @@ func TestAStrangerIsAskedOnce(t *testing.T) {
 		for _, word := range []string{"on", "subscribe", "digest", "feed", "on", "null"} {
 			o.from("victim@y.com", "news-"+word+"@company.com", "Subject: x\r\n")
 		}
-		if n := len(o.texts("y.com")); n != 1 {
+		for range 3 {
+			o.from("victim@y.com", "news-request@company.com", "Subject: help\r\n")
+		}
+		if n := len(o.texts("y.com")); n != 2 { // the question and the help
 			t.Errorf("%d messages to the victim", n)
 		}
 	})

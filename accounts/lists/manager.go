@@ -70,12 +70,14 @@ const (
 	KindResume    = "resume" // to a subscriber who gets no postings after bounces
 	KindAdmit     = "admit"  // to the owner: a subscription
 	KindPost      = "post"   // to the owner: a posting
+	kindHelp      = "help"   // remembers whom the help was sent; its token is not sent
 )
 
 // How long questions wait for an answer.
 const (
 	askPeople = 3 * 24 * time.Hour
 	askOwner  = 30 * 24 * time.Hour
+	helpAgain = 24 * time.Hour
 )
 
 // Request is what somebody wants of a list.
@@ -174,6 +176,19 @@ func (m *Manager) Subscribe(ctx context.Context, l *accounts.MailingList, r Requ
 		return m.ask(ctx, l, subscribers.Question{Address: r.Address, RealName: r.RealName, Mode: r.Mode, Kind: KindSubscribe})
 	}
 	return m.admit(ctx, l, r)
+}
+
+// help sends the help to an address, once a day, however often somebody asks in its name.
+func (m *Manager) help(ctx context.Context, l *accounts.MailingList, to string) error {
+	now := time.Now()
+	if _, err := address.Parse(to); err != nil {
+		return err
+	}
+	_, again, err := l.Subscribers().Ask(ctx, subscribers.Question{Address: to, Kind: kindHelp, Expire: now.Add(helpAgain)}, now)
+	if err != nil || again {
+		return err
+	}
+	return m.notify(ctx, l, notice{to: to, text: textHelp})
 }
 
 // archived refuses modes that need an archive which the list does not have.

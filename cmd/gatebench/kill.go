@@ -21,7 +21,7 @@ import (
 // was answered with 250 is in its mailbox exactly once, and check is clean. With --remote the
 // mail is for another server, which is part of this program: every message has arrived there,
 // those twice at most whose answer was on the way at a kill. With --groups it is for groups of two
-// accounts, one of which is a member by way of another group too. With --rules a rule of the server adds a
+// accounts, one of which is a member by way of another group too. With --lists it is for mailing lists of two subscribers. With --rules a rule of the server adds a
 // field and stores a copy in an account, and a rule of each account mirrors its mail to another one.
 type killCommand struct {
 	Server   string        `help:"The gatepost program; built from this module when not given." placeholder:"FILE"`
@@ -33,6 +33,7 @@ type killCommand struct {
 	Port     int           `help:"Number that is added to the server's ports." default:"23000"`
 	Remote   bool          `help:"The mail is for another server."`
 	Groups   bool          `help:"The mail is for groups."`
+	Lists    bool          `help:"The mail is for mailing lists."`
 	Rules    bool          `help:"Rules of the server and of accounts make copies of the mail."`
 
 	other *remote
@@ -138,6 +139,15 @@ func (c *killCommand) prepare(ctx context.Context, work string) error {
 		fmt.Fprintf(&commands, "CREATEGROUP inner%03d {Members=(u%03d);}\n", n, n)
 		fmt.Fprintf(&commands, "CREATEGROUP g%03d {Members=(u%03d,u%03d,inner%03d); Expand=YES; SetReplyTo=YES;}\n", n, n, (n+1)%c.Accounts, n)
 	}
+	for n := range c.Accounts {
+		if !c.Lists {
+			break
+		}
+		fmt.Fprintf(&commands, "CREATELIST l%03d FOR u%03d {Postings=\"from anybody\";}\n", n, n)
+		for _, member := range []int{n, (n + 1) % c.Accounts} {
+			fmt.Fprintf(&commands, "LIST l%03d subscribe silently u%03d@%s\n", n, member, killDomain)
+		}
+	}
 	if c.Rules {
 		commands.WriteString("CREATEACCOUNT audit {Password=" + killPassword + ";}\n")
 		commands.WriteString(`SETSERVERMAILRULES ((5, Audit, (("Any Recipient", is, "u*")), (("Add Header", "X-Seen: yes"), ("Store in", "~audit/INBOX"))))` + "\n")
@@ -213,6 +223,8 @@ func (c *killCommand) killUnderLoad(ctx context.Context, ledger string, out *rep
 		load.Rcpt = "u%03d@relay.test"
 	case c.Groups:
 		load.Rcpt = "g%03d@" + killDomain
+	case c.Lists:
+		load.Rcpt = "l%03d@" + killDomain
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- load.Run(ctx, quiet) }()
@@ -228,8 +240,12 @@ func (c *killCommand) killUnderLoad(ctx context.Context, ledger string, out *rep
 		return err
 	}
 	switch {
-	case c.Groups:
-		return others(ledger, 'g', func(n int) []string {
+	case c.Groups, c.Lists:
+		letter := byte('g')
+		if c.Lists {
+			letter = 'l'
+		}
+		return others(ledger, letter, func(n int) []string {
 			return []string{fmt.Sprintf("u%03d", n), fmt.Sprintf("u%03d", (n+1)%c.Accounts)}
 		})
 	case c.Rules:

@@ -168,9 +168,8 @@ func messageIDs(ctx context.Context, addr, account, password string) (map[string
 	if err != nil || n == 0 {
 		return ids, err
 	}
-	_, err = c.do("FETCH 1:* (BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])", func(_, literal []byte) {
-		_, rest, _ := strings.Cut(string(literal), "<")
-		if id, _, ok := strings.Cut(rest, ">"); ok {
+	_, err = c.do("FETCH 1:* (BODY.PEEK[HEADER.FIELDS (MESSAGE-ID X-ORIGINAL-MESSAGE-ID)])", func(_, literal []byte) {
+		if id := messageID(literal); id != "" {
 			ids[id]++
 		}
 	})

@@ -76,9 +76,12 @@ func uidOf(line string) uint32 {
 	return uint32(uid)
 }
 
-// messageID returns the Message-ID in a header, without its brackets.
+// messageID returns the Message-ID in a header, without its brackets: that which the author gave, if a mailing list gave another one.
 func messageID(header []byte) string {
-	_, rest, ok := strings.Cut(string(header), "\nMessage-ID: <")
+	_, rest, ok := strings.Cut(string(header), "X-Original-Message-Id: <")
+	if !ok {
+		_, rest, ok = strings.Cut(string(header), "\nMessage-ID: <")
+	}
 	if !ok {
 		rest, ok = strings.CutPrefix(string(header), "Message-ID: <")
 	}
