@@ -106,6 +106,8 @@ var arrows = map[string][]string{
 	"protocols/pickup": {"accounts/message", "queue", "queue/envelope", "router/address",
 		"server/durable", "server/fault", "server/logs", "server/settings"},
 
+	"protocols/listpages": {"accounts", "accounts/lists", "accounts/subscribers", "protocols/http", "server/fault", "server/logs", "server/rate", "server/settings"},
+
 	"webadmin": {"accounts", "accounts/mailbox", "protocols/http", "router", "router/names", "rules", "server/admin", "server/counters",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},
 

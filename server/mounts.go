@@ -2,12 +2,15 @@ package server
 
 import (
 	"context"
+	"strconv"
+	"time"
 
 	"gatepost/accounts"
 	"gatepost/accounts/access"
 	"gatepost/accounts/groupware"
 	"gatepost/protocols/dav"
 	"gatepost/protocols/http"
+	"gatepost/protocols/listpages"
 	"gatepost/protocols/pwd"
 	"gatepost/server/settings"
 )
@@ -27,6 +30,44 @@ func (s *Server) commandLine(h *http.Server) error { return h.MountCLI(commandLi
 
 func (s *Server) autoconfiguration(h *http.Server) error {
 	return h.MountAutoconfig(s.mailServices, s.usersHTTPS)
+}
+
+// A client address may ask for so many subscriptions on pages, and each answer takes as long at least as most
+// questions take to be stored.
+var (
+	subscriptionLimit = settings.Rate{Count: 20, Period: settings.Period(time.Hour)}
+	leastAnswer       = 300 * time.Millisecond
+)
+
+func (s *Server) mailingListPages(h *http.Server) error {
+	pages, err := listpages.New(listpages.Options{Store: s.accounts, Manager: s.lists, Limit: subscriptionLimit, Least: leastAnswer})
+	if err != nil {
+		return err
+	}
+	return pages.Mount(h)
+}
+
+// listPagesURL is the address of the pages of a domain's mailing lists: on the public host of the domain and the first
+// listener of HTTPU with TLS. "" if there is no such listener. A host that stands for another domain, or for none, needs the
+// domain in the path.
+func (s *Server) listPagesURL(domain string) string {
+	port := s.usersHTTPS()
+	if port == 0 {
+		return ""
+	}
+	host, err := s.accounts.PublicName(domain)
+	if err != nil {
+		return "" // the domain was deleted meanwhile
+	}
+	url := "https://" + host
+	if port != 443 {
+		url += ":" + strconv.Itoa(port)
+	}
+	url += "/Lists"
+	if d, ok := s.http[usersModule].DomainOf(host); !ok || d != domain {
+		url += "/@" + domain
+	}
+	return url
 }
 
 // commandLine is the command line of the PWD module for HTTP.

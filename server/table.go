@@ -55,7 +55,7 @@ func (s *Server) table() []*module {
 		s.senderCheckPart(), s.smtpPart(), s.lmtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
 		s.webadminPart(),
 		s.httpPart(adminsModule, 8010, 9010, s.administratorsPages, s.commandLine, s.monitors),
-		s.httpPart(usersModule, 8100, 9100, s.calendars, s.commandLine, s.autoconfiguration),
+		s.httpPart(usersModule, 8100, 9100, s.calendars, s.commandLine, s.autoconfiguration, s.mailingListPages),
 		s.monitoringPart(),
 	}
 }
@@ -340,6 +340,7 @@ func (s *Server) listPart() *module {
 	m.open = func() error {
 		s.lists = lists.NewManager(lists.Options{
 			Store: s.accounts, Router: s.router, Queue: s.queue, Log: s.log,
+			Pages:  s.listPagesURL,
 			Policy: func(ctx context.Context, domain string) (string, error) { return s.verifier.AuthorPolicy(ctx, domain) },
 		})
 		t = lists.New(s.accounts.Groups(), s.lists, s.router, set, s.log)

@@ -524,9 +524,6 @@ func (c *listCopy) listFields(b *bytes.Buffer) {
 		b.WriteString("List-Post: " + uri("", "") + "\r\n")
 	}
 	b.WriteString("List-Help: " + uri("request", "?subject=help") + "\r\nList-Subscribe: " + uri("on", "") + "\r\nList-Owner: " + uri("admin", "") + "\r\n")
-	if page := c.m.page(l, "/"); page != "" && bool(l.Settings().Store) && l.Settings().Browse != "nobody" {
-		b.WriteString("List-Archive: <" + page + ">\r\n")
-	}
 	for _, line := range strings.Split(l.Settings().ListFields, "\n") {
 		if line = strings.TrimRight(line, "\r"); line != "" {
 			b.WriteString(line + "\r\n")

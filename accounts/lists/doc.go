@@ -25,7 +25,7 @@
 //
 // # Requests
 //
-// Manager has what mail, web pages and the command line do: Subscribe, Unsubscribe, SetMode, Confirm, Approve, Reject,
+// Manager has what mail, web pages and the command line do: Subscribe, Unsubscribe, SetMode, SetName, Confirm, Approve, Reject,
 // Waiting, Pending, Change, ProcessBounce. command.go reads the requests that come by mail:
 //
 //	name-on name-subscribe       subscribe in the mode that the list has for new subscribers
@@ -43,8 +43,7 @@
 //
 // # Pages
 //
-// Options.Pages is the address of the pages of lists. Below it messages name, with the list's name: NAME/ for the archive,
-// NAME/confirm/TOKEN for a question (Manager.Confirm), NAME/unsubscribe/SECRET for the link of RFC 8058 (a POST is Manager.SetMode with the mode
+// Options.Pages is the address of the pages of lists. Below it messages name, with the list's name: NAME/confirm/TOKEN for a question (Manager.Confirm), NAME/unsubscribe/SECRET for the link of RFC 8058 (a POST is Manager.SetMode with the mode
 // None).
 //
 // # Moderation

@@ -293,6 +293,24 @@ func (m *Manager) SetMode(ctx context.Context, l *accounts.MailingList, secret s
 	return m.set(ctx, l, Request{Address: s.Address, Mode: mode}, false)
 }
 
+// SetName changes the name of a subscriber, who is known by a secret; "" removes it. Errors: NotFound.
+func (m *Manager) SetName(ctx context.Context, l *accounts.MailingList, secret, name string) error {
+	s, err := l.Subscribers().BySecret(secret)
+	if err != nil {
+		return err
+	}
+	if name = oneLine(name); s.RealName == name && s.Mode != subscribers.None {
+		return nil
+	}
+	return l.Subscribers().Change(ctx, s.Address, func(s *subscribers.Subscriber) error {
+		if s.Mode == subscribers.None {
+			return fault.New("lists.SetName", fault.NotFound, "nobody is subscribed with this link; perhaps the subscription has ended already")
+		}
+		s.RealName = name
+		return nil
+	})
+}
+
 // Unsubscribe ends a subscription. What is not proven is asked for, if the list wants confirmation. Errors: NotFound.
 func (m *Manager) Unsubscribe(ctx context.Context, l *accounts.MailingList, r Request) (Outcome, error) {
 	s, err := l.Subscribers().Get(r.Address)

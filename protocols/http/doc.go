@@ -10,7 +10,7 @@
 //	             2 domain   which of our domains the Host names (host.go)
 //	             3 mount    which part answers the path (mount.go), and the method
 //	             4 limits   requests at a time, in all and of one address (limiter.go)
-//	             5 origin   a browser page of another site may not change anything here
+//	             5 origin   a browser page of another site may not change anything here, unless the part lets it
 //	             6 size     a body whose announced length is too large is not read
 //	             7 login    Basic (RFC 7617), where the part wants one (login.go)
 //	             8 part     its http.Handler; Of(r.Context()) is what steps 1 to 7 found

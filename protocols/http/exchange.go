@@ -64,7 +64,7 @@ func (k *session) answer(w *response, r *http.Request, q *Request) error {
 			return err
 		}
 	}
-	if err := sameOrigin.Check(r); err != nil {
+	if err := sameOrigin.Check(r); err != nil && (m.AnySite == nil || !m.AnySite(q)) {
 		return SameOrigin(r)
 	}
 	limit := int64(m.MaxBody)
@@ -109,6 +109,9 @@ func (k *session) route(w *response, r *http.Request, q *Request) (*mount, error
 		return nil, fault.New("http.Route", fault.Invalid, "The path has an encoded slash in it.")
 	case slices.Contains(m.Methods, r.Method):
 		q.Path, q.Slash, q.realm = path[len(m.segments):], slash, cmp.Or(m.Realm, q.Domain)
+		if m.LogPath != nil {
+			q.logPath = m.LogPath(q)
+		}
 		return m, nil
 	}
 	w.Header().Set("Allow", m.allow)
@@ -184,7 +187,7 @@ func (k *session) finish(w *response, r *http.Request, q *Request, began time.Ti
 // record writes the line of a request. The query is left out: it may hold what a form has asked for.
 func (k *session) record(w *response, r *http.Request, q *Request, took time.Duration, cut bool) {
 	attrs := []slog.Attr{
-		slog.String("method", short(r.Method)), slog.String("path", short(r.URL.EscapedPath())),
+		slog.String("method", short(r.Method)), slog.String("path", short(cmp.Or(q.logPath, r.URL.EscapedPath()))),
 		slog.Int(logs.AttrStatus, w.status), slog.Int64(logs.AttrSize, w.size), slog.Duration("took", took.Round(time.Microsecond)),
 	}
 	if q.Host != "" {

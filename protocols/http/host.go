@@ -22,20 +22,20 @@ func (k *session) domain(header string) (domain, host string, err error) {
 		if host, err = hostName(header); err != nil {
 			return "", "", err
 		}
-		if d, ok := k.ourDomain(host); ok {
+		if d, ok := k.DomainOf(host); ok {
 			return d, host, nil
 		}
 	}
 	if k.tls != nil && k.tls.ServerName != "" {
-		if d, ok := k.ourDomain(strings.ToLower(k.tls.ServerName)); ok {
+		if d, ok := k.DomainOf(strings.ToLower(k.tls.ServerName)); ok {
 			return d, host, nil
 		}
 	}
 	return k.accounts.DomainForIP(k.local), host, nil
 }
 
-// ourDomain finds a domain by its name, an alias, or either with a service label in front.
-func (s *Server) ourDomain(host string) (string, bool) {
+// DomainOf finds a domain by its name, an alias, or either with a service label in front.
+func (s *Server) DomainOf(host string) (string, bool) {
 	if host == "" {
 		return "", false
 	}

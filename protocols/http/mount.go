@@ -38,6 +38,11 @@ type Options struct {
 	SlashInSegment bool
 	// Access, if any, is asked before the login whether the client may reach the part.
 	Access func(*Request) error
+	// AnySite, if any, names the requests that pages of other sites may have made a browser send: those that need a
+	// secret in their path, and no login.
+	AnySite func(*Request) bool
+	// LogPath, if any, returns the path that the log has of a request, where the path itself holds a secret; "" for the path.
+	LogPath func(*Request) string
 }
 
 // Mount has a part answer the paths of a pattern:

@@ -33,8 +33,9 @@ type Request struct {
 	session *session
 	config  *Settings
 	realm   string
-	body    *body // nil if there is none
-	page    bool  // errors are told as HTML
+	body    *body  // nil if there is none
+	page    bool   // errors are told as HTML
+	logPath string // of Options.LogPath
 }
 
 type requestKey struct{}

@@ -1,0 +1,76 @@
+package listpages
+
+// russian has the texts of the pages by their English ones.
+var russian = map[string]string{
+	"Mailing lists of": "Списки рассылки",
+	"There are no mailing lists that everybody may see.": "Списков рассылки, видимых всем, нет.",
+	"Subscribe":                   "Подписаться",
+	"Your mail address":           "Ваш почтовый адрес",
+	"Your name (may be left out)": "Ваше имя (можно не указывать)",
+	"What do you want to get?":    "Что вы хотите получать?",
+	"Only the owner of the list subscribes people to it.":                                               "Подписывает только владелец списка.",
+	"Leave, or change what you get":                                                                     "Отписаться или получать другое",
+	"Each message of the list has a link for that in its header, which mail programs show as a button.": "В заголовке каждого письма списка есть ссылка для этого; почтовые программы показывают её кнопкой.",
+	"Or write to":                "Или напишите на",
+	"Questions":                  "Вопросы",
+	"The owner of the list:":     "Владелец списка:",
+	"Confirm":                    "Подтвердить",
+	"Unsubscribe":                "Отписаться",
+	"Save":                       "Сохранить",
+	"Leave the list":             "Выйти из списка",
+	"The page of the list":       "Страница списка",
+	"Your choice is saved.":      "Ваш выбор сохранён.",
+	"Get something else instead": "Получать вместо этого другое",
+	"This address will get no more mail from the list:":                               "Этот адрес больше не будет получать писем списка:",
+	"Mail to you came back, and you get no postings for now. Save to get them again.": "Письма к вам возвращались, и пока вы их не получаете. Сохраните, чтобы получать их снова.",
+
+	modeTexts[0]: "Каждое письмо сразу",
+	modeTexts[1]: "Дайджесты: много писем в одном",
+	modeTexts[2]: "Оглавления",
+	modeTexts[3]: "Ничего; я только пишу в список",
+
+	whoModerated: "Владелец списка решает о каждой подписке.",
+	whoDomain:    "Подписаться могут только пользователи этого домена.",
+	whoLocals:    "Подписаться могут только пользователи этого сервера.",
+
+	askedText:    "Если список принимает этот адрес и он ещё не подписан так, на него послано письмо. Подписка начнётся, когда вы на него ответите. Если ничего не пришло за час, посмотрите в папке для спама; второй раз тот же адрес сейчас не спрашивают.",
+	tooOften:     "С вашего компьютера пришло слишком много просьб. Попробуйте через час.",
+	noQuestion:   "На этот вопрос уже ответили, или он слишком стар. Попросите ещё раз.",
+	noSecret:     "По этой ссылке никто не подписан. Возможно, подписка уже закончилась.",
+	leftText:     "Подписка закончилась. Писем списка больше не будет.",
+	doneText:     "Готово.",
+	waitsText:    "Теперь решает владелец списка. Вы получите письмо.",
+	resumedText:  "Вы снова получаете письма списка.",
+	ownerOnly:    "Это может сделать только владелец списка.",
+	askSubscribe: "Этот адрес будет подписан на список:",
+	askLeave:     "Этот адрес больше не будет получать писем списка:",
+	askResume:    "Этот адрес снова будет получать письма списка:",
+	askOwner:     "Принять то, что ждёт вашего решения:",
+	chooseMode:   "Выберите, что вы хотите получать.",
+}
+
+// The texts that the code shows; the others stand in the templates.
+const (
+	whoModerated = "The owner of the list decides about each subscription."
+	whoDomain    = "Only users of this domain may subscribe."
+	whoLocals    = "Only users of this server may subscribe."
+
+	askedText = "If the list takes this address, and it is not subscribed so already, a message is on its way to it. The subscription begins when you answer that message. " +
+		"If nothing comes within an hour, look in the folder for junk mail; the same address is not asked twice now."
+	tooOften     = "Too many requests have come from your computer. Try again in an hour."
+	noQuestion   = "This question is answered already, or it is too old. Please ask again."
+	noSecret     = "Nobody is subscribed with this link. Perhaps the subscription has ended already."
+	leftText     = "The subscription has ended. No more mail comes from the list."
+	doneText     = "It is done."
+	waitsText    = "The owner of the list decides now. You will get a message."
+	resumedText  = "You get the postings of the list again."
+	ownerOnly    = "Only the owner of the list may do that."
+	askSubscribe = "This address will be subscribed to the list:"
+	askLeave     = "This address will not get mail of the list any more:"
+	askResume    = "This address will get the postings of the list again:"
+	askOwner     = "Accept what waits for your decision:"
+	chooseMode   = "Choose what you want to get."
+)
+
+// modeTexts are the modes that people choose, in the order of modes.
+var modeTexts = [...]string{"Each posting at once", "Digests: many postings in one message", "Tables of contents", "Nothing; I only write to the list"}
