@@ -10,7 +10,6 @@ import (
 
 	"gatepost/queue/envelope"
 	"gatepost/server/dataformat"
-	"gatepost/server/durable"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
@@ -174,6 +173,3 @@ func (in *Intake) drop(results []result) {
 		}
 	}
 }
-
-// syncDir makes the names of records durable, after some were removed.
-func (in *Intake) syncDir() error { return durable.SyncDir(in.dir) }
