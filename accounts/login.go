@@ -41,6 +41,8 @@ type Peer struct {
 	// Service is the service that the login is for, as AccessModes names it
 	// (IMAP, POP, PWD, Relay ...); an account that may not use it cannot log in.
 	Service string
+	// AnyService says that who is logged in is told when the service is disabled: the caller asks Account.Enabled.
+	AnyService bool
 	// Mechanism is the SASL mechanism, empty for a command with a password.
 	Mechanism string
 	// Log, of the session, gets the record of the login. Nil: the Store's log gets
@@ -268,7 +270,7 @@ func (l *Logins) barred(a *Account, p Peer) string {
 	switch {
 	case a.domain.suspended:
 		return "the domain is suspended"
-	case !a.Enabled(p.Service):
+	case !p.AnyService && !a.Enabled(p.Service):
 		return "the service is disabled"
 	case p.Service == servicePWD && a.Setting(KeySecondFactor) != nil && !codeFits(p.Mechanism):
 		return "the account has a second factor, which this mechanism has no room for"

@@ -38,7 +38,7 @@ func (c *Collection) Put(ctx context.Context, p Put) (item mailbox.Item, created
 	if err := c.look(ctx); err != nil {
 		return item, false, err
 	}
-	item = mailbox.Item{Name: p.Name, Key: o.uid, From: o.from, To: o.to, ETag: etag(p.Text), Size: int64(len(p.Text)), Summary: []byte(o.component)}
+	item = mailbox.Item{Name: p.Name, Key: o.uid, From: o.from, To: o.to, ETag: etag(p.Text), Size: int64(len(p.Text)), Summary: o.summary}
 	may := func(present *mailbox.Item) error {
 		if err := c.mayPut(present != nil); err != nil {
 			return err
@@ -194,7 +194,7 @@ func (c *Collection) look(ctx context.Context) error {
 				continue
 			}
 			list = append(list, mailbox.Item{UID: uid, Name: c.nameFor(o), Key: o.uid, From: o.from, To: o.to,
-				ETag: etag(text), Size: int64(len(text)), Summary: []byte(o.component)})
+				ETag: etag(text), Size: int64(len(text)), Summary: o.summary})
 		}
 		if err := mail.NameItems(ctx, c.Name, list, upTo); err != nil {
 			return err

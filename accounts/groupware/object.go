@@ -20,6 +20,7 @@ type object struct {
 	uid       string
 	title     string
 	from, to  int64
+	summary   []byte // of a calendar object: icalendar.Object.Summary
 }
 
 func (o *object) mediaType() string {
@@ -86,7 +87,7 @@ func parse(k Kind, text []byte) (*object, error) {
 	if err != nil {
 		return nil, violates(ValidObject, err)
 	}
-	o := &object{text: text, component: cal.Type(), uid: cal.UID(), from: span.Start, to: span.End}
+	o := &object{text: text, component: cal.Type(), uid: cal.UID(), from: span.Start, to: span.End, summary: cal.Summary()}
 	if o.to >= icalendar.MaxTime {
 		o.to = mailbox.MaxTime
 	}

@@ -44,7 +44,7 @@ const allow = "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, REPORT, MKC
 func (s *Server) Mount(h *httpd.Server, front http.Handler) error {
 	all := []string{"OPTIONS", "GET", "PUT", "DELETE", "PROPFIND", "PROPPATCH", "REPORT", "MKCOL", "MKCALENDAR", "COPY", "MOVE"}
 	some := []string{"OPTIONS", "GET", "PROPFIND", "REPORT"}
-	o := httpd.Options{Methods: all, Login: true, Service: service}
+	o := httpd.Options{Methods: all, Login: true, Service: service, AnyService: true}
 	for r, root := range roots {
 		if r == userRealm {
 			o.Methods = some
@@ -55,7 +55,7 @@ func (s *Server) Mount(h *httpd.Server, front http.Handler) error {
 			return err
 		}
 	}
-	o = httpd.Options{Methods: some, Login: true, Service: service, OpenMethods: []string{"GET", "HEAD"}}
+	o = httpd.Options{Methods: some, Login: true, Service: service, AnyService: true, OpenMethods: []string{"GET", "HEAD"}}
 	root := s.handler(rootRealm)
 	if err := h.Mount("/{$}", o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == "GET" || r.Method == "HEAD" {
@@ -103,6 +103,9 @@ func (s *Server) handler(rl realm) http.Handler {
 func (e *exchange) answer() error {
 	if e.r.Method == "OPTIONS" {
 		return e.options()
+	}
+	if e.q.Account != nil && !e.q.Account.Enabled(service) {
+		return fault.New("dav.answer", fault.Denied, "The account may not use calendars and contacts.")
 	}
 	method := methods[e.r.Method]
 	if method == nil {

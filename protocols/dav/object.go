@@ -19,8 +19,8 @@ func mediaType(r *resource) string {
 		return "text/vcard; charset=utf-8"
 	}
 	t := "text/calendar; charset=utf-8"
-	if r.item != nil && len(r.item.Summary) > 0 {
-		t += "; component=" + string(r.item.Summary)
+	if component := componentOf(r); component != "" {
+		t += "; component=" + component
 	}
 	return t
 }

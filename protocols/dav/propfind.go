@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"gatepost/accounts/groupware"
+	"gatepost/accounts/icalendar"
 	"gatepost/server/fault"
 )
 
@@ -15,6 +16,8 @@ type asked struct {
 	all, only bool
 	// data is the calendar-data or address-data element among the names.
 	data *element
+	// part is what data asks for of a calendar object, nil for all.
+	part *icalendar.Retrieval
 }
 
 // readAsked reads a prop, allprop or propname element.
@@ -44,7 +47,9 @@ func readAsked(parent *element) (asked, error) {
 	if len(a.names) > 500 {
 		return a, fault.New("dav.asked", fault.TooMany, "The request asks for too many properties.")
 	}
-	return a, nil
+	var err error
+	a.part, err = readRetrieval(a.data)
+	return a, err
 }
 
 // depth reads the Depth header; -1 is infinity.

@@ -391,6 +391,9 @@ func (e *exchange) writeProperty(ctx context.Context, x *xmlWriter, r *resource,
 			return errNoProperty
 		}
 		data, err := r.readText(ctx)
+		if err == nil && want.part != nil {
+			data, err = partOf(data, want.part)
+		}
 		if err == nil {
 			x.escape(string(data))
 		}

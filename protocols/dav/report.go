@@ -28,6 +28,7 @@ func init() {
 		cal("calendar-multiget"):           {collectionKind | homeKind | itemKind, (*exchange).multiget},
 		card("addressbook-multiget"):       {collectionKind | homeKind | itemKind, (*exchange).multiget},
 		cal("calendar-query"):              {collectionKind | itemKind, (*exchange).calendarQuery},
+		cal("free-busy-query"):             {collectionKind | itemKind, (*exchange).freeBusyQuery},
 		card("addressbook-query"):          {collectionKind | itemKind, (*exchange).addressbookQuery},
 		d("expand-property"):               {anyKind, (*exchange).expandProperty},
 		d("principal-search-property-set"): {anyKind, (*exchange).searchPropertySet},

@@ -1,6 +1,7 @@
 package dav
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -96,8 +97,11 @@ func readXML(r io.Reader) (*element, error) {
 			open[n].text = texts[n].String()
 			open, texts = open[:n], texts[:n]
 		case xml.CharData:
-			if len(texts) > 0 {
+			switch {
+			case len(texts) > 0:
 				texts[len(texts)-1].Write(t)
+			case len(bytes.TrimSpace(t)) > 0:
+				return nil, fault.New(op, fault.Invalid, "The XML of the request has text outside of its root.")
 			}
 		case xml.Directive:
 			return nil, fault.New(op, fault.Invalid, "The XML of the request has a document type.")

@@ -129,7 +129,7 @@ func (k *session) login(w *response, r *http.Request, q *Request, m *mount) erro
 		return nil
 	}
 	if m.Service != "" {
-		q.Peer.Service = m.Service
+		q.Peer.Service, q.Peer.AnyService = m.Service, m.AnyService
 	}
 	w.Header().Set("Cache-Control", "private, no-cache")
 	acc, err := q.basic(r)

@@ -27,6 +27,9 @@ type Options struct {
 	OpenMethods []string
 	// Service is the service that a login is for, as AccessModes names it; HTTP if empty.
 	Service string
+	// AnyService says that the part itself refuses accounts that may not use the service, by 403: a client that gets 401 for a
+	// password that is right asks for another one.
+	AnyService bool
 	// Realm is what a client shows when it asks for the password (RFC 9110 section 11.5); the
 	// domain's name if empty.
 	Realm string
