@@ -99,8 +99,8 @@ var arrows = map[string][]string{
 	"protocols/relay": {"queue", "queue/envelope", "router", "router/address",
 		"server/dataformat", "server/fault", "server/logs", "server/resolver", "server/settings"},
 
-	"protocols/dav": {"accounts", "accounts/access", "accounts/groupware", "accounts/icalendar", "accounts/mailbox", "protocols/http",
-		"router/address", "server/fault", "server/logs"},
+	"protocols/dav": {"accounts", "accounts/access", "accounts/contentline", "accounts/groupware", "accounts/icalendar", "accounts/mailbox", "protocols/http",
+		"accounts/vcard", "router/address", "server/fault", "server/logs"},
 	"protocols/drop": {"queue", "queue/envelope", "router/address",
 		"server/dataformat", "server/durable", "server/fault", "server/logs", "server/settings"},
 	"protocols/pickup": {"accounts/message", "queue", "queue/envelope", "router/address",

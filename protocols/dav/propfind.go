@@ -18,6 +18,8 @@ type asked struct {
 	data *element
 	// part is what data asks for of a calendar object, nil for all.
 	part *icalendar.Retrieval
+	// card is what data asks for of a card, nil for all.
+	card *cardPart
 }
 
 // readAsked reads a prop, allprop or propname element.
@@ -48,7 +50,9 @@ func readAsked(parent *element) (asked, error) {
 		return a, fault.New("dav.asked", fault.TooMany, "The request asks for too many properties.")
 	}
 	var err error
-	a.part, err = readRetrieval(a.data)
+	if a.part, err = readRetrieval(a.data); err == nil {
+		a.card, err = readCardPart(a.data)
+	}
 	return a, err
 }
 

@@ -391,7 +391,11 @@ func (e *exchange) writeProperty(ctx context.Context, x *xmlWriter, r *resource,
 			return errNoProperty
 		}
 		data, err := r.readText(ctx)
-		if err == nil && want.part != nil {
+		switch {
+		case err != nil:
+		case n.Space == nsCard:
+			data, err = want.card.of(data)
+		case want.part != nil:
 			data, err = partOf(data, want.part)
 		}
 		if err == nil {

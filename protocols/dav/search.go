@@ -5,34 +5,8 @@ import (
 	"net/http"
 	"strings"
 
-	"gatepost/accounts/mailbox"
 	"gatepost/server/fault"
 )
-
-// addressbookQuery answers addressbook-query (RFC 6352 section 8.6) without a filter: all cards.
-func (e *exchange) addressbookQuery(body *element) error {
-	ctx := e.r.Context()
-	want, err := readAsked(body)
-	if err != nil {
-		return err
-	}
-	if f := body.child(card("filter")); f != nil && len(f.children) > 0 {
-		return &precondition{status: http.StatusForbidden, name: card("supported-filter"), text: "Filters are not supported."}
-	}
-	list := []mailbox.Item{}
-	if e.at.kind == itemKind {
-		list = append(list, *e.at.item)
-	} else if list, err = e.at.coll.Items(ctx); err != nil {
-		return err
-	}
-	m := newMultistatus(e.w)
-	for i := range list {
-		if err := e.response(ctx, m, e.at.itemOf(&list[i]), want); err != nil {
-			return err
-		}
-	}
-	return m.end()
-}
 
 // expandProperty answers expand-property (RFC 3253 section 3.8): properties that hold hrefs, with properties of what these lead to, one level deep.
 func (e *exchange) expandProperty(body *element) error {
