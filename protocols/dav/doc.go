@@ -8,6 +8,8 @@
 //	handler.go       the method: a function of a table
 //	xmlread.go       the body as a tree of bounded depth and size
 //	props.go         what PROPFIND and reports can ask of a resource: one line for each property
+//	query.go         calendar-query and free-busy-query: filters, and parts of calendar objects
+//	cards.go         addressbook-query: filters, and parts and versions of cards
 //	xmlwrite.go      the multistatus, streamed
 //
 // # Paths
@@ -33,5 +35,5 @@
 // Bodies have 10 MB, XML has maxDepth levels and maxElements elements, a multiget maxHrefs. Items are read one by one and
 // written as they come; an answer is never whole in memory.
 //
-// RFC 4918 (without locks), 3744 (read side), 4331, 4791, 5397, 5689, 5995 (no), 6352, 6578, 6764, 8144. docs/standards.md has the rest.
+// RFC 4918 (without locks), 4791, 5397, 5689, 6352, 6578, 6764, 7809, 8144; of 3744 the owner and the privileges of who asks.
 package dav
