@@ -21,7 +21,7 @@
 //	Discard, Reject      what the queue is told                what the delivery is told
 //
 // So a crash at any time neither loses a message nor makes a second copy of one, and sends nothing twice.
-// A program gets a message once, or not at all (delivery.Programs, decision 0010): if the server was killed while a
+// A program gets a message once, or not at all (delivery.Programs, decision 0012): if the server was killed while a
 // program had it, the program counts as one that has failed. A URL may be asked for once more, or not at all.
 //
 // What rules of the server send on is written when they are at their end. Only then is it known whether the
