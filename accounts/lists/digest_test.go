@@ -251,7 +251,10 @@ func TestApprovedPostingsAreSentOnce(t *testing.T) {
 		}
 		// Twice at the same time.
 		must(t, o.m.Approve(t.Context(), l, waiting[0].Token))
-		must(t, o.m.Approve(t.Context(), l, strings.ToLower(waiting[0].Token)))
+		// The second finds the question, or that it is answered.
+		if err := o.m.Approve(t.Context(), l, strings.ToLower(waiting[0].Token)); err != nil && !fault.Is(err, fault.NotFound) {
+			t.Error(err)
+		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		o.from("ann@company.com", to, "Subject: Re: x\r\n")
