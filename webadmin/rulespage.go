@@ -232,7 +232,9 @@ func (c *call) switchRule() error {
 			return nil, noRule(name)
 		}
 		parts, _ := list[i].(dataformat.Array)
-		parts = slices.Clone(parts)
+		if parts = slices.Clone(parts); len(parts) == 0 { // somebody has written an empty rule into the file
+			return nil, noRule(name)
+		}
 		parts[0] = dataformat.String(priority)
 		list[i] = parts
 		return list, nil
