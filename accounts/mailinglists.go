@@ -128,7 +128,6 @@ type ListSettings struct {
 	ArchiveSizeLimit    settings.Size `key:"ArchiveSizeLimit" default:"unlimited" unit:"bytes" help:"size of the archive; the oldest postings are removed" since:"0.1"`
 	ArchiveMessageLimit int           `key:"ArchiveMessageLimit" default:"-1" help:"postings in the archive; -1 for no limit" since:"0.1"`
 	ArchiveSwapPeriod   int           `key:"ArchiveSwapPeriod" default:"-1" unit:"months" help:"age at which the archive becomes a mailbox of its own and a new one begins; -1 for never" since:"0.1"`
-	Browse              string        `key:"Browse" default:"subscribers" values:"nobody|subscribers|clients|anybody" help:"who may read the archive on the pages of the list" since:"0.1"`
 
 	DigestPeriod       settings.Period `key:"DigestPeriod" default:"1d" help:"how often digests are sent" since:"0.1"`
 	DigestTimeOfDay    settings.Period `key:"DigestTimeOfDay" default:"0" help:"time of the day of the first digest" since:"0.1"`
@@ -140,6 +139,11 @@ type ListSettings struct {
 	TOCLine            string          `key:"TOCLine" help:"a line of the table of contents" since:"0.1"`
 	TOCTrailer         string          `key:"TOCTrailer" help:"text below the table of contents" since:"0.1"`
 	DigestTrailer      string          `key:"DigestTrailer" help:"text at the end of digests" since:"0.1"`
+}
+
+// keptListSettings are kept and do nothing yet, see kept.go.
+type keptListSettings struct {
+	Browse string `key:"Browse" default:"subscribers" values:"nobody|subscribers|clients|anybody" feature:"the archive on the pages of lists" help:"who may read the archive on the pages of the list"`
 }
 
 // Validate checks the values together.
@@ -199,7 +203,9 @@ func validField(line string) bool {
 	})
 }
 
-var listNames = sync.OnceValue(func() *settings.Names { return settings.NamesOf(settings.Describe(new(ListSettings))) })
+var listNames = sync.OnceValue(func() *settings.Names {
+	return settings.NamesOf(settings.Describe(new(ListSettings)), settings.Describe(new(keptListSettings)))
+})
 
 // ListSettingNames are the names of the settings of mailing lists.
 func ListSettingNames() *settings.Names { return listNames() }
@@ -240,7 +246,7 @@ func (s *directory) validateList(op string, d *domain, given dataformat.Dict) (d
 		return nil, err
 	}
 	declared := new(ListSettings)
-	if err := check(op, given, declared); err != nil {
+	if err := check(op, given, declared, new(keptListSettings)); err != nil {
 		return nil, err
 	}
 	owner := fold(declared.Owner)

@@ -95,6 +95,7 @@ func (a Actor) CreateList(ctx context.Context, n Name, owner string, given dataf
 			return err
 		}
 		o.new = withHidden(accounts.ListSettingNames(), given)
+		o.tellKept(accounts.ListSettingNames(), given)
 		return nil
 	})
 }
