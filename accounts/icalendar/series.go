@@ -381,8 +381,8 @@ func (s *series) each(r Range, b *budget, do func(Instance) bool) error {
 		return err
 	}
 	more := true
-	given := map[int64]bool(nil) // RDATE may name what a rule gives too
-	if len(m.rules) > 1 || len(m.rules) > 0 && len(m.dates) > 0 {
+	given := map[int64]bool(nil) // RDATE may name what a rule gives too, or DTSTART
+	if len(m.rules) > 1 || len(m.dates) > 0 {
 		given = map[int64]bool{}
 	}
 	one := func(civil, utc, end int64) bool {
