@@ -82,6 +82,14 @@ func (f routerFunc) Route(_ context.Context, _ names.Operation, a address.Addres
 
 // A group sends a message on once, and its members have it once, whenever the server is killed.
 func TestTransport(t *testing.T) {
+	template := prepare(t, func(store *accounts.Store) {
+		for name, set := range map[string]string{
+			"good": "{Members=(m-good); FinalDelivery=YES;}", "other": "{Members=(m-other, m-other); FinalDelivery=YES;}",
+			"later": "{Members=(m-later);}", "bad": "{EmailDisabled=YES;}",
+		} {
+			must(t, store.Groups().Create(context.Background(), "", name, dict(t, set)))
+		}
+	})
 	transporttest.Run(t, func(t *testing.T, dir string) *transporttest.Subject {
 		e := &end{has: map[string]map[envelope.QueueID]bool{}}
 		later := true
@@ -91,24 +99,15 @@ func TestTransport(t *testing.T) {
 			}
 			return router.Route{Module: router.LIST, Queue: "groups", Name: a.Local, Domain: a.Domain, Address: a}
 		}
-		runs := 0
+		store := openCopy(t, template, dir)
 		open := func(q *queue.Queue, _ *queue.Counter) (queue.Transport, func()) {
-			// The accounts have a directory of their own: they are not what is tested.
-			runs++
-			store := openStore(t, filepath.Join(dir, strings.Repeat("x", runs)))
-			for name, set := range map[string]string{
-				"good": "{Members=(m-good); FinalDelivery=YES;}", "other": "{Members=(m-other, m-other); FinalDelivery=YES;}",
-				"later": "{Members=(m-later);}", "bad": "{EmailDisabled=YES;}",
-			} {
-				must(t, store.Groups().Create(context.Background(), "", name, dict(t, set)))
-			}
 			q.Handle(router.LOCAL, e)
 			tr := New(groupsUntil{store.Groups(), &later}, nil, routerFunc(func(a address.Address) (router.Route, error) { return route(a), nil }),
 				load(t, nil), slog.New(slog.DiscardHandler))
-			return tr, func() { must(t, store.Close()) }
+			return tr, func() {}
 		}
 		return &transporttest.Subject{
-			Module: router.LIST, Open: open, Route: route, SendsOn: true,
+			Module: router.LIST, Open: open, Route: route, SendsOn: true, Every: everyCrash,
 			Good: [2]string{"good@company.com", "other@company.com"}, Bad: "bad@company.com", Later: "later@company.com",
 			Relent: func() { later = false },
 			Met: func(rcpt, subject string) int {
@@ -123,6 +122,22 @@ func TestTransport(t *testing.T) {
 
 // A list sends a posting on once, and its subscribers have it once, whenever the server is killed.
 func TestTransportOfLists(t *testing.T) {
+	template := prepare(t, func(store *accounts.Store) {
+		must(t, store.CreateAccount(context.Background(), "", "ann", nil))
+		for _, name := range []string{"good", "other", "later", "bad"} {
+			set := `{Postings="from anybody";}`
+			if name == "bad" {
+				set = `{Postings="from owner only";}`
+			}
+			must(t, store.Lists().Create(context.Background(), "", name, "ann", dict(t, set)))
+			l, err := store.Lists().Get(context.Background(), "", name)
+			must(t, err)
+			must(t, l.Subscribers().Change(context.Background(), "m-"+name+"@company.com", func(s *subscribers.Subscriber) error {
+				s.Mode = subscribers.Feed
+				return nil
+			}))
+		}
+	})
 	transporttest.Run(t, func(t *testing.T, dir string) *transporttest.Subject {
 		e := &end{has: map[string]map[envelope.QueueID]bool{}}
 		route := func(a address.Address) router.Route {
@@ -133,32 +148,16 @@ func TestTransportOfLists(t *testing.T) {
 		}
 		later := true
 		policy := func(context.Context, string) (string, error) { return "", nil }
-		runs := 0
+		store := openCopy(t, template, dir)
 		open := func(q *queue.Queue, _ *queue.Counter) (queue.Transport, func()) {
-			runs++
-			store := openStore(t, filepath.Join(dir, strings.Repeat("x", runs)))
-			must(t, store.CreateAccount(context.Background(), "", "ann", nil))
-			for _, name := range []string{"good", "other", "later", "bad"} {
-				set := `{Postings="from anybody";}`
-				if name == "bad" {
-					set = `{Postings="from owner only";}`
-				}
-				must(t, store.Lists().Create(context.Background(), "", name, "ann", dict(t, set)))
-				l, err := store.Lists().Get(context.Background(), "", name)
-				must(t, err)
-				must(t, l.Subscribers().Change(context.Background(), "m-"+name+"@company.com", func(s *subscribers.Subscriber) error {
-					s.Mode = subscribers.Feed
-					return nil
-				}))
-			}
 			q.Handle(router.LOCAL, e)
 			r := routerFunc(func(a address.Address) (router.Route, error) { return route(a), nil })
 			m := NewManager(Options{Store: store, Router: r, Queue: q, Policy: policy, Log: slog.New(slog.DiscardHandler)})
 			tr := New(groupsUntil{store.Groups(), &later}, m, r, load(t, nil), slog.New(slog.DiscardHandler))
-			return tr, func() { must(t, store.Close()) }
+			return tr, func() {}
 		}
 		return &transporttest.Subject{
-			Module: router.LIST, Open: open, Route: route, SendsOn: true,
+			Module: router.LIST, Open: open, Route: route, SendsOn: true, Every: everyCrash,
 			Good: [2]string{"good@company.com", "other@company.com"}, Bad: "bad@company.com", Later: "later@company.com",
 			Relent: func() { later = false },
 			Met: func(rcpt, subject string) int {
@@ -172,6 +171,31 @@ func TestTransportOfLists(t *testing.T) {
 			},
 		}
 	})
+}
+
+// everyCrash keeps the suites short: a group and a list take some 380 crashes each.
+const everyCrash = 6
+
+// prepare returns a directory with accounts, which each crash gets a copy of. They are not what is tested: they are made
+// once, and outlive the crash.
+func prepare(t *testing.T, make func(*accounts.Store)) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "accounts")
+	store := openStore(t, dir)
+	make(store)
+	must(t, store.Close())
+	return dir
+}
+
+// openCopy opens a copy of what prepare has made, until the test ends.
+func openCopy(t *testing.T, template, dir string) *accounts.Store {
+	t.Helper()
+	dir = filepath.Join(dir, "accounts")
+	must(t, os.CopyFS(dir, os.DirFS(template)))
+	must(t, os.Chmod(filepath.Join(dir, "Settings", "Password.key"), 0o600))
+	store := openStore(t, dir)
+	t.Cleanup(func() { must(t, store.Close()) })
+	return store
 }
 
 func openStore(t *testing.T, dir string) *accounts.Store {

@@ -12,6 +12,8 @@ package transporttest
 
 import (
 	"context"
+	"math/rand/v2"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,6 +51,9 @@ type Subject struct {
 	// OwnDisk says that the far end keeps what it has on a disk of its own. Only the
 	// kill of the process is tried then, as what is not synced there is not lost.
 	OwnDisk bool
+	// Every has one of so many steps tried as a crash point, where all take too long; 0: all. The first is chosen at random:
+	// GATEPOST_SEED repeats a run, and GATEPOST_SEED=all tries all.
+	Every int
 }
 
 // Run runs the suite. newSubject is called in a bubble of testing/synctest, for each
@@ -60,23 +65,47 @@ func Run(t *testing.T, newSubject func(t *testing.T, dir string) *Subject) {
 	t.Run("stop", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { testStop(t, newSubject(t, t.TempDir())) })
 	})
-	steps, ownDisk := 0, false
+	var last Subject
+	steps := 0
 	crash := func(t *testing.T, stopAt int, lost disktest.Loss) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSubject(t, t.TempDir())
-			steps, ownDisk = testCrash(t, s, stopAt, lost), s.OwnDisk
+			steps, last = testCrash(t, s, stopAt, lost), *s
 		})
 	}
 	t.Run("no crash", func(t *testing.T) { crash(t, 0, disktest.Nothing) })
-	last := steps
+	ownDisk, all := last.OwnDisk, steps
+	first := func() int { return 1 }
+	every := max(last.Every, 1)
+	if every > 1 {
+		first = chooser(t, &every)
+	}
 	for _, lost := range disktest.Losses {
 		if ownDisk && lost != disktest.Nothing {
 			return
 		}
-		for n := 1; n <= last && !t.Failed(); n++ {
+		for n := first(); n <= all && !t.Failed(); n += every {
 			t.Run("crash at step "+strconv.Itoa(n)+", lost "+strconv.Itoa(int(lost)), func(t *testing.T) { crash(t, n, lost) })
 		}
 	}
+}
+
+// chooser returns what chooses the first crash point, for each loss another one, and tells the seed.
+func chooser(t *testing.T, every *int) func() int {
+	text := os.Getenv("GATEPOST_SEED")
+	if text == "all" {
+		*every = 1
+		return func() int { return 1 }
+	}
+	seed, err := strconv.ParseUint(text, 10, 64)
+	if text == "" {
+		seed = rand.Uint64()
+	} else if err != nil {
+		t.Fatalf("GATEPOST_SEED: %v", err)
+	}
+	t.Logf("one of %d crash points is tried: GATEPOST_SEED=%d repeats this", *every, seed)
+	r, n := rand.New(rand.NewPCG(seed, 1)), *every
+	return func() int { return 1 + r.IntN(n) }
 }
 
 // testResults looks at the form of what the transport reports.
