@@ -116,6 +116,9 @@ func (e *exchange) answer() error {
 		if e.r.Method == "MKCOL" || e.r.Method == "MKCALENDAR" {
 			return method(e) // what there is none of is to be made
 		}
+		if e.r.Method == "PUT" && fault.Is(err, fault.NoMailbox) {
+			return errNoParent
+		}
 		return err
 	}
 	e.at = at

@@ -53,7 +53,7 @@ func (e *exchange) makeCollection(calendar bool) error {
 	if err != nil {
 		return err
 	}
-	if calendar && sets[componentsProperty] == nil {
+	if e.realm == calRealm && sets[componentsProperty] == nil { // RFC 4791 section 5.2.3: all that the server knows
 		all := strings.Join(allComponents, " ")
 		sets[componentsProperty] = &all
 	}

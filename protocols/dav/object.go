@@ -281,5 +281,9 @@ func (e *exchange) destination() (*resource, error) {
 	if u.Host != "" && !strings.EqualFold(u.Host, e.r.Host) {
 		return nil, fault.New(op, fault.Denied, "The destination is on another server.")
 	}
-	return e.s.resolveHref(e.r.Context(), e.q.Account, u.EscapedPath())
+	to, err := e.s.resolveHref(e.r.Context(), e.q.Account, u.EscapedPath())
+	if isGone(err) {
+		return nil, errNoParent
+	}
+	return to, err
 }

@@ -13,10 +13,13 @@ import (
 // precondition is a failure that an answer tells by an XML element (RFC 4918 section 16).
 type precondition struct {
 	status int
-	name   xml.Name
-	href   string // in the element
-	text   string // for people
+	name   xml.Name // none if the status alone tells it
+	href   string   // in the element
+	text   string   // for people
 }
+
+// errNoParent is the answer to what would make something where there is no collection for it (RFC 4918 section 9.7.1).
+var errNoParent = &precondition{status: http.StatusConflict, text: "There is no calendar or address book of this path."}
 
 func (p *precondition) Error() string { return p.name.Local + ": " + p.text }
 
@@ -62,11 +65,14 @@ func (e *exchange) refuse(err error) {
 	e.w.WriteHeader(p.status)
 	x := &xmlWriter{w: e.w}
 	x.raw(`<?xml version="1.0" encoding="utf-8"?>` + "\n<D:error" + declarations + ">")
-	x.open(p.name)
-	if p.href != "" {
+	switch {
+	case p.href != "":
+		x.open(p.name)
 		x.href(p.href)
+		x.close(p.name)
+	case p.name.Local != "":
+		x.empty(p.name)
 	}
-	x.close(p.name)
 	if p.text != "" {
 		x.leaf(cs("error-description"), p.text)
 	}
