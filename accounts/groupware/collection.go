@@ -6,6 +6,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/access"
+	"gatepost/accounts/icalendar"
 	"gatepost/accounts/mailbox"
 	"gatepost/server/fault"
 )
@@ -46,6 +47,7 @@ type Collection struct {
 	Main bool
 
 	user *accounts.Account
+	zone *icalendar.Zone // once it was asked for
 	// ready says that messages which came otherwise were looked at.
 	ready bool
 }

@@ -10,7 +10,7 @@ import (
 type Retrieval struct {
 	// Comp is the part to return, nil for all.
 	Comp *CompData
-	// Expand asks for the instances that overlap a range, in UTC and without rules.
+	// Expand asks for the instances that overlap a range, without rules. Times with a zone are in UTC then.
 	Expand *Range
 	// LimitRecurrence leaves out the overrides that do not touch a range.
 	LimitRecurrence *Range
@@ -201,11 +201,15 @@ func (o *Object) expand(r Range, local *Zone) ([]byte, error) {
 func (o *Object) appendInstance(b []byte, i Instance, repeats bool, master Kind, local *Zone) []byte {
 	c := i.Component
 	b = append(b, o.Text[c.start:c.beginEnd]...)
-	write := func(name string, utc int64, date bool) {
+	// Times with a zone become UTC; days and floating times have none and stay what they are (section 9.6.5).
+	write := func(name string, utc int64, kind Kind) {
 		l := Property{Name: name, Value: Moment{Civil: utc, Kind: UTC}.String()}
-		if date {
+		switch kind {
+		case Date:
 			l.Params = []contentline.Param{{Name: "VALUE", Values: []string{"DATE"}}}
 			l.Value = Moment{Civil: local.Civil(utc), Kind: Date}.String()
+		case Floating:
+			l.Value = Moment{Civil: local.Civil(utc), Kind: Floating}.String()
 		}
 		b = l.Append(b)
 	}
@@ -214,19 +218,19 @@ func (o *Object) appendInstance(b []byte, i Instance, repeats bool, master Kind,
 		switch p.Name {
 		case "RRULE", "RDATE", "EXDATE", "EXRULE", "RECURRENCE-ID":
 		case "DTSTART":
-			write(p.Name, i.Start, i.at.start.Kind == Date)
+			write(p.Name, i.Start, i.at.start.Kind)
 		case "DTEND", "DUE":
 			end := i.End
 			if !i.at.hasStart {
 				end = i.Start
 			}
-			write(p.Name, end, i.at.start.Kind == Date)
+			write(p.Name, end, i.at.start.Kind)
 		default:
 			b = append(b, o.Text[p.Start:p.End]...)
 		}
 	}
 	if repeats {
-		write("RECURRENCE-ID", i.ID, master == Date)
+		write("RECURRENCE-ID", i.ID, master)
 	}
 	for _, inner := range c.Components {
 		b = append(b, o.Text[inner.start:inner.end]...)

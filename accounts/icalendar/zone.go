@@ -29,6 +29,27 @@ type transition struct {
 // UTCZone is UTC.
 var UTCZone = &Zone{Name: "UTC", loc: time.UTC}
 
+// localZone is made once: its table of transitions is kept with it.
+var localZone = sync.OnceValue(func() *Zone { return &Zone{Name: time.Local.String(), loc: time.Local} })
+
+// LocalZone is the time zone of the machine.
+func LocalZone() *Zone { return localZone() }
+
+// DefinedZone returns the time zone of a calendar text with a VTIMEZONE, such as the value of calendar-timezone (RFC 4791
+// section 5.2.2): the first one. It is nil for any other text.
+func DefinedZone(text []byte) *Zone {
+	o, err := Parse(text)
+	if err != nil {
+		return nil
+	}
+	for _, c := range o.Root.Components {
+		if c.Name == "VTIMEZONE" {
+			return o.Zone(c.Text("TZID"))
+		}
+	}
+	return nil
+}
+
 const (
 	minTime = math.MinInt64 / 4
 	maxTime = math.MaxInt64 / 4

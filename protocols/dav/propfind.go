@@ -18,6 +18,8 @@ type asked struct {
 	data *element
 	// part is what data asks for of a calendar object, nil for all.
 	part *icalendar.Retrieval
+	// zone is that of days and floating times in the part; nil is that of the calendar.
+	zone *icalendar.Zone
 	// card is what data asks for of a card, nil for all.
 	card *cardPart
 }

@@ -396,7 +396,13 @@ func (e *exchange) writeProperty(ctx context.Context, x *xmlWriter, r *resource,
 		case n.Space == nsCard:
 			data, err = want.card.of(data)
 		case want.part != nil:
-			data, err = partOf(data, want.part)
+			zone := want.zone
+			if zone == nil {
+				zone, err = r.coll.Zone(ctx)
+			}
+			if err == nil {
+				data, err = partOf(data, want.part, zone)
+			}
 		}
 		if err == nil {
 			x.escape(string(data))

@@ -25,13 +25,14 @@ func (e *exchange) calendarQuery(body *element) error {
 	if err != nil {
 		return err
 	}
-	report, err := newReport(body)
-	if err != nil {
-		return err
-	}
 	if err := e.at.readable(); err != nil {
 		return err
 	}
+	report, err := e.newReport(body)
+	if err != nil {
+		return err
+	}
+	want.zone = report.Local
 	list, err := e.itemsIn(ctx, spanOf(f))
 	if err != nil {
 		return err
@@ -70,8 +71,8 @@ func (e *exchange) itemsIn(ctx context.Context, span icalendar.Range) ([]mailbox
 }
 
 // newReport begins a query. Days and floating times are those of its timezone element (RFC 4791 section 9.8), or of its
-// timezone-id (RFC 7809 section 5.2), else UTC.
-func newReport(body *element) (*icalendar.Report, error) {
+// timezone-id (RFC 7809 section 5.2), else of the calendar.
+func (e *exchange) newReport(body *element) (*icalendar.Report, error) {
 	if id := body.child(cal("timezone-id")); id != nil {
 		zone := icalendar.KnownZone(strings.TrimSpace(id.text))
 		if zone == nil {
@@ -79,19 +80,15 @@ func newReport(body *element) (*icalendar.Report, error) {
 		}
 		return icalendar.NewReport(zone), nil
 	}
-	zone := body.child(cal("timezone"))
-	if zone == nil {
-		return icalendar.NewReport(nil), nil
-	}
-	o, err := icalendar.Parse([]byte(strings.TrimSpace(zone.text) + "\r\n"))
-	if err == nil {
-		for _, c := range o.Root.Components {
-			if c.Name == "VTIMEZONE" {
-				return icalendar.NewReport(o.Zone(c.Text("TZID"))), nil
-			}
+	if given := body.child(cal("timezone")); given != nil {
+		zone := icalendar.DefinedZone([]byte(strings.TrimSpace(given.text) + "\r\n"))
+		if zone == nil {
+			return nil, &precondition{status: http.StatusForbidden, name: cal("valid-calendar-data"), text: "The timezone of the query is not a calendar with one VTIMEZONE."}
 		}
+		return icalendar.NewReport(zone), nil
 	}
-	return nil, &precondition{status: http.StatusForbidden, name: cal("valid-calendar-data"), text: "The timezone of the query is not a calendar with one VTIMEZONE."}
+	zone, err := e.at.coll.Zone(e.r.Context())
+	return icalendar.NewReport(zone), err
 }
 
 // matches reports whether an item is one that is asked for. One whose rule needs too much work counts as such: a client sees it rather than
@@ -308,7 +305,11 @@ func (e *exchange) freeBusyQuery(body *element) error {
 	if err != nil {
 		return err
 	}
-	report := icalendar.NewReport(nil)
+	zone, err := e.at.coll.Zone(ctx)
+	if err != nil {
+		return err
+	}
+	report := icalendar.NewReport(zone)
 	var busy []icalendar.Period
 	for i := range list {
 		if err := ctx.Err(); err != nil {
@@ -349,12 +350,13 @@ func (e *exchange) freeBusyQuery(body *element) error {
 const maxPeriods = 50_000
 
 // partOf returns the part of a calendar object that a report asks for. An object that cannot be read is returned as it is.
-func partOf(text []byte, ask *icalendar.Retrieval) ([]byte, error) {
+// Days and floating times are those of the zone.
+func partOf(text []byte, ask *icalendar.Retrieval, zone *icalendar.Zone) ([]byte, error) {
 	o, err := icalendar.Parse(text)
 	if err != nil {
 		return text, nil
 	}
-	part, err := o.Retrieve(ask, nil)
+	part, err := o.Retrieve(ask, zone)
 	if err != nil {
 		return nil, &precondition{status: http.StatusForbidden, name: d("number-of-matches-within-limits"), text: "An object has too many instances in this time."}
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"gatepost/server/dataformat"
 )
 
 // stock puts events and a task into the calendars of ann.
@@ -160,4 +162,64 @@ func TestWhoMay(t *testing.T) {
 	f.user = "none@company.com"
 	f.want(403, f.do("PROPFIND", "/CalDAV/", "", "Depth", "0"))
 	f.want(403, f.do("PUT", "/CalDAV/Calendar/x.ics", event("b", "DTSTART:20260210T120000Z\n")))
+}
+
+// Floating times and days are in the zone of the query, else of the calendar, else of the account.
+func TestFloatingTimesHaveTheZoneOfTheCalendar(t *testing.T) {
+	f := newFixture(t)
+	f.want(201, f.do("PUT", "/CalDAV/Calendar/lunch.ics", event("lunch", "DTSTART:20260210T120000\nDTEND:20260210T130000\nSUMMARY:Lunch\n")))
+	f.want(201, f.do("PUT", "/CalDAV/Calendar/day.ics", event("day", "DTSTART;VALUE=DATE:20260212\nSUMMARY:Day\n")))
+	zone := func(name, offset string) string {
+		return "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VTIMEZONE\r\nTZID:" + name + "\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\nTZOFFSETFROM:" +
+			offset + "\r\nTZOFFSETTO:" + offset + "\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\nEND:VCALENDAR\r\n"
+	}
+	look := func(from, until, more string) string {
+		t.Helper()
+		q := strings.Replace(query(vevent(`<C:time-range start="`+from+`" end="`+until+`"/>`),
+			`<C:calendar-data><C:expand start="`+from+`" end="`+until+`"/></C:calendar-data>`), "</C:filter>", "</C:filter>"+more, 1)
+		a := f.want(207, f.do("REPORT", "/CalDAV/Calendar/", q, "Depth", "1"))
+		return a.body
+	}
+	busy := func(from, until string) string {
+		t.Helper()
+		a := f.want(200, f.do("REPORT", "/CalDAV/Calendar/",
+			`<C:free-busy-query xmlns:C="urn:ietf:params:xml:ns:caldav"><C:time-range start="`+from+`" end="`+until+`"/></C:free-busy-query>`, "Depth", "1"))
+		return a.body
+	}
+	check := func(why, hour, more string) {
+		t.Helper()
+		for h, want := range map[string]bool{hour: true, "0500": false} {
+			from := "20260210T" + h + "00Z"
+			if got := look(from, strings.Replace(from, "00Z", "01Z", 1), more); strings.Contains(got, "lunch.ics") != want {
+				t.Errorf("%s: %s: found is %v\n%s", why, from, !want, got)
+			} else if want && !strings.Contains(got, "DTSTART:20260210T120000&#13;") {
+				t.Errorf("%s: the expanded time does not float:\n%s", why, got)
+			}
+		}
+	}
+	set := func(prop string) {
+		t.Helper()
+		f.want(207, f.do("PROPPATCH", "/CalDAV/Calendar/", `<D:propertyupdate xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><D:set><D:prop>`+prop+`</D:prop></D:set></D:propertyupdate>`))
+	}
+	prefs := func(z string) {
+		t.Helper()
+		must(t, f.accounts.AccountPrefs("company.com", "ann").Update(t.Context(), dataformat.Dict{"TimeZone": dataformat.String(z)}))
+	}
+	prefs("Asia/Tokyo")
+	check("preference", "0300", "")
+	if got := busy("20260210T000000Z", "20260211T000000Z"); !strings.Contains(got, "FREEBUSY:20260210T030000Z/20260210T040000Z") {
+		t.Errorf("busy in Tokyo:\n%s", got)
+	}
+	if !strings.Contains(look("20260211T150000Z", "20260211T150001Z", ""), "day.ics") || strings.Contains(look("20260212T150000Z", "20260212T150001Z", ""), "day.ics") {
+		t.Error("a day is not that of Tokyo")
+	}
+	check("timezone-id of the query", "1700", "<C:timezone-id>America/New_York</C:timezone-id>")
+	check("timezone of the query", "0800", "<C:timezone>"+zone("Camp", "+0400")+"</C:timezone>")
+	set("<C:calendar-timezone>" + zone("Camp &lt;here&gt;", "+0200") + "</C:calendar-timezone>")
+	check("calendar-timezone", "1000", "")
+	if got := busy("20260210T000000Z", "20260211T000000Z"); !strings.Contains(got, "FREEBUSY:20260210T100000Z/20260210T110000Z") {
+		t.Errorf("busy in the camp:\n%s", got)
+	}
+	set("<C:calendar-timezone-id>America/New_York</C:calendar-timezone-id>")
+	check("calendar-timezone-id", "1700", "")
 }
