@@ -26,6 +26,8 @@ type Update struct {
 	// HighestModSeq is what a client that has got all of this may remember: it
 	// stays below the number of an expunge that is held back (RFC 7162 3.2).
 	HighestModSeq uint64
+	// Held says that an expunge is held back.
+	Held bool
 	// Gone says that the mailbox no longer exists.
 	Gone bool
 }
@@ -56,7 +58,7 @@ func (m *Mailbox) Sync(allowExpunge bool) Update {
 	}
 	m.flagSeen, m.own, m.extra = max(m.flagSeen, b.rec.highest), m.own[:0], m.extra[:0]
 	save := m.take()
-	u.HighestModSeq = m.highest()
+	u.HighestModSeq, u.Held = m.highest(), m.expunges < b.expunges
 	b.mu.Unlock()
 	if save != 0 {
 		b.account.setRecentFrom(b.id, save)

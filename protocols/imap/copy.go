@@ -47,6 +47,9 @@ func (s *session) move(c *call, p *wire.Parser) error {
 	switch {
 	case len(data.Source) > 0:
 		s.out.Raw("* OK [").Raw(copyUID(data)).Raw("] Moved").CRLF()
+		if err == nil && s.qresync {
+			return s.tellExpunged(c)
+		}
 	case err == nil:
 		return no(fault.NoMessage, "")
 	}

@@ -18,6 +18,7 @@
 //	fetch*.go      FETCH                             section.go     BODY[...] and BINARY[...]
 //	store.go       STORE                             copy.go        COPY, MOVE
 //	expunge.go     EXPUNGE, CLOSE                    search*.go     SEARCH
+//	condstore.go   change numbers                    qresync.go     SELECT (QRESYNC ...), VANISHED
 //	idle.go        IDLE                              names.go       mailbox names on the wire
 //	timeslice.go   processor time of long commands
 //
@@ -72,6 +73,6 @@
 // RFC 3501, 9051 (IMAP4), 2177 (IDLE), 2342 (NAMESPACE), 2971 (ID), 3348 (CHILDREN), 3691
 // (UNSELECT), 4315 (UIDPLUS), 4731 (ESEARCH), 4959 (SASL-IR), 5032 (WITHIN), 5161
 // (ENABLE), 5182 (SEARCHRES), 5258 (LIST-EXTENDED), 5530 (response codes), 5819
-// (LIST-STATUS), 6154 (SPECIAL-USE), 6851 (MOVE), 6855 (UTF8=ACCEPT), 7888 (LITERAL+),
-// 7889 (APPENDLIMIT), 8438 (STATUS=SIZE).
+// (LIST-STATUS), 6154 (SPECIAL-USE), 6851 (MOVE), 6855 (UTF8=ACCEPT), 7162 (CONDSTORE, QRESYNC), 7888
+// (LITERAL+), 7889 (APPENDLIMIT), 8438 (STATUS=SIZE).
 package imap

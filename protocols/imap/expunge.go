@@ -1,6 +1,8 @@
 package imap
 
 import (
+	"strconv"
+
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/protocols/imap/wire"
@@ -31,6 +33,18 @@ func (s *session) expunge(c *call, p *wire.Parser) error {
 	if err := s.mayDelete(); err != nil {
 		return err
 	}
-	_, err := s.mailbox.Expunge(s.ctx, uids)
-	return err
+	gone, err := s.mailbox.Expunge(s.ctx, uids)
+	if err != nil || len(gone) == 0 || !s.qresync {
+		return err
+	}
+	return s.tellExpunged(c)
+}
+
+// tellExpunged sends VANISHED for what a command has expunged, and has the tagged OK tell the change number that the client
+// then knows (RFC 7162 sections 3.2.7 and 3.2.8).
+func (s *session) tellExpunged(c *call) error {
+	if s.update(true) { // else dispatch ends the session
+		c.code = "HIGHESTMODSEQ " + strconv.FormatUint(s.mailbox.Info().HighestModSeq, 10)
+	}
+	return nil
 }

@@ -21,8 +21,19 @@ func (s *session) fetch(c *call, p *wire.Parser) error {
 	set := s.parseSet(p)
 	p.Space()
 	plan := parseFetch(p, c.uid)
+	if p.SkipSpace() {
+		s.parseFetchModifiers(p, plan, c.uid)
+	}
 	if err := p.End(); err != nil {
 		return err
+	}
+	if plan.modSeq {
+		s.enableCondstore()
+	}
+	if plan.vanished {
+		if err := s.putVanished(plan.changedSince, s.uidRanges(set)); err != nil {
+			return err
+		}
 	}
 	seqs, err := s.resolve(set, c.uid)
 	if err != nil {
@@ -79,8 +90,9 @@ func (s *session) markSeen(read []newlySeen) {
 	}
 	for i := range read {
 		was := &read[i]
-		if st, ok := s.mailbox.StateAt(was.seq); ok && (st.Flags != was.state.Flags || st.Keywords != was.state.Keywords) {
-			s.putFlags(was.seq, s.call.uid || s.rev2)
+		st, ok := s.mailbox.StateAt(was.seq)
+		if ok && (st.Flags != was.state.Flags || st.Keywords != was.state.Keywords || s.condstore) {
+			s.putFlags(was.seq, s.call.uid) // and the MODSEQ that the change has got
 		}
 	}
 }
@@ -114,7 +126,7 @@ func (s *session) fetchRanges(plan *fetchPlan, seqs []wire.Range, mark bool) (re
 	for _, r := range seqs {
 		for seq := r.Low; seq <= r.High; seq++ {
 			st, ok := s.mailbox.StateAt(int(seq))
-			if !ok {
+			if !ok || st.ModSeq <= plan.changedSince {
 				continue
 			}
 			st.Recent = st.Recent && !s.rev2
@@ -224,6 +236,8 @@ func (s *session) putItem(item *fetchItem, m *fetched) {
 	case fetchSize:
 		msg, _ := s.mailbox.Message(m.state.UID)
 		s.out.Raw("RFC822.SIZE ").Number(uint64(msg.Size))
+	case fetchModSeq:
+		s.putModSeq(m.state.ModSeq)
 	case fetchEnvelope:
 		s.out.Raw("ENVELOPE ").Bytes(m.content.Envelope)
 	case fetchBody:

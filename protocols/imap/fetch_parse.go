@@ -15,6 +15,7 @@ const (
 	fetchFlags
 	fetchInternalDate
 	fetchSize
+	fetchModSeq
 	fetchEnvelope
 	fetchBody // BODY without a section
 	fetchBodyStructure
@@ -62,6 +63,7 @@ var plainItems = map[string]fetchItem{
 	"FLAGS":         {kind: fetchFlags},
 	"INTERNALDATE":  {kind: fetchInternalDate},
 	"RFC822.SIZE":   {kind: fetchSize},
+	"MODSEQ":        {kind: fetchModSeq},
 	"ENVELOPE":      {kind: fetchEnvelope, needs: needContent},
 	"BODYSTRUCTURE": {kind: fetchBodyStructure, needs: needSummary},
 	"BODY":          {kind: fetchBody, needs: needSummary},
@@ -87,6 +89,11 @@ type fetchPlan struct {
 	marksSeen bool
 	hasFlags  bool
 	binary    bool // some items have to be decoded
+	modSeq    bool // MODSEQ is one of the items
+	// Only messages that have changed after changedSince are wanted, and with vanished the UIDs that were expunged since
+	// (RFC 7162 sections 3.1.4 and 3.2.6).
+	changedSince uint64
+	vanished     bool
 }
 
 func (f *fetchPlan) add(item fetchItem) {
@@ -96,6 +103,8 @@ func (f *fetchPlan) add(item fetchItem) {
 	switch item.kind {
 	case fetchFlags:
 		f.hasFlags = true
+	case fetchModSeq:
+		f.modSeq = true
 	case fetchSection, fetchBinary:
 		f.marksSeen = f.marksSeen || !item.peek
 	}
@@ -121,6 +130,28 @@ func parseFetch(p *wire.Parser, withUID bool) *fetchPlan {
 	}
 	f.parseItem(p, withUID, true)
 	return f
+}
+
+// parseFetchModifiers reads the modifiers of FETCH (RFC 4466 section 2.4).
+func (s *session) parseFetchModifiers(p *wire.Parser, f *fetchPlan, uid bool) {
+	since := false
+	p.List(func() {
+		switch name := p.Keyword(); string(name) {
+		case "CHANGEDSINCE":
+			p.Space()
+			f.changedSince, since = parseModSeq(p), true
+			if !f.modSeq {
+				f.add(fetchItem{kind: fetchModSeq})
+			}
+		case "VANISHED":
+			f.vanished = true
+		default:
+			p.Fail("unknown modifier %s", name)
+		}
+	})
+	if f.vanished && !(uid && since && s.qresync) {
+		p.Fail("VANISHED needs UID FETCH, CHANGEDSINCE and ENABLE QRESYNC")
+	}
 }
 
 func (f *fetchPlan) parseItem(p *wire.Parser, hasUID, macro bool) {

@@ -56,7 +56,7 @@ func (s *session) id(c *call, p *wire.Parser) error {
 // enable is ENABLE (RFC 5161). It ignores unknown capabilities, and lists those that it has
 // enabled.
 func (s *session) enable(c *call, p *wire.Parser) error {
-	var rev2, utf8 bool
+	var rev2, utf8, condstore, qresync bool
 	p.Space()
 	for more := true; more; more = p.SkipSpace() {
 		switch string(p.Keyword()) {
@@ -64,10 +64,18 @@ func (s *session) enable(c *call, p *wire.Parser) error {
 			rev2 = true
 		case "UTF8=ACCEPT":
 			utf8 = true
+		case "CONDSTORE":
+			condstore = true
+		case "QRESYNC":
+			qresync = true
 		}
 	}
 	if err := p.End(); err != nil {
 		return err
+	}
+	if condstore || qresync {
+		condstore = !s.condstore && condstore
+		s.enableCondstore()
 	}
 	s.out.Raw("* ENABLED")
 	if rev2 && !s.rev2 {
@@ -77,6 +85,13 @@ func (s *session) enable(c *call, p *wire.Parser) error {
 	if utf8 && !s.utf8 {
 		s.utf8 = true
 		s.out.Raw(" UTF8=ACCEPT")
+	}
+	if condstore {
+		s.out.Raw(" CONDSTORE")
+	}
+	if qresync && !s.qresync {
+		s.qresync = true
+		s.out.Raw(" QRESYNC")
 	}
 	s.out.CRLF()
 	return nil

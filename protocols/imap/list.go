@@ -23,6 +23,7 @@ func (s *session) list(c *call, p *wire.Parser) error {
 		s.out.Raw(`* LIST (\Noselect) "/" ""`).CRLF()
 		return nil
 	}
+	s.knowsModSeq(a.status)
 	return s.listNames(a)
 }
 

@@ -26,6 +26,9 @@ func (s *session) search(c *call, p *wire.Parser) error {
 	if err := g.prepare(s, &g.root); err != nil {
 		return err
 	}
+	if g.modSeq {
+		s.enableCondstore()
+	}
 	found, err := s.findMessages(g)
 	if err != nil {
 		if g.save {
@@ -36,15 +39,19 @@ func (s *session) search(c *call, p *wire.Parser) error {
 	if g.save {
 		s.saveResult(g, found)
 	}
+	var highest uint64
+	if g.modSeq {
+		highest = s.highestOf(g.told(found))
+	}
 	if c.uid {
 		for i, seq := range found {
 			found[i] = uint32(s.mailbox.UID(int(seq)))
 		}
 	}
 	if g.extended {
-		s.putESearch(g, c, found)
+		s.putESearch(g, c, found, highest)
 	} else {
-		s.putSearch(found)
+		s.putSearch(found, highest)
 	}
 	return nil
 }
@@ -123,10 +130,18 @@ func (g *searchProgram) prepare(s *session, k *searchKey) error {
 	return nil
 }
 
-// saveResult stores the messages that $ will name (RFC 5182 section 2.4): with MIN or MAX and
-// without ALL and COUNT, only the first or last.
+// saveResult stores the messages that $ will name (RFC 5182 section 2.4).
 func (s *session) saveResult(g *searchProgram, found []uint32) {
+	found = g.told(found)
 	s.saved = make([]imap.UID, 0, len(found))
+	for _, seq := range found {
+		s.saved = append(s.saved, s.mailbox.UID(int(seq)))
+	}
+}
+
+// told returns those of the messages found that the answer is about: with MIN or MAX and without ALL and COUNT, only the first
+// or last.
+func (g *searchProgram) told(found []uint32) []uint32 {
 	if (g.min || g.max) && !g.all && !g.count {
 		switch n := len(found); {
 		case n == 0:
@@ -135,24 +150,26 @@ func (s *session) saveResult(g *searchProgram, found []uint32) {
 		case !g.min:
 			found = found[n-1:]
 		default:
-			found = []uint32{found[0], found[n-1]}
+			return []uint32{found[0], found[n-1]}
 		}
 	}
-	for _, seq := range found {
-		s.saved = append(s.saved, s.mailbox.UID(int(seq)))
-	}
+	return found
 }
 
-func (s *session) putSearch(found []uint32) {
+// putSearch writes a SEARCH response. highest is 0 unless the client asked for MODSEQ.
+func (s *session) putSearch(found []uint32, highest uint64) {
 	s.out.Raw("* SEARCH")
 	for _, n := range found {
 		s.out.Byte(' ').Number(uint64(n)).Spill()
+	}
+	if highest > 0 {
+		s.out.Raw(" (MODSEQ ").Number(highest).Byte(')')
 	}
 	s.out.CRLF()
 }
 
 // putESearch writes an ESEARCH response. SAVE alone requests none.
-func (s *session) putESearch(g *searchProgram, c *call, found []uint32) {
+func (s *session) putESearch(g *searchProgram, c *call, found []uint32, highest uint64) {
 	if g.save && !g.min && !g.max && !g.all && !g.count {
 		return
 	}
@@ -173,6 +190,9 @@ func (s *session) putESearch(g *searchProgram, c *call, found []uint32) {
 	}
 	if g.count {
 		s.out.Raw(" COUNT ").Number(uint64(len(found)))
+	}
+	if highest > 0 {
+		s.out.Raw(" MODSEQ ").Number(highest)
 	}
 	s.out.CRLF()
 }
@@ -195,6 +215,8 @@ func (x *candidate) fits(k *searchKey) bool {
 		return x.state.Keywords&k.keywords != 0
 	case opRecent:
 		return x.state.Recent && !x.s.rev2
+	case opModSeq:
+		return x.state.ModSeq >= k.modSeq
 	case opLarger:
 		return x.message().Size > k.size
 	case opSmaller:

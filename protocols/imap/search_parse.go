@@ -156,7 +156,7 @@ var argumentKeys = map[string]bool{
 	"FROM": true, "TO": true, "CC": true, "BCC": true, "SUBJECT": true, "HEADER": true, "BODY": true, "TEXT": true,
 	"LARGER": true, "SMALLER": true, "KEYWORD": true, "UNKEYWORD": true, "UID": true, "NOT": true, "OR": true,
 	"BEFORE": true, "SINCE": true, "ON": true, "SENTBEFORE": true, "SENTSINCE": true, "SENTON": true,
-	"YOUNGER": true, "OLDER": true,
+	"YOUNGER": true, "OLDER": true, "MODSEQ": true,
 }
 
 func not(k searchKey) searchKey { return searchKey{op: opNot, kids: []searchKey{k}} }
@@ -195,6 +195,9 @@ func (g *searchProgram) parseArgument(s *session, p *wire.Parser, word string) s
 		return searchKey{op: opKeyword, keyword: p.Flag()}
 	case "UNKEYWORD":
 		return not(searchKey{op: opKeyword, keyword: p.Flag()})
+	case "MODSEQ":
+		g.modSeq = true
+		return searchKey{op: opModSeq, modSeq: parseSearchModSeq(p)}
 	case "UID":
 		return searchKey{op: opSet, uid: true, set: s.parseSet(p)}
 	case "NOT":

@@ -22,6 +22,7 @@ const (
 	opFlags   // has all the system flags
 	opKeyword // has the keyword
 	opRecent
+	opModSeq
 	opLarger
 	opSmaller
 	opBefore // internal date
@@ -46,6 +47,7 @@ type searchKey struct {
 	flags    mailbox.Flags
 	keyword  string
 	keywords uint64 // opKeyword, resolved: the keyword's bit in State, or 0
+	modSeq   uint64
 	size     int64
 	date     time.Time // a day, or an instant if exact
 	exact    bool
@@ -59,6 +61,7 @@ type searchProgram struct {
 	extended             bool // the answer is ESEARCH
 	min, max, all, count bool
 	save                 bool
+	modSeq               bool // MODSEQ is one of the keys
 	root                 searchKey
 	texts                []searchText
 	// The numbers of the texts in each scope.

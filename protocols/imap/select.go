@@ -20,8 +20,9 @@ func (s *session) examine(c *call, p *wire.Parser) error       { return s.open(c
 func (s *session) open(c *call, p *wire.Parser, readOnly bool) error {
 	p.Space()
 	name, bad := s.mailboxName(p)
+	var params selectParams
 	if p.SkipSpace() {
-		p.List(func() { p.Fail("unknown parameter %s", p.Atom()) }) // RFC 4466 section 2.1
+		params = s.parseSelectParams(p)
 	}
 	if err := p.End(); err != nil {
 		return err
@@ -43,6 +44,7 @@ func (s *session) open(c *call, p *wire.Parser, readOnly bool) error {
 		return err
 	}
 	box.Allow(flagsOf(m.Rights))
+	s.condstore = s.condstore || params.condstore
 	s.mailbox, s.info, s.target = box, box.Info(), m
 	if m.Foreign() {
 		s.log.Log(s.ctx, logs.LevelMajor, "selected a mailbox of another account", logs.AttrAccount, s.account.Address(),
@@ -51,6 +53,12 @@ func (s *session) open(c *call, p *wire.Parser, readOnly bool) error {
 	s.describe()
 	if s.rev2 {
 		if err := s.putSelected(name); err != nil {
+			s.leave()
+			return err
+		}
+	}
+	if params.resync != nil {
+		if err := s.resync(params.resync); err != nil {
 			s.leave()
 			return err
 		}
@@ -115,6 +123,7 @@ func (s *session) describe() {
 	}
 	s.out.Raw("* OK [UIDVALIDITY ").Number(uint64(info.UIDValidity)).Raw("] UIDs are valid").CRLF()
 	s.out.Raw("* OK [UIDNEXT ").Number(uint64(info.UIDNext)).Raw("] Next UID").CRLF()
+	s.putHighestModSeq(info.HighestModSeq)
 }
 
 // putSelected writes the LIST response of the selected mailbox, with OLDNAME if the client has used another

@@ -62,14 +62,21 @@ type session struct {
 	info    mailbox.ViewInfo // of the mailbox when it was selected
 	recent  int              // RECENT as the client knows it
 	saved   []imap.UID       // the result that $ stands for (RFC 5182)
-	rev2    bool             // IMAP4rev2 is enabled
-	utf8    bool             // UTF8=ACCEPT is enabled
-	errors  int              // malformed commands in a row
-	logins  int              // failed logins
-	scratch []byte           // a buffer for use within a command
-	ending  string           // the reason why the session ends, or empty
-	lingers bool             // the session ends while the client still sends
+	enabled
+	errors  int    // malformed commands in a row
+	logins  int    // failed logins
+	scratch []byte // a buffer for use within a command
+	ending  string // the reason why the session ends, or empty
+	lingers bool   // the session ends while the client still sends
 	began   time.Time
+}
+
+// enabled is what the client has enabled (RFC 5161). Nothing is disabled again.
+type enabled struct {
+	rev2      bool // IMAP4rev2
+	utf8      bool // UTF8=ACCEPT
+	condstore bool // FETCH responses with flags have their MODSEQ (RFC 7162)
+	qresync   bool // VANISHED instead of EXPUNGE (RFC 7162); implies condstore
 }
 
 // call is the command that is being carried out.

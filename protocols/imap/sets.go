@@ -54,20 +54,43 @@ func (s *session) resolve(set messageSet, uid bool) ([]wire.Range, error) {
 	return out, nil
 }
 
+// uidRanges returns the UIDs that a set names, whether there are messages or not. A range to * has no end, so that it has
+// the UIDs of messages that were expunged above the last one.
+func (s *session) uidRanges(set messageSet) wire.NumSet {
+	if set.saved {
+		return rangesOf(s.numbersOf(s.saved, true))
+	}
+	return slices.Clone(set.numbers).Resolve(1<<32 - 1)
+}
+
 // savedRanges returns the messages of the saved result that the view still has.
 func (s *session) savedRanges() []wire.Range {
-	var out []wire.Range
-	for _, uid := range s.saved {
-		seq, ok := s.mailbox.Seq(uid)
-		switch {
-		case !ok:
-		case len(out) > 0 && out[len(out)-1].High+1 == uint32(seq):
-			out[len(out)-1].High++
-		default:
-			out = append(out, wire.Range{Low: uint32(seq), High: uint32(seq)})
+	return rangesOf(s.numbersOf(s.saved, false))
+}
+
+// numbersOf returns UIDs as a response has them: as they are, or as sequence numbers.
+func (s *session) numbersOf(uids []imap.UID, uid bool) []uint32 {
+	numbers := make([]uint32, 0, len(uids))
+	for _, u := range uids {
+		if uid {
+			numbers = append(numbers, uint32(u))
+		} else if seq, ok := s.mailbox.Seq(u); ok {
+			numbers = append(numbers, uint32(seq))
 		}
 	}
-	return out
+	return numbers
+}
+
+// rangesOf returns sorted numbers as ranges.
+func rangesOf(numbers []uint32) (ranges []wire.Range) {
+	for _, n := range numbers {
+		if last := len(ranges) - 1; last >= 0 && ranges[last].High+1 == n {
+			ranges[last].High = n
+			continue
+		}
+		ranges = append(ranges, wire.Range{Low: n, High: n})
+	}
+	return ranges
 }
 
 // uidsOf returns the UIDs of ranges of sequence numbers.

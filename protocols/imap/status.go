@@ -2,6 +2,7 @@ package imap
 
 import (
 	"math"
+	"slices"
 
 	"gatepost/accounts/access"
 	"gatepost/accounts/mailbox"
@@ -24,6 +25,7 @@ var statusItems = []statusItem{
 	{"UNSEEN", func(_ *session, i *mailbox.Info) uint64 { return uint64(i.Unseen) }},
 	{"DELETED", func(_ *session, i *mailbox.Info) uint64 { return uint64(i.Deleted) }},
 	{"SIZE", func(_ *session, i *mailbox.Info) uint64 { return uint64(i.Size) }},
+	{"HIGHESTMODSEQ", func(_ *session, i *mailbox.Info) uint64 { return max(i.HighestModSeq, 1) }},
 	{"APPENDLIMIT", func(s *session, _ *mailbox.Info) uint64 { return s.appendLimit() }},
 }
 
@@ -37,6 +39,7 @@ func (s *session) status(c *call, p *wire.Parser) error {
 	if err := p.End(); err != nil {
 		return err
 	}
+	s.knowsModSeq(items)
 	if bad != nil {
 		return bad
 	}
@@ -76,6 +79,13 @@ func parseStatusItems(p *wire.Parser) []*statusItem {
 		p.Fail("a list of status items expected")
 	}
 	return items
+}
+
+// knowsModSeq enables CONDSTORE if one of the items shows that the client knows it.
+func (s *session) knowsModSeq(items []*statusItem) {
+	if slices.ContainsFunc(items, func(i *statusItem) bool { return i.name == "HIGHESTMODSEQ" }) {
+		s.enableCondstore()
+	}
 }
 
 func (s *session) putStatus(name string, info *mailbox.Info, items []*statusItem) {

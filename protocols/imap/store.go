@@ -15,6 +15,9 @@ type storeArgs struct {
 	op     mailbox.Op
 	silent bool
 	flags  []imap.Flag
+	// A conditional STORE leaves messages alone that have changed after since (RFC 7162).
+	conditional bool
+	since       uint64
 }
 
 func (s *session) parseStore(p *wire.Parser) storeArgs {
@@ -22,6 +25,10 @@ func (s *session) parseStore(p *wire.Parser) storeArgs {
 	p.Space()
 	a.set = s.parseSet(p)
 	p.Space()
+	a.since = mailbox.NoCondition
+	if p.Peek() == '(' {
+		parseStoreModifiers(p, &a)
+	}
 	switch {
 	case p.Skip('+'):
 		a.op = mailbox.Add
@@ -62,20 +69,50 @@ func (s *session) store(c *call, p *wire.Parser) error {
 		a.op != mailbox.Set && len(a.flags) > 0 && len(allowedFlags(a.flags, rights)) == 0 {
 		return fault.New("imap.store", fault.Denied, "")
 	}
-	if _, err := s.mailbox.SetFlags(s.ctx, s.uidsOf(seqs), a.op, a.flags, mailbox.NoCondition); err != nil {
+	if a.conditional {
+		s.enableCondstore()
+	}
+	done, err := s.mailbox.SetFlags(s.ctx, s.uidsOf(seqs), a.op, a.flags, a.since)
+	if err != nil {
 		return err
 	}
-	if a.silent {
+	if a.silent && !s.condstore {
 		return nil
 	}
 	// Keywords that are new to the mailbox have to be sent in FLAGS first.
 	if !s.update(false) {
 		return nil // dispatch answers, and ends the session
 	}
+	if len(done.Modified) > 0 {
+		c.code = "MODIFIED " + string(wire.AppendSet(nil, s.numbersOf(done.Modified, c.uid)))
+		c.text = "Conditional STORE failed"
+	}
+	if a.silent {
+		s.putModSeqs(done.Changed, c.uid)
+		seqs = rangesOf(s.numbersOf(done.Modified, false))
+	}
 	for _, r := range seqs {
 		for seq := r.Low; seq <= r.High; seq++ {
-			s.putFlags(int(seq), c.uid || s.rev2)
+			s.putFlags(int(seq), c.uid)
 		}
 	}
 	return nil
+}
+
+// putModSeqs writes FETCH responses with nothing but the MODSEQ of messages, which a silent STORE has to send as well (RFC
+// 7162 section 3.1.3).
+func (s *session) putModSeqs(uids []imap.UID, withUID bool) {
+	for _, uid := range uids {
+		seq, ok := s.mailbox.Seq(uid)
+		if !ok {
+			continue
+		}
+		st, ok := s.mailbox.StateAt(seq)
+		if !ok {
+			continue
+		}
+		s.beginFetch(seq, uid, withUID)
+		s.putModSeq(st.ModSeq)
+		s.out.Byte(')').CRLF()
+	}
 }

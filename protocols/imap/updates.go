@@ -2,6 +2,9 @@ package imap
 
 import (
 	imap "github.com/emersion/go-imap/v2"
+
+	"gatepost/accounts/mailbox"
+	"gatepost/protocols/imap/wire"
 )
 
 // update sends the changes of the selected mailbox since the last call, including messages that the session
@@ -12,9 +15,7 @@ func (s *session) update(allowExpunge bool) bool {
 	if u.Gone {
 		return false
 	}
-	for _, seq := range u.Expunged {
-		s.out.Raw("* ").Number(uint64(seq)).Raw(" EXPUNGE").CRLF()
-	}
+	s.putExpunged(&u)
 	if u.Exists >= 0 {
 		s.out.Raw("* ").Number(uint64(u.Exists)).Raw(" EXISTS").CRLF()
 	}
@@ -26,9 +27,27 @@ func (s *session) update(allowExpunge bool) bool {
 		s.putFlagLists()
 	}
 	for _, seq := range u.Flags {
-		s.putFlags(seq, s.rev2)
+		s.putFlags(seq, false)
+	}
+	if s.qresync && u.Held {
+		s.putHighestModSeq(u.HighestModSeq)
 	}
 	return true
+}
+
+// putExpunged tells the client of messages that its view shows no more.
+func (s *session) putExpunged(u *mailbox.Update) {
+	if len(u.Expunged) == 0 {
+		return
+	}
+	if s.qresync {
+		s.out.Raw("* VANISHED ").Set(wire.AppendSet(s.out.Buf(), u.ExpungedUIDs))
+		s.out.CRLF()
+		return
+	}
+	for _, seq := range u.Expunged {
+		s.out.Raw("* ").Number(uint64(seq)).Raw(" EXPUNGE").CRLF()
+	}
 }
 
 // byeDeleted ends the session because the selected mailbox is deleted: a new mailbox of
@@ -58,18 +77,29 @@ func (s *session) putFlagList(flags []imap.Flag) {
 	s.out.Byte(')')
 }
 
-// putFlags writes a FETCH response with the flags of a message of the view.
+// putFlags writes a FETCH response with the flags of a message of the view. The UID is in it if it is asked for, or if
+// the client has enabled what demands it (RFC 9051 section 7.5.2, RFC 7162 section 3.2.4).
 func (s *session) putFlags(seq int, withUID bool) {
 	st, ok := s.mailbox.StateAt(seq)
 	if !ok {
 		return
 	}
-	s.out.Raw("* ").Number(uint64(seq)).Raw(" FETCH (")
-	if withUID {
-		s.out.Raw("UID ").Number(uint64(st.UID)).Byte(' ')
-	}
+	s.beginFetch(seq, st.UID, withUID)
 	s.out.Raw("FLAGS (")
 	st.Recent = st.Recent && !s.rev2
 	s.out.Set(s.mailbox.AppendFlags(s.out.Buf(), st))
-	s.out.Raw("))").CRLF()
+	s.out.Byte(')')
+	if s.condstore {
+		s.out.Byte(' ')
+		s.putModSeq(st.ModSeq)
+	}
+	s.out.Byte(')').CRLF()
+}
+
+// beginFetch writes the beginning of a FETCH response about changes.
+func (s *session) beginFetch(seq int, uid imap.UID, withUID bool) {
+	s.out.Raw("* ").Number(uint64(seq)).Raw(" FETCH (")
+	if withUID || s.rev2 || s.qresync {
+		s.out.Raw("UID ").Number(uint64(uid)).Byte(' ')
+	}
 }

@@ -99,6 +99,69 @@ func (s NumSet) Contains(n uint32) bool {
 	return found || i > 0 && n <= s[i-1].High
 }
 
+// HasStar reports whether * is in a set as parsed.
+func (s NumSet) HasStar() bool {
+	return slices.ContainsFunc(s, func(r Range) bool { return r.Low == 0 || r.High == 0 })
+}
+
+// Above returns the part of a resolved set above n.
+func (s NumSet) Above(n uint32) NumSet {
+	if n == 1<<32-1 {
+		return nil
+	}
+	return s.Intersect(NumSet{{Low: n + 1, High: 1<<32 - 1}})
+}
+
+// Intersect returns the numbers that are in both of two resolved sets.
+func (s NumSet) Intersect(other NumSet) (both NumSet) {
+	for len(s) > 0 && len(other) > 0 {
+		low, high := max(s[0].Low, other[0].Low), min(s[0].High, other[0].High)
+		if low <= high {
+			both = append(both, Range{low, high})
+		}
+		if s[0].High < other[0].High {
+			s = s[1:]
+		} else {
+			other = other[1:]
+		}
+	}
+	return both
+}
+
+// Ascending returns a function that returns the numbers of a set without * one after the other, and 0 at its end or where they do
+// not ascend.
+func (s NumSet) Ascending() func() uint32 {
+	var last uint32
+	return func() uint32 {
+		for len(s) > 0 {
+			low, high := min(s[0].Low, s[0].High), max(s[0].Low, s[0].High)
+			switch {
+			case last < low:
+				last = low
+				return last
+			case last < high && last >= low:
+				last++
+				return last
+			}
+			if s = s[1:]; len(s) > 0 && min(s[0].Low, s[0].High) <= last {
+				s = nil
+			}
+		}
+		return 0
+	}
+}
+
+// AppendRanges appends a resolved set.
+func AppendRanges(dst []byte, s NumSet) []byte {
+	for i, r := range s {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = AppendRange(dst, r.Low, r.High)
+	}
+	return dst
+}
+
 // AppendSet appends the numbers, which are sorted, as a set: 1:3,7.
 func AppendSet[N ~uint32](dst []byte, numbers []N) []byte {
 	for i := 0; i < len(numbers); {
