@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"gatepost/accounts/contentline"
 	"gatepost/server/fault"
@@ -210,10 +209,10 @@ func (o *Object) UID() string {
 // a definition for each time zone that is not a known one (RFC 7809 section 3.1.1). Errors are of kind
 // fault.Invalid, or fault.Unsupported for a component of another type; they say the line and the reason.
 func (o *Object) Validate() error {
-	if err := validText(o); err != nil {
-		return err
-	}
 	root := o.Root
+	if err := contentline.ValidateText(o.Text[root.start:root.end], root.Line); err != nil {
+		return fault.Wrap("icalendar", fault.Invalid, err)
+	}
 	if v := strings.TrimSpace(root.Value("VERSION")); v != "2.0" {
 		return invalid(root.Line, "VERSION is %.20q where 2.0 must be", v)
 	}
@@ -272,43 +271,6 @@ func (o *Object) Validate() error {
 
 // MaxUID is the length of a UID in bytes. RFC 5545 sets no bound, RFC 7986 section 5.3 asks for 255 at most.
 const MaxUID = 1024
-
-// validText refuses what XML cannot carry: a report could not return the object.
-func validText(o *Object) error {
-	text := o.Text[o.Root.start:o.Root.end]
-	for i, number := 0, o.Root.Line; i < len(text); {
-		c := text[i]
-		if c == '\n' {
-			number++
-		}
-		if c < utf8.RuneSelf {
-			if c < ' ' && c != '\t' && c != '\n' && (c != '\r' || i+1 == len(text) || text[i+1] != '\n') {
-				return invalid(number, "there is a control character (code %d)", c)
-			}
-			i++
-			continue
-		}
-		r, n := utf8.DecodeRuneInString(text[i:])
-		if r == utf8.RuneError && n == 1 {
-			// A character may be folded in the middle of its bytes (RFC 5545 section 3.1).
-			if !foldedRune(text[i:]) {
-				return invalid(number, "the text is not UTF-8")
-			}
-			return invalid(number, "a line is folded inside a UTF-8 character, which XML cannot carry")
-		}
-		if r == 0xfffe || r == 0xffff {
-			return invalid(number, "there is a character that is none (U+%04X)", r)
-		}
-		i += n
-	}
-	return nil
-}
-
-func foldedRune(s string) bool {
-	s = s[:min(len(s), 16)]
-	r, _ := utf8.DecodeRuneInString(strings.NewReplacer("\r\n ", "", "\n ", "", "\r\n\t", "", "\n\t", "").Replace(s))
-	return r != utf8.RuneError
-}
 
 // validComponent reads all dates and rules of a component and of those inside.
 func (o *Object) validComponent(c *Component) error {
