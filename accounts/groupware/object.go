@@ -103,6 +103,9 @@ func parse(k Kind, text []byte) (*object, error) {
 // parseCard reads a vCard: one, with UID and without cards inside.
 func parseCard(text []byte) (*object, error) {
 	const op = "groupware.parseCard"
+	if err := contentline.ValidateText(string(text), 1); err != nil {
+		return nil, violates(ValidData, fault.Wrap(op, fault.Invalid, err))
+	}
 	o := &object{text: text}
 	s := contentline.NewScanner(string(text))
 	depth, cards := 0, 0
