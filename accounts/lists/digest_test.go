@@ -298,6 +298,55 @@ func TestOperations(t *testing.T) {
 	})
 }
 
+// Many addresses get their modes in few commits; one that cannot be subscribed does not keep the others out.
+func TestChangeAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t)
+		l := o.list("{FirstModerated=2;}", "sub@y.com")
+		var all []Request
+		for i := range 2*maxBatch + 3 {
+			all = append(all, Request{Address: fmt.Sprintf("n%d@z.com", i), RealName: "A\r\nB", Mode: subscribers.Feed})
+		}
+		bad := []string{"news@company.com", "news-on@company.com", "all@company.com", "nobody@company.com", "x", ""}
+		for _, a := range bad {
+			all = append(all, Request{Address: a, Mode: subscribers.Feed})
+		}
+		all = append(all, Request{Address: "SUB@y.com", Mode: subscribers.Null}, Request{Address: "N0@z.com", Mode: subscribers.Banned}, Request{Address: "gone@z.com"})
+		failed, err := o.m.ChangeAll(t.Context(), l, all, true, false)
+		must(t, err)
+		for i, err := range failed {
+			if wrong := i >= 2*maxBatch+3 && i < 2*maxBatch+3+len(bad) || i == len(all)-1; (err != nil) != wrong {
+				t.Errorf("%q: %v", all[i].Address, err)
+			}
+		}
+		counts, err := l.Subscribers().Counts()
+		must(t, err)
+		if counts[subscribers.Feed] != 2*maxBatch+2 || counts[subscribers.Null] != 1 || counts[subscribers.Banned] != 1 {
+			t.Errorf("%v", counts)
+		}
+		s, err := l.Subscribers().Get("n1@z.com")
+		must(t, err)
+		if s.Moderated != 2 || s.RealName != "A  B" || s.Secret == "" || s.Since.IsZero() {
+			t.Errorf("%+v", s)
+		}
+		time.Sleep(time.Minute)
+		if got := o.got(); got != "" {
+			t.Errorf("silently, and yet: %s", got)
+		}
+		// With a word, or a question, each gets a message.
+		failed, err = o.m.ChangeAll(t.Context(), l, []Request{{Address: "bob@company.com", Mode: subscribers.Feed}}, false, false)
+		time.Sleep(time.Minute)
+		if err != nil || failed[0] != nil || o.got() != "bob" || o.mode("bob@company.com") != "feed" {
+			t.Error(failed, err)
+		}
+		failed, err = o.m.ChangeAll(t.Context(), l, []Request{{Address: "carl@company.com", Mode: subscribers.Feed}}, false, true)
+		time.Sleep(time.Minute)
+		if err != nil || failed[0] != nil || o.got() != "carl" || o.mode("carl@company.com") != "unsubscribe" {
+			t.Error(failed, err)
+		}
+	})
+}
+
 // One message file serves all subscribers, here and elsewhere.
 func TestManySubscribersAreOneMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -150,6 +150,18 @@ var Forever = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 // subscribes both (RFC 5321 section 2.4 tells servers not to do so).
 func fold(address string) string { return strings.ToLower(address) }
 
+// SplitName reads how people write a subscriber: address, Name <address> or "Name" <address>.
+func SplitName(text string) (name, addr string) {
+	text = strings.TrimSpace(text)
+	if i := strings.LastIndexByte(text, '<'); i >= 0 && strings.HasSuffix(text, ">") {
+		return strings.Trim(strings.TrimSpace(text[:i]), `"`), strings.TrimSpace(text[i+1 : len(text)-1])
+	}
+	if len(text) > 1 && text[0] == '"' && text[len(text)-1] == '"' {
+		text = text[1 : len(text)-1]
+	}
+	return "", strings.TrimSpace(text)
+}
+
 // Get returns the subscriber with an address; the Mode is None if there is none.
 func (l *List) Get(address string) (s Subscriber, err error) {
 	err = l.shard.View(func(tx index.Tx) error {

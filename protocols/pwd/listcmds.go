@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gatepost/accounts/subscribers"
+	"gatepost/server/admin"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 )
@@ -40,8 +41,35 @@ var listCommands = []command{
 		if err != nil {
 			return nil, err
 		}
-		return nil, c.actor.SetPostingMode(c, c.name("name"), c.args.word("address"), mode)
+		return nil, c.actor.SetPostingMode(c, c.name("name"), []string{c.args.word("address")}, mode)
 	}},
+	{"LISTWAITING", "name [#limit]", listWaiting},
+	{"APPROVEWAITING", "name TOKEN token", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.Approve(c, c.name("name"), c.args.word("token"))
+	}},
+	{"REJECTWAITING", "name TOKEN token [TEXT reason]", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.Reject(c, c.name("name"), c.args.word("token"), c.args.word("reason"))
+	}},
+}
+
+// listWaiting answers a dictionary for each posting and subscription that waits for the owner.
+func listWaiting(c *call) (dataformat.Value, error) {
+	limit := 1000
+	if c.args.has("limit") {
+		limit = min(max(c.args.number("limit"), 0), maxListed)
+	}
+	all, err := c.actor.Waiting(c, c.name("name"), limit)
+	out := make(dataformat.Array, len(all))
+	for i, w := range all {
+		d := dataformat.Dict{"token": dataformat.String(w.Token), "from": dataformat.String(w.Author), "RealName": dataformat.String(w.RealName), "since": timeOf(w.Since)}
+		if w.Posting {
+			d["subject"] = dataformat.String(w.Subject)
+		} else {
+			d["mode"] = dataformat.String(w.Mode.String())
+		}
+		out[i] = d
+	}
+	return out, err
 }
 
 // maxListed bounds the subscribers of one answer where the command has no limit.
@@ -53,7 +81,7 @@ func subscribersOf(c *call) ([]subscribers.Subscriber, error) {
 	if c.args.has("limit") {
 		limit = min(max(c.args.number("limit"), 0), maxListed)
 	}
-	p, err := c.actor.Subscribers(c, c.name("name"), c.args.word("filter"), "", limit)
+	p, err := c.actor.Subscribers(c, c.name("name"), admin.SubscriberFilter{Text: c.args.word("filter")}, "", limit)
 	return p.Subscribers, err
 }
 

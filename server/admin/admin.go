@@ -2,11 +2,13 @@ package admin
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/netip"
 
 	"gatepost/accounts"
 	"gatepost/accounts/access"
+	"gatepost/accounts/subscribers"
 	"gatepost/router"
 	"gatepost/router/address"
 	mailrules "gatepost/rules"
@@ -119,6 +121,14 @@ type Server interface {
 	// ChangeSubscription carries out an operation of LIST, and ProcessBounce takes note of a bounce; see the calls of Actor.
 	ChangeSubscription(ctx context.Context, l *accounts.MailingList, operation, subscriber string, silently, confirm bool) error
 	ProcessBounce(ctx context.Context, l *accounts.MailingList, address string, fatal bool) error
+	// ChangeSubscriptions gives each address its mode, see the call of Actor.
+	ChangeSubscriptions(ctx context.Context, l *accounts.MailingList, all []subscribers.Subscriber, silently, confirm bool) ([]error, error)
+	// Waiting lists the postings and the subscriptions that wait for the owner of a list, the oldest first, limit at most in all: Address is
+	// who posts or asks, Value the subject. OpenWaiting opens a posting that waits; Approve and Reject decide. Errors: NotFound.
+	Waiting(ctx context.Context, l *accounts.MailingList, limit int) (postings, subscriptions []subscribers.Question, err error)
+	OpenWaiting(ctx context.Context, l *accounts.MailingList, token string) (io.ReadCloser, error)
+	Approve(ctx context.Context, l *accounts.MailingList, token string) error
+	Reject(ctx context.Context, l *accounts.MailingList, token, reason string) error
 
 	LogSettings(ctx context.Context) (dataformat.Dict, error)
 	UpdateLogSettings(ctx context.Context, update dataformat.Dict) error

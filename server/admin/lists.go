@@ -2,8 +2,10 @@ package admin
 
 import (
 	"context"
+	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"gatepost/accounts"
 	"gatepost/accounts/subscribers"
@@ -183,18 +185,28 @@ func (a Actor) SubscriberCounts(ctx context.Context, n Name) (subscribers.Counts
 	})
 }
 
+// SubscriberFilter says which subscribers are listed. The zero value wants all.
+type SubscriberFilter struct {
+	Text   string           // in the address or the name, in any case
+	Mode   subscribers.Mode // None: any
+	Paused bool             // those who get nothing after bounces
+}
+
+func (f SubscriberFilter) wants(s *subscribers.Subscriber) bool {
+	return (f.Mode == subscribers.None || s.Mode == f.Mode) && (!f.Paused || s.Paused(time.Now())) &&
+		(f.Text == "" || strings.Contains(strings.ToLower(s.Address), f.Text) || strings.Contains(strings.ToLower(s.RealName), f.Text))
+}
+
 // Subscribers returns up to limit subscribers of a mailing list in the order of their addresses, those behind after
-// whose address or name has the text filter in it, in any case.
-func (a Actor) Subscribers(ctx context.Context, n Name, filter, after string, limit int) (subscribers.Page, error) {
+// that the filter wants.
+func (a Actor) Subscribers(ctx context.Context, n Name, f SubscriberFilter, after string, limit int) (subscribers.Page, error) {
 	return look(ctx, a, "LISTSUBSCRIBERS", list(n), func(o *operation) (subscribers.Page, error) {
 		l, err := o.theList()
 		if err != nil {
 			return subscribers.Page{}, err
 		}
-		filter = strings.ToLower(filter)
-		return l.Subscribers().Page(o, after, limit, func(s *subscribers.Subscriber) bool {
-			return filter == "" || strings.Contains(strings.ToLower(s.Address), filter) || strings.Contains(strings.ToLower(s.RealName), filter)
-		})
+		f.Text = strings.ToLower(f.Text)
+		return l.Subscribers().Page(o, after, limit, f.wants)
 	})
 }
 
@@ -209,8 +221,9 @@ func (a Actor) Subscriber(ctx context.Context, n Name, address string) (subscrib
 	})
 }
 
-// SetPostingMode says how many postings of a subscriber are still to be approved; see subscribers.Subscriber.
-func (a Actor) SetPostingMode(ctx context.Context, n Name, address string, moderated int) error {
+// SetPostingMode says how many postings of subscribers are still to be approved; see subscribers.Subscriber. It is done for all of
+// them or, with an error, for none; subscribers.MaxChange at most.
+func (a Actor) SetPostingMode(ctx context.Context, n Name, addresses []string, moderated int) error {
 	return do(ctx, a, "SETPOSTINGMODE", list(n), func(o *operation) error {
 		l, err := o.theList()
 		if err != nil {
@@ -219,10 +232,10 @@ func (a Actor) SetPostingMode(ctx context.Context, n Name, address string, moder
 		if moderated < 0 || moderated > subscribers.Special {
 			return fault.Newf("admin.SetPostingMode", fault.Invalid, "%d is no number of postings", moderated)
 		}
-		o.new = dataformat.String(address + " " + strconv.Itoa(moderated))
-		return l.Subscribers().Change(o, address, func(s *subscribers.Subscriber) error {
+		o.new = dataformat.String(strings.Join(addresses, " ") + " " + strconv.Itoa(moderated))
+		return l.Subscribers().ChangeAll(o, addresses, func(s *subscribers.Subscriber) error {
 			if s.Mode == subscribers.None {
-				return unknownSubscriber(address)
+				return unknownSubscriber(s.Address)
 			}
 			s.Moderated = moderated
 			return nil
@@ -244,6 +257,102 @@ func (a Actor) ChangeSubscription(ctx context.Context, n Name, what, subscriber 
 		}
 		o.new = dataformat.String(strings.ToLower(what) + " " + subscriber)
 		return o.admin.server.ChangeSubscription(o, l, what, subscriber, silently, confirm)
+	})
+}
+
+// ChangeSubscriptions gives addresses the modes and names that all has; the mode None ends a subscription. silently sends no word about
+// it; confirm asks each address first. The error of each is at its index.
+func (a Actor) ChangeSubscriptions(ctx context.Context, n Name, all []subscribers.Subscriber, silently, confirm bool) (failed []error, err error) {
+	err = do(ctx, a, "CHANGESUBSCRIPTIONS", list(n), func(o *operation) error {
+		l, err := o.theList()
+		if err != nil {
+			return err
+		}
+		o.new = dataformat.String(changesText(all))
+		failed, err = o.admin.server.ChangeSubscriptions(o, l, all, silently, confirm)
+		return err
+	})
+	return failed, err
+}
+
+// changesText is what the record says of many subscribers: how many get a mode, and who, if they are few.
+func changesText(all []subscribers.Subscriber) string {
+	var modes, few []string
+	number := map[subscribers.Mode]int{}
+	for i := range all {
+		number[all[i].Mode]++
+		if len(all) <= 20 {
+			few = append(few, all[i].Address)
+		}
+	}
+	for m := subscribers.None; m <= subscribers.Banned; m++ {
+		if number[m] > 0 {
+			modes = append(modes, m.String()+" "+strconv.Itoa(number[m]))
+		}
+	}
+	return strings.Join(append(modes, few...), " ")
+}
+
+// Waiting is a posting or a subscription that waits for the owner of a mailing list.
+type Waiting struct {
+	Token string
+	// Posting says that it is a posting; else Author asks for a subscription with Mode.
+	Posting                   bool
+	Author, RealName, Subject string
+	Mode                      subscribers.Mode
+	Since                     time.Time
+}
+
+// Waiting lists what waits for the owner of a mailing list, the oldest first, limit at most.
+func (a Actor) Waiting(ctx context.Context, n Name, limit int) ([]Waiting, error) {
+	return look(ctx, a, "LISTWAITING", list(n), func(o *operation) ([]Waiting, error) {
+		l, err := o.theList()
+		if err != nil {
+			return nil, err
+		}
+		postings, subscriptions, err := o.admin.server.Waiting(o, l, limit)
+		var out []Waiting
+		for _, q := range postings {
+			out = append(out, Waiting{Token: q.Token, Posting: true, Author: q.Address, RealName: q.RealName, Subject: q.Value, Since: q.Asked})
+		}
+		for _, q := range subscriptions {
+			out = append(out, Waiting{Token: q.Token, Author: q.Address, RealName: q.RealName, Mode: q.Mode, Since: q.Asked})
+		}
+		return out, err
+	})
+}
+
+// OpenWaiting opens a posting that waits for the owner of a mailing list. The caller closes it. Errors: NotFound.
+func (a Actor) OpenWaiting(ctx context.Context, n Name, token string) (io.ReadCloser, error) {
+	return look(ctx, a, "READWAITING", list(n), func(o *operation) (io.ReadCloser, error) {
+		l, err := o.theList()
+		if err != nil {
+			return nil, err
+		}
+		return o.admin.server.OpenWaiting(o, l, token)
+	})
+}
+
+// Approve lets what waits for the owner of a mailing list pass: the posting is sent, the address subscribed. Errors: NotFound.
+func (a Actor) Approve(ctx context.Context, n Name, token string) error {
+	return do(ctx, a, "APPROVEWAITING", list(n), func(o *operation) error {
+		l, err := o.theList()
+		if err != nil {
+			return err
+		}
+		return o.admin.server.Approve(o, l, token)
+	})
+}
+
+// Reject refuses what waits for the owner of a mailing list; who sent it is told the reason. Errors: NotFound.
+func (a Actor) Reject(ctx context.Context, n Name, token, reason string) error {
+	return do(ctx, a, "REJECTWAITING", list(n), func(o *operation) error {
+		l, err := o.theList()
+		if err != nil {
+			return err
+		}
+		o.new = dataformat.String(reason)
+		return o.admin.server.Reject(o, l, token, reason)
 	})
 }
 

@@ -4,7 +4,9 @@ package admintest
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 
@@ -32,6 +34,8 @@ type Server struct {
 	signal   dataformat.Array
 	counted  counted
 	findings []counters.Finding
+	waiting  []subscribers.Question
+	asking   []subscribers.Question
 }
 
 // ServerMailRules are the rules that were set.
@@ -223,6 +227,69 @@ func (s *Server) ChangeSubscription(ctx context.Context, l *accounts.MailingList
 	}
 	mode, _ := subscribers.ParseMode(operation)
 	return l.Subscribers().Change(ctx, subscriber, func(s *subscribers.Subscriber) error { s.Mode = mode; return nil })
+}
+
+// ChangeSubscriptions changes the subscribers, and writes to nobody.
+func (s *Server) ChangeSubscriptions(ctx context.Context, l *accounts.MailingList, all []subscribers.Subscriber, _, _ bool) ([]error, error) {
+	failed := make([]error, len(all))
+	for i, one := range all {
+		if _, failed[i] = address.Parse(one.Address); failed[i] != nil {
+			continue
+		}
+		failed[i] = l.Subscribers().Change(ctx, one.Address, func(s *subscribers.Subscriber) error {
+			s.Mode, s.RealName = one.Mode, one.RealName
+			return nil
+		})
+	}
+	return failed, nil
+}
+
+// Waiting lists what SetWaiting has set.
+func (s *Server) Waiting(context.Context, *accounts.MailingList, int) (postings, subscriptions []subscribers.Question, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting, s.asking, nil
+}
+
+// SetWaiting sets what Waiting returns.
+func (s *Server) SetWaiting(postings, subscriptions []subscribers.Question) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting, s.asking = postings, subscriptions
+}
+
+// OpenWaiting opens the subject of a posting that waits.
+func (s *Server) OpenWaiting(_ context.Context, _ *accounts.MailingList, token string) (io.ReadCloser, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, q := range s.waiting {
+		if q.Token == token {
+			return io.NopCloser(strings.NewReader("Subject: " + q.Value + "\r\n\r\n" + q.Value + "\r\n")), nil
+		}
+	}
+	return nil, fault.New("admintest.OpenWaiting", fault.NotFound, "there is no such question")
+}
+
+// Approve forgets what waits.
+func (s *Server) Approve(_ context.Context, _ *accounts.MailingList, token string) error {
+	return s.decide(token)
+}
+
+// Reject forgets what waits.
+func (s *Server) Reject(_ context.Context, _ *accounts.MailingList, token, _ string) error {
+	return s.decide(token)
+}
+
+func (s *Server) decide(token string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.waiting) + len(s.asking)
+	is := func(q subscribers.Question) bool { return q.Token == token }
+	s.waiting, s.asking = slices.DeleteFunc(s.waiting, is), slices.DeleteFunc(s.asking, is)
+	if len(s.waiting)+len(s.asking) == n {
+		return fault.New("admintest.Decide", fault.NotFound, "there is no such question")
+	}
+	return nil
 }
 
 // ProcessBounce counts.
