@@ -2,7 +2,9 @@ package dav
 
 import "testing"
 
-// The sequences of real clients, in their order.
-
-func TestThunderbird(t *testing.T)         { newFixture(t).play("thunderbird.txt") }
-func TestThunderbirdContacts(t *testing.T) { newFixture(t).play("thunderbird-contacts.txt") }
+// The requests of clients in their order, see fixture.play.
+func TestClients(t *testing.T) {
+	for _, name := range []string{"thunderbird", "thunderbird-contacts", "apple-calendar", "apple-contacts", "davx5", "evolution"} {
+		t.Run(name, func(t *testing.T) { newFixture(t).play(name + ".txt") })
+	}
+}
