@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"gatepost/accounts/contentline"
-	"gatepost/accounts/mailbox"
 	"gatepost/server/fault"
 )
 
@@ -98,17 +97,4 @@ func blocks(text string) (list []block) {
 			zone = l.Value
 		}
 	}
-}
-
-// Rename gives an item another name. Errors: NoMessage, Denied, Exists, and Busy if it has changed.
-func (c *Collection) Rename(ctx context.Context, from, to, etag string, overwrite bool) error {
-	if err := c.mayPut(true); err != nil {
-		return err
-	}
-	return c.Owner.Mail().RenameItem(ctx, c.Name, from, to, overwrite, func(i mailbox.Item) error {
-		if i.ETag != etag {
-			return fault.New("groupware.Rename", fault.Busy, "")
-		}
-		return nil
-	})
 }

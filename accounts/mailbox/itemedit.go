@@ -327,17 +327,17 @@ func (a *Account) NameItems(ctx context.Context, mailbox string, list []Item, up
 	})
 }
 
-// RenameItem gives an item another name in its mailbox; its text and its key stay. With overwrite, what has the name goes. check is
-// asked in the commit. Errors: NoMailbox, NoMessage, Invalid, Exists, those of check.
-func (a *Account) RenameItem(ctx context.Context, mailbox, from, to string, overwrite bool, check func(present Item) error) error {
-	mailbox, err := cleanName(mailbox)
-	if err != nil {
-		return noMailbox(err)
+// RenameItem gives an item another name in its mailbox; its text and its key stay. What has the name goes; created says that nothing had.
+// check is asked in the commit whether the item may be named so where present is now, nil for nothing. Errors: NoMailbox,
+// NoMessage, Invalid, those of check.
+func (a *Account) RenameItem(ctx context.Context, mailbox, from, to string, check func(item Item, present *Item) error) (created bool, err error) {
+	if mailbox, err = cleanName(mailbox); err != nil {
+		return false, noMailbox(err)
 	}
 	if err := checkItem(&Item{Name: to}); err != nil {
-		return err
+		return false, err
 	}
-	return a.update(ctx, func(e *edit) error {
+	err = a.update(ctx, func(e *edit) error {
 		x, l, err := e.items(mailbox)
 		if err != nil {
 			return err
@@ -346,17 +346,19 @@ func (a *Account) RenameItem(ctx context.Context, mailbox, from, to string, over
 		if err == nil && !found {
 			err = noItem()
 		}
-		if err == nil {
-			err = check(item)
-		}
-		if err != nil || from == to {
+		if err != nil {
 			return err
 		}
 		other, taken, err := l.get(to)
-		if err == nil && taken && !overwrite {
-			err = fault.New("mailbox.RenameItem", fault.Exists, "")
-		}
 		if err != nil {
+			return err
+		}
+		present := &other
+		if !taken {
+			present = nil
+		}
+		created = !taken
+		if err := check(item, present); err != nil || from == to {
 			return err
 		}
 		if taken {
@@ -376,4 +378,5 @@ func (a *Account) RenameItem(ctx context.Context, mailbox, from, to string, over
 		item.Name = to
 		return l.put(x, item.UID, &item)
 	})
+	return created, err
 }

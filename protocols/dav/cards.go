@@ -37,7 +37,7 @@ func (e *exchange) addressbookQuery(body *element) error {
 	} else if list, err = e.at.coll.Items(ctx); err != nil {
 		return err
 	}
-	m := newMultistatus(e.w)
+	m := e.newMultistatus()
 	found := 0
 	for i := range list {
 		if err := ctx.Err(); err != nil {

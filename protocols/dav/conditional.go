@@ -3,6 +3,7 @@ package dav
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"gatepost/accounts/mailbox"
 	"gatepost/server/fault"
@@ -60,8 +61,9 @@ func etags(values []string) (list []string, any bool, err error) {
 	return list, false, nil
 }
 
-// condition returns what If-Match and If-None-Match demand of a resource that is changed (RFC 9110 section 13).
-func condition(h http.Header) (func(present *mailbox.Item) error, error) {
+// condition returns what If-Match, If-None-Match, If-Unmodified-Since (RFC 9110 section 13) and If demand of an item that is changed.
+func (e *exchange) condition() (func(present *mailbox.Item) error, error) {
+	h := e.r.Header
 	match, some, err := etags(h.Values("If-Match"))
 	if err != nil {
 		return nil, err
@@ -70,8 +72,23 @@ func condition(h http.Header) (func(present *mailbox.Item) error, error) {
 	if err != nil {
 		return nil, err
 	}
+	since, dated := time.Time{}, false
+	if v := h.Get("If-Unmodified-Since"); v != "" && !some && len(match) == 0 {
+		if t, err := http.ParseTime(v); err == nil { // one that is not valid is passed over
+			since, dated = t, true
+		}
+	}
+	ifs, err := e.readIf()
+	if err != nil {
+		return nil, err
+	}
 	return func(present *mailbox.Item) error {
+		if !ifs.hold(present) {
+			return errPrecondition
+		}
 		switch {
+		case dated && present != nil && present.Modified.Truncate(time.Second).After(since):
+			return errPrecondition
 		case (some || len(match) > 0) && present == nil,
 			len(match) > 0 && !includes(match, present.ETag, false),
 			absent && present != nil,

@@ -1,6 +1,7 @@
 package dav
 
 import (
+	"encoding/xml"
 	"log/slog"
 	"net/http"
 
@@ -20,10 +21,20 @@ func attrReason(s string) slog.Attr { return slog.String("reason", s) }
 // Server answers WebDAV requests. It may be used by many goroutines at once.
 type Server struct {
 	store *groupware.Store
+
+	// Tables that do not change, with their names in order.
+	properties    map[xml.Name]property
+	propertyNames []xml.Name
+	reports       map[xml.Name]reportWord
+	reportNames   []xml.Name
 }
 
 // New returns a Server.
-func New(store *groupware.Store) *Server { return &Server{store: store} }
+func New(store *groupware.Store) *Server {
+	s := &Server{store: store, properties: liveProperties(), reports: reportWords()}
+	s.propertyNames, s.reportNames = sortedNames(s.properties), sortedNames(s.reports)
+	return s
+}
 
 const service = "WebCAL"
 
@@ -88,11 +99,14 @@ type exchange struct {
 	q     *httpd.Request
 	realm realm
 	at    *resource // what the path means; nil for OPTIONS
+
+	prefer preferences
+	begun  bool // the beginning of the answer is on its way to the client
 }
 
 func (s *Server) handler(rl realm) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e := &exchange{s: s, w: w, r: r, q: httpd.Of(r.Context()), realm: rl}
+		e := &exchange{s: s, w: w, r: r, q: httpd.Of(r.Context()), realm: rl, prefer: readPreferences(r.Header)}
 		w.Header().Set("DAV", capabilities)
 		if err := e.answer(); err != nil {
 			e.refuse(err)
@@ -104,6 +118,7 @@ func (e *exchange) answer() error {
 	if e.r.Method == "OPTIONS" {
 		return e.options()
 	}
+	e.vary()
 	if e.q.Account != nil && !e.q.Account.Enabled(service) {
 		return fault.New("dav.answer", fault.Denied, "The account may not use calendars and contacts.")
 	}
@@ -137,9 +152,4 @@ func (r *resource) readable() error {
 		return nil
 	}
 	return fault.New("dav.read", fault.Denied, "")
-}
-
-// minimal reports whether the client wants no more of the answer than it needs (RFC 8144).
-func (e *exchange) minimal() bool {
-	return hasToken(e.r.Header.Values("Prefer"), "return=minimal") || e.r.Header.Get("Brief") == "t"
 }

@@ -63,6 +63,9 @@ func (e *exchange) makeCollection(calendar bool) error {
 		}
 	}
 	e.w.Header().Set("Location", hrefOf(append([]string{roots[e.realm]}, e.q.Path...)...)+"/")
+	if e.prefer.minimal {
+		e.applied("return=minimal")
+	}
 	e.w.WriteHeader(http.StatusCreated)
 	return nil
 }
@@ -87,7 +90,7 @@ func (e *exchange) wanted(body *element) (map[string]*string, error) {
 				}
 				continue
 			}
-			v, err := settable(p, true)
+			v, err := e.s.settable(p, true)
 			if err != nil {
 				return nil, err
 			}

@@ -110,7 +110,7 @@ func (e *exchange) put() error {
 	if r.kind != itemKind {
 		return fault.New("dav.put", fault.Denied, "Only an item of a calendar or address book can be stored.")
 	}
-	may, err := condition(e.r.Header)
+	may, err := e.condition()
 	if err != nil {
 		return err
 	}
@@ -135,14 +135,7 @@ func (e *exchange) put() error {
 	if err != nil {
 		return err
 	}
-	e.w.Header().Set("ETag", item.ETag)
-	if created {
-		e.w.Header().Set("Location", r.itemHref(r.name))
-		e.w.WriteHeader(http.StatusCreated)
-		return nil
-	}
-	e.w.WriteHeader(http.StatusNoContent)
-	return nil
+	return e.stored(r, item.ETag, created)
 }
 
 // bodyError is the failure to read a body.
@@ -163,7 +156,7 @@ func (e *exchange) delete() error {
 		if r.item == nil {
 			return fault.New("dav.delete", fault.NotFound, "")
 		}
-		may, err := condition(e.r.Header)
+		may, err := e.condition()
 		if err != nil {
 			return err
 		}
@@ -171,6 +164,9 @@ func (e *exchange) delete() error {
 			return err
 		}
 	case collectionKind:
+		if err := e.ifCollection(); err != nil {
+			return err
+		}
 		if err := r.coll.Delete(ctx); err != nil {
 			return err
 		}
@@ -184,14 +180,17 @@ func (e *exchange) delete() error {
 func (e *exchange) copy() error { return e.transfer(false) }
 func (e *exchange) move() error { return e.transfer(true) }
 
-// transfer answers COPY and MOVE of an item (RFC 4918 sections 9.8 and 9.9). A MOVE stores the item in its new place before it leaves the old
-// one: after a crash between the two it is in both.
+// transfer answers COPY and MOVE of an item (RFC 4918 sections 9.8 and 9.9). A MOVE within an account is one commit. One to another account
+// stores the item there before it leaves its old place: after a crash between the two it is in both.
 func (e *exchange) transfer(move bool) error {
 	const op = "dav.transfer"
 	ctx := e.r.Context()
 	from := e.at
 	if from.kind != itemKind {
 		return fault.New(op, fault.Denied, "Only items can be copied and moved.")
+	}
+	if err := from.readable(); err != nil {
+		return err
 	}
 	if from.item == nil {
 		return fault.New(op, fault.NotFound, "")
@@ -200,75 +199,55 @@ func (e *exchange) transfer(move bool) error {
 	if err != nil {
 		return err
 	}
-	if to.kind != itemKind {
-		return fault.New(op, fault.Denied, "The destination is not that of an item.")
+	if to.kind != itemKind || to.realm != from.realm {
+		return fault.New(op, fault.Denied, "The destination is not that of an item of this kind.")
 	}
-	if to.href() == from.href() {
+	if to.coll.Same(from.coll) && to.name == from.name {
 		return fault.New(op, fault.Denied, "The destination is the source.")
 	}
-	may, err := condition(e.r.Header)
+	may, err := e.condition()
 	if err == nil {
 		err = may(from.item)
 	}
 	if err != nil {
 		return err
 	}
-	text, err := from.readText(ctx)
-	if err != nil {
-		return err
-	}
-	etag := from.item.ETag
-	same := move && from.coll.Owner.Account.ID == to.coll.Owner.Account.ID && from.coll.ID == to.coll.ID
-	if same { // the UID is unique in the collection: the old name goes first, in one commit with the new one
-		return e.rename(from, to)
-	}
 	components, err := to.components(ctx)
 	if err != nil {
 		return err
 	}
-	overwrite := e.r.Header.Get("Overwrite") != "F"
-	_, created, err := to.coll.Put(ctx, groupware.Put{Name: to.name, Text: text, Components: components, If: func(present *mailbox.Item) error {
-		if present != nil && !overwrite {
+	unmoved := func(i mailbox.Item) error {
+		if i.ETag != from.item.ETag {
 			return errPrecondition
 		}
 		return nil
-	}})
-	if err != nil {
-		return err
 	}
-	if move {
-		err := from.coll.DeleteItem(ctx, from.name, func(i mailbox.Item) error {
-			if i.ETag != etag {
-				return errPrecondition
-			}
-			return nil
-		})
+	free := func(present *mailbox.Item) error {
+		if present != nil && e.r.Header.Get("Overwrite") == "F" {
+			return errPrecondition
+		}
+		return nil
+	}
+	if move && to.coll.Owner.Account.ID == from.coll.Owner.Account.ID {
+		created, err := from.coll.Move(ctx, groupware.Move{Name: from.name, To: to.coll, NewName: to.name, Components: components,
+			If: func(item mailbox.Item, present *mailbox.Item) error { return errors.Join(unmoved(item), free(present)) }})
 		if err != nil {
 			return err
 		}
+		return e.stored(to, "", created)
 	}
-	e.created(created)
-	return nil
-}
-
-func (e *exchange) created(created bool) {
-	if created {
-		e.w.WriteHeader(http.StatusCreated)
-		return
-	}
-	e.w.WriteHeader(http.StatusNoContent)
-}
-
-// rename gives an item another name in its collection.
-func (e *exchange) rename(from, to *resource) error {
-	if to.item != nil && e.r.Header.Get("Overwrite") == "F" {
-		return errPrecondition
-	}
-	if err := from.coll.Rename(e.r.Context(), from.name, to.name, from.item.ETag, to.item != nil); err != nil {
+	text, err := from.readText(ctx)
+	if err != nil {
 		return err
 	}
-	e.created(to.item == nil)
-	return nil
+	item, created, err := to.coll.Put(ctx, groupware.Put{Name: to.name, Text: text, Components: components, If: free})
+	if err == nil && move {
+		err = from.coll.DeleteItem(ctx, from.name, unmoved)
+	}
+	if err != nil {
+		return err
+	}
+	return e.stored(to, item.ETag, created)
 }
 
 // destination returns what the Destination header means.

@@ -53,12 +53,18 @@ func asPrecondition(err error, carddav bool) *precondition {
 // refuse answers with a failure.
 func (e *exchange) refuse(err error) {
 	p := asPrecondition(err, e.realm == cardRealm)
-	if p == nil {
+	if p == nil || e.begun { // what has begun is cut
 		httpd.Refuse(e.w, e.r, err)
 		return
 	}
 	if v, ok := groupware.IsViolation(err); ok && v.Rule == groupware.UniqueUID && e.at != nil && e.at.coll != nil {
 		p.href = e.at.itemHref(v.Other)
+	}
+	if p == errPrecondition && e.prefer.representation && e.at != nil && e.at.kind == itemKind && e.at.item != nil && e.at.readable() == nil {
+		e.at.text = nil
+		if e.represent(e.at, http.StatusPreconditionFailed) == nil {
+			return
+		}
 	}
 	e.q.Log.LogAttrs(e.r.Context(), levelRefused, "request refused", attrMethod(e.r.Method), attrReason(p.Error()))
 	e.w.Header().Set("Content-Type", "application/xml; charset=utf-8")

@@ -107,12 +107,16 @@ func (e *exchange) propfind() error {
 		if err != nil {
 			return err
 		}
+		if e.prefer.noRoot {
+			e.applied("depth-noroot")
+			list = list[:0]
+		}
 		list = append(list, more...)
 	}
 	if r.kind == collectionKind && !e.q.Slash {
 		e.w.Header().Set("Content-Location", r.href())
 	}
-	m := newMultistatus(e.w)
+	m := e.newMultistatus()
 	for _, r := range list {
 		if err := e.response(ctx, m, r, want); err != nil {
 			return err

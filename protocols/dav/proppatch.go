@@ -20,7 +20,7 @@ var allComponents = []string{"VEVENT", "VTODO", "VJOURNAL"}
 const maxKept = 64 << 10
 
 // settable returns the value to be kept of a property: text as XML. At the making of a collection, that of components too.
-func settable(p *element, making bool) (string, error) {
+func (s *Server) settable(p *element, making bool) (string, error) {
 	protected := &precondition{status: http.StatusForbidden, name: d("cannot-modify-protected-property"), text: "The property " + p.name.Local + " cannot be changed."}
 	if p.name == cal("supported-calendar-component-set") {
 		if !making {
@@ -43,7 +43,7 @@ func settable(p *element, making bool) (string, error) {
 		}
 		return strings.Join(list, " "), nil
 	}
-	if known, ok := properties[p.name]; ok && !known.kept {
+	if known, ok := s.properties[p.name]; ok && !known.kept {
 		return "", protected
 	}
 	v := p.source()
@@ -72,7 +72,7 @@ func (e *exchange) proppatch() error {
 		}
 		for _, p := range part.child(d("prop")).all() {
 			names = append(names, p.name)
-			v, err := settable(p, false)
+			v, err := e.s.settable(p, false)
 			switch {
 			case err != nil:
 				failed[p.name] = err
@@ -101,7 +101,12 @@ func (e *exchange) proppatch() error {
 			}
 		}
 	}
-	m := newMultistatus(e.w)
+	if e.prefer.minimal && len(failed) == 0 {
+		e.applied("return=minimal")
+		e.w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	m := e.newMultistatus()
 	m.raw("<D:response>")
 	m.href(e.at.href())
 	for _, n := range names {

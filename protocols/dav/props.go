@@ -1,8 +1,10 @@
 package dav
 
 import (
+	"bytes"
 	"context"
 	"encoding/xml"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -24,13 +26,11 @@ type property struct {
 	write func(e *exchange, x *xmlWriter, r *resource) error
 }
 
-// properties are the live properties, by name. Every collection also has those that clients have set.
-var properties map[xml.Name]property
-
-func init() {
+// liveProperties returns the live properties, by name. Every collection also has those that clients have set.
+func liveProperties() map[xml.Name]property {
 	all := kind(anyKind)
 	box := collectionKind
-	properties = map[xml.Name]property{
+	return map[xml.Name]property{
 		// RFC 4918
 		d("resourcetype"):   {all, true, false, writeResourceType},
 		d("displayname"):    {all &^ itemKind, true, true, writeDisplayName},
@@ -95,10 +95,7 @@ func init() {
 			x.raw(`<A:address-data-type content-type="text/vcard" version="3.0"/><A:address-data-type content-type="text/vcard" version="4.0"/>`)
 		})},
 	}
-	propertyNames = sortedNames(properties)
 }
-
-var propertyNames []xml.Name
 
 // maxBody is the largest body that HTTPU passes on by its stock settings.
 const maxBody = 10 << 20
@@ -274,9 +271,9 @@ func writeSupportedPrivileges(_ *exchange, x *xmlWriter, _ *resource) error {
 	return nil
 }
 
-func writeReports(_ *exchange, x *xmlWriter, r *resource) error {
-	for _, n := range reportNames {
-		if reports[n].at&r.kind != 0 && hasReport(r, n) {
+func writeReports(e *exchange, x *xmlWriter, r *resource) error {
+	for _, n := range e.s.reportNames {
+		if e.s.reports[n].at&r.kind != 0 && hasReport(r, n) {
 			x.raw("<D:supported-report><D:report>")
 			x.empty(n)
 			x.raw("</D:report></D:supported-report>")
@@ -301,7 +298,7 @@ func (e *exchange) response(ctx context.Context, m *multistatus, r *resource, wa
 func (e *exchange) responseAt(ctx context.Context, m *multistatus, href string, r *resource, want asked) error {
 	names := want.names
 	if want.all || want.only {
-		names = append(usualNames(r), names...)
+		names = append(e.s.usualNames(r), names...)
 	}
 	// The item may be gone since it was listed: that is known before anything is written.
 	if want.data != nil && r.kind == itemKind {
@@ -314,9 +311,10 @@ func (e *exchange) responseAt(ctx context.Context, m *multistatus, href string, 
 	}
 	m.raw("<D:response>")
 	m.href(href)
-	var found strings.Builder
+	var found bytes.Buffer
 	x := &xmlWriter{w: &found}
 	var missing, denied []xml.Name
+	var failed []failedProperty
 	for _, n := range names {
 		before := found.Len()
 		if want.only {
@@ -327,10 +325,11 @@ func (e *exchange) responseAt(ctx context.Context, m *multistatus, href string, 
 		at := found.Len()
 		err := e.writeProperty(ctx, x, r, n, want)
 		if err != nil {
-			kept := found.String()[:before]
-			found.Reset()
-			found.WriteString(kept)
+			found.Truncate(before)
+			var p *precondition
 			switch {
+			case errors.As(err, &p): // it concerns this resource alone
+				failed = append(failed, failedProperty{n, p})
 			case err == errNoProperty:
 				missing = append(missing, n)
 			case fault.Is(err, fault.Denied):
@@ -341,25 +340,36 @@ func (e *exchange) responseAt(ctx context.Context, m *multistatus, href string, 
 			continue
 		}
 		if found.Len() == at { // <a></a> becomes <a/>
-			kept := found.String()[:before]
-			found.Reset()
-			found.WriteString(kept)
+			found.Truncate(before)
 			x.empty(n)
 			continue
 		}
 		x.close(n)
 	}
-	if found.Len() > 0 || len(missing)+len(denied) == 0 || e.minimal() {
+	if found.Len() > 0 || len(missing)+len(denied)+len(failed) == 0 || e.prefer.minimal {
 		m.raw("<D:propstat><D:prop>")
-		m.raw(found.String())
+		m.bytes(found.Bytes())
 		m.raw("</D:prop><D:status>" + statusLine(http.StatusOK) + "</D:status></D:propstat>")
 	}
-	if !e.minimal() {
+	for _, f := range failed {
+		m.raw("<D:propstat><D:prop>")
+		m.empty(f.name)
+		m.raw("</D:prop><D:status>" + statusLine(f.why.status) + "</D:status><D:error>")
+		m.empty(f.why.name)
+		m.raw("</D:error></D:propstat>")
+	}
+	if !e.prefer.minimal {
 		m.refused(denied, http.StatusForbidden)
 		m.refused(missing, http.StatusNotFound)
 	}
 	m.raw("</D:response>\n")
 	return m.err
+}
+
+// failedProperty is a property that a resource has and that cannot be told.
+type failedProperty struct {
+	name xml.Name
+	why  *precondition
 }
 
 // refused writes a propstat of properties that there are none of.
@@ -375,9 +385,9 @@ func (m *multistatus) refused(names []xml.Name, status int) {
 }
 
 // usualNames are the names that allprop has.
-func usualNames(r *resource) (names []xml.Name) {
-	for _, n := range propertyNames {
-		if p := properties[n]; p.usual && p.at&r.kind != 0 {
+func (s *Server) usualNames(r *resource) (names []xml.Name) {
+	for _, n := range s.propertyNames {
+		if p := s.properties[n]; p.usual && p.at&r.kind != 0 {
 			names = append(names, n)
 		}
 	}
@@ -409,7 +419,7 @@ func (e *exchange) writeProperty(ctx context.Context, x *xmlWriter, r *resource,
 		}
 		return err
 	}
-	p, known := properties[n]
+	p, known := e.s.properties[n]
 	if r.kind == collectionKind && (!known || p.kept) {
 		props, err := r.readProps(ctx)
 		if err != nil {

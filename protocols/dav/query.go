@@ -37,7 +37,7 @@ func (e *exchange) calendarQuery(body *element) error {
 	if err != nil {
 		return err
 	}
-	m := newMultistatus(e.w)
+	m := e.newMultistatus()
 	for i := range list {
 		if err := ctx.Err(); err != nil {
 			return fault.Wrap("dav.query", fault.Canceled, err)

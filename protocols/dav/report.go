@@ -19,11 +19,9 @@ type reportWord struct {
 	run func(*exchange, *element) error
 }
 
-// reports are the kinds of REPORT.
-var reports map[xml.Name]reportWord
-
-func init() {
-	reports = map[xml.Name]reportWord{
+// reportWords returns the kinds of REPORT.
+func reportWords() map[xml.Name]reportWord {
+	return map[xml.Name]reportWord{
 		d("sync-collection"):               {collectionKind, (*exchange).syncCollection},
 		cal("calendar-multiget"):           {collectionKind | homeKind | itemKind, (*exchange).multiget},
 		card("addressbook-multiget"):       {collectionKind | homeKind | itemKind, (*exchange).multiget},
@@ -34,10 +32,7 @@ func init() {
 		d("principal-search-property-set"): {anyKind, (*exchange).searchPropertySet},
 		d("principal-property-search"):     {anyKind, (*exchange).principalSearch},
 	}
-	reportNames = sortedNames(reports)
 }
-
-var reportNames []xml.Name
 
 // report answers REPORT.
 func (e *exchange) report() error {
@@ -48,7 +43,7 @@ func (e *exchange) report() error {
 	if body == nil {
 		return fault.New("dav.report", fault.Invalid, "The report has no body.")
 	}
-	w, ok := reports[body.name]
+	w, ok := e.s.reports[body.name]
 	if !ok || w.at&e.at.kind == 0 || !hasReport(e.at, body.name) {
 		return &precondition{status: http.StatusForbidden, name: d("supported-report"), text: "This report is not possible here."}
 	}
@@ -127,7 +122,7 @@ func (e *exchange) syncCollection(body *element) error {
 	if err != nil {
 		return err
 	}
-	m := newMultistatus(e.w)
+	m := e.newMultistatus()
 	for i := range changes.Changed {
 		if err := e.response(ctx, m, e.at.itemOf(&changes.Changed[i]), want); err != nil {
 			return err
@@ -168,7 +163,7 @@ func (e *exchange) multiget(body *element) error {
 	if err := e.at.readable(); err != nil {
 		return err
 	}
-	m := newMultistatus(e.w)
+	m := e.newMultistatus()
 	for _, h := range hrefs {
 		if err := ctx.Err(); err != nil {
 			return fault.Wrap("dav.multiget", fault.Canceled, err)

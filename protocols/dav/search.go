@@ -14,7 +14,7 @@ func (e *exchange) expandProperty(body *element) error {
 	if !validNames(body) {
 		return fault.New("dav.expand", fault.Invalid, "The name of a property is not valid.")
 	}
-	m := newMultistatus(e.w)
+	m := e.newMultistatus()
 	m.raw("<D:response>")
 	m.href(e.at.href())
 	m.raw("<D:propstat><D:prop>")
@@ -152,7 +152,7 @@ func (e *exchange) principalSearch(body *element) error {
 	if searches == 0 {
 		return fault.New("dav.search", fault.Invalid, "The search has no property-search.")
 	}
-	m := newMultistatus(e.w)
+	m := e.newMultistatus()
 	if hits == searches || hits > 0 && body.attr("test") == "anyof" {
 		if err := e.response(e.r.Context(), m, me, want); err != nil {
 			return err

@@ -21,6 +21,12 @@ func (x *xmlWriter) raw(s string) {
 	}
 }
 
+func (x *xmlWriter) bytes(b []byte) {
+	if x.err == nil {
+		_, x.err = x.w.Write(b)
+	}
+}
+
 // escape writes text. A carriage return is kept as a reference, since readers make line feeds of others; what XML cannot hold
 // becomes U+FFFD.
 func (x *xmlWriter) escape(s string) {
@@ -102,16 +108,26 @@ func (x *xmlWriter) leaf(n xml.Name, text string) {
 // href writes a DAV:href.
 func (x *xmlWriter) href(h string) { x.leaf(d("href"), h) }
 
-// multistatus is the answer 207 on its way to the client.
+// multistatus is the answer 207 on its way to the client. Until its first 32 KB are full, a failure can still become the answer.
 type multistatus struct {
 	xmlWriter
 	buffer *bufio.Writer
 }
 
-func newMultistatus(w http.ResponseWriter) *multistatus {
-	w.Header().Set("Content-Type", "application/xml; charset=utf-8")
-	w.WriteHeader(http.StatusMultiStatus)
-	m := &multistatus{buffer: bufio.NewWriterSize(w, 32<<10)}
+// beginning sends the header of a multistatus before its first bytes.
+type beginning struct{ e *exchange }
+
+func (b beginning) Write(p []byte) (int, error) {
+	if !b.e.begun {
+		b.e.begun = true
+		b.e.w.Header().Set("Content-Type", "application/xml; charset=utf-8")
+		b.e.w.WriteHeader(http.StatusMultiStatus)
+	}
+	return b.e.w.Write(p)
+}
+
+func (e *exchange) newMultistatus() *multistatus {
+	m := &multistatus{buffer: bufio.NewWriterSize(beginning{e}, 32<<10)}
 	m.w = m.buffer
 	m.raw(`<?xml version="1.0" encoding="utf-8"?>` + "\n<D:multistatus" + declarations + ">\n")
 	return m
