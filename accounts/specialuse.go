@@ -89,30 +89,28 @@ func newMailboxes(prefs layers) (boxes []mailbox.NewMailbox) {
 // loses by that. When the preference cannot be written, the mailbox is there without its
 // use. Errors: Unsupported (there is no such use, or the name is of a directory), those
 // of mailbox.Account.CreateMailbox.
-func (s *Store) CreateUsedMailbox(ctx context.Context, a *Account, name string, use imap.MailboxAttr) error {
+func (s *Store) CreateUsedMailbox(ctx context.Context, a *Account, name string, use imap.MailboxAttr) (box mailbox.Info, err error) {
 	const op = "accounts.CreateUsedMailbox"
 	i := 0
 	for i < len(uses) && !strings.EqualFold(string(uses[i].attr), string(use)) {
 		i++
 	}
 	if i == len(uses) {
-		return fault.Newf(op, fault.Unsupported, "no mailbox can have the use %s", use)
+		return box, fault.Newf(op, fault.Unsupported, "no mailbox can have the use %s", use)
 	}
 	if strings.HasSuffix(name, "/") {
-		return fault.New(op, fault.Unsupported, "a directory cannot have a use")
+		return box, fault.New(op, fault.Unsupported, "a directory cannot have a use")
 	}
-	a, err := s.Current(ctx, a)
-	if err != nil {
-		return err
+	if a, err = s.Current(ctx, a); err != nil {
+		return box, err
 	}
-	box, err := a.mail.CreateMailbox(ctx, name, mailbox.CreateOptions{})
-	if err != nil {
-		return err
+	if box, err = a.mail.CreateMailbox(ctx, name, mailbox.CreateOptions{}); err != nil {
+		return box, err
 	}
 	if used(a.prefLayers())[i] == box.Name {
-		return nil
+		return box, nil
 	}
-	return s.changeUses(op, a, func(names *usedBoxes) { names[i] = box.Name })
+	return box, s.changeUses(op, a, func(names *usedBoxes) { names[i] = box.Name })
 }
 
 // RenameMailbox is mailbox.Account.RenameMailbox and has the preferences follow: a

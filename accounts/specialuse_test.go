@@ -85,6 +85,7 @@ func TestPreferenceThatCannotFollow(t *testing.T) {
 	}
 
 	must(t, os.WriteFile(file, []byte("{"), 0o600))
-	wantKind(t, s.CreateUsedMailbox(ctx, a, "Rubbish", imap.MailboxAttrTrash), fault.Corrupt)
+	_, err = s.CreateUsedMailbox(ctx, a, "Rubbish", imap.MailboxAttrTrash)
+	wantKind(t, err, fault.Corrupt)
 	must(t, os.WriteFile(file, text, 0o600))
 }

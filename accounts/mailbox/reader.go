@@ -120,6 +120,14 @@ func (c *Content) Summary(ctx context.Context) (*message.Summary, error) {
 	return c.summary, err
 }
 
+// StoredSummary returns the summary if it can be had without the message's file, or nil.
+func (c *Content) StoredSummary() *message.Summary {
+	if c.summary == nil && len(c.stored) > 0 {
+		c.summary, _ = message.Unmarshal(c.stored) // a damaged summary is as good as none
+	}
+	return c.summary
+}
+
 // scan makes a summary from the file.
 func (r *Reader) scan(ctx context.Context, s summary) (sum *message.Summary, err error) {
 	err = r.readMessage(ctx, s, func(text io.Reader) (err error) {

@@ -9,7 +9,7 @@ func (s *session) capabilities() []byte {
 	if s.account == nil {
 		return s.strangersCapabilities(b)
 	}
-	b = append(b, "IMAP4rev1 IMAP4rev2 LITERAL+ IDLE NAMESPACE ENABLE ID UIDPLUS UNSELECT CHILDREN ESEARCH SEARCHRES WITHIN MOVE CONDSTORE QRESYNC"...)
+	b = append(b, "IMAP4rev1 IMAP4rev2 LITERAL+ IDLE NAMESPACE ENABLE ID UIDPLUS UNSELECT CHILDREN ESEARCH SEARCHRES WITHIN MOVE CONDSTORE QRESYNC OBJECTID SAVEDATE PREVIEW BINARY INPROGRESS QUOTA QUOTA=RES-STORAGE QUOTA=RES-MAILBOX"...)
 	if limit := s.srv.cfg.Get().MaxMessageSize; limit >= 0 {
 		b = append(b, " APPENDLIMIT="...) // RFC 7889
 		b = strconv.AppendInt(b, int64(limit), 10)

@@ -62,6 +62,9 @@ var commands = index([]command{
 	{"LSUB", loggedIn, (*session).lsub, 0},
 	{"STATUS", loggedIn, (*session).status, 0},
 	{"APPEND", loggedIn, (*session).append, adds},
+	{"GETQUOTAROOT", loggedIn, getQuotaRoot, 0},
+	{"GETQUOTA", loggedIn, getQuota, 0},
+	{"SETQUOTA", loggedIn, setQuota, 0},
 	{"IDLE", loggedIn, (*session).idle, 0},
 
 	{"CHECK", selected, (*session).noop, 0},

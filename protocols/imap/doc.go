@@ -19,6 +19,8 @@
 //	store.go       STORE                             copy.go        COPY, MOVE
 //	expunge.go     EXPUNGE, CLOSE                    search*.go     SEARCH
 //	condstore.go   change numbers                    qresync.go     SELECT (QRESYNC ...), VANISHED
+//	objectid.go    MAILBOXID, EMAILID, THREADID      preview.go     PREVIEW
+//	quota.go       GETQUOTA, GETQUOTAROOT
 //	idle.go        IDLE                              names.go       mailbox names on the wire
 //	timeslice.go   processor time of long commands
 //
@@ -74,5 +76,6 @@
 // (UNSELECT), 4315 (UIDPLUS), 4731 (ESEARCH), 4959 (SASL-IR), 5032 (WITHIN), 5161
 // (ENABLE), 5182 (SEARCHRES), 5258 (LIST-EXTENDED), 5530 (response codes), 5819
 // (LIST-STATUS), 6154 (SPECIAL-USE), 6851 (MOVE), 6855 (UTF8=ACCEPT), 7162 (CONDSTORE, QRESYNC), 7888
-// (LITERAL+), 7889 (APPENDLIMIT), 8438 (STATUS=SIZE).
+// (LITERAL+), 7889 (APPENDLIMIT), 8438 (STATUS=SIZE),
+// 8474 (OBJECTID), 8514 (SAVEDATE), 8970 (PREVIEW), 9208 (QUOTA), 9585 (INPROGRESS), 3516 (BINARY).
 package imap

@@ -236,6 +236,17 @@ func (s *session) putItem(item *fetchItem, m *fetched) {
 	case fetchSize:
 		msg, _ := s.mailbox.Message(m.state.UID)
 		s.out.Raw("RFC822.SIZE ").Number(uint64(msg.Size))
+	case fetchEmailID:
+		msg, _ := s.mailbox.Message(m.state.UID)
+		s.putMessageID("EMAILID", 'M', msg.EmailID)
+	case fetchThreadID:
+		msg, _ := s.mailbox.Message(m.state.UID)
+		s.putMessageID("THREADID", 'T', msg.ThreadID)
+	case fetchSaveDate: // RFC 8514
+		msg, _ := s.mailbox.Message(m.state.UID)
+		s.out.Raw("SAVEDATE ").Set(wire.AppendDateTime(s.out.Buf(), msg.SaveDate))
+	case fetchPreview, fetchLazyPreview:
+		s.putPreview(m, item.kind == fetchLazyPreview)
 	case fetchModSeq:
 		s.putModSeq(m.state.ModSeq)
 	case fetchEnvelope:

@@ -16,6 +16,11 @@ const (
 	fetchInternalDate
 	fetchSize
 	fetchModSeq
+	fetchEmailID
+	fetchThreadID
+	fetchSaveDate
+	fetchPreview
+	fetchLazyPreview
 	fetchEnvelope
 	fetchBody // BODY without a section
 	fetchBodyStructure
@@ -64,6 +69,10 @@ var plainItems = map[string]fetchItem{
 	"INTERNALDATE":  {kind: fetchInternalDate},
 	"RFC822.SIZE":   {kind: fetchSize},
 	"MODSEQ":        {kind: fetchModSeq},
+	"EMAILID":       {kind: fetchEmailID},
+	"THREADID":      {kind: fetchThreadID},
+	"SAVEDATE":      {kind: fetchSaveDate},
+	"PREVIEW":       {kind: fetchPreview, needs: needSummary},
 	"ENVELOPE":      {kind: fetchEnvelope, needs: needContent},
 	"BODYSTRUCTURE": {kind: fetchBodyStructure, needs: needSummary},
 	"BODY":          {kind: fetchBody, needs: needSummary},
@@ -161,6 +170,9 @@ func (f *fetchPlan) parseItem(p *wire.Parser, hasUID, macro bool) {
 		return
 	}
 	if item, ok := plainItems[name]; ok {
+		if item.kind == fetchPreview {
+			item = lazyPreview(p)
+		}
 		if item.kind != fetchUID || !hasUID {
 			f.add(item)
 		}

@@ -39,7 +39,8 @@ func (s *session) lsub(c *call, p *wire.Parser) error {
 // listed is one name that LIST may show.
 type listed struct {
 	mailbox.Info
-	uses []imap.MailboxAttr // RFC 6154
+	owner *access.Owner      // nil if missing
+	uses  []imap.MailboxAttr // RFC 6154
 	// missing: the name does not exist; it is subscribed, or an existing name lies below it.
 	missing     bool
 	hasChildren bool // only those that the client may see count
@@ -143,7 +144,7 @@ func (s *session) listMatching(a *listArgs, m *matcher, names []listed, patterns
 		}
 		s.putListed(n, a)
 		if len(a.status) > 0 && n.Selectable {
-			s.putStatus(n.Name, &n.Info, a.status)
+			s.putStatus(n.owner, n.Name, &n.Info, a.status)
 		}
 	}
 	return nil
@@ -188,7 +189,7 @@ func (s *session) names(o *access.Owner) ([]listed, error) {
 			continue
 		}
 		info.Selectable = info.Selectable && rights.Has(access.Read)
-		n := listed{Info: info}
+		n := listed{Info: info, owner: o}
 		n.Name = o.Shown(info.Name)
 		if info.Selectable {
 			n.uses = uses[info.Name]
@@ -259,7 +260,7 @@ func (s *session) subscribedForeign(name string) (listed, error) {
 		if info, err = m.Mail().Status(s.ctx, m.Name); err == nil {
 			info.Name, info.Subscribed = name, true
 			info.Selectable = info.Selectable && m.Rights.Has(access.Read)
-			n = listed{Info: info, hasChildren: info.HasChildren}
+			n = listed{Info: info, owner: &m.Owner, hasChildren: info.HasChildren}
 		}
 	}
 	if fault.Is(err, fault.NoMailbox) {

@@ -41,20 +41,28 @@ func (s *session) create(c *call, p *wire.Parser) error {
 	if err != nil {
 		return withCode(err, fault.NoMailbox, "CANNOT")
 	}
+	var made mailbox.Info
 	switch {
 	case len(uses) == 0:
-		_, err = m.Mail().CreateMailbox(s.ctx, m.Name, mailbox.CreateOptions{})
+		made, err = m.Mail().CreateMailbox(s.ctx, m.Name, mailbox.CreateOptions{})
 	case len(uses) > 1:
 		err = withCode(no(fault.Unsupported, "A mailbox can have one special use"), fault.Unsupported, "USEATTR")
 	case m.Foreign(): // a special use is a preference of the owner
 		err = withCode(no(fault.Unsupported, "Only your own mailboxes can be given a special use"), fault.Unsupported, "USEATTR")
 	default:
-		err = withCode(s.srv.acc.CreateUsedMailbox(s.ctx, s.account, m.Name, imap.MailboxAttr(uses[0])), fault.Unsupported, "USEATTR")
+		made, err = s.srv.acc.CreateUsedMailbox(s.ctx, s.account, m.Name, imap.MailboxAttr(uses[0]))
+		err = withCode(err, fault.Unsupported, "USEATTR")
 	}
-	if err == nil && s.rev2 {
+	if err != nil {
+		return err
+	}
+	if s.rev2 {
 		s.putCreated(&m)
 	}
-	return err
+	if made.ID != 0 {
+		c.code = "MAILBOXID (" + mailboxID(&m.Owner, made.ID) + ")"
+	}
+	return nil
 }
 
 // putCreated writes the LIST response with OLDNAME for a mailbox that was created under another name than the

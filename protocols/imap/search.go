@@ -225,6 +225,14 @@ func (x *candidate) fits(k *searchKey) bool {
 		return k.later(x.message().InternalDate)
 	case opSince:
 		return !k.later(x.message().InternalDate)
+	case opSavedBefore:
+		return k.later(x.message().SaveDate)
+	case opSavedSince:
+		return !k.later(x.message().SaveDate)
+	case opEmailID:
+		return k.id != 0 && x.message().EmailID == k.id
+	case opThreadID:
+		return k.id != 0 && x.message().ThreadID == k.id
 	case opSentBefore:
 		date, ok := x.sent()
 		return ok && k.later(date)

@@ -81,6 +81,7 @@ func (x *candidate) next(seq int, st mailbox.State) {
 	x.seq, x.state, x.err = seq, st, nil
 	x.hasMessage, x.content, x.summary = false, nil, nil
 	x.done = 0
+	x.timeslice.done, x.timeslice.total = uint32(seq-1), uint32(x.s.mailbox.Len())
 	clear(x.found)
 }
 

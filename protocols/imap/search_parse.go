@@ -157,21 +157,23 @@ var argumentKeys = map[string]bool{
 	"LARGER": true, "SMALLER": true, "KEYWORD": true, "UNKEYWORD": true, "UID": true, "NOT": true, "OR": true,
 	"BEFORE": true, "SINCE": true, "ON": true, "SENTBEFORE": true, "SENTSINCE": true, "SENTON": true,
 	"YOUNGER": true, "OLDER": true, "MODSEQ": true,
+	"EMAILID": true, "THREADID": true, "SAVEDBEFORE": true, "SAVEDSINCE": true, "SAVEDON": true,
 }
 
 func not(k searchKey) searchKey { return searchKey{op: opNot, kids: []searchKey{k}} }
 
 // simpleKeys are the keys without arguments.
 var simpleKeys = map[string]searchKey{
-	"ALL":      {op: opAll},
-	"ANSWERED": {op: opFlags, flags: mailbox.Answered},
-	"DELETED":  {op: opFlags, flags: mailbox.Deleted},
-	"DRAFT":    {op: opFlags, flags: mailbox.Draft},
-	"FLAGGED":  {op: opFlags, flags: mailbox.Flagged},
-	"SEEN":     {op: opFlags, flags: mailbox.Seen},
-	"RECENT":   {op: opRecent},
-	"OLD":      not(searchKey{op: opRecent}),
-	"NEW":      {op: opAnd, kids: []searchKey{{op: opRecent}, not(searchKey{op: opFlags, flags: mailbox.Seen})}},
+	"ALL":               {op: opAll},
+	"SAVEDATESUPPORTED": {op: opAll}, // RFC 8514 section 4.3
+	"ANSWERED":          {op: opFlags, flags: mailbox.Answered},
+	"DELETED":           {op: opFlags, flags: mailbox.Deleted},
+	"DRAFT":             {op: opFlags, flags: mailbox.Draft},
+	"FLAGGED":           {op: opFlags, flags: mailbox.Flagged},
+	"SEEN":              {op: opFlags, flags: mailbox.Seen},
+	"RECENT":            {op: opRecent},
+	"OLD":               not(searchKey{op: opRecent}),
+	"NEW":               {op: opAnd, kids: []searchKey{{op: opRecent}, not(searchKey{op: opFlags, flags: mailbox.Seen})}},
 }
 
 // parseArgument reads the argument of a key that has one.
@@ -195,6 +197,10 @@ func (g *searchProgram) parseArgument(s *session, p *wire.Parser, word string) s
 		return searchKey{op: opKeyword, keyword: p.Flag()}
 	case "UNKEYWORD":
 		return not(searchKey{op: opKeyword, keyword: p.Flag()})
+	case "EMAILID":
+		return searchKey{op: opEmailID, id: parseMessageID(p, "M")}
+	case "THREADID":
+		return searchKey{op: opThreadID, id: parseMessageID(p, "T")}
 	case "MODSEQ":
 		g.modSeq = true
 		return searchKey{op: opModSeq, modSeq: parseSearchModSeq(p)}
@@ -217,6 +223,12 @@ func (g *searchProgram) parseTime(p *wire.Parser, word string) searchKey {
 		return searchKey{op: opSince, date: p.Date()}
 	case "ON":
 		return onDay(opSince, opBefore, p.Date())
+	case "SAVEDBEFORE":
+		return searchKey{op: opSavedBefore, date: p.Date()}
+	case "SAVEDSINCE":
+		return searchKey{op: opSavedSince, date: p.Date()}
+	case "SAVEDON":
+		return onDay(opSavedSince, opSavedBefore, p.Date())
 	case "SENTBEFORE":
 		return searchKey{op: opSentBefore, date: p.Date()}
 	case "SENTSINCE":

@@ -27,6 +27,10 @@ const (
 	opSmaller
 	opBefore // internal date
 	opSince
+	opSavedBefore
+	opSavedSince
+	opEmailID
+	opThreadID
 	opNot
 	opAnd
 	opOr
@@ -48,6 +52,7 @@ type searchKey struct {
 	keyword  string
 	keywords uint64 // opKeyword, resolved: the keyword's bit in State, or 0
 	modSeq   uint64
+	id       uint64
 	size     int64
 	date     time.Time // a day, or an instant if exact
 	exact    bool

@@ -124,6 +124,7 @@ func (s *session) describe() {
 	s.out.Raw("* OK [UIDVALIDITY ").Number(uint64(info.UIDValidity)).Raw("] UIDs are valid").CRLF()
 	s.out.Raw("* OK [UIDNEXT ").Number(uint64(info.UIDNext)).Raw("] Next UID").CRLF()
 	s.putHighestModSeq(info.HighestModSeq)
+	s.out.Raw("* OK [MAILBOXID (").Raw(mailboxID(&s.target.Owner, info.ID)).Raw(")] Identifier of the mailbox").CRLF()
 }
 
 // putSelected writes the LIST response of the selected mailbox, with OLDNAME if the client has used another

@@ -11,7 +11,8 @@ import (
 
 // statusItem is a data item of STATUS.
 type statusItem struct {
-	name  string
+	name string
+	// value is nil for the identifier, which is no number.
 	value func(s *session, i *mailbox.Info) uint64
 }
 
@@ -25,6 +26,8 @@ var statusItems = []statusItem{
 	{"UNSEEN", func(_ *session, i *mailbox.Info) uint64 { return uint64(i.Unseen) }},
 	{"DELETED", func(_ *session, i *mailbox.Info) uint64 { return uint64(i.Deleted) }},
 	{"SIZE", func(_ *session, i *mailbox.Info) uint64 { return uint64(i.Size) }},
+	{"DELETED-STORAGE", func(_ *session, i *mailbox.Info) uint64 { return kilobytes(i.DeletedSize) }}, // RFC 9208 section 4.1.4
+	{"MAILBOXID", nil},
 	{"HIGHESTMODSEQ", func(_ *session, i *mailbox.Info) uint64 { return max(i.HighestModSeq, 1) }},
 	{"APPENDLIMIT", func(s *session, _ *mailbox.Info) uint64 { return s.appendLimit() }},
 }
@@ -54,7 +57,7 @@ func (s *session) status(c *call, p *wire.Parser) error {
 	if s.rev2 {
 		name = m.Canonical(info.Name)
 	}
-	s.putStatus(name, &info, items)
+	s.putStatus(&m.Owner, name, &info, items)
 	return nil
 }
 
@@ -88,7 +91,7 @@ func (s *session) knowsModSeq(items []*statusItem) {
 	}
 }
 
-func (s *session) putStatus(name string, info *mailbox.Info, items []*statusItem) {
+func (s *session) putStatus(o *access.Owner, name string, info *mailbox.Info, items []*statusItem) {
 	s.out.Raw("* STATUS ")
 	s.putName(name)
 	for i, item := range items {
@@ -97,7 +100,12 @@ func (s *session) putStatus(name string, info *mailbox.Info, items []*statusItem
 		} else {
 			s.out.Byte(' ')
 		}
-		s.out.Raw(item.name).Byte(' ').Number(item.value(s, info))
+		s.out.Raw(item.name).Byte(' ')
+		if item.value == nil {
+			s.out.Byte('(').Raw(mailboxID(o, info.ID)).Byte(')')
+			continue
+		}
+		s.out.Number(item.value(s, info))
 	}
 	s.out.Byte(')').CRLF()
 }

@@ -18,6 +18,10 @@ type timeslice struct {
 	began time.Time // when the last pause ended
 	held  bool      // the command holds a processor slot
 	line  string    // a response that may be sent at any time, see pause
+
+	// A command that tells how far it has come has total messages to look at and has looked at done.
+	done, total uint32
+	told        time.Time // when it told last, or began
 }
 
 // span is how long a command works between two pauses. The clock is read after each stride of work, which
@@ -38,8 +42,23 @@ func newProcessors() chan struct{} { return make(chan struct{}, 2*runtime.GOMAXP
 // newTimeslice returns the timeslice of a command. The line is empty where nothing may be sent because a
 // response is under way.
 func newTimeslice(s *session, line string) timeslice {
-	return timeslice{s: s, left: stride, began: time.Now(), line: line}
+	now := time.Now()
+	return timeslice{s: s, left: stride, began: now, told: now, line: line}
 }
+
+// tellProgress tells the client that the command is under way (RFC 9585), if it has heard nothing for a while.
+func (p *timeslice) tellProgress() error {
+	if p.total == 0 || time.Since(p.told) < progressEvery {
+		return nil
+	}
+	p.told = time.Now()
+	p.s.out.Raw("* OK [INPROGRESS (").String(p.s.call.tag).Byte(' ').Number(uint64(p.done)).Byte(' ').Number(uint64(p.total))
+	return p.s.out.Raw(")] Still working").CRLF().Flush()
+}
+
+// progressEvery is how often a long command tells its client that it is under way: clients give up a server that is
+// silent for half a minute.
+const progressEvery = 15 * time.Second
 
 // work counts n bytes of work. An error ends the command.
 func (p *timeslice) work(n int) error {
@@ -84,6 +103,9 @@ func (p *timeslice) pause() error {
 		if err := p.s.out.Flush(); err != nil {
 			return err
 		}
+	}
+	if err := p.tellProgress(); err != nil {
+		return err
 	}
 	select {
 	case p.s.srv.processors <- struct{}{}:

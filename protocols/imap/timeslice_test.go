@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
@@ -9,9 +10,11 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"gatepost/accounts/mailbox"
+	"gatepost/protocols/imap/wire"
 	"gatepost/protocols/transcript"
 )
 
@@ -235,3 +238,22 @@ func TestFieldsAreDecodedOnce(t *testing.T) {
 
 // endless is a timeslice that never pauses.
 var endless = timeslice{left: 1 << 40}
+
+func TestALongCommandTellsItsProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		s := &session{out: wire.NewEncoder(&out)}
+		s.call.tag = "a1"
+		slice := newTimeslice(s, "")
+		slice.done, slice.total = 454, 1000
+		for _, wait := range []time.Duration{progressEvery - 1, 1, progressEvery - 1} {
+			time.Sleep(wait)
+			if err := slice.tellProgress(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, want := out.String(), "* OK [INPROGRESS (\"a1\" 454 1000)] Still working\r\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
