@@ -93,6 +93,12 @@ func (s *directory) PublicName(domain string) (string, error) {
 	return s.MainDomain(), nil
 }
 
+// RedirectsToHTTPS tells whether a domain, whose real name is given, sends clients from http to https.
+func (s *directory) RedirectsToHTTPS(domain string) bool {
+	d, err := s.domain(domain)
+	return err == nil && bool(d.settings.RedirectToHTTPS)
+}
+
 // Object looks a name up among the objects of a domain, whose real name is
 // given. A name that nobody has is Kind None without an error.
 func (s *directory) Object(ctx context.Context, domain, name string) (names.Object, error) {

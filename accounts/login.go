@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -63,10 +64,17 @@ type LoginCounts struct {
 // Counts has what is counted.
 func (l *Logins) Counts() *LoginCounts { return &l.counts }
 
-// badCredentials is the one answer to every login that fails.
-func badCredentials(op string) error {
-	return fault.New(op, fault.BadCredentials, "incorrect password or account name")
-}
+// badText is the one answer to every login that fails.
+const badText = "incorrect password or account name"
+
+func badCredentials(op string) error { return fault.New(op, fault.BadCredentials, badText) }
+
+// errBlocked is the cause of a failed login whose password was not looked at.
+var errBlocked = errors.New("logins are blocked")
+
+// LoginBlocked tells whether a login has failed because of others that had failed before, and not by its password. Names that do not
+// exist are blocked like others.
+func LoginBlocked(err error) bool { return errors.Is(err, errBlocked) }
 
 // CheckPassword verifies the password of the account with a name in a domain and
 // returns the account. Unknown names, wrong passwords, disabled services, accounts whose
@@ -104,7 +112,7 @@ func (l *Logins) checkPassword(ctx context.Context, p Peer, domain, name, passwo
 	}
 	if t.blocked != nil {
 		l.pretend(ctx)
-		return nil, badCredentials(op)
+		return nil, &fault.Error{Op: op, Kind: fault.BadCredentials, Text: badText, Err: errBlocked}
 	}
 	defer l.end(t.try, unknown) // unless it has ended
 	ok, err := l.verify(wait, usable, a, password)

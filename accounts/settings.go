@@ -54,6 +54,7 @@ type DomainSettings struct {
 	DomainAccessModes    Services      `key:"DomainAccessModes" default:"All" help:"the services that accounts of the domain may use" since:"0.1"`
 	IPAddresses          []string      `key:"IPAddresses" level:"advanced" help:"local addresses that belong to this domain: logins without a domain name on them are the domain's" since:"0.1"`
 	PublicServerName     HostName      `key:"PublicServerName" help:"host that mail programs are told to connect to; empty for the first alias of the domain that begins with mail., else the Main Domain's name" since:"0.1"`
+	RedirectToHTTPS      settings.Flag `key:"RedirectToHTTPS" default:"NO" help:"who comes to the domain's pages, calendars and contacts by http is sent to https" since:"0.2"`
 	MailTrailer          TrailerText   `key:"MailTrailer" help:"text below mail that users of the domain submit by SMTP for recipients outside of this server, in its plain text; empty for none" since:"0.2"`
 	MailTrailerHTML      TrailerText   `key:"MailTrailerHTML" help:"the same as HTML, in the HTML of the mail; empty for none" since:"0.2"`
 	AdminDomain          string        `key:"AdminDomain" level:"advanced" help:"domain whose administrators may administer this one" since:"0.1"`

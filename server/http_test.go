@@ -97,6 +97,32 @@ func TestAutoconfigFollowsTheListeners(t *testing.T) {
 	}
 }
 
+// TestPartsOfHTTPU: calendars and the like are opened, closed and logged each for itself.
+func TestPartsOfHTTPU(t *testing.T) {
+	r := start(t)
+	r.cli(t, fmt.Sprintf("SETACCOUNTPASSWORD postmaster PASSWORD %q", testPassword))
+	address := "http://" + r.addr(8100)
+	r.cli(t, "UPDATEMODULE HTTPU {LogLevel=1;CALDAVLog=4;}")
+	for _, path := range []string{"/CardDAV/Contacts/", "/CalDAV/Calendar/"} {
+		r.fetch(t, address, path, nil)
+	}
+	eventually(t, "a record of CalDAV is written", func() bool { return strings.Contains(r.log(t), "4 CALDAV-") })
+	if log := r.log(t); strings.Contains(log, "CARDDAV-") {
+		t.Errorf("the log has %s", log)
+	}
+	r.cli(t, "UPDATEMODULE HTTPU {CALDAVAccess=nobody;PublicPort=443;}")
+	if status, body := r.fetch(t, address, "/CalDAV/Calendar/", nil); status != 403 || !strings.Contains(body, "not open to your address") {
+		t.Errorf("%d %s", status, body)
+	}
+	r.cli(t, "UPDATEDOMAINSETTINGS corp.test {RedirectToHTTPS=YES;}")
+	if status, _ := r.fetch(t, address, "/CardDAV/Contacts/", nil); status != 301 {
+		t.Errorf("in clear: %d", status)
+	}
+	if status, _ := r.fetch(t, "https://"+r.addr(9100), "/CardDAV/Contacts/", nil); status == 301 {
+		t.Errorf("with TLS: %d", status)
+	}
+}
+
 // A shift that leaves no room for the highest port is refused before anything is opened.
 func TestPortShiftLeavesRoomForEveryListener(t *testing.T) {
 	ports := server.StockPorts()

@@ -74,6 +74,9 @@ type module struct {
 	// changed is called after new settings are in force.
 	changed func()
 
+	// levels, if any, are the log levels of the tags of parts of the module; -1 is the module's.
+	levels func() map[string]int
+
 	// parse reads the part's own settings and returns what puts them in force.
 	parse func(d dataformat.Dict) (apply func(), err error)
 	// describe lists the declared settings, with their present values.

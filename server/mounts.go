@@ -29,7 +29,7 @@ func (s *Server) administratorsPages(h *http.Server) error { return s.pages.Moun
 func (s *Server) commandLine(h *http.Server) error { return h.MountCLI(commandLine{s.pwd}) }
 
 func (s *Server) autoconfiguration(h *http.Server) error {
-	return h.MountAutoconfig(s.mailServices, s.usersHTTPS)
+	return h.MountAutoconfig(s.mailServices)
 }
 
 // A client address may ask for so many subscriptions on pages, and each answer takes as long at least as most
@@ -91,8 +91,14 @@ func (s *Server) mailServices() []http.MailService {
 	return list
 }
 
-// usersHTTPS is the port of the first listener of HTTPU with TLS, or 0.
-func (s *Server) usersHTTPS() int { return s.httpsPort(usersModule) }
+// usersHTTPS is the port by which clients reach HTTPU over TLS: its setting PublicPort, else that of the first listener with
+// TLS; 0 if there is none.
+func (s *Server) usersHTTPS() int {
+	if port := s.users.Get().PublicPort; port != 0 {
+		return port
+	}
+	return s.httpsPort(usersModule)
+}
 
 // httpsPort is the port of a module's first listener with TLS, or 0.
 func (s *Server) httpsPort(name string) int {

@@ -104,6 +104,7 @@ type Server struct {
 	receiver *smtp.Server
 	poller   *rpop.Poller
 	http     map[string]*http.Server // by the name of the module
+	users    *settings.Live[http.UserSettings]
 	encrypt  *tls.Config
 
 	setupSecret string // of the one-time link; empty when postmaster has a password
@@ -222,9 +223,19 @@ func (s *Server) setLevels() {
 	files := s.logging.Get()
 	l := &logs.Levels{Default: s.main.Get().LogLevel, Precision: files.Precision, Dated: bool(files.Dated), ByTag: map[string]int{}}
 	for m := range s.configured() {
-		if n := m.common.Load().LogLevel; n >= 0 {
-			for _, tag := range m.tags {
-				l.ByTag[tag] = n
+		n := m.common.Load().LogLevel
+		set := func(tag string, level int) {
+			if level >= 0 {
+				l.ByTag[tag] = level
+			}
+		}
+		for _, tag := range m.tags {
+			set(tag, n)
+		}
+		if m.levels != nil {
+			for tag, own := range m.levels() {
+				set(tag, n)
+				set(tag, own)
 			}
 		}
 	}

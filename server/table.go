@@ -54,8 +54,7 @@ func (s *Server) table() []*module {
 		s.certificatePart(),
 		s.senderCheckPart(), s.smtpPart(), s.lmtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
 		s.webadminPart(),
-		s.httpPart(adminsModule, 8010, 9010, s.administratorsPages, s.commandLine, s.monitors),
-		s.httpPart(usersModule, 8100, 9100, s.calendars, s.commandLine, s.autoconfiguration, s.mailingListPages),
+		s.adminsPart(), s.usersPart(),
 		s.monitoringPart(),
 	}
 }
@@ -512,28 +511,50 @@ func (s *Server) webadminPart() *module {
 // actors makes administrators out of accounts, for every wire that they come by.
 func (s *Server) actors() *admin.Admin { return admin.New(s.accounts, s.router, s, s.log) }
 
-// httpPart is HTTPA for administrators or HTTPU for users.
-func (s *Server) httpPart(name string, plain, secure int, mounts ...mount) *module {
+// adminsPart is HTTPA, for administrators.
+func (s *Server) adminsPart() *module {
 	set := live[http.Settings]()
-	m := newModule(name, set, name)
-	m.stock = settings.Listeners{stock(plain, settings.TLSNone, 50), stock(secure, settings.TLSImplicit, 50)}
+	m := newModule(adminsModule, set, adminsModule)
+	m.stock = httpListeners(8010, 9010)
 	m.open = func() error {
-		h := http.New(name, set, s.accounts, s.router, s.tls, s.base.path("Spool"), s.log)
-		m.serve = h.Serve
-		if s.http == nil {
-			s.http = map[string]*http.Server{}
-		}
-		s.http[name] = h
-		m.wire = &wire{element: map[string]string{adminsModule: "httpAdminInput", usersModule: "httpUserInput"}[name],
-			oid: map[string]string{adminsModule: "7", usersModule: "8"}[name], wired: h.Connections()}
-		for _, part := range mounts {
-			if err := part(h); err != nil {
-				return err
-			}
-		}
-		return nil
+		h := http.New(adminsModule, set, s.accounts, s.router, s.tls, s.base.path("Spool"), s.log)
+		return s.openHTTP(m, h, &wire{element: "httpAdminInput", oid: "7"}, s.administratorsPages, s.commandLine, s.monitors)
 	}
 	return m
+}
+
+// usersPart is HTTPU, for users.
+func (s *Server) usersPart() *module {
+	s.users = live[http.UserSettings]()
+	m := newModule(usersModule, s.users, usersModule)
+	m.stock = httpListeners(8100, 9100)
+	m.levels = func() map[string]int { return s.users.Get().LogLevels() }
+	m.open = func() error {
+		h := http.New(usersModule, s.users, s.accounts, s.router, s.tls, s.base.path("Spool"), s.log)
+		h.UsePort(s.usersHTTPS)
+		return s.openHTTP(m, h, &wire{element: "httpUserInput", oid: "8"}, s.calendars, s.commandLine, s.autoconfiguration, s.mailingListPages)
+	}
+	return m
+}
+
+func httpListeners(plain, secure int) settings.Listeners {
+	return settings.Listeners{stock(plain, settings.TLSNone, 50), stock(secure, settings.TLSImplicit, 50)}
+}
+
+// openHTTP connects a module with its parts.
+func (s *Server) openHTTP(m *module, h *http.Server, w *wire, mounts ...mount) error {
+	m.serve, m.wire = h.Serve, w
+	w.wired = h.Connections()
+	if s.http == nil {
+		s.http = map[string]*http.Server{}
+	}
+	s.http[m.name] = h
+	for _, part := range mounts {
+		if err := part(h); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // delivering marks a module whose logical queues go to a transport of its own. What

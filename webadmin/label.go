@@ -16,7 +16,12 @@ var labels = map[string]string{
 	"AccessRerouteAddress": "Reroute Access to", "SignalRerouteAddress": "Reroute Signals to", "MailToAllAction": "Mail to All Is Accepted from",
 	"AllWithForwarders": "Mail to All Goes to Forwarders", "ForceSMTPAUTH": "Authentication Is Required for", "AdminDomain": "Administrator Domain",
 	"LogLogin": "Log Logins", "HTTPRequestSizeLimit": "Request Size Limit", "CLIAccess": "Command Line Is Open to", "RouterTable": "Router Table",
-	"LogLevel": "Log Level", "Listener": "Listeners", "SenderAddressRequired": "Sender Address Must Be Own",
+	"RootDAVAccess": "Discovery Is Open to", "RootDAVLog": "Discovery Log Level", "UserDAVAccess": "Principals Are Open to", "UserDAVLog": "Principals Log Level",
+	"CALDAVAccess": "CalDAV Is Open to", "CALDAVLog": "CalDAV Log Level", "CARDDAVAccess": "CardDAV Is Open to", "CARDDAVLog": "CardDAV Log Level",
+	"ListsAccess": "Pages of Mailing Lists Are Open to", "ListsLog": "Pages of Mailing Lists Log Level", "AutoconfigAccess": "Settings of Mail Programs Are Open to",
+	"AutoconfigLog": "Settings of Mail Programs Log Level", "CLILog": "Command Line Log Level", "PublicPort": "Public Port of https", "ProxyProtocol": "PROXY Protocol",
+	"RedirectToHTTPS": "Redirect to https",
+	"LogLevel":        "Log Level", "Listener": "Listeners", "SenderAddressRequired": "Sender Address Must Be Own",
 }
 
 // label is the name of a setting for people: the words of its key.

@@ -51,22 +51,24 @@ var methods = map[string]func(*exchange) error{
 // allow is the Allow header.
 const allow = "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, REPORT, MKCOL, MKCALENDAR, COPY, MOVE"
 
+// parts are the names by which administrators open and close what is below the roots.
+var parts = map[realm]string{calRealm: httpd.PartCalendars, cardRealm: httpd.PartContacts, userRealm: httpd.PartPrincipals}
+
 // Mount mounts the server on HTTPU. front answers GET of the root.
 func (s *Server) Mount(h *httpd.Server, front http.Handler) error {
 	all := []string{"OPTIONS", "GET", "PUT", "DELETE", "PROPFIND", "PROPPATCH", "REPORT", "MKCOL", "MKCALENDAR", "COPY", "MOVE"}
 	some := []string{"OPTIONS", "GET", "PROPFIND", "REPORT"}
 	o := httpd.Options{Methods: all, Login: true, Service: service, AnyService: true}
 	for r, root := range roots {
+		o.Part, o.Methods = parts[r], all
 		if r == userRealm {
 			o.Methods = some
-		} else {
-			o.Methods = all
 		}
 		if err := h.Mount("/"+root+"/", o, s.handler(r)); err != nil {
 			return err
 		}
 	}
-	o = httpd.Options{Methods: some, Login: true, Service: service, AnyService: true, OpenMethods: []string{"GET", "HEAD"}}
+	o = httpd.Options{Part: httpd.PartRoot, Methods: some, Login: true, Service: service, AnyService: true, OpenMethods: []string{"GET", "HEAD"}}
 	root := s.handler(rootRealm)
 	if err := h.Mount("/{$}", o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == "GET" || r.Method == "HEAD" {

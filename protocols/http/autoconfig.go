@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 
 	"gatepost/router/address"
 	"gatepost/server/fault"
@@ -29,28 +28,26 @@ func (m MailService) same(other MailService) bool {
 var protocolOrder = []string{"imap", "pop3", "smtp"}
 
 // MountAutoconfig mounts what mail programs ask for settings: Mozilla's config-v1.1.xml and Microsoft's
-// autodiscover.xml. services lists the listeners of the moment. httpsPort is the port of a listener
-// with TLS of this module, or 0.
-func (s *Server) MountAutoconfig(services func() []MailService, httpsPort func() int) error {
-	a := &autoconfig{server: s, services: services, httpsPort: httpsPort}
+// autodiscover.xml. services lists the listeners of the moment.
+func (s *Server) MountAutoconfig(services func() []MailService) error {
+	a := &autoconfig{server: s, services: services}
 	for _, path := range []string{"/mail/config-v1.1.xml", "/.well-known/autoconfig/mail/config-v1.1.xml"} {
 		title := ""
 		if path == "/mail/config-v1.1.xml" {
 			title = "Settings for mail programs"
 		}
-		if err := s.Mount(path, Options{Title: title}, http.HandlerFunc(a.mozilla)); err != nil {
+		if err := s.Mount(path, Options{Title: title, Part: PartAutoconfig, Clear: true}, http.HandlerFunc(a.mozilla)); err != nil {
 			return err
 		}
 	}
 	return s.Mount("/autodiscover/autodiscover.xml", Options{
-		Methods: []string{http.MethodGet, http.MethodPost}, FoldCase: true, MaxBody: inMemory,
+		Methods: []string{http.MethodGet, http.MethodPost}, FoldCase: true, MaxBody: inMemory, Part: PartAutoconfig, Clear: true,
 	}, http.HandlerFunc(a.microsoft))
 }
 
 type autoconfig struct {
-	server    *Server
-	services  func() []MailService
-	httpsPort func() int
+	server   *Server
+	services func() []MailService
 }
 
 // usable are the services for a client: with TLS, since a password in clear is refused without, and
@@ -154,15 +151,4 @@ func writeXML(w http.ResponseWriter, r *http.Request, v any) {
 	w.Header().Set("Cache-Control", "no-store")
 	// A client that is gone does not miss it.
 	_, _ = io.WriteString(w, xml.Header+string(text)+"\n")
-}
-
-// hostPort writes a host with a port unless that is the one of https.
-func hostPort(host string, port string) string {
-	if port == "443" {
-		return host
-	}
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	return host + ":" + port
 }

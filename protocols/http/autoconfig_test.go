@@ -42,7 +42,8 @@ var stockServices = []MailService{
 
 func autoconfigured(t *testing.T, l settings.Listener, services []MailService, https int) *fixture {
 	return newFixture(t, options{listener: l, before: func(f *fixture) {
-		must(t, f.server.MountAutoconfig(func() []MailService { return services }, func() int { return https }))
+		f.server.UsePort(func() int { return https })
+		must(t, f.server.MountAutoconfig(func() []MailService { return services }))
 	}})
 }
 

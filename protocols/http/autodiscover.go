@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -73,13 +72,13 @@ const (
 func (a *autoconfig) microsoft(w http.ResponseWriter, r *http.Request) {
 	q := Of(r.Context())
 	// Programs ask in clear, with GET, where they may ask with TLS.
-	if port := a.httpsPort(); r.Method == http.MethodGet && !q.Peer.TLS && port != 0 {
+	if port := a.server.securePort(); r.Method == http.MethodGet && !q.Peer.TLS && port != 0 {
 		host, err := a.server.accounts.PublicName(q.Domain)
 		if err != nil {
 			Refuse(w, r, err)
 			return
 		}
-		w.Header().Set("Location", "https://"+hostPort(host, strconv.Itoa(port))+"/autodiscover/autodiscover.xml")
+		w.Header().Set("Location", "https://"+hostPort(host, port)+"/autodiscover/autodiscover.xml")
 		w.WriteHeader(http.StatusFound)
 		return
 	}

@@ -49,20 +49,8 @@ const (
 func (s *Server) MountCLI(cli CommandLine) error {
 	return s.Mount("/CLI/", Options{
 		Methods: []string{http.MethodGet, http.MethodPost},
-		Login:   true, Service: "PWD", Realm: "CLI", MaxBody: settings.Size(maxForm), FoldCase: true, Access: cliAccess,
+		Login:   true, Service: "PWD", Realm: "CLI", MaxBody: settings.Size(maxForm), FoldCase: true, Part: PartCLI,
 	}, &cliPart{cli: cli, large: make(chan struct{}, 1)})
-}
-
-func cliAccess(q *Request) error {
-	switch q.config.CLIAccess {
-	case "everybody":
-		return nil
-	case "clients":
-		if q.session.accounts.ClientIP(q.Peer.IP) {
-			return nil
-		}
-	}
-	return fault.New("http.CLI", fault.Denied, "The command line is not open to this address. The setting CLIAccess opens it.")
 }
 
 type cliPart struct {

@@ -38,7 +38,7 @@ func (c *fakeCLI) Command(_ context.Context, who *accounts.Account, peer account
 
 func TestCommandLine(t *testing.T) {
 	cli := new(fakeCLI)
-	f := newFixture(t, options{accounts: true, config: func(s *Settings) { s.CLIAccess = "clients" }, before: func(f *fixture) {
+	f := newFixture(t, options{accounts: true, config: func(s *UserSettings) { s.CLIAccess = "clients" }, before: func(f *fixture) {
 		must(f.t, f.server.MountCLI(cli))
 	}})
 	c := f.client(loopback, false)
@@ -121,7 +121,7 @@ func TestCommandLineIsClosedUntilItIsOpened(t *testing.T) {
 
 // TestCommandLineWantsItsOwnService: what port 106 asks for is asked for here.
 func TestCommandLineWantsItsOwnService(t *testing.T) {
-	f := newFixture(t, options{accounts: true, config: func(s *Settings) { s.CLIAccess = "clients" }, before: func(f *fixture) {
+	f := newFixture(t, options{accounts: true, config: func(s *UserSettings) { s.CLIAccess = "clients" }, before: func(f *fixture) {
 		must(f.t, f.server.MountCLI(new(fakeCLI)))
 	}})
 	must(t, f.accounts.AccountSettings("company.com", "user1").Update(t.Context(), dict(t, "{AccessModes=(HTTP,Mail);}")))
@@ -137,7 +137,7 @@ func TestCommandLineWantsItsOwnService(t *testing.T) {
 // TestLinkOfAnotherSiteIsNoCommand: a browser that knows the password follows links, too.
 func TestLinkOfAnotherSiteIsNoCommand(t *testing.T) {
 	cli := new(fakeCLI)
-	f := newFixture(t, options{accounts: true, config: func(s *Settings) { s.CLIAccess = "clients" }, before: func(f *fixture) {
+	f := newFixture(t, options{accounts: true, config: func(s *UserSettings) { s.CLIAccess = "clients" }, before: func(f *fixture) {
 		must(f.t, f.server.MountCLI(cli))
 	}})
 	status, _ := f.ask(loopback, "GET /CLI/?command=NOOP HTTP/1.1\nHost: company.com\nSec-Fetch-Site: cross-site\nAuthorization: "+basic("user1", "secret 1")+"\n\n")

@@ -55,5 +55,11 @@ func last(values []string) string {
 // unlimited tells the addresses whose connections are not counted one by one: Client IPs, and the
 // proxies through which all others come.
 func (s *Server) unlimited(ip netip.Addr) bool {
-	return s.accounts.ClientIP(ip) || s.settings.Get().TrustedProxies.Contains(ip)
+	return s.accounts.ClientIP(ip) || s.config().common().TrustedProxies.Contains(ip)
+}
+
+// proxied tells the proxies whose connections begin with a PROXY header.
+func (s *Server) proxied(ip netip.Addr) bool {
+	config := s.config().common()
+	return bool(config.ProxyProtocol) && trusted(config.TrustedProxies, ip)
 }

@@ -22,12 +22,13 @@ func (k *session) ServeHTTP(to http.ResponseWriter, r *http.Request) {
 	}
 	defer k.running.Done()
 	k.requests.Add(1)
-	config := k.settings.Get()
+	all := k.Server.config()
+	config := all.common()
 	w := newResponse(to, r, config.WriteTimeout.Duration())
 	if !w.stream {
 		w.extend() // for what net/http writes before the part does
 	}
-	q := &Request{session: k, config: config, Log: k.log, page: wantsPage(r.Header), body: k.newBody(w, r, config.BodyTimeout.Duration())}
+	q := &Request{session: k, config: config, parts: all, Log: k.log, page: wantsPage(r.Header), body: k.newBody(w, r, config.BodyTimeout.Duration())}
 	ip, secure := k.client(r.Header)
 	if ip != k.remote {
 		q.Log = k.log.With(slog.String(logs.AttrPeer, ip.String()))
@@ -53,16 +54,21 @@ func (k *session) answer(w *response, r *http.Request, q *Request) error {
 	if m == nil || err != nil {
 		return err
 	}
+	if tag := q.parts.tag(m.Part); tag != "" {
+		q.Log = q.Log.With(slog.String(logs.AttrTag, tag))
+		q.Peer.Log = q.Log
+	}
+	if k.redirect(w, r, q, m) {
+		return nil
+	}
 	exempt := k.accounts.ClientIP(q.Peer.IP)
 	done, err := k.limiter.take(q.Peer.IP, exempt, m.Login, q.config.Requests, q.config.RequestsPerIP)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if m.Access != nil {
-		if err := m.Access(q); err != nil {
-			return err
-		}
+	if err := q.open(r, m); err != nil {
+		return err
 	}
 	if err := sameOrigin.Check(r); err != nil && (m.AnySite == nil || !m.AnySite(q)) {
 		return SameOrigin(r)

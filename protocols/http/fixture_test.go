@@ -32,7 +32,7 @@ type fixture struct {
 	t        testing.TB
 	accounts *accounts.Store
 	server   *Server
-	live     *settings.Live[Settings]
+	live     *settings.Live[UserSettings]
 	log      *transcript.Log
 	tls      *tls.Config
 	spool    string
@@ -45,7 +45,7 @@ type fixture struct {
 type options struct {
 	accounts bool // there are accounts
 	listener settings.Listener
-	config   func(*Settings)
+	config   func(*UserSettings)
 	before   func(*fixture) // before it serves
 }
 
@@ -82,7 +82,7 @@ func newFixture(t testing.TB, o options) *fixture {
 			must(t, acc.CreateAccount(t.Context(), domain, "user1", dataformat.Dict{"Password": dataformat.String("secret 1")}))
 		}
 	}
-	cfg := &Settings{}
+	cfg := &UserSettings{}
 	must(t, settings.Load(cfg, nil))
 	if o.config != nil {
 		o.config(cfg)

@@ -150,7 +150,7 @@ func TestPartMayTakeItsTime(t *testing.T) {
 
 func TestRequestsAtATimeAreLimited(t *testing.T) {
 	transcript.Bubble(t, func(t *testing.T) {
-		f := newFixture(t, options{config: func(s *Settings) { s.Requests, s.RequestsPerIP = 6, 2 }})
+		f := newFixture(t, options{config: func(s *UserSettings) { s.Requests, s.RequestsPerIP = 6, 2 }})
 		var waiting []*raw
 		hold := func(from string) *raw {
 			c := f.connect(from)
@@ -198,7 +198,7 @@ func TestRequestsAtATimeAreLimited(t *testing.T) {
 // users and from Client IPs.
 func TestStrangersLeaveRequestsToUsers(t *testing.T) {
 	transcript.Bubble(t, func(t *testing.T) {
-		f := newFixture(t, options{accounts: true, config: func(s *Settings) { s.Requests = 4 }})
+		f := newFixture(t, options{accounts: true, config: func(s *UserSettings) { s.Requests = 4 }})
 		must(t, f.accounts.SetClientIPs(t.Context(), "192.0.2.9"))
 		for range 5 {
 			c := f.connect("198.51.100.1")
@@ -274,7 +274,7 @@ func TestStopWaitsForRequestsOverHTTP2(t *testing.T) {
 func TestSpooledBodies(t *testing.T) {
 	for name, size := range map[string]int64{"empty": 0, "small": 10, "just in memory": inMemory, "in a file": inMemory + 1, "large": 5 << 20} {
 		t.Run(name, func(t *testing.T) {
-			f := newFixture(t, options{config: func(s *Settings) { s.RequestSize = 6 << 20 }, before: func(f *fixture) {
+			f := newFixture(t, options{config: func(s *UserSettings) { s.RequestSize = 6 << 20 }, before: func(f *fixture) {
 				f.mount("/spool", Options{Methods: []string{"POST"}}, func(w http.ResponseWriter, r *http.Request) {
 					s, err := Of(r.Context()).Spool(r.Body)
 					if err != nil {

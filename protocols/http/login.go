@@ -16,7 +16,8 @@ const serviceHTTP = "HTTP"
 
 // basic logs in with the Authorization header (RFC 7617). Each request is checked for itself, so
 // that nothing of one login reaches the next request of the connection. Errors: AuthRequired
-// without credentials that can be read, and those of Login.
+// without credentials that can be read, those of Login, and status 503 while logins are blocked: a client
+// whose password is right must not get 401, at which it asks its user for another one.
 func (q *Request) basic(r *http.Request) (acc *accounts.Account, err error) {
 	const op = "http.Basic"
 	if !q.session.auth.PlainAllowed(q.Peer) {
@@ -32,6 +33,9 @@ func (q *Request) basic(r *http.Request) (acc *accounts.Account, err error) {
 	credentials := sha256.Sum256([]byte(q.Peer.Service + " " + q.Domain + " " + r.Header.Get("Authorization")))
 	q.Peer.Again = q.session.loggedIn(credentials)
 	acc, err = q.Login(r.Context(), name, password)
+	if accounts.LoginBlocked(err) {
+		return nil, &statusError{http.StatusServiceUnavailable, "Too many logins have failed. Try again later."}
+	}
 	if err == nil {
 		err = q.session.noteLogin(credentials)
 	}

@@ -153,7 +153,7 @@ func TestOptionsNeedNoLogin(t *testing.T) {
 }
 
 func TestForwardedAddresses(t *testing.T) {
-	f := newFixture(t, options{config: func(s *Settings) {
+	f := newFixture(t, options{config: func(s *UserSettings) {
 		l, err := settings.ParseIPList("127.0.0.1\n10.0.0.0/8")
 		must(t, err)
 		s.TrustedProxies = l

@@ -23,7 +23,7 @@ type Options struct {
 	// Login says that the part is for accounts that have logged in: Request.Account is never nil,
 	// except for OPTIONS.
 	Login bool
-	// OpenMethods are methods that need no login where the others do.
+	// OpenMethods are methods that need no login where the others do, and that the access to the part does not close.
 	OpenMethods []string
 	// Service is the service that a login is for, as AccessModes names it; HTTP if empty.
 	Service string
@@ -39,8 +39,10 @@ type Options struct {
 	FoldCase bool
 	// SlashInSegment says that a segment of the path may hold a slash, which the client writes as %2F.
 	SlashInSegment bool
-	// Access, if any, is asked before the login whether the client may reach the part.
-	Access func(*Request) error
+	// Part is the name that the access and the log level of the part are set by; empty for a part that is open to all.
+	Part string
+	// Clear says that the part answers without TLS, too, in a domain whose clients are sent to https.
+	Clear bool
 	// AnySite, if any, names the requests that pages of other sites may have made a browser send: those that need a
 	// secret in their path, and no login.
 	AnySite func(*Request) bool

@@ -76,7 +76,7 @@ func (s *Server) Front() http.Handler {
 		p := page{Domain: q.Domain, Text: "This server offers:"}
 		for i := len(s.mounts) - 1; i >= 0; i-- {
 			m := s.mounts[i]
-			if m.Title != "" && (m.Access == nil || m.Access(q) == nil) {
+			if m.Title != "" && q.open(r, m) == nil {
 				p.Links = append(p.Links, link{m.pattern, m.Title})
 			}
 		}

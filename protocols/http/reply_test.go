@@ -91,7 +91,7 @@ func TestPanicEndsOneRequestOnly(t *testing.T) {
 
 func TestFrontPageLinksWhatIsThere(t *testing.T) {
 	f := newFixture(t, options{before: func(f *fixture) {
-		f.mount("/closed/", Options{Title: "Closed", Access: func(*Request) error { return fault.New("test", fault.Denied, "") }}, show)
+		f.mount("/closed/", Options{Title: "Closed", Part: PartCLI}, show)
 	}})
 	status, body := get(t, f.client(loopback, false), "http://client.dom/")
 	if status != 200 || !strings.Contains(body, "<h1>client.dom</h1>") || !strings.Contains(body, `<a href="/show/">What you have sent</a>`) || strings.Contains(body, "Closed") {

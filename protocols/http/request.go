@@ -32,6 +32,7 @@ type Request struct {
 
 	session *session
 	config  *Settings
+	parts   Config
 	realm   string
 	body    *body  // nil if there is none
 	page    bool   // errors are told as HTML

@@ -21,10 +21,11 @@ import (
 // Server is one HTTP module, on any number of listeners.
 type Server struct {
 	module   string
-	settings *settings.Live[Settings]
+	config   func() Config
 	accounts *accounts.Store
 	auth     *auth.Authenticator
 	tls      func() *tls.Config
+	port     func() int // of UsePort
 	spoolDir string
 	log      *slog.Logger
 
@@ -36,23 +37,39 @@ type Server struct {
 	crashed  atomic.Int64  // requests that ended by a panic
 }
 
-// New returns a server for a module, HTTPA or HTTPU, which is also its tag in the log. tls returns
-// the configuration for listeners with TLS. spool is the directory for bodies that do not fit in
+// New returns a server for a module, HTTPA or HTTPU, which is also its tag in the log. Its settings are Settings or
+// UserSettings. tls returns the configuration for listeners with TLS. spool is the directory for bodies that do not fit in
 // memory.
-func New(module string, cfg *settings.Live[Settings], acc *accounts.Store, r *router.Router, tls func() *tls.Config, spool string, log *slog.Logger) *Server {
+func New[T any, C interface {
+	*T
+	Config
+}](module string, cfg *settings.Live[T], acc *accounts.Store, r *router.Router, tls func() *tls.Config, spool string, log *slog.Logger) *Server {
 	return &Server{
-		module: module, settings: cfg, accounts: acc, auth: auth.New(acc, r, log), tls: tls, spoolDir: spool, log: log,
+		module: module, config: func() Config { return C(cfg.Get()) }, accounts: acc, auth: auth.New(acc, r, log), tls: tls, spoolDir: spool, log: log,
 		counts: Counts{Took: counters.Times()},
 	}
+}
+
+// UsePort says where clients find the module over TLS, or 0 if nowhere. It is called before Serve; without it there is no such
+// port.
+func (s *Server) UsePort(port func() int) { s.port = port }
+
+// securePort is where clients find the module over TLS, or 0.
+func (s *Server) securePort() int {
+	if s.port == nil {
+		return 0
+	}
+	return s.port()
 }
 
 // Serve runs the connections of one listener until ctx is done, and returns when all have ended.
 func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener) error {
 	return listen.Serve(ctx, ln, listen.Options{
 		Listener:    l,
-		MaxSessions: func() int { return s.settings.Get().Channels },
+		MaxSessions: func() int { return s.config().common().Channels },
 		Count:       &s.count,
 		ClientIP:    s.unlimited,
+		Proxied:     s.proxied,
 		Log:         logs.Component(s.log, s.module),
 		TLS:         alpn(s.tls()),
 		Refuse:      refuseConnection,

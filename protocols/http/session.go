@@ -46,7 +46,7 @@ type session struct {
 
 // session serves one connection until it is closed and its last request has ended.
 func (s *Server) session(ctx context.Context, c net.Conn) {
-	k := &session{Server: s, ctx: ctx, config: s.settings.Get()}
+	k := &session{Server: s, ctx: ctx, config: s.config().common()}
 	k.remote, k.local = listen.Addrs(c)
 	k.log = logs.Session(s.log, s.module, s.sessions.Add(1), "["+k.remote.String()+"]")
 	if t, ok := c.(*tls.Conn); ok {

@@ -6,6 +6,15 @@ import (
 	"gatepost/server/settings"
 )
 
+// Config are the settings of a module: Settings for administrators, or UserSettings.
+type Config interface {
+	common() *Settings
+	// access says who reaches a part: nobody, clients or everybody.
+	access(part string) string
+	// tag is the tag of a part's records in the log; empty for that of the module.
+	tag(part string) string
+}
+
 // Settings are what an administrator can change of HTTPA and of HTTPU. Listeners and the log level
 // are settings of every module, see package server.
 type Settings struct {
@@ -20,6 +29,7 @@ type Settings struct {
 	WriteTimeout   settings.Period `key:"WriteTimeout" default:"2m" level:"expert" since:"0.1" help:"how long a client may take for each piece of an answer"`
 	IdleTimeout    settings.Period `key:"IdleTimeout" default:"2m" level:"expert" since:"0.1" help:"time between requests after which a connection is closed"`
 	TrustedProxies settings.IPList `key:"TrustedProxies" level:"advanced" since:"0.1" help:"addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed"`
+	ProxyProtocol  settings.Flag   `key:"ProxyProtocol" default:"NO" level:"advanced" since:"0.2" help:"connections of trusted proxies begin with a PROXY header, which names the client; those without one are closed"`
 	CLIAccess      string          `key:"CLIAccess" default:"nobody" values:"nobody|clients|everybody" since:"0.1" help:"who reaches the command line at /CLI/: nobody, Client IPs, or everybody; each with name and password"`
 }
 
@@ -43,4 +53,103 @@ func (s *Settings) Validate() error {
 		}
 	}
 	return nil
+}
+
+func (s *Settings) common() *Settings { return s }
+
+// access: administrators' pages have their own rights.
+func (s *Settings) access(part string) string {
+	if part == PartCLI {
+		return s.CLIAccess
+	}
+	return accessAll
+}
+
+func (s *Settings) tag(string) string { return "" }
+
+// Words of the access to a part.
+const (
+	accessNobody  = "nobody"
+	accessClients = "clients"
+	accessAll     = "everybody"
+)
+
+// Parts of HTTPU that have an access and a log level of their own. The names are their tags in the log.
+const (
+	PartCLI        = "CLI"
+	PartRoot       = "RootDAV"
+	PartPrincipals = "UserDAV"
+	PartCalendars  = "CALDAV"
+	PartContacts   = "CARDDAV"
+	PartLists      = "LISTPAGES"
+	PartAutoconfig = "AUTOCONFIG"
+)
+
+// UserSettings are what an administrator can change of HTTPU.
+type UserSettings struct {
+	Settings
+
+	PublicPort       int    `key:"PublicPort" default:"0" since:"0.2" help:"port of https by which clients reach this module, where a proxy or a firewall maps it, such as 443; 0 for that of the first listener with TLS"`
+	RootDAVAccess    string `key:"RootDAVAccess" default:"everybody" values:"nobody|clients|everybody" level:"advanced" since:"0.2" help:"who finds calendars and contacts by the root and /.well-known/: nobody, Client IPs, or everybody"`
+	RootDAVLog       int    `key:"RootDAVLog" default:"-1" level:"advanced" since:"0.2" help:"records of the root for WebDAV that are written, 0 to 5; -1 for the module's level"`
+	UserDAVAccess    string `key:"UserDAVAccess" default:"everybody" values:"nobody|clients|everybody" level:"advanced" since:"0.2" help:"who reaches principals at /UserDAV/, which calendar programs need"`
+	UserDAVLog       int    `key:"UserDAVLog" default:"-1" level:"advanced" since:"0.2" help:"records of principals that are written, 0 to 5; -1 for the module's level"`
+	CALDAVAccess     string `key:"CALDAVAccess" default:"everybody" values:"nobody|clients|everybody" since:"0.2" help:"who reaches calendars and tasks at /CalDAV/; each with name and password, and the service WebCAL"`
+	CALDAVLog        int    `key:"CALDAVLog" default:"-1" level:"advanced" since:"0.2" help:"records of CalDAV that are written, 0 to 5; -1 for the module's level"`
+	CARDDAVAccess    string `key:"CARDDAVAccess" default:"everybody" values:"nobody|clients|everybody" since:"0.2" help:"who reaches contacts at /CardDAV/; each with name and password, and the service WebCAL"`
+	CARDDAVLog       int    `key:"CARDDAVLog" default:"-1" level:"advanced" since:"0.2" help:"records of CardDAV that are written, 0 to 5; -1 for the module's level"`
+	ListsAccess      string `key:"ListsAccess" default:"everybody" values:"nobody|clients|everybody" since:"0.2" help:"who reaches the pages of mailing lists at /Lists/"`
+	ListsLog         int    `key:"ListsLog" default:"-1" level:"advanced" since:"0.2" help:"records of the pages of mailing lists that are written, 0 to 5; -1 for the module's level"`
+	AutoconfigAccess string `key:"AutoconfigAccess" default:"everybody" values:"nobody|clients|everybody" level:"advanced" since:"0.2" help:"who is told the settings for mail programs"`
+	AutoconfigLog    int    `key:"AutoconfigLog" default:"-1" level:"advanced" since:"0.2" help:"records of these settings that are written, 0 to 5; -1 for the module's level"`
+	CLILog           int    `key:"CLILog" default:"-1" level:"advanced" since:"0.2" help:"records of the command line that are written, 0 to 5; -1 for the module's level"`
+}
+
+// Validate checks the values that a type alone does not bound.
+func (s *UserSettings) Validate() error {
+	if s.PublicPort < 0 || s.PublicPort > 65535 {
+		return settings.BadValue("PublicPort", "must be 0 to 65535")
+	}
+	for part, level := range s.LogLevels() {
+		if level < -1 || level > 5 {
+			return settings.BadValue(logKeys[part], "must be -1 to 5")
+		}
+	}
+	return s.Settings.Validate()
+}
+
+// logKeys are the settings of the parts' log levels.
+var logKeys = map[string]string{
+	PartCLI: "CLILog", PartRoot: "RootDAVLog", PartPrincipals: "UserDAVLog", PartCalendars: "CALDAVLog",
+	PartContacts: "CARDDAVLog", PartLists: "ListsLog", PartAutoconfig: "AutoconfigLog",
+}
+
+func (s *UserSettings) access(part string) string {
+	switch part {
+	case PartCLI:
+		return s.CLIAccess
+	case PartRoot:
+		return s.RootDAVAccess
+	case PartPrincipals:
+		return s.UserDAVAccess
+	case PartCalendars:
+		return s.CALDAVAccess
+	case PartContacts:
+		return s.CARDDAVAccess
+	case PartLists:
+		return s.ListsAccess
+	case PartAutoconfig:
+		return s.AutoconfigAccess
+	}
+	return accessAll
+}
+
+func (s *UserSettings) tag(part string) string { return part }
+
+// LogLevels are the levels of the parts by their tags; -1 is that of the module.
+func (s *UserSettings) LogLevels() map[string]int {
+	return map[string]int{
+		PartCLI: s.CLILog, PartRoot: s.RootDAVLog, PartPrincipals: s.UserDAVLog, PartCalendars: s.CALDAVLog,
+		PartContacts: s.CARDDAVLog, PartLists: s.ListsLog, PartAutoconfig: s.AutoconfigLog,
+	}
 }

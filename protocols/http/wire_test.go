@@ -212,7 +212,7 @@ func TestOldProtocolVersions(t *testing.T) {
 }
 
 func TestLargeHeadersAreRefused(t *testing.T) {
-	f := newFixture(t, options{config: func(s *Settings) { s.HeaderSize = 8 << 10 }})
+	f := newFixture(t, options{config: func(s *UserSettings) { s.HeaderSize = 8 << 10 }})
 	for name, header := range map[string]string{
 		"one long line": "X: " + strings.Repeat("y", 1<<20),
 		"many lines":    strings.Repeat("X-Y: z\n", 100_000),
@@ -245,7 +245,7 @@ func TestLongChunkTrailersAreRefused(t *testing.T) {
 }
 
 func TestBodyAboveTheLimitIsRefused(t *testing.T) {
-	f := newFixture(t, options{config: func(s *Settings) { s.RequestSize = 100 }})
+	f := newFixture(t, options{config: func(s *UserSettings) { s.RequestSize = 100 }})
 	long := strings.Repeat("x", 101)
 	for name, c := range map[string]struct {
 		request string
@@ -266,7 +266,7 @@ func TestBodyAboveTheLimitIsRefused(t *testing.T) {
 }
 
 func TestRefusedConnectionIsTold(t *testing.T) {
-	f := newFixture(t, options{config: func(s *Settings) { s.Channels = 1 }})
+	f := newFixture(t, options{config: func(s *UserSettings) { s.Channels = 1 }})
 	first := f.connect(remote)
 	first.send("GET /show HTTP/1.1\r\nHost: company.com\r\n\r\n")
 	first.response("GET")

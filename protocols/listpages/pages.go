@@ -88,7 +88,7 @@ func translator(lang string) func(string) string {
 // Mount puts the pages on an HTTP module.
 func (p *Pages) Mount(h *gate.Server) error {
 	return h.Mount("/Lists/", gate.Options{Title: "Mailing lists", Methods: []string{http.MethodGet, http.MethodPost}, MaxBody: maxBody, FoldCase: true,
-		AnySite: oneClick, LogPath: withoutSecret}, p)
+		Part: gate.PartLists, AnySite: oneClick, LogPath: withoutSecret}, p)
 }
 
 // withoutSecret is the path for the log: whoever reads that must not act for subscribers.

@@ -57,6 +57,12 @@
 // a message on its way does. While the server works for it, no client is idle.
 //
 // A listener may bound the sessions further, see Bound.
+//
+// # Proxies
+//
+// A proxy that passes connections on, and not requests, names the client in a PROXY header, before TLS. Options.Proxied says
+// whose headers are read; a connection of theirs without one is closed. The list of the listener holds for the proxy
+// and for the client.
 package listen
 
 import (
@@ -101,6 +107,8 @@ type Options struct {
 	Count *Count
 	// ClientIP tells the addresses that the administrator trusts.
 	ClientIP func(netip.Addr) bool
+	// Proxied tells the proxies whose connections begin with a PROXY header, which names the client. Nil: none.
+	Proxied func(netip.Addr) bool
 	// Log carries the tag of the component.
 	Log *slog.Logger
 	// TLS is needed when the listener's mode is TLSImplicit.
@@ -167,7 +175,7 @@ type server struct {
 	strangers *group // of this listener
 
 	// Records that clients can cause at any rate.
-	overIP, overLimit, displaced, refusedLogins logs.Throttle
+	overIP, overLimit, displaced, refusedLogins, badProxy logs.Throttle
 
 	mu    sync.Mutex
 	perIP map[netip.Prefix]int // sessions now; entries of 0 are removed
@@ -245,7 +253,7 @@ func (s *server) admit(c net.Conn) {
 	}
 	if displaced != nil {
 		s.displaced.Log(s.Log, logs.LevelProblem, "idle session ended: another client needs its slot",
-			slog.String(logs.AttrPeer, displaced.remote.String()))
+			slog.String(logs.AttrPeer, displaced.who().String()))
 		displaced.cancel(ended("too many connections, try again later"))
 	}
 	s.Count.wire.Accepted.Inc()
@@ -338,7 +346,7 @@ func (s *server) session(ses *session) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.Count.crashed.Add(1)
-			s.Log.Log(s.ctx, logs.LevelCrash, "session crashed", logs.AttrPeer, ses.remote, logs.AttrError, p, "stack", string(debug.Stack()))
+			s.Log.Log(s.ctx, logs.LevelCrash, "session crashed", logs.AttrPeer, ses.who(), logs.AttrError, p, "stack", string(debug.Stack()))
 		}
 	}()
 	c, bound, ctx := ses.conn, ses.limit, ses.ctx
@@ -352,6 +360,21 @@ func (s *server) session(ses *session) {
 	unhook := context.AfterFunc(ctx, bound.stop)
 	defer unhook()
 	ctx = context.WithValue(ctx, sessionKey{}, ses)
+	if s.Proxied != nil && s.Proxied(ses.remote) {
+		p, err := readProxyHeader(c)
+		if err != nil {
+			s.badProxy.Log(s.Log, logs.LevelProblem, "connection refused", slog.String(logs.AttrPeer, ses.remote.String()), slog.Any(logs.AttrError, err))
+			return
+		}
+		c = p
+		client, _ := Addrs(c)
+		if !s.Listener.Allow.Empty() && !s.Listener.Allow.Contains(client) {
+			s.Count.wire.Refused.Inc("address not allowed")
+			s.Log.Log(s.ctx, logs.LevelProblem, "connection refused: address not allowed", logs.AttrPeer, client)
+			return
+		}
+		ses.client.Store(&client)
+	}
 	if s.Listener.TLS == settings.TLSImplicit {
 		t, err := StartTLS(ctx, c, s.TLS)
 		if err != nil {
@@ -359,7 +382,7 @@ func (s *server) session(ses *session) {
 			if _, told := Ended(ctx); told || errors.Is(err, errNoHandshake) {
 				level = logs.LevelLowLevel // somebody looks whether the port is open
 			}
-			s.Log.Log(s.ctx, level, "TLS handshake failed", logs.AttrPeer, ses.remote, logs.AttrError, err)
+			s.Log.Log(s.ctx, level, "TLS handshake failed", logs.AttrPeer, ses.who(), logs.AttrError, err)
 			return
 		}
 		c = t

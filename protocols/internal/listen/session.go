@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"gatepost/server/fault"
@@ -20,12 +21,21 @@ type session struct {
 	ctx    context.Context // of handle
 	cancel context.CancelCauseFunc
 	server *server
-	remote netip.Addr
+	remote netip.Addr                 // the other end of the connection
+	client atomic.Pointer[netip.Addr] // whom a PROXY header names, or nil
 
 	traffic *traffic
 	group   *group // guarded by Count; nil once another session has its slot
 	index   int    // in the group
 	number  uint64 // among the connections of the Count
+}
+
+// who is the address of the client.
+func (s *session) who() netip.Addr {
+	if client := s.client.Load(); client != nil {
+		return *client
+	}
+	return s.remote
 }
 
 type sessionKey struct{}
@@ -69,7 +79,7 @@ func LoggedIn(ctx context.Context) error {
 		return nil
 	}
 	if o := s.server; !o.Count.login(s, o.limit()) {
-		o.refusedLogins.Log(o.Log, logs.LevelProblem, "login refused: all sessions for users are in use", slog.String(logs.AttrPeer, s.remote.String()))
+		o.refusedLogins.Log(o.Log, logs.LevelProblem, "login refused: all sessions for users are in use", slog.String(logs.AttrPeer, s.who().String()))
 		return fault.New("listen.LoggedIn", fault.Busy, "too many sessions at a time, try again later")
 	}
 	s.limit.lift()

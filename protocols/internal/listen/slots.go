@@ -64,7 +64,7 @@ func (c *Count) Connections(most int) []counters.Connection {
 	c.mu.Lock()
 	list := make([]counters.Connection, 0, min(len(c.sessions), most))
 	for s := range c.sessions {
-		list = append(list, counters.Connection{Number: s.number, Remote: s.remote, Accepted: s.traffic.accepted, Idle: max(0, s.traffic.idle(now)), Kind: c.kind(s.group)})
+		list = append(list, counters.Connection{Number: s.number, Remote: s.who(), Accepted: s.traffic.accepted, Idle: max(0, s.traffic.idle(now)), Kind: c.kind(s.group)})
 	}
 	c.mu.Unlock()
 	slices.SortFunc(list, func(a, b counters.Connection) int { return cmp.Compare(a.Number, b.Number) })
