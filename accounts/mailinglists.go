@@ -129,6 +129,8 @@ type ListSettings struct {
 	ArchiveMessageLimit int           `key:"ArchiveMessageLimit" default:"-1" help:"postings in the archive; -1 for no limit" since:"0.1"`
 	ArchiveSwapPeriod   int           `key:"ArchiveSwapPeriod" default:"-1" unit:"months" help:"age at which the archive becomes a mailbox of its own and a new one begins; -1 for never" since:"0.1"`
 
+	Browse string `key:"Browse" default:"subscribers" values:"nobody|subscribers|clients|anybody" help:"who may read the archive on the pages of the list: the owner alone, subscribers who have logged in, Client IPs as well, or everybody" since:"0.1"`
+
 	DigestPeriod       settings.Period `key:"DigestPeriod" default:"1d" help:"how often digests are sent" since:"0.1"`
 	DigestTimeOfDay    settings.Period `key:"DigestTimeOfDay" default:"0" help:"time of the day of the first digest" since:"0.1"`
 	DigestSizeLimit    settings.Size   `key:"DigestSizeLimit" default:"256K" unit:"bytes" help:"a digest is sent before its time when its postings are larger" since:"0.1"`
@@ -139,11 +141,6 @@ type ListSettings struct {
 	TOCLine            string          `key:"TOCLine" help:"a line of the table of contents" since:"0.1"`
 	TOCTrailer         string          `key:"TOCTrailer" help:"text below the table of contents" since:"0.1"`
 	DigestTrailer      string          `key:"DigestTrailer" help:"text at the end of digests" since:"0.1"`
-}
-
-// keptListSettings are kept and do nothing yet, see kept.go.
-type keptListSettings struct {
-	Browse string `key:"Browse" default:"subscribers" values:"nobody|subscribers|clients|anybody" feature:"the archive on the pages of lists" help:"who may read the archive on the pages of the list"`
 }
 
 // Validate checks the values together.
@@ -204,7 +201,7 @@ func validField(line string) bool {
 }
 
 var listNames = sync.OnceValue(func() *settings.Names {
-	return settings.NamesOf(settings.Describe(new(ListSettings)), settings.Describe(new(keptListSettings)))
+	return settings.NamesOf(settings.Describe(new(ListSettings)))
 })
 
 // ListSettingNames are the names of the settings of mailing lists.
@@ -246,7 +243,7 @@ func (s *directory) validateList(op string, d *domain, given dataformat.Dict) (d
 		return nil, err
 	}
 	declared := new(ListSettings)
-	if err := check(op, given, declared, new(keptListSettings)); err != nil {
+	if err := check(op, given, declared); err != nil {
 		return nil, err
 	}
 	owner := fold(declared.Owner)

@@ -58,9 +58,10 @@ var arrows = map[string][]string{
 		"router/address", "router/names", "server/dataformat", "server/logs", "server/settings"},
 	"queue": {"queue/envelope", "queue/internal/disk", "router", "router/address", "router/names",
 		"server/counters", "server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
-	"accounts/access":    {"accounts", "accounts/mailbox", "router", "router/address", "router/names", "server/fault"},
-	"accounts/groupware": {"accounts", "accounts/access", "accounts/contentline", "accounts/icalendar", "accounts/mailbox", "server/fault"},
-	"accounts/lists": {"accounts", "accounts/mailbox", "accounts/message", "accounts/subscribers", "queue", "queue/envelope", "router", "router/address", "router/names",
+	"accounts/access":        {"accounts", "accounts/mailbox", "router", "router/address", "router/names", "server/fault"},
+	"accounts/groupware":     {"accounts", "accounts/access", "accounts/contentline", "accounts/icalendar", "accounts/mailbox", "server/fault"},
+	"accounts/lists/archive": {"accounts", "accounts/mailbox", "accounts/message", "server/fault"},
+	"accounts/lists": {"accounts", "accounts/lists/archive", "accounts/mailbox", "accounts/message", "accounts/subscribers", "queue", "queue/envelope", "router", "router/address", "router/names",
 		"server/fault", "server/logs", "server/settings"},
 	"accounts/delivery": {"accounts", "accounts/access", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
 		"router", "router/address", "router/names", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
@@ -106,7 +107,7 @@ var arrows = map[string][]string{
 	"protocols/pickup": {"accounts/message", "queue", "queue/envelope", "router/address",
 		"server/durable", "server/fault", "server/logs", "server/settings"},
 
-	"protocols/listpages": {"accounts", "accounts/lists", "accounts/subscribers", "protocols/http", "server/fault", "server/logs", "server/rate", "server/settings"},
+	"protocols/listpages": {"accounts", "accounts/lists", "accounts/lists/archive", "accounts/subscribers", "protocols/http", "server/admin", "server/fault", "server/logs", "server/rate", "server/settings"},
 
 	"webadmin": {"accounts", "accounts/mailbox", "protocols/http", "router", "router/names", "rules", "server/admin", "server/counters",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},

@@ -8,6 +8,7 @@ import (
 	"gatepost/accounts"
 	"gatepost/accounts/access"
 	"gatepost/accounts/groupware"
+	"gatepost/accounts/lists/archive"
 	"gatepost/protocols/dav"
 	"gatepost/protocols/http"
 	"gatepost/protocols/listpages"
@@ -40,7 +41,7 @@ var (
 )
 
 func (s *Server) mailingListPages(h *http.Server) error {
-	pages, err := listpages.New(listpages.Options{Store: s.accounts, Manager: s.lists, Limit: subscriptionLimit, Least: leastAnswer})
+	pages, err := listpages.New(listpages.Options{Store: s.accounts, Manager: s.lists, Archive: archive.New(s.accounts), Admin: s.actors(), Limit: subscriptionLimit, Least: leastAnswer})
 	if err != nil {
 		return err
 	}

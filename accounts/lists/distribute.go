@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatepost/accounts"
+	"gatepost/accounts/lists/archive"
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/message"
 	"gatepost/accounts/subscribers"
@@ -138,7 +139,6 @@ var sentToList = envelope.Status{Action: envelope.ActionDelivered, Code: envelop
 // distributePosting writes the copy for all subscribers and the archive, and hands it to the queue.
 func (t *Transport) distributePosting(ctx context.Context, p *posting, rcpts []int) error {
 	l, m := p.l, t.manager
-	set := l.Settings()
 	report := l.Service("report")
 	env := &envelope.Envelope{
 		Source: envelope.Source{Tag: tagList, Domain: l.Domain, Trusted: true}, ReturnPath: report, Return: envelope.ReturnHeaders,
@@ -148,7 +148,11 @@ func (t *Transport) distributePosting(ctx context.Context, p *posting, rcpts []i
 	if err != nil {
 		return err
 	}
-	if set.Store {
+	keep, err := m.keeps(p)
+	if err != nil {
+		return err
+	}
+	if keep {
 		to, err := m.storedIn(ctx, l, "")
 		if err != nil {
 			return err
@@ -182,6 +186,19 @@ func (t *Transport) distributePosting(ctx context.Context, p *posting, rcpts []i
 		slog.String("author", p.author), slog.Int("subscribers", subscribed), slog.Uint64("copy", uint64(sub.ID())))
 	return nil
 }
+
+// keeps reports whether a posting goes to the archive. One whose author does not want that goes there if somebody gets digests, which are made
+// from it, and is removed when it was in one.
+func (m *Manager) keeps(p *posting) (bool, error) {
+	if !bool(p.l.Settings().Store) || !p.unarchived() {
+		return bool(p.l.Settings().Store), nil
+	}
+	counts, err := p.l.Subscribers().Counts()
+	return counts[subscribers.Digest]+counts[subscribers.Index] > 0, err
+}
+
+// unarchived reports whether the author wants the posting in no archive.
+func (p *posting) unarchived() bool { return p.h.has("x-no-archive", "yes") }
 
 func (t *Transport) item(it *queue.Item, rcpts []int, st envelope.Status) { it.ReportAll(rcpts, st) }
 
@@ -248,6 +265,22 @@ func (m *Manager) personal(l *accounts.MailingList) string {
 		fields += "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 	}
 	return fields
+}
+
+// archivePage is the address of a page of the archive on the web, or "" if there is none or nobody may read it.
+func (m *Manager) archivePage(l *accounts.MailingList, rest string) string {
+	if set := l.Settings(); !bool(set.Store) || set.Browse == "nobody" {
+		return ""
+	}
+	return m.page(l, "/archive/"+rest)
+}
+
+// archivedAt is the address of the page that a posting will have (RFC 5064), or "".
+func (m *Manager) archivedAt(p *posting, messageID string) string {
+	if p.unarchived() {
+		return ""
+	}
+	return m.archivePage(p.l, archive.Key(messageID))
 }
 
 // mailto is a local part in a mailto URI (RFC 6068). Names of lists have no characters that need more.
@@ -350,10 +383,12 @@ func (c *listCopy) write(w queueWriter) error {
 	replace := c.rewrite || set.Reply == accounts.ReplyToList
 	var content []field
 	messageID, to, originalReply := "", false, ""
+	own := archive.MessageID(l.Domain, w.ID().String(), !p.unarchived())
+	archived := c.m.archivedAt(p, own)
 	for i := range p.h.fields {
 		f := &p.h.fields[i]
 		switch name := f.name; {
-		case dropped[name], strings.HasPrefix(name, "list-"), c.hide && hidden[name]:
+		case dropped[name], name == "archived-at" && archived != "", strings.HasPrefix(name, "list-"), c.hide && hidden[name]:
 		case name == "message-id":
 			messageID = oneLine(string(f.value()))
 		case name == "reply-to":
@@ -375,7 +410,10 @@ func (c *listCopy) write(w queueWriter) error {
 	if !to {
 		b.WriteString("To: <" + l.Address().String() + ">\r\n")
 	}
-	b.WriteString("Sender: <" + l.Address().String() + ">\r\nPrecedence: list\r\nX-ListServer: Gatepost LIST\r\nMessage-ID: <list-" + w.ID().String() + "@" + l.Domain + ">\r\n")
+	b.WriteString("Sender: <" + l.Address().String() + ">\r\nPrecedence: list\r\nX-ListServer: Gatepost LIST\r\nMessage-ID: " + own + "\r\n")
+	if archived != "" {
+		b.WriteString("Archived-At: <" + archived + ">\r\n")
+	}
 	if messageID != "" && !c.hide {
 		b.WriteString("X-Original-Message-Id: " + messageID + "\r\n")
 	}
@@ -524,6 +562,9 @@ func (c *listCopy) listFields(b *bytes.Buffer) {
 		b.WriteString("List-Post: " + uri("", "") + "\r\n")
 	}
 	b.WriteString("List-Help: " + uri("request", "?subject=help") + "\r\nList-Subscribe: " + uri("on", "") + "\r\nList-Owner: " + uri("admin", "") + "\r\n")
+	if page := c.m.archivePage(l, ""); page != "" {
+		b.WriteString("List-Archive: <" + page + ">\r\n")
+	}
 	for _, line := range strings.Split(l.Settings().ListFields, "\n") {
 		if line = strings.TrimRight(line, "\r"); line != "" {
 			b.WriteString(line + "\r\n")

@@ -21,6 +21,7 @@ const (
 	KindAdmit     = "admit"  // to the owner: a subscription
 	KindPost      = "post"   // to the owner: a posting
 	kindHelp      = "help"   // remembers whom the help was sent; its token is not sent
+	kindLink      = "link"   // remembers who was sent his link
 )
 
 // How long questions wait for an answer.
@@ -28,6 +29,7 @@ const (
 	askPeople = 3 * 24 * time.Hour
 	askOwner  = 30 * 24 * time.Hour
 	helpAgain = 24 * time.Hour
+	linkAgain = time.Hour
 )
 
 // ask sends a question to its address. An address is asked once, however often somebody wants it.

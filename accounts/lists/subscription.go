@@ -66,6 +66,24 @@ func (m *Manager) checkAddress(ctx context.Context, l *accounts.MailingList, tex
 	return a, &r, nil
 }
 
+// SendLink sends a subscriber the link to the page of his options, once an hour however often somebody asks in his name. Errors: NotFound if
+// nobody is subscribed with the address, or there are no pages.
+func (m *Manager) SendLink(ctx context.Context, l *accounts.MailingList, to string) error {
+	s, err := l.Subscribers().Get(to)
+	if err != nil {
+		return err
+	}
+	if s.Mode == subscribers.None || s.Mode == subscribers.Banned || m.page(l, "/") == "" {
+		return notSubscribed(to)
+	}
+	now := time.Now()
+	_, again, err := l.Subscribers().Ask(ctx, subscribers.Question{Address: s.Address, Kind: kindLink, Expire: now.Add(linkAgain)}, now)
+	if err != nil || again {
+		return err
+	}
+	return m.notify(ctx, l, notice{to: s.Address, text: textLink, secret: s.Secret})
+}
+
 // archived refuses modes that need an archive which the list does not have.
 func archived(l *accounts.MailingList, mode subscribers.Mode) error {
 	if (mode == subscribers.Digest || mode == subscribers.Index) && !bool(l.Settings().Store) {

@@ -33,6 +33,7 @@ const (
 	textRejectedRequest
 	textBounced
 	textHelp
+	textLink
 	textDigestSubject
 	textDigestHeader
 	textTOCLine
@@ -60,6 +61,8 @@ var stock = map[string]map[textKind][2]string{
 		textBounced:         {"^N: a subscription has ended", "Mail to ^X came back. The address is not subscribed to ^A any more.\n"},
 		textHelp: {"Help for ^N", "The mailing list ^A.\n\nPostings: ^A\nTo subscribe: ^S\nTo leave: ^U\nTo get digests: ^E-digest@^D\nTo get tables of contents: ^E-index@^D\n" +
 			"To get each posting: ^E-feed@^D\nThe owner: ^O\n"},
+		textLink: {"Your link to ^N", "Somebody, perhaps you, has asked for the link of\n\n    ^M\n\nto the pages of the mailing list ^A:\n^P\n" +
+			"On that page you choose what you get, and open the archive. The link is yours alone: whoever has it can end your subscription.\n"},
 		textDigestSubject: {"^N digest ^#", ""},
 		textDigestHeader:  {"", "Digest ^# of the mailing list ^A\n\nIn this digest:\n"},
 		textTOCLine:       {"", "^I. ^X (^F)"},
@@ -84,6 +87,8 @@ var stock = map[string]map[textKind][2]string{
 		textBounced:         {"^N: подписка закончилась", "Письма на ^X возвращаются. Этот адрес больше не подписан на ^A.\n"},
 		textHelp: {"Справка о ^N", "Список рассылки ^A.\n\nПисьма в список: ^A\nПодписаться: ^S\nОтписаться: ^U\nПолучать дайджесты: ^E-digest@^D\nПолучать оглавления: ^E-index@^D\n" +
 			"Получать каждое письмо: ^E-feed@^D\nВладелец: ^O\n"},
+		textLink: {"Ваша ссылка на ^N", "Кто-то, возможно вы, просит ссылку для адреса\n\n    ^M\n\nна страницы списка рассылки ^A:\n^P\n" +
+			"Там можно выбрать, что вы получаете, и открыть архив. Ссылка только ваша: кто её знает, может закончить вашу подписку.\n"},
 		textDigestSubject: {"^N: дайджест ^#", ""},
 		textDigestHeader:  {"", "Дайджест ^# списка рассылки ^A\n\nВ этом дайджесте:\n"},
 		textTOCLine:       {"", "^I. ^X (^F)"},
@@ -205,6 +210,9 @@ func (m *Manager) symbols(l *accounts.MailingList, n *notice) symbols {
 	s := symbols{'M': oneLine(n.to), 'T': n.mode.String(), 'X': oneLine(n.about), 'P': "", 'R': "", 'K': "", 'C': "", 'J': ""}
 	if n.reason != "" {
 		s['R'] = "\n" + strings.ReplaceAll(strings.ToValidUTF8(n.reason, "?"), "\r\n", "\n") + "\n"
+	}
+	if n.secret != "" && n.text == textLink {
+		s['P'] = "\n    " + m.page(l, "/options/"+n.secret) + "\n"
 	}
 	if n.token != "" {
 		s['K'] = n.token

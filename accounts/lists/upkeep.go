@@ -13,6 +13,7 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts"
+	"gatepost/accounts/lists/archive"
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/subscribers"
 	"gatepost/queue/envelope"
@@ -268,9 +269,14 @@ func (m *Manager) digest(ctx context.Context, l *accounts.MailingList, now time.
 				return err
 			}
 		}
-		if d = start; nobody {
-			return nil
+		if nobody {
+			at, _ := slices.BinarySearch(uids, d.upTo+1)
+			if d.validity != validity {
+				at = len(uids)
+			}
+			return m.removeUnarchived(ctx, l, uids[at:])
 		}
+		d = start
 	}
 	at, _ := slices.BinarySearch(uids, d.upTo+1)
 	fresh := uids[at:]
@@ -334,8 +340,44 @@ func (m *Manager) sendDigest(ctx context.Context, l *accounts.MailingList, box *
 			return err // it is published at the next start
 		}
 	}
+	if err := m.removeUnarchived(ctx, l, uids); err != nil {
+		m.failure(ctx, l, "postings whose authors do not want them archived are still in the archive", err)
+	}
 	m.log.LogAttrs(ctx, logs.LevelMajor, "a digest is sent", slog.String("list", l.Address().String()), slog.Int("postings", len(uids)), slog.Int("number", next.number))
 	return nil
+}
+
+// removeUnarchived removes those of the postings whose authors do not want them in archives.
+func (m *Manager) removeUnarchived(ctx context.Context, l *accounts.MailingList, uids []imap.UID) error {
+	if len(uids) == 0 {
+		return nil
+	}
+	box, err := m.archive(ctx, l, false)
+	if err != nil || box == nil {
+		return err
+	}
+	defer box.Close()
+	r := box.Reader()
+	defer r.Close()
+	var gone []imap.UID
+	for _, uid := range uids {
+		c, err := r.Content(ctx, uid)
+		if fault.Is(err, fault.NoMessage) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, id := range parseHeader(c.Headers, true).values("message-id") {
+			if archive.Unarchived(string(id)) {
+				gone = append(gone, uid)
+			}
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return removeFrom(ctx, box, gone...)
 }
 
 // trim removes the oldest postings of an archive that is over its limits, and begins a new archive when it is time. Postings that were in no

@@ -16,11 +16,14 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/lists"
+	"gatepost/accounts/lists/archive"
 	"gatepost/accounts/subscribers"
 	gate "gatepost/protocols/http"
 	"gatepost/protocols/transcript"
 	"gatepost/queue"
 	"gatepost/router"
+	"gatepost/server/admin"
+	"gatepost/server/admin/admintest"
 	"gatepost/server/dataformat"
 	"gatepost/server/settings"
 )
@@ -64,7 +67,7 @@ func newFixture(t *testing.T, given map[string]string) *fixture {
 	conf := transcript.ServerTLS(t)
 	h := gate.New("HTTPU", settings.NewLive(load[gate.Settings](t)), f.store, r, func() *tls.Config { return conf }, t.TempDir(), log)
 	m := lists.NewManager(lists.Options{Store: f.store, Router: r, Queue: q, Log: log})
-	pages, err := New(Options{Store: f.store, Manager: m, Limit: settings.Rate{Count: 5, Period: settings.Period(time.Hour)}, Least: time.Millisecond})
+	pages, err := New(Options{Store: f.store, Manager: m, Archive: archive.New(f.store), Admin: admin.New(f.store, r, new(admintest.Server), log), Limit: settings.Rate{Count: 5, Period: settings.Period(time.Hour)}, Least: time.Millisecond})
 	must(t, err)
 	must(t, pages.Mount(h))
 	for secure, l := range map[bool]settings.Listener{false: {Port: 8100, TLS: settings.TLSNone}, true: {Port: 9100, TLS: settings.TLSImplicit}} {
@@ -144,7 +147,7 @@ func (f *fixture) do(from, address string, form url.Values, more ...string) answ
 	pipes := f.pipes[r.URL.Scheme == "https"]
 	tr := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return pipes.Dial(from) },
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}
-	resp, err := (&http.Client{Transport: tr}).Do(r)
+	resp, err := (&http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(r)
 	must(f.t, err)
 	defer resp.Body.Close()
 	all, err := io.ReadAll(resp.Body)

@@ -3,8 +3,8 @@ package listpages
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"embed"
-	"errors"
 	"html/template"
 	"log/slog"
 	"net/http"
@@ -14,8 +14,10 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/lists"
+	"gatepost/accounts/lists/archive"
 	"gatepost/accounts/subscribers"
 	gate "gatepost/protocols/http"
+	"gatepost/server/admin"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 	"gatepost/server/rate"
@@ -37,12 +39,15 @@ type Manager interface {
 	Confirm(ctx context.Context, l *accounts.MailingList, token string) (lists.Outcome, error)
 	SetMode(ctx context.Context, l *accounts.MailingList, secret string, mode subscribers.Mode) (lists.Outcome, error)
 	SetName(ctx context.Context, l *accounts.MailingList, secret, name string) error
+	SendLink(ctx context.Context, l *accounts.MailingList, address string) error
 }
 
 // Options are for New.
 type Options struct {
 	Store   *accounts.Store
 	Manager Manager
+	Archive *archive.Archive
+	Admin   *admin.Admin
 	// Limit is how often one client address may ask for subscriptions.
 	Limit settings.Rate
 	// Least is how long the answer to such a request takes at least, so that its time tells nothing.
@@ -53,20 +58,21 @@ type Options struct {
 type Pages struct {
 	o         Options
 	asked     *rate.Table[netip.Prefix]
+	sessions  sessions
 	templates map[string]map[string]*template.Template
 	style     []byte
 }
 
 // New returns the pages.
 func New(o Options) (*Pages, error) {
-	p := &Pages{o: o, asked: rate.New[netip.Prefix](maxClients), templates: map[string]map[string]*template.Template{}}
+	p := &Pages{o: o, sessions: sessions{all: map[[sha256.Size]byte]*session{}}, asked: rate.New[netip.Prefix](maxClients), templates: map[string]map[string]*template.Template{}}
 	var err error
 	if p.style, err = files.ReadFile("style.css"); err != nil {
 		return nil, err
 	}
 	for _, lang := range []string{"en", "ru"} {
 		p.templates[lang] = map[string]*template.Template{}
-		for _, name := range []string{"index", "list", "confirm", "unsubscribe", "options", "said"} {
+		for _, name := range []string{"index", "list", "confirm", "unsubscribe", "options", "said", "login", "archive", "month", "found", "posting"} {
 			t := template.New("frame.html").Funcs(template.FuncMap{"t": translator(lang), "lang": func() string { return lang }})
 			if p.templates[lang][name], err = t.ParseFS(files, "templates/frame.html", "templates/"+name+".html"); err != nil {
 				return nil, err
@@ -118,6 +124,7 @@ type visit struct {
 	// base is the path of the lists of the domain, without a slash at the end.
 	base, domain string
 	list         *accounts.MailingList // nil on the page of all lists
+	session      *session              // nil if nobody has logged in
 }
 
 // ServeHTTP answers a request.
@@ -140,7 +147,7 @@ func (v *visit) answer() error {
 	v.base, v.domain = "/Lists", v.q.Domain
 	if len(path) > 0 && strings.HasPrefix(path[0], "@") {
 		if path[0] == "@" {
-			return v.sendStyle(path[1:])
+			return v.site(path[1:])
 		}
 		domain, ok := v.o.Store.DomainName(strings.ToLower(path[0][1:]))
 		if !ok {
@@ -156,6 +163,12 @@ func (v *visit) answer() error {
 		return err
 	}
 	v.lang = v.list.Settings().Language
+	if err := v.who(); err != nil {
+		return err
+	}
+	if len(path) > 1 && path[1] == "archive" {
+		return v.archive(path[2:])
+	}
 	word, secret := "", ""
 	switch len(path) {
 	case 1:
@@ -168,14 +181,15 @@ func (v *visit) answer() error {
 		return errNothing
 	}
 	page := map[string]func(string) error{
-		"/false": v.page, "subscribe/false": v.subscribe, "confirm/true": v.confirm, "unsubscribe/true": v.unsubscribe, "options/true": v.options,
+		"/false": v.page, "subscribe/false": v.subscribe, "link/false": v.link, "confirm/true": v.confirm, "unsubscribe/true": v.unsubscribe, "options/true": v.options,
+		"enter/true": v.enter,
 	}[word+map[bool]string{false: "/false", true: "/true"}[secret != ""]]
 	if page == nil || word == "" && v.posted() {
 		return errNothing
 	}
 	if v.posted() {
-		if err := v.r.ParseMultipartForm(maxBody); err != nil && !errors.Is(err, http.ErrNotMultipart) {
-			return fault.Wrap("listpages.Form", fault.Invalid, err)
+		if err := v.form(maxBody); err != nil {
+			return err
 		}
 	}
 	return page(secret)
@@ -183,8 +197,8 @@ func (v *visit) answer() error {
 
 func (v *visit) posted() bool { return v.r.Method == http.MethodPost }
 
-func (v *visit) sendStyle(path []string) error {
-	if len(path) != 1 || path[0] != "style.css" || v.posted() {
+func (v *visit) sendStyle() error {
+	if v.posted() {
 		return errNothing
 	}
 	h := v.w.Header()
@@ -196,18 +210,34 @@ func (v *visit) sendStyle(path []string) error {
 
 // frame is what all pages have; each embeds it.
 type frame struct {
-	Title, Base, Domain, Name string
+	Title, Base, Domain string
+	// Name is that of the list, and List its title; both may be empty.
+	Name, List string
 	// Private keeps the page out of search engines.
 	Private bool
+	// Feed is the address of the feed of the archive, if the page is of that.
+	Feed string
+	// User is who has logged in, and Token that of the forms. Manages says that the list is his.
+	User, Token string
+	Manages     bool
+	// Archive says that the page of the list names the archive.
+	Archive bool
 }
 
 func (v *visit) frame(title string, private bool) frame {
 	f := frame{Title: title, Base: v.base, Domain: v.domain, Private: private}
 	if v.list != nil {
-		f.Name = v.list.Name
+		f.Name, f.List = v.list.Name, titleOf(v.list)
 		if f.Title == "" {
 			f.Title = titleOf(v.list)
 		}
+		f.Manages = v.manages()
+	}
+	switch {
+	case v.session != nil && v.session.account == nil:
+		f.User, f.Token = v.session.address, v.session.token
+	case v.session != nil:
+		f.User, f.Token = v.q.Account.Address(), v.session.token
 	}
 	return f
 }
@@ -245,15 +275,29 @@ func (v *visit) say(status int, text string) error {
 	}{v.frame("", true), text, status >= 400})
 }
 
+// chooseLanguage chooses that of the browser, for pages that are of no list.
+func (v *visit) chooseLanguage() {
+	if strings.HasPrefix(strings.ToLower(v.r.Header.Get("Accept-Language")), "ru") {
+		v.lang = "ru"
+	}
+	v.w.Header().Set("Vary", "Accept-Language")
+}
+
+// manages reports whether whoever asks has logged in and may change the list: as its owner, or as an administrator.
+func (v *visit) manages() bool {
+	return v.q.Account != nil && v.actor().MayList(v.r.Context(), "UPDATELIST", v.listName())
+}
+
+func (v *visit) actor() admin.Actor { return v.o.Admin.As(v.q.Account, v.q.Peer) }
+
+func (v *visit) listName() admin.Name { return admin.Name{Local: v.list.Name, Domain: v.list.Domain} }
+
 // index is the page of the lists of a domain.
 func (v *visit) index() error {
 	if v.posted() {
 		return errNothing
 	}
-	if strings.HasPrefix(strings.ToLower(v.r.Header.Get("Accept-Language")), "ru") {
-		v.lang = "ru"
-	}
-	v.w.Header().Set("Vary", "Accept-Language")
+	v.chooseLanguage()
 	type row struct{ Name, Title, Description string }
 	page := struct {
 		frame

@@ -55,13 +55,21 @@ type listPage struct {
 func (v *visit) listPage() *listPage {
 	set := v.list.Settings()
 	standard, _ := subscribers.ParseMode(set.Distribution)
+	f := v.frame("", !bool(set.Listed))
+	f.Archive = v.hasArchive()
 	return &listPage{
-		frame: v.frame("", !bool(set.Listed)), Address: v.list.Address().String(), Description: set.Description,
+		frame: f, Address: v.list.Address().String(), Description: set.Description,
 		Leave: v.list.Service("off").String(), Owner: v.list.Service("admin").String(),
 		Open:  set.Subscribe != accounts.SubscribeNobody,
 		Who:   map[string]string{accounts.SubscribeModerated: whoModerated, accounts.SubscribeThisDomain: whoDomain, accounts.SubscribeLocals: whoLocals}[set.Subscribe],
 		Modes: v.choices(standard),
 	}
+}
+
+// hasArchive reports whether there is an archive that somebody beside the owner may read.
+func (v *visit) hasArchive() bool {
+	set := v.list.Settings()
+	return bool(set.Store) && (set.Browse != "nobody" || v.manages())
 }
 
 func (v *visit) page(string) error { return v.send(http.StatusOK, "list", v.listPage()) }
@@ -181,7 +189,9 @@ func (v *visit) subscriber(secret string) (*personalPage, error) {
 	if err != nil || s.Mode == subscribers.None || s.Mode == subscribers.Banned {
 		return nil, err
 	}
-	return &personalPage{frame: v.frame("", true), Secret: secret, Address: s.Address, RealName: s.RealName, Modes: v.choices(s.Mode), Paused: s.Paused(time.Now())}, nil
+	f := v.frame("", true)
+	f.Archive = v.hasArchive()
+	return &personalPage{frame: f, Secret: secret, Address: s.Address, RealName: s.RealName, Modes: v.choices(s.Mode), Paused: s.Paused(time.Now())}, nil
 }
 
 // unsubscribe ends a subscription (RFC 8058 section 3.2). Who is not subscribed any more has what he wanted.

@@ -24,6 +24,49 @@ var russian = map[string]string{
 	"This address will get no more mail from the list:":                               "Этот адрес больше не будет получать писем списка:",
 	"Mail to you came back, and you get no postings for now. Save to get them again.": "Письма к вам возвращались, и пока вы их не получаете. Сохраните, чтобы получать их снова.",
 
+	"Archive":                        "Архив",
+	"Log in":                         "Войти",
+	"Log out":                        "Выйти",
+	"Account":                        "Учётная запись",
+	"Password":                       "Пароль",
+	"Code":                           "Код",
+	"Search":                         "Найти",
+	"Search the archive":             "Поиск в архиве",
+	"Latest":                         "Последние",
+	"By month":                       "По месяцам",
+	"Postings:":                      "Писем:",
+	"Feed (Atom)":                    "Лента (Atom)",
+	"Nothing was found.":             "Ничего не найдено.",
+	"Earlier month":                  "Более ранний месяц",
+	"Later month":                    "Более поздний месяц",
+	"Previous page":                  "Предыдущая страница",
+	"Next page":                      "Следующая страница",
+	"Page":                           "Страница",
+	"Attachments":                    "Вложения",
+	"Thread":                         "Обсуждение",
+	"Reply to the list":              "Ответить в список",
+	"Open the archive":               "Открыть архив",
+	"Manage the list":                "Управление списком",
+	"Send me the link":               "Пришлите мне ссылку",
+	"(no subject)":                   "(без темы)",
+	"(unknown)":                      "(неизвестно)",
+	"Go on with earlier postings":    "Искать дальше, в более ранних письмах",
+	"Postings that were looked at:":  "Просмотрено писем:",
+	"Nothing has been posted yet.":   "В список ещё ничего не писали.",
+	"With an account of this server": "С учётной записью этого сервера",
+	"As a subscriber from elsewhere": "Как подписчик с другим адресом",
+	"The message is longer than what is shown here.":                                                "Здесь показано не всё письмо.",
+	"The thread has more postings, which are on the pages of its months.":                           "В обсуждении есть и другие письма: они на страницах своих месяцев.",
+	"Write the address that is subscribed. A link comes to it, on whose page you open the archive.": "Напишите подписанный адрес. На него придёт ссылка на страницу, с которой открывается архив.",
+
+	codeNeeded:      "У этой учётной записи есть второй фактор: напишите и код.",
+	badLogin:        "Имя, пароль или код неверны.",
+	needsTLS:        "Без TLS пароль не принимается: откройте страницу с https://.",
+	nobodyReads:     "Архив этого списка читает только его владелец.",
+	subscribersRead: "Архив читают только подписчики списка.",
+	badQuery:        "Напишите от одного до десяти слов.",
+	linkText:        "Если этот адрес подписан, на него послана ссылка. Второй раз за час она не посылается.",
+
 	modeTexts[0]: "Каждое письмо сразу",
 	modeTexts[1]: "Дайджесты: много писем в одном",
 	modeTexts[2]: "Оглавления",
@@ -69,8 +112,20 @@ const (
 	askLeave     = "This address will not get mail of the list any more:"
 	askResume    = "This address will get the postings of the list again:"
 	askOwner     = "Accept what waits for your decision:"
-	chooseMode   = "Choose what you want to get."
+	codeNeeded   = "The account has a second factor: write the code, too."
+	badLogin     = "The name, the password or the code is wrong."
+	needsTLS     = "No password is taken without TLS: open the page with https://."
+	nobodyReads  = "Only the owner of the list reads its archive."
+	badQuery     = "Write one to ten words."
+	linkText     = "If the address is subscribed, the link is on its way to it. It is not sent twice within an hour."
+
+	subscribersRead = "Only subscribers read the archive of the list."
+
+	chooseMode = "Choose what you want to get."
 )
 
 // modeTexts are the modes that people choose, in the order of modes.
 var modeTexts = [...]string{"Each posting at once", "Digests: many postings in one message", "Tables of contents", "Nothing; I only write to the list"}
+
+// russianMonths are the months in Russian.
+var russianMonths = [...]string{"январь", "февраль", "март", "апрель", "май", "июнь", "июль", "август", "сентябрь", "октябрь", "ноябрь", "декабрь"}

@@ -33,6 +33,13 @@ func list(n Name) finder {
 	}
 }
 
+// MayList reports whether the actor may make a call about a mailing list. It writes no record.
+func (a Actor) MayList(ctx context.Context, call string, n Name) bool {
+	r, known := rules[call]
+	o := &operation{Actor: a, Context: ctx, call: call, rule: r}
+	return known && o.authorize(list(n)) == nil
+}
+
 // theList returns the mailing list that the operation is about.
 func (o *operation) theList() (*accounts.MailingList, error) {
 	return o.admin.acc.Lists().Get(o, o.domain, o.object)
