@@ -57,7 +57,8 @@
 // The records of an account belong to the writer of its index shard: all
 // changes run there, as an edit, one after the other (package index). An open
 // mailbox is one box, shared by its sessions and changed only by what the
-// writer announces; a Mailbox belongs to its session's goroutine. One upkeep
+// writer announces; a Mailbox belongs to its session's goroutine. The goroutine that loads a box
+// for Select ends with that, and Close waits for it. One upkeep
 // goroutine per store unlinks files and removes their content, removes the records of deleted mailboxes
 // in small steps, and forgets deliveries.
 //

@@ -2,7 +2,6 @@ package mailbox
 
 import (
 	"math/bits"
-	"slices"
 	"strings"
 
 	imap "github.com/emersion/go-imap/v2"
@@ -163,17 +162,8 @@ func (x *boxEdit) usedKeywords() (used uint64, err error) {
 		return 0, err
 	}
 	e := x.edit
-	from := slices.Clone(e.key.numbered(e.account.id, kindState, x.rec.data))
-	e.tx.Range(index.Mail, from, after(from), func(k, v []byte) bool {
-		for len(v) > 0 {
-			_, st, rest, ok := nextState(v, lastUint32(k))
-			if !ok {
-				err = corrupt("block of message states")
-				return false
-			}
-			used |= st.keywords
-			v = rest
-		}
+	err = eachState(e.tx, e.account.id, x.rec.data, 0, func(_ imap.UID, st state) bool {
+		used |= st.keywords
 		return used != 1<<maxKeywords-1
 	})
 	return used, err

@@ -58,26 +58,21 @@ func (a *Account) countRecent(tx index.Tx, id uint32, rec mailboxRecord) (n uint
 	if b := a.box(id); b != nil && b.writers.Load() > 0 {
 		return 0, nil
 	}
-	from := max(rec.recentFrom, a.recentFrom(id))
-	if from >= rec.next {
+	return rec.countFrom(tx, a.id, max(rec.recentFrom, a.recentFrom(id)))
+}
+
+// countFrom returns how many messages have a UID from one on.
+func (r *mailboxRecord) countFrom(tx index.Tx, account uint64, uid imap.UID) (n uint32, err error) {
+	switch {
+	case uid >= r.next:
 		return 0, nil
+	case uid <= 1:
+		return r.messages, nil
 	}
-	var first, end keyBuffer
-	tx.Range(index.Mail, first.block(a.id, kindState, rec.data, stateBlock(from)), after(end.numbered(a.id, kindState, rec.data)),
-		func(k, v []byte) bool {
-			for len(v) > 0 {
-				uid, _, rest, ok := nextState(v, lastUint32(k))
-				if !ok {
-					err = corrupt("block of message states")
-					return false
-				}
-				if uid >= from {
-					n++
-				}
-				v = rest
-			}
-			return true
-		})
+	err = eachState(tx, account, r.data, uid, func(imap.UID, state) bool {
+		n++
+		return true
+	})
 	return n, err
 }
 
@@ -141,4 +136,9 @@ func (m *Mailbox) isRecent(uid imap.UID) bool {
 }
 
 // Recent returns the number of messages in the view that are \Recent for this session.
-func (m *Mailbox) Recent() int { return m.recents }
+func (m *Mailbox) Recent() int {
+	if m.soon != nil {
+		return m.soon.recent
+	}
+	return m.recents
+}

@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"context"
 	"slices"
 	"sort"
 
@@ -39,6 +40,9 @@ func (m *Mailbox) Sync(allowExpunge bool) Update {
 	b := m.box
 	m.blocks = nil // an idle session holds none
 	u := Update{Exists: -1}
+	if m.Load(context.Background()) != nil {
+		return u // commands that need the messages tell
+	}
 	b.mu.Lock()
 	if b.gone {
 		u.Gone, u.HighestModSeq = true, m.highest()

@@ -26,6 +26,7 @@ type Mailbox struct {
 	recent  []imap.UIDRange // what is \Recent for the session
 	recents int             // how many messages of uids that are
 	blocks  *blocksRead     // the summaries that were read last
+	soon    *selected       // until it is loaded, see Select
 	names   []string        // the keywords that the client was told of; replaced under box.mu
 
 	// What follows is also used by the store's writer: box.mu guards it.
@@ -39,11 +40,7 @@ type Mailbox struct {
 // Open opens a mailbox for one session. A read-only view changes nothing, not
 // even who gets \Recent.
 func (a *Account) Open(ctx context.Context, name string, readOnly bool) (*Mailbox, error) {
-	name, err := cleanName(name)
-	if err != nil {
-		return nil, noMailbox(err)
-	}
-	id, name, err := a.find(name)
+	m, id, err := a.newView(name, readOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -51,31 +48,65 @@ func (a *Account) Open(ctx context.Context, name string, readOnly bool) (*Mailbo
 	if err != nil {
 		return nil, err
 	}
-	m := &Mailbox{box: b, name: name, readOnly: readOnly, allowed: EveryFlag, changed: make(chan struct{}, 1)}
-	if !readOnly {
+	if err := m.enter(b); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// newView makes a view that is not of a box yet.
+func (a *Account) newView(name string, readOnly bool) (m *Mailbox, id uint32, err error) {
+	if name, err = cleanName(name); err != nil {
+		return nil, 0, noMailbox(err)
+	}
+	if id, name, err = a.find(name); err != nil {
+		return nil, 0, err
+	}
+	return &Mailbox{name: name, readOnly: readOnly, allowed: EveryFlag, changed: make(chan struct{}, 1)}, id, nil
+}
+
+// use makes the view one of a box.
+func (m *Mailbox) use(b *box) {
+	m.box = b
+	if !m.readOnly {
 		b.writers.Add(1)
 	}
+}
+
+// enter makes the view one of a box that is loaded.
+func (m *Mailbox) enter(b *box) error {
+	m.use(b)
 	b.mu.Lock()
 	if b.gone {
 		b.mu.Unlock()
 		m.leave()
-		return nil, fault.New("mailbox.Open", fault.NoMailbox, "")
+		return fault.New("mailbox.Open", fault.NoMailbox, "")
 	}
+	m.learnKeywords()
+	save := m.join()
+	b.mu.Unlock()
+	if save != 0 {
+		b.account.setRecentFrom(b.id, save)
+	}
+	return nil
+}
+
+// join makes the view show what the box has, and returns what take does. box.mu is held.
+func (m *Mailbox) join() (save imap.UID) {
+	b := m.box
 	b.sessions = append(b.sessions, m)
 	m.uids, m.gen = b.live, b.liveGen
 	m.expunges, m.flagSeen = b.expunges, b.rec.highest
-	m.learnKeywords()
-	save := m.take()
-	b.mu.Unlock()
-	if save != 0 {
-		a.setRecentFrom(id, save)
-	}
-	return m, nil
+	return m.take()
 }
 
 // Close ends the view.
 func (m *Mailbox) Close() {
 	b := m.box
+	if err := m.Load(context.Background()); err != nil {
+		m.leave()
+		return
+	}
 	b.mu.Lock()
 	i := slices.Index(b.sessions, m)
 	if i < 0 {
@@ -121,6 +152,9 @@ type ViewInfo struct {
 
 // Info returns the state of the view.
 func (m *Mailbox) Info() ViewInfo {
+	if m.soon != nil {
+		return m.soon.info
+	}
 	b := m.box
 	b.mu.RLock()
 	defer b.mu.RUnlock()

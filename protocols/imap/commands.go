@@ -93,7 +93,7 @@ func (s *session) dispatch(line []byte, refused error) error {
 	p.Reset(line)
 	c := &s.call
 	c.tag = string(p.Tag())
-	err := refused
+	err, before := refused, s.mailbox
 	if err == nil {
 		err = s.carryOut(c, p)
 	}
@@ -126,7 +126,8 @@ func (s *session) dispatch(line []byte, refused error) error {
 	if c.answered {
 		return nil
 	}
-	gone := s.mailbox != nil && s.ending == "" && !malformed && !s.update(c.command.traits&noExpunge == 0 || c.uid)
+	// What was just selected is answered for.
+	gone := s.mailbox != nil && s.mailbox == before && s.ending == "" && !malformed && !s.update(c.command.traits&noExpunge == 0 || c.uid)
 	s.answer(c, err)
 	if gone {
 		s.byeDeleted()
@@ -174,6 +175,11 @@ func (s *session) carryOut(c *call, p *wire.Parser) error {
 	}
 	if cmd.traits&adds != 0 {
 		if err := s.present(); err != nil {
+			return err
+		}
+	}
+	if cmd.states == selected {
+		if err := s.mailbox.Load(s.ctx); err != nil {
 			return err
 		}
 	}

@@ -69,6 +69,9 @@ func parseResync(p *wire.Parser) *resyncParams {
 
 // resync tells the client what has changed in the selected mailbox.
 func (s *session) resync(r *resyncParams) error {
+	if err := s.mailbox.Load(s.ctx); err != nil {
+		return err
+	}
 	if r.validity != s.info.UIDValidity {
 		return nil // the client finds that out by itself
 	}

@@ -39,7 +39,7 @@ func (s *session) open(c *call, p *wire.Parser, readOnly bool) error {
 		return err
 	}
 	readOnly = readOnly || m.Rights&changing == 0
-	box, err := m.Mail().Open(s.ctx, m.Name, readOnly)
+	box, err := m.Mail().Select(s.ctx, m.Name, readOnly) // see carryOut
 	if err != nil {
 		return err
 	}
