@@ -176,7 +176,7 @@ func (s *Store) Main(ctx context.Context, user *accounts.Account, o access.Owner
 	return s.Collection(ctx, user, o, name)
 }
 
-// Create makes a collection. Errors: Exists, Denied, NoMailbox, Invalid, TooMany.
+// Create makes a collection. Errors: Exists, Denied, NoMailbox (there is none of the name before the last slash), Invalid, TooMany.
 func (s *Store) Create(ctx context.Context, user *accounts.Account, o access.Owner, name string, k Kind) (*Collection, error) {
 	rights, err := o.RightsTo(ctx, name)
 	if err != nil {
@@ -185,6 +185,11 @@ func (s *Store) Create(ctx context.Context, user *accounts.Account, o access.Own
 	m := access.Mailbox{Owner: o, Name: name, Rights: rights}
 	if err := m.RequireCreate(ctx); err != nil {
 		return nil, err
+	}
+	if i := strings.LastIndexByte(name, '/'); i > 0 {
+		if _, err := o.Mail().Status(ctx, name[:i]); err != nil {
+			return nil, err
+		}
 	}
 	if _, err := o.Mail().CreateMailbox(ctx, name, mailbox.CreateOptions{Class: kinds[k].class}); err != nil {
 		return nil, err

@@ -101,6 +101,7 @@ type exchange struct {
 	q     *httpd.Request
 	realm realm
 	at    *resource // what the path means; nil for OPTIONS
+	to    *resource // the destination of COPY and MOVE
 
 	prefer preferences
 	begun  bool // the beginning of the answer is on its way to the client

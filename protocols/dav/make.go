@@ -1,6 +1,7 @@
 package dav
 
 import (
+	"encoding/xml"
 	"net/http"
 	"strings"
 
@@ -38,29 +39,32 @@ func (e *exchange) makeCollection(calendar bool) error {
 	if err != nil {
 		return err
 	}
-	sets, err := e.wanted(body)
+	c, err := e.wanted(body)
 	if err != nil {
 		return err
+	}
+	if len(c.failed) > 0 {
+		return e.notMade(calendar, c)
 	}
 	k := groupware.Calendar
 	if e.realm == cardRealm {
 		k = groupware.Contacts
+	} else if c.values[componentsProperty] == nil { // RFC 4791 section 5.2.3: all that the server knows
+		all := strings.Join(allComponents, " ")
+		c.values[componentsProperty] = &all
 	}
-	if v := sets[componentsProperty]; v != nil && k == groupware.Calendar && !strings.Contains(*v, "VEVENT") {
+	if v := c.values[componentsProperty]; v != nil && k == groupware.Calendar && !strings.Contains(*v, "VEVENT") {
 		k = groupware.Tasks
 	}
-	c, err := e.s.store.Create(ctx, e.q.Account, owner, strings.Join(path, "/"), k)
+	made, err := e.s.store.Create(ctx, e.q.Account, owner, strings.Join(path, "/"), k)
+	if fault.Is(err, fault.NoMailbox) {
+		return errNoParent
+	}
+	if err == nil && len(c.values) > 0 {
+		err = made.SetProperties(ctx, c.values)
+	}
 	if err != nil {
 		return err
-	}
-	if e.realm == calRealm && sets[componentsProperty] == nil { // RFC 4791 section 5.2.3: all that the server knows
-		all := strings.Join(allComponents, " ")
-		sets[componentsProperty] = &all
-	}
-	if len(sets) > 0 {
-		if err := c.SetProperties(ctx, sets); err != nil {
-			return err
-		}
 	}
 	e.w.Header().Set("Location", hrefOf(append([]string{roots[e.realm]}, e.q.Path...)...)+"/")
 	if e.prefer.minimal {
@@ -70,34 +74,49 @@ func (e *exchange) makeCollection(calendar bool) error {
 	return nil
 }
 
+// notMade answers that a collection cannot have the properties that it shall have (RFC 4791 section 9.3, RFC 5689 section 3.4).
+func (e *exchange) notMade(calendar bool, c *changes) error {
+	name := d("mkcol-response")
+	if calendar {
+		name = cal("mkcalendar-response")
+	}
+	tagged, _ := tag(name)
+	e.w.Header().Set("Content-Type", "application/xml; charset=utf-8")
+	e.w.WriteHeader(http.StatusForbidden)
+	x := &xmlWriter{w: e.w}
+	x.raw(`<?xml version="1.0" encoding="utf-8"?>` + "\n<" + tagged + declarations + ">")
+	c.write(x)
+	x.close(name)
+	return x.err
+}
+
 // wanted reads the properties that a new collection shall have.
-func (e *exchange) wanted(body *element) (map[string]*string, error) {
-	sets := make(map[string]*string)
+func (e *exchange) wanted(body *element) (*changes, error) {
+	c := &changes{values: make(map[string]*string), failed: make(map[xml.Name]error)}
 	if body == nil {
-		return sets, nil
+		return c, nil
 	}
 	if body.name != cal("mkcalendar") && body.name != d("mkcol") {
-		return nil, &precondition{status: http.StatusUnsupportedMediaType, name: d("supported-body"), text: "The body is not one of MKCOL or MKCALENDAR."}
+		return nil, &precondition{status: http.StatusUnsupportedMediaType, text: "The body is not one of MKCOL or MKCALENDAR."}
 	}
 	for _, set := range body.children {
 		if set.name != d("set") {
 			continue
 		}
 		for _, p := range set.child(d("prop")).all() {
-			if p.name == d("resourcetype") {
-				if e.realm == calRealm && p.child(card("addressbook")) != nil || e.realm == cardRealm && p.child(cal("calendar")) != nil {
-					return nil, &precondition{status: http.StatusForbidden, name: d("valid-resourcetype"), text: "This type of collection cannot be here."}
-				}
+			if p.name != d("resourcetype") {
+				c.add(e.s, p, false, true)
 				continue
 			}
-			v, err := e.s.settable(p, true)
-			if err != nil {
-				return nil, err
+			c.names = append(c.names, p.name)
+			for _, t := range p.children {
+				if t.name != d("collection") && (t.name != cal("calendar") || e.realm != calRealm) && (t.name != card("addressbook") || e.realm != cardRealm) {
+					c.failed[p.name] = &precondition{status: http.StatusForbidden, name: d("valid-resourcetype"), text: "This type of collection cannot be here."}
+				}
 			}
-			sets[keyOf(p.name)] = &v
 		}
 	}
-	return sets, nil
+	return c, nil
 }
 
 // all returns the children, also of no element.

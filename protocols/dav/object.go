@@ -153,7 +153,7 @@ func (e *exchange) delete() error {
 	ctx := e.r.Context()
 	switch r.kind {
 	case itemKind:
-		if r.item == nil {
+		if r.item == nil && r.readable() == nil {
 			return fault.New("dav.delete", fault.NotFound, "")
 		}
 		may, err := e.condition()
@@ -260,9 +260,8 @@ func (e *exchange) destination() (*resource, error) {
 	if u.Host != "" && !strings.EqualFold(u.Host, e.r.Host) {
 		return nil, fault.New(op, fault.Denied, "The destination is on another server.")
 	}
-	to, err := e.s.resolveHref(e.r.Context(), e.q.Account, u.EscapedPath())
-	if isGone(err) {
+	if e.to, err = e.s.resolveHref(e.r.Context(), e.q.Account, u.EscapedPath()); isGone(err) {
 		return nil, errNoParent
 	}
-	return to, err
+	return e.to, err
 }

@@ -1,6 +1,7 @@
 package dav
 
 import (
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"net/http"
@@ -57,8 +58,9 @@ func (e *exchange) refuse(err error) {
 		httpd.Refuse(e.w, e.r, err)
 		return
 	}
-	if v, ok := groupware.IsViolation(err); ok && v.Rule == groupware.UniqueUID && e.at != nil && e.at.coll != nil {
-		p.href = e.at.itemHref(v.Other)
+	at := cmp.Or(e.to, e.at)
+	if v, ok := groupware.IsViolation(err); ok && v.Rule == groupware.UniqueUID && at != nil && at.coll != nil {
+		p.href = at.itemHref(v.Other)
 	}
 	if p == errPrecondition && e.prefer.representation && e.at != nil && e.at.kind == itemKind && e.at.item != nil && e.at.readable() == nil {
 		e.at.text = nil

@@ -31,6 +31,7 @@ func reportWords() map[xml.Name]reportWord {
 		d("expand-property"):               {anyKind, (*exchange).expandProperty},
 		d("principal-search-property-set"): {anyKind, (*exchange).searchPropertySet},
 		d("principal-property-search"):     {anyKind, (*exchange).principalSearch},
+		d("principal-match"):               {anyKind &^ itemKind, (*exchange).principalMatch},
 	}
 }
 
@@ -196,7 +197,7 @@ func (s *Server) resolveHref(ctx context.Context, user *accounts.Account, href s
 	const op = "dav.href"
 	bad := fault.New(op, fault.Invalid, "An href is not valid.")
 	u, err := url.Parse(href)
-	if err != nil {
+	if err != nil || u.Opaque != "" || u.Path == "" {
 		return nil, bad
 	}
 	var path []string

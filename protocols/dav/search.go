@@ -1,30 +1,47 @@
 package dav
 
 import (
+	"bytes"
 	"encoding/xml"
+	"io"
 	"net/http"
 	"strings"
 
 	"gatepost/server/fault"
 )
 
-// expandProperty answers expand-property (RFC 3253 section 3.8): properties that hold hrefs, with properties of what these lead to, one level deep.
+// maxExpanded bounds the resources that one expand-property leads to.
+const maxExpanded = 1000
+
+// expandProperty answers expand-property (RFC 3253 section 3.8): properties that hold hrefs, with properties of what these lead to.
 func (e *exchange) expandProperty(body *element) error {
-	ctx := e.r.Context()
 	if !validNames(body) {
 		return fault.New("dav.expand", fault.Invalid, "The name of a property is not valid.")
 	}
 	m := e.newMultistatus()
-	m.raw("<D:response>")
-	m.href(e.at.href())
-	m.raw("<D:propstat><D:prop>")
+	left := maxExpanded
+	if err := e.expanded(&m.xmlWriter, e.at, body, &left); err != nil {
+		return err
+	}
+	return m.end()
+}
+
+// expanded writes the response for a resource with the properties that the children of an element name.
+func (e *exchange) expanded(x *xmlWriter, r *resource, of *element, left *int) error {
+	ctx := e.r.Context()
+	if *left--; *left < 0 || ctx.Err() != nil {
+		return &precondition{status: http.StatusForbidden, name: d("number-of-matches-within-limits"), text: "The properties lead to too many resources."}
+	}
+	x.raw("<D:response>")
+	x.href(r.href())
+	x.raw("<D:propstat><D:prop>")
 	var missing []*element
-	for _, p := range body.children {
+	for _, p := range of.children {
 		if p.name != d("property") {
 			continue
 		}
-		var b strings.Builder
-		err := e.writeProperty(ctx, &xmlWriter{w: &b}, e.at, expandedName(p), asked{})
+		var b bytes.Buffer
+		err := e.writeProperty(ctx, &xmlWriter{w: &b}, r, expandedName(p), asked{})
 		if err == errNoProperty || fault.Is(err, fault.Denied) {
 			missing = append(missing, p)
 			continue
@@ -32,58 +49,56 @@ func (e *exchange) expandProperty(body *element) error {
 		if err != nil {
 			return err
 		}
-		m.open(expandedName(p))
-		if err := e.expand(m, p, b.String()); err != nil {
+		x.open(expandedName(p))
+		if err := e.expand(x, p, b.Bytes(), left); err != nil {
 			return err
 		}
-		m.close(expandedName(p))
+		x.close(expandedName(p))
 	}
-	m.raw("</D:prop><D:status>" + statusLine(http.StatusOK) + "</D:status></D:propstat>")
+	x.raw("</D:prop><D:status>" + statusLine(http.StatusOK) + "</D:status></D:propstat>")
 	if len(missing) > 0 {
-		m.raw("<D:propstat><D:prop>")
+		x.raw("<D:propstat><D:prop>")
 		for _, p := range missing {
-			m.empty(expandedName(p))
+			x.empty(expandedName(p))
 		}
-		m.raw("</D:prop><D:status>" + statusLine(http.StatusNotFound) + "</D:status></D:propstat>")
+		x.raw("</D:prop><D:status>" + statusLine(http.StatusNotFound) + "</D:status></D:propstat>")
 	}
-	m.raw("</D:response>\n")
-	return m.end()
+	x.raw("</D:response>")
+	return x.err
 }
 
 // expand writes the content of a property, with responses in place of its hrefs if properties of these are asked for.
-func (e *exchange) expand(m *multistatus, p *element, content string) error {
-	if len(p.children) == 0 {
-		m.raw(content)
-		return m.err
-	}
-	parsed, err := readXML(strings.NewReader("<x xmlns:D=\"DAV:\">" + content + "</x>"))
-	if err != nil {
-		m.raw(content)
-		return m.err
-	}
-	want := asked{}
-	for _, c := range p.children {
-		if c.name == d("property") {
-			want.names = append(want.names, expandedName(c))
+func (e *exchange) expand(x *xmlWriter, p *element, content []byte, left *int) error {
+	var parsed *element
+	if len(p.children) > 0 {
+		var err error
+		if parsed, err = readXML(io.MultiReader(strings.NewReader("<x"+declarations+">"), bytes.NewReader(content), strings.NewReader("</x>"))); err != nil {
+			parsed = nil // a property that a client has set
 		}
 	}
-	for _, h := range parsed.all() {
+	if parsed == nil {
+		x.bytes(content)
+		return x.err
+	}
+	for _, h := range parsed.children {
 		if h.name != d("href") {
 			continue
 		}
 		r, err := e.s.resolveHref(e.r.Context(), e.q.Account, h.text)
 		if isGone(err) || fault.Is(err, fault.Invalid) {
-			m.status(h.text, http.StatusNotFound)
+			x.raw("<D:response>")
+			x.href(h.text)
+			x.raw("<D:status>" + statusLine(http.StatusNotFound) + "</D:status></D:response>")
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if err := e.response(e.r.Context(), m, r, want); err != nil {
+		if err := e.expanded(x, r, p, left); err != nil {
 			return err
 		}
 	}
-	return m.err
+	return x.err
 }
 
 // expandedName is the name of a property that an expand-property names by attributes.
@@ -156,6 +171,38 @@ func (e *exchange) principalSearch(body *element) error {
 	if hits == searches || hits > 0 && body.attr("test") == "anyof" {
 		if err := e.response(e.r.Context(), m, me, want); err != nil {
 			return err
+		}
+	}
+	return m.end()
+}
+
+// principalMatch answers principal-match (RFC 3744 section 9.3): members of the collection that are the user, or that have him in a property.
+func (e *exchange) principalMatch(body *element) error {
+	ctx := e.r.Context()
+	want, err := readAsked(body)
+	if err != nil {
+		return err
+	}
+	list, err := e.members(e.at)
+	if err != nil {
+		return err
+	}
+	me := principalHref(e.q.Account)
+	m := e.newMultistatus()
+	for _, r := range list {
+		is := body.child(d("self")) != nil && r.kind == principalKind && r.href() == me
+		for _, p := range body.child(d("principal-property")).all() {
+			var b strings.Builder
+			err := e.writeProperty(ctx, &xmlWriter{w: &b}, r, p.name, asked{})
+			if err != nil && err != errNoProperty && !fault.Is(err, fault.Denied) {
+				return err
+			}
+			is = is || err == nil && strings.Contains(b.String(), "<D:href>"+me+"</D:href>")
+		}
+		if is {
+			if err := e.response(ctx, m, r, want); err != nil {
+				return err
+			}
 		}
 	}
 	return m.end()

@@ -1,0 +1,87 @@
+package dav
+
+import (
+	"strings"
+	"testing"
+
+	"gatepost/accounts/access"
+	"gatepost/accounts/mailbox"
+)
+
+// give changes what bob may do with a mailbox of ann.
+func (f *fixture) give(box, rights string) {
+	f.t.Helper()
+	ann, err := f.accounts.Account(f.t.Context(), "company.com", "ann")
+	must(f.t, err)
+	must(f.t, ann.Mail().ChangeACL(f.t.Context(), box, func(mailbox.ACL) (mailbox.ACL, error) {
+		if rights == "" {
+			return nil, nil
+		}
+		r, err := access.ParseRights(rights)
+		return mailbox.ACL{{Identifier: "bob@company.com", Rights: uint32(r)}}, err
+	}))
+}
+
+// What the rights of a mailbox let another user do over CalDAV: the answers to each method.
+func TestRights(t *testing.T) {
+	f := newFixture(t)
+	stock(f)
+	const at = "/CalDAV/~ann@company.com/Calendar/"
+	multiget := `<C:calendar-multiget xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><D:prop><C:calendar-data/></D:prop><D:href>` + at + `once.ics</D:href></C:calendar-multiget>`
+	for _, c := range []struct {
+		rights                                      string
+		list, home, get, report, make, change, drop int
+		privileges                                  string
+	}{
+		{"", 404, 404, 404, 404, 409, 409, 404, ""},
+		{"l", 207, 207, 403, 403, 403, 403, 403, "write-properties"},
+		{"lr", 207, 207, 200, 207, 403, 403, 403, "read write-properties"},
+		{"lri", 207, 207, 200, 207, 201, 403, 403, "read bind write-properties"},
+		{"li", 207, 207, 403, 403, 201, 403, 403, "bind write-properties"},
+		{"lrd", 207, 207, 200, 207, 403, 403, 204, "read unbind write-properties"},
+		{"lrid", 207, 207, 200, 207, 201, 204, 204, "read bind unbind write-content write-properties"},
+		{"lrswid", 207, 207, 200, 207, 201, 204, 204, "read bind unbind write-content write-properties write"},
+	} {
+		f.user = "ann@company.com"
+		f.do("DELETE", "/CalDAV/Calendar/new.ics", "")
+		f.want(207, f.do("PROPFIND", "/CalDAV/Calendar/", "", "Depth", "0"))
+		if a := f.do("PUT", "/CalDAV/Calendar/once.ics", event("once", "DTSTART:20260210T120000Z\nSUMMARY:"+c.rights+"\n")); a.status != 201 && a.status != 204 {
+			t.Fatal(a)
+		}
+		f.give("Calendar", c.rights)
+		f.user = "bob@company.com"
+		check := func(what string, want int, a answer) string {
+			if a.status != want {
+				t.Errorf("%q: %s: status %d, want %d: %.300s", c.rights, what, a.status, want, a.body)
+			}
+			return a.body
+		}
+		body := check("PROPFIND", c.list, f.do("PROPFIND", at, `<propfind xmlns="DAV:"><prop><current-user-privilege-set/><owner/></prop></propfind>`, "Depth", "0"))
+		var names []string
+		for _, part := range strings.Split(body, "<D:privilege><D:")[1:] {
+			if name := part[:strings.IndexByte(part, '/')]; name != "read-current-user-privilege-set" {
+				names = append(names, name)
+			}
+		}
+		if got := strings.Join(names, " "); got != c.privileges {
+			t.Errorf("%q: privileges %q, want %q", c.rights, got, c.privileges)
+		}
+		check("PROPFIND of the home", c.home, f.do("PROPFIND", "/CalDAV/~ann@company.com/", "", "Depth", "1"))
+		check("GET", c.get, f.do("GET", at+"once.ics", ""))
+		check("GET of all", c.get, f.do("GET", at, ""))
+		check("REPORT", c.report, f.do("REPORT", at, multiget))
+		check("PUT of a new one", c.make, f.do("PUT", at+"new.ics", event("new", "DTSTART:20260210T120000Z\n"), "If-None-Match", "*"))
+		check("PUT", c.change, f.do("PUT", at+"once.ics", event("once", "DTSTART:20260210T120000Z\nSUMMARY:changed\n")))
+		check("DELETE", c.drop, f.do("DELETE", at+"once.ics", ""))
+		if a := f.do("PROPPATCH", at, `<propertyupdate xmlns="DAV:"><set><prop><x:calendar-color xmlns:x="http://apple.com/ns/ical/">#112233</x:calendar-color></prop></set></propertyupdate>`); a.status != c.list {
+			t.Errorf("%q: PROPPATCH: %d", c.rights, a.status)
+		}
+		if a := f.do("DELETE", at, ""); a.status != 404 && a.status != 403 {
+			t.Errorf("%q: DELETE of the calendar: %d", c.rights, a.status)
+		}
+		f.user = "ann@company.com"
+		if a := f.do("PROPFIND", "/CalDAV/Calendar/", `<propfind xmlns="DAV:"><prop><x:calendar-color xmlns:x="http://apple.com/ns/ical/"/></prop></propfind>`, "Depth", "0"); strings.Contains(a.body, "#112233") {
+			t.Errorf("%q: the colour of one user is that of another", c.rights)
+		}
+	}
+}
