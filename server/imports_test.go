@@ -109,7 +109,7 @@ var arrows = map[string][]string{
 
 	"protocols/listpages": {"accounts", "accounts/lists", "accounts/lists/archive", "accounts/subscribers", "protocols/http", "server/admin", "server/fault", "server/logs", "server/rate", "server/settings"},
 
-	"webadmin": {"accounts", "accounts/mailbox", "protocols/http", "router", "router/names", "rules", "server/admin", "server/counters",
+	"webadmin": {"accounts", "accounts/mailbox", "accounts/subscribers", "protocols/http", "router", "router/names", "rules", "server/admin", "server/counters",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},
 
 	// the whole and its programs

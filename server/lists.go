@@ -20,12 +20,12 @@ func (s *Server) ProcessBounce(ctx context.Context, l *accounts.MailingList, add
 }
 
 // ChangeSubscriptions implements admin.Server.
-func (s *Server) ChangeSubscriptions(ctx context.Context, l *accounts.MailingList, all []subscribers.Subscriber, silently, confirm bool) ([]error, error) {
+func (s *Server) ChangeSubscriptions(ctx context.Context, l *accounts.MailingList, all []subscribers.Subscriber, how subscribers.How) ([]error, error) {
 	wanted := make([]lists.Request, len(all))
 	for i := range all {
 		wanted[i] = lists.Request{Address: all[i].Address, RealName: all[i].RealName, Mode: all[i].Mode}
 	}
-	return s.lists.ChangeAll(ctx, l, wanted, silently, confirm)
+	return s.lists.ChangeAll(ctx, l, wanted, how)
 }
 
 // Waiting implements admin.Server.

@@ -23,7 +23,7 @@ func domainPages() []*page {
 
 		{path: "Users/Domains/{domain}", call: "GETDOMAINSETTINGS", get: func(c *call) error { return c.redirect(link("Users", "Domains", c.params["domain"], "Objects")) }},
 		{path: "Users/Domains/{domain}/Objects", title: "Objects", call: "LISTDOMAINOBJECTS", tab: true, get: (*call).objectsPage,
-			post: map[string]func(*call) error{"account": (*call).createAccount, "forwarder": (*call).createForwarder, "group": (*call).createGroup}},
+			post: map[string]func(*call) error{"account": (*call).createAccount, "forwarder": (*call).createForwarder, "group": (*call).createGroup, "list": (*call).createList}},
 		formPage(page{path: "Users/Domains/{domain}/Domain Settings", title: "Domain Settings", call: "GETDOMAINSETTINGS", tab: true,
 			post: map[string]func(*call) error{"aliases": (*call).setDomainAliases, "suspend": (*call).suspendDomain, "resume": (*call).resumeDomain, "rename": (*call).renameDomain}},
 			(*call).domainForm),

@@ -28,6 +28,8 @@ type formOf struct {
 	custom  bool   // settings of the site's own are shown too
 	extra   any    // for the page's own template
 	content string // the page's own template, "form" if empty
+	// headings are above the settings with these keys.
+	headings map[string]string
 }
 
 // form is what the template gets.
@@ -90,6 +92,7 @@ func (c *call) build(f *formOf) (*form, error) {
 			continue
 		}
 		one := c.fieldOf(s, sheet)
+		one.Group = c.T(f.headings[s.Key])
 		show := c.r.URL.Query().Get("show")
 		switch {
 		case s.Feature != "":

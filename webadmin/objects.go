@@ -22,6 +22,7 @@ type objectRow struct {
 	LastLogin  time.Time
 	Storage    int64
 	Rights     bool
+	Link       string // of a mailing list, for those who may see it
 	Error      string
 }
 
@@ -30,13 +31,13 @@ type objectList struct {
 	Suspended                     bool
 	Rows                          []objectRow
 	Accounts, Aliases, Forwarders int
-	Groups                        int
+	Groups, Lists                 int
 	Filter, Show                  string
 	Kinds                         []choice
 	First                         bool
 	Next                          string // the address of the page that follows
 	MayAccount, MayForwarder      bool
-	MayGroup                      bool
+	MayGroup, MayList             bool
 	New                           newObject
 	Zone                          *time.Location
 }
@@ -46,6 +47,7 @@ type newObject struct {
 	Name, RealName, Target     string
 	AccountError, ForwardError string
 	Group, GroupError          string
+	List, Owner, ListError     string
 }
 
 func (c *call) objectsPage() error { return c.drawObjects(http.StatusOK, newObject{}) }
@@ -55,9 +57,9 @@ func (c *call) drawObjects(status int, typed newObject) error {
 	name := c.params["domain"]
 	list := &objectList{
 		Domain: name, Filter: query.Get("filter"), Show: query.Get("show"), First: query.Get("after") == "", New: typed, Zone: c.prefs.Zone,
-		MayAccount: c.may("CREATEACCOUNT"), MayForwarder: c.may("CREATEFORWARDER"), MayGroup: c.may("CREATEGROUP"), Suspended: c.Accounts.Suspended(name),
+		MayAccount: c.may("CREATEACCOUNT"), MayForwarder: c.may("CREATEFORWARDER"), MayGroup: c.may("CREATEGROUP"), MayList: c.may("CREATELIST"), Suspended: c.Accounts.Suspended(name),
 	}
-	for _, k := range [][2]string{{"", "All objects"}, {"accounts", "Accounts"}, {"aliases", "Aliases"}, {"forwarders", "Forwarders"}, {"groups", "Groups"}} {
+	for _, k := range [][2]string{{"", "All objects"}, {"accounts", "Accounts"}, {"aliases", "Aliases"}, {"forwarders", "Forwarders"}, {"groups", "Groups"}, {"lists", "Mailing Lists"}} {
 		list.Kinds = append(list.Kinds, choice{k[0], c.T(k[1]), k[0] == list.Show})
 	}
 	o := accounts.ListOptions{Filter: strings.TrimSpace(list.Filter), Limit: c.prefs.Rows, After: query.Get("after")}
@@ -65,11 +67,12 @@ func (c *call) drawObjects(status int, typed newObject) error {
 	o.Aliases = list.Show == "" || list.Show == "aliases"
 	o.Forwarders = list.Show == "" || list.Show == "forwarders"
 	o.Groups = list.Show == "" || list.Show == "groups"
+	o.Lists = list.Show == "" || list.Show == "lists"
 	found, err := c.actor.ListObjects(c.ctx(), name, o)
 	if err != nil {
 		return err
 	}
-	list.Groups = found.Groups
+	list.Groups, list.Lists = found.Groups, found.Lists
 	list.Accounts, list.Aliases, list.Forwarders = found.Accounts, found.Aliases, found.Forwarders
 	for _, n := range found.Names {
 		list.Rows = append(list.Rows, c.objectRow(name, n, found.Objects[n]))
@@ -91,6 +94,20 @@ func (c *call) objectRow(domain, name string, o names.Object) objectRow {
 		return row
 	case names.Alias:
 		row.Kind, row.Target = "alias", o.Name
+		return row
+	case names.List:
+		row.Kind = "list"
+		n := admin.Name{Local: name, Domain: domain}
+		if !c.actor.May(c.ctx(), "READSUBSCRIBERS", n) {
+			return row
+		}
+		row.Link = link("Users", "Domains", domain, "Lists", name, "Subscribers")
+		counts, err := c.actor.SubscriberCounts(c.ctx(), n)
+		if err != nil {
+			row.Error = c.reason(err)
+			return row
+		}
+		row.Target = count(c.prefs.Language, counts.Subscribers(), "subscriber")
 		return row
 	default:
 		row.Kind, row.Target = o.Kind.String(), o.Name

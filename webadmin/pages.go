@@ -31,7 +31,7 @@ type page struct {
 func pages() []*page {
 	all := slices.Concat(
 		settingsPages(), routerPages(),
-		domainPages(), dnsPages(), reportPages(), accountPages(), groupPages(), rulesPages(), importPages(),
+		domainPages(), dnsPages(), reportPages(), accountPages(), groupPages(), listPages(), rulesPages(), importPages(),
 		dashboardPages(), monitorPages(), messagePages(), sessionPages(),
 		masterPages(),
 		startPages(), searchPages(), commonPages(),

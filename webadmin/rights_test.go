@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"gatepost/accounts"
+	"gatepost/accounts/subscribers"
 	"gatepost/server/admin"
 	"gatepost/server/fault"
 )
@@ -22,14 +23,21 @@ var update = flag.Bool("update", false, "rewrite testdata/who-sees.txt")
 func paths(p *page) map[string]string {
 	out := map[string]string{}
 	for _, domain := range []string{"own.com", "other.com"} {
-		params := map[string]string{"domain": domain, "object": "user", "module": "SMTP", "file": "2026-01-02.log", "message": "100234"}
+		params := map[string]string{"domain": domain, "object": "user", "module": "SMTP", "file": "2026-01-02.log", "message": "100234", "token": "TOKEN"}
 		if strings.Contains(p.path, "Forwarders") {
 			params["object"] = "forward"
 		}
 		if strings.Contains(p.path, "Groups") {
 			params["object"] = "group"
 		}
-		out[strings.TrimSuffix(domain, ".com")] = link(p.fill(params)...)
+		query := ""
+		if strings.Contains(p.path, "Lists") {
+			params["object"] = "list"
+		}
+		if p.path == listPath+"/Subscriber" {
+			query = "?address=sub@far.test"
+		}
+		out[strings.TrimSuffix(domain, ".com")] = link(p.fill(params)...) + query
 		if !strings.Contains(p.path, "{domain}") {
 			break
 		}
@@ -62,7 +70,9 @@ func TestWhoSeesWhat(t *testing.T) {
 	for _, d := range []string{"own.com", "other.com"} {
 		must(t, s.acc.Forwarders().Create(t.Context(), d, "forward", "x@far.test"))
 		must(t, s.acc.Groups().Create(t.Context(), d, "group", nil))
+		s.list(d)
 	}
+	s.server.SetWaiting([]subscribers.Question{{Token: "TOKEN", Address: "guest@far.test", Value: "hello"}}, nil)
 	all := everyone()
 	clients, tokens, stale := map[string]*client{}, map[string]string{}, false
 	// as is somebody with a session: suspending a domain, and closing sessions, are among the buttons.
@@ -131,6 +141,9 @@ func TestWhoSeesWhat(t *testing.T) {
 					if _, err := s.acc.Groups().Settings(t.Context(), domainOf(which), "group"); fault.Is(err, fault.NotFound) {
 						must(t, s.acc.Groups().Create(t.Context(), domainOf(which), "group", nil))
 					}
+					if _, err := s.acc.Lists().Settings(t.Context(), domainOf(which), "list"); fault.Is(err, fault.NotFound) {
+						s.list(domainOf(which))
+					}
 					return c.status != 403
 				})
 			}
@@ -152,6 +165,18 @@ func TestWhoSeesWhat(t *testing.T) {
 			t.Errorf("an administrator of own.com gets in: %s", line)
 		}
 	}
+}
+
+// list makes the list list@domain with the subscriber sub@far.test.
+func (s *site) list(domain string) {
+	s.t.Helper()
+	must(s.t, s.acc.Lists().Create(s.t.Context(), domain, "list", "user", nil))
+	l, err := s.acc.Lists().Get(s.t.Context(), domain, "list")
+	must(s.t, err)
+	must(s.t, l.Subscribers().Change(s.t.Context(), "sub@far.test", func(sub *subscribers.Subscriber) error {
+		sub.Mode, sub.RealName = subscribers.Feed, "Sub Scriber"
+		return nil
+	}))
 }
 
 func domainOf(which string) string { return which + ".com" }

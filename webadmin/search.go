@@ -140,7 +140,7 @@ func (c *call) searchForObjects(v *searchView, q string) error {
 			v.More = true
 			break
 		}
-		list, err := c.actor.ListObjects(c.ctx(), d, accounts.ListOptions{Filter: local, Limit: mostHits, Accounts: true, Aliases: true, Forwarders: true, Groups: true})
+		list, err := c.actor.ListObjects(c.ctx(), d, accounts.ListOptions{Filter: local, Limit: mostHits, Accounts: true, Aliases: true, Forwarders: true, Groups: true, Lists: true})
 		if err != nil {
 			return err
 		}
@@ -164,6 +164,9 @@ func (c *call) objectLink(domain, name string, list *accounts.ObjectList) hit {
 	}
 	if o.Kind.String() == "group" {
 		h.Link = link("Users", "Domains", domain, "Groups", name)
+	}
+	if o.Kind.String() == "list" {
+		h.Link = link("Users", "Domains", domain, "Lists", name, "Subscribers")
 	}
 	return h
 }

@@ -22,7 +22,7 @@ func settingTexts(t *testing.T) map[string]string {
 		out[label(m[1])] = m[1]
 		out[strings.ReplaceAll(m[2], `\|`, "|")] = m[1]
 	}
-	for _, list := range [][]settings.Setting{settings.Describe(new(accounts.AccountSettings)), settings.Describe(new(accounts.DomainSettings)), settings.Describe(new(accounts.GroupSettings))} {
+	for _, list := range [][]settings.Setting{settings.Describe(new(accounts.AccountSettings)), settings.Describe(new(accounts.DomainSettings)), settings.Describe(new(accounts.GroupSettings)), settings.Describe(new(accounts.ListSettings))} {
 		for _, s := range list {
 			out[label(s.Key)] = s.Key
 			if s.Help != "" {

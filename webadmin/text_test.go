@@ -12,6 +12,7 @@ import (
 
 	markuphtml "golang.org/x/net/html"
 
+	"gatepost/accounts/subscribers"
 	"gatepost/rules"
 	"gatepost/server/dataformat"
 	"gatepost/server/settings"
@@ -57,6 +58,9 @@ func markup(body string) string {
 func TestTextOfOthersStaysText(t *testing.T) {
 	s := newSite(t)
 	ctx := t.Context()
+	s.list("own.com")
+	l, err := s.acc.Lists().Get(ctx, "own.com", "list")
+	must(t, err)
 	for i, evil := range []string{strings.Join(corpus, " "), corpus[5]} {
 		d := dataformat.String(evil)
 		s.server.mu.Lock()
@@ -64,6 +68,14 @@ func TestTextOfOthersStaysText(t *testing.T) {
 		s.server.modules["Main"] = dataformat.Dict{"Prompt": d}
 		s.server.mu.Unlock()
 		s.server.SetLines(evil)
+		s.server.SetWaiting([]subscribers.Question{{Token: "TOKEN", Address: evil, RealName: evil, Value: evil}}, []subscribers.Question{{Token: evil, Address: evil, RealName: evil}})
+		must(t, s.acc.Lists().Update(ctx, "own.com", "list", dataformat.Dict{"RealName": d, "FeedTrailer": d, "FeedSubject": d}))
+		for _, address := range []string{"sub@far.test", evil} {
+			must(t, l.Subscribers().Change(ctx, address, func(sub *subscribers.Subscriber) error {
+				sub.Mode, sub.RealName = subscribers.Feed, evil
+				return nil
+			}))
+		}
 		must(t, s.acc.AccountSettings("own.com", "user").Update(ctx, dataformat.Dict{"RealName": d, "attribute" + strconv.Itoa(i): d}))
 		must(t, s.acc.AccountPrefs("own.com", "user").Update(ctx, dataformat.Dict{"SentBox": d}))
 		must(t, s.acc.AccountDefaults("own.com").Update(ctx, dataformat.Dict{"attribute": d}))
@@ -154,6 +166,15 @@ func texts(t *testing.T) map[string]string {
 	}
 	for _, n := range levelNames {
 		out[n] = "levelNames"
+	}
+	for _, h := range listHeadings {
+		out[h] = "listHeadings"
+	}
+	for _, m := range modeNames {
+		out[m.name] = "modeNames"
+	}
+	for _, p := range postingNames {
+		out[p.name] = "postingNames"
 	}
 	for _, h := range rightHelp {
 		out[h] = "rightHelp"

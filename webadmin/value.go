@@ -36,10 +36,18 @@ func kindOf(s settings.Setting) string {
 		return boxes
 	case s.Type == "listeners":
 		return listeners
+	case slices.Contains(longTexts, s.Key):
+		return lines
 	case s.Type == "list" || s.Type == "IP list" || s.Type == "dictionary" || s.Type == "settings" || s.Type == "any" || s.Key == "RouterTable":
 		return lines
 	}
 	return oneLine
+}
+
+// longTexts are settings that are texts of several lines.
+var longTexts = []string{
+	"MailTrailer", "MailTrailerHTML",
+	"Description", "ConfirmationText", "PolicyText", "ByeText", "WarningText", "FeedHeader", "FeedTrailer", "ListFields", "DigestHeader", "TOCTrailer", "DigestTrailer",
 }
 
 // syntax says how a value is written.

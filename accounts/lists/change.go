@@ -1,6 +1,7 @@
 package lists
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -86,17 +87,16 @@ func (m *Manager) Operate(ctx context.Context, l *accounts.MailingList, operatio
 const maxBatch = 500
 
 // ChangeAll is Change with many addresses. The error of each is at its index, nil where all went well. Those that get a mode silently and
-// without confirmation are committed together, many at a time. What comes twice is changed twice. An error beside them ends it: what is
-// done until then stays done.
-func (m *Manager) ChangeAll(ctx context.Context, l *accounts.MailingList, all []Request, silently, confirm bool) ([]error, error) {
+// without confirmation are committed together, many at a time. An error beside them ends it: what is done until then stays done.
+func (m *Manager) ChangeAll(ctx context.Context, l *accounts.MailingList, all []Request, how subscribers.How) ([]error, error) {
 	failed := make([]error, len(all))
 	var batch []int
 	for i := range all {
 		if err := ctx.Err(); err != nil {
 			return failed, fault.Wrap("lists.ChangeAll", fault.Canceled, err)
 		}
-		if !silently || confirm || all[i].Mode == subscribers.None {
-			_, failed[i] = m.Change(ctx, l, all[i], silently, confirm)
+		if !how.Silently || how.Confirm || all[i].Mode == subscribers.None {
+			failed[i] = m.changeOne(ctx, l, all[i], how)
 			continue
 		}
 		r, err := m.wanted(ctx, l, all[i])
@@ -106,7 +106,7 @@ func (m *Manager) ChangeAll(ctx context.Context, l *accounts.MailingList, all []
 		}
 		all[i] = r
 		if batch = append(batch, i); len(batch) == maxBatch {
-			if err := m.setAll(ctx, l, all, batch); err != nil {
+			if err := m.setAll(ctx, l, all, batch, failed, how); err != nil {
 				return failed, err
 			}
 			batch = batch[:0]
@@ -115,27 +115,48 @@ func (m *Manager) ChangeAll(ctx context.Context, l *accounts.MailingList, all []
 	if len(batch) == 0 {
 		return failed, nil
 	}
-	return failed, m.setAll(ctx, l, all, batch)
+	return failed, m.setAll(ctx, l, all, batch, failed, how)
 }
 
-// setAll gives a batch of addresses their modes in one commit.
-func (m *Manager) setAll(ctx context.Context, l *accounts.MailingList, all []Request, batch []int) error {
+func (m *Manager) changeOne(ctx context.Context, l *accounts.MailingList, r Request, how subscribers.How) error {
+	if how.NewOnly {
+		if s, err := l.Subscribers().Get(r.Address); err != nil || s.Mode != subscribers.None {
+			return cmp.Or(err, known(&s))
+		}
+	}
+	_, err := m.Change(ctx, l, r, how.Silently, how.Confirm)
+	return err
+}
+
+func known(s *subscribers.Subscriber) error {
+	return fault.Newf("lists.ChangeAll", fault.Exists, "%s is known already: %s", s.Address, s.Mode)
+}
+
+// setAll gives a batch of addresses their modes in one commit. Of an address that comes twice the last request holds.
+func (m *Manager) setAll(ctx context.Context, l *accounts.MailingList, all []Request, batch []int, failed []error, how subscribers.How) error {
 	addresses := make([]string, len(batch))
-	by := make(map[string]*Request, len(batch))
+	by := make(map[string]int, len(batch))
 	for i, n := range batch {
 		addresses[i] = all[n].Address
-		by[strings.ToLower(all[n].Address)] = &all[n]
+		by[strings.ToLower(all[n].Address)] = n
 	}
 	first := l.Settings().FirstModerated
 	err := l.Subscribers().ChangeAll(ctx, addresses, func(s *subscribers.Subscriber) error {
-		apply(s, by[strings.ToLower(s.Address)], first)
+		n := by[strings.ToLower(s.Address)]
+		if failed[n] = nil; how.NewOnly && s.Mode != subscribers.None {
+			failed[n] = known(s)
+			return nil
+		}
+		apply(s, &all[n], first)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	for _, n := range batch {
-		m.logAbout(ctx, l, "mode of a subscriber: "+all[n].Mode.String(), all[n].Address)
+		if failed[n] == nil {
+			m.logAbout(ctx, l, "mode of a subscriber: "+all[n].Mode.String(), all[n].Address)
+		}
 	}
 	return nil
 }

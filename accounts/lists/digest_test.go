@@ -312,7 +312,7 @@ func TestChangeAll(t *testing.T) {
 			all = append(all, Request{Address: a, Mode: subscribers.Feed})
 		}
 		all = append(all, Request{Address: "SUB@y.com", Mode: subscribers.Null}, Request{Address: "N0@z.com", Mode: subscribers.Banned}, Request{Address: "gone@z.com"})
-		failed, err := o.m.ChangeAll(t.Context(), l, all, true, false)
+		failed, err := o.m.ChangeAll(t.Context(), l, all, subscribers.How{Silently: true})
 		must(t, err)
 		for i, err := range failed {
 			if wrong := i >= 2*maxBatch+3 && i < 2*maxBatch+3+len(bad) || i == len(all)-1; (err != nil) != wrong {
@@ -333,13 +333,19 @@ func TestChangeAll(t *testing.T) {
 		if got := o.got(); got != "" {
 			t.Errorf("silently, and yet: %s", got)
 		}
+		// Who is known stays as he is, if only new ones are wanted: also who is banned.
+		failed, err = o.m.ChangeAll(t.Context(), l, []Request{{Address: "n0@z.com", Mode: subscribers.Feed}, {Address: "new@z.com", Mode: subscribers.Feed}},
+			subscribers.How{Silently: true, NewOnly: true})
+		if err != nil || failed[0] == nil || failed[1] != nil || o.mode("n0@z.com") != "banned" || o.mode("new@z.com") != "feed" {
+			t.Error(failed, err)
+		}
 		// With a word, or a question, each gets a message.
-		failed, err = o.m.ChangeAll(t.Context(), l, []Request{{Address: "bob@company.com", Mode: subscribers.Feed}}, false, false)
+		failed, err = o.m.ChangeAll(t.Context(), l, []Request{{Address: "bob@company.com", Mode: subscribers.Feed}}, subscribers.How{NewOnly: true})
 		time.Sleep(time.Minute)
 		if err != nil || failed[0] != nil || o.got() != "bob" || o.mode("bob@company.com") != "feed" {
 			t.Error(failed, err)
 		}
-		failed, err = o.m.ChangeAll(t.Context(), l, []Request{{Address: "carl@company.com", Mode: subscribers.Feed}}, false, true)
+		failed, err = o.m.ChangeAll(t.Context(), l, []Request{{Address: "carl@company.com", Mode: subscribers.Feed}}, subscribers.How{Confirm: true})
 		time.Sleep(time.Minute)
 		if err != nil || failed[0] != nil || o.got() != "carl" || o.mode("carl@company.com") != "unsubscribe" {
 			t.Error(failed, err)

@@ -150,6 +150,13 @@ var Forever = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 // subscribes both (RFC 5321 section 2.4 tells servers not to do so).
 func fold(address string) string { return strings.ToLower(address) }
 
+// How is how subscribers are changed by somebody else.
+type How struct {
+	Silently bool // they get no word about it
+	Confirm  bool // they are asked first
+	NewOnly  bool // those that are known already, if only as banned, stay as they are, with an error
+}
+
 // SplitName reads how people write a subscriber: address, Name <address> or "Name" <address>.
 func SplitName(text string) (name, addr string) {
 	text = strings.TrimSpace(text)

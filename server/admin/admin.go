@@ -122,7 +122,7 @@ type Server interface {
 	ChangeSubscription(ctx context.Context, l *accounts.MailingList, operation, subscriber string, silently, confirm bool) error
 	ProcessBounce(ctx context.Context, l *accounts.MailingList, address string, fatal bool) error
 	// ChangeSubscriptions gives each address its mode, see the call of Actor.
-	ChangeSubscriptions(ctx context.Context, l *accounts.MailingList, all []subscribers.Subscriber, silently, confirm bool) ([]error, error)
+	ChangeSubscriptions(ctx context.Context, l *accounts.MailingList, all []subscribers.Subscriber, how subscribers.How) ([]error, error)
 	// Waiting lists the postings and the subscriptions that wait for the owner of a list, the oldest first, limit at most in all: Address is
 	// who posts or asks, Value the subject. OpenWaiting opens a posting that waits; Approve and Reject decide. Errors: NotFound.
 	Waiting(ctx context.Context, l *accounts.MailingList, limit int) (postings, subscriptions []subscribers.Question, err error)

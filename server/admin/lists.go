@@ -267,16 +267,16 @@ func (a Actor) ChangeSubscription(ctx context.Context, n Name, what, subscriber 
 	})
 }
 
-// ChangeSubscriptions gives addresses the modes and names that all has; the mode None ends a subscription. silently sends no word about
-// it; confirm asks each address first. The error of each is at its index.
-func (a Actor) ChangeSubscriptions(ctx context.Context, n Name, all []subscribers.Subscriber, silently, confirm bool) (failed []error, err error) {
+// ChangeSubscriptions gives addresses the modes and names that all has; the mode None ends a subscription. The
+// error of each is at its index.
+func (a Actor) ChangeSubscriptions(ctx context.Context, n Name, all []subscribers.Subscriber, how subscribers.How) (failed []error, err error) {
 	err = do(ctx, a, "CHANGESUBSCRIPTIONS", list(n), func(o *operation) error {
 		l, err := o.theList()
 		if err != nil {
 			return err
 		}
 		o.new = dataformat.String(changesText(all))
-		failed, err = o.admin.server.ChangeSubscriptions(o, l, all, silently, confirm)
+		failed, err = o.admin.server.ChangeSubscriptions(o, l, all, how)
 		return err
 	})
 	return failed, err

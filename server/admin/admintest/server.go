@@ -230,13 +230,17 @@ func (s *Server) ChangeSubscription(ctx context.Context, l *accounts.MailingList
 }
 
 // ChangeSubscriptions changes the subscribers, and writes to nobody.
-func (s *Server) ChangeSubscriptions(ctx context.Context, l *accounts.MailingList, all []subscribers.Subscriber, _, _ bool) ([]error, error) {
+func (s *Server) ChangeSubscriptions(ctx context.Context, l *accounts.MailingList, all []subscribers.Subscriber, how subscribers.How) ([]error, error) {
 	failed := make([]error, len(all))
 	for i, one := range all {
-		if _, failed[i] = address.Parse(one.Address); failed[i] != nil {
+		if !strings.Contains(one.Address, "@") {
+			failed[i] = fault.New("admintest.Change", fault.Invalid, "no address")
 			continue
 		}
 		failed[i] = l.Subscribers().Change(ctx, one.Address, func(s *subscribers.Subscriber) error {
+			if how.NewOnly && s.Mode != subscribers.None {
+				return fault.New("admintest.Change", fault.Exists, "known already")
+			}
 			s.Mode, s.RealName = one.Mode, one.RealName
 			return nil
 		})
