@@ -36,6 +36,7 @@ func (b *box) applyLocked(x *boxEdit) {
 	if x.emptied {
 		b.applyDeletion(x.edit.changed)
 	}
+	b.grow(len(x.added))
 	for i := range x.added {
 		b.applyMessage(&x.added[i])
 	}
@@ -95,6 +96,20 @@ func (b *box) applyFlags(x *boxEdit) {
 	b.flagSeq = x.edit.changed
 	if x.origin != nil {
 		x.origin.own = append(x.origin.own, x.edit.changed)
+	}
+}
+
+// grow makes room for n messages if they are many, which come one by one then.
+func (b *box) grow(n int) {
+	if n <= fewMessages {
+		return
+	}
+	shared := b.gen == b.liveGen
+	b.uids, b.flags, b.modSeqs = slices.Grow(b.uids, n), slices.Grow(b.flags, n), slices.Grow(b.modSeqs, n)
+	if shared {
+		b.live = b.uids
+	} else {
+		b.live = slices.Grow(b.live, n)
 	}
 }
 

@@ -72,7 +72,10 @@ func (x *boxEdit) add(flags Flags, keywords uint64, s summary, content []byte) (
 	if s.original == 0 {
 		s.original = uid
 	}
-	if err := x.appendBlocks(uid, st, &s); err != nil {
+	if err := x.appendState(uid, st, 1); err != nil {
+		return 0, err
+	}
+	if err := x.appendSummary(uid, &s, 1); err != nil {
 		return 0, err
 	}
 	x.rec.next = uid + 1
@@ -81,6 +84,40 @@ func (x *boxEdit) add(flags Flags, keywords uint64, s summary, content []byte) (
 	e := x.edit
 	e.highest = max(e.highest, s.id)
 	return uid, putContent(e.tx, e.account.id, s.id, content)
+}
+
+// addAll stores messages that have their files and content, without those that are gone, and returns the UID of the first; the others follow.
+// The states come first: where both kinds of blocks lie in one page of the index, each is then added behind the one before.
+func (x *boxEdit) addAll(list []taken) (imap.UID, error) {
+	first := x.rec.next
+	if len(list) >= 1<<32-1-int(first) {
+		return 0, fault.New("mailbox.add", fault.TooMany, "the mailbox has used up its message numbers")
+	}
+	x.added = slices.Grow(x.added, len(list))
+	for i := range list {
+		if c := &list[i]; !c.gone {
+			uid := x.rec.next
+			c.state.modSeq = x.changed()
+			if err := x.appendState(uid, c.state, len(list)-i); err != nil {
+				return 0, err
+			}
+			x.rec.next = uid + 1
+			x.added = append(x.added, uidState{uid, c.state})
+		}
+	}
+	uid := first
+	for i := range list {
+		if c := &list[i]; !c.gone {
+			c.summary.saved, c.summary.original = x.edit.now.Unix(), uid
+			if err := x.appendSummary(uid, &c.summary, len(list)-i); err != nil {
+				return 0, err
+			}
+			x.count(c.state.flags, c.summary.size, 1)
+			x.edit.highest = max(x.edit.highest, c.summary.id)
+			uid++
+		}
+	}
+	return first, nil
 }
 
 func putContent(tx index.Tx, account, file uint64, content []byte) error {
@@ -99,26 +136,37 @@ func (x *boxEdit) count(flags Flags, size int64, n int) {
 	x.edit.dirty = true
 }
 
-// appendBlocks adds a message to the last blocks, which it holds until flush.
-func (x *boxEdit) appendBlocks(uid imap.UID, st state, s *summary) error {
-	account, e := x.edit.account.id, x.edit
-	if n := stateBlock(uid); x.states == nil || n != x.stateBlock {
+// appendState adds a message to the last block of states, which the edit holds until flush. It is one of n that are added.
+func (x *boxEdit) appendState(uid imap.UID, st state, n int) error {
+	if block := stateBlock(uid); x.states == nil || block != x.stateBlock {
 		if err := x.flushStates(); err != nil {
 			return err
 		}
-		old := e.tx.Get(index.Mail, e.key.block(account, kindState, x.rec.data, n))
-		x.states, x.stateBlock = append(make([]byte, 0, len(old)+32), old...), n
+		x.states, x.stateBlock = x.lastBlock(kindState, block, uint32(uid)&(1<<stateBits-1), 8*min(n, 1<<stateBits)), block
 	}
 	x.states = appendState(x.states, uid, st)
-	if n := summaryBlock(uid); x.summaries == nil || n != x.summBlock {
+	return nil
+}
+
+// appendSummary is appendState for the summary.
+func (x *boxEdit) appendSummary(uid imap.UID, s *summary, n int) error {
+	if block := summaryBlock(uid); x.summaries == nil || block != x.summBlock {
 		if err := x.flushSummaries(); err != nil {
 			return err
 		}
-		old := e.tx.Get(index.Mail, e.key.block(account, kindSummary, x.rec.data, n))
-		x.summaries, x.summBlock = append(make([]byte, 0, len(old)+64), old...), n
+		x.summaries, x.summBlock = x.lastBlock(kindSummary, block, uint32(uid)&(1<<summaryBits-1), 48*min(n, 1<<summaryBits)), block
 	}
 	x.summaries = appendSummary(x.summaries, uid, s)
 	return nil
+}
+
+// lastBlock returns the value of a block, of which before UIDs are taken, with room for so many bytes behind it.
+func (x *boxEdit) lastBlock(kind byte, block, before uint32, room int) []byte {
+	if before == 0 { // nothing is there yet
+		return make([]byte, 0, room)
+	}
+	old := x.edit.tx.Get(index.Mail, x.edit.key.block(x.edit.account.id, kind, x.rec.data, block))
+	return append(make([]byte, 0, len(old)+room), old...)
 }
 
 func (x *boxEdit) flushBlocks() error {

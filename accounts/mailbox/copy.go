@@ -49,7 +49,7 @@ func (m *Mailbox) CopyWith(ctx context.Context, uids []imap.UID, flags FlagSet, 
 	return data, nil
 }
 
-// copyWithin makes copies that share the files of the originals, in one commit.
+// copyWithin makes copies that share the files of the originals, in one commit. What can be read before keeps nobody waiting.
 func (m *Mailbox) copyWithin(ctx context.Context, uids []imap.UID, flags FlagSet, dest string) (data CopyData, err error) {
 	a := m.box.account
 	limits := a.limits()
@@ -58,20 +58,40 @@ func (m *Mailbox) copyWithin(ctx context.Context, uids []imap.UID, flags FlagSet
 		return data, err
 	}
 	defer end()
-	err = a.update(ctx, func(e *edit) error {
-		data = CopyData{}
-		from, err := e.box(m.box.id)
+	var list []taken
+	var read uint32
+	err = a.shard.View(func(tx index.Tx) error {
+		from, err := (&edit{account: a, tx: tx}).box(m.box.id)
 		if err != nil {
 			return err
 		}
-		list, err := from.take(uids)
-		if err != nil || len(list) == 0 {
+		read = from.rec.data
+		list, err = from.take(uids)
+		return err
+	})
+	if err != nil || len(list) == 0 {
+		return data, err
+	}
+	files := filesOf(list)
+	sortFiles(files) // in the order of the index
+	err = a.update(ctx, func(e *edit) error {
+		data = CopyData{}
+		from, err := e.box(m.box.id)
+		if err != nil || from.rec.data != read { // all have moved with INBOX
+			return err
+		}
+		left, err := from.takeStates(list)
+		if err != nil || left == 0 {
 			return err
 		}
 		if err := e.addCopies(&data, from, list, flags, dest, limits); err != nil {
 			return err
 		}
-		_, err = changeRefs(e.tx, a.id, filesOf(list), 1)
+		copied := files
+		if left < len(list) {
+			copied = filesOf(list)
+		}
+		_, err = changeRefs(e.tx, a.id, copied, 1)
 		return err
 	})
 	return data, err
@@ -89,7 +109,9 @@ func (e *edit) addCopies(data *CopyData, from *boxEdit, list []taken, flags Flag
 	}
 	var size int64
 	for i := range list {
-		size += list[i].summary.size
+		if !list[i].gone {
+			size += list[i].summary.size
+		}
 	}
 	if err := e.fits(size, limits.MaxSize); err != nil {
 		return err
@@ -104,36 +126,40 @@ func (d *CopyData) add(from, to *boxEdit, list []taken, flags FlagSet) error {
 		return err
 	}
 	names := slices.Clone(from.keywords) // from and to may be one
-	to.added = slices.Grow(to.added, len(list))
 	known := map[uint64]uint64{0: 0}
 	for i := range list {
-		c := &list[i]
-		st := state{flags: c.state.flags & flags.Flags}
-		if flags.Keywords {
-			bits, ok := known[c.state.keywords]
-			if !ok {
-				var words []string
-				for n, name := range names {
-					if c.state.keywords&(1<<n) != 0 {
-						words = append(words, name)
-					}
+		st := &list[i].state
+		st.flags &= flags.Flags
+		if !flags.Keywords {
+			st.keywords = 0
+		}
+		bits, ok := known[st.keywords]
+		if !ok {
+			var words []string
+			for n, name := range names {
+				if st.keywords&(1<<n) != 0 {
+					words = append(words, name)
 				}
-				// A copy does not fail because the other mailbox's keywords are used up.
-				var err error
-				if bits, _, err = to.keywordBits(words, true); err != nil {
-					return err
-				}
-				known[c.state.keywords] = bits
 			}
-			st.keywords = bits
+			// A copy does not fail because the other mailbox's keywords are used up.
+			var err error
+			if bits, _, err = to.keywordBits(words, true); err != nil {
+				return err
+			}
+			known[st.keywords] = bits
 		}
-		c.summary.saved, c.summary.original = to.edit.now.Unix(), 0
-		uid, err := to.add(st.flags, st.keywords, c.summary, nil)
-		if err != nil {
-			return err
+		st.keywords = bits
+	}
+	uid, err := to.addAll(list)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		if !list[i].gone {
+			d.Source = appendRange(d.Source, list[i].uid)
+			d.Dest = appendRange(d.Dest, uid)
+			uid++
 		}
-		d.Source = appendRange(d.Source, c.uid)
-		d.Dest = appendRange(d.Dest, uid)
 	}
 	return nil
 }

@@ -445,3 +445,57 @@ func TestContentGoesOnce(t *testing.T) {
 		t.Errorf("%d files and %d contents are left", n, kept)
 	}
 }
+
+func TestCopyHasTheStatesOfTheMomentOfItsCommit(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	for n := range 200 {
+		w.append(a, "INBOX", n)
+	}
+	m := w.view(a, "INBOX")
+	list, data := m.taken(t)
+	if _, err := m.SetFlags(bg, []imap.UID{2, 199}, Add, []imap.Flag{imap.FlagSeen, imap.FlagDeleted}, NoCondition); err != nil {
+		t.Fatal(err)
+	}
+	only := imap.UIDSet{{Start: 199, Stop: 199}}
+	if _, err := m.Expunge(bg, &only); err != nil {
+		t.Fatal(err)
+	}
+	err := a.shard.View(func(tx index.Tx) error {
+		x, err := (&edit{account: a, tx: tx}).box(inboxID)
+		if err != nil || x.rec.data != data {
+			return errors.Join(errors.New("other data"), err)
+		}
+		for range 2 { // an edit may run again
+			if left, err := x.takeStates(list); err != nil || left != 199 {
+				t.Errorf("%d messages are left: %v", left, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range list {
+		if c.gone != (c.uid == 199) || !c.gone && (c.state.flags&Seen != 0) != (c.uid == 2) {
+			t.Errorf("message %d: %+v", c.uid, c)
+		}
+	}
+}
+
+// taken returns all messages of the view as the index has them.
+func (m *Mailbox) taken(t *testing.T) (list []taken, data uint32) {
+	err := m.box.account.shard.View(func(tx index.Tx) error {
+		x, err := (&edit{account: m.box.account, tx: tx}).box(m.box.id)
+		if err != nil {
+			return err
+		}
+		data = x.rec.data
+		list, err = x.take(m.UIDs())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list, data
+}

@@ -56,7 +56,7 @@ func dropContent(tx index.Tx, account uint64, files []msgfile.Ref) error {
 
 // editRefs replaces the counts of files by what change returns.
 func editRefs(tx index.Tx, account uint64, files []msgfile.Ref, change func(f msgfile.Ref, count int64) (int64, error)) error {
-	slices.SortFunc(files, func(a, b msgfile.Ref) int { return cmp.Compare(a.ID, b.ID) })
+	sortFiles(files)
 	var k keyBuffer
 	for len(files) > 0 {
 		block := refBlock(files[0].ID)
@@ -82,6 +82,11 @@ func editRefs(tx index.Tx, account uint64, files []msgfile.Ref, change func(f ms
 		}
 	}
 	return nil
+}
+
+// sortFiles sorts files by their numbers.
+func sortFiles(files []msgfile.Ref) {
+	slices.SortFunc(files, func(a, b msgfile.Ref) int { return cmp.Compare(a.ID, b.ID) })
 }
 
 // refCounts are the counts of a block.

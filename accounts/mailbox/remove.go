@@ -12,6 +12,7 @@ type taken struct {
 	uid     imap.UID
 	state   state
 	summary summary
+	gone    bool // see takeStates
 }
 
 // remove takes messages out of the mailbox: those of uids, which must ascend,
@@ -77,7 +78,7 @@ func (x *boxEdit) take(uids []imap.UID) (list []taken, err error) {
 			if err != nil {
 				return nil, err
 			}
-			list = append(list, taken{uid, st, *s})
+			list = append(list, taken{uid: uid, state: st, summary: *s})
 		}
 		for len(uids) > 0 && stateBlock(uids[0]) == block {
 			uids = uids[1:]
@@ -86,10 +87,47 @@ func (x *boxEdit) take(uids []imap.UID) (list []taken, err error) {
 	return list, nil
 }
 
+// takeStates gives messages that were taken in an earlier snapshot their states of now. Those that do not exist any more are gone; left
+// is the number of the others.
+func (x *boxEdit) takeStates(list []taken) (left int, err error) {
+	if err := x.flushStates(); err != nil {
+		return 0, err
+	}
+	e := x.edit
+	for len(list) > 0 {
+		block := stateBlock(list[0].uid)
+		b := e.tx.Get(index.Mail, e.key.block(e.account.id, kindState, x.rec.data, block))
+		for len(list) > 0 && stateBlock(list[0].uid) == block {
+			c := &list[0]
+			list = list[1:]
+			c.gone = true
+			for len(b) > 0 {
+				uid, st, rest, ok := nextState(b, block)
+				if !ok {
+					return 0, corrupt("block of message states")
+				}
+				if uid > c.uid {
+					break
+				}
+				b = rest
+				if uid == c.uid {
+					c.state, c.gone = st, false
+					left++
+					break
+				}
+			}
+		}
+	}
+	return left, nil
+}
+
+// filesOf returns the files of messages that are not gone.
 func filesOf(list []taken) []msgfile.Ref {
-	files := make([]msgfile.Ref, len(list))
+	files := make([]msgfile.Ref, 0, len(list))
 	for i := range list {
-		files[i] = list[i].summary.file()
+		if !list[i].gone {
+			files = append(files, list[i].summary.file())
+		}
 	}
 	return files
 }
