@@ -208,14 +208,14 @@ func (m *Manager) pending(ctx context.Context, l *accounts.MailingList, token st
 	return body, span{part.Start, part.End - part.Start}, nil
 }
 
-// Pending opens a posting that waits for the owner. The caller closes it.
+// Pending opens a posting that waits for the owner. The caller closes it. It is an io.ReaderAt and has a Size, too.
 func (m *Manager) Pending(ctx context.Context, l *accounts.MailingList, token string) (io.ReadCloser, error) {
 	body, s, err := m.pending(ctx, l, strings.ToUpper(token))
 	if err != nil {
 		return nil, err
 	}
 	return struct {
-		io.Reader
+		*io.SectionReader
 		io.Closer
 	}{io.NewSectionReader(body, s.Offset, s.Length), body}, nil
 }

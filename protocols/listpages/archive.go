@@ -235,7 +235,7 @@ func (v *visit) month(a *archive.View, month time.Time) error {
 
 // found is the page of what a search has found.
 func (v *visit) found(a *archive.View) error {
-	query := strings.TrimSpace(v.r.URL.Query().Get("q"))
+	query := archive.CleanLine(v.r.URL.Query().Get("q"))
 	p := struct {
 		archiveFrame
 		Rows   []row

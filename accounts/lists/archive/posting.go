@@ -55,8 +55,8 @@ func Read(msg io.ReaderAt, size int64) (*Posting, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Posting{sum: sum, msg: msg, MessageID: cleanLine(sum.MessageID)}
-	p.Subject = cleanLine(sum.Subject)
+	p := &Posting{sum: sum, msg: msg, MessageID: CleanLine(sum.MessageID)}
+	p.Subject = CleanLine(sum.Subject)
 	p.Name, p.Address = author(&sum.Head)
 	head := make([]byte, min(size, maxHeader))
 	if _, err := msg.ReadAt(head, 0); err != nil && err != io.EOF {
@@ -71,7 +71,7 @@ func Read(msg io.ReaderAt, size int64) (*Posting, error) {
 			p.noArchive = p.noArchive || strings.EqualFold(string(value), "yes")
 		case "to":
 			if p.To == "" {
-				p.To = cleanLine(message.DecodeHeader(value))
+				p.To = CleanLine(message.DecodeHeader(value))
 			}
 		}
 	}
@@ -169,7 +169,7 @@ func (p *Posting) attach(part *message.Part) {
 		size = size / 78 * 57
 	}
 	p.Attachments = append(p.Attachments, Attachment{
-		Number: p.parts, Name: fileName(part), Type: cleanLine(part.Type + "/" + part.Subtype), Size: size, part: part,
+		Number: p.parts, Name: fileName(part), Type: CleanLine(part.Type + "/" + part.Subtype), Size: size, part: part,
 	})
 }
 
@@ -185,7 +185,7 @@ func (p *Posting) Open(number int) (Attachment, io.Reader, bool) {
 
 // fileName is the name that an attachment is stored under.
 func fileName(part *message.Part) string {
-	name := cleanLine(part.Filename())
+	name := CleanLine(part.Filename())
 	if i := strings.LastIndexAny(name, `/\`); i >= 0 {
 		name = name[i+1:]
 	}

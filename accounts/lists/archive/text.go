@@ -30,8 +30,9 @@ func clean(s string) string {
 	}, s)
 }
 
-// cleanLine is clean for what is one line, of 1,000 bytes at most.
-func cleanLine(s string) string {
+// CleanLine is a text of people for a place that has one line: without characters that control a terminal or the direction of text, of 1,000 bytes
+// at most.
+func CleanLine(s string) string {
 	if len(s) > 1000 {
 		s = strings.ToValidUTF8(s[:1000], "")
 	}

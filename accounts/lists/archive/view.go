@@ -249,7 +249,7 @@ func (v *View) row(place int, headers []byte, head *message.Head) Row {
 	row := Row{Place: place, Key: keyText(e.key), Date: time.Unix(e.date, 0).UTC()}
 	for name, value := range fields(headers) {
 		if name == "subject" {
-			row.Subject = cleanLine(message.DecodeHeader(value))
+			row.Subject = CleanLine(message.DecodeHeader(value))
 			break
 		}
 	}
@@ -266,9 +266,9 @@ func author(head *message.Head) (name, addr string) {
 		if a.Kind != message.Mailbox {
 			continue
 		}
-		name = cleanLine(message.DecodeHeader(a.Name))
+		name = CleanLine(message.DecodeHeader(a.Name))
 		if len(a.Domain) > 0 {
-			addr = cleanLine(string(a.Local) + "@" + string(a.Domain))
+			addr = CleanLine(string(a.Local) + "@" + string(a.Domain))
 		}
 		return name, addr
 	}
