@@ -107,7 +107,7 @@ var arrows = map[string][]string{
 	"protocols/pickup": {"accounts/message", "queue", "queue/envelope", "router/address",
 		"server/durable", "server/fault", "server/logs", "server/settings"},
 
-	"protocols/listpages": {"accounts", "accounts/lists", "accounts/lists/archive", "accounts/subscribers", "protocols/http", "server/admin", "server/fault", "server/logs", "server/rate", "server/settings"},
+	"protocols/listpages": {"accounts", "accounts/lists", "accounts/lists/archive", "accounts/subscribers", "protocols/http", "server/admin", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 
 	"webadmin": {"accounts", "accounts/mailbox", "accounts/subscribers", "protocols/http", "router", "router/names", "rules", "server/admin", "server/counters",
 		"server/dataformat", "server/fault", "server/logs", "server/settings"},

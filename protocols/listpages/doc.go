@@ -10,6 +10,7 @@
 //	                                 feed.atom the latest postings (RFC 4287)
 //	/Lists/NAME/enter/SECRET         POST begins the session of a subscriber
 //	/Lists/NAME/link                 POST sends a subscriber the link to his options
+//	/Lists/NAME/owner/               for the owner and administrators: settings, subscribers, import, export, waiting/TOKEN
 //	/Lists/@/login, logout           sessions of accounts
 //	/Lists/@DOMAIN/...               the same for another domain than that of the Host
 //	/Lists/@/style.css

@@ -67,7 +67,7 @@ func newFixture(t *testing.T, given map[string]string) *fixture {
 	conf := transcript.ServerTLS(t)
 	h := gate.New("HTTPU", settings.NewLive(load[gate.Settings](t)), f.store, r, func() *tls.Config { return conf }, t.TempDir(), log)
 	m := lists.NewManager(lists.Options{Store: f.store, Router: r, Queue: q, Log: log})
-	pages, err := New(Options{Store: f.store, Manager: m, Archive: archive.New(f.store), Admin: admin.New(f.store, r, new(admintest.Server), log), Limit: settings.Rate{Count: 5, Period: settings.Period(time.Hour)}, Least: time.Millisecond})
+	pages, err := New(Options{Store: f.store, Manager: m, Archive: archive.New(f.store), Admin: admin.New(f.store, r, &administered{new(admintest.Server), m}, log), Limit: settings.Rate{Count: 5, Period: settings.Period(time.Hour)}, Least: time.Millisecond})
 	must(t, err)
 	must(t, pages.Mount(h))
 	for secure, l := range map[bool]settings.Listener{false: {Port: 8100, TLS: settings.TLSNone}, true: {Port: 9100, TLS: settings.TLSImplicit}} {
@@ -160,4 +160,38 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// administered is a server whose mailing lists are real.
+type administered struct {
+	*admintest.Server
+	lists *lists.Manager
+}
+
+func (s *administered) ChangeSubscriptions(ctx context.Context, l *accounts.MailingList, all []subscribers.Subscriber, silently, confirm bool) ([]error, error) {
+	var requests []lists.Request
+	for _, one := range all {
+		requests = append(requests, lists.Request{Address: one.Address, RealName: one.RealName, Mode: one.Mode})
+	}
+	return s.lists.ChangeAll(ctx, l, requests, silently, confirm)
+}
+
+func (s *administered) Waiting(_ context.Context, l *accounts.MailingList, limit int) (postings, subscriptions []subscribers.Question, err error) {
+	all, err := s.lists.Waiting(l, limit)
+	for _, w := range all {
+		postings = append(postings, subscribers.Question{Token: w.Token, Address: w.Author, Value: w.Subject, Asked: w.Since})
+	}
+	return postings, nil, err
+}
+
+func (s *administered) OpenWaiting(ctx context.Context, l *accounts.MailingList, token string) (io.ReadCloser, error) {
+	return s.lists.Pending(ctx, l, token)
+}
+
+func (s *administered) Approve(ctx context.Context, l *accounts.MailingList, token string) error {
+	return s.lists.Approve(ctx, l, token)
+}
+
+func (s *administered) Reject(ctx context.Context, l *accounts.MailingList, token, reason string) error {
+	return s.lists.Reject(ctx, l, token, reason)
 }

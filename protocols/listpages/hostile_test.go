@@ -83,7 +83,9 @@ func unsafe(page string) (all []string) {
 }
 
 // encoded is a text as a header field may have it.
-func encoded(s string) string { return "=?utf-8?b?" + base64.StdEncoding.EncodeToString([]byte(s)) + "?=" }
+func encoded(s string) string {
+	return "=?utf-8?b?" + base64.StdEncoding.EncodeToString([]byte(s)) + "?="
+}
 
 func TestHostilePostings(t *testing.T) {
 	f := newFixture(t, map[string]string{"news": "{Browse=anybody;}"})

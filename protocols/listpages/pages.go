@@ -72,7 +72,7 @@ func New(o Options) (*Pages, error) {
 	}
 	for _, lang := range []string{"en", "ru"} {
 		p.templates[lang] = map[string]*template.Template{}
-		for _, name := range []string{"index", "list", "confirm", "unsubscribe", "options", "said", "login", "archive", "month", "found", "posting"} {
+		for _, name := range []string{"index", "list", "confirm", "unsubscribe", "options", "said", "login", "archive", "month", "found", "posting", "owner", "settings", "subscribers", "import", "waiting", "decide"} {
 			t := template.New("frame.html").Funcs(template.FuncMap{"t": translator(lang), "lang": func() string { return lang }})
 			if p.templates[lang][name], err = t.ParseFS(files, "templates/frame.html", "templates/"+name+".html"); err != nil {
 				return nil, err
@@ -93,7 +93,7 @@ func translator(lang string) func(string) string {
 
 // Mount puts the pages on an HTTP module.
 func (p *Pages) Mount(h *gate.Server) error {
-	return h.Mount("/Lists/", gate.Options{Title: "Mailing lists", Methods: []string{http.MethodGet, http.MethodPost}, MaxBody: maxBody, FoldCase: true,
+	return h.Mount("/Lists/", gate.Options{Title: "Mailing lists", Methods: []string{http.MethodGet, http.MethodPost}, MaxBody: maxImport, FoldCase: true,
 		Part: gate.PartLists, AnySite: oneClick, LogPath: withoutSecret}, p)
 }
 
@@ -168,6 +168,9 @@ func (v *visit) answer() error {
 	}
 	if len(path) > 1 && path[1] == "archive" {
 		return v.archive(path[2:])
+	}
+	if len(path) > 1 && path[1] == "owner" {
+		return v.owner(path[2:])
 	}
 	word, secret := "", ""
 	switch len(path) {

@@ -59,6 +59,55 @@ var russian = map[string]string{
 	"The thread has more postings, which are on the pages of its months.":                           "В обсуждении есть и другие письма: они на страницах своих месяцев.",
 	"Write the address that is subscribed. A link comes to it, on whose page you open the archive.": "Напишите подписанный адрес. На него придёт ссылка на страницу, с которой открывается архив.",
 
+	"Settings":                         "Настройки",
+	"Subscribers":                      "Подписчики",
+	"Subscribers:":                     "Подписчиков:",
+	"Import":                           "Импорт",
+	"Export":                           "Экспорт",
+	"Waiting":                          "Ожидают",
+	"Waiting for you":                  "Ждут вашего решения",
+	"Overview":                         "Обзор",
+	"default":                          "по умолчанию",
+	"Address or name":                  "Адрес или имя",
+	"Mode":                             "Режим",
+	"all modes":                        "все режимы",
+	"posting:":                         "право писать:",
+	"since":                            "с",
+	"postings:":                        "писем:",
+	"bounces:":                         "возвратов:",
+	"paused":                           "приостановлен",
+	"Posting":                          "Право писать",
+	"as the list says":                 "как решено для списка",
+	"each posting is to be approved":   "каждое письмо одобряет владелец",
+	"no postings":                      "писать нельзя",
+	"always, also on a moderated list": "всегда, и в модерируемый список",
+	"end the subscription":             "закончить подписку",
+	"With those that are chosen:":      "С выбранными:",
+	"Do it":                            "Выполнить",
+	"Nobody was found.":                "Никто не найден.",
+	"Lines that were not taken":        "Непринятые строки",
+	"And more:":                        "И ещё:",
+	"Addresses":                        "Адреса",
+	"Or a file":                        "Или файл",
+	"Ask each address first":           "Сначала спросить каждый адрес",
+	"Send no word of welcome":          "Не посылать приветствия",
+	"All subscribers as a file":        "Все подписчики в файле",
+	"Subscription":                     "Подписка",
+	"Nothing waits.":                   "Ничего не ждёт.",
+	"Waiting for you:":                 "Ждут вашего решения:",
+	"Approve":                          "Одобрить",
+	"Reject":                           "Отклонить",
+	"Approve, and let the author post in future":   "Одобрить, и пусть автор пишет и дальше",
+	"Reason (the author is told; may be left out)": "Причина (её узнает автор; можно не указывать)",
+	"A field that is left empty has its default.":  "Пустое поле имеет значение по умолчанию.",
+	"Addresses that were taken:":                   "Принято адресов:",
+	"One line for each subscriber: an address; Name <address>; or address, name and mode with commas between them.": "По строке на подписчика: адрес; Имя <адрес>; или адрес, имя и режим через запятую.",
+
+	chooseSomebody: "Выберите до 1000 подписчиков.",
+	badCharset:     "Строка не в UTF-8 или слишком длинна.",
+	badLineText:    "Строка не понята.",
+	badMode:        "Такого режима нет.",
+
 	codeNeeded:      "У этой учётной записи есть второй фактор: напишите и код.",
 	badLogin:        "Имя, пароль или код неверны.",
 	needsTLS:        "Без TLS пароль не принимается: откройте страницу с https://.",
@@ -118,6 +167,11 @@ const (
 	nobodyReads  = "Only the owner of the list reads its archive."
 	badQuery     = "Write one to ten words."
 	linkText     = "If the address is subscribed, the link is on its way to it. It is not sent twice within an hour."
+
+	chooseSomebody = "Choose up to 1,000 subscribers."
+	badCharset     = "The line is not in UTF-8, or too long."
+	badLineText    = "The line is not understood."
+	badMode        = "There is no such mode."
 
 	subscribersRead = "Only subscribers read the archive of the list."
 
