@@ -33,6 +33,7 @@ import (
 type fixture struct {
 	t     *testing.T
 	store *accounts.Store
+	admin *admin.Admin
 	log   *transcript.Log
 	pipes map[bool]*transcript.Pipes // by whether they have TLS
 }
@@ -67,7 +68,8 @@ func newFixture(t *testing.T, given map[string]string) *fixture {
 	conf := transcript.ServerTLS(t)
 	h := gate.New("HTTPU", settings.NewLive(load[gate.Settings](t)), f.store, r, func() *tls.Config { return conf }, t.TempDir(), log)
 	m := lists.NewManager(lists.Options{Store: f.store, Router: r, Queue: q, Log: log})
-	pages, err := New(Options{Store: f.store, Manager: m, Archive: archive.New(f.store), Admin: admin.New(f.store, r, &administered{new(admintest.Server), m}, log), Limit: settings.Rate{Count: 5, Period: settings.Period(time.Hour)}, Least: time.Millisecond})
+	f.admin = admin.New(f.store, r, &administered{new(admintest.Server), m}, log)
+	pages, err := New(Options{Store: f.store, Manager: m, Archive: archive.New(f.store), Admin: f.admin, Limit: settings.Rate{Count: 5, Period: settings.Period(time.Hour)}, Least: time.Millisecond})
 	must(t, err)
 	must(t, pages.Mount(h))
 	for secure, l := range map[bool]settings.Listener{false: {Port: 8100, TLS: settings.TLSNone}, true: {Port: 9100, TLS: settings.TLSImplicit}} {
@@ -168,12 +170,12 @@ type administered struct {
 	lists *lists.Manager
 }
 
-func (s *administered) ChangeSubscriptions(ctx context.Context, l *accounts.MailingList, all []subscribers.Subscriber, silently, confirm bool) ([]error, error) {
+func (s *administered) ChangeSubscriptions(ctx context.Context, l *accounts.MailingList, all []subscribers.Subscriber, how subscribers.How) ([]error, error) {
 	var requests []lists.Request
 	for _, one := range all {
 		requests = append(requests, lists.Request{Address: one.Address, RealName: one.RealName, Mode: one.Mode})
 	}
-	return s.lists.ChangeAll(ctx, l, requests, silently, confirm)
+	return s.lists.ChangeAll(ctx, l, requests, how)
 }
 
 func (s *administered) Waiting(_ context.Context, l *accounts.MailingList, limit int) (postings, subscriptions []subscribers.Question, err error) {

@@ -274,7 +274,7 @@ func (v *visit) changePeople() error {
 		for _, a := range chosen {
 			all = append(all, subscribers.Subscriber{Address: a, Mode: mode})
 		}
-		failed, err := v.actor().ChangeSubscriptions(v.r.Context(), v.listName(), all, true, false)
+		failed, err := v.actor().ChangeSubscriptions(v.r.Context(), v.listName(), all, subscribers.How{Silently: true})
 		if err != nil {
 			return err
 		}
@@ -297,7 +297,7 @@ type badLine struct {
 // maxBadLines bounds those that are shown.
 const maxBadLines = 200
 
-// importing subscribes the addresses of a text.
+// importing subscribes the addresses of a text. Who is known already stays as he is: an import lifts no ban.
 func (v *visit) importing() error {
 	p := struct {
 		ownerFrame
@@ -341,7 +341,8 @@ func (v *visit) importing() error {
 		if len(all) == 0 {
 			return nil
 		}
-		failed, err := v.actor().ChangeSubscriptions(v.r.Context(), v.listName(), all, v.r.PostFormValue("silently") != "", p.Asked)
+		failed, err := v.actor().ChangeSubscriptions(v.r.Context(), v.listName(), all,
+			subscribers.How{Silently: v.r.PostFormValue("silently") != "", Confirm: p.Asked, NewOnly: true})
 		if err != nil {
 			return err
 		}
@@ -387,8 +388,8 @@ func importLine(line string, standard subscribers.Mode) (s subscribers.Subscribe
 	if !utf8.ValidString(line) || len(line) > 1000 {
 		return s, badCharset
 	}
-	if i := strings.LastIndexByte(line, '<'); i >= 0 && strings.HasSuffix(line, ">") {
-		s.RealName, s.Address = strings.Trim(strings.TrimSpace(line[:i]), `"`), strings.TrimSpace(line[i+1:len(line)-1])
+	if strings.Contains(line, "<") && strings.HasSuffix(line, ">") {
+		s.RealName, s.Address = subscribers.SplitName(line)
 		return s, ""
 	}
 	separator := ','

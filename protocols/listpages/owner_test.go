@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"gatepost/accounts"
 	"gatepost/accounts/lists"
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/subscribers"
+	"gatepost/server/admin"
 )
 
 // wait puts a posting before the owner, as the list does, and returns its token.
@@ -99,6 +101,10 @@ func TestOwnersPages(t *testing.T) {
 			t.Errorf("%s: %s", address, s.Mode)
 		}
 	}
+	has(t, post("import", url.Values{"text": {"four@x.example"}, "mode": {"feed"}}), 200, "Addresses that were taken: 0", "1: four@x.example")
+	if s := f.subscriber("news", "four@x.example"); s.Mode != subscribers.Banned {
+		t.Error("an import lifts a ban")
+	}
 	exported := get("export", ann)
 	has(t, exported, 200, "three@x.example,\"Three, Jr\",digest\n", "=cmd@x.example,'=1+1,feed\n")
 
@@ -119,6 +125,22 @@ func TestOwnersPages(t *testing.T) {
 	has(t, first, 200, "many099@x.example", "Next page")
 	lacks(t, first, "many100@x.example")
 	has(t, get("subscribers?q=many&after=many099@x.example", ann), 200, "many100@x.example", "many149@x.example")
+}
+
+// TestSecretsStayWithSubscribers: who administers a list cannot act in the name of its subscribers.
+func TestSecretsStayWithSubscribers(t *testing.T) {
+	f := newFixture(t, map[string]string{"news": "{}"})
+	if f.add("news", "far@elsewhere.org", subscribers.Feed) == "" {
+		t.Fatal("there is no secret")
+	}
+	boss, list := f.admin.Owner(accounts.Peer{}), admin.Name{Local: "news", Domain: "company.com"}
+	s, err := boss.Subscriber(t.Context(), list, "far@elsewhere.org")
+	must(t, err)
+	all, err := boss.Subscribers(t.Context(), list, admin.SubscriberFilter{}, "", 10)
+	must(t, err)
+	if s.Secret != "" || len(all.Subscribers) != 1 || all.Subscribers[0].Secret != "" {
+		t.Errorf("%+v, %+v", s, all)
+	}
 }
 
 func TestModerationQueue(t *testing.T) {

@@ -134,7 +134,7 @@ func getSubscriberInfo(c *call) (dataformat.Value, error) {
 	}
 	d := dataformat.Dict{
 		"mode": dataformat.String(s.Mode.String()), "RealName": dataformat.String(s.RealName), "timeSubscribed": timeOf(s.Since),
-		"posts": decimal(s.Posts), "bounces": decimal(s.Bounces), "confirmationID": dataformat.String(s.Secret),
+		"posts": decimal(s.Posts), "bounces": decimal(s.Bounces),
 		"moderate": dataformat.String(postingWord(s.Moderated)),
 	}
 	if !s.LastBounce.IsZero() {

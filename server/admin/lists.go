@@ -205,7 +205,7 @@ func (f SubscriberFilter) wants(s *subscribers.Subscriber) bool {
 }
 
 // Subscribers returns up to limit subscribers of a mailing list in the order of their addresses, those behind after
-// that the filter wants.
+// that the filter wants. Their secrets, with which one acts in their name, are left out.
 func (a Actor) Subscribers(ctx context.Context, n Name, f SubscriberFilter, after string, limit int) (subscribers.Page, error) {
 	return look(ctx, a, "LISTSUBSCRIBERS", list(n), func(o *operation) (subscribers.Page, error) {
 		l, err := o.theList()
@@ -213,18 +213,24 @@ func (a Actor) Subscribers(ctx context.Context, n Name, f SubscriberFilter, afte
 			return subscribers.Page{}, err
 		}
 		f.Text = strings.ToLower(f.Text)
-		return l.Subscribers().Page(o, after, limit, f.wants)
+		p, err := l.Subscribers().Page(o, after, limit, f.wants)
+		for i := range p.Subscribers {
+			p.Subscribers[i].Secret = ""
+		}
+		return p, err
 	})
 }
 
-// Subscriber returns what is known of a subscriber; the Mode of one that is not known is None.
+// Subscriber returns what is known of a subscriber but the secret; the Mode of one that is not known is None.
 func (a Actor) Subscriber(ctx context.Context, n Name, address string) (subscribers.Subscriber, error) {
 	return look(ctx, a, "GETSUBSCRIBERINFO", list(n), func(o *operation) (subscribers.Subscriber, error) {
 		l, err := o.theList()
 		if err != nil {
 			return subscribers.Subscriber{}, err
 		}
-		return l.Subscribers().Get(address)
+		s, err := l.Subscribers().Get(address)
+		s.Secret = ""
+		return s, err
 	})
 }
 
