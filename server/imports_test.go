@@ -58,9 +58,10 @@ var arrows = map[string][]string{
 		"router/address", "router/names", "server/dataformat", "server/logs", "server/settings"},
 	"queue": {"queue/envelope", "queue/internal/disk", "router", "router/address", "router/names",
 		"server/counters", "server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
-	"accounts/access":        {"accounts", "accounts/mailbox", "router", "router/address", "router/names", "server/fault"},
-	"accounts/groupware":     {"accounts", "accounts/access", "accounts/contentline", "accounts/icalendar", "accounts/mailbox", "server/fault"},
-	"accounts/lists/archive": {"accounts", "accounts/mailbox", "accounts/message", "server/fault"},
+	"accounts/access":                {"accounts", "accounts/mailbox", "router", "router/address", "router/names", "server/fault"},
+	"accounts/groupware":             {"accounts", "accounts/access", "accounts/contentline", "accounts/groupware/interchange", "accounts/icalendar", "accounts/mailbox", "server/fault"},
+	"accounts/groupware/interchange": {"accounts/contentline", "accounts/vcard"},
+	"accounts/lists/archive":         {"accounts", "accounts/mailbox", "accounts/message", "server/fault"},
 	"accounts/lists": {"accounts", "accounts/lists/archive", "accounts/mailbox", "accounts/message", "accounts/subscribers", "queue", "queue/envelope", "router", "router/address", "router/names",
 		"server/fault", "server/logs", "server/settings"},
 	"accounts/delivery": {"accounts", "accounts/access", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
@@ -69,7 +70,7 @@ var arrows = map[string][]string{
 		"router", "router/address", "rules", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 
 	// who may do what
-	"server/admin": {"accounts", "accounts/access", "accounts/mailbox", "accounts/subscribers", "router", "router/address", "router/names", "rules",
+	"server/admin": {"accounts", "accounts/access", "accounts/contentline", "accounts/groupware", "accounts/mailbox", "accounts/subscribers", "router", "router/address", "router/names", "rules",
 		"server/counters", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"server/admin/admintest": {"accounts", "accounts/subscribers", "router", "router/address", "rules", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"server/dnsdoctor":       {"server/fault", "server/resolver"},
@@ -117,7 +118,7 @@ var arrows = map[string][]string{
 	"server/demo":     {"server", "server/control", "server/dataformat"},
 	"server/control":  {"server/dataformat"},
 	"server/sendmail": {"protocols/pickup", "queue/envelope", "router/address", "server/fault"},
-	"cmd/gatepost":    {"server", "server/control", "server/dataformat", "server/demo", "server/dnsdoctor", "server/fault", "server/sendmail"},
+	"cmd/gatepost":    {"accounts/contentline", "accounts/groupware/interchange", "server", "server/control", "server/dataformat", "server/demo", "server/dnsdoctor", "server/fault", "server/sendmail"},
 	"cmd/gatebench":   {},
 }
 

@@ -211,8 +211,13 @@ func (c *Collection) nameFor(o *object) string {
 		sum := sha256.Sum256([]byte(o.uid))
 		name = hex.EncodeToString(sum[:16])
 	}
+	return name + c.suffix()
+}
+
+// suffix ends the names that the server gives to items.
+func (c *Collection) suffix() string {
 	if c.Kind == Contacts {
-		return name + ".vcf"
+		return ".vcf"
 	}
-	return name + ".ics"
+	return ".ics"
 }

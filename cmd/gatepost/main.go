@@ -37,6 +37,8 @@ type commands struct {
 	DNS      dnsCommand     `cmd:"" name:"dns" help:"Print the DNS records that a domain needs, or check them."`
 	Queue    queueCommand   `cmd:"" help:"Look into the queue, and change what waits in it."`
 	Rules    rulesCommand   `cmd:"" help:"Try rules on a message."`
+	Import   importCommand  `cmd:"" help:"Store the calendars or contacts that another program has exported."`
+	Export   exportCommand  `cmd:"" help:"Write calendars or contacts to files."`
 	Gateway  gatewayCommand `cmd:"" help:"List and test the servers that take mail for elsewhere."`
 	Sendmail programCommand `cmd:"" help:"Send a message from standard input, as the program sendmail." passthrough:""`
 	Mail     programCommand `cmd:"" help:"Send a text from standard input, as the program mail." passthrough:""`

@@ -17,6 +17,7 @@ import (
 //	GATEPOST ROUTE address [op]      a dictionary: Route and Verdict, or Error; Steps
 //	GATEPOST ROUTE address FROM src  the same for mail, with Client, Code and Reply: what RCPT answers to that client
 //	GATEPOST RULES TEST {request}    a text, see admin.Actor.TryRules
+//	GATEPOST ITEMS word {request}    calendars and contacts, see itemsCommand
 //	GATEPOST QUEUE LIST              an array with a dictionary per recipient
 //	GATEPOST QUEUE KICK              all queues to other servers are tried now
 const controlVerb = "GATEPOST"
@@ -41,8 +42,10 @@ func (s *session) controlCommand(ctx context.Context, rest string) reply {
 		v, err = s.explain(ctx, d)
 	case d.Keyword("RULES"):
 		v, err = s.tryRules(ctx, d)
+	case d.Keyword("ITEMS"):
+		v, err = s.itemsCommand(ctx, d)
 	default:
-		err = syntaxError("CHECK [TIDY], ROUTE address, RULES TEST or QUEUE is expected")
+		err = syntaxError("CHECK [TIDY], ROUTE address, RULES TEST, ITEMS or QUEUE is expected")
 	}
 	if err != nil {
 		return failure(err)

@@ -8,6 +8,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/access"
+	"gatepost/accounts/groupware"
 	"gatepost/accounts/subscribers"
 	"gatepost/router"
 	"gatepost/router/address"
@@ -22,13 +23,15 @@ type Admin struct {
 	acc    *accounts.Store
 	router *router.Router
 	access *access.Resolver
+	items  *groupware.Store
 	server Server
 	log    *slog.Logger // for actors whose wire has no log of the session
 }
 
 // New returns an Admin.
 func New(acc *accounts.Store, r *router.Router, server Server, log *slog.Logger) *Admin {
-	return &Admin{acc: acc, router: r, access: access.New(acc, r), server: server, log: logs.Component(log, "ADMIN")}
+	resolver := access.New(acc, r)
+	return &Admin{acc: acc, router: r, access: resolver, items: groupware.New(acc, resolver), server: server, log: logs.Component(log, "ADMIN")}
 }
 
 // Version is the version of the server.

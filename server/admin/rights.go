@@ -194,6 +194,10 @@ var rules = map[string]rule{
 
 	// the mailboxes of an account
 	"LISTMAILBOXES":          looks("own D:CanImpersonate"),
+	"LISTCOLLECTIONS":        looks("own D:CanImpersonate"),
+	"LISTITEMS":              looks("own D:CanImpersonate"),
+	"READITEMS":              looks("own D:CanImpersonate"),
+	"IMPORTITEMS":            changes("own D:CanImpersonate").guarded(),
 	"CREATEMAILBOX":          changes("own D:CanImpersonate").guarded(),
 	"DELETEMAILBOX":          changes("own D:CanImpersonate").guarded(),
 	"RENAMEMAILBOX":          changes("own D:CanImpersonate").guarded(),
