@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"os"
 	"sync"
 	"time"
@@ -48,7 +49,36 @@ func (a *Account) Append(ctx context.Context, name string, m AppendMessage) (App
 // AppendAll stores messages, all or none (RFC 3502 MULTIAPPEND). messages
 // yields them one after the other; each one's Body is read before the next is
 // asked for.
-func (a *Account) AppendAll(ctx context.Context, name string, messages func(yield func(AppendMessage) bool)) (done []Appended, err error) {
+func (a *Account) AppendAll(ctx context.Context, name string, messages iter.Seq[AppendMessage]) (done []Appended, err error) {
+	return a.appendAll(ctx, name, messages, func(*edit) error { return nil })
+}
+
+// Replace stores a message in a mailbox of the account and expunges one of the view, in one commit (RFC 8508). Errors: those of
+// Append, ReadOnly, NoMessage.
+func (m *Mailbox) Replace(ctx context.Context, uid imap.UID, name string, by iter.Seq[AppendMessage]) (Appended, error) {
+	if m.readOnly {
+		return Appended{}, fault.New("mailbox.Replace", fault.ReadOnly, "")
+	}
+	done, err := m.box.account.appendAll(ctx, name, by, func(e *edit) error {
+		x, err := e.box(m.box.id)
+		if err != nil {
+			return err
+		}
+		x.origin = m
+		gone, err := x.remove([]imap.UID{uid}, false, func(imap.UID, state) bool { return true })
+		if err == nil && len(gone) == 0 {
+			err = fault.New("mailbox.Replace", fault.NoMessage, "")
+		}
+		return err
+	})
+	if err != nil {
+		return Appended{}, err
+	}
+	return done[0], nil
+}
+
+// appendAll is AppendAll that calls first before it adds the messages.
+func (a *Account) appendAll(ctx context.Context, name string, messages iter.Seq[AppendMessage], first func(*edit) error) (done []Appended, err error) {
 	if name, err = cleanName(name); err != nil {
 		return nil, noMailbox(err)
 	}
@@ -71,6 +101,9 @@ func (a *Account) AppendAll(ctx context.Context, name string, messages func(yiel
 		}
 		x, err := e.box(id)
 		if err != nil {
+			return err
+		}
+		if err := first(e); err != nil {
 			return err
 		}
 		done = done[:0]

@@ -4,92 +4,186 @@ import (
 	"bytes"
 	"io"
 
+	"gatepost/accounts/mailbox"
 	"gatepost/accounts/message"
 	"gatepost/protocols/imap/wire"
 	"gatepost/server/fault"
 )
 
-// appendReader reads the message of an APPEND for the store. It returns io.EOF only after the whole
-// command was read and is valid, so that nothing is stored for a command that is
+// appending reads the messages of an APPEND for the store. At the end of a message it returns io.EOF only after what follows was
+// read and is valid, at the last one the rest of the command, so that nothing is stored for a command that is
 // answered with BAD. Bare LF becomes CRLF, and the binary parts of a literal8 become
 // base64: stored messages consist of lines, which every protocol can send (RFC 9051 section
-// 4.3.1). The first Read sends the continuation request: by then the store has validated name
+// 4.3.1). The first Read of a literal sends the continuation request: by then the store has validated name
 // and flags.
-type appendReader struct {
-	s       *session
-	literal *wire.Literal
-	utf8    bool
+type appending struct {
+	appendScan
+	s  *session
+	c  *call
+	to *mailbox.Account // that the messages go to
+
+	begun   bool                   // the literal that is next is being read
 	binary  *message.BinaryEncoder // of a literal8, until its end
-	last    byte                   // the last byte that was read
+	part    *urlPart               // the part of another message that is being read
+	last    byte                   // the last byte that was read of the message
+	read    int64                  // how much of the message was read or announced
+	all     int64                  // the same of all messages
 	pending []byte                 // converted bytes that Read has not returned yet
 	buf     []byte                 // the memory of pending
-	ended   bool                   // the command was read to its end
-	err     error                  // an error of the message, the command or the connection
+	err     error                  // an error of the messages, the command or the connection
 }
 
-func newAppendReader(s *session, l *wire.Literal, utf8 bool) *appendReader {
-	m := &appendReader{s: s, literal: l, utf8: utf8}
-	if l.Binary {
-		m.binary = &message.BinaryEncoder{Emit: m.convert}
+func newAppending(s *session, c *call) *appending { return &appending{s: s, c: c} }
+
+// literalSize returns the announced size of the literal that is next.
+func (a *appending) literalSize() int64 {
+	if a.c.body == nil {
+		return 0
 	}
-	return m
+	return a.c.body.Size
 }
 
-func (m *appendReader) Read(p []byte) (int, error) {
-	for len(m.pending) == 0 {
-		if m.err != nil {
-			return 0, m.err
+// checkSize refuses a message that has become too large.
+func (a *appending) checkSize(size int64) error {
+	if limit := a.s.srv.cfg.Get().MaxMessageSize; limit.Exceeds(size) {
+		return no(fault.TooLarge, "A message may have %d bytes at most", int64(limit))
+	}
+	return nil
+}
+
+// grow counts what is added to a message, and refuses what does not fit.
+func (a *appending) grow(size int64) error {
+	a.read += size
+	a.all += size
+	if err := a.checkSize(a.read); err != nil {
+		return err
+	}
+	return a.to.Fits(a.s.ctx, a.all)
+}
+
+// Read reads the message.
+func (a *appending) Read(p []byte) (int, error) {
+	for len(a.pending) == 0 {
+		if a.err != nil {
+			return 0, a.err
 		}
-		if m.ended {
-			return 0, io.EOF
-		}
-		n, err := m.next(p)
+		n, err := a.next(p)
 		if n > 0 || err != nil {
 			return n, err
 		}
 	}
-	n := copy(p, m.pending)
-	m.pending = m.pending[n:]
+	n := copy(p, a.pending)
+	a.pending = a.pending[n:]
 	return n, nil
 }
 
 // next reads a piece of the message: into p if nothing has to be converted, else into pending. A piece may
-// convert to nothing.
-func (m *appendReader) next(p []byte) (int, error) {
-	if m.literal.Sync {
-		if m.err = m.s.requestContinuation("Ready for the message"); m.err != nil {
-			return 0, m.err
+// convert to nothing. At the end of the message it returns io.EOF.
+func (a *appending) next(p []byte) (int, error) {
+	switch item := &a.items[0]; item.kind {
+	case endItem: // which messages removes
+		if a.read == 0 {
+			a.err = errEmpty()
+			return 0, a.err
 		}
-		m.literal.Sync = false
+		return 0, io.EOF
+	case urlItem:
+		return a.nextOfPart(p, item.url)
 	}
-	n, err := m.s.in.Body().Read(p)
-	switch chunk := p[:n]; {
-	case n > 0 && m.binary == nil && m.clean(chunk):
-		m.last = chunk[n-1]
-		return n, nil
+	if !a.begun {
+		if a.err = a.beginLiteral(); a.err != nil {
+			return 0, a.err
+		}
+	}
+	n, err := a.s.in.Body().Read(p)
+	switch {
 	case n > 0:
-		m.buf = m.buf[:0]
-		if m.binary == nil {
-			m.convert(chunk)
-		} else if _, err := m.binary.Write(chunk); err != nil && m.err == nil {
-			m.err = err
-		}
-		m.pending = m.buf
-	case err == io.EOF && m.binary != nil:
-		m.buf = m.buf[:0]
-		m.binary.Close(false)
-		m.binary, m.pending = nil, m.buf
+		return a.take(p[:n]), a.err
+	case err == io.EOF && a.binary != nil:
+		a.buf = a.buf[:0]
+		a.binary.Close(false)
+		a.binary, a.pending = nil, a.buf
 	case err == io.EOF:
-		m.ended = true
-		m.err = m.finish()
+		a.err = a.endLiteral()
 	default:
-		m.err = err
+		a.err = err
 	}
-	return 0, m.err
+	return 0, a.err
+}
+
+// beginLiteral requests the literal that is next, if it is welcome.
+func (a *appending) beginLiteral() error {
+	l := a.c.body
+	if l.Size == 0 && !a.catenate {
+		return errEmpty()
+	}
+	if err := a.grow(l.Size); err != nil {
+		return err
+	}
+	a.begun = true
+	if l.Binary {
+		a.binary = &message.BinaryEncoder{Emit: a.convert}
+	}
+	if !l.Sync {
+		return nil
+	}
+	l.Sync = false
+	return a.s.requestContinuation("Ready for the message")
+}
+
+// endLiteral reads what follows a literal in its command, up to the next one or to the end.
+func (a *appending) endLiteral() error {
+	a.begun = false
+	a.items = a.items[1:]
+	before := a.appendScan
+	line, body, err := a.s.in.Next(func(head []byte, l wire.Literal) (wire.LiteralAction, error) {
+		var p wire.Parser
+		p.Reset(head)
+		scan := before
+		scan.items = nil
+		if stream, err := scan.streams(&p); stream || err != nil {
+			return wire.Stream, err
+		}
+		if err := a.s.in.CheckSize(l); err != nil {
+			return 0, err
+		}
+		if l.Sync {
+			return wire.Buffer, a.s.requestContinuation("Go on")
+		}
+		return wire.Buffer, nil
+	}, true)
+	a.c.body = body
+	if err != nil {
+		return err
+	}
+	var p wire.Parser
+	p.Reset(line)
+	a.scan(&p)
+	if !p.OK() {
+		return p.Err()
+	}
+	return a.s.present() // the client may have gone while it sent the message
+}
+
+// take returns how much of a piece, which lies in the store's buffer, can be stored as it is: all of it, or nothing if it was
+// converted to pending.
+func (a *appending) take(chunk []byte) int {
+	if a.binary == nil && a.clean(chunk) {
+		a.last = chunk[len(chunk)-1]
+		return len(chunk)
+	}
+	a.buf = a.buf[:0]
+	if a.binary == nil {
+		a.convert(chunk)
+	} else if _, err := a.binary.Write(chunk); err != nil && a.err == nil {
+		a.err = err
+	}
+	a.pending = a.buf
+	return 0
 }
 
 // clean reports whether every LF follows a CR, and there is no NUL.
-func (m *appendReader) clean(chunk []byte) bool {
+func (a *appending) clean(chunk []byte) bool {
 	if bytes.IndexByte(chunk, 0) >= 0 {
 		return false
 	}
@@ -98,7 +192,7 @@ func (m *appendReader) clean(chunk []byte) bool {
 		if i < 0 {
 			return true
 		}
-		if at += i; at == 0 && m.last != '\r' || at > 0 && chunk[at-1] != '\r' {
+		if at += i; at == 0 && a.last != '\r' || at > 0 && chunk[at-1] != '\r' {
 			return false
 		}
 		at++
@@ -106,37 +200,21 @@ func (m *appendReader) clean(chunk []byte) bool {
 }
 
 // convert appends text to the pending bytes, with CRLF line ends.
-func (m *appendReader) convert(text []byte) {
-	if bytes.IndexByte(text, 0) >= 0 && m.err == nil {
+func (a *appending) convert(text []byte) {
+	if bytes.IndexByte(text, 0) >= 0 && a.err == nil {
 		err := no(fault.Unsupported, "NUL can only be stored in a binary part of a literal8")
-		m.err = withCode(err, fault.Unsupported, "UNKNOWN-CTE")
+		a.err = withCode(err, fault.Unsupported, "UNKNOWN-CTE")
 	}
-	if m.err != nil {
+	if a.err != nil {
 		return
 	}
-	out := m.buf
+	out := a.buf
 	for _, b := range text {
-		if b == '\n' && m.last != '\r' {
+		if b == '\n' && a.last != '\r' {
 			out = append(out, '\r')
 		}
 		out = append(out, b)
-		m.last = b
+		a.last = b
 	}
-	m.buf = out
-}
-
-// finish reads what follows the message in its command. An error keeps the message from being stored.
-func (m *appendReader) finish() error {
-	tail, _, err := m.s.in.Next(func([]byte, wire.Literal) (wire.LiteralAction, error) {
-		return 0, wire.Bad("APPEND takes one message")
-	}, true)
-	switch {
-	case err != nil:
-		return err
-	case m.utf8 && string(bytes.TrimRight(tail, " \t")) != ")":
-		return wire.Bad("a closing parenthesis expected after the message")
-	case !m.utf8 && len(bytes.TrimRight(tail, " \t")) > 0:
-		return wire.Bad("unexpected text after the message")
-	}
-	return m.s.present() // the client may have gone while it sent the message
+	a.buf = out
 }

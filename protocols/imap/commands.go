@@ -75,6 +75,7 @@ var commands = index([]command{
 	{"FETCH", selected, (*session).fetch, byUID | noExpunge},
 	{"STORE", selected, (*session).store, byUID | noExpunge},
 	{"COPY", selected, (*session).copy, byUID | adds},
+	{"REPLACE", selected, replace, byUID | adds},
 	{"MOVE", selected, (*session).move, byUID},
 })
 

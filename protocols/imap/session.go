@@ -163,8 +163,10 @@ func (s *session) next() error {
 
 // onLiteral decides about the literals of a command (wire.LiteralFunc).
 func (s *session) onLiteral(head []byte, l wire.Literal) (wire.LiteralAction, error) {
-	if s.account != nil && streams(head) {
-		return wire.Stream, nil
+	if s.account != nil {
+		if stream, err := streams(head); stream || err != nil {
+			return wire.Stream, err
+		}
 	}
 	if err := s.in.CheckSize(l); err != nil {
 		return 0, err

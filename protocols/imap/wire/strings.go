@@ -79,6 +79,9 @@ func unescape(s []byte) []byte {
 	return out
 }
 
+// ErrLiteral is the error of a literal whose content is not in the command: it was not read yet, or is streamed.
+var ErrLiteral error = &SyntaxError{Text: "a literal is not allowed here"}
+
 // literal reads a literal with its announcement.
 func (p *Parser) literal() []byte {
 	p.Skip('~')
@@ -86,13 +89,18 @@ func (p *Parser) literal() []byte {
 	n := p.Number64()
 	p.Skip('+')
 	p.Expect('}')
+	if p.err == nil && p.AtEnd() {
+		p.err = ErrLiteral
+	}
 	p.Skip('\r')
 	p.Expect('\n')
 	if p.err != nil {
 		return nil
 	}
 	if n > int64(len(p.b)-p.pos) {
-		p.Fail("a literal is not allowed here")
+		if p.err == nil {
+			p.err = ErrLiteral
+		}
 		return nil
 	}
 	s := p.b[p.pos : p.pos+int(n)]
