@@ -5,6 +5,7 @@
 //	gatebench relay --addr 127.0.0.1:25 --sink 127.0.0.1:2600
 //	gatebench fill --addr 127.0.0.1:143 --messages 5000
 //	gatebench fetch-flags|fetch-list|fetch-envelope|fetch-body|search|store|select|noop|append|login|idle …
+//	gatebench dav --url http://127.0.0.1:8100/CalDAV/Bench/ --user bench@example.com
 //	gatebench smtp --ledger FILE        writes down every message that was answered with 250
 //	gatebench kill --runs 50            does both with a server that it kills
 //	gatebench power --runs 50           cuts the power of its disk, so that nothing is left but what was synced
@@ -54,6 +55,7 @@ type program struct {
 	Select        selectCommand `cmd:"" help:"SELECT INBOX."`
 	Noop          noopCommand   `cmd:"" help:"NOOP with INBOX selected."`
 	Login         loginCommand  `cmd:"" help:"Connect, LOGIN, LOGOUT."`
+	Dav           davCommand    `cmd:"" help:"CalDAV: PUT, calendar-query, sync-collection, and memory with many clients."`
 	Idle          idleCommand   `cmd:"" help:"Memory of idle connections, and how soon they hear of a new message."`
 }
 

@@ -1,6 +1,7 @@
 package dav
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/xml"
 	"errors"
@@ -12,9 +13,44 @@ import (
 
 // The bounds of an XML body.
 const (
+	maxXML      = 4 << 20   // bytes
+	maxToken    = 256 << 10 // bytes of a tag with its attributes, or of a text
 	maxDepth    = 32
-	maxElements = 100_000
+	maxElements = 100_000 // with the attributes
 )
+
+// xmlBytes is a body of bounded size and bounded tokens: the decoder holds a whole tag, with an attribute of each four bytes, in memory.
+type xmlBytes struct {
+	from  *bufio.Reader
+	total int
+	token int // since the last <
+}
+
+// ReadByte is what the decoder reads with.
+func (b *xmlBytes) ReadByte() (byte, error) {
+	c, err := b.from.ReadByte()
+	if err != nil {
+		return 0, err
+	}
+	b.total++
+	if b.token++; c == '<' {
+		b.token = 0
+	}
+	if b.total > maxXML || b.token > maxToken {
+		return 0, fault.New("dav.readXML", fault.TooLarge, "The XML of the request is too large.")
+	}
+	return c, nil
+}
+
+// Read is there for io.Reader.
+func (b *xmlBytes) Read(p []byte) (n int, err error) {
+	for ; n < len(p) && err == nil; n++ {
+		if p[n], err = b.ReadByte(); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
 
 // element is an element of a body.
 type element struct {
@@ -50,7 +86,7 @@ func (e *element) attr(local string) string {
 // readXML reads the body of a request; nil if it is empty. Entities of a document type are not known, so that none grows.
 func readXML(r io.Reader) (*element, error) {
 	const op = "dav.readXML"
-	dec := xml.NewDecoder(r)
+	dec := xml.NewDecoder(&xmlBytes{from: bufio.NewReader(r)})
 	var root *element
 	var open []*element
 	var texts []*strings.Builder
@@ -78,8 +114,8 @@ func readXML(r io.Reader) (*element, error) {
 		}
 		switch t := t.(type) {
 		case xml.StartElement:
-			if count++; count > maxElements || len(open) == maxDepth {
-				return nil, fault.Newf(op, fault.TooLarge, "The XML of the request has more than %d elements or is more than %d deep.", maxElements, maxDepth)
+			if count += 1 + len(t.Attr); count > maxElements || len(open) == maxDepth {
+				return nil, fault.Newf(op, fault.TooLarge, "The XML of the request has more than %d elements and attributes, or is more than %d deep.", maxElements, maxDepth)
 			}
 			e := &element{name: t.Name, attrs: t.Copy().Attr}
 			switch {
