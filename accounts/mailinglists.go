@@ -34,8 +34,11 @@ const (
 // maxLists bounds the mailing lists in memory.
 const maxLists = 500
 
-// keyListID is the reserved key with the number of a list.
-const keyListID = "#ListID"
+// keyListID is the reserved key with the number of a list. keyArchive has the name of the archive while a rename is under way.
+const (
+	keyListID  = "#ListID"
+	keyArchive = "#Archive"
+)
 
 // ListServices are the words of the service addresses of a list: list-on@, list-off@ ...
 var ListServices = []string{
@@ -512,6 +515,9 @@ func (l Lists) set(ctx context.Context, op, in, name string, given dataformat.Di
 }
 
 // Rename gives a mailing list another name in its domain, and its archive with it. Errors: NoDomain, NotFound, Exists, Invalid.
+//
+// The file gets the name first, with a key that says what the archive is called. After a crash between the two the list has its new name and
+// FinishRename does the rest.
 func (l Lists) Rename(ctx context.Context, in, name, newName string) error {
 	const op = "accounts.RenameList"
 	newName, err := validateName(op, newName)
@@ -519,28 +525,63 @@ func (l Lists) Rename(ctx context.Context, in, name, newName string) error {
 		return err
 	}
 	return l.changeOne(op, in, name, func(d *domain, list *MailingList) error {
+		if err := l.finishRename(ctx, d, list); err != nil {
+			return err
+		}
 		if err := l.free(op, d, newName); err != nil {
 			return err
 		}
-		owner, err := l.store.Account(ctx, d.name, list.settings.Owner)
-		if err != nil && !fault.Is(err, fault.NotFound) {
-			return err
-		}
-		if owner != nil {
-			if err := l.archiveFree(ctx, op, d, owner.Name, newName); err != nil {
+		if _, err := l.store.Account(ctx, d.name, list.settings.Owner); err == nil {
+			if err := l.archiveFree(ctx, op, d, list.settings.Owner, newName); err != nil {
 				return err
 			}
-			err := owner.Mail().RenameMailbox(ctx, list.Name, newName)
-			if err != nil && !fault.Is(err, fault.NoMailbox) {
-				return err
-			}
-		}
-		defer l.drop(d, list.Name, newName)
-		if err := os.Rename(d.listFile(list.Name), d.listFile(newName)); err != nil {
+		} else if !fault.Is(err, fault.NotFound) {
 			return err
 		}
-		return durable.SyncDir(d.listsDir())
+		marked := visible(list.explicit)
+		marked[keyArchive] = dataformat.String(list.Name)
+		if err := l.write(d, list.Name, list.ID, marked); err != nil {
+			return err
+		}
+		err := os.Rename(d.listFile(list.Name), d.listFile(newName))
+		if err == nil {
+			err = durable.SyncDir(d.listsDir())
+		}
+		l.drop(d, list.Name, newName)
+		if err != nil {
+			return err
+		}
+		if list, err = l.store.mailingList(accountKey{d.name, newName}); err != nil {
+			return err
+		}
+		return l.finishRename(ctx, d, list)
 	})
+}
+
+// FinishRename gives the archive of a list that was being renamed the name of the list. It does nothing for any other list. Errors: NotFound.
+func (l Lists) FinishRename(ctx context.Context, list *MailingList) error {
+	if list.explicit[keyArchive] == nil {
+		return nil
+	}
+	return l.changeOne("accounts.RenameList", list.Domain, list.Name, func(d *domain, list *MailingList) error { return l.finishRename(ctx, d, list) })
+}
+
+func (l Lists) finishRename(ctx context.Context, d *domain, list *MailingList) error {
+	old, under := dataformat.Text(list.explicit[keyArchive])
+	if !under {
+		return nil
+	}
+	owner, err := l.store.Account(ctx, d.name, list.settings.Owner)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	if owner != nil && old != list.Name {
+		err := owner.Mail().RenameMailbox(ctx, old, list.Name)
+		if err != nil && !fault.Is(err, fault.NoMailbox) {
+			return err
+		}
+	}
+	return l.write(d, list.Name, list.ID, visible(list.explicit))
 }
 
 // Delete removes a mailing list with its subscribers. The archive stays with the owner. Errors: NoDomain, NotFound.

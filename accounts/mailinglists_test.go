@@ -157,3 +157,50 @@ func TestNoMailboxOfTheOwnerBecomesAnArchive(t *testing.T) {
 	must(t, lists.Create(ctx, "company.com", "news", "ann", nil))
 	wantKind(t, lists.Rename(ctx, "company.com", "news", "private"), fault.Exists)
 }
+
+// TestRenameOfListSurvivesCrash: the archive follows the list whatever step of a rename was the last.
+func TestRenameOfListSurvivesCrash(t *testing.T) {
+	ctx := t.Context()
+	for _, step := range []string{"marked", "file renamed", "archive renamed"} {
+		t.Run(step, func(t *testing.T) {
+			s := newStore(t)
+			must(t, s.CreateAccount(ctx, "company.com", "ann", nil))
+			lists := s.Lists()
+			must(t, lists.Create(ctx, "company.com", "news", "ann", dataformat.Dict{"RealName": dataformat.String("The News")}))
+			ann, err := s.Account(ctx, "company.com", "ann")
+			must(t, err)
+			_, err = ann.Mail().CreateMailbox(ctx, "news", mailbox.CreateOptions{})
+			must(t, err)
+			before, err := lists.Get(ctx, "company.com", "news")
+			must(t, err)
+			d, err := s.domain("company.com")
+			must(t, err)
+			marked := visible(before.explicit)
+			marked[keyArchive] = dataformat.String("news")
+			must(t, lists.write(d, "news", before.ID, marked))
+			name := "news"
+			if step != "marked" {
+				name = "bulletin"
+				must(t, os.Rename(d.listFile("news"), d.listFile(name)))
+				lists.drop(d, "news", name)
+			}
+			if step == "archive renamed" {
+				must(t, ann.Mail().RenameMailbox(ctx, "news", name))
+			}
+			for range 2 {
+				list, err := lists.Get(ctx, "company.com", name)
+				must(t, err)
+				must(t, lists.FinishRename(ctx, list))
+			}
+			if _, err := ann.Mail().Status(ctx, name); err != nil {
+				t.Errorf("the archive has not the name of the list: %v", err)
+			}
+			list, err := lists.Get(ctx, "company.com", name)
+			must(t, err)
+			if list.ID != before.ID || list.explicit[keyArchive] != nil || list.Settings().RealName != "The News" {
+				t.Errorf("%v", list.explicit)
+			}
+			must(t, lists.Rename(ctx, "company.com", name, "other"))
+		})
+	}
+}

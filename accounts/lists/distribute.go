@@ -228,6 +228,9 @@ func (m *Manager) recipients(ctx context.Context, l *accounts.MailingList, env *
 // storedIn returns the recipient that stores a message in a mailbox of the owner, below the archive of the list. The mailbox is
 // made if it is not there.
 func (m *Manager) storedIn(ctx context.Context, l *accounts.MailingList, below string) (envelope.Recipient, error) {
+	if err := m.o.Store.Lists().FinishRename(ctx, l); err != nil {
+		return envelope.Recipient{}, err
+	}
 	box := l.Name + below
 	owner, err := m.o.Store.Account(ctx, l.Domain, l.Settings().Owner)
 	if err != nil {

@@ -205,6 +205,9 @@ func (m *Manager) Settle(ctx context.Context) error {
 
 // archive opens the archive of a list. There is none if box is nil.
 func (m *Manager) archive(ctx context.Context, l *accounts.MailingList, readOnly bool) (*mailbox.Mailbox, error) {
+	if err := m.o.Store.Lists().FinishRename(ctx, l); err != nil {
+		return nil, err
+	}
 	owner, err := m.o.Store.Account(ctx, l.Domain, l.Settings().Owner)
 	if err != nil {
 		return nil, noOwner(err)
