@@ -3,31 +3,22 @@ package accounts
 import (
 	"context"
 	"net/netip"
-	"path/filepath"
 
-	"gatepost/server/dataformat"
-	"gatepost/server/fault"
+	"gatepost/server/protection"
 	"gatepost/server/settings"
 )
 
+// Protection knows about the addresses of clients.
+func (s *serverFiles) Protection() *protection.Protection { return s.protection }
+
 // ClientIPs returns the list of the machines that the administrator trusts.
-func (s *serverFiles) ClientIPs() settings.IPList { return s.state.Load().clientIPs }
+func (s *serverFiles) ClientIPs() settings.IPList { return s.protection.List(protection.Clients) }
 
 // SetClientIPs replaces the list. Errors: Invalid, which names the line.
 func (s *serverFiles) SetClientIPs(ctx context.Context, text string) error {
-	const op = "accounts.SetClientIPs"
-	if _, err := settings.ParseIPList(text); err != nil {
-		return fault.Newf(op, fault.Invalid, "%s", err)
-	}
-	s.stateMu.Lock()
-	defer s.stateMu.Unlock()
-	path := filepath.Join(s.base, settingsDirectory, clientIPsFile)
-	if err := dataformat.WriteFile(path, dataformat.String(text), dataformat.StylePretty); err != nil {
-		return fault.Wrap(op, fault.Internal, err)
-	}
-	return fault.Wrap(op, fault.Internal, s.load(s.state.Load().domainAliases))
+	return s.protection.SetList(ctx, protection.Clients, text)
 }
 
 // ClientIP reports whether an address is one of the Client IPs: the machines
 // that the administrator trusts.
-func (s *serverFiles) ClientIP(ip netip.Addr) bool { return s.state.Load().clientIPs.Contains(ip) }
+func (s *serverFiles) ClientIP(ip netip.Addr) bool { return s.protection.Client(ip) }

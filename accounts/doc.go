@@ -28,7 +28,6 @@
 //	Settings/DomainIPs.data           {"address" = domain;}, made of the domains' IPAddresses
 //	Settings/Telnums.data             {number = "user@domain";}, the telephone numbers of accounts (telnums.go)
 //	Settings/WebUserPrefs.settings    preferences of all accounts
-//	Settings/ClientIPs.data           the list of trusted addresses, a string
 //	Settings/Password.key             the secret that seals reversible passwords, 0600
 //	Accounts/                         the Main Domain
 //	Domains/<domain>/                 every other one

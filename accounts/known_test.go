@@ -145,7 +145,7 @@ func TestEveryBlockIsLoggedWithItsCause(t *testing.T) {
 	for _, c := range []struct{ account, peer, cause, attrs string }{
 		{"u@company.com", "127.0.0.1", string(ofBoth), "failures=3 for=1m0s last_peer=127.0.0.1"},
 		{"u@company.com", "203.0.113.9", string(ofAccount), "failures=3 for=1m0s last_peer=198.51.100.3"},
-		{"x@company.com", "203.0.113.1", string(ofAddress), "failures=20 for=10m0s last_peer=203.0.113.1"},
+		{"x@company.com", "203.0.113.1", string(ofAddress), "failures=20 for=15m0s last_peer=203.0.113.1"},
 	} {
 		begins := `msg="logins blocked" tag=ACCOUNT account=` + c.account + ` cause="` + c.cause + `" ` + c.attrs
 		if c.cause == string(ofAddress) {

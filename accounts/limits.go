@@ -15,6 +15,7 @@ import (
 	"gatepost/accounts/cache"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
+	"gatepost/server/protection"
 	"gatepost/server/rate"
 	"gatepost/server/settings"
 )
@@ -35,10 +36,6 @@ const (
 	longestPretence = time.Second
 )
 
-// peerFlow is how many logins may fail from one address: an IPv4 address or an
-// IPv6 network of 64 bits.
-var peerFlow = settings.Rate{Count: 20, Period: settings.Period(10 * time.Minute)}
-
 // limits is what the server remembers about logins: which passwords were right
 // lately, and who fails too often. It all is in memory and bounded.
 type limits struct {
@@ -51,6 +48,9 @@ type limits struct {
 	verified *cache.Cache[uint64, verifiedPassword] // by account ID
 	wrong    *cache.Cache[failureKey, [sha256.Size]byte]
 	failures *rate.Table[failureKey]
+
+	// protection blocks addresses from which too many logins fail; it is there before the first login.
+	protection *protection.Protection
 
 	mu       sync.Mutex // guards underWay and settled, and the step from one to a failure
 	underWay map[failureKey]int
@@ -90,15 +90,15 @@ type counter struct {
 
 // counters are the limits of a login. Nobody can lock an account for its owner by
 // failing: what fails from elsewhere does not count against Client IPs and the addresses
-// that the account lately logged in from.
-func counters(k accountKey, flow settings.Rate, ip netip.Addr, trusted bool) []counter {
+// that the account lately logged in from. perAddress is the limit of an address, whatever the account.
+func counters(k accountKey, flow, perAddress settings.Rate, ip netip.Addr, trusted bool) []counter {
 	n := network(ip)
 	if trusted {
 		return []counter{{failureKey{ofBoth, k, n}, flow}}
 	}
 	return []counter{
 		{failureKey{ofAccount, k, netip.Prefix{}}, flow},
-		{failureKey{ofAddress, accountKey{}, n}, peerFlow},
+		{failureKey{ofAddress, accountKey{}, n}, perAddress},
 	}
 }
 
@@ -205,20 +205,8 @@ func (l *limits) pretend(ctx context.Context) {
 	}
 }
 
-// network is what an address counts as: an IPv4 address, or an IPv6 network of 64 bits,
-// since one host owns that many.
-func network(ip netip.Addr) netip.Prefix {
-	ip = ip.Unmap().WithZone("")
-	bits := 32
-	if ip.Is6() {
-		bits = 64
-	}
-	p, err := ip.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{} // no address: a local caller
-	}
-	return p
-}
+// network is what an address counts as.
+func network(ip netip.Addr) netip.Prefix { return protection.Network(ip) }
 
 // try is a login under way. It counts as a failure until it has ended, so that
 // parallel guesses get no further than guesses one by one.
@@ -263,7 +251,7 @@ func (l *limits) start(counters []counter) (t *try, blocked *counter, settled <-
 
 // end ends a try, the first time that it is called. It returns the limits that its failure
 // has reached.
-func (l *limits) end(t *try, o outcome) (reached []counter, first bool) {
+func (l *limits) end(t *try, o outcome) (reached []reachedLimit, first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t.ended {
@@ -277,8 +265,8 @@ func (l *limits) end(t *try, o outcome) (reached []counter, first bool) {
 		switch {
 		case o == failure:
 			l.failures.Take(c.failureKey, c.limit)
-			if l.failures.Wait(c.failureKey, c.limit) > 0 {
-				reached = append(reached, c)
+			if wait := l.failures.Wait(c.failureKey, c.limit); wait > 0 {
+				reached = append(reached, l.reach(c, wait))
 			}
 		case o == success:
 			l.reset(c)
@@ -287,6 +275,26 @@ func (l *limits) end(t *try, o outcome) (reached []counter, first bool) {
 	close(l.settled)
 	l.settled = make(chan struct{})
 	return reached, true
+}
+
+// reachedLimit is a limit that failures have just reached.
+type reachedLimit struct {
+	counter
+	failures int
+	wait     time.Duration // until logins are tried again
+}
+
+// reach puts an address on the temporary blacklist, if it is one whose failures have reached their limit. They count
+// anew after it.
+func (l *limits) reach(c counter, wait time.Duration) reachedLimit {
+	r := reachedLimit{c, l.failures.Count(c.failureKey), wait}
+	if c.cause == ofAddress {
+		if d := l.protection.Block(c.network.Addr(), protection.FailedLogins, r.failures); d > 0 {
+			l.failures.Reset(c.failureKey)
+			r.wait = d
+		}
+	}
+	return r
 }
 
 // outcome is how a try ended.
@@ -312,6 +320,15 @@ func (l *limits) blocked(counters []counter) *counter {
 	for i, c := range counters {
 		if l.failures.Wait(c.failureKey, c.limit) > 0 {
 			return &counters[i]
+		}
+		if c.cause != ofAddress {
+			continue
+		}
+		if b, is := l.protection.Blocked(c.network.Addr()); is {
+			if b.Cause != protection.FailedLogins {
+				c.cause = cause("the temporary blacklist: " + string(b.Cause))
+			}
+			return &c
 		}
 	}
 	return nil

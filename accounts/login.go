@@ -237,7 +237,7 @@ func (l *Logins) attempt(ctx context.Context, p Peer, domain, name string) (atte
 	if len(t.key.name) > 256 || len(t.key.domain) > 256 {
 		t.key = accountKey{} // nobody; keeps the tables small
 	}
-	trusted := !p.IP.IsValid() || l.store.ClientIP(p.IP)
+	trusted := !p.IP.IsValid() || l.protection.Exempt(p.IP)
 	var flow settings.Rate
 	a, err := l.store.Account(ctx, t.key.domain, t.key.name)
 	switch kind := fault.KindOf(err); {
@@ -257,7 +257,7 @@ func (l *Logins) attempt(ctx context.Context, p Peer, domain, name string) (atte
 		// A stranger must not learn that there is an account by what is wrong with it.
 		flow, t.refusal = l.defaultFlow(t.key.domain), "the account cannot be read: "+fault.Explain(err)
 	}
-	t.counters = counters(t.key, flow, p.IP, trusted)
+	t.counters = counters(t.key, flow, l.protection.LoginLimit(), p.IP, trusted)
 	t.blocked = l.blocked(t.counters)
 	return t, nil
 }
@@ -452,13 +452,13 @@ func (l *Logins) failed(t attempt, reason string) {
 }
 
 // logBlock says that logins are blocked from now on, why, and for how long.
-func (l *Logins) logBlock(t attempt, c counter) {
+func (l *Logins) logBlock(t attempt, c reachedLimit) {
 	var attrs []slog.Attr
 	if c.cause != ofAddress {
 		attrs = append(attrs, accountAttr(c.account))
 	}
 	l.store.log.LogAttrs(l.store.life, logs.LevelProblem, "logins blocked", append(attrs, slog.String("cause", string(c.cause)),
-		slog.Int("failures", l.failures.Count(c.failureKey)), slog.String("for", l.failures.Wait(c.failureKey, c.limit).Round(time.Second).String()),
+		slog.Int("failures", c.failures), slog.String("for", c.wait.Round(time.Second).String()),
 		slog.String("last_peer", t.peer.IP.String()))...)
 }
 

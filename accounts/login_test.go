@@ -18,6 +18,7 @@ import (
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/rate"
+	"gatepost/server/settings"
 )
 
 var stranger = Peer{IP: netip.MustParseAddr("192.0.2.1"), TLS: true, Service: "IMAP"}
@@ -362,7 +363,7 @@ func TestManyFailuresBlockTheAddress(t *testing.T) {
 		must(t, try(from("192.0.2.1")))
 		must(t, s.SetClientIPs(ctx, ""))
 		wantKind(t, try(from("192.0.2.1")), fault.BadCredentials)
-		time.Sleep(11 * time.Minute)
+		time.Sleep(16 * time.Minute)
 		must(t, try(from("192.0.2.1")))
 	})
 }
@@ -370,9 +371,11 @@ func TestManyFailuresBlockTheAddress(t *testing.T) {
 func TestFailureTablesAreBounded(t *testing.T) {
 	l := newLimits()
 	l.failures, l.verified = rate.New[failureKey](100), cache.New[uint64, verifiedPassword](100)
+	l.protection = newStore(t).protection
+	some := settings.Rate{Count: 20, Period: settings.Period(10 * time.Minute)}
 	for i := range 1000 {
 		ip := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
-		try, _, err := l.begin(ctx, counters(accountKey{"d", ip.String()}, peerFlow, ip, false))
+		try, _, err := l.begin(ctx, counters(accountKey{"d", ip.String()}, some, some, ip, false))
 		must(t, err)
 		l.end(try, failure)
 		l.remember(&Account{ID: uint64(i)}, "x")

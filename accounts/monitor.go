@@ -76,7 +76,7 @@ type Block struct {
 	Until    time.Time
 }
 
-// Blocks lists what logins are blocked by now, the one that ends last first.
+// Blocks lists what logins are blocked by now, with the temporary blacklist, the one that ends last first.
 func (l *Logins) Blocks(ctx context.Context) []Block {
 	now := time.Now()
 	var list []Block
@@ -89,12 +89,15 @@ func (l *Logins) Blocks(ctx context.Context) []Block {
 		}
 	})
 	list = slices.DeleteFunc(list, func(b Block) bool {
-		limit := peerFlow
+		limit := l.protection.LoginLimit()
 		if b.Cause != string(ofAddress) {
 			limit = l.flowOf(ctx, b.Account)
 		}
 		return limit.Unlimited() || b.Failures < limit.Count
 	})
+	for _, b := range l.protection.Blocks() {
+		list = append(list, Block{Network: b.Network, Cause: string(b.Cause), Failures: b.Count, Until: b.Until})
+	}
 	slices.SortFunc(list, func(a, b Block) int { return cmp.Or(b.Until.Compare(a.Until), cmp.Compare(a.Account, b.Account)) })
 	return list
 }
@@ -112,7 +115,7 @@ func (l *Logins) flowOf(ctx context.Context, address string) settings.Rate {
 	return l.defaultFlow(k.domain)
 }
 
-// Unblock ends the blocks of an account, or those of an address whatever the account; both given, the one of that account
+// Unblock ends the blocks of an account, or that of an address whatever the account; both given, the one of that account
 // from that address. It returns how many there were.
 func (l *Logins) Unblock(address string, network netip.Prefix) (n int) {
 	var keys []failureKey
@@ -129,14 +132,9 @@ func (l *Logins) Unblock(address string, network netip.Prefix) (n int) {
 		l.failures.Reset(k)
 		l.wrong.Drop(k)
 	}
-	return len(keys)
+	n = len(keys)
+	if address == "" && l.protection.Lift(network) {
+		n++
+	}
+	return n
 }
-
-// BlockAddress blocks logins from an address for a time. Client IPs, and addresses that an account lately logged in from, are not
-// concerned.
-func (l *Logins) BlockAddress(ip netip.Addr, d time.Duration) {
-	l.failures.Fill(failureKey{ofAddress, accountKey{}, network(ip)}, peerFlow.Count, d)
-}
-
-// UnblockAddress ends the block of an address, and reports whether there was one.
-func (l *Logins) UnblockAddress(ip netip.Addr) bool { return l.Unblock("", network(ip)) > 0 }

@@ -17,6 +17,7 @@ import (
 	"gatepost/router/address"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
+	"gatepost/server/protection"
 	"gatepost/server/settings"
 )
 
@@ -27,7 +28,6 @@ const (
 	domainAliasesFile = "DomainAliases.data"     // alias = domain;
 	domainIPsFile     = "DomainIPs.data"         // "address" = domain;
 	prefsFile         = "WebUserPrefs.settings"  // account preferences of the server
-	clientIPsFile     = "ClientIPs.data"         // an IP list
 )
 
 const (
@@ -48,8 +48,7 @@ type serverState struct {
 	domainAliases   *nametable.Table[string] // alias → real name
 	addresses       map[netip.Addr]string    // local address → the domain it is assigned to
 	own             map[netip.Addr]bool      // addresses of this machine
-	clientIPs       settings.IPList
-	domainDefaults  dataformat.Dict // without AccountDefaults
+	domainDefaults  dataformat.Dict          // without AccountDefaults
 	accountDefaults dataformat.Dict
 	loginFlow       settings.Rate // FailedLoginFlow as accounts inherit it from the server
 	prefs           dataformat.Dict
@@ -58,9 +57,10 @@ type serverState struct {
 
 // serverFiles are the server-wide files of the directory and what they say.
 type serverFiles struct {
-	base  string // directory, absolute
-	log   *slog.Logger
-	locks keyLocks // of files by path, of "identify " + path
+	base       string // directory, absolute
+	log        *slog.Logger
+	protection *protection.Protection
+	locks      keyLocks // of files by path, of "identify " + path
 
 	state   atomic.Pointer[serverState]
 	stateMu sync.Mutex // held while a server-wide file changes
@@ -110,24 +110,7 @@ func loadState(base string, aliases *nametable.Table[string]) (*serverState, err
 	if st.prefs, err = dataformat.ReadDict(filepath.Join(dir, prefsFile)); err != nil {
 		return nil, err
 	}
-	st.clientIPs, err = readClientIPs(filepath.Join(dir, clientIPsFile))
-	return st, err
-}
-
-// readClientIPs reads the list; without a file only the machine itself is a client.
-func readClientIPs(path string) (settings.IPList, error) {
-	v, err := dataformat.ReadFile(path)
-	if err != nil {
-		return settings.IPList{}, err
-	}
-	if v == nil {
-		return settings.ParseIPList("127.0.0.0/8\n::1")
-	}
-	var list settings.IPList
-	if err := list.SetValue(v); err != nil {
-		return list, fmt.Errorf("%s: %w", filepath.Base(path), err)
-	}
-	return list, nil
+	return st, nil
 }
 
 // ownAddresses lists the addresses of this machine.
@@ -161,7 +144,7 @@ func (st *serverState) domainName(name string) string {
 func (s *serverFiles) Reload() error {
 	s.stateMu.Lock()
 	defer s.stateMu.Unlock()
-	return s.load(nil)
+	return errors.Join(s.load(nil), s.protection.Reload())
 }
 
 // load replaces the server-wide snapshot and forgets what was made from the old one.

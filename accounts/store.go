@@ -16,6 +16,7 @@ import (
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
+	"gatepost/server/protection"
 	"gatepost/server/rate"
 )
 
@@ -31,6 +32,8 @@ type Options struct {
 	// MainDomain names the Main Domain of a base directory that has none yet;
 	// empty means the name of this machine.
 	MainDomain string
+	// Protection knows about the addresses of clients. Nil: one of its own, with the stock settings.
+	Protection *protection.Protection
 	// External, if not nil, knows passwords and accounts outside of this server.
 	External External
 	// Shards is the number of index files of a new message store; 0 means the default.
@@ -78,6 +81,12 @@ func Open(base string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.protection == nil {
+		if s.protection, err = protection.Open(base, nil, o.Log); err != nil {
+			return nil, err
+		}
+	}
+	s.logins.protection = s.protection
 	if err := errors.Join(s.load(nil), s.polled.load(base), s.telnums.load(base)); err != nil {
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}
@@ -119,7 +128,7 @@ func makeStore(base string, o Options) *Store {
 		o.External = none{}
 	}
 	s := &Store{removals: removals{slots: make(chan struct{}, maxRemovals)}, directory: directory{
-		serverFiles: serverFiles{base: base, log: logs.Component(o.Log, "ACCOUNT")}, nextID: o.NextID, external: o.External,
+		serverFiles: serverFiles{base: base, log: logs.Component(o.Log, "ACCOUNT"), protection: o.Protection}, nextID: o.NextID, external: o.External,
 		domains:  cache.New[string, *domain](o.CachedDomains),
 		foreign:  cache.New[string, struct{}](o.CachedDomains),
 		accounts: cache.New[accountKey, *Account](o.CachedAccounts),

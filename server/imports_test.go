@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"server/rate":                {"server/settings"},
 	"server/program":             {"server/dataformat", "server/fault", "server/program/commandline"},
 	"server/program/commandline": {},
+	"server/protection":          {"server/counters", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"router/address":             {"server/fault"},
 	"router/names":               {},
 	"queue/envelope":             {"router/address", "server/fault"},
@@ -50,7 +51,7 @@ var arrows = map[string][]string{
 	"accounts/cache":               {},
 	"accounts/subscribers":         {"accounts/index", "server/fault"},
 	"accounts": {"accounts/cache", "accounts/mailbox", "accounts/message", "accounts/nametable", "accounts/password", "accounts/subscribers", "router/address", "router/names", "rules",
-		"server/counters", "server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
+		"server/counters", "server/dataformat", "server/durable", "server/fault", "server/logs", "server/protection", "server/rate", "server/settings"},
 	"router":                       {"router/address", "router/names", "server/fault", "server/logs", "server/settings"},
 	"queue/internal/disk":          {},
 	"queue/internal/disk/disktest": {"queue/internal/disk"},
@@ -71,7 +72,7 @@ var arrows = map[string][]string{
 
 	// who may do what
 	"server/admin": {"accounts", "accounts/access", "accounts/contentline", "accounts/groupware", "accounts/mailbox", "accounts/subscribers", "router", "router/address", "router/names", "rules",
-		"server/counters", "server/dataformat", "server/fault", "server/logs", "server/settings"},
+		"server/counters", "server/dataformat", "server/fault", "server/logs", "server/protection", "server/settings"},
 	"server/admin/admintest": {"accounts", "accounts/subscribers", "router", "router/address", "rules", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"server/dnsdoctor":       {"server/fault", "server/resolver"},
 
@@ -111,7 +112,7 @@ var arrows = map[string][]string{
 	"protocols/listpages": {"accounts", "accounts/lists", "accounts/lists/archive", "accounts/subscribers", "protocols/http", "server/admin", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 
 	"webadmin": {"accounts", "accounts/mailbox", "accounts/subscribers", "protocols/http", "router", "router/names", "rules", "server/admin", "server/counters",
-		"server/dataformat", "server/fault", "server/logs", "server/settings"},
+		"server/dataformat", "server/fault", "server/logs", "server/protection", "server/settings"},
 
 	// the whole and its programs
 	"server":          {"*"},
@@ -124,7 +125,7 @@ var arrows = map[string][]string{
 
 // wire is what every protocol may use.
 var wire = []string{"accounts", "protocols/internal/auth", "protocols/internal/listen", "router", "router/address",
-	"router/names", "server/counters", "server/fault", "server/logs", "server/settings"}
+	"router/names", "server/counters", "server/fault", "server/logs", "server/protection", "server/settings"}
 
 // libraries says who alone may use a library whose knowledge belongs to one place.
 var libraries = map[string][]string{

@@ -64,6 +64,8 @@ func (s *Server) systemMetrics() []counters.Metric {
 		{Name: "gatepost_certificate_expiry_timestamp_seconds", Help: "When the server's certificate ends, in seconds since 1970.", State: func() float64 {
 			return float64(s.cert.Load().Leaf.NotAfter.Unix())
 		}},
+		{Name: "gatepost_blocked_addresses", Help: "Addresses on the temporary blacklist.", State: func() float64 { return float64(s.protection.Len()) }, Element: "blockedAddresses", OID: "16.1"},
+		{Name: "gatepost_blocks_total", Help: "Addresses that came on the temporary blacklist, by cause.", Label: "cause", Labelled: s.protection.Made(), Element: "blocksMade", OID: "16.2"},
 		{Name: "gatepost_dns_questions_total", Help: "Look-ups in the DNS by how they were answered.", Labels: []string{"answer", "from the cache"}, Counter: &s.resolver.Counts().Cached, Element: "dnrCached", OID: "12.1"},
 		{Name: "gatepost_dns_questions_total", Help: "Look-ups in the DNS by how they were answered.", Labels: []string{"answer", "by name servers"}, Counter: &s.resolver.Counts().Asked, Element: "dnrAsked", OID: "12.2"},
 		{Name: "gatepost_dns_failures_total", Help: "Look-ups that no name server has answered.", Counter: &s.resolver.Counts().Failed, Element: "dnrFailed", OID: "12.3"},
@@ -122,6 +124,7 @@ func (s *Server) smtpMetrics() []counters.Metric {
 	return []counters.Metric{
 		{Name: "gatepost_smtp_received_bytes_total", Help: "Size of the messages that clients of SMTP and LMTP have sent.", Counter: &in.Bytes},
 		{Name: "gatepost_smtp_refused_total", Help: "Senders, recipients and messages that were refused, by reason.", Label: "reason", Labelled: &in.Refused, Element: "smtpInputRejected", OID: "2.8"},
+		{Name: "gatepost_smtp_turned_away_total", Help: "Sessions of SMTP that were refused to addresses on the temporary blacklist, by its cause.", Label: "cause", Labelled: &in.TurnedAway},
 		{Name: "gatepost_smtp_dropped_total", Help: "Messages that were accepted and dropped, as a check or a spamtrap wants it.", Counter: &in.Dropped, Element: "smtpInputDropped", OID: "2.9"},
 	}
 }

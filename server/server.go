@@ -36,6 +36,7 @@ import (
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 	"gatepost/server/program"
+	"gatepost/server/protection"
 	"gatepost/server/resolver"
 	"gatepost/server/settings"
 	"gatepost/webadmin"
@@ -76,36 +77,37 @@ type Server struct {
 	cert   atomic.Pointer[tls.Certificate]
 
 	// What modules of the table make for those after them.
-	main     *settings.Live[Settings]
-	logging  *settings.Live[LogSettings]
-	routing  *settings.Live[router.Settings]
-	resolver *resolver.Resolver
-	helpers  *helper.Helpers
-	programs *program.Runner
-	counter  *queue.Counter
-	accounts *accounts.Store
-	router   *router.Router
-	queue    *queue.Queue
-	gateways *settings.Live[relay.GatewaySettings]
-	drops    *drop.Intake
-	relay    *relay.Transport
-	lists    *lists.Manager
-	secrets  *mailauth.Secrets
-	keys     *mailauth.KeyStore
-	verifier *mailauth.Verifier
-	signer   *leaving.Signer
-	rewrites func() bool // whether return-paths of mail that is passed on are rewritten
-	senders  *arriving.Check
-	reports  *reports.Inbox
-	outbox   *reports.Outbox // of reports
-	rules    *mailrules.Rules
-	pwd      *pwd.Server
-	pages    *webadmin.App
-	receiver *smtp.Server
-	poller   *rpop.Poller
-	http     map[string]*http.Server // by the name of the module
-	users    *settings.Live[http.UserSettings]
-	encrypt  *tls.Config
+	main       *settings.Live[Settings]
+	logging    *settings.Live[LogSettings]
+	routing    *settings.Live[router.Settings]
+	resolver   *resolver.Resolver
+	helpers    *helper.Helpers
+	protection *protection.Protection
+	programs   *program.Runner
+	counter    *queue.Counter
+	accounts   *accounts.Store
+	router     *router.Router
+	queue      *queue.Queue
+	gateways   *settings.Live[relay.GatewaySettings]
+	drops      *drop.Intake
+	relay      *relay.Transport
+	lists      *lists.Manager
+	secrets    *mailauth.Secrets
+	keys       *mailauth.KeyStore
+	verifier   *mailauth.Verifier
+	signer     *leaving.Signer
+	rewrites   func() bool // whether return-paths of mail that is passed on are rewritten
+	senders    *arriving.Check
+	reports    *reports.Inbox
+	outbox     *reports.Outbox // of reports
+	rules      *mailrules.Rules
+	pwd        *pwd.Server
+	pages      *webadmin.App
+	receiver   *smtp.Server
+	poller     *rpop.Poller
+	http       map[string]*http.Server // by the name of the module
+	users      *settings.Live[http.UserSettings]
+	encrypt    *tls.Config
 
 	setupSecret string // of the one-time link; empty when postmaster has a password
 

@@ -37,6 +37,7 @@ import (
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 	"gatepost/server/program"
+	"gatepost/server/protection"
 	"gatepost/server/resolver"
 	"gatepost/server/settings"
 	"gatepost/webadmin"
@@ -48,7 +49,7 @@ import (
 // functions connect nothing before open is called.
 func (s *Server) table() []*module {
 	return []*module{
-		s.mainPart(), s.logsPart(), s.dnrPart(), s.helpersPart(),
+		s.mainPart(), s.logsPart(), s.dnrPart(), s.helpersPart(), s.protectionPart(),
 		s.counterPart(), s.accountsPart(), s.routerPart(),
 		s.queuePart(), s.rulesPart(), s.pipePart(), s.dropPart(), s.rpopPart(), s.signingPart(), s.reportsPart(), s.localPart(), s.listPart(), s.gatewaysPart(), s.sendingPart(),
 		s.certificatePart(),
@@ -115,6 +116,17 @@ func (s *Server) applyHelpers() {
 	s.helpers.Apply(set.ExternalFilters, set.ExternalAuth)
 }
 
+// protectionPart knows about the addresses of clients.
+func (s *Server) protectionPart() *module {
+	set := live[protection.Settings]()
+	m := newModule("Protection", set, protection.Tag)
+	m.open = func() (err error) {
+		s.protection, err = protection.Open(s.base.dir, set, s.log)
+		return err
+	}
+	return m
+}
+
 // counterPart numbers messages, in the queue and in the mailboxes alike.
 func (s *Server) counterPart() *module {
 	m := newPart("counter")
@@ -131,7 +143,7 @@ func (s *Server) accountsPart() *module {
 	m := newPart("accounts")
 	m.open = func() (err error) {
 		s.accounts, err = accounts.Open(s.base.dir, accounts.Options{
-			Log: s.log, MainDomain: s.config.MainDomain, External: s.helpers,
+			Log: s.log, MainDomain: s.config.MainDomain, External: s.helpers, Protection: s.protection,
 			NextID: func() (uint64, error) {
 				id, err := s.counter.NextID()
 				return uint64(id), err

@@ -19,7 +19,9 @@ type page struct {
 	may  func(*call) bool
 	// menu says that the navigation has it, tab that it is one of the tabs of the page that it is below.
 	menu, tab bool
-	get       func(*call) error
+	// group, if not empty, makes pages of the same group tabs of each other, under their tabTitle.
+	group, tabTitle string
+	get             func(*call) error
 	// post has what the buttons of the page do, by the value of do.
 	post map[string]func(*call) error
 
@@ -30,7 +32,7 @@ type page struct {
 // pages is in the file of its functions.
 func pages() []*page {
 	all := slices.Concat(
-		settingsPages(), routerPages(),
+		settingsPages(), networkPages(), routerPages(),
 		domainPages(), dnsPages(), reportPages(), accountPages(), groupPages(), listPages(), rulesPages(), importPages(),
 		dashboardPages(), monitorPages(), messagePages(), sessionPages(),
 		masterPages(),
@@ -180,6 +182,9 @@ func (c *call) below(p *page) bool {
 
 // tabs are the tabs beside the present page: those below the same page.
 func (c *call) tabs() []crumb {
+	if c.page != nil && c.page.group != "" {
+		return c.groupTabs()
+	}
 	if c.page == nil || !c.page.tab {
 		return nil
 	}
@@ -188,6 +193,16 @@ func (c *call) tabs() []crumb {
 	for _, p := range c.tree {
 		if p.tab && len(p.segments) == len(parent)+1 && slices.Equal(p.segments[:len(parent)], parent) && c.sees(p) {
 			out = append(out, crumb{Title: c.T(p.title), Link: link(p.fill(c.params)...), Here: p == c.page})
+		}
+	}
+	return out
+}
+
+// groupTabs are the pages of the group of the present page.
+func (c *call) groupTabs() (out []crumb) {
+	for _, p := range c.tree {
+		if p.group == c.page.group && c.sees(p) {
+			out = append(out, crumb{Title: c.T(p.tabTitle), Link: link(p.fill(c.params)...), Here: p == c.page})
 		}
 	}
 	return out

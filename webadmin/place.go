@@ -23,7 +23,7 @@ var places = []struct{ module, title string }{
 }
 
 // withoutPage are modules that have pages of their own.
-var withoutPage = []string{"Main", "Router"}
+var withoutPage = []string{"Main", "Router", "Protection"}
 
 // withModules adds the pages of modules to the navigation of Settings.
 func (c *call) withModules(list []crumb) []crumb {
@@ -63,8 +63,6 @@ func settingsPages() []*page {
 	return []*page{
 		formPage(page{path: "Settings/General", title: "General", call: "GETSERVERSETTINGS", menu: true,
 			post: map[string]func(*call) error{"rename": (*call).renameMainDomain}}, (*call).generalForm),
-		{path: "Settings/Network", title: "Client IPs", call: "GETCLIENTIPS", menu: true, get: (*call).clientIPsPage,
-			post: map[string]func(*call) error{"update": (*call).setClientIPs}},
 	}
 }
 
@@ -127,33 +125,17 @@ type textForm struct {
 	Fixed                                               bool
 }
 
-func (c *call) clientIPsPage() error {
-	text, err := c.actor.ClientIPs(c.ctx())
-	if err != nil {
-		return err
-	}
-	return c.drawText(200, "text", c.T("Client IPs"), c.clientIPsText(text, text))
-}
-
-func (c *call) clientIPsText(text, was string) *textForm {
-	return &textForm{
-		Text: text, Was: was, Label: c.T("Client IP Addresses"), Command: "SETCLIENTIPS", File: "Settings/ClientIPs.data",
-		Help: c.T("Addresses that are clients of this server: they may relay without logging in, and limits of strangers do not hold for them.") + " " +
-			c.T(syntax(settings.Setting{Type: "IP list"})) + ".",
-	}
-}
-
 func (c *call) drawText(status int, name, title string, f *textForm) error {
 	return c.show(status, name, title, f)
 }
 
-func (c *call) setClientIPs() error {
-	return c.setText("text", c.T("Client IPs"), func() (string, error) { return c.actor.ClientIPs(c.ctx()) },
-		func(text string) error { return c.actor.SetClientIPs(c.ctx(), text) }, c.clientIPsText)
-}
-
 // setText stores a page with one text.
 func (c *call) setText(name, title string, get func() (string, error), set func(string) error, form func(text, was string) *textForm) error {
+	return c.storeText(func(f *textForm) error { return c.drawText(422, name, title, f) }, get, set, form)
+}
+
+// storeText stores a text. What could not be stored is drawn again.
+func (c *call) storeText(draw func(*textForm) error, get func() (string, error), set func(string) error, form func(text, was string) *textForm) error {
 	c.saving.Lock()
 	defer c.saving.Unlock()
 	now, err := get()
@@ -167,11 +149,11 @@ func (c *call) setText(name, title string, get func() (string, error), set func(
 		return c.done(c.r.URL.EscapedPath(), &flash{Text: c.T("Nothing has changed.")})
 	case !sameText(now, was):
 		f.Error, f.Other, f.Was = c.T("somebody else has changed this meanwhile"), now, now
-		return c.drawText(422, name, title, f)
+		return draw(f)
 	}
 	if err := set(strings.TrimRight(text, "\n")); err != nil {
 		f.Error = c.reason(err)
-		return c.drawText(422, name, title, f)
+		return draw(f)
 	}
 	old, new := lineDifference(now, text)
 	return c.done(c.r.URL.EscapedPath(), &flash{

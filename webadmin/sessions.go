@@ -17,7 +17,7 @@ func sessionPages() []*page {
 		{path: "Monitors/Sessions", title: "Sessions", call: "LISTSESSIONS", menu: true, get: (*call).sessionsPage,
 			post: map[string]func(*call) error{"kill": (*call).killSession, "end": (*call).endConnection}},
 		{path: "Monitors/Blocks", title: "Temporary Blocks", call: "LISTBLOCKS", menu: true, get: (*call).blocksPage,
-			post: map[string]func(*call) error{"lift": (*call).liftBlock}},
+			post: map[string]func(*call) error{"lift": (*call).liftBlock, "block": (*call).blockAddress}},
 		{path: "Monitors/RPOP", title: "RPOP", call: "LISTPOLLS", menu: true, get: (*call).pollsPage},
 		{path: "Settings/Certificate", title: "TLS Certificate", call: "LISTCERTIFICATES", menu: true, get: (*call).certificatePage,
 			post: map[string]func(*call) error{"import": (*call).importCertificate}},
@@ -81,16 +81,20 @@ type blockRow struct {
 }
 
 type blocksView struct {
-	Rows []blockRow
-	Zone *time.Location
+	Rows                    []blockRow
+	Zone                    *time.Location
+	MayBlock                bool
+	Address, Seconds, Error string
 }
 
-func (c *call) blocksPage() error {
+func (c *call) blocksPage() error { return c.drawBlocks(http.StatusOK, "", "900", "") }
+
+func (c *call) drawBlocks(status int, address, seconds, problem string) error {
 	list, err := c.actor.Blocks(c.ctx())
 	if err != nil {
 		return err
 	}
-	v := &blocksView{Zone: c.prefs.Zone}
+	v := &blocksView{Zone: c.prefs.Zone, MayBlock: c.may("TEMPBLACKLISTIP"), Address: address, Seconds: seconds, Error: problem}
 	for _, b := range list {
 		row := blockRow{Account: b.Account, Cause: c.T(b.Cause), Failures: b.Failures, Until: b.Until, Left: ageText(int64(time.Until(b.Until) / time.Second))}
 		if b.Network.IsValid() {
@@ -98,7 +102,18 @@ func (c *call) blocksPage() error {
 		}
 		v.Rows = append(v.Rows, row)
 	}
-	return c.show(http.StatusOK, "blocks", c.T("Temporary Blocks"), v)
+	return c.show(status, "blocks", c.T("Temporary Blocks"), v)
+}
+
+func (c *call) blockAddress() error {
+	address, seconds := c.field("address"), c.field("seconds")
+	if err := c.actor.BlockAddress(c.ctx(), address, seconds); err != nil {
+		if !kept(err) {
+			return err
+		}
+		return c.drawBlocks(http.StatusUnprocessableEntity, address, seconds, c.reason(err))
+	}
+	return c.done("/Monitors/Blocks", &flash{Text: c.T("%s is blocked.", address), Command: "TEMPBLACKLISTIP " + address + " TIMEOUT " + seconds})
 }
 
 func (c *call) liftBlock() error {

@@ -70,6 +70,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener
 		Count:       &s.count,
 		ClientIP:    s.unlimited,
 		Proxied:     s.proxied,
+		Denied:      s.accounts.Protection().Denied,
 		Log:         logs.Component(s.log, s.module),
 		TLS:         alpn(s.tls()),
 		Refuse:      refuseConnection,

@@ -48,7 +48,7 @@ type session struct {
 func (s *Server) session(ctx context.Context, c net.Conn) {
 	k := &session{Server: s, ctx: ctx, config: s.config().common()}
 	k.remote, k.local = listen.Addrs(c)
-	k.log = logs.Session(s.log, s.module, s.sessions.Add(1), "["+k.remote.String()+"]")
+	k.log = s.accounts.Protection().SessionLog(logs.Session(s.log, s.module, s.sessions.Add(1), "["+k.remote.String()+"]"), k.remote)
 	if t, ok := c.(*tls.Conn); ok {
 		state := t.ConnectionState()
 		k.tls = &state

@@ -48,6 +48,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener
 		Count:        &s.count,
 		LoginTimeout: func() time.Duration { return s.cfg.Get().LoginTimeout.Duration() },
 		ClientIP:     s.acc.ClientIP,
+		Denied:       s.acc.Protection().Denied,
 		Log:          logs.Component(s.log, "IMAP"),
 		TLS:          s.tls(),
 		Refuse: func(c net.Conn) {

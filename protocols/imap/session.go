@@ -99,7 +99,7 @@ func newSession(srv *Server, ctx context.Context, c net.Conn, startTLS bool) *se
 	n := srv.sessions.Add(1)
 	s := &session{
 		srv: srv, ctx: ctx, conn: nc, startTLS: startTLS, began: time.Now(),
-		log: logs.Session(srv.log, "IMAP", n, "["+remote.String()+"]"),
+		log: srv.acc.Protection().SessionLog(logs.Session(srv.log, "IMAP", n, "["+remote.String()+"]"), remote),
 		in:  wire.NewReader(nc, strangerLimits), out: wire.NewEncoder(nc),
 	}
 	s.peer = accounts.Peer{IP: remote, LocalIP: local, TLS: nc.tlsState() != nil, Service: "IMAP", Log: s.log}

@@ -48,6 +48,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener
 		Count:        &s.count,
 		LoginTimeout: func() time.Duration { return s.settings.Get().LoginTimeout.Duration() },
 		ClientIP:     s.accounts.ClientIP,
+		Denied:       s.accounts.Protection().Denied,
 		Log:          logs.Component(s.log, tag),
 		TLS:          s.tls(),
 		Refuse:       refuse,
@@ -67,7 +68,7 @@ func refuse(c net.Conn) {
 // handle runs one session. listen closes the connection.
 func (s *Server) handle(ctx context.Context, c net.Conn, mode settings.TLSMode) {
 	remote, local := listen.Addrs(c)
-	log := logs.Session(s.log, tag, s.sessions.Add(1), "["+remote.String()+"]")
+	log := s.accounts.Protection().SessionLog(logs.Session(s.log, tag, s.sessions.Add(1), "["+remote.String()+"]"), remote)
 	k := &session{
 		Server: s,
 		ctx:    ctx,

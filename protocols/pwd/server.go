@@ -59,6 +59,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener
 		Count:        &s.count,
 		LoginTimeout: func() time.Duration { return loginTimeout },
 		ClientIP:     s.acc.ClientIP,
+		Denied:       s.acc.Protection().Denied,
 		Log:          logs.Component(s.log, "PWD"),
 		TLS:          s.tls(),
 		Refuse: func(c net.Conn) {
@@ -73,7 +74,7 @@ func (s *Server) serve(ctx context.Context, c net.Conn, l settings.Listener) {
 	remote, local := listen.Addrs(c)
 	_, secure := c.(*tls.Conn)
 	n := s.sessions.Add(1)
-	log := logs.Session(s.log, "PWD", n, "["+remote.String()+"]")
+	log := s.acc.Protection().SessionLog(logs.Session(s.log, "PWD", n, "["+remote.String()+"]"), remote)
 	ses := &session{
 		server: s, conn: c, number: n,
 		peer:     accounts.Peer{IP: remote, LocalIP: local, TLS: secure, Service: "PWD", Log: log},

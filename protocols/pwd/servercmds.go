@@ -32,8 +32,6 @@ var serverCommands = []command{
 	{"SETROUTERSETTINGS", "{settings}", func(c *call) (dataformat.Value, error) { return c.set(c.actor.SetRouterSettings) }},
 	{"GETROUTERTABLE", "", func(c *call) (dataformat.Value, error) { return stringOf(c.actor.RouterTable(c)) }},
 	{"SETROUTERTABLE", "<table>", func(c *call) (dataformat.Value, error) { return c.setText("table", c.actor.SetRouterTable) }},
-	{"GETCLIENTIPS", "", func(c *call) (dataformat.Value, error) { return stringOf(c.actor.ClientIPs(c)) }},
-	{"SETCLIENTIPS", "<list>", func(c *call) (dataformat.Value, error) { return c.setText("list", c.actor.SetClientIPs) }},
 	{"ROUTE", "address [operation=MAIL|ACCESS|SIGNAL]", routeAddress},
 	{"GETHELPERSINFO", "", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.Helpers(c)) }},
 	{"GETSTATELEMENT", "oid", func(c *call) (dataformat.Value, error) {
@@ -46,17 +44,6 @@ var serverCommands = []command{
 	}},
 	{"SETSTATELEMENT", "oid operation=INC|SET value", func(c *call) (dataformat.Value, error) {
 		return nil, c.actor.SetElement(c, c.args.word("oid"), c.args.word("value"), strings.EqualFold(c.args.word("operation"), "INC"))
-	}},
-	{"GETTEMPBLACKLISTEDIPS", "", func(c *call) (dataformat.Value, error) {
-		list, err := c.actor.BlockedAddresses(c)
-		return stringOf(strings.Join(list, ","), err)
-	}},
-	{"TEMPBLACKLISTIP", "ip [TIMEOUT timeout] [DELETE]", func(c *call) (dataformat.Value, error) {
-		timeout := c.args.word("timeout")
-		if c.args.has("DELETE") {
-			timeout = "DELETE"
-		}
-		return nil, c.actor.BlockAddress(c, c.args.word("ip"), timeout)
 	}},
 	{"SHUTDOWN", "", func(c *call) (_ dataformat.Value, err error) {
 		c.session.after, err = c.actor.Shutdown(c) // the answer goes out first

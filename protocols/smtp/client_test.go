@@ -28,6 +28,14 @@ type client struct {
 // connect opens a connection and reads the greeting.
 func (s *site) connect(port int, from string) *client {
 	s.t.Helper()
+	c := s.client(port, from)
+	c.expect("220 ")
+	return c
+}
+
+// client opens a connection.
+func (s *site) client(port int, from string) *client {
+	s.t.Helper()
 	l := port25
 	switch port {
 	case 587:
@@ -37,9 +45,7 @@ func (s *site) connect(port int, from string) *client {
 	}
 	conn, err := s.dial(l, from)
 	s.must(err)
-	c := &client{s.t, conn, bufio.NewReader(conn)}
-	c.expect("220 ")
-	return c
+	return &client{s.t, conn, bufio.NewReader(conn)}
 }
 
 // send sends text as it is, in its own goroutine: a pipe has no buffer.

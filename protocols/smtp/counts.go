@@ -15,6 +15,8 @@ type Counts struct {
 	// that were answered yes and that nobody gets.
 	Refused counters.Labelled
 	Dropped counters.Counter
+	// TurnedAway are sessions of addresses on the temporary blacklist, by its cause.
+	TurnedAway counters.Labelled
 }
 
 // Counts has what is counted.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatepost/server/logs"
+	"gatepost/server/protection"
 )
 
 // greet sends the 220. Strangers on port 25 wait for it: programs that do not
@@ -24,6 +25,7 @@ func (s *session) greet() bool {
 		case err == nil:
 			s.in.discard()
 			s.log.LogAttrs(s.ctx, logs.LevelProblem, "the client sent before the greeting")
+			s.offend(protection.EarlyTalker)
 			s.reply(refusal(554, 5, 7, 1, s.name+" wait for the greeting before you talk"))
 			return false
 		case s.ctx.Err() != nil || !errors.Is(err, os.ErrDeadlineExceeded):

@@ -25,6 +25,7 @@ import (
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
+	"gatepost/server/protection"
 	"gatepost/server/settings"
 )
 
@@ -36,6 +37,7 @@ type site struct {
 	accounts *accounts.Store
 	queue    *queue.Queue
 	settings *settings.Live[Settings]
+	protect  *settings.Live[protection.Settings]
 	queueDir string
 	log      *siteLog
 	stop     context.CancelFunc
@@ -57,6 +59,7 @@ const table = `
 <closed> = error
 <robot> = "robot -q"@pipe
 old.company.com = company.com
+<blacklist-admin*@blacklisted> = postmaster
 Relay:<partner-*> = *@partner.example
 `
 
@@ -93,7 +96,14 @@ func newSite(t testing.TB, change ...func(*Settings)) *site {
 	}
 	counter, err := queue.OpenCounter(filepath.Join(base, "counter"), s.queueDir, 90000)
 	s.must(err)
+	var protect protection.Settings
+	s.must(settings.Load(&protect, nil))
+	protect.DenyAccessFor = 0 // tests of the temporary blacklist want another one
+	s.protect = settings.NewLive(&protect)
+	guard, err := protection.Open(base, s.protect, log)
+	s.must(err)
 	s.accounts, err = accounts.Open(base, accounts.Options{
+		Protection: guard,
 		MainDomain: "company.com", Shards: 1, Log: log, NextID: func() (uint64, error) {
 			id, err := counter.NextID()
 			return uint64(id), err

@@ -10,6 +10,7 @@ import (
 	"gatepost/router/address"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
+	"gatepost/server/protection"
 )
 
 // The texts of the replies to RCPT, by the reason why the recipient is accepted. Odd as it is, tools that
@@ -61,6 +62,10 @@ func (s *session) answerRcpt(rcpt envelope.Recipient) {
 	about := shown(rcpt.Address)
 	if err := s.limitRecipients(rcpt.Address); err != nil {
 		s.refuseRcpt(about, err)
+		return
+	}
+	if list := s.listed(); list != "" {
+		s.listedRcpt(rcpt, list)
 		return
 	}
 	route, err := s.srv.router.Route(s.ctx, router.Mail, rcpt.Address)
@@ -155,6 +160,9 @@ func (s *session) refuseRcpt(about string, err error) {
 	case fault.RelayDenied:
 		s.relaying++
 	}
+	if cause, counts := causeOf(err); counts {
+		s.offend(cause)
+	}
 	s.replyAbout(about, r)
 }
 
@@ -232,6 +240,9 @@ func (s *session) markSpamtrap(to address.Address) {
 	}
 	s.log.LogAttrs(s.ctx, logs.LevelMajor, "spamtrap addressed", attrs...)
 	s.tx.spamtrap = s.tx.spamtrap || s.account == nil
+	if s.stranger() && s.open() {
+		s.srv.protection.Report(s.remote, protection.Spamtrap) // the session goes on: the client learns nothing
+	}
 }
 
 func (s *session) acceptedText(route router.Route) string {

@@ -16,6 +16,7 @@ import (
 	"gatepost/queue"
 	"gatepost/queue/envelope"
 	"gatepost/router"
+	"gatepost/server/protection"
 	"gatepost/server/rate"
 	"gatepost/server/settings"
 )
@@ -40,19 +41,20 @@ const (
 
 // Server receives mail. One Server serves all listeners of the module.
 type Server struct {
-	cfg      *settings.Live[Settings]
-	begin    func(ctx context.Context, env *envelope.Envelope) (submission, error)
-	handles  func(router.Module) error // whether the queue can deliver there
-	router   *router.Router
-	accounts *accounts.Store
-	auth     *auth.Authenticator
-	tls      func() *tls.Config
-	log      *slog.Logger
-	version  string // of the build, or empty
-	checks   []Check
-	backsUp  func(ctx context.Context, domain string) (bool, error)
-	starter  Starter
-	turner   Turner
+	cfg        *settings.Live[Settings]
+	begin      func(ctx context.Context, env *envelope.Envelope) (submission, error)
+	handles    func(router.Module) error // whether the queue can deliver there
+	router     *router.Router
+	accounts   *accounts.Store
+	protection *protection.Protection
+	auth       *auth.Authenticator
+	tls        func() *tls.Config
+	log        *slog.Logger
+	version    string // of the build, or empty
+	checks     []Check
+	backsUp    func(ctx context.Context, domain string) (bool, error)
+	starter    Starter
+	turner     Turner
 
 	counts    Counts
 	count     listen.Count
@@ -75,7 +77,7 @@ type submission interface {
 // domain, see Settings.RelayToBackedUp; starter carries out ETRN, turner ATRN. Each message passes the checks in their order.
 func New(cfg *settings.Live[Settings], q *queue.Queue, r *router.Router, acc *accounts.Store, tls func() *tls.Config,
 	backsUp func(ctx context.Context, domain string) (bool, error), starter Starter, turner Turner, log *slog.Logger, checks ...Check) *Server {
-	s := &Server{checks: checks, backsUp: backsUp, starter: starter, turner: turner, cfg: cfg, handles: q.Handles, router: r, accounts: acc, auth: auth.New(acc, r, log), tls: tls, log: log,
+	s := &Server{checks: checks, backsUp: backsUp, starter: starter, turner: turner, cfg: cfg, handles: q.Handles, router: r, accounts: acc, protection: acc.Protection(), auth: auth.New(acc, r, log), tls: tls, log: log,
 		sent: acc.Sent()}
 	s.begin = func(ctx context.Context, env *envelope.Envelope) (submission, error) {
 		sub, err := q.Begin(ctx, env)
@@ -108,6 +110,7 @@ func (s *Server) options(l settings.Listener) listen.Options {
 		MaxSessions: func() int { return s.cfg.Get().Channels },
 		Count:       &s.count,
 		ClientIP:    s.accounts.ClientIP,
+		Denied:      s.accounts.Protection().Denied,
 		Log:         s.log.With(slog.String("tag", tag)),
 		TLS:         s.tls(),
 		Refuse:      s.refuse,

@@ -17,6 +17,7 @@ import (
 	"gatepost/protocols/internal/listen"
 	"gatepost/router/address"
 	"gatepost/server/logs"
+	"gatepost/server/protection"
 	"gatepost/server/settings"
 )
 
@@ -32,11 +33,12 @@ type session struct {
 	listener settings.Listener
 
 	remote, local netip.Addr
-	literal       string // of remote, as it stands in trace fields
-	name          string // of this server, as the client sees it
-	client        bool   // a Client IP
-	submission    bool   // a port where authentication is required
-	lmtp          bool   // the client speaks LMTP
+	literal       string           // of remote, as it stands in trace fields
+	name          string           // of this server, as the client sees it
+	client        bool             // a Client IP
+	blocked       protection.Cause // why the address has been blocked during the session
+	submission    bool             // a port where authentication is required
+	lmtp          bool             // the client speaks LMTP
 	tls           *tls.ConnectionState
 
 	helo    string // as the client gave it, see cleanName
@@ -63,7 +65,7 @@ func (s *Server) run(ctx context.Context, c net.Conn, l settings.Listener, lmtp 
 	t.name = s.accounts.DomainForIP(t.local)
 	t.client = s.accounts.ClientIP(t.remote)
 	t.submission, t.lmtp = Submission(l) && !lmtp, lmtp
-	t.log = logs.Session(s.log, tag, s.sessions.Add(1), "["+t.remote.String()+"]")
+	t.log = s.protection.SessionLog(logs.Session(s.log, tag, s.sessions.Add(1), "["+t.remote.String()+"]"), t.remote)
 	if e, ok := c.(*tls.Conn); ok {
 		state := e.ConnectionState()
 		t.tls = &state
@@ -71,7 +73,7 @@ func (s *Server) run(ctx context.Context, c net.Conn, l settings.Listener, lmtp 
 	t.in = newReader(c, t.flush)
 	t.log.LogAttrs(ctx, logs.LevelLowLevel, "got connection on "+c.LocalAddr().String())
 	defer t.end()
-	if t.greet() {
+	if !t.turnedAway() && t.greet() {
 		t.converse()
 	}
 }
@@ -150,6 +152,8 @@ func (s *session) limitErrors() {
 	over := func(n, limit int) bool { return limit > 0 && n >= limit }
 	switch {
 	case s.closing:
+	case s.blocked != "":
+		s.close421(string(s.blocked))
 	case over(s.errors, s.cfg.ErrorsLimit):
 		s.close421("too many errors")
 	case over(s.unknown, s.cfg.UnknownLimit):
@@ -173,6 +177,9 @@ func (s *session) replyAbout(about string, r reply) {
 	s.send(about, r)
 	if r.code >= 500 {
 		s.errors++
+	}
+	if offends(r) {
+		s.offend(protection.ProtocolErrors)
 	}
 }
 

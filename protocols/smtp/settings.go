@@ -28,6 +28,7 @@ type Settings struct {
 	ClientSubmission    settings.Flag   `key:"SubmissionFromClients" default:"NO" level:"advanced" since:"0.1" help:"ports 587 and 465 take mail from Client IPs without authentication"`
 	ForeignFrom         string          `key:"ForeignFrom" default:"Sender" values:"Sender|Refuse" level:"advanced" since:"0.1" help:"a submitted message with an address in From that is not the account's own gets a Sender field, or is refused"`
 	BareLineEnds        string          `key:"BareLineEnds" default:"Refuse" values:"Refuse|Repair" level:"expert" since:"0.1" help:"a message with a bare CR or LF is refused, or stored with CR LF in its place; CR CR LF is then one line end"`
+	StandardCodes       settings.Flag   `key:"StandardReplyCodes" default:"NO" level:"expert" since:"0.3" help:"refusals have the codes 550 and 554 of RFC 5321 instead of 591 for clients on a blacklist and 579 for banned lines, which tools that read logs match"`
 	Spamtrap            string          `key:"SpamtrapAnswer" default:"Accept" values:"Accept|Refuse" level:"advanced" since:"0.1" help:"the answer to a message for a spamtrap, which is dropped in any case"`
 }
 

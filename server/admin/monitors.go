@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"time"
 
 	"gatepost/accounts"
 	"gatepost/server/counters"
@@ -132,46 +131,6 @@ func (a Actor) LiftBlock(ctx context.Context, account, network string) error {
 		if account == "" && network == "" || o.admin.acc.Logins().Unblock(account, n) == 0 {
 			return fault.New("admin.LiftBlock", fault.NotFound, "there is no such block any more")
 		}
-		return nil
-	})
-}
-
-// BlockedAddresses are the addresses from which nobody may log in, with the seconds that this lasts: address-seconds.
-func (a Actor) BlockedAddresses(ctx context.Context) ([]string, error) {
-	return look(ctx, a, "GETTEMPBLACKLISTEDIPS", server, func(o *operation) ([]string, error) {
-		var list []string
-		for _, b := range o.admin.acc.Logins().Blocks(o) {
-			if b.Account == "" {
-				list = append(list, b.Network.Addr().String()+"-"+strconv.Itoa(int(time.Until(b.Until)/time.Second)))
-			}
-		}
-		return list, nil
-	})
-}
-
-// maxBlock is how long an address can be blocked.
-const maxBlock = 30 * 24 * time.Hour
-
-// BlockAddress blocks logins from an address for so many seconds; with DELETE it ends that.
-func (a Actor) BlockAddress(ctx context.Context, address, seconds string) error {
-	const op = "admin.BlockAddress"
-	return do(ctx, a, "TEMPBLACKLISTIP", named(address), func(o *operation) error {
-		ip, err := netip.ParseAddr(strings.Trim(address, "[]"))
-		if err != nil {
-			return fault.New(op, fault.Invalid, "an address is expected")
-		}
-		o.new = dataformat.String(seconds)
-		if strings.EqualFold(seconds, "DELETE") {
-			if !o.admin.acc.Logins().UnblockAddress(ip) {
-				return fault.New(op, fault.NotFound, "the address is not blocked")
-			}
-			return nil
-		}
-		n, err := strconv.ParseUint(strings.TrimSuffix(seconds, "s"), 10, 32)
-		if d := time.Duration(n) * time.Second; err != nil || n == 0 || d > maxBlock {
-			return fault.New(op, fault.Invalid, "a number of seconds is expected, not more than 30 days")
-		}
-		o.admin.acc.Logins().BlockAddress(ip, time.Duration(n)*time.Second)
 		return nil
 	})
 }

@@ -120,6 +120,25 @@ func (a Actor) UpdateDNRSettings(ctx context.Context, given dataformat.Dict) err
 	return a.changeServer(ctx, "UPDATEDNRSETTINGS", "DNR", given, a.admin.server.DNRSettings, a.admin.server.UpdateDNRSettings)
 }
 
+// Network are the explicit settings of the protection against strangers.
+func (a Actor) Network(ctx context.Context) (dataformat.Dict, error) {
+	return a.getServer(ctx, "GETNETWORK", a.admin.networkSettings)
+}
+
+// SetNetwork replaces the explicit settings of the protection against strangers.
+func (a Actor) SetNetwork(ctx context.Context, given dataformat.Dict) error {
+	return a.changeServer(ctx, "SETNETWORK", protectionModule, given, a.admin.networkSettings, func(ctx context.Context, d dataformat.Dict) error {
+		return a.admin.server.SetModule(ctx, protectionModule, d)
+	})
+}
+
+// protectionModule is the module with those settings.
+const protectionModule = "Protection"
+
+func (a *Admin) networkSettings(ctx context.Context) (dataformat.Dict, error) {
+	return a.server.Module(ctx, protectionModule)
+}
+
 // LogSettings are the explicit settings of the log.
 func (a Actor) LogSettings(ctx context.Context) (dataformat.Dict, error) {
 	return a.getServer(ctx, "GETLOGSETTINGS", a.admin.server.LogSettings)
@@ -160,20 +179,6 @@ func (a Actor) RouterTable(ctx context.Context) (string, error) {
 // SetRouterTable replaces the router's table.
 func (a Actor) SetRouterTable(ctx context.Context, text string) error {
 	return a.changeText(ctx, "SETROUTERTABLE", text, a.admin.server.RouterTable, a.admin.server.SetRouterTable)
-}
-
-// ClientIPs is the text of the list of Client IPs.
-func (a Actor) ClientIPs(ctx context.Context) (string, error) {
-	return look(ctx, a, "GETCLIENTIPS", server, func(o *operation) (string, error) { return a.clientIPs(o) })
-}
-
-func (a Actor) clientIPs(context.Context) (string, error) {
-	return a.admin.acc.ClientIPs().String(), nil
-}
-
-// SetClientIPs replaces the list of Client IPs.
-func (a Actor) SetClientIPs(ctx context.Context, text string) error {
-	return a.changeText(ctx, "SETCLIENTIPS", text, a.clientIPs, a.admin.acc.SetClientIPs)
 }
 
 // Route returns where an address leads.

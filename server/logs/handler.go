@@ -51,12 +51,13 @@ type handler struct {
 	levels func() *Levels
 
 	tag, instance, object, queueID string
+	everything                     bool   // whatever the level is
 	attrs                          string // rendered " key=value" pairs of With
 	group                          string // prefix of keys, "a.b."
 }
 
 func (h *handler) Enabled(_ context.Context, level slog.Level) bool {
-	return level >= h.levels().of(h.tag)
+	return h.everything || level >= h.levels().of(h.tag)
 }
 
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
@@ -93,6 +94,8 @@ func (h *handler) setHead(a slog.Attr) bool {
 		h.object = string(appendClean(nil, a.Value.String()))
 	case AttrQueueID:
 		h.queueID = a.Value.String()
+	case attrEverything:
+		h.everything = a.Value.Bool()
 	default:
 		return false
 	}

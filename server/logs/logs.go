@@ -59,6 +59,12 @@ func Session(l *slog.Logger, tag string, instance uint64, object string) *slog.L
 	return l.With(slog.String(AttrTag, tag), slog.Uint64(AttrInstance, instance), slog.String(AttrObject, object))
 }
 
+// Everything returns l with all its records written, whatever the level of its component is.
+func Everything(l *slog.Logger) *slog.Logger { return l.With(slog.Bool(attrEverything, true)) }
+
+// attrEverything does not show in records.
+const attrEverything = "everything"
+
 // Number returns the level as it is printed and set: 0 for LevelCrash to 5 for LevelAll.
 func Number(l slog.Level) int {
 	switch {

@@ -4,7 +4,7 @@
 //
 // # A connection's life
 //
-//	accepted ── not in the listener's list ─────────────▶ closed without a word
+//	accepted ── not in the listener's list, or denied ──▶ closed without a word
 //	    │    ── over the limit of its IP, or no slot ───▶ Refuse, closed
 //	    ▼
 //	a goroutine of its own: TLS handshake if the listener has one, then handle
@@ -105,8 +105,8 @@ type Options struct {
 	LoginTimeout func() time.Duration
 	// Count is what the listeners of one module share. Nil: a Count of its own.
 	Count *Count
-	// ClientIP tells the addresses that the administrator trusts.
-	ClientIP func(netip.Addr) bool
+	// ClientIP tells the addresses that the administrator trusts, Denied those that get no session.
+	ClientIP, Denied func(netip.Addr) bool
 	// Proxied tells the proxies whose connections begin with a PROXY header, which names the client. Nil: none.
 	Proxied func(netip.Addr) bool
 	// Log carries the tag of the component.
@@ -175,7 +175,7 @@ type server struct {
 	strangers *group // of this listener
 
 	// Records that clients can cause at any rate.
-	overIP, overLimit, displaced, refusedLogins, badProxy logs.Throttle
+	denied, overIP, overLimit, displaced, refusedLogins, badProxy logs.Throttle
 
 	mu    sync.Mutex
 	perIP map[netip.Prefix]int // sessions now; entries of 0 are removed
@@ -229,6 +229,12 @@ func (s *server) admit(c net.Conn) {
 	if !s.Listener.Allow.Empty() && !s.Listener.Allow.Contains(remote) {
 		s.Count.wire.Refused.Inc("address not allowed")
 		s.Log.Log(s.ctx, logs.LevelProblem, "connection refused: address not allowed", logs.AttrPeer, remote)
+		c.Close()
+		return
+	}
+	if s.Denied != nil && s.Denied(remote) {
+		s.Count.wire.Refused.Inc("denied address")
+		s.denied.Log(s.Log, logs.LevelProblem, "connection refused: denied address", slog.String(logs.AttrPeer, remote.String()))
 		c.Close()
 		return
 	}

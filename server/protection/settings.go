@@ -1,0 +1,64 @@
+package protection
+
+import (
+	"time"
+
+	"gatepost/server/settings"
+)
+
+// Settings are those of the protection against strangers, in Settings/Protection.settings.
+type Settings struct {
+	DenyAccessFor     settings.Period `key:"DenyAccessFor" default:"15m" level:"basic" since:"0.3" help:"how long an address stays on the temporary blacklist, 30 days at most; 0 puts none there"`
+	FailedLogins      settings.Rate   `key:"FailedLoginsLimit" default:"(20, 10m)" level:"basic" since:"0.3" help:"failed logins from an address, whatever the account, after which it is on the temporary blacklist; -1 for no limit"`
+	UnknownRecipients settings.Rate   `key:"UnknownRecipientsLimit" default:"(10, 10m)" level:"basic" since:"0.3" help:"unknown recipients from an address after which it is on the temporary blacklist; -1 for no limit"`
+	RefusedRelaying   settings.Rate   `key:"RefusedRelayingLimit" default:"(5, 10m)" level:"advanced" since:"0.3" help:"refused relaying attempts from an address after which it is on the temporary blacklist; -1 for no limit"`
+	ProtocolErrors    settings.Rate   `key:"ProtocolErrorsLimit" default:"(10, 10m)" level:"advanced" since:"0.3" help:"commands of SMTP that are wrong or come at the wrong time, from an address, after which it is on the temporary blacklist; -1 for no limit"`
+	EarlyTalkers      settings.Rate   `key:"EarlyTalkersLimit" default:"(1, 10m)" level:"advanced" since:"0.3" help:"sessions that talk before the greeting of SMTP, from an address, after which it is on the temporary blacklist; -1 for no limit"`
+	Spamtraps         settings.Rate   `key:"SpamtrapsLimit" default:"(1, 10m)" level:"advanced" since:"0.3" help:"messages to a spamtrap from an address after which it is on the temporary blacklist; -1 for no limit"`
+}
+
+// maxBlock is how long an address can be blocked.
+const maxBlock = 30 * 24 * time.Hour
+
+// Validate checks the values together.
+func (s *Settings) Validate() error {
+	if s.DenyAccessFor.Duration() > maxBlock {
+		return settings.BadValue("DenyAccessFor", "%s is more than 30 days: the Blacklist is for addresses that stay blocked", s.DenyAccessFor)
+	}
+	for key, r := range s.limits() {
+		if r.Count == 0 {
+			return settings.BadValue(key, "0 events would block everybody; -1 is no limit")
+		}
+	}
+	return nil
+}
+
+// limits are the triggers by the names of their settings.
+func (s *Settings) limits() map[string]settings.Rate {
+	return map[string]settings.Rate{
+		"FailedLoginsLimit": s.FailedLogins, "UnknownRecipientsLimit": s.UnknownRecipients, "RefusedRelayingLimit": s.RefusedRelaying,
+		"ProtocolErrorsLimit": s.ProtocolErrors, "EarlyTalkersLimit": s.EarlyTalkers, "SpamtrapsLimit": s.Spamtraps,
+	}
+}
+
+// limit is that of a trigger.
+func (s *Settings) limit(c Cause) settings.Rate {
+	switch c {
+	case FailedLogins:
+		return s.FailedLogins
+	case UnknownRecipients:
+		return s.UnknownRecipients
+	case RefusedRelaying:
+		return s.RefusedRelaying
+	case ProtocolErrors:
+		return s.ProtocolErrors
+	case EarlyTalker:
+		return s.EarlyTalkers
+	case Spamtrap:
+		return s.Spamtraps
+	}
+	return settings.Rate{Count: -1}
+}
+
+// LoginLimit is how many logins may fail from one address, whatever the account.
+func (p *Protection) LoginLimit() settings.Rate { return p.settings.Get().FailedLogins }
