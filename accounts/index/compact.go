@@ -289,7 +289,8 @@ func (sh *Shard) replace(to *openFile) error {
 	}
 	info, err := to.file.Stat()
 	if err == nil { // see grow.go
-		err = sh.grow(to.file, 0, info.Size())
+		to.blocks = info.Size()
+		err = sh.grow(to.file, 0, to.blocks)
 	}
 	if err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.ENOSYS) {
 		return err

@@ -23,11 +23,8 @@ const (
 // makeRoom sees to it that the pages that the commit of t may add to the file
 // have blocks on the disk.
 func (sh *Shard) makeRoom(t *tx, freeing bool) error {
-	info, err := sh.file().Stat()
-	if err != nil {
-		return fault.Wrap("index.Update", fault.Internal, err)
-	}
-	have, used := info.Size(), t.tx.Size()
+	open := sh.opened.Load()
+	have, used := open.blocks, t.tx.Size()
 	// Each change dirties a leaf, and the way to it is shared; values are
 	// copied to new pages that are half full at worst. An estimate that is too
 	// low costs no safety: then bbolt grows the file itself.
@@ -42,13 +39,14 @@ func (sh *Shard) makeRoom(t *tx, freeing bool) error {
 	}
 	to := used + max(need, min(max(have/8, minGrowth), maxGrowth))
 	to = (to + 4095) &^ 4095
-	err = sh.grow(sh.file(), have, to)
+	err := sh.grow(open.file, have, to)
 	switch {
 	case err == nil:
 		// bbolt writes into the file with fdatasync alone, and relies on its size.
-		if err := sh.file().Sync(); err != nil {
+		if err := open.file.Sync(); err != nil {
 			return sh.fail(err)
 		}
+		open.blocks = to
 		return nil
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
 		return nil // this file system cannot; bbolt grows the file

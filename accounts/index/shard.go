@@ -62,6 +62,8 @@ type Shard struct {
 type openFile struct {
 	db   *bolt.DB
 	file *os.File // bbolt's, to grow it
+	// blocks is up to where the file has blocks on the disk. It may be longer: a commit that found no space has left it so.
+	blocks int64
 }
 
 func (sh *Shard) db() *bolt.DB   { return sh.opened.Load().db }
@@ -114,10 +116,12 @@ func openShard(path string, o Options) (sh *Shard, err error) {
 	if err != nil {
 		return nil, fault.Wrap(op, fault.Internal, fmt.Errorf("open %s: %w", path, err))
 	}
-	sh.opened.Store(&openFile{db, file})
+	open := &openFile{db: db, file: file}
+	sh.opened.Store(open)
 	if o.ReadOnly {
 		return sh, nil
 	}
+	open.blocks = sh.Size()
 	db.NoFreelistSync = false // from here on the writer decides, see manyFree
 	if err := createBuckets(db); err != nil {
 		return nil, errors.Join(fault.Wrap(op, fault.Internal, err), db.Close())

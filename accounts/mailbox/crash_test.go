@@ -16,6 +16,7 @@ import (
 
 	imap "github.com/emersion/go-imap/v2"
 
+	"gatepost/accounts/index"
 	"gatepost/accounts/mailbox/msgfile"
 	"gatepost/server/fault"
 )
@@ -285,5 +286,65 @@ func TestAFullDiskRefusesMailAndRecovers(t *testing.T) {
 		}
 	}
 	m.Close()
+	w.check()
+}
+
+func TestManyScatteredMessagesAreExpungedOnAFullDisk(t *testing.T) {
+	w := newWorld(t)
+	w.close()
+	if err := syscall.Mount("tmpfs", w.base, "tmpfs", 0, "size=48m"); err != nil {
+		t.Skip("needs the right to mount: ", err)
+	}
+	t.Cleanup(func() {
+		if !w.closed {
+			w.close()
+		}
+		syscall.Unmount(w.base, syscall.MNT_DETACH)
+	})
+	if err := os.MkdirAll(filepath.Join(w.base, "Queue"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.open()
+	a := w.account(1)
+	for n := range 200 {
+		w.append(a, "INBOX", n)
+	}
+	m := w.view(a, "INBOX")
+	for m.Len() < 50_000 {
+		if _, err := m.Copy(bg, m.UIDs(), "INBOX"); err != nil {
+			t.Fatal(err)
+		}
+		m.Sync(true)
+	}
+	var out []imap.UID
+	for uid := imap.UID(1); int(uid) < m.Len(); uid += 12 {
+		out = append(out, uid)
+	}
+	if _, err := m.SetFlags(bg, out, Add, []imap.Flag{imap.FlagDeleted}, NoCondition); err != nil {
+		t.Fatal(err)
+	}
+	ballast, err := os.Create(filepath.Join(w.base, "ballast"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ballast.Close()
+	for err == nil {
+		_, err = ballast.Write(make([]byte, 4096))
+	}
+	err = nil
+	for n := 0; !fault.Is(err, fault.NoSpace); n++ {
+		err = a.shard.Update(bg, func(tx index.Tx) error {
+			return tx.Put(index.Server, fmt.Appendf(nil, "ballast %d", n), make([]byte, 2000))
+		}, nil)
+	}
+	gone, err := m.Expunge(bg, nil)
+	if err != nil || len(gone) != len(out) {
+		t.Errorf("%d of %d messages were expunged: %v", len(gone), len(out), err)
+	}
+	if left := len(m.marked(nil)); left > 0 {
+		t.Errorf("%d are left", left)
+	}
+	m.Close()
+	w.settle()
 	w.check()
 }

@@ -18,36 +18,40 @@ func (m *Mailbox) Expunge(ctx context.Context, uids *imap.UIDSet) ([]imap.UID, e
 		return nil, fault.New("mailbox.Expunge", fault.ReadOnly, "")
 	}
 	var all []imap.UID
-	for todo := m.marked(uids); len(todo) > 0; {
-		part := todo[:min(len(todo), maxChange)]
-		todo = todo[len(part):]
-		var done []imap.UID
-		end, err := m.box.account.turn(ctx, len(part))
-		if err != nil {
-			return all, err
-		}
-		err = m.box.account.updateFreeing(ctx, func(e *edit) error {
-			done = done[:0]
-			x, err := e.box(m.box.id)
-			if err != nil {
-				return err
-			}
-			x.origin = m
-			gone, err := x.remove(part, false, func(_ imap.UID, st state) bool {
-				return st.flags&Deleted != 0 // else somebody has changed his mind
-			})
-			for i := range gone {
-				done = append(done, gone[i].uid)
-			}
-			return err
-		})
-		end()
-		if err != nil {
-			return all, err
-		}
+	err := inParts(m.marked(uids), maxChange, func(part []imap.UID) error {
+		done, err := m.expunge(ctx, part)
 		all = append(all, done...)
+		return err
+	})
+	return all, err
+}
+
+// expunge removes those of some messages that have \Deleted, in one commit.
+func (m *Mailbox) expunge(ctx context.Context, uids []imap.UID) (done []imap.UID, err error) {
+	end, err := m.box.account.turn(ctx, len(uids))
+	if err != nil {
+		return nil, err
 	}
-	return all, nil
+	defer end()
+	err = m.box.account.updateFreeing(ctx, func(e *edit) error {
+		done = done[:0]
+		x, err := e.box(m.box.id)
+		if err != nil {
+			return err
+		}
+		x.origin = m
+		gone, err := x.remove(uids, false, func(_ imap.UID, st state) bool {
+			return st.flags&Deleted != 0 // else somebody has changed his mind
+		})
+		for i := range gone {
+			done = append(done, gone[i].uid)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return done, nil
 }
 
 // marked returns the messages with \Deleted, by what is in memory.

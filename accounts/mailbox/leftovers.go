@@ -127,12 +127,9 @@ func (a *Account) dropUnnamed() error {
 		return err
 	}
 	files = slices.DeleteFunc(files, func(f msgfile.Ref) bool { return a.files.Busy(f.ID) })
-	for part := range slices.Chunk(files, maxContents) {
-		err = errors.Join(err, a.shard.UpdateFreeing(context.Background(), func(tx index.Tx) error {
-			return dropContent(tx, a.id, part)
-		}, nil))
-	}
-	return err
+	return inParts(files, maxContents, func(part []msgfile.Ref) error {
+		return a.shard.UpdateFreeing(context.Background(), func(tx index.Tx) error { return dropContent(tx, a.id, part) }, nil)
+	})
 }
 
 // setAside moves files to Leftovers.

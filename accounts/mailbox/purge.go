@@ -38,10 +38,14 @@ func dropOf(sh *index.Shard, key []byte) drop {
 
 // purge removes records that are no longer reachable and then their files.
 func (u *upkeep) purge(d drop) error {
-	for done := false; !done; {
+	for most, done := maxContents, false; !done; {
 		var gone []doomed
 		var err error
-		if gone, done, err = u.purgeStep(d); err != nil {
+		gone, done, err = u.purgeStep(d, most)
+		switch {
+		case fault.Is(err, fault.NoSpace) && most > 1:
+			most /= 8 // see inParts
+		case err != nil:
 			return err
 		}
 		u.unlinkAll(gone)
@@ -49,11 +53,11 @@ func (u *upkeep) purge(d drop) error {
 	return nil
 }
 
-// purgeStep removes some records, and returns the files to be unlinked.
-func (u *upkeep) purgeStep(d drop) (gone []doomed, done bool, err error) {
+// purgeStep removes some records, so many at most, and returns the files to be unlinked.
+func (u *upkeep) purgeStep(d drop, most int) (gone []doomed, done bool, err error) {
 	var files []msgfile.Ref
 	err = d.shard.UpdateFreeing(context.Background(), func(tx index.Tx) (err error) {
-		files, done, err = d.purgeSome(tx)
+		files, done, err = d.purgeSome(tx, most)
 		return err
 	}, func() {
 		for _, f := range files {
@@ -107,7 +111,7 @@ func appendFiles(files []msgfile.Ref, key, block []byte) []msgfile.Ref {
 
 // purgeSome removes some records and returns the files that none names any more; done is true with
 // the last.
-func (d *drop) purgeSome(tx index.Tx) (files []msgfile.Ref, done bool, err error) {
+func (d *drop) purgeSome(tx index.Tx, most int) (files []msgfile.Ref, done bool, err error) {
 	type record struct {
 		bucket index.Bucket
 		key    []byte
@@ -115,7 +119,7 @@ func (d *drop) purgeSome(tx index.Tx) (files []msgfile.Ref, done bool, err error
 	var all []record
 	for _, r := range d.keys() {
 		tx.Range(r.bucket, r.from, r.to, func(k, v []byte) bool {
-			if len(all) == maxContents || len(files) >= maxChange {
+			if len(all) == most || len(files) >= maxChange {
 				return false
 			}
 			all = append(all, record{r.bucket, slices.Clone(k)})
@@ -125,7 +129,7 @@ func (d *drop) purgeSome(tx index.Tx) (files []msgfile.Ref, done bool, err error
 			return true
 		})
 	}
-	done = len(all) < maxContents && len(files) < maxChange
+	done = len(all) < most && len(files) < maxChange
 	for _, r := range all {
 		if err := tx.Delete(r.bucket, r.key); err != nil {
 			return nil, false, err

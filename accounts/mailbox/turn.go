@@ -35,3 +35,21 @@ func enter(ctx context.Context, turn chan struct{}) (end func(), err error) {
 		return nil, fault.Wrap("mailbox.turn", fault.Canceled, ctx.Err())
 	}
 }
+
+// inParts passes a list to do, in parts. A part whose commit finds no space is made smaller: what removes records has to
+// write the pages that they were in anew, and on a full disk the index has a reserve of some 100 pages for that.
+func inParts[T any](list []T, size int, do func(part []T) error) error {
+	for len(list) > 0 {
+		n := min(len(list), size)
+		err := do(list[:n])
+		switch {
+		case fault.Is(err, fault.NoSpace) && n > 1:
+			size = max(n/8, 1)
+		case err != nil:
+			return err
+		default:
+			list = list[n:]
+		}
+	}
+	return nil
+}

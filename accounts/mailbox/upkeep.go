@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -242,12 +241,12 @@ func (u *upkeep) dropContents(gone []doomed) {
 		byShard[d.account.shard] = append(byShard[d.account.shard], d)
 	}
 	for sh, all := range byShard {
-		for part := range slices.Chunk(all, maxContents) {
-			err := sh.UpdateFreeing(context.Background(), func(tx index.Tx) error {
-				byAccount := make(map[uint64][]msgfile.Ref)
-				for _, d := range part {
-					byAccount[d.account.id] = append(byAccount[d.account.id], d.file)
-				}
+		err := inParts(all, maxContents, func(part []doomed) error {
+			byAccount := make(map[uint64][]msgfile.Ref)
+			for _, d := range part {
+				byAccount[d.account.id] = append(byAccount[d.account.id], d.file)
+			}
+			return sh.UpdateFreeing(context.Background(), func(tx index.Tx) error {
 				for id, files := range byAccount {
 					if _, err := readAccount(tx, id); fault.Is(err, fault.NotFound) {
 						continue // all of its content goes
@@ -260,36 +259,37 @@ func (u *upkeep) dropContents(gone []doomed) {
 				}
 				return nil
 			}, nil)
-			if err != nil {
-				u.store.unclean.Store(true) // the rest goes after the next start
-				u.report("removal of content", 0, err)
-			}
+		})
+		if err != nil {
+			u.store.unclean.Store(true) // the rest goes after the next start
+			u.report("removal of content", 0, err)
 		}
 	}
 }
 
 // forgetAll removes the records of deliveries.
 func (u *upkeep) forgetAll(ids []uint64) {
-	if len(ids) == 0 {
-		return
-	}
 	for _, sh := range u.store.index.Shards() {
-		err := sh.UpdateFreeing(context.Background(), func(tx index.Tx) error {
-			var keys [][]byte
-			for _, id := range ids {
-				from := binary.BigEndian.AppendUint64(nil, id)
-				tx.Range(index.Delivered, from, after(from), func(k, _ []byte) bool {
-					keys = append(keys, append([]byte(nil), k...))
-					return true
-				})
-			}
-			for _, k := range keys {
-				if err := tx.Delete(index.Delivered, k); err != nil {
-					return err
-				}
-			}
-			return nil
-		}, nil)
+		err := inParts(ids, maxContents, func(part []uint64) error {
+			return sh.UpdateFreeing(context.Background(), func(tx index.Tx) error { return forgetDeliveries(tx, part) }, nil)
+		})
 		u.report("forgetting of deliveries", 0, err)
 	}
+}
+
+func forgetDeliveries(tx index.Tx, ids []uint64) error {
+	var keys [][]byte
+	for _, id := range ids {
+		from := binary.BigEndian.AppendUint64(nil, id)
+		tx.Range(index.Delivered, from, after(from), func(k, _ []byte) bool {
+			keys = append(keys, append([]byte(nil), k...))
+			return true
+		})
+	}
+	for _, k := range keys {
+		if err := tx.Delete(index.Delivered, k); err != nil {
+			return err
+		}
+	}
+	return nil
 }
