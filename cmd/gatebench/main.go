@@ -39,6 +39,7 @@ type program struct {
 	Relay  relayCommand  `cmd:"" help:"Send messages to a server that relays them, until they have arrived."`
 	Verify verifyCommand `cmd:"" help:"Look for every message of a ledger in its mailbox."`
 	Kill   killCommand   `cmd:"" help:"Kill a Gatepost server under load again and again; look whether it kept its word."`
+	List   listCommand   `cmd:"" help:"Send a posting to a mailing list of many subscribers of a Gatepost server, until all have it."`
 	Power  powerCommand  `cmd:"" help:"Cut the power of a Gatepost server again and again; look whether it kept its word. As root."`
 	Full   fullCommand   `cmd:"" help:"Fill the disk of a Gatepost server; look whether it says so, recovers and kept its word."`
 	Start  startCommand  `cmd:"" help:"Start a Gatepost server with many domains and accounts."`

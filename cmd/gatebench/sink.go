@@ -20,7 +20,9 @@ type sink struct {
 	// unsure hears of a message after which the client said nothing more: whether it has
 	// seen the answer is not known.
 	unsure func(id string)
-	all    sync.WaitGroup
+	// envelope, if any, hears of the return-path and the recipients of each message, before it is acknowledged.
+	envelope func(from string, to []string)
+	all      sync.WaitGroup
 }
 
 // A manner is how a sink treats its clients.
@@ -74,6 +76,8 @@ func (s *sink) serve(c net.Conn, m manner) (last string) {
 		}
 		out.WriteString(text) //nolint:errcheck // Flush has the error
 	}
+	var from string
+	var to []string
 	reply("220 sink.test ESMTP\r\n")
 	for {
 		if in.Buffered() == 0 && out.Flush() != nil {
@@ -84,6 +88,14 @@ func (s *sink) serve(c net.Conn, m manner) (last string) {
 			return last
 		}
 		last = ""
+		if s.envelope != nil {
+			switch arg := pathOf(string(line)); {
+			case len(line) > 4 && strings.EqualFold(string(line[:4]), "MAIL"):
+				from, to = arg, nil
+			case len(line) > 4 && strings.EqualFold(string(line[:4]), "RCPT"):
+				to = append(to, arg)
+			}
+		}
 		verb, _, _ := strings.Cut(strings.ToUpper(strings.TrimRight(string(line), "\r\n")), " ")
 		switch verb {
 		case "EHLO":
@@ -99,6 +111,9 @@ func (s *sink) serve(c net.Conn, m manner) (last string) {
 			}
 			last = id
 			s.took(id)
+			if s.envelope != nil {
+				s.envelope(from, to)
+			}
 			reply("250 2.0.0 taken\r\n")
 		case "QUIT":
 			fmt.Fprint(out, "221 2.0.0 bye\r\n")
@@ -108,6 +123,13 @@ func (s *sink) serve(c net.Conn, m manner) (last string) {
 			reply("250 2.0.0 ok\r\n")
 		}
 	}
+}
+
+// pathOf is the address between angle brackets.
+func pathOf(line string) string {
+	_, rest, _ := strings.Cut(line, "<")
+	path, _, _ := strings.Cut(rest, ">")
+	return path
 }
 
 // readText reads a message to its final dot and returns its Message-ID.
