@@ -200,3 +200,18 @@ func (a *asked) means(id Identifier) (bool, error) {
 	}
 	return a.accounts.IsNamed(a, a.user, id.name, domain)
 }
+
+// Takes reports whether the identifier takes rights away from those that it names.
+func (id Identifier) Takes() bool { return id.sign == '-' }
+
+// Everybody reports whether the identifier names all accounts of the server.
+func (id Identifier) Everybody() bool { return id.kind == anyoneKind }
+
+// Names returns the identifier without its sign and with a domain, that of the owner where it has none.
+func (id Identifier) Names(ownerDomain string) string {
+	id.sign = 0
+	if id.domain == "" && id.kind != anyoneKind {
+		id.domain = ownerDomain
+	}
+	return id.String()
+}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"gatepost/accounts/access"
 	"gatepost/accounts/groupware"
 	"gatepost/server/fault"
 )
@@ -64,14 +63,16 @@ func liveProperties() map[xml.Name]property {
 		d("alternate-URI-set"):                  {principalKind, false, false, nothing},
 		d("current-user-privilege-set"):         {all, false, false, writePrivileges},
 		d("supported-privilege-set"):            {all, false, false, writeSupportedPrivileges},
-		d("acl-restrictions"):                   {homeKind | box | itemKind, false, false, nothing},
+		d("acl-restrictions"):                   {homeKind | box | itemKind, false, false, writeACLRestrictions},
 		d("inherited-acl-set"):                  {homeKind | box | itemKind, false, false, nothing},
 		d("supported-report-set"):               {all, false, false, writeReports},
 		d("supported-method-set"):               {homeKind | box | itemKind, false, false, writeMethods},
 		d("resource-id"):                        {box, false, false, writeResourceID},
 		d("sync-token"):                         {box, false, false, writeToken},
 		cs("getctag"):                           {box, false, false, writeToken},
-		d("quota-used-bytes"):                   {homeKind | box, false, false, writeQuotaUsed},
+		d("quota-used-bytes"):                   {homeKind | box, false, false, writeQuota(false)},
+		d("quota-available-bytes"):              {homeKind | box, false, false, writeQuota(true)},
+		d("acl"):                                {box, false, false, writeACL},
 		cs("email-address-set"):                 {principalKind, false, false, writeEmails},
 		cal("calendar-user-address-set"):        {principalKind, false, false, writeUserAddresses},
 		cal("calendar-user-type"):               {principalKind, false, false, text("INDIVIDUAL")},
@@ -87,7 +88,14 @@ func liveProperties() map[xml.Name]property {
 			x.raw(`<C:calendar-data content-type="text/calendar" version="2.0"/>`)
 		})},
 		cal("supported-collation-set"): {box, false, false, onlyIn(calRealm, func(x *xmlWriter) {
-			x.raw("<C:supported-collation>i;ascii-casemap</C:supported-collation><C:supported-collation>i;octet</C:supported-collation>")
+			for _, name := range collations {
+				x.leaf(cal("supported-collation"), name)
+			}
+		})},
+		card("supported-collation-set"): {box, false, false, onlyIn(cardRealm, func(x *xmlWriter) {
+			for _, name := range collations {
+				x.leaf(card("supported-collation"), name)
+			}
 		})},
 		cal("max-resource-size"):  {box, false, false, onlyIn(calRealm, func(x *xmlWriter) { x.raw(strconv.Itoa(maxBody)) })},
 		card("max-resource-size"): {box, false, false, onlyIn(cardRealm, func(x *xmlWriter) { x.raw(strconv.Itoa(maxBody)) })},
@@ -96,6 +104,9 @@ func liveProperties() map[xml.Name]property {
 		})},
 	}
 }
+
+// collations are the names that filters may have (RFC 4791 section 7.5.1, RFC 6352 section 8.3.1).
+var collations = []string{"i;ascii-casemap", "i;octet", "i;unicode-casemap"}
 
 // maxBody is the largest body that HTTPU passes on by its stock settings.
 const maxBody = 10 << 20
@@ -170,15 +181,21 @@ func writeHome(rl realm) func(*exchange, *xmlWriter, *resource) error {
 	}
 }
 
-func writeEmails(_ *exchange, x *xmlWriter, r *resource) error {
-	x.leaf(cs("email-address"), r.owner.Account.Address())
-	return nil
+func writeEmails(e *exchange, x *xmlWriter, r *resource) error {
+	list, err := e.s.store.Addresses(e.r.Context(), r.owner.Account)
+	for _, addr := range list {
+		x.leaf(cs("email-address"), addr)
+	}
+	return err
 }
 
-func writeUserAddresses(_ *exchange, x *xmlWriter, r *resource) error {
-	x.href("mailto:" + r.owner.Account.Address())
+func writeUserAddresses(e *exchange, x *xmlWriter, r *resource) error {
+	list, err := e.s.store.Addresses(e.r.Context(), r.owner.Account)
+	for _, addr := range list {
+		x.href("mailto:" + addr)
+	}
 	x.href(principalHref(r.owner.Account))
-	return nil
+	return err
 }
 
 func writeResourceID(_ *exchange, x *xmlWriter, r *resource) error {
@@ -194,15 +211,21 @@ func writeToken(e *exchange, x *xmlWriter, r *resource) error {
 	return err
 }
 
-func writeQuotaUsed(e *exchange, x *xmlWriter, r *resource) error {
-	if r.owner.Foreign() {
-		return errNoProperty
+// writeQuota writes what the account has in use, or what is left of its limit (RFC 4331). One without a limit has no quota.
+func writeQuota(left bool) func(*exchange, *xmlWriter, *resource) error {
+	return func(e *exchange, x *xmlWriter, r *resource) error {
+		limit := int64(r.owner.Account.Settings().MaxAccountSize)
+		if r.owner.Foreign() || left && limit < 0 {
+			return errNoProperty
+		}
+		u, err := r.owner.Mail().Usage(e.r.Context())
+		n := u.Bytes
+		if left {
+			n = max(0, limit-u.Bytes)
+		}
+		x.raw(strconv.FormatInt(n, 10))
+		return err
 	}
-	u, err := r.owner.Mail().Usage(e.r.Context())
-	if err == nil {
-		x.raw(strconv.FormatInt(u.Bytes, 10))
-	}
-	return err
 }
 
 // components returns the types of components that a calendar takes; nil for an address book.
@@ -232,43 +255,6 @@ func writeComponents(e *exchange, x *xmlWriter, r *resource) error {
 		x.raw(`<C:comp name="` + name + `"/>`)
 	}
 	return err
-}
-
-// privileges are those of RFC 3744 with the rights that each needs.
-var privileges = []struct {
-	name   string
-	rights access.Rights
-}{
-	{"read", access.Lookup | access.Read}, {"bind", access.Insert}, {"unbind", access.Delete},
-	{"write-content", access.Insert | access.Delete}, {"write-properties", access.Lookup}, {"write", access.Insert | access.Delete | access.Write},
-	{"read-acl", access.Administer}, {"all", access.All},
-}
-
-func writePrivileges(e *exchange, x *xmlWriter, r *resource) error {
-	rights := access.Lookup | access.Read
-	switch {
-	case r.coll != nil:
-		rights = r.coll.Rights
-	case r.kind == homeKind && !r.owner.Foreign():
-		rights = access.All
-	}
-	one := func(name string) { x.raw("<D:privilege><D:" + name + "/></D:privilege>") }
-	for _, p := range privileges {
-		if rights.Has(p.rights) {
-			one(p.name)
-		}
-	}
-	one("read-current-user-privilege-set")
-	return nil
-}
-
-func writeSupportedPrivileges(_ *exchange, x *xmlWriter, _ *resource) error {
-	x.raw("<D:supported-privilege><D:privilege><D:all/></D:privilege>")
-	for _, p := range privileges[:len(privileges)-1] {
-		x.raw("<D:supported-privilege><D:privilege><D:" + p.name + "/></D:privilege></D:supported-privilege>")
-	}
-	x.raw("</D:supported-privilege>")
-	return nil
 }
 
 func writeReports(e *exchange, x *xmlWriter, r *resource) error {

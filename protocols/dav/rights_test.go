@@ -6,14 +6,15 @@ import (
 
 	"gatepost/accounts/access"
 	"gatepost/accounts/mailbox"
+	"gatepost/server/dataformat"
 )
 
-// give changes what bob may do with a mailbox of ann.
-func (f *fixture) give(box, rights string) {
+// give changes what bob may do with a mailbox of another account.
+func (f *fixture) give(owner, box, rights string) {
 	f.t.Helper()
-	ann, err := f.accounts.Account(f.t.Context(), "company.com", "ann")
+	a, err := f.accounts.Account(f.t.Context(), "company.com", owner)
 	must(f.t, err)
-	must(f.t, ann.Mail().ChangeACL(f.t.Context(), box, func(mailbox.ACL) (mailbox.ACL, error) {
+	must(f.t, a.Mail().ChangeACL(f.t.Context(), box, func(mailbox.ACL) (mailbox.ACL, error) {
 		if rights == "" {
 			return nil, nil
 		}
@@ -48,7 +49,7 @@ func TestRights(t *testing.T) {
 		if a := f.do("PUT", "/CalDAV/Calendar/once.ics", event("once", "DTSTART:20260210T120000Z\nSUMMARY:"+c.rights+"\n")); a.status != 201 && a.status != 204 {
 			t.Fatal(a)
 		}
-		f.give("Calendar", c.rights)
+		f.give("ann", "Calendar", c.rights)
 		f.user = "bob@company.com"
 		check := func(what string, want int, a answer) string {
 			if a.status != want {
@@ -84,4 +85,16 @@ func TestRights(t *testing.T) {
 			t.Errorf("%q: the colour of one user is that of another", c.rights)
 		}
 	}
+}
+
+func TestPrincipals(t *testing.T) {
+	f := newFixture(t)
+	must(t, f.accounts.CreateAccount(t.Context(), "company.com", "eve", dataformat.Dict{"Password": dataformat.String("secret 1"), "MaxAccountSize": dataformat.String("1M")}))
+	must(t, f.accounts.SetAccountAliases(t.Context(), "company.com", "eve", []string{"eva"}))
+	must(t, f.accounts.SetDomainAliases(t.Context(), "company.com", []string{"company.net"}))
+	f.user = "eve@company.com"
+	f.want(207, f.do("PROPFIND", "/CalDAV/", "", "Depth", "1")) // makes the calendar
+	f.give("eve", "Calendar", "lr")
+	f.vars["megabyte"] = strings.Repeat("x", 1<<20)
+	f.play("principals.txt")
 }

@@ -1,0 +1,43 @@
+package groupware
+
+import (
+	"context"
+
+	"gatepost/accounts"
+	"gatepost/accounts/access"
+	"gatepost/accounts/mailbox"
+)
+
+// mostAddresses bounds the addresses of an account that clients are told.
+const mostAddresses = 200
+
+// Addresses returns the addresses under which an account gets mail: its own first, then those of its aliases, then the same under
+// the other names of its domain. Errors: NotFound, NoDomain.
+func (s *Store) Addresses(ctx context.Context, a *accounts.Account) ([]string, error) {
+	aliases, err := s.accounts.AccountAliases(ctx, a.Domain, a.Name)
+	if err != nil {
+		return nil, err
+	}
+	others, err := s.accounts.DomainAliases(a.Domain)
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for _, domain := range append([]string{a.Domain}, others...) {
+		for _, name := range append([]string{a.Name}, aliases...) {
+			if len(list) == mostAddresses {
+				return list, nil
+			}
+			list = append(list, name+"@"+domain)
+		}
+	}
+	return list, nil
+}
+
+// ACL returns who else may do what with the collection. Errors: Denied without the right to administer it, NoMailbox.
+func (c *Collection) ACL(ctx context.Context) (mailbox.ACL, error) {
+	if err := c.require(access.Administer); err != nil {
+		return nil, err
+	}
+	return c.Owner.Mail().ACL(ctx, c.Name)
+}
