@@ -72,6 +72,8 @@ var commands = index([]command{
 	{"UNSELECT", selected, (*session).unselect, 0},
 	{"EXPUNGE", selected, (*session).expunge, byUID},
 	{"SEARCH", selected, (*session).search, byUID | noExpunge},
+	{"SORT", selected, sortCommand, byUID | noExpunge},
+	{"THREAD", selected, threadCommand, byUID | noExpunge},
 	{"FETCH", selected, (*session).fetch, byUID | noExpunge},
 	{"STORE", selected, (*session).store, byUID | noExpunge},
 	{"COPY", selected, (*session).copy, byUID | adds},

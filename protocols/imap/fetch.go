@@ -39,6 +39,9 @@ func (s *session) fetch(c *call, p *wire.Parser) error {
 	if err != nil {
 		return err
 	}
+	if plan.partial.low > 0 {
+		seqs = plan.partial.cutRanges(seqs)
+	}
 	if plan.marksSeen && !s.info.ReadOnly && s.target.Rights.Has(access.Seen) {
 		return s.fetchAndMark(plan, seqs)
 	}

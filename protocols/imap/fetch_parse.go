@@ -103,6 +103,7 @@ type fetchPlan struct {
 	// (RFC 7162 sections 3.1.4 and 3.2.6).
 	changedSince uint64
 	vanished     bool
+	partial      partialRange // RFC 9394
 }
 
 func (f *fetchPlan) add(item fetchItem) {
@@ -154,6 +155,12 @@ func (s *session) parseFetchModifiers(p *wire.Parser, f *fetchPlan, uid bool) {
 			}
 		case "VANISHED":
 			f.vanished = true
+		case "PARTIAL":
+			p.Space()
+			f.partial = parsePartial(p)
+			if !uid {
+				p.Fail("PARTIAL needs UID FETCH")
+			}
 		default:
 			p.Fail("unknown modifier %s", name)
 		}

@@ -10,32 +10,46 @@ import (
 	"gatepost/server/logs"
 )
 
-// search is SEARCH (RFC 9051 section 6.4.4) with the result options of RFC 4731 and
-// RFC 5182.
+// search is SEARCH (RFC 9051 section 6.4.4) with the result options of RFC 4731,
+// RFC 5182 and RFC 9394.
 func (s *session) search(c *call, p *wire.Parser) error {
-	g := s.parseSearch(p)
-	if err := p.End(); err != nil {
+	g := s.newSearch()
+	s.parseSearch(g, p)
+	found, err := s.runSearch(g, p)
+	if err != nil {
 		return err
+	}
+	s.putFound(g, c, "SEARCH", found)
+	return nil
+}
+
+// runSearch parses the keys of a search and returns the sequence numbers of the messages that match.
+func (s *session) runSearch(g *searchProgram, p *wire.Parser) ([]uint32, error) {
+	g.parseKeys(s, p)
+	if err := p.End(); err != nil {
+		return nil, err
 	}
 	if g.badCharset {
 		if g.save {
 			s.saved = nil // RFC 5182 section 2.1: after NO the result is empty
 		}
-		return charsetError()
+		return nil, charsetError()
 	}
 	if err := g.prepare(s, &g.root); err != nil {
-		return err
+		return nil, err
 	}
 	if g.modSeq {
 		s.enableCondstore()
 	}
 	found, err := s.findMessages(g)
-	if err != nil {
-		if g.save {
-			s.saved = nil
-		}
-		return err
+	if err != nil && g.save {
+		s.saved = nil
 	}
+	return found, err
+}
+
+// putFound answers a search. The messages are in the order of the answer.
+func (s *session) putFound(g *searchProgram, c *call, name string, found []uint32) {
 	if g.save {
 		s.saveResult(g, found)
 	}
@@ -51,9 +65,8 @@ func (s *session) search(c *call, p *wire.Parser) error {
 	if g.extended {
 		s.putESearch(g, c, found, highest)
 	} else {
-		s.putSearch(found, highest)
+		s.putSearch(name, found, highest)
 	}
-	return nil
 }
 
 // findMessages returns the sequence numbers of the messages that match. Damaged messages are left out,
@@ -137,12 +150,17 @@ func (s *session) saveResult(g *searchProgram, found []uint32) {
 	for _, seq := range found {
 		s.saved = append(s.saved, s.mailbox.UID(int(seq)))
 	}
+	slices.Sort(s.saved) // after SORT
 }
 
 // told returns those of the messages found that the answer is about: with MIN or MAX and without ALL and COUNT, only the first
-// or last.
+// or last, and with PARTIAL those of its range.
 func (g *searchProgram) told(found []uint32) []uint32 {
-	if (g.min || g.max) && !g.all && !g.count {
+	if g.partial.low > 0 && !g.min && !g.max && !g.count {
+		first, end := g.partial.cut(len(found))
+		return found[first:end]
+	}
+	if (g.min || g.max) && !g.all && !g.count && g.partial.low == 0 {
 		switch n := len(found); {
 		case n == 0:
 		case n == 1 || !g.max:
@@ -156,9 +174,9 @@ func (g *searchProgram) told(found []uint32) []uint32 {
 	return found
 }
 
-// putSearch writes a SEARCH response. highest is 0 unless the client asked for MODSEQ.
-func (s *session) putSearch(found []uint32, highest uint64) {
-	s.out.Raw("* SEARCH")
+// putSearch writes a SEARCH or SORT response. highest is 0 unless the client asked for MODSEQ.
+func (s *session) putSearch(name string, found []uint32, highest uint64) {
+	s.out.Raw("* ").Raw(name)
 	for _, n := range found {
 		s.out.Byte(' ').Number(uint64(n)).Spill()
 	}
@@ -170,7 +188,7 @@ func (s *session) putSearch(found []uint32, highest uint64) {
 
 // putESearch writes an ESEARCH response. SAVE alone requests none.
 func (s *session) putESearch(g *searchProgram, c *call, found []uint32, highest uint64) {
-	if g.save && !g.min && !g.max && !g.all && !g.count {
+	if g.save && !g.min && !g.max && !g.all && !g.count && g.partial.low == 0 {
 		return
 	}
 	s.out.Raw("* ESEARCH (TAG ").String(c.tag).Byte(')')
@@ -187,6 +205,15 @@ func (s *session) putESearch(g *searchProgram, c *call, found []uint32, highest 
 		if g.all {
 			s.out.Raw(" ALL ").Set(wire.AppendSet(s.out.Buf(), found))
 		}
+	}
+	if g.partial.low > 0 {
+		s.out.Raw(" PARTIAL (").Set(append(g.partial.append(s.out.Buf()), ' '))
+		if first, end := g.partial.cut(len(found)); first < end {
+			s.out.Set(wire.AppendSet(s.out.Buf(), found[first:end]))
+		} else {
+			s.out.Raw("NIL")
+		}
+		s.out.Byte(')')
 	}
 	if g.count {
 		s.out.Raw(" COUNT ").Number(uint64(len(found)))

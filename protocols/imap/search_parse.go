@@ -11,26 +11,23 @@ import (
 	"gatepost/server/fault"
 )
 
-// parseSearch reads the arguments of SEARCH (RFC 9051 section 6.4.4).
-func (s *session) parseSearch(p *wire.Parser) *searchProgram {
-	g := &searchProgram{now: time.Now(), extended: s.rev2, ascii: true}
+func (s *session) newSearch() *searchProgram {
+	return &searchProgram{now: time.Now(), extended: s.rev2, ascii: true}
+}
+
+// parseSearch reads the arguments of SEARCH before its keys (RFC 9051 section 6.4.4).
+func (s *session) parseSearch(g *searchProgram, p *wire.Parser) {
 	p.Space()
-	word := ""
-	if isLetter(p.Peek()) {
-		word = string(p.Keyword())
-	}
-	if word == "RETURN" {
+	g.readWord(p)
+	if g.word == "RETURN" {
 		p.Space()
 		g.parseReturn(p)
 		p.Space()
-		word = ""
-		if isLetter(p.Peek()) {
-			word = string(p.Keyword())
-		}
+		g.readWord(p)
 	} else {
 		g.all = true
 	}
-	if word == "CHARSET" {
+	if g.word == "CHARSET" {
 		p.Space()
 		charset := strings.ToUpper(string(p.AString()))
 		switch {
@@ -40,20 +37,29 @@ func (s *session) parseSearch(p *wire.Parser) *searchProgram {
 			g.badCharset = true
 		}
 		p.Space()
-		word = ""
-		if isLetter(p.Peek()) {
-			word = string(p.Keyword())
-		}
+		g.readWord(p)
 	}
+}
+
+// readWord reads the next word into g.word, if there is one: the name of a key, or what stands before the keys.
+func (g *searchProgram) readWord(p *wire.Parser) {
+	g.word = ""
+	if isLetter(p.Peek()) {
+		g.word = string(p.Keyword())
+	}
+}
+
+// parseKeys reads the keys. The name of the first one may be in g.word.
+func (g *searchProgram) parseKeys(s *session, p *wire.Parser) {
 	g.root = searchKey{op: opAnd}
 	for {
+		word := g.word
+		g.word = ""
 		g.root.kids = append(g.root.kids, g.parseKey(s, p, word))
-		word = ""
 		if !p.SkipSpace() {
-			break
+			return
 		}
 	}
-	return g
 }
 
 func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
@@ -73,11 +79,20 @@ func (g *searchProgram) parseReturn(p *wire.Parser) {
 			g.count = true
 		case "SAVE":
 			g.save = true
+		case "PARTIAL": // RFC 9394
+			p.Space()
+			if g.partial.low > 0 {
+				p.Fail("PARTIAL can be asked for once")
+			}
+			g.partial = parsePartial(p)
 		default:
 			p.Fail("unknown result option %s", option)
 		}
 	})
-	if !g.min && !g.max && !g.count && !g.save {
+	switch {
+	case g.partial.low > 0 && g.all:
+		p.Fail("ALL and PARTIAL exclude each other")
+	case !g.min && !g.max && !g.count && !g.save && g.partial.low == 0:
 		g.all = true
 	}
 }

@@ -66,7 +66,8 @@ type searchProgram struct {
 	extended             bool // the answer is ESEARCH
 	min, max, all, count bool
 	save                 bool
-	modSeq               bool // MODSEQ is one of the keys
+	partial              partialRange // PARTIAL is asked for if low is not 0
+	modSeq               bool         // MODSEQ is one of the keys
 	root                 searchKey
 	texts                []searchText
 	// The numbers of the texts in each scope.
@@ -76,6 +77,7 @@ type searchProgram struct {
 	longest                         int          // length of the longest text of inBody
 	ascii                           bool         // the texts of inBody are all ASCII
 	keys                            int
+	word                            string       // a word that was read already
 	saved                           []wire.Range // the messages that $ names, if a key has it
 	now                             time.Time
 	badCharset                      bool
