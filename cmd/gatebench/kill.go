@@ -22,7 +22,9 @@ import (
 // mail is for another server, which is part of this program: every message has arrived there,
 // those twice at most whose answer was on the way at a kill. With --groups it is for groups of two
 // accounts, one of which is a member by way of another group too. With --lists it is for mailing lists of two subscribers. With --rules a rule of the server adds a
-// field and stores a copy in an account, and a rule of each account mirrors its mail to another one.
+// field and stores a copy in an account, and a rule of each account mirrors its mail to another one. With --calendars
+// clients make, change and delete items of calendars and address books: each is there as it was acknowledged, none that was deleted is
+// back, and the changes since the last look give the same.
 type killCommand struct {
 	Server   string        `help:"The gatepost program; built from this module when not given." placeholder:"FILE"`
 	Base     string        `help:"A new base directory; a temporary one when not given." placeholder:"DIR"`
@@ -35,6 +37,8 @@ type killCommand struct {
 	Groups   bool          `help:"The mail is for groups."`
 	Lists    bool          `help:"The mail is for mailing lists."`
 	Rules    bool          `help:"Rules of the server and of accounts make copies of the mail."`
+
+	Calendars bool `help:"Clients change calendars and address books, instead of mail."`
 
 	other *remote
 }
@@ -61,6 +65,9 @@ func (c *killCommand) Run(ctx context.Context, out *report) error {
 	}
 	if err := c.prepare(ctx, work); err != nil {
 		return err
+	}
+	if c.Calendars {
+		return c.runCalendars(ctx, out)
 	}
 	if c.Remote {
 		serving, cancel := context.WithCancel(ctx)
