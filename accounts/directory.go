@@ -93,6 +93,12 @@ func (s *directory) PublicName(domain string) (string, error) {
 	return s.MainDomain(), nil
 }
 
+// Offers reports whether accounts of a domain, whose real name is given, may use a service at all.
+func (s *directory) Offers(domain, service string) bool {
+	d, err := s.domain(domain)
+	return err == nil && !d.suspended && d.settings.DomainAccessModes.Has(service)
+}
+
 // RedirectsToHTTPS tells whether a domain, whose real name is given, sends clients from http to https.
 func (s *directory) RedirectsToHTTPS(domain string) bool {
 	d, err := s.domain(domain)

@@ -21,6 +21,7 @@ var arrows = map[string][]string{
 	"server/logs":                {"server/fault"},
 	"server/durable":             {},
 	"server/counters":            {},
+	"server/qrcode":              {},
 	"server/dataformat":          {"server/durable", "server/fault"},
 	"server/settings":            {"server/dataformat", "server/fault"},
 	"server/rate":                {"server/settings"},
@@ -109,10 +110,11 @@ var arrows = map[string][]string{
 	"protocols/pickup": {"accounts/message", "queue", "queue/envelope", "router/address",
 		"server/durable", "server/fault", "server/logs", "server/settings"},
 
-	"protocols/listpages": {"accounts", "accounts/lists", "accounts/lists/archive", "accounts/subscribers", "protocols/http", "server/admin", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
+	"protocols/autoconfig": {"accounts", "protocols/http", "router/address", "server/fault", "server/qrcode", "server/settings"},
+	"protocols/listpages":  {"accounts", "accounts/lists", "accounts/lists/archive", "accounts/subscribers", "protocols/http", "server/admin", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 
 	"webadmin": {"accounts", "accounts/mailbox", "accounts/subscribers", "protocols/http", "router", "router/names", "rules", "server/admin", "server/counters",
-		"server/dataformat", "server/fault", "server/logs", "server/protection", "server/settings"},
+		"server/dataformat", "server/fault", "server/logs", "server/protection", "server/qrcode", "server/settings"},
 
 	// the whole and its programs
 	"server":          {"*"},

@@ -2,13 +2,13 @@ package server
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"gatepost/accounts"
 	"gatepost/accounts/access"
 	"gatepost/accounts/groupware"
 	"gatepost/accounts/lists/archive"
+	"gatepost/protocols/autoconfig"
 	"gatepost/protocols/dav"
 	"gatepost/protocols/http"
 	"gatepost/protocols/listpages"
@@ -30,7 +30,7 @@ func (s *Server) administratorsPages(h *http.Server) error { return s.pages.Moun
 func (s *Server) commandLine(h *http.Server) error { return h.MountCLI(commandLine{s.pwd}) }
 
 func (s *Server) autoconfiguration(h *http.Server) error {
-	return h.MountAutoconfig(s.mailServices)
+	return autoconfig.New(autoconfig.Options{Accounts: s.accounts, Services: s.mailServices, Port: s.usersHTTPS}).Mount(h)
 }
 
 // A client address may ask for so many subscriptions on pages, and each answer takes as long at least as most
@@ -60,11 +60,7 @@ func (s *Server) listPagesURL(domain string) string {
 	if err != nil {
 		return "" // the domain was deleted meanwhile
 	}
-	url := "https://" + host
-	if port != 443 {
-		url += ":" + strconv.Itoa(port)
-	}
-	url += "/Lists"
+	url := "https://" + http.HostPort(host, port) + "/Lists"
 	if d, ok := s.http[usersModule].DomainOf(host); !ok || d != domain {
 		url += "/@" + domain
 	}
@@ -79,14 +75,14 @@ func (c commandLine) Command(ctx context.Context, who *accounts.Account, peer ac
 }
 
 // mailServices lists the listeners for mail programs.
-func (s *Server) mailServices() []http.MailService {
-	var list []http.MailService
+func (s *Server) mailServices() []autoconfig.MailService {
+	var list []autoconfig.MailService
 	for _, m := range s.modules {
 		for _, l := range m.common.Load().Listener {
 			if m.protocol == "" || !m.forUsers(l) {
 				continue
 			}
-			list = append(list, http.MailService{Protocol: m.protocol, Port: l.Port + s.config.PortShift, TLS: l.TLS, Allow: l.Allow})
+			list = append(list, autoconfig.MailService{Protocol: m.protocol, Port: l.Port + s.config.PortShift, TLS: l.TLS, Allow: l.Allow})
 		}
 	}
 	return list

@@ -173,6 +173,10 @@ func (s *Server) dnsServices() []dnsdoctor.Service {
 		}
 		list = append(list, dnsdoctor.Service{Name: name, Port: m.Port})
 	}
+	if port := s.usersHTTPS(); port != 0 {
+		list = append(list, dnsdoctor.Service{Name: "_caldavs", Port: port, Path: "/UserDAV/"}, dnsdoctor.Service{Name: "_carddavs", Port: port, Path: "/UserDAV/"},
+			dnsdoctor.Service{Name: "_autodiscover", Port: port})
+	}
 	return list
 }
 

@@ -1,14 +1,12 @@
 package webadmin
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 
-	"rsc.io/qr"
-
 	"gatepost/server/fault"
+	"gatepost/server/qrcode"
 )
 
 // This file has the second step of the login: the code of a program on a phone (TOTP, RFC 6238), or a recovery code.
@@ -112,26 +110,12 @@ func (c *call) totpForm() (*totpForm, error) {
 	return f, f.draw()
 }
 
-// draw draws the QR code, with the quiet zone of four modules around it (ISO/IEC 18004).
+// draw draws the QR code.
 func (f *totpForm) draw() error {
-	const quiet = 4
-	code, err := qr.Encode(f.URI, qr.M)
-	if err != nil {
+	var err error
+	if f.Path, f.Size, err = qrcode.Draw(f.URI); err != nil {
 		return fault.Wrap("webadmin.TOTP", fault.Internal, err)
 	}
-	var b strings.Builder
-	for y := range code.Size {
-		for x := 0; x < code.Size; x++ {
-			from := x
-			for x < code.Size && code.Black(x, y) {
-				x++
-			}
-			if n := x - from; n > 0 {
-				fmt.Fprintf(&b, "M%d %dh%dv1h-%dz", from+quiet, y+quiet, n, n)
-			}
-		}
-	}
-	f.Path, f.Size = b.String(), code.Size+2*quiet
 	return nil
 }
 

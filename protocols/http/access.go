@@ -15,15 +15,21 @@ func (q *Request) open(r *http.Request, m *mount) error {
 	if m.Part == "" || slices.Contains(m.OpenMethods, r.Method) {
 		return nil
 	}
-	switch q.parts.access(m.Part) {
-	case accessAll:
+	if q.Reaches(m.Part) {
 		return nil
-	case accessClients:
-		if q.session.accounts.ClientIP(q.Peer.IP) {
-			return nil
-		}
 	}
 	return fault.New("http.Access", fault.Denied, "This part of the server is not open to your address.")
+}
+
+// Reaches reports whether the client may reach a part of the module, by the settings of access.
+func (q *Request) Reaches(part string) bool {
+	switch q.parts.access(part) {
+	case accessAll:
+		return true
+	case accessClients:
+		return q.session.accounts.ClientIP(q.Peer.IP)
+	}
+	return false
 }
 
 // redirect sends a client that came without TLS to https, if the domain wants that. Methods and bodies go along (RFC 9110
@@ -61,11 +67,11 @@ func (k *session) secureURL(q *Request) (string, bool) {
 			return "", false // the domain was deleted meanwhile
 		}
 	}
-	return "https://" + hostPort(host, port), true
+	return "https://" + HostPort(host, port), true
 }
 
-// hostPort writes a host with a port unless that is the one of https.
-func hostPort(host string, port int) string {
+// HostPort writes a host with a port unless that is the one of https.
+func HostPort(host string, port int) string {
 	if port != 443 {
 		return net.JoinHostPort(host, strconv.Itoa(port))
 	}

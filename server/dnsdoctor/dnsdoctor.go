@@ -52,6 +52,8 @@ type Key struct {
 type Service struct {
 	Name string // such as _imaps
 	Port int
+	// Path is where on the host programs begin, of services over HTTP (RFC 6764 section 4); empty for others.
+	Path string
 }
 
 // Record is a record that there should be.
@@ -97,7 +99,10 @@ func Records(f Facts) []Record {
 		add("_25._tcp."+f.Host, "TLSA", "3 1 1 "+f.TLSA, "DANE: the certificate of port 25; only with DNSSEC", true)
 	}
 	for _, s := range f.Services {
-		add(s.Name+"._tcp."+f.Domain, "SRV", fmt.Sprintf("0 1 %d %s.", s.Port, f.Host), "mail programs find the server", true)
+		add(s.Name+"._tcp."+f.Domain, "SRV", fmt.Sprintf("0 1 %d %s.", s.Port, f.Host), why(s), true)
+		if s.Path != "" {
+			add(s.Name+"._tcp."+f.Domain, "TXT", "path="+s.Path, "where on the server they begin", true)
+		}
 	}
 	if f.Autoconfig {
 		for _, name := range []string{"autoconfig.", "autodiscover."} {
@@ -105,6 +110,17 @@ func Records(f Facts) []Record {
 		}
 	}
 	return list
+}
+
+// why says what the SRV record of a service is for.
+func why(s Service) string {
+	switch {
+	case s.Path != "":
+		return "calendar and contact programs find the server"
+	case s.Name == "_autodiscover":
+		return "mail programs find their settings"
+	}
+	return "mail programs find the server"
 }
 
 // rua is what a DMARC record says of aggregate reports.

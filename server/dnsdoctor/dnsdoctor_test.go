@@ -18,7 +18,7 @@ func facts() Facts {
 		Domain: "here.test", Host: "mx.here.test", Name: "mx.here.test",
 		IPs:        []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")},
 		Keys:       []Key{{"s1._domainkey.here.test", "v=DKIM1; k=rsa; p=" + strings.Repeat("A", 300), true}},
-		Services:   []Service{{"_imaps", 993}},
+		Services:   []Service{{Name: "_imaps", Port: 993}, {Name: "_caldavs", Port: 443, Path: "/UserDAV/"}},
 		Autoconfig: true, TLSA: "ab12", Reports: "postmaster@here.test", Aggregate: "dmarc-reports@here.test",
 	}
 }

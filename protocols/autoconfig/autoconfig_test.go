@@ -1,4 +1,4 @@
-package http
+package autoconfig
 
 import (
 	"flag"
@@ -40,16 +40,9 @@ var stockServices = []MailService{
 	{Protocol: "pop3", Port: 995, TLS: settings.TLSImplicit},
 }
 
-func autoconfigured(t *testing.T, l settings.Listener, services []MailService, https int) *fixture {
-	return newFixture(t, options{listener: l, before: func(f *fixture) {
-		f.server.UsePort(func() int { return https })
-		must(t, f.server.MountAutoconfig(func() []MailService { return services }))
-	}})
-}
-
 func TestMozillaAutoconfig(t *testing.T) {
-	f := autoconfigured(t, plainListener, stockServices, 9100)
-	c := f.client(remote, false)
+	f := newFixture(t, plainListener, stockServices, 9100)
+	c := f.client(remote)
 	for _, url := range []string{
 		"http://autoconfig.company.com/mail/config-v1.1.xml?emailaddress=alice%40company.com",
 		"http://company.com/.well-known/autoconfig/mail/config-v1.1.xml?emailaddress=Nobody@MAIL.company.com",
@@ -71,7 +64,7 @@ func TestMozillaAutoconfig(t *testing.T) {
 			t.Errorf("%s: %d %s", query, status, body)
 		}
 	}
-	must(t, f.accounts.DomainSettings("client.dom").Update(t.Context(), dict(t, "{PublicServerName=mx.client.dom;}")))
+	must(t, f.accounts.DomainSettings("client.dom").Update(t.Context(), settingsOf(t, "{PublicServerName=mx.client.dom;}")))
 	if _, body := get(t, c, "http://client.dom/mail/config-v1.1.xml"); !strings.Contains(body, "<hostname>mx.client.dom</hostname>") {
 		t.Errorf("the domain's own name: %s", body)
 	}
@@ -81,12 +74,12 @@ func TestMozillaAutoconfig(t *testing.T) {
 func TestListenersForOthersAreNotTold(t *testing.T) {
 	inside, err := settings.ParseIPList("127.0.0.0/8")
 	must(t, err)
-	f := autoconfigured(t, plainListener, []MailService{
+	f := newFixture(t, plainListener, []MailService{
 		{Protocol: "imap", Port: 993, TLS: settings.TLSImplicit, Allow: inside},
 		{Protocol: "smtp", Port: 465, TLS: settings.TLSImplicit},
 	}, 0)
 	for from, told := range map[string]bool{loopback: true, remote: false} {
-		if _, body := get(t, f.client(from, false), "http://company.com/mail/config-v1.1.xml"); strings.Contains(body, "imap") != told || !strings.Contains(body, "smtp") {
+		if _, body := get(t, f.client(from), "http://company.com/mail/config-v1.1.xml"); strings.Contains(body, "imap") != told || !strings.Contains(body, "smtp") {
 			t.Errorf("%s is told %s", from, body)
 		}
 	}
@@ -104,8 +97,8 @@ const askOutlook = `<?xml version="1.0" encoding="utf-8"?>
 var discoverTime = regexp.MustCompile(`Time="[0-9:.]+"`)
 
 func TestMicrosoftAutodiscover(t *testing.T) {
-	f := autoconfigured(t, tlsListener, stockServices, 9100)
-	c := f.client(remote, false)
+	f := newFixture(t, tlsListener, stockServices, 9100)
+	c := f.client(remote)
 	ask := func(path, request string) string {
 		t.Helper()
 		resp, err := c.Post("https://autodiscover.company.com"+path, "text/xml", strings.NewReader(request))
@@ -152,8 +145,8 @@ func TestAutodiscoverInClearLeadsToTLS(t *testing.T) {
 	for port, want := range map[int]string{
 		9100: "https://mail.company.com:9100/autodiscover/autodiscover.xml", 443: "https://mail.company.com/autodiscover/autodiscover.xml", 0: "",
 	} {
-		f := autoconfigured(t, plainListener, stockServices, port)
-		resp, err := f.client(remote, false).Get("http://autodiscover.company.com/autodiscover/autodiscover.xml")
+		f := newFixture(t, plainListener, stockServices, port)
+		resp, err := f.client(remote).Get("http://autodiscover.company.com/autodiscover/autodiscover.xml")
 		must(t, err)
 		resp.Body.Close()
 		if got := resp.Header.Get("Location"); got != want || (resp.StatusCode == http.StatusFound) != (want != "") {
