@@ -56,6 +56,6 @@ bench() { "$dir/gatebench" dav --events "$events" "$@"; }
 echo "Gatepost"
 bench --url "http://127.0.0.1:$((shift + 8100))/CalDAV/Bench/" --user bench@bench.test --pid "$gatepost"
 echo "Radicale"
-bench --url "http://127.0.0.1:$((shift + 1))/bench/bench/" --user bench || tail -3 "$dir/radicale.log"
+bench --url "http://127.0.0.1:$((shift + 1))/bench/bench/" --user bench --bulk || tail -3 "$dir/radicale.log"
 echo "Xandikos"
 bench --url "http://127.0.0.1:$((shift + 2))/user/calendars/calendar/" || tail -3 "$dir/xandikos.log"

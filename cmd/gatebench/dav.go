@@ -20,6 +20,7 @@ type davCommand struct {
 	Repeating int    `help:"How many in 100 of them repeat each week." default:"10"`
 	Rounds    int    `help:"Samples of each figure." default:"20"`
 	Clients   int    `help:"Clients that query at a time while memory is measured." default:"200"`
+	Bulk      bool   `help:"Store the events by one PUT of the whole calendar, which some servers take."`
 	PID       int    `help:"Process of the server; its children count too. Without it no memory is measured."`
 
 	client *http.Client
@@ -78,11 +79,30 @@ func (c *davCommand) put(ctx context.Context, i int, title string) (time.Duratio
 	return time.Since(began), err
 }
 
-// fill stores the events one after the other.
+// fill stores the events, and measures the PUT of more of them into the full calendar.
 func (c *davCommand) fill(ctx context.Context, out *report) error {
-	var took []time.Duration
+	began := time.Now()
+	var all strings.Builder
 	for i := range c.Events {
-		d, err := c.put(ctx, i, "Event")
+		if c.Bulk {
+			text := c.event(i, "Event")
+			all.WriteString(text[strings.Index(text, "BEGIN:VEVENT"):strings.Index(text, "END:VCALENDAR")])
+		} else if _, err := c.put(ctx, i, "Event"); err != nil {
+			return err
+		}
+	}
+	if c.Bulk {
+		text := "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Gatepost//gatebench//EN\r\n" + all.String() + "END:VCALENDAR\r\n"
+		if answer, status, err := c.do(ctx, "PUT", "", text, "text/calendar; charset=utf-8"); err != nil || status/100 != 2 {
+			return fmt.Errorf("PUT of the calendar: status %d, %w: %.200s", status, err, answer)
+		}
+	}
+	if err := out.print("to fill the calendar", "s", time.Since(began).Seconds()); err != nil {
+		return err
+	}
+	var took []time.Duration
+	for i := range c.Rounds {
+		d, err := c.put(ctx, c.Events+i, "Event")
 		if err != nil {
 			return err
 		}

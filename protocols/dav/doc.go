@@ -7,6 +7,7 @@
 //	resource.go      what the path means: root, principal, home, collection or item
 //	handler.go       the method: a function of a table
 //	xmlread.go       the body as a tree of bounded depth and size
+//	conditional.go   If-Match and its like; ifheader.go the If header; prefer.go what the client prefers
 //	props.go         what PROPFIND and reports can ask of a resource: one line for each property
 //	query.go         calendar-query and free-busy-query: filters, and parts of calendar objects
 //	cards.go         addressbook-query: filters, and parts and versions of cards
@@ -32,8 +33,8 @@
 //
 // # Bounds
 //
-// Bodies have 10 MB, XML has maxDepth levels and maxElements elements, a multiget maxHrefs. Items are read one by one and
-// written as they come; an answer is never whole in memory.
+// Bodies have 10 MB; XML has maxXML bytes, tags of maxToken, maxDepth levels and maxElements elements and attributes; a multiget has maxHrefs, an
+// expand-property maxExpanded. Items are read one by one and written as they come; an answer is never whole in memory.
 //
-// RFC 4918 (without locks), 4791, 5397, 5689, 6352, 6578, 6764, 7809, 8144; of 3744 the owner and the privileges of who asks.
+// RFC 4918 (without locks), 4331, 4791, 5397, 5689, 6352, 6578, 6764, 7809, 8144; of 3744 what is read.
 package dav
