@@ -32,6 +32,8 @@ const (
 	noExpunge
 	// secret: the arguments are not logged.
 	secret
+	// numbers: the command has sequence numbers in its arguments or its responses, unless in its UID form.
+	numbers
 	// adds: the command adds messages, and adds them again if it is repeated. It is not carried out for a
 	// client that has closed its connection (see present).
 	adds
@@ -49,6 +51,9 @@ var commands = index([]command{
 	{"LOGIN", stranger, (*session).login, secret},
 	{"AUTHENTICATE", stranger, (*session).authenticate, secret},
 
+	{"LANGUAGE", anytime, language, 0},
+	{"COMPRESS", loggedIn, compress, 0},
+	{"UNAUTHENTICATE", loggedIn, unauthenticate, 0},
 	{"ENABLE", loggedIn, (*session).enable, 0},
 	{"NAMESPACE", loggedIn, (*session).namespace, 0},
 	{"SELECT", loggedIn, (*session).selectMailbox, 0},
@@ -71,14 +76,15 @@ var commands = index([]command{
 	{"CLOSE", selected, (*session).close, 0},
 	{"UNSELECT", selected, (*session).unselect, 0},
 	{"EXPUNGE", selected, (*session).expunge, byUID},
-	{"SEARCH", selected, (*session).search, byUID | noExpunge},
-	{"SORT", selected, sortCommand, byUID | noExpunge},
-	{"THREAD", selected, threadCommand, byUID | noExpunge},
-	{"FETCH", selected, (*session).fetch, byUID | noExpunge},
-	{"STORE", selected, (*session).store, byUID | noExpunge},
-	{"COPY", selected, (*session).copy, byUID | adds},
-	{"REPLACE", selected, replace, byUID | adds},
-	{"MOVE", selected, (*session).move, byUID},
+	{"SEARCH", selected, (*session).search, byUID | noExpunge | numbers},
+	{"UIDBATCHES", selected, uidBatches, noExpunge},
+	{"SORT", selected, sortCommand, byUID | noExpunge | numbers},
+	{"THREAD", selected, threadCommand, byUID | noExpunge | numbers},
+	{"FETCH", selected, (*session).fetch, byUID | noExpunge | numbers},
+	{"STORE", selected, (*session).store, byUID | noExpunge | numbers},
+	{"COPY", selected, (*session).copy, byUID | adds | numbers},
+	{"REPLACE", selected, replace, byUID | adds | numbers},
+	{"MOVE", selected, (*session).move, byUID | numbers},
 })
 
 func index(list []command) map[string]*command {
@@ -158,6 +164,9 @@ func (s *session) carryOut(c *call, p *wire.Parser) error {
 		return wire.Bad("unknown command")
 	}
 	c.command = cmd
+	if s.uidOnly && !c.uid && cmd.traits&numbers != 0 {
+		return errUIDRequired()
+	}
 	s.srv.commands.Inc()
 	if s.log.Enabled(s.ctx, logs.LevelLowLevel) {
 		s.logCommand(c, p)

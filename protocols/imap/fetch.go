@@ -20,7 +20,7 @@ func (s *session) fetch(c *call, p *wire.Parser) error {
 	p.Space()
 	set := s.parseSet(p)
 	p.Space()
-	plan := parseFetch(p, c.uid)
+	plan := parseFetch(p, c.uid && !s.uidOnly)
 	if p.SkipSpace() {
 		s.parseFetchModifiers(p, plan, c.uid)
 	}
@@ -198,9 +198,7 @@ func (s *session) fetchOne(plan *fetchPlan, r *mailbox.Reader, m *fetched) (err 
 			return err
 		}
 	}
-	b := append(s.out.Buf(), "* "...)
-	b = wire.AppendNumber(b, int64(m.seq))
-	s.out.Set(append(b, " FETCH ("...))
+	s.out.Set(s.appendFetch(s.out.Buf(), m.seq, m.state.UID))
 	for i := range plan.items {
 		if s.out.Err() != nil {
 			return nil // the caller checks it

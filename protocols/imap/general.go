@@ -56,7 +56,7 @@ func (s *session) id(c *call, p *wire.Parser) error {
 // enable is ENABLE (RFC 5161). It ignores unknown capabilities, and lists those that it has
 // enabled.
 func (s *session) enable(c *call, p *wire.Parser) error {
-	var rev2, utf8, condstore, qresync bool
+	var rev2, utf8, condstore, qresync, uidOnly bool
 	p.Space()
 	for more := true; more; more = p.SkipSpace() {
 		switch string(p.Keyword()) {
@@ -64,6 +64,8 @@ func (s *session) enable(c *call, p *wire.Parser) error {
 			rev2 = true
 		case "UTF8=ACCEPT":
 			utf8 = true
+		case "UIDONLY":
+			uidOnly = true
 		case "CONDSTORE":
 			condstore = true
 		case "QRESYNC":
@@ -92,6 +94,10 @@ func (s *session) enable(c *call, p *wire.Parser) error {
 	if qresync && !s.qresync {
 		s.qresync = true
 		s.out.Raw(" QRESYNC")
+	}
+	if uidOnly && !s.uidOnly {
+		s.uidOnly = true
+		s.out.Raw(" UIDONLY")
 	}
 	s.out.CRLF()
 	return nil

@@ -138,7 +138,9 @@ func (s *session) enter(c *call, acc *accounts.Account) error {
 		return err
 	}
 	s.account, s.mail = acc, acc.Mail()
-	s.in.SetLimits(userLimits)
+	if s.in.SetLimits(userLimits); s.compressed {
+		s.in.SetLimits(compressedLimits)
+	}
 	s.watch = s.srv.acc.Sessions().Watch(acc, s.peer, func(reason string) { listen.End(s.ctx, reason) })
 	c.code = "CAPABILITY " + string(s.capabilities())
 	c.text = "Logged in"

@@ -35,6 +35,9 @@ func (s *session) parseSelectParams(p *wire.Parser) (params selectParams) {
 			}
 			p.Space()
 			params.resync = parseResync(p)
+			if s.uidOnly && params.resync.seqs != nil && p.OK() {
+				p.Fail("%v", errUIDRequired())
+			}
 		default:
 			p.Fail("unknown parameter %s", name)
 		}

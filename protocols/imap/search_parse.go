@@ -117,7 +117,11 @@ func (g *searchProgram) parseKey(s *session, p *wire.Parser, word string) search
 			}
 			return all
 		case !isLetter(c):
-			return searchKey{op: opSet, set: s.parseSet(p)}
+			key := searchKey{op: opSet, set: s.parseSet(p)}
+			if s.uidOnly && !key.set.saved && p.OK() {
+				p.Fail("%v", errUIDRequired())
+			}
+			return key
 		}
 		word = string(p.Keyword())
 	}

@@ -117,7 +117,7 @@ func (s *session) describe() {
 	s.out.Raw("* ").Number(uint64(info.Exists)).Raw(" EXISTS").CRLF()
 	if !s.rev2 {
 		s.out.Raw("* ").Number(uint64(s.recent)).Raw(" RECENT").CRLF()
-		if info.FirstUnseen > 0 {
+		if info.FirstUnseen > 0 && !s.uidOnly {
 			s.out.Raw("* OK [UNSEEN ").Number(uint64(info.FirstUnseen)).Raw("] First unread message").CRLF()
 		}
 	}

@@ -63,20 +63,23 @@ type session struct {
 	recent  int              // RECENT as the client knows it
 	saved   []imap.UID       // the result that $ stands for (RFC 5182)
 	enabled
-	errors  int    // malformed commands in a row
-	logins  int    // failed logins
-	scratch []byte // a buffer for use within a command
-	ending  string // the reason why the session ends, or empty
-	lingers bool   // the session ends while the client still sends
-	began   time.Time
+	compressed bool   // COMPRESS is active
+	loggedOut  bool   // by UNAUTHENTICATE
+	errors     int    // malformed commands in a row
+	logins     int    // failed logins
+	scratch    []byte // a buffer for use within a command
+	ending     string // the reason why the session ends, or empty
+	lingers    bool   // the session ends while the client still sends
+	began      time.Time
 }
 
-// enabled is what the client has enabled (RFC 5161). Nothing is disabled again.
+// enabled is what the client has enabled (RFC 5161). Only UNAUTHENTICATE disables it.
 type enabled struct {
 	rev2      bool // IMAP4rev2
 	utf8      bool // UTF8=ACCEPT
 	condstore bool // FETCH responses with flags have their MODSEQ (RFC 7162)
 	qresync   bool // VANISHED instead of EXPUNGE (RFC 7162); implies condstore
+	uidOnly   bool // no sequence numbers (RFC 9586)
 }
 
 // call is the command that is being carried out.
@@ -138,7 +141,7 @@ func (s *session) next() error {
 		}
 		s.out.Release()
 		s.conn.readTimeout = 0 // of a stranger, listen.Options.LoginTimeout bounds the time until its login
-		if s.account != nil {
+		if s.account != nil || s.loggedOut {
 			s.conn.readTimeout = s.srv.cfg.Get().IdleTimeout.Duration()
 		}
 	}

@@ -40,7 +40,7 @@ func (s *session) putExpunged(u *mailbox.Update) {
 	if len(u.Expunged) == 0 {
 		return
 	}
-	if s.qresync {
+	if s.qresync || s.uidOnly {
 		s.out.Raw("* VANISHED ").Set(wire.AppendSet(s.out.Buf(), u.ExpungedUIDs))
 		s.out.CRLF()
 		return
@@ -98,8 +98,8 @@ func (s *session) putFlags(seq int, withUID bool) {
 
 // beginFetch writes the beginning of a FETCH response about changes.
 func (s *session) beginFetch(seq int, uid imap.UID, withUID bool) {
-	s.out.Raw("* ").Number(uint64(seq)).Raw(" FETCH (")
-	if withUID || s.rev2 || s.qresync {
+	s.out.Set(s.appendFetch(s.out.Buf(), seq, uid))
+	if (withUID || s.rev2 || s.qresync) && !s.uidOnly {
 		s.out.Raw("UID ").Number(uint64(uid)).Byte(' ')
 	}
 }

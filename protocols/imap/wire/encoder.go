@@ -105,8 +105,11 @@ func (e *Encoder) Flush() error {
 	return e.err
 }
 
-// Release puts the buffer back into the pool. It must be flushed before.
+// Release puts the buffer back into the pool, and has the writer release what it can. It must be flushed before.
 func (e *Encoder) Release() {
+	if w, ok := e.w.(interface{ Release() }); ok {
+		w.Release()
+	}
 	if cap(e.buf) == outputSize && len(e.buf) == 0 {
 		outputs.Put((*[outputSize]byte)(e.buf[:outputSize]))
 	}
