@@ -219,9 +219,7 @@ func (sh *Shard) finish(t *tx, live []*request, freeing bool) ([]*request, bool,
 	err := sh.safeCommit(t.tx)
 	switch {
 	case err == nil:
-		for _, c := range t.changed {
-			sh.changed[c] = struct{}{}
-		}
+		sh.noteChanges(t.changed)
 		sh.compactIfDue()
 		return live, false, nil
 	case harmless(err):

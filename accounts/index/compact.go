@@ -39,6 +39,8 @@ const (
 	copyPause = 5 * time.Millisecond
 	// keepSpace is how much free space a compaction leaves on the disk at least, so that mail is not refused because of it.
 	keepSpace = 256 << 20
+	// maxChanges is how many changes are noted at most; with more at a time the compaction is given up.
+	maxChanges = 1_000_000
 	// lastChanges is how many changes are copied at most while commits wait.
 	lastChanges = 500
 )
@@ -195,6 +197,9 @@ func (sh *Shard) copyTo(to *openFile) error {
 		n := 0
 		var changed map[change]struct{}
 		err := sh.betweenCommits(func() error {
+			if sh.changed == nil {
+				return fault.Newf("index.compact", fault.TooMany, "more than %d records were changed meanwhile", maxChanges)
+			}
 			if n = len(sh.changed); n > lastChanges {
 				changed, sh.changed = sh.changed, make(map[change]struct{})
 				return nil
@@ -260,6 +265,19 @@ func (sh *Shard) copyBucket(to *openFile, b Bucket) error {
 		}
 	}
 	return nil
+}
+
+// noteChanges notes what was committed during a compaction, unless that becomes too much. It runs in the writer.
+func (sh *Shard) noteChanges(changed []change) {
+	if len(sh.changed)+len(changed) > maxChanges {
+		sh.changed = nil // which ends the compaction
+	}
+	if sh.changed == nil {
+		return
+	}
+	for _, c := range changed {
+		sh.changed[c] = struct{}{}
+	}
 }
 
 // copyChanges copies records that have changed, as they are now.

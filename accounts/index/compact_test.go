@@ -291,3 +291,30 @@ func TestAFileWithoutAListOfFreePagesGetsAnEmptyOne(t *testing.T) {
 		t.Error("the file still counts as leaking")
 	}
 }
+
+func TestACompactionEndsWhenTooMuchIsChangedMeanwhile(t *testing.T) {
+	sh := open(t, t.TempDir(), 1).Shard(0)
+	want := fillShard(t, sh, 10)
+	to := &openFile{}
+	var err error
+	if to.db, err = openDB(sh.copy(), false, &to.file); err != nil {
+		t.Fatal(err)
+	}
+	defer to.db.Close()
+	err = sh.betweenCommits(func() error {
+		sh.changed = make(map[change]struct{})
+		sh.noteChanges(make([]change, maxChanges+1))
+		sh.noteChanges(make([]change, 1))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sh.copyTo(to); !fault.Is(err, fault.TooMany) {
+		t.Errorf("got %v", err)
+	}
+	if err := put(t, sh, "later", "v"); err != nil {
+		t.Error(err)
+	}
+	wantSame(t, all(t, sh), want)
+}

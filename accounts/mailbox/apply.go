@@ -141,9 +141,15 @@ func (b *box) applyExpunges(x *boxEdit) {
 }
 
 // applyDeletion makes all messages held: they are gone from here together. Their
-// summaries are still in the index.
+// summaries are still in the index. Where nobody shows them, they need not be read.
 func (b *box) applyDeletion(modSeq uint64) {
 	b.expunges++
+	if len(b.sessions) == 0 {
+		b.splitLive(b.live)
+		b.uids, b.gen = b.live, b.liveGen
+		b.flags, b.modSeqs, b.bits = nil, nil, nil
+		return
+	}
 	live := b.live
 	err := b.account.shard.View(func(tx index.Tx) error {
 		return eachSummaryOf(tx, b.account.id, b.rec.data, func(uid imap.UID, s *summary) bool {

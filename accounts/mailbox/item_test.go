@@ -313,7 +313,9 @@ func TestCheckFindsDamagedItems(t *testing.T) {
 		if err := l.tx.Put(index.Mail, itemNamed(l.account, kindItemKey, l.data, "other"), []byte("none")); err != nil {
 			return err
 		}
-		return l.save()
+		var k keyBuffer
+		gone := append(k.itemModSeq(l.account, kindItemGone, l.data, l.rec.highest+1), "two"...)
+		return errors.Join(l.tx.Put(index.Mail, gone, []byte{1}), l.save())
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -322,7 +324,8 @@ func TestCheckFindsDamagedItems(t *testing.T) {
 	if err := w.store.Check(bg, func(f Finding) { found = append(found, f.Text) }); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"it counts 7 items and has 1", `an index of kind 67 leads to the item "none", which does not fit it`, `the item "one" is missing in an index`}
+	want := []string{"it counts 7 items and has 1", `an index of kind 67 leads to the item "none", which does not fit it`,
+		`the record of the deleted item "two", with the ModSeq 4, is damaged or above the last change, 3`, `the item "one" is missing in an index`}
 	if !slices.Equal(found, want) {
 		t.Errorf("found %q", found)
 	}

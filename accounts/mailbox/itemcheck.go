@@ -61,6 +61,16 @@ func (c *checker) checkItems(rec *mailboxRecord, states []uidState) {
 			return true
 		})
 	}
+	from = itemNamed(l.account, kindItemGone, l.data, "")
+	c.tx.Range(index.Mail, from, after(from), func(k, v []byte) bool {
+		d := decoder{b: v}
+		if n := len(from) + 8; len(k) <= n {
+			c.found(0, "the record of a deleted item has no name")
+		} else if since := itemModSeqOf(k, n); d.int64() == 0 || d.bad || since > l.rec.highest {
+			c.found(0, "the record of the deleted item %q, with the ModSeq %d, is damaged or above the last change, %d", k[n:], since, l.rec.highest)
+		}
+		return true
+	})
 	for _, name := range want {
 		c.found(0, "the item %q is missing in an index", name)
 	}

@@ -435,7 +435,7 @@ func (l *List) Remove(ctx context.Context) error {
 	}
 }
 
-// Check compares the counters with what they count. Errors: Corrupt.
+// Check compares the counters with what they count, and the secrets with their subscribers. Errors: Corrupt.
 func (l *List) Check(ctx context.Context) error {
 	return l.shard.View(func(tx index.Tx) error {
 		want, err := l.counts(tx)
@@ -443,18 +443,33 @@ func (l *List) Check(ctx context.Context) error {
 			return err
 		}
 		var have Counts
+		secrets := 0
 		tx.Range(index.Server, l.key(letterSubscriber, ""), l.key(letterSubscriber+1, ""), func(_, value []byte) bool {
 			var s Subscriber
-			if s, err = decodeSubscriber(value); err == nil {
-				have[s.Mode]++
+			if s, err = decodeSubscriber(value); err != nil {
+				return false
+			}
+			have[s.Mode]++
+			if s.Mode != None && s.Secret != "" {
+				secrets++
+				if string(tx.Get(index.Server, l.key(letterSecret, s.Secret))) != fold(s.Address) {
+					err = fault.Newf("subscribers.Check", fault.Corrupt, "the secret of %s does not lead to it", s.Address)
+				}
 			}
 			return err == nil && ctx.Err() == nil
+		})
+		tx.Range(index.Server, l.key(letterSecret, ""), l.key(letterSecret+1, ""), func(_, _ []byte) bool {
+			secrets--
+			return true
 		})
 		if ctx.Err() != nil {
 			return fault.Wrap("subscribers.Check", fault.Canceled, ctx.Err())
 		}
 		if err == nil && have != want {
 			err = fault.Newf("subscribers.Check", fault.Corrupt, "%d subscribers are counted, and %d are there", want.Subscribers(), have.Subscribers())
+		}
+		if err == nil && secrets != 0 {
+			err = fault.Newf("subscribers.Check", fault.Corrupt, "%d secrets are of nobody", -secrets)
 		}
 		return err
 	})

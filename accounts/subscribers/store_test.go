@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"gatepost/accounts/index"
 	"gatepost/server/fault"
 )
 
@@ -206,4 +207,26 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("%+v became %+v, %v", s, again, err)
 		}
 	})
+}
+
+func TestCheckComparesSecretsWithSubscribers(t *testing.T) {
+	l := open1(t, t.TempDir()+"/S").List(1)
+	must(t, l.ChangeAll(bg, []string{"a@x", "b@x", "c@x"}, subscribe(Feed)))
+	must(t, l.Change(bg, "b@x", subscribe(None)))
+	must(t, l.Check(bg))
+	a, err := l.Get("a@x")
+	must(t, err)
+	put := func(key, value string) {
+		must(t, l.shard.Update(bg, func(tx index.Tx) error { return tx.Put(index.Server, l.key(letterSecret, key), []byte(value)) }, nil))
+	}
+	for _, c := range []struct{ key, value, want string }{
+		{a.Secret, "c@x", "the secret of a@x does not lead to it"},
+		{"OTHER", "a@x", "1 secrets are of nobody"},
+	} {
+		put(c.key, c.value)
+		if err := l.Check(bg); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %q", err, c.want)
+		}
+		put(a.Secret, "a@x")
+	}
 }
