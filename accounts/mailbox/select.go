@@ -2,7 +2,7 @@ package mailbox
 
 import (
 	"context"
-	"runtime"
+	"time"
 
 	imap "github.com/emersion/go-imap/v2"
 
@@ -14,7 +14,11 @@ import (
 type selected struct {
 	info   ViewInfo
 	recent int
+	wanted chan struct{} // of capacity 1: the messages are
 }
+
+// answerFirst is how long the loading of the messages waits for the answer to SELECT, if nothing needs them before.
+const answerFirst = 2 * time.Millisecond
 
 // Select is Open that does not wait for the messages of the mailbox. Until Load has returned nil, only
 // Info, Flags, Recent, Allow, Changed, Sync and Close may be called. Of a mailbox that somebody has open, nothing is to be loaded.
@@ -43,11 +47,15 @@ func (a *Account) Select(ctx context.Context, name string, readOnly bool) (*Mail
 				return nil
 			}
 			s, err := m.know(tx)
-			if err == nil {
-				known <- s
-				runtime.Gosched() // the answer goes first
+			if err != nil {
+				return err
 			}
-			return err
+			known <- s
+			select {
+			case <-s.wanted:
+			case <-time.After(answerFirst):
+			}
+			return nil
 		})
 	}()
 	if m.soon = <-known; m.soon == nil { // it is loaded, or cannot be
@@ -68,7 +76,7 @@ func (a *Account) Select(ctx context.Context, name string, readOnly bool) (*Mail
 func (m *Mailbox) know(tx index.Tx) (*selected, error) {
 	b := m.box
 	r := &b.rec
-	s := &selected{info: ViewInfo{Name: m.name, ID: b.id, ReadOnly: m.readOnly, UIDValidity: r.validity, UIDNext: r.next,
+	s := &selected{wanted: make(chan struct{}, 1), info: ViewInfo{Name: m.name, ID: b.id, ReadOnly: m.readOnly, UIDValidity: r.validity, UIDNext: r.next,
 		HighestModSeq: b.lastModSeq(), Exists: int(r.messages)}}
 	recent, err := r.countFrom(tx, b.account.id, max(r.recentFrom, b.account.recentFrom(b.id)))
 	if s.recent = int(recent); err != nil || r.unseen == 0 {
@@ -87,6 +95,10 @@ func (m *Mailbox) know(tx index.Tx) (*selected, error) {
 func (m *Mailbox) Load(ctx context.Context) error {
 	if m.soon == nil {
 		return nil
+	}
+	select {
+	case m.soon.wanted <- struct{}{}:
+	default:
 	}
 	select {
 	case <-m.box.ready:
