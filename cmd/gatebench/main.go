@@ -46,18 +46,19 @@ type program struct {
 	Fill   fillCommand   `cmd:"" help:"Append messages to a mailbox until it has so many."`
 	Append appendCommand `cmd:"" help:"APPEND, one message after the other on each connection."`
 
-	FetchFlags    fetchFlags    `cmd:"" help:"FETCH 1:* (UID FLAGS)."`
-	FetchList     fetchList     `cmd:"" help:"FETCH 1:* of the header fields that Thunderbird lists."`
-	FetchEnvelope fetchEnvelope `cmd:"" help:"FETCH 1:* (ENVELOPE RFC822.SIZE)."`
-	FetchBody     fetchBody     `cmd:"" help:"FETCH 1:* (BODY.PEEK[])."`
-	Search        searchCommand `cmd:"" help:"SEARCH with any key."`
-	Large         largeCommand  `cmd:"" help:"COPY, STORE, EXPUNGE and MOVE of many messages."`
-	Store         storeCommand  `cmd:"" help:"STORE 1 +FLAGS.SILENT and -FLAGS.SILENT in turn."`
-	Select        selectCommand `cmd:"" help:"SELECT INBOX."`
-	Noop          noopCommand   `cmd:"" help:"NOOP with INBOX selected."`
-	Login         loginCommand  `cmd:"" help:"Connect, LOGIN, LOGOUT."`
-	Dav           davCommand    `cmd:"" help:"CalDAV: PUT, calendar-query, sync-collection, and memory with many clients."`
-	Idle          idleCommand   `cmd:"" help:"Memory of idle connections, and how soon they hear of a new message."`
+	FetchFlags    fetchFlags       `cmd:"" help:"FETCH 1:* (UID FLAGS)."`
+	FetchList     fetchList        `cmd:"" help:"FETCH 1:* of the header fields that Thunderbird lists."`
+	FetchEnvelope fetchEnvelope    `cmd:"" help:"FETCH 1:* (ENVELOPE RFC822.SIZE)."`
+	FetchBody     fetchBody        `cmd:"" help:"FETCH 1:* (BODY.PEEK[])."`
+	Search        searchCommand    `cmd:"" help:"SEARCH with any key."`
+	Large         largeCommand     `cmd:"" help:"COPY, STORE, EXPUNGE and MOVE of many messages."`
+	Store         storeCommand     `cmd:"" help:"STORE 1 +FLAGS.SILENT and -FLAGS.SILENT in turn."`
+	Select        selectCommand    `cmd:"" help:"SELECT INBOX."`
+	Noop          noopCommand      `cmd:"" help:"NOOP with INBOX selected."`
+	Login         loginCommand     `cmd:"" help:"Connect, LOGIN, LOGOUT."`
+	Dav           davCommand       `cmd:"" help:"CalDAV: PUT, calendar-query, sync-collection, and memory with many clients."`
+	Imapmodel     imapModelCommand `cmd:"" help:"Many IMAP clients do random commands in shared mailboxes; what each is told is compared with a model."`
+	Idle          idleCommand      `cmd:"" help:"Memory of idle connections, and how soon they hear of a new message."`
 }
 
 func main() {
