@@ -1,6 +1,10 @@
 package pop3
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // capa lists what the session can do now (RFC 2449). A test keeps the lists of all states as
 // files.
@@ -15,7 +19,10 @@ func (s *session) capa([]string) error {
 
 func (s *session) capabilities() []string {
 	plain := s.auth.PlainAllowed(s.peer)
-	list := []string{"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER"}
+	list := []string{"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "UTF8", "LANG", "EXPIRE " + s.expiry()}
+	if delay := s.config.LoginDelay.Duration(); delay > 0 {
+		list = append(list, "LOGIN-DELAY "+strconv.Itoa(int(delay/time.Second)))
+	}
 	if plain {
 		list = append(list, "USER")
 	}

@@ -31,6 +31,9 @@ var commands = map[string]command{
 	"NOOP": {transaction, 0, (*session).noop},
 	"QUIT": {both, 0, (*session).quit},
 
+	"UTF8": {authorization, 0, (*session).enableUTF8},
+	"LANG": {both, 1, (*session).language},
+
 	"STLS": {authorization, 0, (*session).startTLS},
 	"USER": {authorization, -1, (*session).userName},
 	"PASS": {authorization, -1, (*session).password},

@@ -20,6 +20,8 @@ func (s *session) startTLS([]string) error {
 	switch config := s.tls(); {
 	case s.peer.TLS:
 		return fault.New("pop3.STLS", fault.Invalid, "TLS is active already")
+	case s.utf8: // RFC 6856 section 2.1
+		return fault.New("pop3.STLS", fault.Invalid, "STLS comes before UTF8")
 	case !s.canStartTLS():
 		return fault.New("pop3.STLS", fault.Unsupported, "")
 	case s.in.Buffered() > 0:

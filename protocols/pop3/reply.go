@@ -1,6 +1,10 @@
 package pop3
 
-import "gatepost/server/fault"
+import (
+	"errors"
+
+	"gatepost/server/fault"
+)
 
 // An answer is the reply to a kind of failure: a response code (RFC 2449 section
 // 8, RFC 3206), and a text.
@@ -50,6 +54,9 @@ func reply(err error) string {
 	text := a.text
 	if own := fault.Text(err); a.own && own != kind.String() {
 		text = own
+	}
+	if errors.Is(err, errLoginDelay) {
+		a.code, text = "LOGIN-DELAY", errLoginDelay.Error() // RFC 2449 section 8.1.1
 	}
 	if a.code != "" {
 		text = "[" + a.code + "] " + text

@@ -30,6 +30,7 @@ type Server struct {
 
 	given    counters.Counter // commands
 	count    listen.Count
+	logins   lastLogins
 	sessions atomic.Uint64 // numbers them in the log
 }
 

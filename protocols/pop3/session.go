@@ -38,6 +38,7 @@ type session struct {
 
 	token     string // the timestamp of the greeting; empty if APOP is not offered
 	user      string // what USER said, until PASS
+	utf8      bool   // UTF8 was given
 	errors    int    // see refuse
 	endReason error  // why the session ends, or nil; errQuit after QUIT
 	account   *accounts.Account
@@ -257,6 +258,9 @@ func (s *session) open(acc *accounts.Account, box string) error {
 	if box == "" {
 		box = "INBOX"
 	}
+	if err := s.logins.allow(acc.ID, s.config.LoginDelay.Duration()); err != nil {
+		return err
+	}
 	// A read-only view leaves \Recent to other sessions.
 	view, err := acc.Mail().Open(s.ctx, box, true)
 	if err != nil {
@@ -271,9 +275,9 @@ func (s *session) open(acc *accounts.Account, box string) error {
 	return nil
 }
 
-// expunge deletes the marked messages: the UPDATE state.
+// expunge deletes the marked messages, and those that have expired: the UPDATE state.
 func (s *session) expunge() error {
-	uids := s.drop.of(s.drop.deleted)
+	uids := s.drop.of(s.expiring())
 	if len(uids) == 0 {
 		return nil
 	}
