@@ -67,6 +67,8 @@ var commands = index([]command{
 	{"LSUB", loggedIn, (*session).lsub, 0},
 	{"STATUS", loggedIn, (*session).status, 0},
 	{"APPEND", loggedIn, (*session).append, adds},
+	{"GETMETADATA", loggedIn, getMetadata, 0},
+	{"SETMETADATA", loggedIn, setMetadata, 0},
 	{"GETQUOTAROOT", loggedIn, getQuotaRoot, 0},
 	{"GETQUOTA", loggedIn, getQuota, 0},
 	{"SETQUOTA", loggedIn, setQuota, 0},

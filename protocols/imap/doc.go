@@ -26,7 +26,7 @@
 //	compress.go    COMPRESS                          uidonly.go     UIDONLY
 //	uidbatches.go  UIDBATCHES                        language.go    LANGUAGE
 //	unauthenticate.go  UNAUTHENTICATE
-//	quota.go       GETQUOTA, GETQUOTAROOT
+//	quota.go       GETQUOTA, GETQUOTAROOT            metadata.go    GETMETADATA, SETMETADATA
 //	idle.go        IDLE                              names.go       mailbox names on the wire
 //	timeslice.go   processor time of long commands
 //
@@ -79,7 +79,7 @@
 // needs up to 100 KB: output, records read ahead, and a window of the text that is searched.
 //
 // RFC 3501, 9051 (IMAP4), 3502 (MULTIAPPEND), 4469 (CATENATE), 4978 (COMPRESS), 5255 (LANGUAGE), 8437
-// (UNAUTHENTICATE), 9586 (UIDONLY), 5256 (SORT, THREAD), 5267 (ESORT), 5957
+// (UNAUTHENTICATE), 9586 (UIDONLY), 5256 (SORT, THREAD), 5267 (ESORT), 5464 (METADATA), 5957
 // (SORT=DISPLAY), 9394 (PARTIAL), 8508 (REPLACE), 2177 (IDLE), 2342 (NAMESPACE), 2971 (ID), 3348 (CHILDREN), 3691
 // (UNSELECT), 4315 (UIDPLUS), 4731 (ESEARCH), 4959 (SASL-IR), 5032 (WITHIN), 5161
 // (ENABLE), 5182 (SEARCHRES), 5258 (LIST-EXTENDED), 5530 (response codes), 5819

@@ -146,6 +146,11 @@ func (s *session) listMatching(a *listArgs, m *matcher, names []listed, patterns
 		if len(a.status) > 0 && n.Selectable {
 			s.putStatus(n.owner, n.Name, &n.Info, a.status)
 		}
+		if len(a.metadata) > 0 && n.Selectable {
+			if err := s.putListMetadata(n, a.metadata); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

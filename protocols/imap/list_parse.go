@@ -17,6 +17,7 @@ type listArgs struct {
 	subscribed, specialUse, recursive bool // selection options
 	showSubscribed                    bool // return option
 	status                            []*statusItem
+	metadata                          []string // entries
 }
 
 func (s *session) parseList(p *wire.Parser, lsub bool) *listArgs {
@@ -82,6 +83,9 @@ func (a *listArgs) returnOption(p *wire.Parser) {
 	case "STATUS":
 		p.Space()
 		a.status = parseStatusItems(p)
+	case "METADATA": // RFC 9590
+		p.Space()
+		a.metadata = metadataEntries(p)
 	default:
 		p.Fail("unknown return option %s", option)
 	}
