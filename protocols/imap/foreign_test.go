@@ -52,6 +52,7 @@ func TestMailboxesOfOthersDoNotExistWithoutRights(t *testing.T) {
 	for _, command := range []string{
 		"SELECT %s", "EXAMINE %s", "STATUS %s (MESSAGES)", "CREATE %s", "DELETE %s", "RENAME %s new", "RENAME Drafts %s",
 		"APPEND %s {4+}\r\nab\r\n", "LIST \"\" %s", "SELECT INBOX", "COPY 1 %s", "MOVE 1 %s",
+		"REPLACE 1 %s {4+}\r\nab\r\n", "GETQUOTAROOT %s", "GETMETADATA %s /shared/comment", "SETMETADATA %s (/private/comment \"x\")",
 	} {
 		var answers []string
 		for _, name := range []string{"~user1/INBOX", "~user1@company.com/Drafts", "~nobody/INBOX", "~user1@elsewhere.example/INBOX", "~user1", "~"} {
@@ -341,5 +342,44 @@ func TestCloseNeedsTheRightToExpunge(t *testing.T) {
 	c.wantOK("SELECT ~user1/INBOX", "CLOSE")
 	if n := f.messages(t); n != 0 {
 		t.Errorf("%d messages", n)
+	}
+}
+
+// The commands of extensions need the rights of those that they stand for.
+func TestExtensionsNeedRights(t *testing.T) {
+	f := start(t)
+	f.fill(t, 2, 100)
+	owner := f.loggedIn(t, "user1 secret1")
+	owner.wantOK("SELECT INBOX", "SETMETADATA INBOX (/shared/comment \"ours\" /private/comment \"mine\")")
+	f.give(t, "INBOX", "user2", "lr")
+	c := f.loggedIn(t, "user2 secret2")
+	want := func(command, untagged, tagged string) {
+		t.Helper()
+		got, end := c.answers(command)
+		if !strings.HasPrefix(end, tagged) || untagged != "-" && strings.Join(got, "|") != untagged {
+			t.Errorf("%s: %q, %s", command, got, end)
+		}
+	}
+	c.wantOK("SELECT ~user1/INBOX")
+	want("SORT (ARRIVAL) UTF-8 ALL", "SORT 1 2", "OK")
+	want("UID THREAD REFERENCES UTF-8 1", "THREAD (1)", "OK")
+	want("REPLACE 1 INBOX {4+}\r\nab\r\n", "", "NO [READ-ONLY]")
+	want("STORE 1 (UNCHANGEDSINCE 9999) +FLAGS (\\Seen)", "-", "NO")
+	want("GETMETADATA ~user1/INBOX (/shared/comment /private/comment)", `METADATA "~user1/INBOX" (/private/comment NIL /shared/comment "ours")`, "OK")
+	want("SETMETADATA ~user1/INBOX (/private/comment \"x\")", "", "OK")
+	want("SETMETADATA ~user1/INBOX (/shared/comment \"x\")", "", "NO [NOPERM]")
+	want("GETQUOTAROOT ~user1/INBOX", `QUOTAROOT "~user1/INBOX"`, "OK")
+	want("GETQUOTA user1@company.com", "", "NO [NONEXISTENT]")
+	want(`APPEND INBOX CATENATE (URL "/~user1%2FINBOX/;UID=1")`, "-", "OK [APPENDUID ")
+	want(`APPEND INBOX CATENATE (URL "/~user1/Drafts/;UID=1")`, "-", "NO [BADURL ")
+	f.give(t, "INBOX", "user2", "lriswd")
+	c.wantOK("SELECT ~user1/INBOX")
+	want("REPLACE 1 ~user1/INBOX (\\Seen) {4+}\r\nab\r\n", "-", "OK")
+	want("SETMETADATA ~user1/INBOX (/shared/comment \"x\")", "", "OK")
+	f.give(t, "INBOX", "user2", "lri")
+	c.wantOK("SELECT ~user1/INBOX")
+	want("REPLACE 1 ~user1/INBOX {4+}\r\nab\r\n", "-", "NO [NOPERM]")
+	if got, _ := owner.answers("GETMETADATA INBOX (/shared/comment /private/comment)"); len(got) == 0 || got[0] != `METADATA "INBOX" (/private/comment "mine" /shared/comment "x")` {
+		t.Errorf("%q", got)
 	}
 }
