@@ -22,9 +22,10 @@ const enqueuer router.Module = "ENQUEUER"
 // plan is where the recipients of a message go.
 type plan struct {
 	placed  []placed
-	results []result // final, or to be asked again later
-	err     error    // the first error of the router
-	absent  error    // the first module that is not there
+	results []result       // final, or to be asked again later
+	known   []router.Route // that need not be asked for, those with a module; nil if there are none
+	err     error          // the first error of the router
+	absent  error          // the first module that is not there
 }
 
 // placed is a recipient with its route.
@@ -37,18 +38,66 @@ type placed struct {
 // decided when the recipient was accepted and is not asked again.
 func (q *Queue) plan(ctx context.Context, env *envelope.Envelope, rcpts []int) *plan {
 	p := new(plan)
-	if rcpts != nil {
-		for _, i := range rcpts {
-			q.planOne(ctx, p, env, i)
-		}
-		return p
+	if rcpts == nil {
+		rcpts = toPlan(env)
 	}
-	for i := range env.Recipients {
-		if st := env.Recipients[i].State; st == 0 || st == envelope.Waiting || st.Unreported() {
-			q.planOne(ctx, p, env, i)
-		}
+	for _, i := range rcpts {
+		q.planOne(ctx, p, env, i)
 	}
 	return p
+}
+
+// toPlan are the recipients that wait, or of whom there is something to report.
+func toPlan(env *envelope.Envelope) []int {
+	rcpts := make([]int, 0, len(env.Recipients))
+	for i := range env.Recipients {
+		if st := env.Recipients[i].State; st == 0 || st == envelope.Waiting || st.Unreported() {
+			rcpts = append(rcpts, i)
+		}
+	}
+	return rcpts
+}
+
+// together is how many recipients are routed before the first of them are delivered to, and how many
+// recipients of a message in one logical queue are one entry.
+const together = 1000
+
+// enqueueParts routes the recipients of a message and puts it into logical queues, with many recipients part by part:
+// the first are delivered to while the others are routed. What may not be given one message in two
+// parts (a list, to which two addresses lead) comes with the last one. It reports false when ctx has ended.
+func (q *Queue) enqueueParts(ctx context.Context, m *message, h *head, e *entry) bool {
+	var known []router.Route
+	if h.known {
+		known = h.routes
+	}
+	p := &plan{known: known}
+	rcpts := toPlan(h.env)
+	for n, i := range rcpts {
+		if ctx.Err() != nil {
+			return false
+		}
+		q.planOne(ctx, p, h.env, i)
+		if n%together == together-1 && n+1 < len(rcpts) {
+			q.place(m, h, p.takeReady())
+		}
+	}
+	q.moveOn(m, h, p, e)
+	return true
+}
+
+// takeReady takes out of a plan what can be delivered to at once.
+func (p *plan) takeReady() *plan {
+	now := new(plan)
+	var rest []placed
+	for _, pl := range p.placed {
+		if pl.route.Module == router.LOCAL || pl.route.Module == router.SMTP {
+			now.placed = append(now.placed, pl)
+		} else {
+			rest = append(rest, pl)
+		}
+	}
+	p.placed = rest
+	return now
 }
 
 func (q *Queue) planOne(ctx context.Context, p *plan, env *envelope.Envelope, i int) {
@@ -61,7 +110,13 @@ func (q *Queue) planOne(ctx context.Context, p *plan, env *envelope.Envelope, i 
 			Action: envelope.ActionExpanded, Code: envelope.Code{2, 0, 0}, Text: textExpanded}})
 		return
 	}
-	r, err := q.o.Router.Route(ctx, names.Mail, env.Recipients[i].Address)
+	var r router.Route
+	var err error
+	if p.known != nil && p.known[i].Module != "" {
+		r = p.known[i]
+	} else {
+		r, err = q.o.Router.Route(ctx, names.Mail, env.Recipients[i].Address)
+	}
 	if err == nil && r.All {
 		err = q.notExpanded(ctx, env, r.Domain)
 	}
@@ -166,9 +221,13 @@ type group struct {
 	rcpts  []int
 }
 
-// grouped joins recipients by logical queue, in their order.
+// grouped joins recipients by logical queue, in their order. Many at one host are several groups: what is done for each
+// result grows with the group.
 func grouped(all []placed) []group {
-	if len(all) == 1 {
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
 		return []group{{all[0].route.Module, all[0].route.Queue, []int{all[0].rcpt}}}
 	}
 	type key struct {
@@ -180,7 +239,7 @@ func grouped(all []placed) []group {
 	for _, p := range all {
 		k := key{p.route.Module, p.route.Queue}
 		i, ok := index[k]
-		if !ok {
+		if full := ok && k.module == router.SMTP && len(groups[i].rcpts) == together; !ok || full {
 			i = len(groups)
 			index[k] = i
 			groups = append(groups, group{module: k.module, queue: k.queue})
@@ -201,6 +260,7 @@ func (q *Queue) accept(ctx context.Context, id envelope.QueueID, h *head, p *pla
 	q.messages[id] = m
 	total := len(q.messages) - q.leaving
 	if p == nil {
+		q.warm(m, h) // so that it need not be read again
 		q.enter(m, enqueuer, "", nil, time.Time{}, "")
 	}
 	q.mu.Unlock()
@@ -239,7 +299,9 @@ func (q *Queue) place(m *message, h *head, p *plan) {
 				slog.Uint64(logs.AttrQueueID, uint64(m.id)), slog.String(logs.AttrRecipient, h.env.Recipients[pl.rcpt].Address.String()))
 		}
 	}
-	h.routes = make([]router.Route, len(h.env.Recipients))
+	if h.routes == nil {
+		h.routes = make([]router.Route, len(h.env.Recipients))
+	}
 	for _, pl := range p.placed {
 		h.routes[pl.rcpt] = pl.route
 	}
@@ -305,7 +367,12 @@ func (q *Queue) enqueueBatch(ctx context.Context, b *Batch) {
 
 func (q *Queue) enqueueItem(ctx context.Context, it *Item) {
 	e, m := it.entry, it.entry.msg
-	h, err := q.readHead(m.id)
+	h, err := (*head)(nil), error(nil)
+	if e.rcpts == nil {
+		h, err = q.headOf(m)
+	} else {
+		h, err = q.readHead(m.id)
+	}
 	if err == nil && h.layout.Version == 0 {
 		h, err = q.upgrade(m.id, h)
 	}
@@ -348,7 +415,13 @@ func (q *Queue) enqueueItem(ctx context.Context, it *Item) {
 		q.mu.Unlock()
 		return
 	}
-	q.moveOn(m, h, q.plan(ctx, h.env, nil), e)
+	if !q.enqueueParts(ctx, m, h, e) {
+		q.mu.Lock()
+		if e.place == active {
+			it.batch.queue.back = append(it.batch.queue.back, e)
+		}
+		q.mu.Unlock()
+	}
 }
 
 // knownStates reports whether the states of all recipients are ones we know: a

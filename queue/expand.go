@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gatepost/queue/envelope"
+	"gatepost/router"
 	"gatepost/router/address"
 	"gatepost/router/names"
 	"gatepost/server/fault"
@@ -22,9 +23,10 @@ const textExpanded = "sent to all accounts"
 
 // expand returns the envelope with the addressees of all@domain, and the queues
 // of these addresses; it is the same envelope if there are none. The addressees
-// get no reports: the sender would have one for every account.
-func (q *Queue) expand(ctx context.Context, env *envelope.Envelope) (*envelope.Envelope, []string, error) {
-	var all []string
+// get no reports: the sender would have one for every account. Routes are those that it has found
+// on the way; they are nil if recipients were added.
+func (q *Queue) expand(ctx context.Context, env *envelope.Envelope) (_ *envelope.Envelope, all []string, routes []router.Route, _ error) {
+	routes = make([]router.Route, len(env.Recipients))
 	var known map[address.Address]struct{}
 	for i := 0; i < len(env.Recipients); i++ { // a forwarder among the addressees may lead to another domain's all@
 		if env.Recipients[i].Expanded {
@@ -33,11 +35,15 @@ func (q *Queue) expand(ctx context.Context, env *envelope.Envelope) (*envelope.E
 		to := env.Recipients[i].Address
 		route, err := q.o.Router.Route(ctx, names.Mail, to)
 		if err != nil && fault.KindOf(err).Temporary() && strings.EqualFold(to.Local, names.All) {
-			return nil, nil, err // it cannot be expanded later
+			return nil, nil, nil, err // it cannot be expanded later
+		}
+		if err == nil && routes != nil {
+			routes[i] = route
 		}
 		if err != nil || !route.All {
 			continue // whoever routes the message tells
 		}
+		routes = nil
 		if known == nil {
 			own := *env
 			own.Recipients = slices.Clone(env.Recipients)
@@ -52,7 +58,7 @@ func (q *Queue) expand(ctx context.Context, env *envelope.Envelope) (*envelope.E
 				continue // as plan says to the sender
 			}
 			if err != nil {
-				return nil, nil, err
+				return nil, nil, nil, err
 			}
 			all = append(all, route.Queue)
 			for _, a := range list {
@@ -64,7 +70,7 @@ func (q *Queue) expand(ctx context.Context, env *envelope.Envelope) (*envelope.E
 		}
 		env.Recipients[i].Expanded = true
 	}
-	return env, all, nil
+	return env, all, routes, nil
 }
 
 // allAccounts asks who gets mail to all@domain.

@@ -65,7 +65,7 @@ func parseOrigin(ext string) (o origin, ok bool) {
 // BeginHeld is Begin for a message that is held. The limit of the queue does not concern it: it
 // takes the place of one that was accepted.
 func (q *Queue) BeginHeld(ctx context.Context, env *envelope.Envelope) (*Submission, error) {
-	return q.begin(ctx, env)
+	return q.begin(ctx, env, true)
 }
 
 // Hold makes the message durable without the promise to deliver it. Publish or Drop end that. After

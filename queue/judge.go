@@ -309,7 +309,7 @@ func (q *Queue) change(ctx context.Context, m *message, h *head, v *Verdict) (*h
 		for i := range env.Recipients {
 			env.Recipients[i].State, env.Recipients[i].Warned = envelope.Waiting, 0
 		}
-		expanded, all, err := q.expand(ctx, &env)
+		expanded, all, _, err := q.expand(ctx, &env)
 		if err != nil {
 			return nil, err
 		}

@@ -80,7 +80,10 @@ func (q *Queue) queue(m *module, name string) *logical {
 // adopt makes an entry one of the queue's. It has no place yet.
 func (l *logical) adopt(e *entry) {
 	e.queue = l
-	e.next, e.msg.entries = e.msg.entries, e
+	if e.next = e.msg.entries; e.next != nil {
+		e.next.prev = e
+	}
+	e.msg.entries = e
 	l.count++
 	l.bytes += e.msg.size
 }

@@ -48,12 +48,14 @@ type rejection struct {
 }
 
 // head is what the queue file says about a message, with the routes of the
-// recipients that wait. It is not changed once it is made.
+// recipients that wait. It is not changed once it is made, but for routes: what
+// delivers to a recipient reads his, which is there before he enters a queue.
 type head struct {
 	env    *envelope.Envelope
 	layout envelope.Layout
 	size   int64 // of the message
 	routes []router.Route
+	known  bool   // routes were found just now and need not be asked for, those with a module
 	header []byte // of the message, from Commit to the rules; nil if it was not kept
 }
 
@@ -71,8 +73,9 @@ type outcome struct {
 type entry struct {
 	msg     *message
 	queue   *logical
-	next    *entry // the message's next entry
-	rcpts   []int  // the recipients that wait here
+	next    *entry // the message's next entry, and the one before; there may be thousands
+	prev    *entry
+	rcpts   []int // the recipients that wait here
 	due     time.Time
 	lastErr string
 	place   place
@@ -107,12 +110,18 @@ func (q *Queue) ageByClock(m *message) time.Duration {
 }
 
 func (m *message) unlink(e *entry) {
-	for p := &m.entries; *p != nil; p = &(*p).next {
-		if *p == e {
-			*p, e.next = e.next, nil
-			return
-		}
+	switch {
+	case e.prev != nil:
+		e.prev.next = e.next
+	case m.entries == e:
+		m.entries = e.next
+	default:
+		return // it is not in the list
 	}
+	if e.next != nil {
+		e.next.prev = e.prev
+	}
+	e.next, e.prev = nil, nil
 }
 
 // newStates starts the states of the recipients from the envelope and counts who

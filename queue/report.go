@@ -260,7 +260,7 @@ func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about 
 		}
 		env.Recipients = append(env.Recipients, rcpt)
 	}
-	s, err := q.begin(context.Background(), env)
+	s, err := q.begin(context.Background(), env, false)
 	if err != nil {
 		return err
 	}

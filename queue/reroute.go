@@ -117,7 +117,7 @@ func (q *Queue) copyTo(ctx context.Context, it *Item, to address.Address) (envel
 		return 0, fault.Wrap(op, fault.Internal, err)
 	}
 	defer f.Close()
-	s, err := q.begin(ctx, &env)
+	s, err := q.begin(ctx, &env, false)
 	if err != nil {
 		return 0, err
 	}

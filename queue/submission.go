@@ -43,11 +43,12 @@ func (q *Queue) Begin(ctx context.Context, env *envelope.Envelope) (*Submission,
 	if limit := q.settings().QueueLimit; limit >= 0 && q.Len()+int(q.receiving.Load()) >= limit {
 		return nil, fault.New("queue.Begin", fault.Busy, "the queue is full, try again later")
 	}
-	return q.begin(ctx, env)
+	return q.begin(ctx, env, false)
 }
 
-// begin is Begin without the limit, for the queue's own reports.
-func (q *Queue) begin(ctx context.Context, env *envelope.Envelope) (*Submission, error) {
+// begin is Begin without the limit, for the queue's own reports. What is held is written by this server: it does
+// not wait for a client, so that the routes which are found at the beginning still hold at its end.
+func (q *Queue) begin(ctx context.Context, env *envelope.Envelope, held bool) (*Submission, error) {
 	const op = "queue.Begin"
 	if len(env.Recipients) == 0 {
 		return nil, fault.New(op, fault.Invalid, "no recipients")
@@ -56,7 +57,7 @@ func (q *Queue) begin(ctx context.Context, env *envelope.Envelope) (*Submission,
 		env.Submitted = time.Now()
 	}
 	env.Submitted = env.Submitted.UTC().Truncate(time.Second)
-	env, all, err := q.expand(ctx, env)
+	env, all, routes, err := q.expand(ctx, env)
 	if err != nil {
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}
@@ -71,6 +72,9 @@ func (q *Queue) begin(ctx context.Context, env *envelope.Envelope) (*Submission,
 		return nil, err
 	}
 	s.head = &head{env: env, layout: layout}
+	if held {
+		s.head.routes, s.head.known = routes, routes != nil
+	}
 	if s.file, err = q.disk.Create(fileName(s.id, extTmp)); err != nil {
 		return nil, fault.Wrap(op, fault.Internal, err)
 	}

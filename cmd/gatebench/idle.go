@@ -153,17 +153,20 @@ func processTree() (map[int][]int, error) {
 	return children, nil
 }
 
-func proportional(pid int) (int64, error) {
+func proportional(pid int) (int64, error) { return rollup(pid, "Pss:") }
+
+// rollup is a line of the memory of a process, in bytes.
+func rollup(pid int, name string) (int64, error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
 	for s := bufio.NewScanner(f); s.Scan(); {
-		if rest, ok := strings.CutPrefix(s.Text(), "Pss:"); ok {
+		if rest, ok := strings.CutPrefix(s.Text(), name); ok {
 			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
 			return kb * 1024, err
 		}
 	}
-	return 0, fmt.Errorf("process %d: no Pss", pid)
+	return 0, fmt.Errorf("process %d: no %s", pid, name)
 }

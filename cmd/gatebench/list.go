@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/textproto"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,7 +17,8 @@ import (
 
 // listCommand makes a Gatepost server with one mailing list, sends a posting to it, and looks whether each subscriber has it once:
 // accounts of the server in their directories, the others at an SMTP server of gatebench, each with a return-path of his own. It measures when the
-// first and the last have it, and what memory the server has meanwhile. With --group it is a group, whose members share a return-path.
+// first and the last have it, and what memory the server has meanwhile: altogether, with the files of the index that it maps, and what it has allocated.
+// With --group it is a group, whose members share a return-path. With --warm another posting came before, so that the accounts have their mailboxes.
 type listCommand struct {
 	Server string        `help:"The gatepost program; built from this module when not given." placeholder:"FILE"`
 	Base   string        `help:"A new base directory; a temporary one when not given." placeholder:"DIR"`
@@ -23,6 +26,7 @@ type listCommand struct {
 	Remote int           `help:"Subscribers elsewhere." default:"10000"`
 	Size   int           `help:"Bytes of the posting." default:"4096"`
 	Group  bool          `help:"A group instead of a mailing list."`
+	Warm   bool          `help:"Another posting comes first and is not measured."`
 	Port   int           `help:"Number that is added to the server's ports." default:"23000"`
 	Limit  time.Duration `help:"How long the server may take." default:"5m"`
 }
@@ -120,11 +124,28 @@ func (c *listCommand) messages(k *killCommand, n int) ([]os.FileInfo, error) {
 func (c *listCommand) measure(ctx context.Context, k *killCommand, pid int, far *farEnd, out *report) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Limit, errors.New("the subscribers did not have the posting in time"))
 	defer cancel()
+	if c.Warm {
+		if err := c.post(k); err != nil {
+			return err
+		}
+		if _, _, err := c.await(ctx, k, far, 1); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(10 * time.Second): // until files are removed and memory is given back
+		}
+	}
 	before, err := memory(pid)
 	if err != nil {
 		return err
 	}
-	var curve []float64
+	allocated, err := rollup(pid, "Pss_Anon:")
+	if err != nil {
+		return err
+	}
+	var curve, own []float64
 	var watch sync.WaitGroup
 	defer watch.Wait()
 	watching, stopWatch := context.WithCancel(ctx)
@@ -135,11 +156,12 @@ func (c *listCommand) measure(ctx context.Context, k *killCommand, pid int, far 
 		defer tick.Stop()
 		for {
 			now, err := memory(pid)
-			if err != nil {
+			mine, failure := rollup(pid, "Pss_Anon:")
+			if err := errors.Join(err, failure); err != nil {
 				failed.Store(&err)
 				return
 			}
-			curve = append(curve, float64(now)/1e6)
+			curve, own = append(curve, float64(now)/1e6), append(own, float64(mine)/1e6)
 			select {
 			case <-watching.Done():
 				return
@@ -150,35 +172,10 @@ func (c *listCommand) measure(ctx context.Context, k *killCommand, pid int, far 
 	if err := c.post(k); err != nil {
 		return err
 	}
-	start := time.Now()
-	var first time.Duration
-	for next := 0; ; {
-		// Accounts are looked at in their order, each until it has the message; the first of all that has it may be another one.
-		if first == 0 {
-			if c.anyOf(k, 64) || far.count() > 0 {
-				first = time.Since(start)
-			}
-		}
-		for next < c.Local {
-			have, err := c.messages(k, next)
-			if err != nil {
-				return err
-			}
-			if len(have) == 0 {
-				break
-			}
-			next++
-		}
-		if next == c.Local && far.count() >= c.Remote {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %d of %d accounts, %d of %d others", context.Cause(ctx), next, c.Local, far.count(), c.Remote)
-		case <-time.After(2 * time.Millisecond):
-		}
+	first, last, err := c.await(ctx, k, far, c.postings())
+	if err != nil {
+		return err
 	}
-	last := time.Since(start)
 	// What comes too often comes late.
 	select {
 	case <-ctx.Done():
@@ -195,13 +192,55 @@ func (c *listCommand) measure(ctx context.Context, k *killCommand, pid int, far 
 		out.print("accepted until all have it", "ms", last.Seconds()*1000),
 		out.print("memory before", "MB", float64(before)/1e6),
 		out.print("memory meanwhile", "MB", curve...),
+		out.print("allocated before", "MB", float64(allocated)/1e6),
+		out.print("allocated meanwhile", "MB", own...),
 		c.check(k, far), out.print("each there exactly once", "messages", float64(c.Local+c.Remote)))
 }
 
-// anyOf reports whether one of n accounts that are spread over all has the message.
-func (c *listCommand) anyOf(k *killCommand, n int) bool {
+// postings is how many each has in the end.
+func (c *listCommand) postings() int {
+	if c.Warm {
+		return 2
+	}
+	return 1
+}
+
+// await waits until everybody has so many messages, and tells when the first and the last had them.
+func (c *listCommand) await(ctx context.Context, k *killCommand, far *farEnd, want int) (first, last time.Duration, err error) {
+	start := time.Now()
+	for next := 0; ; {
+		// Accounts are looked at in their order, each until it has the message; the first of all that has it may be another one.
+		if first == 0 {
+			if c.anyOf(k, 64, want) || far.count() > (want-1)*c.Remote {
+				first = time.Since(start)
+			}
+		}
+		for next < c.Local {
+			have, err := c.messages(k, next)
+			if err != nil {
+				return 0, 0, err
+			}
+			if len(have) < want {
+				break
+			}
+			next++
+		}
+		if next == c.Local && far.count() >= want*c.Remote {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return 0, 0, fmt.Errorf("%w: %d of %d accounts, %d of %d others", context.Cause(ctx), next, c.Local, far.count(), c.Remote)
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+	return first, time.Since(start), nil
+}
+
+// anyOf reports whether one of n accounts that are spread over all has so many messages.
+func (c *listCommand) anyOf(k *killCommand, n, want int) bool {
 	for i := range min(n, c.Local) {
-		if have, err := c.messages(k, i*c.Local/min(n, c.Local)); err == nil && len(have) > 0 {
+		if have, err := c.messages(k, i*c.Local/min(n, c.Local)); err == nil && len(have) >= want {
 			return true
 		}
 	}
@@ -216,24 +255,25 @@ func (c *listCommand) check(k *killCommand, far *farEnd) error {
 			fmt.Fprintf(os.Stderr, format+"\n", args...)
 		}
 	}
+	want := c.postings()
 	var file os.FileInfo
 	for n := range c.Local {
 		have, err := c.messages(k, n)
 		switch {
 		case err != nil:
 			return err
-		case len(have) != 1:
+		case len(have) != want:
 			complain("u%06d has %d messages", n, len(have))
-		case file != nil && !os.SameFile(file, have[0]):
+		case file != nil && !slices.ContainsFunc(have, func(f os.FileInfo) bool { return os.SameFile(file, f) }):
 			complain("u%06d has another file", n)
 		default:
-			file = have[0]
+			file = cmp.Or(file, have[0])
 		}
 	}
 	far.mu.Lock()
 	defer far.mu.Unlock()
 	for n := range c.Remote {
-		if to := fmt.Sprintf("u%06d@far%02d.test", n, n%20); far.came[to] != 1 {
+		if to := fmt.Sprintf("u%06d@far%02d.test", n, n%20); far.came[to] != want {
 			complain("%s has the message %d times", to, far.came[to])
 		}
 	}
@@ -288,9 +328,8 @@ func (f *farEnd) took(from string, to []string) {
 	defer f.mu.Unlock()
 	f.paths[from] = true
 	for _, a := range to {
-		if f.came[a]++; f.came[a] == 1 {
-			f.n.Add(1)
-		}
+		f.came[a]++
+		f.n.Add(1)
 	}
 }
 
