@@ -387,8 +387,13 @@ func TestRulesAreAppliedOnce(t *testing.T) {
 		}
 		o := newOfficeWith(t, filepath.Join(dir, "run"), book)
 		o.staff()
+		// One copy is made at a time: who comes to a step meanwhile waits there, and does not write into what is copied. The pause is no
+		// whole number of seconds, so that no timer of the server ends with it.
+		copying := make(chan struct{}, 1)
 		snapshot := func(step string) error {
-			time.Sleep(time.Second) // until nobody else writes
+			copying <- struct{}{}
+			defer func() { <-copying }()
+			time.Sleep(time.Second + time.Microsecond) // until nobody else writes
 			name := fmt.Sprintf("%02d %s", len(crashes), step)
 			crashes[name] = filepath.Join(dir, name)
 			return copyTree(filepath.Join(dir, "run"), crashes[name])
@@ -396,10 +401,10 @@ func TestRulesAreAppliedOnce(t *testing.T) {
 		book.at = snapshot
 		var number func() // for the copy in another account, and for the one in Junk
 		number = func() {
+			o.onNumber.Store(&number)
 			if err := snapshot("link"); err != nil {
 				t.Error(err)
 			}
-			o.onNumber.Store(&number)
 		}
 		o.onNumber.Store(&number)
 		o.send("joe@company.com", text, "ann@company.com")

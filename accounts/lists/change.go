@@ -153,6 +153,7 @@ func (m *Manager) setAll(ctx context.Context, l *accounts.MailingList, all []Req
 	if err != nil {
 		return err
 	}
+	m.touch(l)
 	for _, n := range batch {
 		if failed[n] == nil {
 			m.logAbout(ctx, l, "mode of a subscriber: "+all[n].Mode.String(), all[n].Address)

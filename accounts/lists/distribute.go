@@ -182,6 +182,7 @@ func (t *Transport) distributePosting(ctx context.Context, p *posting, rcpts []i
 	if err := p.it.Pass(ctx, sub, rcpts, sentToList); err != nil {
 		return err
 	}
+	m.touch(l)
 	t.log.LogAttrs(ctx, logs.LevelMajor, "sent to a mailing list", slog.Uint64(logs.AttrQueueID, uint64(p.it.ID)), slog.String("list", l.Address().String()),
 		slog.String("author", p.author), slog.Int("subscribers", subscribed), slog.Uint64("copy", uint64(sub.ID())))
 	return nil

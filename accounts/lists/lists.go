@@ -37,8 +37,9 @@ type Options struct {
 
 // Manager is what mail, pages and the command line do with mailing lists. Its methods may be called from any goroutine.
 type Manager struct {
-	o   Options
-	log *slog.Logger
+	o        Options
+	log      *slog.Logger
+	schedule schedule
 }
 
 // NewManager returns the manager of the mailing lists of a store.

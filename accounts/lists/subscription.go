@@ -165,6 +165,9 @@ func (m *Manager) set(ctx context.Context, l *accounts.MailingList, r Request, s
 	if before == r.Mode {
 		return Unchanged, nil
 	}
+	if r.Mode == subscribers.Digest || r.Mode == subscribers.Index {
+		m.touch(l) // the first digest may have become due
+	}
 	if before != subscribers.None || silent || r.Mode == subscribers.Banned {
 		return Done, nil
 	}

@@ -21,9 +21,6 @@ import (
 	"gatepost/server/logs"
 )
 
-// upkeepEvery is how often lists are looked at. A digest is late by that much.
-const upkeepEvery = time.Minute
-
 // Run sends digests when it is time, cleans subscriptions and keeps archives within their limits, until ctx ends. With
 // Processors 0 it does nothing.
 func (t *Transport) Run(ctx context.Context) error {
@@ -38,11 +35,7 @@ func (t *Transport) Run(ctx context.Context) error {
 		if t.manager == nil || t.settings.Get().Processors == 0 {
 			continue
 		}
-		err := t.manager.each(ctx, func(l *accounts.MailingList) {
-			if err := t.manager.Upkeep(ctx, l, time.Now()); err != nil && ctx.Err() == nil {
-				t.manager.failure(ctx, l, "the upkeep of a mailing list has failed; it is tried again", err)
-			}
-		})
+		err := t.manager.upkeepDue(ctx, time.Now())
 		if err != nil && ctx.Err() == nil {
 			t.log.LogAttrs(ctx, logs.LevelFailure, "the mailing lists cannot be listed", slog.Any(logs.AttrError, err))
 		}
@@ -51,26 +44,16 @@ func (t *Transport) Run(ctx context.Context) error {
 
 // each visits all lists that can be read.
 func (m *Manager) each(ctx context.Context, visit func(*accounts.MailingList)) error {
-	domains, err := m.o.Store.Domains(ctx)
+	all, err := m.names(ctx)
 	if err != nil {
 		return err
 	}
-	lists := m.o.Store.Lists()
-	for _, domain := range domains {
-		names, err := lists.Names(ctx, domain)
-		if fault.Is(err, fault.NoDomain) {
-			continue
+	for _, k := range all {
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		if err != nil {
-			return err
-		}
-		for _, name := range names {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if l, err := lists.Get(ctx, domain, name); err == nil {
-				visit(l)
-			}
+		if l, err := m.o.Store.Lists().Get(ctx, k.domain, k.name); err == nil {
+			visit(l)
 		}
 	}
 	return nil
