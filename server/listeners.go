@@ -57,7 +57,7 @@ func (l *listeners) wanted(modules []*module) []wanted {
 
 func (w wanted) key() string {
 	l := w.listener
-	return fmt.Sprintf("%s %s %s %d %q", w.module.name, w.address, l.TLS, l.PerIP, l.Allow.String())
+	return fmt.Sprintf("%s %s %s %d %q %q", w.module.name, w.address, l.TLS, l.PerIP, l.Allow.String(), l.Proxies.String())
 }
 
 // reconcile closes the listeners that the settings no longer have and opens the new ones. Sessions

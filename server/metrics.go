@@ -66,6 +66,7 @@ func (s *Server) systemMetrics() []counters.Metric {
 		}},
 		{Name: "gatepost_blocked_addresses", Help: "Addresses on the temporary blacklist.", State: func() float64 { return float64(s.protection.Len()) }, Element: "blockedAddresses", OID: "16.1"},
 		{Name: "gatepost_blocks_total", Help: "Addresses that came on the temporary blacklist, by cause.", Label: "cause", Labelled: s.protection.Made(), Element: "blocksMade", OID: "16.2"},
+		{Name: "gatepost_dnslist_hits_total", Help: "Clients that were on a DNS list, by its zone.", Label: "zone", Labelled: s.protection.Listed()},
 		{Name: "gatepost_dns_questions_total", Help: "Look-ups in the DNS by how they were answered.", Labels: []string{"answer", "from the cache"}, Counter: &s.resolver.Counts().Cached, Element: "dnrCached", OID: "12.1"},
 		{Name: "gatepost_dns_questions_total", Help: "Look-ups in the DNS by how they were answered.", Labels: []string{"answer", "by name servers"}, Counter: &s.resolver.Counts().Asked, Element: "dnrAsked", OID: "12.2"},
 		{Name: "gatepost_dns_failures_total", Help: "Look-ups that no name server has answered.", Counter: &s.resolver.Counts().Failed, Element: "dnrFailed", OID: "12.3"},

@@ -35,7 +35,8 @@ func aggregate(from, domain, id string) string {
 // refused while its sender listens.
 func TestReportsOfOthersFromEndToEnd(t *testing.T) {
 	r := start(t)
-	zone := resolvertest.New(t, `far.test. TXT "v=spf1 ip4:127.0.0.1 -all"`+"\n"+`_dmarc.far.test. TXT "v=DMARC1; p=none"`)
+	zone := resolvertest.New(t, `far.test. TXT "v=spf1 ip4:127.0.0.1 -all"`+"\n"+`_dmarc.far.test. TXT "v=DMARC1; p=none"`+"\n"+
+		"far.test. MX 10 mx.far.test.\nunproved.test. MX 10 mx.far.test.\nmx.far.test. A 127.0.0.1")
 	r.cli(t, fmt.Sprintf("SETDNRSETTINGS {Servers=(%q);}", zone.Serve(t).String()))
 	r.cli(t, "SETCLIENTIPS \"\"")
 	to := "dmarc-reports@" + testDomain

@@ -121,8 +121,11 @@ func (s *Server) protectionPart() *module {
 	set := live[protection.Settings]()
 	m := newModule("Protection", set, protection.Tag)
 	m.open = func() (err error) {
-		s.protection, err = protection.Open(s.base.dir, set, s.log)
-		return err
+		if s.protection, err = protection.Open(s.base.dir, set, s.log); err != nil {
+			return err
+		}
+		s.protection.UseResolver(s.resolver)
+		return nil
 	}
 	return m
 }

@@ -225,8 +225,8 @@ func servicesOf(text string) (dataformat.Value, error) {
 
 // listenerRow is a line of the table of listeners, as text.
 type listenerRow struct {
-	Port, Address, TLS, Allow, PerIP string
-	Modes                            []choice
+	Port, Address, TLS, Allow, PerIP, Proxies string
+	Modes                                     []choice
 }
 
 var tlsModes = []string{"none", "start", "implicit"}
@@ -239,7 +239,7 @@ func rowsOf(text string) []listenerRow {
 	}
 	var out []listenerRow
 	for _, l := range ls {
-		r := listenerRow{Port: strconv.Itoa(l.Port), Address: l.Address, TLS: l.TLS.String(), Allow: l.Allow.String(), PerIP: strconv.Itoa(l.PerIP)}
+		r := listenerRow{Port: strconv.Itoa(l.Port), Address: l.Address, TLS: l.TLS.String(), Allow: l.Allow.String(), PerIP: strconv.Itoa(l.PerIP), Proxies: l.Proxies.String()}
 		out = append(out, r)
 	}
 	out = append(out, listenerRow{TLS: "start"})
@@ -272,6 +272,9 @@ func listenersOf(get func(name string) string, rows int) (dataformat.Value, erro
 			return nil, err
 		}
 		if l.Allow, err = settings.ParseIPList(get(name("allow"))); err != nil {
+			return nil, err
+		}
+		if l.Proxies, err = settings.ParseIPList(get(name("proxies"))); err != nil {
 			return nil, err
 		}
 		if n := strings.TrimSpace(get(name("perip"))); n != "" {

@@ -60,7 +60,7 @@ func (s *session) startBody() (*body, error) {
 	} else {
 		b.header = &headerEnd{}
 	}
-	b.store(s.appendReceived(make([]byte, 0, 512), b.id, time.Now()))
+	b.store(s.appendMarks(s.appendReceived(make([]byte, 0, 512), b.id, time.Now())))
 	return b, nil
 }
 

@@ -60,6 +60,7 @@ func (s *session) helloAs(arg string, extended bool) {
 	s.tx.abort() // RFC 5321 4.1.4: EHLO is a RSET too
 	s.tx = nil
 	s.helo, s.greeted, s.esmtp = cleanName(name), true, extended
+	s.badHELO = s.verifyHELO(s.helo)
 	r := reply{code: 250, text: s.name + " is pleased to meet you"}
 	if !strings.Contains(s.helo, ".") && !strings.HasPrefix(s.helo, "[") {
 		r.text = s.name + " domain name should be qualified"

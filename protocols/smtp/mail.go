@@ -163,12 +163,18 @@ func (s *session) checkReturnPath(from address.Address, p mailParams) error {
 		return errTooLarge
 	}
 	if from.IsNull() {
+		if s.account == nil {
+			return s.checkHELO()
+		}
 		return nil
 	}
 	if from.NeedsUTF8() && !p.smtpUTF8 {
 		return &replyNeedsUTF8
 	}
 	if s.account == nil && !s.submission {
+		if err := s.checkHELO(); err != nil {
+			return err
+		}
 		return s.verifyReturnPath(from)
 	}
 	if !s.isQualified(from) {
@@ -266,6 +272,9 @@ func (s *session) verifyReturnPath(from address.Address) error {
 	if route.Module == router.SYSTEM && route.Queue != router.Null {
 		r := refusal(550, 5, 1, 8, "return-path refused")
 		return &r
+	}
+	if route.Address == from && !route.Local() && s.open() {
+		return s.verifyDomain(from)
 	}
 	return nil
 }

@@ -1,7 +1,11 @@
 package smtp
 
 import (
+	"context"
 	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
 
 	"gatepost/queue/envelope"
 	"gatepost/router"
@@ -51,7 +55,86 @@ func (s *session) listed() string {
 	if s.srv.protection.Blacklisted(s.remote) {
 		return "the blacklist of this server"
 	}
+	list, _ := s.inspection.Result()
+	return list
+}
+
+// appendMarks appends a field for each DNS list that has the client and refuses nothing.
+func (s *session) appendMarks(dst []byte) []byte {
+	if s.account != nil {
+		return dst
+	}
+	_, marks := s.inspection.Result()
+	for _, m := range marks {
+		dst = append(append(append(dst, "X-Blacklisted: "...), m...), crlf...)
+	}
+	return dst
+}
+
+// namesTimeout bounds the look-ups of names that a client gives.
+const namesTimeout = 20 * time.Second
+
+// checkHELO refuses mail of a client whose name in HELO is none (RFC 5321 section 4.1.1.1). That the name does not lead to the client's
+// address is no reason (section 4.1.4).
+func (s *session) checkHELO() error {
+	if s.badHELO == "" || !s.open() || !appliesTo(s.cfg.VerifyHELO, s.client) || s.srv.protection.WhiteHole(s.remote) {
+		return nil
+	}
+	r := refusal(550, 5, 7, 1, s.badHELO)
+	return &r
+}
+
+// verifyHELO says what is wrong with a name in HELO, or "".
+func (s *session) verifyHELO(name string) string {
+	if !s.open() || !appliesTo(s.cfg.VerifyHELO, s.client) {
+		return ""
+	}
+	shown := "the name " + name + " in HELO "
+	_, ours := s.srv.accounts.DomainName(name)
+	ip, literal := address.Address{Domain: name}.Literal()
+	switch {
+	case name == "":
+		return "HELO without a name"
+	case literal && ip != s.remote:
+		return shown + "is the address of another host"
+	case literal:
+		return ""
+	case strings.HasPrefix(name, "["):
+		return shown + "is no address"
+	case !strings.Contains(strings.Trim(name, "."), "."):
+		return shown + "is not qualified"
+	case ours && s.stranger():
+		return shown + "is this server's"
+	}
+	if _, err := netip.ParseAddr(name); err == nil {
+		return shown + "is an address without brackets"
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, namesTimeout)
+	defer cancel()
+	if exists, err := s.srv.protection.HostExists(ctx, name); err == nil && !exists {
+		return shown + "does not exist"
+	}
 	return ""
+}
+
+// verifyDomain refuses a return-path in a domain of others where nobody could be answered.
+func (s *session) verifyDomain(from address.Address) error {
+	if _, literal := from.Literal(); literal || s.srv.protection.WhiteHole(s.remote) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, namesTimeout)
+	defer cancel()
+	err := s.srv.protection.ReturnPath(ctx, from.Domain)
+	switch {
+	case err == nil:
+		return nil
+	case fault.Is(err, fault.Rejected):
+		r := refusal(550, 5, 1, 8, "return-path refused: "+fault.Text(err))
+		return &r
+	case s.ctx.Err() != nil:
+		return err
+	}
+	return &fault.Error{Op: "smtp.mail", Kind: fault.Unavailable, Text: "the domain of the return-path cannot be looked up now, try again later", Err: err}
 }
 
 // listedRcpt is RCPT of a client that is on a list. The Router Table may let it in by an address with the domain blacklisted.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gatepost/server/protection"
+	"gatepost/server/resolver/resolvertest"
 	"gatepost/server/settings"
 )
 
@@ -106,5 +107,66 @@ func TestBlacklistedClientsReachTheContactOnly(t *testing.T) {
 		c.say("EHLO mx.example.net", "250-")
 		c.say("MAIL FROM:<a@example.net>", "250 ")
 		c.say("RCPT TO:<larry@company.com>", "550 5.7.1 ")
+	})
+}
+
+// What the DNS says of a stranger: its address, the name in HELO, and the domain of the return-path.
+func TestStrangersAreLookedUp(t *testing.T) {
+	zone := resolvertest.New(t, `
+mx.example.net. A 198.51.100.7
+example.net. MX 10 mx.example.net.
+7.100.51.198.bl.test. A 127.0.0.2
+8.100.51.198.grey.test. A 127.0.0.3
+null.example. MX 0 .
+`)
+	zone.Fail("broken.example")
+	bubble(t, func(set *Settings) { set.VerifyHELO, set.ErrorsLimit = "non-clients", 0 }, func(t *testing.T, s *site) {
+		s.accounts.Protection().UseResolver(zone.Resolver())
+		set := *s.protect.Get()
+		set.DNSLists = protection.DNSLists{{Zone: "bl.test", Action: "reject", Timeout: settings.Period(5 * time.Second)}, {Zone: "grey.test", Action: "mark", Timeout: settings.Period(5 * time.Second)}}
+		s.protect.Set(&set)
+		c := s.connect(25, "198.51.100.7")
+		c.say("EHLO mx.example.net", "250-")
+		c.say("MAIL FROM:<a@example.net>", "250 ")
+		c.say("RCPT TO:<larry@company.com>", "591 5.7.1 larry@company.com your address [198.51.100.7] is on bl.test")
+
+		c = s.connect(25, "198.51.100.8")
+		for helo, want := range map[string]string{
+			"mx.example.net": "250 ", "[198.51.100.8]": "250 ", "broken.example": "250 ", // it cannot be looked up now
+			"": "550 5.7.1 ", "localhost": "550 5.7.1 ", "missing.example": "550 5.7.1 ", "[198.51.100.7]": "550 5.7.1 ", "198.51.100.8": "550 5.7.1 ",
+			"company.com": "550 5.7.1 ", "[x]": "550 5.7.1 ",
+		} {
+			c.say("EHLO "+helo, "250-") // may go on to log in
+			c.say("MAIL FROM:<>", want)
+		}
+		c.say("EHLO mx.example.net", "250-")
+		for from, want := range map[string]string{
+			"<a@missing.example>": "550 5.1.8 ", "<a@null.example>": "550 5.1.8 ", "<a@broken.example>": "451 ", "<a@mx.example.net>": "250 ",
+		} {
+			c.say("MAIL FROM:"+from, want)
+			c.say("RSET", "250 ")
+		}
+		c.mail("<a@example.net>", "Subject: x\r\n\r\nx", "<larry@company.com>")
+		if got := s.received(); len(got) != 1 || !strings.Contains(got[0].text, "\nX-Blacklisted: grey.test (127.0.0.3)\n") {
+			t.Errorf("%v", got)
+		}
+		// Trusted clients are not looked at, nor is the port of our users.
+		for _, where := range []struct {
+			port int
+			from string
+		}{{25, "127.0.0.1"}, {465, "198.51.100.7"}} {
+			c := s.connect(where.port, where.from)
+			c.say("EHLO laptop", "250-")
+			if where.port == 465 {
+				c.say("AUTH PLAIN "+plain("larry", "secret"), "235 ")
+			}
+			c.say("MAIL FROM:<larry@company.com>", "250 ")
+			c.say("RCPT TO:<moe@company.com>", "250 ")
+		}
+		s.must(s.accounts.Protection().SetList(t.Context(), protection.WhiteHoles, "198.51.100.7"))
+		c = s.connect(25, "198.51.100.7")
+		c.say("EHLO missing.example", "250-")
+		c.say("MAIL FROM:<a@missing.example>", "250 ")
+		c.say("RCPT TO:<larry@company.com>", "250 ")
 	})
 }

@@ -33,12 +33,14 @@ type session struct {
 	listener settings.Listener
 
 	remote, local netip.Addr
-	literal       string           // of remote, as it stands in trace fields
-	name          string           // of this server, as the client sees it
-	client        bool             // a Client IP
-	blocked       protection.Cause // why the address has been blocked during the session
-	submission    bool             // a port where authentication is required
-	lmtp          bool             // the client speaks LMTP
+	literal       string                 // of remote, as it stands in trace fields
+	name          string                 // of this server, as the client sees it
+	client        bool                   // a Client IP
+	blocked       protection.Cause       // why the address has been blocked during the session
+	inspection    *protection.Inspection // what the DNS says of the address
+	badHELO       string                 // why mail is refused for the name in HELO; empty if it is good
+	submission    bool                   // a port where authentication is required
+	lmtp          bool                   // the client speaks LMTP
 	tls           *tls.ConnectionState
 
 	helo    string // as the client gave it, see cleanName
@@ -73,7 +75,14 @@ func (s *Server) run(ctx context.Context, c net.Conn, l settings.Listener, lmtp 
 	t.in = newReader(c, t.flush)
 	t.log.LogAttrs(ctx, logs.LevelLowLevel, "got connection on "+c.LocalAddr().String())
 	defer t.end()
-	if !t.turnedAway() && t.greet() {
+	if t.turnedAway() {
+		return
+	}
+	if t.open() {
+		t.inspection = s.protection.Inspect(ctx, t.remote)
+		defer t.inspection.Stop()
+	}
+	if t.greet() {
 		t.converse()
 	}
 }

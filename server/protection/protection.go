@@ -39,6 +39,7 @@ func (l List) File() string { return "Settings/" + files[l] }
 // Protection is what is known about addresses. Its methods may be called by many goroutines at once.
 type Protection struct {
 	blocks
+	names    names
 	dir      string // Settings
 	settings *settings.Live[Settings]
 	log      *slog.Logger

@@ -15,6 +15,8 @@ type Settings struct {
 	ProtocolErrors    settings.Rate   `key:"ProtocolErrorsLimit" default:"(10, 10m)" level:"advanced" since:"0.3" help:"commands of SMTP that are wrong or come at the wrong time, from an address, after which it is on the temporary blacklist; -1 for no limit"`
 	EarlyTalkers      settings.Rate   `key:"EarlyTalkersLimit" default:"(1, 10m)" level:"advanced" since:"0.3" help:"sessions that talk before the greeting of SMTP, from an address, after which it is on the temporary blacklist; -1 for no limit"`
 	Spamtraps         settings.Rate   `key:"SpamtrapsLimit" default:"(1, 10m)" level:"advanced" since:"0.3" help:"messages to a spamtrap from an address after which it is on the temporary blacklist; -1 for no limit"`
+	DNSLists          DNSLists        `key:"RBLServers" level:"basic" since:"0.3" help:"DNS lists that are asked about strangers on port 25, an array of dictionaries {Zone; Action; Timeout}; Action is reject, mark or off"`
+	Names             []string        `key:"BlacklistedNames" level:"advanced" since:"0.3" help:"patterns of host names, such as *.adsl.*: mail of strangers is refused whose address has such a name in the DNS"`
 }
 
 // maxBlock is how long an address can be blocked.

@@ -56,6 +56,8 @@ type Listener struct {
 	Allow IPList `key:"Allow" help:"addresses that may connect; empty for all"`
 	// PerIP limits the open connections of one address that is not a Client IP; 0 is no limit.
 	PerIP int `key:"PerIP" default:"0" help:"connections of one address at a time; 0 for no limit"`
+	// Proxies lists the peers that are proxies: each of their connections begins with a PROXY header, which names the client.
+	Proxies IPList `key:"Proxies" help:"proxies: each of their connections must begin with a PROXY header (versions 1 and 2), which names the client; from others such a header is no header"`
 }
 
 // Validate checks address and port.
@@ -89,7 +91,7 @@ func (l Listener) String() string {
 func (l *Listener) SetValue(v dataformat.Value) error {
 	d, ok := v.(dataformat.Dict)
 	if !ok {
-		return errors.New("a dictionary {Address; Port; TLS; Allow; PerIP} is expected")
+		return errors.New("a dictionary {Address; Port; TLS; Allow; PerIP; Proxies} is expected")
 	}
 	var n Listener
 	if err := load(&n, d); err != nil {

@@ -239,7 +239,7 @@ func (s *server) admit(c net.Conn) {
 		return
 	}
 	client := s.ClientIP != nil && s.ClientIP(remote)
-	key, limited := s.prefix(remote, client)
+	key, limited := s.prefix(remote, client || s.isProxy(remote))
 	if limited && !s.takeIP(key) {
 		s.refuse(c, remote, &s.overIP, "too many from this address")
 		return
@@ -272,6 +272,45 @@ func (s *server) admit(c net.Conn) {
 		}()
 		s.session(ses)
 	})
+}
+
+// isProxy reports whether the connections of an address begin with a PROXY header.
+func (s *server) isProxy(ip netip.Addr) bool {
+	return s.Listener.Proxies.Contains(ip) || s.Proxied != nil && s.Proxied(ip)
+}
+
+// admitClient does for the client that a proxy has named what admit does for others, and returns what gives back its place. A
+// proxy that names none speaks for itself.
+func (s *server) admitClient(ses *session, client netip.Addr) (leave func(), ok bool) {
+	if client == ses.remote {
+		return func() {}, true
+	}
+	why, records := "", (*logs.Throttle)(nil)
+	trusted := s.ClientIP != nil && s.ClientIP(client)
+	key, limited := s.prefix(client, trusted)
+	switch {
+	case !s.Listener.Allow.Empty() && !s.Listener.Allow.Contains(client):
+		why, records = "address not allowed", &s.denied
+	case s.Denied != nil && s.Denied(client):
+		why, records = "denied address", &s.denied
+	case limited && !s.takeIP(key):
+		why, records = "too many from this address", &s.overIP
+	}
+	if why != "" {
+		s.Count.wire.Refused.Inc(why)
+		records.Log(s.Log, logs.LevelProblem, "connection refused: "+why, slog.String(logs.AttrPeer, client.String()))
+		return nil, false
+	}
+	group := s.strangers
+	if trusted {
+		group = &s.Count.clients
+	}
+	s.Count.regroup(ses, group)
+	return func() {
+		if limited {
+			s.giveIP(key)
+		}
+	}, true
 }
 
 // limit is the limit of all sessions, 0 for none.
@@ -366,7 +405,7 @@ func (s *server) session(ses *session) {
 	unhook := context.AfterFunc(ctx, bound.stop)
 	defer unhook()
 	ctx = context.WithValue(ctx, sessionKey{}, ses)
-	if s.Proxied != nil && s.Proxied(ses.remote) {
+	if s.isProxy(ses.remote) {
 		p, err := readProxyHeader(c)
 		if err != nil {
 			s.badProxy.Log(s.Log, logs.LevelProblem, "connection refused", slog.String(logs.AttrPeer, ses.remote.String()), slog.Any(logs.AttrError, err))
@@ -374,11 +413,11 @@ func (s *server) session(ses *session) {
 		}
 		c = p
 		client, _ := Addrs(c)
-		if !s.Listener.Allow.Empty() && !s.Listener.Allow.Contains(client) {
-			s.Count.wire.Refused.Inc("address not allowed")
-			s.Log.Log(s.ctx, logs.LevelProblem, "connection refused: address not allowed", logs.AttrPeer, client)
+		leave, ok := s.admitClient(ses, client)
+		if !ok {
 			return
 		}
+		defer leave()
 		ses.client.Store(&client)
 	}
 	if s.Listener.TLS == settings.TLSImplicit {

@@ -124,3 +124,39 @@ func TestTLSBehindAProxyHeader(t *testing.T) {
 	}
 	s.end(t)
 }
+
+// TestClientsOfAProxyAreLimited: a proxy has no limit of its own, the clients that it names have theirs, and their lists.
+func TestClientsOfAProxyAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		count := new(Count)
+		o := Options{Count: count, Listener: settings.Listener{PerIP: 1, Proxies: mustList(t, proxyIP)},
+			ClientIP: func(ip netip.Addr) bool { return ip == netip.MustParseAddr("192.0.2.9") },
+			Denied:   func(ip netip.Addr) bool { return ip == netip.MustParseAddr("203.0.113.5") }}
+		s := start(t, o, hold)
+		dial := func(from string) string {
+			c := s.ln.dial(proxyIP)
+			go io.WriteString(c, header(t, 2, from+":4711", "192.0.2.1:25"))
+			return hears(t, c)
+		}
+		for i, step := range []struct{ from, want string }{
+			{"198.51.100.1", "hello"}, {"198.51.100.2", "hello"}, {"198.51.100.1", ""}, {"203.0.113.5", ""}, {"192.0.2.9", "hello"}, {"192.0.2.9", "hello"},
+		} {
+			if got := dial(step.from); got != step.want {
+				t.Errorf("%d, %s hears %q, want %q", i, step.from, got, step.want)
+			}
+		}
+		kinds := map[string]int{}
+		for _, c := range count.Connections(10) {
+			kinds[c.Kind]++
+		}
+		if kinds["client"] != 2 || kinds["stranger"] != 2 {
+			t.Errorf("%v", kinds)
+		}
+		// Nobody else may send a header.
+		c := s.ln.dial("198.51.100.66")
+		if got := hears(t, c); got != "hello" {
+			t.Errorf("not a proxy: %q", got)
+		}
+		s.end(t)
+	})
+}

@@ -170,6 +170,16 @@ func (c *Count) login(s *session, limit int) bool {
 	return true
 }
 
+// regroup moves a session to the group of the client that a proxy has named. One that has lost its slot stays without.
+func (c *Count) regroup(s *session, g *group) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.group != nil && s.group != g {
+		c.remove(s)
+		c.add(s, g)
+	}
+}
+
 func (c *Count) add(s *session, g *group) {
 	c.open++
 	g.sessions++
