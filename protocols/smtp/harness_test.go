@@ -136,7 +136,6 @@ func newSite(t testing.TB, change ...func(*Settings)) *site {
 
 	var cfg Settings
 	s.must(settings.Load(&cfg, nil))
-	cfg.VerifyHELO = "nobody" // tests of it want another one
 	for _, f := range change {
 		f(&cfg)
 	}

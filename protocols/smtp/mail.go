@@ -273,7 +273,7 @@ func (s *session) verifyReturnPath(from address.Address) error {
 		r := refusal(550, 5, 1, 8, "return-path refused")
 		return &r
 	}
-	if route.Address == from && !route.Local() && s.open() {
+	if route.Address == from && !route.Local() && s.open() && appliesTo(s.cfg.LookUpReturnPath, s.client) {
 		return s.verifyDomain(from)
 	}
 	return nil

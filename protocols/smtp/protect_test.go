@@ -120,7 +120,9 @@ example.net. MX 10 mx.example.net.
 null.example. MX 0 .
 `)
 	zone.Fail("broken.example")
-	bubble(t, func(set *Settings) { set.VerifyHELO, set.ErrorsLimit = "non-clients", 0 }, func(t *testing.T, s *site) {
+	bubble(t, func(set *Settings) {
+		set.VerifyHELO, set.LookUpReturnPath, set.ErrorsLimit = "non-clients", "non-clients", 0
+	}, func(t *testing.T, s *site) {
 		s.accounts.Protection().UseResolver(zone.Resolver())
 		set := *s.protect.Get()
 		set.DNSLists = protection.DNSLists{{Zone: "bl.test", Action: "reject", Timeout: settings.Period(5 * time.Second)}, {Zone: "grey.test", Action: "mark", Timeout: settings.Period(5 * time.Second)}}
