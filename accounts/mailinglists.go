@@ -102,6 +102,7 @@ type ListSettings struct {
 
 	Postings           string        `key:"Postings" default:"from subscribers" values:"from owner only|moderated|from subscribers|moderate guests|from anybody" help:"who may post" since:"0.1"`
 	FirstModerated     int           `key:"FirstModerated" default:"0" help:"postings of a new subscriber that the owner has to approve; 10000 for all, 10001 to let none post" since:"0.1"`
+	PostingFlow        settings.Rate `key:"PostingFlow" default:"(100, 1h)" help:"postings of one author in a period, above which the others are refused: a program that answers each posting, and does not say that it is one, ends there; the owner and subscribers whose postings are taken unseen are not limited" since:"0.1"`
 	Format             string        `key:"Format" default:"anything" values:"plain text only|text only|text alternative|anything" help:"which postings are accepted: text/plain; any text; any text and multipart/alternative of texts; all" since:"0.1"`
 	SizeLimit          settings.Size `key:"SizeLimit" default:"unlimited" unit:"bytes" help:"largest posting" since:"0.1"`
 	CheckCharset       settings.Flag `key:"CheckCharset" default:"NO" help:"postings in another character set than Charset or US-ASCII are refused" since:"0.1"`

@@ -69,6 +69,10 @@
 // reports (DSN) written about them, and has finished messages removed.
 // A destination is where batches of one or more queues go.
 //
+// The recipients of a message without rules are routed a thousand at a time, and those of LOCAL and SMTP
+// enter their queues with their part (enqueueParts). What is held is routed when its envelope is written, and not
+// again unless the server is started between.
+//
 // # Who is next
 //
 // A destination is where batches go (destination.go): of most modules each logical queue is

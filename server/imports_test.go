@@ -65,7 +65,7 @@ var arrows = map[string][]string{
 	"accounts/groupware/interchange": {"accounts/contentline", "accounts/vcard"},
 	"accounts/lists/archive":         {"accounts", "accounts/mailbox", "accounts/message", "server/fault"},
 	"accounts/lists": {"accounts", "accounts/lists/archive", "accounts/mailbox", "accounts/message", "accounts/subscribers", "queue", "queue/envelope", "router", "router/address", "router/names",
-		"server/fault", "server/logs", "server/settings"},
+		"server/fault", "server/logs", "server/rate", "server/settings"},
 	"accounts/delivery": {"accounts", "accounts/access", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
 		"router", "router/address", "router/names", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"accounts/mailrules": {"accounts", "accounts/access", "accounts/delivery", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",

@@ -64,6 +64,13 @@
 // members; from anybody else it is refused. A list refuses what has its own List-Id, too, and what programs answer (RFC 3834):
 // such reports go to the report address and count for the subscriber who leads back to the list.
 //
+// Postings of one author are counted against PostingFlow: programs that answer without saying so end there.
+//
+// # Upkeep
+//
+// schedule.go says when a list is looked at: when a digest or a cleaning is due, after a posting or a change of a mode, and every
+// quarter of an hour.
+//
 // # Texts
 //
 // texts.go has the texts that lists send, in English and Russian. These symbols in the texts of a list stand for values:

@@ -1,11 +1,16 @@
 package lists
 
 import (
+	"context"
+	"log/slog"
 	"strings"
 	"testing"
 
+	"gatepost/accounts"
 	"gatepost/accounts/subscribers"
+	"gatepost/router"
 	"gatepost/router/address"
+	"gatepost/server/dataformat"
 )
 
 // Whatever a report says, failures ends, and names addresses that are fit for a log and a header.
@@ -60,6 +65,76 @@ func FuzzSplitName(f *testing.F) {
 		}
 		if a, err := address.Parse(addr); err == nil && strings.ContainsAny(a.String(), "\r\n") {
 			t.Errorf("%q is an address", a)
+		}
+	})
+}
+
+// Whatever groups have as members, each other and themselves too, the search for those who get a copy ends, and
+// nobody is found twice, nor a group that was expanded.
+func FuzzMembers(f *testing.F) {
+	for _, seed := range []string{"a;b;c;d", "b x;a y;;", "b;c;d;a", "a a a;b b;c;d x y", "b c d x;c d y;d a x;a b c d x y", "x y z X", "x@company.com;;;", "@ \x00 b@b@b;\xff;b#a;a+b"} {
+		f.Add(seed, uint8(0))
+		f.Add(seed, uint8(15))
+	}
+	ctx := context.Background()
+	store, err := accounts.Open(f.TempDir(), accounts.Options{MainDomain: "company.com", Shards: 1, NextID: func() (uint64, error) { return 1, nil }})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { store.Close() })
+	all := []string{"a", "b", "c", "d"}
+	for _, name := range all {
+		if err := store.Groups().Create(ctx, "", name, dataformat.Dict{}); err != nil {
+			f.Fatal(err)
+		}
+	}
+	route := routerFunc(func(a address.Address) (router.Route, error) {
+		name := strings.ToLower(a.Local)
+		if len(name) == 1 && name <= "d" && name >= "a" && a.Domain == "company.com" {
+			return router.Route{Module: router.LIST, Queue: name + "@company.com", Name: name, Domain: a.Domain, Address: a}, nil
+		}
+		return router.Route{Module: router.LOCAL, Queue: name + "@" + a.Domain, Name: name, Domain: a.Domain, Address: a}, nil
+	})
+	tr := New(store.Groups(), nil, route, nil, slog.New(slog.DiscardHandler))
+	f.Fuzz(func(t *testing.T, text string, expand uint8) {
+		if len(text) > 200 {
+			return
+		}
+		given := strings.SplitN(text, ";", len(all))
+		expanded := map[string]bool{"a": true}
+		for i, name := range all {
+			var members dataformat.Array
+			if i < len(given) {
+				for _, m := range strings.Fields(given[i]) {
+					members = append(members, dataformat.String(m))
+				}
+			}
+			set := dataformat.Dict{"Members": members, "Expand": dataformat.String("NO")}
+			if expand&(1<<i) != 0 {
+				set["Expand"] = dataformat.String("YES")
+			}
+			if err := store.Groups().Set(ctx, "", name, set); err != nil {
+				return // no group can be so
+			}
+		}
+		g, err := store.Groups().Get(ctx, "", "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := tr.members(ctx, g, &header{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]bool{}
+		for _, to := range found {
+			r, _ := route(to)
+			if seen[r.Queue] {
+				t.Errorf("%q: %s is found twice in %v", text, to, found)
+			}
+			seen[r.Queue] = true
+			if r.Module == router.LIST && expanded[r.Name] {
+				t.Errorf("%q: the group itself is in %v", text, found)
+			}
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"gatepost/queue/envelope"
 	"gatepost/router/address"
 	"gatepost/server/logs"
+	"gatepost/server/rate"
 )
 
 // Queue takes messages that lists write.
@@ -40,11 +41,12 @@ type Manager struct {
 	o        Options
 	log      *slog.Logger
 	schedule schedule
+	flow     *rate.Table[authorOn] // postings, against PostingFlow
 }
 
 // NewManager returns the manager of the mailing lists of a store.
 func NewManager(o Options) *Manager {
-	return &Manager{o: o, log: logs.Component(o.Log, "LIST")}
+	return &Manager{o: o, log: logs.Component(o.Log, "LIST"), flow: rate.New[authorOn](maxFlows)}
 }
 
 // page is the address of a page of a list, or "".

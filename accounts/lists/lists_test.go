@@ -27,6 +27,7 @@ import (
 
 // office is a server with groups, whose members' mail is kept.
 type office struct {
+	dir   string
 	t     *testing.T
 	store *accounts.Store
 	q     *queue.Queue
@@ -66,7 +67,7 @@ func newOffice(t *testing.T) *office { return newOfficeWith(t, false) }
 func newOfficeWith(t *testing.T, stored bool) *office {
 	t.Helper()
 	dir := t.TempDir()
-	o := &office{t: t, mail: map[string][]string{}, store: openStore(t, dir)}
+	o := &office{t: t, dir: dir, mail: map[string][]string{}, store: openStore(t, dir)}
 	log := slog.New(slog.NewTextHandler(o, nil))
 	routing := new(router.Settings)
 	must(t, settings.Load(routing, nil))

@@ -2,12 +2,16 @@ package lists
 
 import (
 	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"gatepost/accounts"
+	"gatepost/accounts/mailbox"
 	"gatepost/accounts/subscribers"
 	"gatepost/queue/envelope"
 	"gatepost/router/address"
@@ -387,3 +391,99 @@ func TestOwnReportsCount(t *testing.T) {
 }
 
 func loadList(set *accounts.ListSettings, d dataformat.Dict) error { return settings.Load(set, d) }
+
+// A program that answers each posting, and does not say that it is a program, does not answer itself for ever: neither one
+// that answers the list, nor two of them each other.
+func TestUnmarkedAnswersEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t)
+		o.list("{PostingFlow=(5, 1h);}", "robot@y.com", "other@z.com")
+		o.from("other@z.com", "news@company.com", "Subject: s\r\n")
+		rounds := 0
+		for ; rounds < 50; rounds++ {
+			answers := 0
+			for domain, who := range map[string]string{"y.com": "robot@y.com", "z.com": "other@z.com"} {
+				for _, text := range o.texts(domain) {
+					if strings.Contains(text, "multipart/report") {
+						continue
+					}
+					answers++
+					o.from(who, "news@company.com", "Subject: Re: I am away\r\n")
+				}
+			}
+			if answers == 0 {
+				break
+			}
+		}
+		if rounds == 50 {
+			t.Error("they answer each other for ever")
+		}
+		// An hour later both may post again; the owner always may.
+		time.Sleep(time.Hour)
+		o.texts("z.com")
+		o.from("robot@y.com", "news@company.com", "Subject: I am back\r\n")
+		if n := len(o.texts("z.com")); n != 1 {
+			t.Errorf("%d postings after an hour", n)
+		}
+	})
+}
+
+// What a subscriber can read of his message has no other subscriber's address or secret, though all are in the envelope of the file that is
+// linked into his account; nor has a copy of the message.
+func TestNobodySeesOtherSubscribers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOfficeWith(t, true)
+		l := o.list("{}", "bob@company.com", "carl@company.com", "sub@y.com")
+		o.from("sub@y.com", "news@company.com", "To: news@company.com\r\nSubject: s\r\n")
+		var others []string
+		for _, who := range []string{"carl@company.com", "sub@y.com"} {
+			s, err := l.Subscribers().Get(who)
+			must(t, err)
+			others = append(others, s.Secret)
+		}
+		others = append(others, "carl@")
+		acc, err := o.store.Account(t.Context(), "company.com", "bob")
+		must(t, err)
+		linked := false
+		look := func(name string) {
+			t.Helper()
+			box, err := acc.Mail().Open(t.Context(), name, false)
+			must(t, err)
+			defer box.Close()
+			if len(box.UIDs()) != 1 {
+				t.Fatalf("%s has %d messages", name, len(box.UIDs()))
+			}
+			r := box.Reader()
+			defer r.Close()
+			c, err := r.Content(t.Context(), box.UIDs()[0])
+			must(t, err)
+			texts := []string{readBody(t, box, box.UIDs()[0]), string(c.Headers)}
+			for _, text := range texts {
+				for _, other := range others {
+					if text == "" || strings.Contains(text, other) {
+						t.Errorf("%s: %q is in\n%s", name, other, text)
+					}
+				}
+			}
+			if name == "INBOX" {
+				_, err = acc.Mail().CreateMailbox(t.Context(), "copy", mailbox.CreateOptions{})
+				must(t, err)
+				_, err = box.Copy(t.Context(), box.UIDs(), "copy")
+				must(t, err)
+			}
+		}
+		look("INBOX")
+		look("copy")
+		// The test is about something: the file names them all.
+		must(t, filepath.WalkDir(o.dir, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() && strings.Contains(path, "bob.macnt/Messages") {
+				data, failed := os.ReadFile(path)
+				linked, err = linked || strings.Contains(string(data), others[0]), failed
+			}
+			return err
+		}))
+		if !linked {
+			t.Error("no file has the envelope")
+		}
+	})
+}

@@ -135,11 +135,23 @@ func (m *Manager) judge(ctx context.Context, p *posting) (verdict, error) {
 			return 0, refusal("only subscribers may post to this list")
 		}
 	}
+	if wait := m.flow.Take(authorOn{p.l.ID, strings.ToLower(p.author)}, set.PostingFlow); wait > 0 {
+		return 0, refusal("you have sent too many postings to this list")
+	}
 	if p.from.Moderated > 0 {
 		return moderate, nil
 	}
 	return accept, nil
 }
+
+// authorOn is an author on a list.
+type authorOn struct {
+	list   uint64
+	author string
+}
+
+// maxFlows bounds the authors whose postings are counted.
+const maxFlows = 20_000
 
 func refusal(format string, a ...any) error {
 	return fault.Newf("lists.Post", fault.Rejected, format, a...)

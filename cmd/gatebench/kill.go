@@ -150,7 +150,7 @@ func (c *killCommand) prepare(ctx context.Context, work string) error {
 		if !c.Lists {
 			break
 		}
-		fmt.Fprintf(&commands, "CREATELIST l%03d FOR u%03d {Postings=\"from anybody\";}\n", n, n)
+		fmt.Fprintf(&commands, "CREATELIST l%03d FOR u%03d {Postings=\"from anybody\"; PostingFlow=(1000000, 1h);}\n", n, n)
 		for _, member := range []int{n, (n + 1) % c.Accounts} {
 			fmt.Fprintf(&commands, "LIST l%03d subscribe silently u%03d@%s\n", n, member, killDomain)
 		}
