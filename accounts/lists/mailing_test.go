@@ -95,6 +95,7 @@ func TestWhoGetsAPosting(t *testing.T) {
 		"all moderated":              {"{Postings=moderated;}", "sub@y.com", text, "ann ann"},
 		"owner only":                 {"{Postings=\"from owner only\";}", "sub@y.com", text, "report to y.com"},
 		"forged owner":               {"{Postings=\"from owner only\";}", "ann@company.com", text, "report to ann"},
+		"forged owner, by address":   {"{Postings=\"from owner only\"; OwnerCheck=\"IP Addresses\";}", "ann@company.com", text, "report to ann"},
 		"owner by return-path":       {"{Postings=\"from owner only\"; OwnerCheck=Return-Path;}", "ann@company.com", text, "ann bob y.com y.com"},
 		"html where text is allowed": {"{Format=\"plain text only\";}", "sub@y.com", text + "MIME-Version: 1.0\r\nContent-Type: text/html\r\n", "report to y.com"},
 		"too large":                  {"{SizeLimit=10;}", "sub@y.com", text, "report to y.com"},
