@@ -164,8 +164,11 @@ func (c *Collection) open(ctx context.Context) error {
 // look makes items of messages that have come by other ways.
 func (c *Collection) look(ctx context.Context) error {
 	const batch = 100
+	if c.ready {
+		return nil // many goroutines of an import ask
+	}
 	mail := c.Owner.Mail()
-	for !c.ready {
+	for {
 		uids, upTo, err := mail.Unnamed(ctx, c.Name, batch)
 		if err != nil {
 			return err

@@ -31,6 +31,7 @@ type fixture struct {
 	t        testing.TB
 	accounts *accounts.Store
 	client   *http.Client
+	server   *Server
 	user     string
 	vars     map[string]string
 }
@@ -61,7 +62,8 @@ func newFixture(t testing.TB) *fixture {
 	cfg := &httpd.Settings{}
 	must(t, settings.Load(cfg, nil))
 	server := httpd.New("HTTPU", settings.NewLive(cfg), acc, r, func() *tls.Config { return nil }, t.TempDir(), log)
-	must(t, New(groupware.New(acc, access.New(acc, r))).Mount(server, server.Front()))
+	f.server = New(groupware.New(acc, access.New(acc, r)))
+	must(t, f.server.Mount(server, server.Front()))
 	ctx, cancel := context.WithCancel(context.Background())
 	l := settings.Listener{Port: 8100, TLS: settings.TLSNone}
 	pipes := transcript.NewPipes("192.0.2.1:8100")

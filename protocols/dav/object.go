@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gatepost/accounts/access"
 	"gatepost/accounts/groupware"
 	"gatepost/accounts/mailbox"
 	"gatepost/server/fault"
@@ -124,7 +125,8 @@ func (e *exchange) put() error {
 	if n := e.r.ContentLength; n > 0 {
 		b.Grow(int(min(n, 1<<20)))
 	}
-	if _, err := io.Copy(&b, e.r.Body); err != nil {
+	// HTTPRequestSizeLimit may be larger, or none. One byte more is what Put refuses.
+	if _, err := io.Copy(&b, io.LimitReader(e.r.Body, maxBody+1)); err != nil {
 		return bodyError(err)
 	}
 	components, err := r.components(e.r.Context())
@@ -194,6 +196,9 @@ func (e *exchange) transfer(move bool) error {
 	}
 	if from.item == nil {
 		return fault.New(op, fault.NotFound, "")
+	}
+	if move && !from.coll.Rights.Has(access.Delete) { // known before anything is stored elsewhere
+		return fault.New(op, fault.Denied, "The item may be copied and not moved: you may not delete it here.")
 	}
 	to, err := e.destination()
 	if err != nil {

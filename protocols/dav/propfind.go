@@ -127,9 +127,13 @@ func (e *exchange) propfind() error {
 	}
 	m := e.newMultistatus()
 	for _, r := range list {
+		if err := ctx.Err(); err != nil {
+			return fault.Wrap("dav.propfind", fault.Canceled, err)
+		}
 		if err := e.response(ctx, m, r, want); err != nil {
 			return err
 		}
+		r.text = nil // one text at a time is in memory
 	}
 	return m.end()
 }

@@ -219,6 +219,16 @@ func (s *Server) resolvePrincipal(ctx context.Context, user *accounts.Account, p
 		}
 		return nil, err
 	}
+	if o.Account.Domain != user.Domain {
+		// Accounts of another domain exist for those whom they show something.
+		shown, err := s.store.Collections(ctx, user, o)
+		if err != nil {
+			return nil, err
+		}
+		if len(shown) == 0 {
+			return nil, fault.New("dav.principal", fault.NotFound, "There is no such principal.")
+		}
+	}
 	r.owner = o
 	return r, nil
 }

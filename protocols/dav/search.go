@@ -13,6 +13,9 @@ import (
 // maxExpanded bounds the resources that one expand-property leads to.
 const maxExpanded = 1000
 
+// maxMatched bounds the properties that principal-match compares, of each member, and those of a principal-property-search.
+const maxMatched = 20
+
 // expandProperty answers expand-property (RFC 3253 section 3.8): properties that hold hrefs, with properties of what these lead to.
 func (e *exchange) expandProperty(body *element) error {
 	if !validNames(body) {
@@ -151,8 +154,11 @@ func (e *exchange) principalSearch(body *element) error {
 		if s.name != d("property-search") || match == nil {
 			continue
 		}
-		searches++
-		for _, p := range s.child(d("prop")).all() {
+		properties := s.child(d("prop")).all()
+		if searches++; searches > maxMatched || len(properties) > maxMatched {
+			return fault.New("dav.search", fault.TooMany, "The search names too many properties.")
+		}
+		for _, p := range properties {
 			var b strings.Builder
 			err := e.writeProperty(e.r.Context(), &xmlWriter{w: &b}, me, p.name, asked{})
 			if err != nil && err != errNoProperty {
@@ -183,6 +189,10 @@ func (e *exchange) principalMatch(body *element) error {
 	if err != nil {
 		return err
 	}
+	properties := body.child(d("principal-property")).all()
+	if len(properties) > maxMatched {
+		return fault.New("dav.match", fault.TooMany, "The report names too many properties.")
+	}
 	list, err := e.members(e.at)
 	if err != nil {
 		return err
@@ -190,8 +200,14 @@ func (e *exchange) principalMatch(body *element) error {
 	me := principalHref(e.q.Account)
 	m := e.newMultistatus()
 	for _, r := range list {
+		if err := ctx.Err(); err != nil {
+			return fault.Wrap("dav.match", fault.Canceled, err)
+		}
 		is := body.child(d("self")) != nil && r.kind == principalKind && r.href() == me
-		for _, p := range body.child(d("principal-property")).all() {
+		for _, p := range properties {
+			if p.name == cal("calendar-data") || p.name == card("address-data") {
+				continue // they hold no hrefs
+			}
 			var b strings.Builder
 			err := e.writeProperty(ctx, &xmlWriter{w: &b}, r, p.name, asked{})
 			if err != nil && err != errNoProperty && !fault.Is(err, fault.Denied) {

@@ -1,0 +1,96 @@
+package dav
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"gatepost/accounts/access"
+	"gatepost/accounts/mailbox"
+	httpd "gatepost/protocols/http"
+	"gatepost/server/dataformat"
+)
+
+// A MOVE that the user may not make leaves no copy.
+func TestMoveWithoutDelete(t *testing.T) {
+	f := newFixture(t)
+	stock(f)
+	f.give("ann", "Calendar", "lr")
+	f.user = "bob@company.com"
+	f.want(207, f.do("PROPFIND", "/CalDAV/", "", "Depth", "1"))
+	f.want(403, f.do("MOVE", "/CalDAV/~ann@company.com/Calendar/once.ics", "", "Destination", "/CalDAV/Calendar/once.ics"))
+	f.want(404, f.do("GET", "/CalDAV/Calendar/once.ics", ""))
+	f.want(201, f.do("COPY", "/CalDAV/~ann@company.com/Calendar/once.ics", "", "Destination", "/CalDAV/Calendar/once.ics"))
+}
+
+// Users of one domain do not learn which accounts another one has, unless these show them something.
+func TestPrincipalsOfOtherDomains(t *testing.T) {
+	f := newFixture(t)
+	must(t, f.accounts.CreateDomain(t.Context(), "client.dom", nil))
+	must(t, f.accounts.CreateAccount(t.Context(), "client.dom", "kim", dataformat.Dict{"Password": dataformat.String("secret 1"), "RealName": dataformat.String("Kim Hidden")}))
+	const body = `<propfind xmlns="DAV:"><prop><displayname/></prop></propfind>`
+	there := f.want(404, f.do("PROPFIND", "/UserDAV/kim@client.dom/", body, "Depth", "0"))
+	none := f.want(404, f.do("PROPFIND", "/UserDAV/nobody@client.dom/", body, "Depth", "0"))
+	if there.body != none.body {
+		t.Errorf("the answers differ: %q, %q", there.body, none.body)
+	}
+	f.want(207, f.do("PROPFIND", "/UserDAV/bob@company.com/", body, "Depth", "0"))
+
+	f.user = "kim@client.dom"
+	f.want(207, f.do("PROPFIND", "/CalDAV/", "", "Depth", "1"))
+	kim, err := f.accounts.Account(t.Context(), "client.dom", "kim")
+	must(t, err)
+	must(t, kim.Mail().ChangeACL(t.Context(), "Calendar", func(mailbox.ACL) (mailbox.ACL, error) {
+		r, err := access.ParseRights("l")
+		return mailbox.ACL{{Identifier: "ann@company.com", Rights: uint32(r)}}, err
+	}))
+	f.user = "ann@company.com"
+	if a := f.want(207, f.do("PROPFIND", "/UserDAV/kim@client.dom/", body, "Depth", "0")); !strings.Contains(a.body, "Kim Hidden") {
+		t.Error(a.body)
+	}
+}
+
+// principal-match compares every member with every property that it names.
+func TestManyPropertiesToMatch(t *testing.T) {
+	f := newFixture(t)
+	stock(f)
+	f.want(403, f.do("REPORT", "/CalDAV/Calendar/", `<principal-match xmlns="DAV:"><principal-property>`+strings.Repeat("<owner/>", 50_000)+`</principal-property><prop><owner/></prop></principal-match>`))
+	one := `<property-search><prop><displayname/></prop><match>ann</match></property-search>`
+	f.want(207, f.do("REPORT", "/UserDAV/", `<principal-property-search xmlns="DAV:">`+one+`<prop><displayname/></prop></principal-property-search>`))
+	f.want(403, f.do("REPORT", "/UserDAV/", `<principal-property-search xmlns="DAV:">`+strings.Repeat(one, 100)+`<prop><displayname/></prop></principal-property-search>`))
+}
+
+// counted counts what is read.
+type counted struct {
+	from io.Reader
+	n    int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	c.n += n
+	return n, err
+}
+
+// The text of an item is bounded even where requests are not.
+func TestItemWithoutRequestLimit(t *testing.T) {
+	f := newFixture(t)
+	body := &counted{from: bytes.NewReader(make([]byte, 12<<20))}
+	r, err := http.NewRequestWithContext(context.Background(), "PUT", "/CalDAV/Calendar/large.ics", body)
+	must(t, err)
+	ann, err := f.accounts.Account(t.Context(), "company.com", "ann")
+	must(t, err)
+	f.want(207, f.do("PROPFIND", "/CalDAV/", "", "Depth", "1"))
+	at, err := f.server.resolve(t.Context(), ann, calRealm, []string{"Calendar", "large.ics"})
+	must(t, err)
+	e := &exchange{s: f.server, r: r, q: &httpd.Request{Account: ann}, realm: calRealm, at: at}
+	if p := asPrecondition(e.put(), false); p == nil || p.name != cal("max-resource-size") {
+		t.Errorf("%v", p)
+	}
+	if body.n > maxBody+1<<20 {
+		t.Errorf("%d bytes were read", body.n)
+	}
+}
