@@ -10,6 +10,7 @@
 //	conditional.go   If-Match and its like; ifheader.go the If header; prefer.go what the client prefers
 //	props.go         what PROPFIND and reports can ask of a resource: one line for each property
 //	query.go         calendar-query and free-busy-query: filters, and parts of calendar objects
+//	calendardata.go  /CalendarData/: a whole calendar by GET and PUT
 //	cards.go         addressbook-query: filters, and parts and versions of cards
 //	xmlwrite.go      the multistatus, streamed
 //

@@ -68,6 +68,10 @@ func (s *Server) Mount(h *httpd.Server, front http.Handler) error {
 			return err
 		}
 	}
+	data := httpd.Options{Part: httpd.PartCalendars, Methods: []string{"GET", "PUT"}, Login: true, Service: service, AnyService: true}
+	if err := h.Mount("/CalendarData/", data, http.HandlerFunc(s.calendarData)); err != nil {
+		return err
+	}
 	o = httpd.Options{Part: httpd.PartRoot, Methods: some, Login: true, Service: service, AnyService: true, OpenMethods: []string{"GET", "HEAD"}}
 	root := s.handler(rootRealm)
 	if err := h.Mount("/{$}", o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -64,7 +64,7 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	f := &File{r: r}
 	x := indexer{file: f, lines: bufio.NewReaderSize(io.NewSectionReader(r, 0, size), 64<<10), byUID: map[string]int{}}
 	err := x.run()
-	if err == nil && len(f.Objects) == 0 && len(f.Problems) == 0 {
+	if err == nil && len(f.roots) == 0 && len(f.Objects) == 0 && len(f.Problems) == 0 {
 		f.Problems = []Problem{{1, "there is neither a calendar nor a card in the file"}}
 	}
 	slices.SortStableFunc(f.Problems, func(a, b Problem) int { return a.Line - b.Line })
