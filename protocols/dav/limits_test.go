@@ -3,6 +3,7 @@ package dav
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -92,5 +93,39 @@ func TestItemWithoutRequestLimit(t *testing.T) {
 	}
 	if body.n > maxBody+1<<20 {
 		t.Errorf("%d bytes were read", body.n)
+	}
+}
+
+// Whoever deletes an item that is gone does not delete the calendar of this name beside it.
+func TestDeleteWithSuffix(t *testing.T) {
+	f := newFixture(t)
+	stock(f)
+	f.want(201, f.do("MKCALENDAR", "/CalDAV/Calendar/Work/", ""))
+	f.want(404, f.do("DELETE", "/CalDAV/Calendar/Work.ics", ""))
+	f.want(207, f.do("PROPFIND", "/CalDAV/Calendar/Work/", "", "Depth", "0"))
+	f.want(204, f.do("DELETE", "/CalDAV/Calendar/Work/", ""))
+}
+
+// A calendar that cannot have its properties is not made.
+func TestMakeIsWhole(t *testing.T) {
+	f := newFixture(t)
+	stock(f)
+	var props strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&props, "<x:p%d xmlns:x='urn:x'>%s</x:p%d>", i, strings.Repeat("v", 1000), i)
+	}
+	body := `<C:mkcalendar xmlns="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><set><prop>` + props.String() + `</prop></set></C:mkcalendar>`
+	if a := f.do("MKCALENDAR", "/CalDAV/Many/", body); a.status/100 != 4 && a.status != 507 {
+		t.Errorf("status %d: %.300s", a.status, a.body)
+	}
+	f.want(404, f.do("PROPFIND", "/CalDAV/Many/", "", "Depth", "0"))
+	f.want(201, f.do("MKCALENDAR", "/CalDAV/Many/", ""))
+}
+
+// The prop element of principal-match may be missing (RFC 3744 section 9.3).
+func TestPrincipalMatchWithoutProp(t *testing.T) {
+	f := newFixture(t)
+	if a := f.want(207, f.do("REPORT", "/UserDAV/", `<principal-match xmlns="DAV:"><self/></principal-match>`)); !strings.Contains(a.body, "<D:href>/UserDAV/ann@company.com/</D:href>") {
+		t.Error(a.body)
 	}
 }

@@ -1,7 +1,9 @@
 package dav
 
 import (
+	"context"
 	"encoding/xml"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -61,7 +63,9 @@ func (e *exchange) makeCollection(calendar bool) error {
 		return errNoParent
 	}
 	if err == nil && len(c.values) > 0 {
-		err = made.SetProperties(ctx, c.values)
+		if err = made.SetProperties(ctx, c.values); err != nil { // all of it or nothing
+			err = errors.Join(err, made.Delete(context.WithoutCancel(ctx)))
+		}
 	}
 	if err != nil {
 		return err

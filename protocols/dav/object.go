@@ -166,6 +166,9 @@ func (e *exchange) delete() error {
 			return err
 		}
 	case collectionKind:
+		if r.suffixed { // the client means an item, which is gone
+			return fault.New("dav.delete", fault.NotFound, "There is no item of this name.")
+		}
 		if err := e.ifCollection(); err != nil {
 			return err
 		}

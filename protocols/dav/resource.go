@@ -57,6 +57,7 @@ type resource struct {
 	coll     *groupware.Collection
 	item     *mailbox.Item // nil if there is none yet
 	name     string        // of the item
+	suffixed bool          // the path has .ics or .vcf after the name of the collection
 	text     []byte        // of the item, once it was read
 
 	state *mailbox.ItemsState // once it was read
@@ -163,7 +164,7 @@ func (s *Server) resolveBelow(ctx context.Context, user *accounts.Account, r *re
 		}
 		names := append(append([]string(nil), rest[:len(rest)-1]...), bare)
 		if c, err := find(names); c != nil || err != nil {
-			r.kind, r.coll, r.name = collectionKind, c, ""
+			r.kind, r.coll, r.name, r.suffixed = collectionKind, c, "", true
 			r.segments = append(r.segments[:len(r.segments)-1:len(r.segments)-1], bare)
 			return err
 		}

@@ -185,9 +185,12 @@ func (e *exchange) principalSearch(body *element) error {
 // principalMatch answers principal-match (RFC 3744 section 9.3): members of the collection that are the user, or that have him in a property.
 func (e *exchange) principalMatch(body *element) error {
 	ctx := e.r.Context()
-	want, err := readAsked(body)
-	if err != nil {
-		return err
+	want := asked{} // the prop element may be missing
+	if body.child(d("prop")) != nil {
+		var err error
+		if want, err = readAsked(body); err != nil {
+			return err
+		}
 	}
 	properties := body.child(d("principal-property")).all()
 	if len(properties) > maxMatched {
