@@ -129,3 +129,25 @@ func TestPrincipalMatchWithoutProp(t *testing.T) {
 		t.Error(a.body)
 	}
 }
+
+// An account that shows nothing is answered like one that there is not, in status and text.
+func TestAccountsThatShowNothing(t *testing.T) {
+	f := newFixture(t)
+	stock(f)
+	f.user = "bob@company.com"
+	for _, root := range []string{"/CalDAV/", "/CalendarData/", "/CardDAV/"} {
+		for _, below := range []string{"", "Calendar", "Calendar/", "Calendar/once.ics", "None/", "None/x.ics"} {
+			for _, method := range []string{"GET", "PROPFIND", "PUT", "DELETE", "REPORT", "PROPPATCH", "MOVE", "MKCALENDAR", "MKCOL"} {
+				body := ""
+				if method == "PUT" {
+					body = event("x", "DTSTART:20260210T120000Z\n")
+				}
+				there := f.do(method, root+"~ann/"+below, body, "Depth", "0")
+				none := f.do(method, root+"~nobody/"+below, body, "Depth", "0")
+				if there.status != none.status || there.body != none.body {
+					t.Errorf("%s %s~/%s: %d %q, and %d %q", method, root, below, there.status, there.body, none.status, none.body)
+				}
+			}
+		}
+	}
+}

@@ -33,10 +33,6 @@ func (e *exchange) makeCollection(calendar bool) error {
 	if len(path) == 0 {
 		return fault.New(op, fault.Denied, "No collection can be made here.")
 	}
-	owner, err := e.s.store.Owner(ctx, e.q.Account, prefix)
-	if err != nil {
-		return err
-	}
 	body, err := readXML(e.r.Body)
 	if err != nil {
 		return err
@@ -57,6 +53,13 @@ func (e *exchange) makeCollection(calendar bool) error {
 	}
 	if v := c.values[componentsProperty]; v != nil && k == groupware.Calendar && !strings.Contains(*v, "VEVENT") {
 		k = groupware.Tasks
+	}
+	owner, err := e.s.store.Owner(ctx, e.q.Account, prefix)
+	if fault.Is(err, fault.NoMailbox) {
+		return errNoParent
+	}
+	if err != nil {
+		return err
 	}
 	made, err := e.s.store.Create(ctx, e.q.Account, owner, strings.Join(path, "/"), k)
 	if fault.Is(err, fault.NoMailbox) {

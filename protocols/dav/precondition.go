@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"net/http"
+	"strings"
 
 	"gatepost/accounts/groupware"
 	httpd "gatepost/protocols/http"
@@ -54,6 +55,10 @@ func asPrecondition(err error, carddav bool) *precondition {
 // refuse answers with a failure.
 func (e *exchange) refuse(err error) {
 	p := asPrecondition(err, e.realm == cardRealm)
+	if p == nil && isGone(err) && len(e.q.Path) > 0 && strings.HasPrefix(e.q.Path[0], "~") {
+		// The same words whether there is no such account or it shows nothing.
+		err = &fault.Error{Op: "dav.refuse", Kind: fault.NotFound, Text: "There is nothing here.", Err: err}
+	}
 	if p == nil || e.begun { // what has begun is cut
 		httpd.Refuse(e.w, e.r, err)
 		return

@@ -101,15 +101,6 @@ func (e *exchange) propfind() error {
 	if depth == -1 && r.kind != collectionKind && r.kind != itemKind {
 		return &precondition{status: http.StatusForbidden, name: d("propfind-finite-depth"), text: "Ask with Depth 0 or 1."}
 	}
-	if r.kind == homeKind && r.owner.Foreign() {
-		all, err := e.members(r)
-		if err == nil && len(all) == 0 {
-			err = fault.New("dav.propfind", fault.NotFound, "There is nothing here.")
-		}
-		if err != nil {
-			return err
-		}
-	}
 	list := []*resource{r}
 	if depth != 0 {
 		more, err := e.members(r)

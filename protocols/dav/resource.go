@@ -116,6 +116,15 @@ func (s *Server) resolve(ctx context.Context, user *accounts.Account, rl realm, 
 		return nil, err
 	}
 	if len(rest) == 0 {
+		if r.owner.Foreign() { // the home of somebody who shows nothing is not there
+			all, err := s.store.Collections(ctx, user, r.owner, kindsOf(rl)...)
+			if err == nil && len(all) == 0 {
+				err = fault.New("dav.resolve", fault.NoMailbox, "There is nothing here.")
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
 		return r, nil
 	}
 	return r, s.resolveBelow(ctx, user, r, rest)
