@@ -167,7 +167,7 @@ func TestHostileTextsAreHostile(t *testing.T) {
 
 func TestHostileAttachments(t *testing.T) {
 	f := newFixture(t, map[string]string{"news": "{Browse=anybody;}"})
-	names := append([]string{"../../etc/passwd", `C:\x\y.exe`, "a\r\nSet-Cookie: x=y", `a"; filename="b.html`, "‮fdp.exe", ".htaccess", "CON", "", "x" + strings.Repeat("y", 500) + ".html", "отчёт.pdf"}, hostile...)
+	names := append([]string{"../../etc/passwd", `C:\x\y.exe`, "a\r\nSet-Cookie: x=y", `a"; filename="b.html`, "\u202efdp.exe", ".htaccess", "CON", "", "x" + strings.Repeat("y", 500) + ".html", "отчёт.pdf"}, hostile...)
 	types := []string{"text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "application/xml", "text/html;charset=utf-7", "application/javascript", "multipart/related", "message/rfc822",
 		"text/plain", "image/png", "text/calendar", "application/x-shockwave-flash", "TEXT/HTML", "text/html/x", "x", ""}
 	for i, name := range names {

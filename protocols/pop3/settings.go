@@ -29,7 +29,7 @@ func (s *Settings) Validate() error {
 	case s.LoginDelay.Duration() > time.Hour:
 		return errors.New("LoginDelay: one hour at most")
 	case s.Expire < -1 || s.Expire > 3650:
-		return errors.New("Expire: -1 to 3650 days")
+		return errors.New("a number of days from -1 to 3650 is expected for Expire")
 	case s.LoginTimeout == 0:
 		return errors.New("a LoginTimeout of 0 would close every session at once")
 	case s.IdleTimeout.Duration() < 10*time.Minute:

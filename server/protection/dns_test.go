@@ -2,7 +2,6 @@ package protection
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -115,7 +114,7 @@ func TestPatternsOfNames(t *testing.T) {
 		{"*", "anything", true}, {"a*a", "a", false}, {"a*b*c", "axxbxxc", true}, {"a*b*c", "axxcxxb", false}, {strings.Repeat("*a", 50), strings.Repeat("a", 200), true},
 	} {
 		if got := matches(c.pattern, c.name); got != c.want {
-			t.Error(fmt.Sprintf("%s, %s: %v", c.pattern, c.name, got))
+			t.Errorf("%s, %s: %v", c.pattern, c.name, got)
 		}
 	}
 }

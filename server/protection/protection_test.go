@@ -2,7 +2,6 @@ package protection
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -177,7 +176,7 @@ func TestSettingsThatBlockEverybodyAreRefused(t *testing.T) {
 		must(t, settings.Load(set, nil))
 		must(t, set.Validate())
 		if s(set); set.Validate() == nil {
-			t.Error(fmt.Sprintf("%+v", set))
+			t.Errorf("%+v", set)
 		}
 	}
 }
