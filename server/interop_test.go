@@ -35,6 +35,9 @@ type running struct {
 	*server.Server
 	dir   string
 	shift int
+	// stop ends Run, whose result comes from ended.
+	stop  context.CancelFunc
+	ended chan error
 }
 
 func (r *running) addr(port int) string {
@@ -83,41 +86,53 @@ func start(t *testing.T, before ...string) *running {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	ready := make(chan struct{})
 	r := &running{dir: dir, shift: freeShift(t)}
-	r.Server, err = server.New(server.Config{Base: dir, MainDomain: testDomain, Listen: []string{"127.0.0.1"},
-		PortShift: r.shift, Messages: readyLine{t, ready}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	t.Cleanup(func() {
-		findings, err := r.Check(context.Background(), false)
-		if err != nil || len(findings) > 0 {
-			t.Errorf("check: %q, %v", findings, err)
-		}
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("stop: %v", err)
-		}
-		if err := r.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
-	select {
-	case <-ready:
-	case err := <-ended:
-		ended <- err
-		t.Fatalf("the server ended: %v", err)
-	}
+	r.launch(t)
+	t.Cleanup(func() { r.halt(t) })
 	for _, command := range before {
 		r.cli(t, command)
 	}
 	r.cli(t, fmt.Sprintf("CREATEACCOUNT alice {Password=%q;}", testPassword))
 	r.cli(t, fmt.Sprintf("CREATEACCOUNT bob {Password=%q;}", testPassword))
 	return r
+}
+
+// launch runs a server on the base directory, and waits until it is ready.
+func (r *running) launch(t *testing.T) {
+	t.Helper()
+	ready := make(chan struct{})
+	var err error
+	r.Server, err = server.New(server.Config{Base: r.dir, MainDomain: testDomain, Listen: []string{"127.0.0.1"},
+		PortShift: r.shift, Messages: readyLine{t, ready}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ctx context.Context
+	ctx, r.stop = context.WithCancel(context.WithoutCancel(t.Context()))
+	r.ended = make(chan error, 1)
+	go func(s *server.Server, ended chan error) { ended <- s.Run(ctx) }(r.Server, r.ended)
+	select {
+	case <-ready:
+	case err := <-r.ended:
+		r.ended <- err
+		t.Fatalf("the server ended: %v", err)
+	}
+}
+
+// halt checks the store and stops the server.
+func (r *running) halt(t *testing.T) {
+	t.Helper()
+	findings, err := r.Check(context.Background(), false)
+	if err != nil || len(findings) > 0 {
+		t.Errorf("check: %q, %v", findings, err)
+	}
+	r.stop()
+	if err := <-r.ended; err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	if err := r.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
 }
 
 // freeShift finds a shift at which all ports are free. It begins anywhere, so

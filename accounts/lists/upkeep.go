@@ -27,17 +27,17 @@ func (t *Transport) Run(ctx context.Context) error {
 	tick := time.NewTicker(upkeepEvery)
 	defer tick.Stop()
 	for {
+		// What was due while the server did not run does not wait for the first tick.
+		if t.manager != nil && t.settings.Get().Processors != 0 {
+			err := t.manager.upkeepDue(ctx, time.Now())
+			if err != nil && ctx.Err() == nil {
+				t.log.LogAttrs(ctx, logs.LevelFailure, "the mailing lists cannot be listed", slog.Any(logs.AttrError, err))
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-		}
-		if t.manager == nil || t.settings.Get().Processors == 0 {
-			continue
-		}
-		err := t.manager.upkeepDue(ctx, time.Now())
-		if err != nil && ctx.Err() == nil {
-			t.log.LogAttrs(ctx, logs.LevelFailure, "the mailing lists cannot be listed", slog.Any(logs.AttrError, err))
 		}
 	}
 }
