@@ -17,8 +17,13 @@ import (
 	"gatepost/server/logs"
 )
 
-// TagDSN is the submit tag of reports.
-const TagDSN = "DSN"
+// TagDSN is the submit tag of reports, TagListDSN that of those about messages with envelope.TagList. The return-path of such a
+// message is the list's own, while anybody can write the address of a list into the return-path of another. No message from
+// outside has these tags.
+const (
+	TagDSN     = "DSN"
+	TagListDSN = "LISTDSN"
+)
 
 // reportRetry is how long a report waits that could not be stored.
 const reportRetry = time.Minute
@@ -253,6 +258,9 @@ func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about 
 		Source:    envelope.Source{Tag: TagDSN, Domain: domain, Trusted: true},
 		Submitted: r.Time, Body: r.body(), SMTPUTF8: r.needsUTF8(),
 	}
+	if h.env.Source.Tag == envelope.TagList {
+		env.Source.Tag = TagListDSN
+	}
 	for _, a := range to {
 		rcpt := envelope.Recipient{Address: a, State: envelope.Waiting}
 		if a == h.env.ReturnPath {
@@ -291,7 +299,7 @@ func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about 
 // report was not made after all.
 func (q *Queue) reportRecipients(id envelope.QueueID, env *envelope.Envelope, kind reportKind) (to []address.Address, undo func()) {
 	undo = func() {}
-	if env.Source.Tag == TagDSN {
+	if env.Source.Tag == TagDSN || env.Source.Tag == TagListDSN {
 		return nil, undo
 	}
 	set := q.settings()

@@ -28,11 +28,12 @@ type failure struct {
 }
 
 // report takes a report about a message of the list. The report of another server counts for the subscriber whose
-// token its address has, and for nobody else, whatever is written in it; those of our own queue name many recipients.
+// token its address has, and for nobody else, whatever is written in it. Those of our own queue about messages
+// of lists name many recipients, and are believed.
 func (t *Transport) report(ctx context.Context, it *queue.Item, l *accounts.MailingList, token string, rcpt int) (*envelope.Status, error) {
 	st := envelope.Status{Action: envelope.ActionDelivered, Code: envelope.Code{2, 0, 0}, Text: "the report is processed"}
 	var who subscribers.Subscriber
-	own := it.Envelope.Source.Tag == queue.TagDSN && !it.Envelope.Source.IP.IsValid()
+	own := it.Envelope.Source.Tag == queue.TagListDSN
 	processed := false
 	var err error
 	if token != "" {

@@ -54,8 +54,9 @@
 //
 // # Reports
 //
-// Reports of our own queue come without a token and name the recipients, which are believed, as nobody outside can set their
-// submit tag. Of any other report only the secret counts. Only reports of failed delivery in the form of RFC 3464 count (bounce.go).
+// Reports of our own queue about messages of lists come without a token and name the recipients, which are believed, as nobody
+// outside can set their submit tag. Reports about other messages have another tag: a stranger who writes the report address of a list as
+// his return-path, and an address of a subscriber as the original recipient, has our queue make one. Of any other report only the secret counts. Only reports of failed delivery in the form of RFC 3464 count (bounce.go).
 //
 // # Loops
 //

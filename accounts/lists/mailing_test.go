@@ -505,3 +505,24 @@ func TestAListDoesNotWriteToItself(t *testing.T) {
 		}
 	})
 }
+
+// A stranger who writes the report address of a list as his return-path has our queue make a report. It counts for nobody.
+func TestReportsAboutMailOfOthersDoNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t)
+		o.list("{MaxBounces=1;}", "bob@company.com", "sub@y.com")
+		o.listNamed("closed", `{Postings="from owner only";}`)
+		for _, victim := range []string{"sub@y.com", "bob@company.com"} {
+			o.send("closed@company.com", "From: <x@z.com>\r\nSubject: s\r\n", func(env *envelope.Envelope) {
+				env.Source = envelope.Source{Tag: "SMTP"}
+				env.ReturnPath = address.Address{Local: "news-report", Domain: "company.com"}
+				env.Recipients[0].Original = "rfc822;" + victim
+			})
+			s, err := o.theList("news").Subscribers().Get(victim)
+			must(t, err)
+			if s.Mode != subscribers.Feed || s.Bounces != 0 || s.Paused(time.Now()) {
+				t.Errorf("%s: %+v\n%s", victim, s, o.log.String())
+			}
+		}
+	})
+}
