@@ -448,32 +448,32 @@ func (c *listCopy) body(w io.Writer) error {
 	}
 	defer f.Close()
 	at := it.Offset + c.p.h.size
+	var empty [2]byte
+	if n, _ := f.ReadAt(empty[:min(2, it.Offset+it.Size-at)], at); string(empty[:n]) == "\r\n" {
+		at += 2
+	}
 	rest := io.NewSectionReader(f, at, it.Offset+it.Size-at)
+	// A header alone, or one behind which a line stands that is no field, gets the empty line here.
+	if _, err := io.WriteString(w, "\r\n"); err != nil {
+		return err
+	}
 	if c.above+c.below == "" {
 		_, err = io.Copy(w, rest)
 		return err
 	}
-	if rest.Size() == 0 { // a header alone
-		if _, err := io.WriteString(w, "\r\n"); err != nil {
-			return err
-		}
-	}
 	if !c.wrap && c.above != "" {
-		// The empty line comes first, then the text.
-		empty := make([]byte, 2)
-		if _, err := io.ReadFull(rest, empty); err != nil {
-			return err
-		}
-		if _, err := io.WriteString(w, "\r\n"+c.inline(c.above)); err != nil {
+		if _, err := io.WriteString(w, c.inline(c.above)); err != nil {
 			return err
 		}
 	}
-	last := &lastByte{w: w}
+	last := &lastBytes{w: w}
 	if _, err := io.Copy(last, rest); err != nil {
 		return err
 	}
 	var b bytes.Buffer
-	if last.c != '\n' {
+	switch end := string(last.tail); {
+	case end == "" && !c.wrap:
+	case !strings.HasSuffix(end, "\n"), c.quoted && !c.wrap && end == "=\r\n": // the line would go on
 		b.WriteString("\r\n")
 	}
 	switch {
@@ -490,17 +490,16 @@ func (c *listCopy) body(w io.Writer) error {
 	return err
 }
 
-// lastByte remembers the last byte that it passes on.
-type lastByte struct {
-	w io.Writer
-	c byte
+// lastBytes remembers the last three bytes that it passes on.
+type lastBytes struct {
+	w    io.Writer
+	tail []byte
 }
 
-func (l *lastByte) Write(p []byte) (int, error) {
+func (l *lastBytes) Write(p []byte) (int, error) {
 	n, err := l.w.Write(p)
-	if n > 0 {
-		l.c = p[n-1]
-	}
+	l.tail = append(l.tail, p[max(0, n-3):n]...)
+	l.tail = l.tail[max(0, len(l.tail)-3):]
 	return n, err
 }
 

@@ -16,6 +16,8 @@ const maxHeader = 256 << 10
 type header struct {
 	fields []field
 	size   int64
+	// cut says that there is more of the header than was read.
+	cut bool
 }
 
 // field is a header field as it was received, with its line ends.
@@ -55,6 +57,7 @@ func parseHeader(text []byte, whole bool) *header {
 		case end < 0 && whole:
 			end = len(text) - at
 		case end < 0:
+			h.cut = true
 			return h
 		}
 		raw := text[at : at+end]
@@ -66,6 +69,7 @@ func parseHeader(text []byte, whole bool) *header {
 		at += end
 		h.size = int64(at)
 	}
+	h.cut = !whole
 	return h
 }
 

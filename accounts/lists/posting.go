@@ -208,6 +208,9 @@ func (p *posting) form() error {
 	if set.SizeLimit.Exceeds(p.it.Size) {
 		return fault.New("lists.Post", fault.TooLarge, "the message is too large for the list")
 	}
+	if p.h.cut {
+		return fault.New("lists.Post", fault.TooLarge, "the header of the message is too large for the list")
+	}
 	root := p.sum.Root
 	text := root.Type == "text"
 	switch set.Format {
