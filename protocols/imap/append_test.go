@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +14,26 @@ import (
 	"gatepost/protocols/transcript"
 	"gatepost/server/settings"
 )
+
+// TestAConnectionThatEndsBehindALiteralStoresNothing: the command was not finished.
+func TestAConnectionThatEndsBehindALiteralStoresNothing(t *testing.T) {
+	f := start(t)
+	for _, command := range []string{"APPEND INBOX {5+}\r\nhello", "APPEND INBOX {5+}\r\nhello {5+}\r\nhello", "APPEND INBOX CATENATE (TEXT {5+}\r\nhello"} {
+		c := f.connect(t)
+		c.send("a LOGIN user1 secret1\r\nb " + command)
+		if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, c.Conn); err != nil {
+			t.Error(err)
+		}
+	}
+	c := f.connect(t)
+	c.send("a LOGIN user1 secret1\r\nb STATUS INBOX (MESSAGES)\r\n")
+	if got := c.until("* STATUS "); !strings.Contains(got, "(MESSAGES 0)") {
+		t.Errorf("INBOX: %v", got)
+	}
+}
 
 // TestAFullAccountTakesNoBytes: a message that does not fit is not written down first.
 func TestAFullAccountTakesNoBytes(t *testing.T) {

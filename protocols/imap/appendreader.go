@@ -61,13 +61,18 @@ func (a *appending) grow(size int64) error {
 	return a.to.Fits(a.s.ctx, a.all)
 }
 
-// Read reads the message.
+// Read reads the message. Only its own end is io.EOF: that of the connection would let the store keep a message that the client has
+// not finished.
 func (a *appending) Read(p []byte) (int, error) {
 	for len(a.pending) == 0 {
-		if a.err != nil {
-			return 0, a.err
+		var n int
+		err := a.err
+		if err == nil {
+			n, err = a.next(p)
 		}
-		n, err := a.next(p)
+		if err == io.EOF && a.err != nil {
+			err = io.ErrUnexpectedEOF
+		}
 		if n > 0 || err != nil {
 			return n, err
 		}
