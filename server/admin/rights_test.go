@@ -19,7 +19,7 @@ import (
 var update = flag.Bool("update", false, "rewrite testdata/who-may.txt")
 
 // notCalls are methods of Actor that ask about the actor itself.
-var notCalls = []string{"Rights", "Self", "May"}
+var notCalls = []string{"Rights", "Self", "May", "MayList"}
 
 // who is an actor of the table, and how the table calls it.
 type who struct {
