@@ -288,3 +288,22 @@ func TestTalkEnds(t *testing.T) {
 		}
 	}
 }
+
+// A program gets its input after its limits.
+func TestInputAfterLimits(t *testing.T) {
+	in := &input{Reader: strings.NewReader("go\n"), ready: make(chan struct{})}
+	got := make(chan int)
+	go func() {
+		n, _ := in.Read(make([]byte, 10))
+		got <- n
+	}()
+	select {
+	case <-got:
+		t.Fatal("the input was read before the limits were set")
+	default:
+	}
+	close(in.ready)
+	if n := <-got; n != 3 {
+		t.Errorf("%d bytes", n)
+	}
+}

@@ -35,7 +35,10 @@ func (p *Program) Run(ctx context.Context, stdin io.Reader, maxOutput int) (*Res
 		return nil, err
 	}
 	output, errs := &head{max: maxOutput}, &head{max: maxOutput}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, output, errs
+	if stdin != nil {
+		cmd.Stdin = &input{Reader: stdin, ready: make(chan struct{})}
+	}
+	cmd.Stdout, cmd.Stderr = output, errs
 	if err := p.start(cmd); err != nil {
 		return nil, err
 	}
@@ -64,6 +67,18 @@ func (p *Program) Run(ctx context.Context, stdin io.Reader, maxOutput int) (*Res
 	}
 	res.Reason = p.explainEnd(state, res.Stopped)
 	return res, nil
+}
+
+// input is a reader that gives nothing before the program has its limits: a program that acts upon its input
+// acts under them.
+type input struct {
+	io.Reader
+	ready chan struct{} // is closed once the limits are set
+}
+
+func (r *input) Read(p []byte) (int, error) {
+	<-r.ready
+	return r.Reader.Read(p)
 }
 
 // head keeps the beginning of what is written to it.

@@ -56,6 +56,9 @@ func (p *Program) startHere(cmd *exec.Cmd) error {
 	if err == nil {
 		err = p.Limits.put(cmd.Process.Pid)
 	}
+	if in, ok := cmd.Stdin.(*input); ok {
+		close(in.ready)
+	}
 	if err != nil {
 		kill(cmd.Process.Pid, syscall.SIGKILL)
 		_ = cmd.Wait() // it was killed
