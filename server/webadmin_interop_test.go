@@ -165,15 +165,25 @@ func (b *browser) text() string {
 	return ask(b, chromedp.Text(chromedp.CSS("body")))
 }
 
-// sees fails unless the page has all of these words.
+// sees fails unless the page, or the one that is just being loaded, has all of these words.
 func (b *browser) sees(words ...string) {
 	b.t.Helper()
-	text := b.text()
-	for _, w := range words {
-		if !strings.Contains(text, w) {
-			b.picture("failed")
-			b.t.Fatalf("%q is not on the page:\n%s", w, text)
+	var text string
+	missing := func() string {
+		text = b.text()
+		for _, w := range words {
+			if !strings.Contains(text, w) {
+				return w
+			}
 		}
+		return ""
+	}
+	for loading := time.Now().Add(3 * time.Second); missing() != "" && time.Now().Before(loading); {
+		b.run(chromedp.Sleep(20 * time.Millisecond))
+	}
+	if w := missing(); w != "" {
+		b.picture("failed")
+		b.t.Fatalf("%q is not on the page:\n%s", w, text)
 	}
 }
 
@@ -637,11 +647,20 @@ func TestInteropWebAdminKeyboard(t *testing.T) {
 	b.picture("try")
 }
 
-// keys types texts and presses keys.
+// keys types texts and presses keys. Enter sends a form: the page that follows is waited for.
 func (b *browser) keys(all ...string) {
 	b.t.Helper()
 	for _, k := range all {
-		b.run(chromedp.KeyEvent(k))
+		if k != kb.Enter {
+			b.run(chromedp.KeyEvent(k))
+			continue
+		}
+		ctx, cancel := b.limited()
+		_, err := chromedp.RunResponse(ctx, chromedp.KeyEvent(k))
+		cancel()
+		if err != nil {
+			b.t.Fatalf("no page after Enter: %v", err)
+		}
 	}
 	b.run(chromedp.WaitReady(chromedp.CSS("main")))
 }
