@@ -136,6 +136,7 @@ func (c *killCommand) prepare(ctx context.Context, work string) error {
 		return err
 	}
 	var commands strings.Builder
+	commands.WriteString("UPDATEMODULE DNR {Servers=(\"127.0.0.1:1\");}\n") // nobody answers there: the name servers of the machine are not asked
 	for n := range c.Accounts {
 		fmt.Fprintf(&commands, "CREATEACCOUNT u%03d {Password=%s;}\n", n, killPassword)
 	}

@@ -181,3 +181,12 @@ func TestSettings(t *testing.T) {
 		}
 	}
 }
+
+// While no name server answers, a name is asked for again after as long as that took.
+func TestFailuresAreKeptAsLongAsTheyTook(t *testing.T) {
+	for took, keep := range map[time.Duration]time.Duration{0: 2 * time.Second, 9 * time.Second: 9 * time.Second, time.Minute: 30 * time.Second} {
+		if got := keepFailure(took); got != keep {
+			t.Errorf("a failure after %v is kept for %v, want %v", took, got, keep)
+		}
+	}
+}

@@ -34,7 +34,8 @@
 // # Cache
 //
 // Answers are kept as long as their TTL says, a day at most; that there is nothing as long as the SOA
-// record says, three hours at most (RFC 2308); failures for two seconds (RFC 9520). What was least
+// record says, three hours at most (RFC 2308); failures as long as it took to find out, two seconds at least and 30 at most
+// (RFC 9520): while no name server answers, not everybody waits for each name. What was least
 // lately asked for goes first when the cache is full. Equal look-ups at the same time are one.
 //
 // RFC 1034, 1035, 2181, 2308, 6761 (localhost), 6840, 6891 (EDNS), 7766 (TCP), 9520.

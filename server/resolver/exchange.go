@@ -289,8 +289,13 @@ func read(q question, msg *dns.Msg, links int) part {
 const (
 	maxTTL      = 24 * time.Hour
 	maxNegative = 3 * time.Hour
-	failureTTL  = 2 * time.Second
+	// A failure is kept for as long as the look-up took, within these limits (RFC 9520 section 3.2).
+	failureTTL    = 2 * time.Second
+	maxFailureTTL = 30 * time.Second
 )
+
+// keepFailure returns how long a failure is kept that took some time to find out.
+func keepFailure(took time.Duration) time.Duration { return min(max(took, failureTTL), maxFailureTTL) }
 
 // ttlOf reads a TTL; one with the highest bit is 0 (RFC 2181 section 8).
 func ttlOf(seconds uint32) time.Duration {

@@ -172,6 +172,9 @@ func (n *nameServers) fly(q question, f *flight) {
 		f.err = gaveUp(q, context.Canceled)
 		return
 	}
+	if fault.KindOf(f.err).Temporary() { // who asks again does not wait longer than before for the same
+		keep = keepFailure(time.Since(begun))
+	}
 	if keep > 0 {
 		n.cache.put(q, f.answer, f.err, keep, int64(n.settings.Get().CacheSize), generation)
 	}
@@ -196,7 +199,7 @@ func (n *nameServers) follow(ctx context.Context, q question) (a Answer[dns.RR],
 	for links := 0; ; {
 		msg, secure, err := n.exchangeAny(ctx, at)
 		if err != nil {
-			return Answer[dns.RR]{}, failureTTL, &fault.Error{Op: "resolver.Ask", Kind: fault.Unavailable,
+			return Answer[dns.RR]{}, 0, &fault.Error{Op: "resolver.Ask", Kind: fault.Unavailable,
 				Text: fmt.Sprintf("no answer from the DNS for the %s: %s", at, reason(err)), Err: err}
 		}
 		part := read(at, msg, maxLinks-links)
@@ -206,7 +209,7 @@ func (n *nameServers) follow(ctx context.Context, q question) (a Answer[dns.RR],
 		links += part.links
 		switch {
 		case part.looped || links >= maxLinks && part.more:
-			return Answer[dns.RR]{}, failureTTL, fault.Newf("resolver.Ask", fault.Unavailable,
+			return Answer[dns.RR]{}, 0, fault.Newf("resolver.Ask", fault.Unavailable,
 				"no answer from the DNS for the %s: its CNAMEs go in circles or are too many", q)
 		case part.missing && part.name != q.name:
 			return Answer[dns.RR]{}, a.TTL, fault.Newf("resolver.Ask", fault.NoHost, "%s, which %s points to, does not exist", part.name, q.name)
