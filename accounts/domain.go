@@ -1,11 +1,13 @@
 package accounts
 
 import (
+	"crypto/tls"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"gatepost/accounts/nametable"
 	"gatepost/rules"
@@ -33,6 +35,8 @@ type domain struct {
 	state     *serverState
 	names     *nametable.Table[object] // aliases and forwarders; those of an account are its aliases
 	rights    map[string][]string      // account → codes
+
+	certificate func() *tls.Certificate // reads the domain's own at its first call
 }
 
 // object is an entry of aliases.data: an alias of an account or a forwarder.
@@ -96,6 +100,7 @@ func (s *directory) loadDomain(name string) (*domain, error) {
 	settings.LoadLayers(&d.settings, d.layers().dicts(), s.badSetting(name, domainFile))
 	d.mailRules = loadRules(d.layers(), rules.Domain, s.badSetting(name, domainFile))
 	d.loginFlow = inheritedFlow(accountLayers(nil, d))
+	d.certificate = sync.OnceValue(func() *tls.Certificate { return d.readCertificate(s.badSetting(name, domainFile)) })
 	if d.names, err = nametable.Load(d.file(aliasesFile), objectReader(s.badSetting(name, aliasesFile)), func(o object) string { return o.account }); err != nil {
 		return nil, dataformat.Unreadable(op, err)
 	}

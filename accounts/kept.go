@@ -75,7 +75,6 @@ type keptDomainSettings struct {
 	RenameInPlace         settings.Flag   `key:"RenameInPlace" default:"NO" feature:"nothing: account directories lie directly in the directory of the domain" help:"a renamed account keeps its directory"`
 	FolderIndex           settings.Flag   `key:"FolderIndex" default:"NO" feature:"nothing: no index of accounts is needed" help:"an index file of all objects is written"`
 	WebSitePrefix         string          `key:"WebSitePrefix" default:"~" feature:"file storage" help:"prefix of personal sites"`
-	CertificateType       string          `key:"CertificateType" default:"Test" values:"Test|NO|YES" feature:"certificates of domains" help:"whether the domain has its own certificate"`
 	ClientCertReq         settings.Flag   `key:"ClientCertReq" default:"NO" feature:"client certificates" help:"clients are asked for a certificate"`
 	RelayAddress          string          `key:"RelayAddress" default:"any" feature:"source addresses of domains" help:"local address of outgoing connections for this domain"`
 	AGradeLimit           settings.Free   `key:"AGradeLimit" feature:"nothing: accounts have no grades" help:"number of accounts of grade A"`
@@ -84,9 +83,6 @@ type keptDomainSettings struct {
 	DGradeLimit           settings.Free   `key:"DGradeLimit" feature:"nothing: accounts have no grades" help:"number of accounts of grade D"`
 	FastStorageType       settings.Free   `key:"FastStorageType" feature:"nothing: all mailboxes have one form" help:"how files are stored"`
 	ExternalLockType      settings.Free   `key:"ExternalLockType" feature:"nothing: all mailboxes have one form" help:"how INBOX files outside are locked"`
-	PrivateSecureKey      settings.Free   `key:"PrivateSecureKey" secret:"yes" feature:"certificates of domains" help:"the private key"`
-	SecureCertificate     settings.Free   `key:"SecureCertificate" feature:"certificates of domains" help:"the certificate"`
-	CAChain               settings.Free   `key:"CAChain" feature:"certificates of domains" help:"the chain of the certificate"`
 	ClientCertCA          settings.Free   `key:"ClientCertCA" feature:"client certificates" help:"who may sign certificates of clients"`
 	IPMode                settings.Free   `key:"IPMode" feature:"addresses of domains by name" help:"how addresses are assigned to the domain"`
 	CallOutTelnumSelector settings.Free   `key:"CallOutTelnumSelector" feature:"calls" help:"which number calls show"`

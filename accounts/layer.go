@@ -166,6 +166,9 @@ func (s *Store) DomainSettings(name string) Layer {
 		err = s.editDomain(d, domainFile, func(e dataformat.Dict) error {
 			_ = merging("", given, replace, keyAccountDefaults, keyPrefs)(e) // never fails
 			after = maps.Clone(e)
+			if err := checkCertificate(op, after); err != nil {
+				return err
+			}
 			return s.freeAddresses(op, d.name, after)
 		})
 		if err != nil {

@@ -1,26 +1,22 @@
 package server
 
 import (
-	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/big"
-	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
+	"gatepost/accounts"
+	"gatepost/server/certificates"
+	"gatepost/server/counters"
 	"gatepost/server/durable"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
@@ -103,39 +99,21 @@ func readPair(certPath, keyPath string) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	cert, err := tls.X509KeyPair(certPEM, keyPEM)
-	if err == nil {
-		return &cert, nil
+	wrong := func(file string, err error) (*tls.Certificate, error) {
+		return nil, fault.New("server.Certificate", fault.Invalid, "Certificates/"+file+": "+fault.Text(err))
 	}
-	wrong := func(file, format string, args ...any) (*tls.Certificate, error) {
-		return nil, fault.Newf("server.Certificate", fault.Invalid, "Certificates/"+file+": "+format, args...)
+	if _, err := certificates.ReadCertificates(certPEM); err != nil {
+		return wrong(certificateFile, err)
 	}
-	leaf := pemBlock(certPEM, func(kind string) bool { return kind == "CERTIFICATE" })
-	key := pemBlock(keyPEM, func(kind string) bool { return strings.HasSuffix(kind, "PRIVATE KEY") })
-	switch {
-	case leaf == nil:
-		return wrong(certificateFile, "there is no certificate in PEM form")
-	case key == nil:
-		return wrong(keyFile, "there is no private key in PEM form")
-	case key.Type == "ENCRYPTED PRIVATE KEY", key.Headers["DEK-Info"] != "":
-		return wrong(keyFile, "the key is protected by a passphrase: store it without one")
+	key, err := certificates.ReadKey(keyPEM)
+	if err != nil {
+		return wrong(keyFile, err)
 	}
-	if _, err := x509.ParseCertificate(leaf.Bytes); err != nil {
-		return wrong(certificateFile, "%v", err)
+	cert, err := (&certificates.Pair{Key: key, Certificate: certPEM}).TLS()
+	if err != nil {
+		return wrong(keyFile, err)
 	}
-	return wrong(keyFile, "the key is not that of the first certificate in %s, or cannot be used: %s",
-		certificateFile, strings.TrimPrefix(err.Error(), "tls: "))
-}
-
-// pemBlock is the first block of a type.
-func pemBlock(text []byte, wanted func(kind string) bool) *pem.Block {
-	for {
-		block, rest := pem.Decode(text)
-		if block == nil || wanted(block.Type) {
-			return block
-		}
-		text = rest
-	}
+	return cert, nil
 }
 
 // expirySoon is when a certificate should have been renewed.
@@ -143,12 +121,8 @@ const expirySoon = 14 * 24 * time.Hour
 
 // logCertificate says what clients are shown.
 func (s *Server) logCertificate(leaf *x509.Certificate) {
-	names := slices.Clone(leaf.DNSNames)
-	for _, ip := range leaf.IPAddresses {
-		names = append(names, ip.String())
-	}
 	issuer := leaf.Issuer.String()
-	if selfSigned(leaf) {
+	if certificates.SelfSigned(leaf) {
 		issuer = "itself"
 	}
 	level, text := logs.LevelMajor, "certificate read"
@@ -158,16 +132,14 @@ func (s *Server) logCertificate(leaf *x509.Certificate) {
 	case left < expirySoon:
 		level, text = logs.LevelProblem, "the certificate expires soon"
 	}
-	s.log.Log(context.Background(), level, text, "file", "Certificates/"+certificateFile, "names", strings.Join(names, ","),
+	s.log.Log(context.Background(), level, text, "file", "Certificates/"+certificateFile, "names", strings.Join(certificates.Names(leaf), ","),
 		"issuer", issuer, "expires", leaf.NotAfter.Format(time.RFC3339))
 }
-
-func selfSigned(leaf *x509.Certificate) bool { return bytes.Equal(leaf.RawIssuer, leaf.RawSubject) }
 
 // dropOwnCertificate removes a certificate that was made here under another name.
 func (s *Server) dropOwnCertificate() error {
 	leaf := s.cert.Load().Leaf
-	if !selfSigned(leaf) || leaf.Subject.CommonName == s.accounts.MainDomain() {
+	if !certificates.SelfSigned(leaf) || leaf.Subject.CommonName == s.accounts.MainDomain() {
 		return nil
 	}
 	dir := s.base.path("Certificates")
@@ -181,49 +153,115 @@ func (s *Server) dropOwnCertificate() error {
 // makeCertificate writes a self-signed certificate for name and the loopback
 // addresses, valid for ten years.
 func makeCertificate(certPath, keyPath, name string) error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := certificates.GenerateKey("ECDSA P-256")
 	if err != nil {
 		return err
 	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	der, err := certificates.MakeSelfSigned(key, certificates.Subject{CommonName: name, Names: []string{"localhost", "127.0.0.1", "::1"}}, 10*365*24*time.Hour)
 	if err != nil {
 		return err
 	}
-	now := time.Now()
-	template := &x509.Certificate{
-		SerialNumber:          serial,
-		Subject:               pkix.Name{CommonName: name},
-		NotBefore:             now.Add(-time.Hour),
-		NotAfter:              now.AddDate(10, 0, 0),
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-		DNSNames:              []string{name, "localhost"},
-		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return err
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	if err := durable.ReplaceFile(keyPath, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600); err != nil {
+	if err := durable.ReplaceFile(keyPath, []byte(certificates.EncodeKey(key)), 0o600); err != nil {
 		return err
 	}
 	// The certificate comes last: its file says that the pair is whole.
-	return durable.ReplaceFile(certPath, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
+	return durable.ReplaceFile(certPath, []byte(certificates.EncodeCertificates(der)), 0o644)
 }
 
-// tlsConfig offers TLS 1.2 and 1.3 (RFC 8996, RFC 9325) with the certificate
-// that current returns at the time of the handshake.
-func tlsConfig(current func() *tls.Certificate) *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return current(), nil
-		},
+// tlsConfig offers TLS 1.2 and 1.3 (RFC 8996, RFC 9325) with the certificate that choose returns at the time of the
+// handshake; for none, the handshake is refused as one for an unrecognized name (RFC 6066 section 3).
+func tlsConfig(choose func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: choose}
+}
+
+// chooseCertificate returns what a client is shown: the certificate of the domain that it names (RFC 6066 section 3) or whose
+// local address it has connected to, else the server's.
+func (s *Server) chooseCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	server := s.cert.Load()
+	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
+	domain, sure := s.domainOfHost(name)
+	if name == "" {
+		if local, err := netip.ParseAddrPort(hello.Conn.LocalAddr().String()); err == nil {
+			domain = s.accounts.DomainForIP(local.Addr())
+		}
 	}
+	if domain == "" {
+		return server, nil
+	}
+	kind, own := s.accounts.Certificate(domain)
+	switch {
+	case kind == accounts.NoCertificate && sure:
+		return nil, nil
+	case own == nil, name != "" && own.Leaf.VerifyHostname(name) != nil && (!sure || server.Leaf.VerifyHostname(name) == nil):
+		return server, nil
+	}
+	return own, nil
+}
+
+// domainOfHost returns the domain that a host name belongs to. It is sure of the name of a domain, its aliases, and these
+// with a label before them under which clients look for services; any other first label may be the host of somebody else.
+func (s *Server) domainOfHost(name string) (domain string, sure bool) {
+	if domain, sure = s.http[usersModule].DomainOf(name); sure {
+		return domain, true
+	}
+	if _, rest, ok := strings.Cut(name, "."); ok {
+		domain, _ = s.accounts.DomainName(rest)
+	}
+	return domain, false
+}
+
+const (
+	// The certificates of domains are looked at so long after the start, and so often.
+	firstCertificates = 10 * time.Minute
+	certificatesEvery = 6 * time.Hour
+)
+
+// watchCertificates looks from time to time which certificates of domains end soon.
+func (s *Server) watchCertificates(ctx context.Context) {
+	timer := time.NewTimer(firstCertificates)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		s.lookAtCertificates(ctx, time.Now())
+		timer.Reset(certificatesEvery)
+	}
+}
+
+func (s *Server) lookAtCertificates(ctx context.Context, now time.Time) {
+	names, err := s.accounts.Domains(ctx)
+	if err != nil {
+		s.log.Log(ctx, logs.LevelProblem, "the certificates of the domains could not be looked at", logs.AttrError, err)
+		return
+	}
+	soon := s.monitoring.settings.Get().Certificate.Duration()
+	var list []counters.Finding
+	for _, name := range names {
+		if ctx.Err() != nil {
+			return
+		}
+		_, own := s.accounts.Certificate(name)
+		if own == nil {
+			continue
+		}
+		left := own.Leaf.NotAfter.Sub(now)
+		if left >= soon {
+			continue
+		}
+		ended := left <= 0
+		level, text := logs.LevelProblem, "the certificate of a domain ends soon"
+		kind, args := "domain certificate ends", []any{name, int(left / (24 * time.Hour))}
+		if ended {
+			level, text = logs.LevelFailure, "the certificate of a domain has ended: clients refuse it"
+			kind, args = "domain certificate over", []any{name}
+		}
+		s.log.Log(ctx, level, text, "domain", name, "names", strings.Join(certificates.Names(own.Leaf), ","), "expires", own.Leaf.NotAfter.Format(time.RFC3339))
+		if len(list) < maxCertificates {
+			list = append(list, counters.Finding{Kind: kind, Bad: true, About: name, Args: args})
+		}
+	}
+	s.monitoring.certificates.set(list)
 }

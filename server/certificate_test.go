@@ -4,16 +4,20 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"gatepost/server/certificates"
+	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 )
 
@@ -42,11 +46,11 @@ func TestBadCertificateNamesTheFile(t *testing.T) {
 	cert, key := testCertificate(t, time.Now().AddDate(1, 0, 0))
 	_, other := testCertificate(t, time.Now().AddDate(1, 0, 0))
 	for _, test := range []struct{ cert, key, want string }{
-		{"garbage", key, "Certificates/server.pem: there is no certificate in PEM form"},
-		{key, key, "Certificates/server.pem: there is no certificate in PEM form"},
-		{cert, cert, "Certificates/server.key: there is no private key in PEM form"},
-		{cert, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", "Certificates/server.key: the key is protected by a passphrase: store it without one"},
-		{cert, other, "Certificates/server.key: the key is not that of the first certificate in server.pem, or cannot be used: private key does not match public key"},
+		{"garbage", key, "Certificates/server.pem: there is no certificate in PEM or DER form"},
+		{key, key, "Certificates/server.pem: there is no certificate in PEM or DER form"},
+		{cert, cert, "Certificates/server.key: there is no private key in PEM or DER form"},
+		{cert, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", "Certificates/server.key: the key is protected by a passphrase: give it without one"},
+		{cert, other, "Certificates/server.key: the certificate is not that of the private key"},
 	} {
 		dir := t.TempDir()
 		certPath, keyPath := filepath.Join(dir, certificateFile), filepath.Join(dir, keyFile)
@@ -109,4 +113,81 @@ func systemLog(t *testing.T, s *Server) string {
 		all = append(all, text...)
 	}
 	return string(all)
+}
+
+// A domain's own certificate is shown to those who name the domain, or a host of it that stands in the certificate.
+func TestDomainCertificate(t *testing.T) {
+	s := open(t)
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(s.accounts.CreateDomain(ctx, "own.test", nil))
+	must(s.accounts.SetDomainAliases(ctx, "own.test", []string{"alias.test"}))
+	must(s.accounts.CreateDomain(ctx, "plain.test", nil))
+	must(s.accounts.CreateDomain(ctx, "none.test", nil))
+	set := func(domain, settings string) error {
+		t.Helper()
+		v, err := dataformat.Parse([]byte(settings))
+		must(err)
+		return s.accounts.DomainSettings(domain).Update(ctx, v.(dataformat.Dict))
+	}
+	key, err := certificates.GenerateKey("ECDSA P-256")
+	must(err)
+	other, err := certificates.GenerateKey("ECDSA P-256")
+	must(err)
+	der, err := certificates.MakeSelfSigned(key, certificates.Subject{CommonName: "own.test", Names: []string{"mx.own.test", "mail.own.test"}}, time.Hour)
+	must(err)
+	block := func(b []byte) string { return dataformat.Compact(dataformat.Data(b)) }
+	if err := set("own.test", "{SecureCertificate="+block(der)+";PrivateSecureKey="+block(other)+";}"); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a certificate of another key: %v", err)
+	}
+	must(set("own.test", "{CertificateType=YES;SecureCertificate="+block(der)+";PrivateSecureKey="+block(key)+";}"))
+	must(set("none.test", "{CertificateType=NO;}"))
+
+	shown := func(name string) string {
+		client, served := net.Pipe()
+		defer client.Close()
+		go func() {
+			defer served.Close()
+			_ = tls.Server(served, s.encrypt).HandshakeContext(ctx) // the client tells what came of it
+		}()
+		c := tls.Client(client, &tls.Config{ServerName: name, InsecureSkipVerify: true}) //nolint:gosec // the certificate is looked at
+		if err := c.HandshakeContext(ctx); err != nil {
+			return err.Error()
+		}
+		return c.ConnectionState().PeerCertificates[0].Subject.CommonName
+	}
+	for name, want := range map[string]string{
+		"": "corp.test", "corp.test": "corp.test", "own.test": "own.test", "OWN.test": "own.test", "mail.own.test": "own.test", "mx.own.test": "own.test",
+		"www.own.test": "corp.test", "alias.test": "own.test", "mail.alias.test": "own.test", "plain.test": "corp.test", "elsewhere.test": "corp.test",
+		"none.test": "remote error: tls: unrecognized name", "mail.none.test": "remote error: tls: unrecognized name", "mx.none.test": "corp.test",
+	} {
+		if got := shown(name); got != want {
+			t.Errorf("%q is shown %q, want %q", name, got, want)
+		}
+	}
+	list, err := s.Certificates(ctx)
+	must(err)
+	if len(list) != 2 || list[1].(dataformat.Dict).String("domain") != "own.test" {
+		t.Errorf("certificates: %s", dataformat.Compact(list))
+	}
+	s.lookAtCertificates(ctx, time.Now())
+	s.lookAtCertificates(ctx, time.Now().Add(2*time.Hour))
+	text := systemLog(t, s)
+	for _, want := range []string{"3 SYSTEM the certificate of a domain ends soon domain=own.test", "1 SYSTEM the certificate of a domain has ended: clients refuse it domain=own.test"} {
+		if strings.Count(text, want) != 1 {
+			t.Errorf("the log does not have %q once:\n%s", want, text)
+		}
+	}
+	if found := s.monitoring.certificates.findings(); len(found) != 1 || found[0].Kind != "domain certificate over" {
+		t.Errorf("findings %v", found)
+	}
+	must(set("own.test", "{CertificateType=default;}"))
+	if got := shown("own.test"); got != "corp.test" {
+		t.Errorf("a certificate that is switched off: %s is shown", got)
+	}
 }

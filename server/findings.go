@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatepost/router"
+	"gatepost/server/certificates"
 	"gatepost/server/counters"
 	"gatepost/server/dataformat"
 	"gatepost/server/dnsdoctor"
@@ -45,6 +46,7 @@ func (s *Server) Findings(context.Context) []counters.Finding {
 	if short != "" {
 		add(false, "short of files", "", time.Time{}, short)
 	}
+	list = append(list, s.monitoring.certificates.findings()...)
 	list = append(list, s.monitoring.dns.findings()...)
 	slices.SortStableFunc(list, func(a, b counters.Finding) int {
 		rank := map[bool]int{true: 0, false: 1}
@@ -103,21 +105,27 @@ func (s *Server) certificateFindings(add addFinding) {
 	case left < s.monitoring.settings.Get().Certificate.Duration():
 		add(true, "certificate ends", "", time.Time{}, int(left/(24*time.Hour)))
 	}
-	if selfSigned(leaf) {
+	if certificates.SelfSigned(leaf) {
 		add(false, "certificate own", "", time.Time{})
 	}
 }
 
-// dnsState is what looking at the DNS records of all domains has found.
-type dnsState struct {
+// foundList is what looking at all domains has found.
+type foundList struct {
 	mu   sync.Mutex
 	list []counters.Finding
 }
 
-func (d *dnsState) findings() []counters.Finding {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.Clone(d.list)
+func (f *foundList) findings() []counters.Finding {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.list)
+}
+
+func (f *foundList) set(list []counters.Finding) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list = list
 }
 
 // maxDNSDomains bounds the domains that are looked at, dnsLimit the time for each.
@@ -175,7 +183,5 @@ func (s *Server) lookAtDNS(ctx context.Context) {
 			list = append(list, counters.Finding{Kind: "DNS", About: name, Args: []any{name, wrong, first}})
 		}
 	}
-	s.monitoring.dns.mu.Lock()
-	defer s.monitoring.dns.mu.Unlock()
-	s.monitoring.dns.list = list
+	s.monitoring.dns.set(list)
 }

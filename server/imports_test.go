@@ -22,6 +22,7 @@ var arrows = map[string][]string{
 	"server/durable":             {},
 	"server/counters":            {},
 	"server/qrcode":              {},
+	"server/certificates":        {"router/address", "server/fault"},
 	"server/dataformat":          {"server/durable", "server/fault"},
 	"server/settings":            {"server/dataformat", "server/fault"},
 	"server/rate":                {"server/settings"},
@@ -52,7 +53,7 @@ var arrows = map[string][]string{
 	"accounts/cache":               {},
 	"accounts/subscribers":         {"accounts/index", "server/fault"},
 	"accounts": {"accounts/cache", "accounts/mailbox", "accounts/message", "accounts/nametable", "accounts/password", "accounts/subscribers", "router/address", "router/names", "rules",
-		"server/counters", "server/dataformat", "server/durable", "server/fault", "server/logs", "server/protection", "server/rate", "server/settings"},
+		"server/certificates", "server/counters", "server/dataformat", "server/durable", "server/fault", "server/logs", "server/protection", "server/rate", "server/settings"},
 	"router":                       {"router/address", "router/names", "server/fault", "server/logs", "server/settings"},
 	"queue/internal/disk":          {},
 	"queue/internal/disk/disktest": {"queue/internal/disk"},
@@ -73,7 +74,7 @@ var arrows = map[string][]string{
 
 	// who may do what
 	"server/admin": {"accounts", "accounts/access", "accounts/contentline", "accounts/groupware", "accounts/mailbox", "accounts/subscribers", "router", "router/address", "router/names", "rules",
-		"server/counters", "server/dataformat", "server/fault", "server/logs", "server/protection", "server/settings"},
+		"server/certificates", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/protection", "server/settings"},
 	"server/admin/admintest": {"accounts", "accounts/subscribers", "router", "router/address", "rules", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"server/dnsdoctor":       {"server/fault", "server/resolver"},
 
@@ -115,7 +116,7 @@ var arrows = map[string][]string{
 	"protocols/autoconfig": {"accounts", "protocols/http", "router/address", "server/fault", "server/qrcode", "server/settings"},
 	"protocols/listpages":  {"accounts", "accounts/lists", "accounts/lists/archive", "accounts/subscribers", "protocols/http", "server/admin", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 
-	"webadmin": {"accounts", "accounts/mailbox", "accounts/subscribers", "protocols/http", "router", "router/names", "rules", "server/admin", "server/counters",
+	"webadmin": {"accounts", "accounts/mailbox", "accounts/subscribers", "protocols/http", "router", "router/names", "rules", "server/admin", "server/certificates", "server/counters",
 		"server/dataformat", "server/fault", "server/logs", "server/protection", "server/qrcode", "server/settings"},
 
 	// the whole and its programs

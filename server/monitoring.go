@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"sync"
 	"time"
 
 	"gatepost/server/counters"
@@ -48,7 +49,9 @@ type monitoring struct {
 	counters *counters.Registry
 	queue    cached[queueState]
 	disk     cached[diskState]
-	dns      dnsState
+	dns      foundList
+
+	certificates foundList // of domains
 }
 
 // monitoringPart counts. It is opened after all that it counts, and closed before them.
@@ -61,13 +64,11 @@ func (s *Server) monitoringPart() *module {
 		return s.loadCounters()
 	}
 	m.run = func(ctx context.Context) error {
-		dns := make(chan struct{})
-		go func() {
-			defer close(dns)
-			s.watchDNS(ctx)
-		}()
+		var watchers sync.WaitGroup
+		watchers.Go(func() { s.watchDNS(ctx) })
+		watchers.Go(func() { s.watchCertificates(ctx) })
 		s.monitoring.counters.Run(ctx, s.saveCounters)
-		<-dns
+		watchers.Wait()
 		return nil
 	}
 	m.close = func() error {

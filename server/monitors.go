@@ -2,12 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/hex"
-	"encoding/pem"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -16,6 +10,8 @@ import (
 
 	"gatepost/accounts"
 	gate "gatepost/protocols/http"
+	"gatepost/server/admin"
+	"gatepost/server/certificates"
 	"gatepost/server/counters"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
@@ -55,64 +51,48 @@ func (s *Server) Polls(context.Context) (dataformat.Array, error) {
 	return s.poller.All(maxConnections), nil
 }
 
-// Certificates lists those that clients are shown.
-func (s *Server) Certificates(context.Context) (dataformat.Array, error) {
-	cert := s.cert.Load()
-	leaf := cert.Leaf
-	names := leaf.DNSNames
-	for _, ip := range leaf.IPAddresses {
-		names = append(names[:len(names):len(names)], ip.String())
-	}
-	sum := sha256.Sum256(leaf.Raw)
-	list := make(dataformat.Array, len(names))
-	for i, n := range names {
-		list[i] = dataformat.String(n)
-	}
-	return dataformat.Array{dataformat.Dict{
-		"file": dataformat.String("Certificates/" + certificateFile), "names": list, "subject": dataformat.String(leaf.Subject.String()),
-		"issuer": dataformat.String(leaf.Issuer.String()), "selfSigned": yesNo(selfSigned(leaf)),
-		"notBefore": dataformat.Time{T: leaf.NotBefore}, "notAfter": dataformat.Time{T: leaf.NotAfter},
-		"key": dataformat.String(keyName(leaf)), "chain": dataformat.Number(len(cert.Certificate)), "fingerprint": dataformat.String(hex.EncodeToString(sum[:])),
-	}}, nil
-}
+// maxCertificates bounds the certificates that are listed.
+const maxCertificates = 1000
 
-// keyName is what kind of key a certificate has.
-func keyName(c *x509.Certificate) string {
-	type bits interface{ Size() int }
-	if k, ok := c.PublicKey.(bits); ok {
-		return fmt.Sprintf("%s %d", c.PublicKeyAlgorithm, k.Size()*8)
+// Certificates lists those that clients are shown: the server's, then those of domains.
+func (s *Server) Certificates(ctx context.Context) (dataformat.Array, error) {
+	d := admin.DescribeCertificate(s.cert.Load())
+	d["file"] = dataformat.String("Certificates/" + certificateFile)
+	list := dataformat.Array{d}
+	names, err := s.accounts.Domains(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return c.PublicKeyAlgorithm.String()
+	for _, name := range names {
+		if _, own := s.accounts.Certificate(name); own != nil && len(list) < maxCertificates {
+			d := admin.DescribeCertificate(own)
+			d["domain"] = dataformat.String(name)
+			list = append(list, d)
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }
 
 // ImportCertificate puts another certificate and its key into the place of the server's, and in force for new connections.
 func (s *Server) ImportCertificate(_ context.Context, chain, key string) error {
-	const op = "server.ImportCertificate"
-	invalid := func(text string) error { return fault.New(op, fault.Invalid, text) }
-	if pemBlock([]byte(chain), func(kind string) bool { return kind == "CERTIFICATE" }) == nil {
-		return invalid("there is no certificate in PEM form")
-	}
-	if strings.TrimSpace(key) == "" {
-		key = chain // some programs write both into one file
-	}
-	block := pemBlock([]byte(key), func(kind string) bool { return strings.HasSuffix(kind, "PRIVATE KEY") })
-	switch {
-	case block == nil:
-		return invalid("there is no private key in PEM form")
-	case block.Type == "ENCRYPTED PRIVATE KEY", block.Headers["DEK-Info"] != "":
-		return invalid("the key is protected by a passphrase: give it without one")
-	}
-	cert, err := tls.X509KeyPair([]byte(chain), []byte(key))
+	p, err := certificates.FromPEM(chain, key)
 	if err != nil {
-		return invalid("the key is not that of the first certificate, or one of them cannot be read: " + strings.TrimPrefix(err.Error(), "tls: "))
+		return err
 	}
-	if !time.Now().Before(cert.Leaf.NotAfter) {
-		return invalid("the certificate has ended on " + cert.Leaf.NotAfter.UTC().Format("2006-01-02"))
+	cert, err := p.TLS()
+	if err != nil {
+		return err
+	}
+	if err := certificates.Valid(cert.Leaf, time.Now()); err != nil {
+		return err
 	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	if err := s.replaceCertificate(chain, string(pem.EncodeToMemory(block))); err != nil {
-		return fault.Wrap(op, fault.Internal, err)
+	if err := s.replaceCertificate(certificates.EncodeCertificates(cert.Certificate...), certificates.EncodeKey(p.Key)); err != nil {
+		return fault.Wrap("server.ImportCertificate", fault.Internal, err)
 	}
 	return s.reloadCertificate()
 }

@@ -156,7 +156,7 @@ func newServer(c Config, table func(*Server) []*module) (_ *Server, err error) {
 		return s, err
 	}
 
-	s.encrypt = tlsConfig(s.cert.Load)
+	s.encrypt = tlsConfig(s.chooseCertificate)
 	s.listeners = listeners{shift: c.PortShift, listen: c.Listen, log: s.log, running: map[string]net.Listener{}}
 	if err = s.stockSettings(); err != nil {
 		return s, err

@@ -435,6 +435,24 @@ func TestInteropWebAdminServer(t *testing.T) {
 	b.sees("line 1")
 	b.picture("clients")
 
+	// J10: the key and the certificate of a domain.
+	b.open("/Users/Domains/corp.test/TLS")
+	b.picture("tls-none")
+	b.choose("kind", "ECDSA P-256")
+	b.do("generate")
+	b.fill("#generator", "CommonName", "mail.corp.test", "AlternativeNames", "corp.test www.corp.test", "Country", "NL", "City", "Delft", "Organization", "Corp")
+	b.do("request")
+	b.sees("BEGIN CERTIFICATE REQUEST")
+	b.picture("tls-request")
+	b.fill("#generator", "CommonName", "mail.corp.test", "AlternativeNames", "corp.test www.corp.test")
+	b.do("sign")
+	b.sees("in force for new connections", "mail.corp.test, corp.test, www.corp.test")
+	b.picture("tls")
+	r.want(t, "GETDOMAINCERTIFICATE corp.test", "www.corp.test")
+	b.open("/Settings/Certificate")
+	b.sees("corp.test", "ECDSA P-256")
+	b.picture("certificates")
+
 	// J18: what is checked of strangers.
 	b.open("/Settings/SMTP")
 	b.fill("main", "f.DelayPrompt", "soon")

@@ -194,6 +194,7 @@ func (c *call) domainFormWith(e *domainExtra) *formOf {
 		title: c.T("Domain Settings"), content: "domain", extra: e,
 		sheet:  func() (*admin.Sheet, error) { return c.actor.DomainSheet(c.ctx(), name) },
 		update: func(d dataformat.Dict) error { return c.actor.UpdateDomainSettings(c.ctx(), name, d) },
+		only:   func(s settings.Setting) bool { return !slices.Contains(certificateSettings, s.Key) },
 		verb:   "UPDATEDOMAINSETTINGS " + name, file: c.domainFile("domain.settings"),
 	}
 }

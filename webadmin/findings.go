@@ -65,6 +65,12 @@ func (c *call) findingRow(f counters.Finding) findingRow {
 	case "certificate own":
 		row.Text = c.T("The certificate is signed by the server itself: mail programs ask their users whether to trust it.")
 		row.Link, row.LinkText = link("Settings", "Certificate"), c.T("Import another one")
+	case "domain certificate over":
+		row.Text = c.T("The certificate of %s has ended: clients refuse it.", text(0))
+		row.Link, row.LinkText = link("Users", "Domains", f.About, "TLS"), c.T("Import another one")
+	case "domain certificate ends":
+		row.Text = c.T("The certificate of %s ends in %s.", text(0), count(c.prefs.Language, n(1), "day"))
+		row.Link, row.LinkText = link("Users", "Domains", f.About, "TLS"), c.T("Import another one")
 	case "helper down":
 		row.Text, row.Detail = c.T("The helper %s is switched on and does not run.", text(0)), text(1)
 		row.Link, row.LinkText = general, c.T("Its settings")

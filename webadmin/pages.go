@@ -33,7 +33,7 @@ type page struct {
 func pages() []*page {
 	all := slices.Concat(
 		settingsPages(), networkPages(), routerPages(),
-		domainPages(), dnsPages(), reportPages(), accountPages(), groupPages(), listPages(), rulesPages(), importPages(),
+		domainPages(), dnsPages(), tlsPages(), reportPages(), accountPages(), groupPages(), listPages(), rulesPages(), importPages(),
 		dashboardPages(), monitorPages(), messagePages(), sessionPages(),
 		masterPages(),
 		startPages(), searchPages(), commonPages(),

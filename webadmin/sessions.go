@@ -156,10 +156,11 @@ func (c *call) pollsPage() error {
 }
 
 type certificateRow struct {
-	File, Subject, Issuer, Key, Fingerprint, State, Left string
-	Names                                                []string
-	Own, Bad                                             bool
-	From, Until                                          time.Time
+	File, Domain, Subject, Issuer, Key, Fingerprint, State, Left string
+	Names                                                        []string
+	Own, Bad                                                     bool
+	From, Until                                                  time.Time
+	Zone                                                         *time.Location
 }
 
 type certificateView struct {
@@ -167,7 +168,6 @@ type certificateView struct {
 	MayImport bool
 	Chain     string
 	Error     string
-	Zone      *time.Location
 }
 
 func (c *call) certificatePage() error { return c.drawCertificate(http.StatusOK, "", "") }
@@ -177,26 +177,31 @@ func (c *call) drawCertificate(status int, chain, problem string) error {
 	if err != nil {
 		return err
 	}
-	v := &certificateView{MayImport: c.may("IMPORTCERTIFICATE"), Chain: chain, Error: problem, Zone: c.prefs.Zone}
+	v := &certificateView{MayImport: c.may("IMPORTCERTIFICATE"), Chain: chain, Error: problem}
 	for _, e := range list {
 		d, _ := e.(dataformat.Dict)
-		row := certificateRow{File: d.String("file"), Subject: d.String("subject"), Issuer: d.String("issuer"), Key: d.String("key"), Fingerprint: d.String("fingerprint"),
-			Names: d.Strings("names"), Own: d.String("selfSigned") == "YES"}
-		if t, ok := d["notBefore"].(dataformat.Time); ok {
-			row.From = t.T
-		}
-		if t, ok := d["notAfter"].(dataformat.Time); ok {
-			row.Until = t.T
-		}
-		left := int(time.Until(row.Until) / (24 * time.Hour))
-		if row.Bad = left < 14; time.Now().After(row.Until) {
-			row.Left = c.T("it has ended")
-		} else {
-			row.Left = count(c.prefs.Language, left, "day")
-		}
-		v.Rows = append(v.Rows, row)
+		v.Rows = append(v.Rows, c.certificateRow(d))
 	}
 	return c.show(status, "certificate", c.T("TLS Certificate"), v)
+}
+
+// certificateRow is what admin.DescribeCertificate says.
+func (c *call) certificateRow(d dataformat.Dict) certificateRow {
+	row := certificateRow{File: d.String("file"), Domain: d.String("domain"), Subject: d.String("subject"), Issuer: d.String("issuer"), Key: d.String("key"), Fingerprint: d.String("fingerprint"),
+		Names: d.Strings("names"), Own: d.String("selfSigned") == "YES", Zone: c.prefs.Zone}
+	if t, ok := d["notBefore"].(dataformat.Time); ok {
+		row.From = t.T
+	}
+	if t, ok := d["notAfter"].(dataformat.Time); ok {
+		row.Until = t.T
+	}
+	left := int(time.Until(row.Until) / (24 * time.Hour))
+	if row.Bad = left < 14; time.Now().After(row.Until) {
+		row.Left = c.T("it has ended")
+	} else {
+		row.Left = count(c.prefs.Language, left, "day")
+	}
+	return row
 }
 
 // importCertificate puts another certificate in force. What was typed of the key does not come back.

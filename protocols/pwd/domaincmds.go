@@ -7,6 +7,7 @@ import (
 	"gatepost/accounts"
 	"gatepost/router/names"
 	"gatepost/server/dataformat"
+	"gatepost/server/fault"
 )
 
 var domainCommands = []command{
@@ -59,6 +60,30 @@ var domainCommands = []command{
 	}},
 	{"DELETEDKIMKEY", "domain selector", func(c *call) (dataformat.Value, error) {
 		return nil, c.actor.DeleteDKIMKey(c, c.args.word("domain"), c.args.word("selector"))
+	}},
+	{"GETDOMAINCERTIFICATE", "[domain]", func(c *call) (dataformat.Value, error) { return c.getIn(c.actor.DomainCertificate) }},
+	{"GENERATEDOMAINKEY", "domain [KIND kind]", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.GenerateDomainKey(c, c.args.word("domain"), c.args.word("kind"))
+	}},
+	{"CREATEDOMAINCERTIFICATE", "domain {subject}", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.CreateDomainCertificate(c, c.args.word("domain"), c.args.dict("subject"))
+	}},
+	{"GETCERTIFICATEREQUEST", "domain {subject}", func(c *call) (dataformat.Value, error) {
+		return stringOf(c.actor.CertificateRequest(c, c.args.word("domain"), c.args.dict("subject")))
+	}},
+	{"IMPORTDOMAINCERTIFICATE", "domain pem [KEY key]", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.ImportDomainCertificate(c, c.args.word("domain"), c.args.word("pem"), c.args.word("key"))
+	}},
+	{"IMPORTDOMAINPKCS12", "domain {file}", func(c *call) (dataformat.Value, error) {
+		given := c.args.dict("file")
+		file, ok := given["File"].(dataformat.Data)
+		if !ok {
+			return nil, fault.New("pwd.ImportPKCS12", fault.Invalid, "File, a data block, and Password are expected")
+		}
+		return nil, c.actor.ImportDomainPKCS12(c, c.args.word("domain"), file, given.String("Password"))
+	}},
+	{"REMOVEDOMAINCERTIFICATE", "domain", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.RemoveDomainCertificate(c, c.args.word("domain"))
 	}},
 	{"GETDNSRECORDS", "[domain]", func(c *call) (dataformat.Value, error) {
 		return valueOf(c.actor.DNSRecords(c, c.args.word("domain")))

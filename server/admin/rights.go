@@ -155,6 +155,15 @@ var rules = map[string]rule{
 	"GETDMARCREPORTS": looks("D"),
 	"CHECKHOST":       looks("Settings Monitor"),
 
+	// certificates of domains
+	"GETDOMAINCERTIFICATE":    looks("D"),
+	"GENERATEDOMAINKEY":       changes("UserAccounts"),
+	"CREATEDOMAINCERTIFICATE": changes("UserAccounts"),
+	"GETCERTIFICATEREQUEST":   looks("UserAccounts"),
+	"IMPORTDOMAINCERTIFICATE": changes("UserAccounts"),
+	"IMPORTDOMAINPKCS12":      changes("UserAccounts"),
+	"REMOVEDOMAINCERTIFICATE": changes("UserAccounts"),
+
 	// forwarders
 	"LISTFORWARDERS":  looks("D"),
 	"CREATEFORWARDER": changes("D:CanCreateForwarders").guarded(),
