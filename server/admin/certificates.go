@@ -32,7 +32,11 @@ func Subject(d dataformat.Dict) (certificates.Subject, error) {
 		case fields[key] != nil:
 			*fields[key] = d.String(key)
 		case key == "AlternativeNames":
-			for _, one := range append(d.Strings(key), d.String(key)) {
+			names := []string{d.String(key)}
+			if _, ok := d[key].(dataformat.Array); ok {
+				names = d.Strings(key)
+			}
+			for _, one := range names {
 				s.Names = append(s.Names, strings.FieldsFunc(one, func(r rune) bool { return strings.ContainsRune(", \t\r\n", r) })...)
 			}
 		default:

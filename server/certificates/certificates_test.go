@@ -58,7 +58,7 @@ func TestMakeAndRead(t *testing.T) {
 
 func TestSubject(t *testing.T) {
 	key := must[[]byte](t)(GenerateKey("ECDSA P-256"))
-	s := Subject{CommonName: "Mail.Company.com", Names: []string{"*.company.com", "почта.рф", "192.0.2.1", ""}, Country: "nl", State: "Noord-Holland",
+	s := Subject{CommonName: "Mail.Company.com", Names: []string{"*.company.com", "mail.company.com", "почта.рф", "192.0.2.1", ""}, Country: "nl", State: "Noord-Holland",
 		City: "Amsterdam", Organization: "Company", Unit: "IT", Contact: "hostmaster@company.com"}
 	block, _ := pem.Decode([]byte(must[string](t)(MakeRequest(key, s))))
 	r := must[*x509.CertificateRequest](t)(x509.ParseCertificateRequest(block.Bytes))

@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,6 +75,9 @@ func (s *Subject) check() (*subject, error) {
 			return nil
 		}
 		if ip := net.ParseIP(host); ip != nil {
+			if slices.ContainsFunc(out.ips, ip.Equal) {
+				return nil
+			}
 			out.ips = append(out.ips, ip)
 			return nil
 		}
@@ -85,7 +89,9 @@ func (s *Subject) check() (*subject, error) {
 		if err != nil || strings.HasPrefix(name, "[") {
 			return invalid(op, "%q is not a host name", host)
 		}
-		out.hosts = append(out.hosts, star+name)
+		if !slices.Contains(out.hosts, star+name) {
+			out.hosts = append(out.hosts, star+name)
+		}
 		return nil
 	}
 	if err := add(s.CommonName); err != nil {
