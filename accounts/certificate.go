@@ -82,6 +82,7 @@ const (
 	ServerCertificate = "Test" // the server's certificate is shown for the domain
 	NoCertificate     = "NO"   // connections that name the domain are refused
 	OwnCertificate    = "YES"
+	ACMECertificate   = "ACME" // an authority gives it
 )
 
 // checkCertificate returns an error if the key and the certificate that a domain has of its own do not belong together.
@@ -132,4 +133,20 @@ func (s *directory) DomainPair(domain string) (*certificates.Pair, error) {
 		return nil, err
 	}
 	return d.settings.pair(), nil
+}
+
+// CertificateNames returns the hosts of a domain that get a certificate by ACME. Errors: NoDomain.
+func (s *directory) CertificateNames(domain string) ([]string, error) {
+	d, err := s.domain(s.realDomain(domain))
+	if err != nil {
+		return nil, err
+	}
+	if len(d.settings.CertificateNames) > 0 {
+		return d.settings.CertificateNames, nil
+	}
+	host, err := s.PublicName(domain)
+	if err != nil {
+		return nil, err
+	}
+	return []string{host}, nil
 }

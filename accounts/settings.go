@@ -55,7 +55,8 @@ type DomainSettings struct {
 	IPAddresses          []string      `key:"IPAddresses" level:"advanced" help:"local addresses that belong to this domain: logins without a domain name on them are the domain's" since:"0.1"`
 	PublicServerName     HostName      `key:"PublicServerName" help:"host that mail programs are told to connect to; empty for the first alias of the domain that begins with mail., else the Main Domain's name" since:"0.1"`
 	RedirectToHTTPS      settings.Flag `key:"RedirectToHTTPS" default:"NO" help:"who comes to the domain's pages, calendars and contacts by http is sent to https" since:"0.2"`
-	CertificateType      string        `key:"CertificateType" default:"Test" values:"Test|NO|YES" help:"what encrypted connections to the domain are shown: the server's certificate (Test), the domain's own (YES), or nothing: they are refused (NO)" since:"0.2"`
+	CertificateType      string        `key:"CertificateType" default:"Test" values:"Test|NO|YES|ACME" help:"what encrypted connections to the domain are shown: the server's certificate (Test), the domain's own (YES), one that an authority gives by itself (ACME), or nothing: they are refused (NO)" since:"0.2"`
+	CertificateNames     HostNames     `key:"CertificateNames" help:"hosts of the domain that get a certificate by ACME; none for the host that mail programs connect to, if it is the domain's" since:"0.2"`
 	PrivateSecureKey     PrivateKey    `key:"PrivateSecureKey" secret:"yes" help:"private key of the domain's certificate, as a data block (DER) or in PEM form" since:"0.2"`
 	SecureCertificate    Certificates  `key:"SecureCertificate" help:"the domain's certificate, in the same forms" since:"0.2"`
 	CAChain              Certificates  `key:"CAChain" help:"the certificates that signed it, one after the other, in the same forms" since:"0.2"`

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	nethttp "net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,8 +16,12 @@ import (
 	"time"
 
 	"gatepost/accounts"
+	"gatepost/protocols/http"
+	"gatepost/server/acme"
+	"gatepost/server/admin"
 	"gatepost/server/certificates"
 	"gatepost/server/counters"
+	"gatepost/server/dataformat"
 	"gatepost/server/durable"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
@@ -174,6 +179,85 @@ func tlsConfig(choose func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: choose}
 }
 
+// acmePart gets certificates from an authority.
+func (s *Server) acmePart() *module {
+	set := live[acme.Settings]()
+	m := newModule("ACME", set, "ACME")
+	m.open = func() error {
+		var listen string
+		if len(s.config.Listen) > 0 {
+			listen = s.config.Listen[0]
+		}
+		s.acme = acme.New(acme.Options{Settings: set, Dir: s.base.path("Certificates", "acme"), Listen: listen, Log: s.log})
+		return nil
+	}
+	m.close = func() error {
+		s.acme.Close()
+		return nil
+	}
+	return m
+}
+
+// acmeChallenges is where an authority looks whether a name is here.
+func (s *Server) acmeChallenges(h *http.Server) error {
+	return h.Mount("/.well-known/acme-challenge/", http.Options{Clear: true}, nethttp.HandlerFunc(s.acme.Answer))
+}
+
+// acmeCertificate returns the certificate that the authority has given for a host of a domain, nil while there is none. Without a
+// name it is for the first of the domain's hosts.
+func (s *Server) acmeCertificate(domain, name string) *tls.Certificate {
+	names, err := s.accounts.CertificateNames(domain)
+	if err != nil {
+		return nil
+	}
+	if name == "" {
+		name = names[0]
+	}
+	for _, one := range names {
+		if _, rest, _ := strings.Cut(name, "."); one != name && one != "*."+rest {
+			continue
+		}
+		s.manage(domain, one)
+		return s.acme.Certificate(name)
+	}
+	return nil
+}
+
+// manage has the certificate of a host kept, if the host is the domain's.
+func (s *Server) manage(domain, name string) error {
+	of, _ := s.domainOfHost(strings.TrimPrefix(name, "*."))
+	if of != domain {
+		return fault.Newf("server.Certificate", fault.Invalid, "%s is no host of %s", name, domain)
+	}
+	return s.acme.Manage(name)
+}
+
+// ACMEStates tells of each host of a domain that gets its certificate by ACME: name, and one of certificate (admin.DescribeCertificate) and error.
+func (s *Server) ACMEStates(_ context.Context, domain string) (dataformat.Array, error) {
+	names, err := s.accounts.CertificateNames(domain)
+	if err != nil {
+		return nil, err
+	}
+	list := dataformat.Array{}
+	for _, name := range names {
+		d := dataformat.Dict{"name": dataformat.String(name)}
+		err := s.manage(domain, name)
+		state, _ := s.acme.State(name)
+		switch c := s.acme.Certificate(strings.Replace(name, "*", "any", 1)); {
+		case fault.Is(err, fault.Invalid):
+			d["error"] = dataformat.String(fault.Text(err))
+		case c != nil:
+			d["certificate"] = admin.DescribeCertificate(c)
+		case err != nil:
+			d["error"] = dataformat.String(fault.Text(err))
+		case state.Error != "":
+			d["error"] = dataformat.String(state.Error)
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
+
 // chooseCertificate returns what a client is shown: the certificate of the domain that it names (RFC 6066 section 3) or whose
 // local address it has connected to, else the server's.
 func (s *Server) chooseCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -189,6 +273,9 @@ func (s *Server) chooseCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate
 		return server, nil
 	}
 	kind, own := s.accounts.Certificate(domain)
+	if kind == accounts.ACMECertificate {
+		own = s.acmeCertificate(domain, name)
+	}
 	switch {
 	case kind == accounts.NoCertificate && sure:
 		return nil, nil
@@ -212,7 +299,7 @@ func (s *Server) domainOfHost(name string) (domain string, sure bool) {
 
 const (
 	// The certificates of domains are looked at so long after the start, and so often.
-	firstCertificates = 10 * time.Minute
+	firstCertificates = time.Minute
 	certificatesEvery = 6 * time.Hour
 )
 
@@ -239,11 +326,25 @@ func (s *Server) lookAtCertificates(ctx context.Context, now time.Time) {
 	}
 	soon := s.monitoring.settings.Get().Certificate.Duration()
 	var list []counters.Finding
+	var managed []string
 	for _, name := range names {
 		if ctx.Err() != nil {
 			return
 		}
-		_, own := s.accounts.Certificate(name)
+		kind, own := s.accounts.Certificate(name)
+		if kind == accounts.ACMECertificate {
+			hosts, err := s.accounts.CertificateNames(name)
+			if err != nil {
+				continue
+			}
+			managed = append(managed, hosts...)
+			for _, host := range hosts {
+				if err := s.manage(name, host); err != nil {
+					s.log.Log(ctx, logs.LevelProblem, "no certificate is asked for", "domain", name, "name", host, logs.AttrError, err)
+				}
+			}
+			own = s.acmeCertificate(name, "")
+		}
 		if own == nil {
 			continue
 		}
@@ -263,5 +364,6 @@ func (s *Server) lookAtCertificates(ctx context.Context, now time.Time) {
 			list = append(list, counters.Finding{Kind: kind, Bad: true, About: name, Args: args})
 		}
 	}
+	s.acme.Keep(managed)
 	s.monitoring.certificates.set(list)
 }

@@ -33,6 +33,9 @@ var arrows = map[string][]string{
 	"router/names":               {},
 	"queue/envelope":             {"router/address", "server/fault"},
 
+	// certificates by ACME
+	"server/acme": {"server/fault", "server/logs", "server/program", "server/settings"},
+
 	// the DNS
 	"server/resolver":              {"server/counters", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"server/resolver/resolvertest": {"server/fault", "server/resolver"},

@@ -64,7 +64,11 @@ func (s *Server) Certificates(ctx context.Context) (dataformat.Array, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		if _, own := s.accounts.Certificate(name); own != nil && len(list) < maxCertificates {
+		kind, own := s.accounts.Certificate(name)
+		if kind == accounts.ACMECertificate {
+			own = s.acmeCertificate(name, "")
+		}
+		if own != nil && len(list) < maxCertificates {
 			d := admin.DescribeCertificate(own)
 			d["domain"] = dataformat.String(name)
 			list = append(list, d)

@@ -32,6 +32,7 @@ import (
 	"gatepost/protocols/smtp"
 	"gatepost/queue"
 	"gatepost/router"
+	"gatepost/server/acme"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
@@ -75,6 +76,7 @@ type Server struct {
 	files  *logs.Files
 	levels atomic.Pointer[logs.Levels]
 	cert   atomic.Pointer[tls.Certificate]
+	acme   *acme.Manager
 
 	// What modules of the table make for those after them.
 	main       *settings.Live[Settings]
@@ -157,6 +159,7 @@ func newServer(c Config, table func(*Server) []*module) (_ *Server, err error) {
 	}
 
 	s.encrypt = tlsConfig(s.chooseCertificate)
+	s.encrypt.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) { return s.acme.Handshake(hello), nil }
 	s.listeners = listeners{shift: c.PortShift, listen: c.Listen, log: s.log, running: map[string]net.Listener{}}
 	if err = s.stockSettings(); err != nil {
 		return s, err

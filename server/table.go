@@ -53,6 +53,7 @@ func (s *Server) table() []*module {
 		s.counterPart(), s.accountsPart(), s.routerPart(),
 		s.queuePart(), s.rulesPart(), s.pipePart(), s.dropPart(), s.rpopPart(), s.signingPart(), s.reportsPart(), s.localPart(), s.listPart(), s.gatewaysPart(), s.sendingPart(),
 		s.certificatePart(),
+		s.acmePart(),
 		s.senderCheckPart(), s.smtpPart(), s.lmtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
 		s.webadminPart(),
 		s.adminsPart(), s.usersPart(),
@@ -547,7 +548,7 @@ func (s *Server) usersPart() *module {
 	m.open = func() error {
 		h := http.New(usersModule, s.users, s.accounts, s.router, s.tls, s.base.path("Spool"), s.log)
 		h.UsePort(s.usersHTTPS)
-		return s.openHTTP(m, h, &wire{element: "httpUserInput", oid: "8"}, s.calendars, s.commandLine, s.autoconfiguration, s.mailingListPages)
+		return s.openHTTP(m, h, &wire{element: "httpUserInput", oid: "8"}, s.calendars, s.commandLine, s.autoconfiguration, s.mailingListPages, s.acmeChallenges)
 	}
 	return m
 }

@@ -2,6 +2,7 @@ package webadmin
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"gatepost/server/certificates"
@@ -19,7 +20,7 @@ func tlsPages() []*page {
 }
 
 // certificateSettings are the settings of a domain that this page is about.
-var certificateSettings = []string{"CertificateType", "PrivateSecureKey", "SecureCertificate", "CAChain"}
+var certificateSettings = []string{"CertificateType", "CertificateNames", "PrivateSecureKey", "SecureCertificate", "CAChain"}
 
 // subjectField is a field of the certificate generator.
 type subjectField struct{ Name, Label, Help, Value string }
@@ -39,6 +40,15 @@ type tlsView struct {
 	Zone           *time.Location
 	Types          []typeOption
 	CertificatePEM string
+	Names          string // CertificateNames, when it is ACME
+	Hosts          []acmeHost
+	ACMESettings   bool // whether the settings of ACME may be seen
+}
+
+// acmeHost is a host that gets its certificate by ACME.
+type acmeHost struct {
+	Name, Error string
+	Certificate *certificateRow
 }
 
 type typeOption struct{ Value, Label string }
@@ -53,11 +63,23 @@ func (c *call) drawTLS(status int, v *tlsView) error {
 	}
 	v.Type, v.Key, v.Zone = d.String("type"), d.String("key"), c.prefs.Zone
 	v.Kinds, v.MayChange, v.MayType = certificates.KeyKinds, c.may("IMPORTDOMAINCERTIFICATE"), c.may("UPDATEDOMAINSETTINGS")
-	v.Types = []typeOption{{"Test", c.T("the server's certificate")}, {"YES", c.T("the certificate below")}, {"NO", c.T("nothing: they are refused")}}
+	v.Types = []typeOption{{"Test", c.T("the server's certificate")}, {"YES", c.T("the certificate below")},
+		{"ACME", c.T("certificates that an authority gives by itself (ACME)")}, {"NO", c.T("nothing: they are refused")}}
 	if d["fingerprint"] != nil {
 		row := c.certificateRow(d)
 		v.Certificate, v.CertificatePEM = &row, d.String("chainText")
 	}
+	for _, e := range arrayOf(d["hosts"]) {
+		one, _ := e.(dataformat.Dict)
+		h := acmeHost{Name: one.String("name"), Error: one.String("error")}
+		if cert, ok := one["certificate"].(dataformat.Dict); ok {
+			row := c.certificateRow(cert)
+			h.Certificate = &row
+		}
+		v.Hosts = append(v.Hosts, h)
+		v.Names = strings.TrimSpace(v.Names + " " + h.Name)
+	}
+	v.ACMESettings = c.may("GETMODULE")
 	value := func(name, usual string) string {
 		if c.r.Method == http.MethodPost && c.r.PostForm.Has(name) {
 			return c.field(name)
@@ -75,6 +97,11 @@ func (c *call) drawTLS(status int, v *tlsView) error {
 		{"Contact", c.T("Contact"), c.T("A mail address."), value("Contact", "")},
 	}
 	return c.show(status, "tls", c.T("TLS of %s", v.Domain), v)
+}
+
+func arrayOf(v dataformat.Value) dataformat.Array {
+	list, _ := v.(dataformat.Array)
+	return list
 }
 
 // tlsDone says that something was done, or shows what was typed with the reason why not.
@@ -133,7 +160,14 @@ func (c *call) importPKCS12() error {
 }
 
 func (c *call) certificateType() error {
-	err := c.actor.UpdateDomainSettings(c.ctx(), c.params["domain"], dataformat.Dict{"CertificateType": dataformat.String(c.field("type"))})
+	d := dataformat.Dict{"CertificateType": dataformat.String(c.field("type"))}
+	if c.r.PostForm.Has("names") {
+		d["CertificateNames"] = dataformat.String("default")
+		if names := strings.TrimSpace(c.field("names")); names != "" {
+			d["CertificateNames"] = dataformat.String(names)
+		}
+	}
+	err := c.actor.UpdateDomainSettings(c.ctx(), c.params["domain"], d)
 	return c.tlsDone(err, c.T("Stored."), &tlsView{})
 }
 

@@ -64,7 +64,7 @@ func DescribeCertificate(cert *tls.Certificate) dataformat.Dict {
 }
 
 // DomainCertificate tells what encrypted connections to a domain are shown: type (CertificateType), key if there is one, and
-// what DescribeCertificate says of its own certificate, with chainText in PEM.
+// what DescribeCertificate says of its own certificate, with chainText in PEM; for ACME hosts, see Monitors.ACMEStates.
 func (a Actor) DomainCertificate(ctx context.Context, name string) (dataformat.Dict, error) {
 	return look(ctx, a, "GETDOMAINCERTIFICATE", domain(name), func(o *operation) (dataformat.Dict, error) {
 		kind, _ := o.admin.acc.Certificate(o.domain)
@@ -88,6 +88,11 @@ func (a Actor) DomainCertificate(ctx context.Context, name string) (dataformat.D
 			d["key"] = dataformat.String(certificates.KeyName(public))
 		}
 		d["type"] = dataformat.String(kind)
+		if kind == accounts.ACMECertificate {
+			if d["hosts"], err = o.admin.server.ACMEStates(o, o.domain); err != nil {
+				return nil, err
+			}
+		}
 		return d, nil
 	})
 }

@@ -31,6 +31,9 @@ type Monitors interface {
 	// server's, and in force. Errors: Invalid.
 	Certificates(ctx context.Context) (dataformat.Array, error)
 	ImportCertificate(ctx context.Context, chain, key string) error
+	// ACMEStates tells of each host of a domain that gets its certificate by ACME: name, certificate (DescribeCertificate) if
+	// there is one, error if the last try has failed. It begins what has not begun.
+	ACMEStates(ctx context.Context, domain string) (dataformat.Array, error)
 }
 
 // maxListed bounds lists of sessions.
