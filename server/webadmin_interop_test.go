@@ -162,7 +162,7 @@ func (b *browser) do(what string) {
 // text is what stands on the page.
 func (b *browser) text() string {
 	b.t.Helper()
-	return ask(b, chromedp.Text(chromedp.CSS("body")))
+	return ask(b, chromedp.Evaluate[string](`document.body ? document.body.innerText : ""`))
 }
 
 // sees fails unless the page, or the one that is just being loaded, has all of these words.

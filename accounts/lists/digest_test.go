@@ -251,6 +251,9 @@ func TestApprovedPostingsAreSentOnce(t *testing.T) {
 		}
 		// Twice at the same time.
 		must(t, o.m.Approve(t.Context(), l, waiting[0].Token))
+		if left, err := o.m.Waiting(l, 10); err != nil || len(left) != 0 {
+			t.Errorf("an approved posting waits for the owner while it is on its way: %v, %v", left, err)
+		}
 		// The second finds the question, or that it is answered.
 		if err := o.m.Approve(t.Context(), l, strings.ToLower(waiting[0].Token)); err != nil && !fault.Is(err, fault.NotFound) {
 			t.Error(err)

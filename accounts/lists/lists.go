@@ -42,6 +42,7 @@ type Manager struct {
 	log      *slog.Logger
 	schedule schedule
 	flow     *rate.Table[authorOn] // postings, against PostingFlow
+	released released
 }
 
 // NewManager returns the manager of the mailing lists of a store.

@@ -6,9 +6,11 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"maps"
 	"mime/quotedprintable"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	imap "github.com/emersion/go-imap/v2"
@@ -178,7 +180,38 @@ func (m *Manager) release(ctx context.Context, l *accounts.MailingList, q subscr
 		return err
 	}
 	m.logAbout(ctx, l, "a posting is approved", author(&q))
-	return sub.Commit(ctx)
+	if err := sub.Commit(ctx); err != nil {
+		return err
+	}
+	m.released.add(q.Token, time.Now())
+	return nil
+}
+
+// released are the tokens of postings that were just approved and are on their way to their lists: they do not wait for the
+// owner any longer.
+type released struct {
+	mu  sync.Mutex
+	all map[string]time.Time // since when
+}
+
+// onTheWay is how long an approved posting is taken to be on its way; one that has not arrived then is shown again.
+const onTheWay = time.Minute
+
+func (r *released) add(token string, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.all == nil {
+		r.all = map[string]time.Time{}
+	}
+	maps.DeleteFunc(r.all, func(_ string, since time.Time) bool { return now.Sub(since) > onTheWay })
+	r.all[token] = now
+}
+
+func (r *released) has(token string, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	since, ok := r.all[token]
+	return ok && now.Sub(since) <= onTheWay
 }
 
 // span is a part of a stored message.
@@ -240,6 +273,9 @@ func (m *Manager) Waiting(l *accounts.MailingList, limit int) (all []Waiting, er
 		}
 		for i := range list {
 			q := &list[i]
+			if m.released.has(q.Token, time.Now()) {
+				continue
+			}
 			w := Waiting{Token: q.Token, Kind: kind, Author: q.Address, RealName: q.RealName, Mode: q.Mode, Since: q.Asked}
 			if kind == KindPost {
 				w.Author, w.Subject = author(q), q.Value

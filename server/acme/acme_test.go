@@ -33,14 +33,14 @@ func TestSettings(t *testing.T) {
 		t.Error(err)
 	}
 	for text, problem := range map[string]string{
-		"{}":                                 "",
-		"{Directory=\"http://a.test/\";}":    "must begin with https://",
-		"{Challenge=DNS;}":                   "is needed",
-		"{DNSProgram=hook;}":                 "whole path",
-		"{AccountKeyID=x;}":                  "belong together",
-		"{DNSWait=2h;}":                      "1h at most",
-		"{HTTPPort=0;}":                      "not a port",
-		"{TLSPort=70000;}":                   "not a port",
+		"{}":                                     "",
+		"{Directory=\"http://a.test/\";}":        "must begin with https://",
+		"{Challenge=DNS;}":                       "is needed",
+		"{DNSProgram=hook;}":                     "whole path",
+		"{AccountKeyID=x;}":                      "belong together",
+		"{DNSWait=2h;}":                          "1h at most",
+		"{HTTPPort=0;}":                          "not a port",
+		"{TLSPort=70000;}":                       "not a port",
 		"{Challenge=DNS;DNSProgram=\"/bin/x\";}": "",
 	} {
 		_, err := load(t, text)
