@@ -507,9 +507,14 @@ func (l Lists) set(ctx context.Context, op, in, name string, given dataformat.Di
 			return err
 		}
 		if owner := changed.String("Owner"); owner != fold(list.settings.Owner) {
+			if err := l.finishRename(ctx, d, list); err != nil {
+				return err // the archive would stay with the owner there was, under its old name
+			}
 			if err := l.archiveFree(ctx, op, d, owner, list.Name); err != nil {
 				return err
 			}
+		} else if mark := list.explicit[keyArchive]; mark != nil { // a rename has failed, and is finished later
+			changed = settings.Merge(changed, dataformat.Dict{keyArchive: mark})
 		}
 		return l.write(d, list.Name, list.ID, changed)
 	})

@@ -187,6 +187,9 @@ func TestRenameOfListSurvivesCrash(t *testing.T) {
 			if step == "archive renamed" {
 				must(t, ann.Mail().RenameMailbox(ctx, "news", name))
 			}
+			// Settings that are changed meanwhile do not lose what is left to do.
+			must(t, lists.Update(ctx, "company.com", name, dataformat.Dict{"Charset": dataformat.String("utf-8")}))
+			must(t, lists.Set(ctx, "company.com", name, dataformat.Dict{"RealName": dataformat.String("The News")}))
 			for range 2 {
 				list, err := lists.Get(ctx, "company.com", name)
 				must(t, err)
@@ -202,5 +205,36 @@ func TestRenameOfListSurvivesCrash(t *testing.T) {
 			}
 			must(t, lists.Rename(ctx, "company.com", name, "other"))
 		})
+	}
+}
+
+// TestOwnerChangesInARename: the archive has its new name before it belongs to nobody.
+func TestOwnerChangesInARename(t *testing.T) {
+	ctx := t.Context()
+	s := newStore(t)
+	for _, name := range []string{"ann", "bob"} {
+		must(t, s.CreateAccount(ctx, "company.com", name, nil))
+	}
+	lists := s.Lists()
+	must(t, lists.Create(ctx, "company.com", "news", "ann", nil))
+	ann, err := s.Account(ctx, "company.com", "ann")
+	must(t, err)
+	_, err = ann.Mail().CreateMailbox(ctx, "news", mailbox.CreateOptions{})
+	must(t, err)
+	list, err := lists.Get(ctx, "company.com", "news")
+	must(t, err)
+	d, err := s.domain("company.com")
+	must(t, err)
+	marked := visible(list.explicit)
+	marked[keyArchive] = dataformat.String("news")
+	must(t, lists.write(d, "news", list.ID, marked))
+	must(t, os.Rename(d.listFile("news"), d.listFile("bulletin")))
+	lists.drop(d, "news", "bulletin")
+	must(t, lists.Update(ctx, "company.com", "bulletin", dataformat.Dict{"Owner": dataformat.String("bob")}))
+	if _, err := ann.Mail().Status(ctx, "bulletin"); err != nil {
+		t.Errorf("the archive has its old name: %v", err)
+	}
+	if list, err = lists.Get(ctx, "company.com", "bulletin"); err != nil || list.explicit[keyArchive] != nil || list.Settings().Owner != "bob" {
+		t.Errorf("%v, %v", list.explicit, err)
 	}
 }

@@ -88,6 +88,18 @@ func (w *Watch) Stop() {
 	l.remove(w)
 }
 
+// Check compares the account of the session with the directory now, for a session that is asked from time to time only: what
+// changed before counts when it returns. A nil Watch has nothing to check.
+func (w *Watch) Check() {
+	if w == nil {
+		return
+	}
+	w.sessions.mu.Lock()
+	k := w.key
+	w.sessions.mu.Unlock()
+	w.sessions.compare(k)
+}
+
 func (l *Sessions) add(w *Watch) {
 	set := l.entries[w.key]
 	if set == nil {

@@ -139,8 +139,15 @@ func (s *sessions) find(r *http.Request, secure bool, set *Settings) *session {
 	}
 	k := sha256.Sum256([]byte(c.Value))
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	o := s.all[k]
+	s.mu.Unlock()
+	if o == nil {
+		return nil
+	}
+	o.watch.Check() // a change of the account counts from the next request on
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o = s.all[k]
 	switch {
 	case o == nil || o.secure != secure:
 		return nil

@@ -44,7 +44,8 @@ func (t *Transport) holdBack(ctx context.Context, p *posting, rcpts []int) error
 	now := time.Now()
 	// A repetition after a crash finds the question by the number of the message.
 	q, _, err := l.Subscribers().Ask(ctx, subscribers.Question{
-		Kind: KindPost, Address: fmt.Sprintf("%d %s", p.it.ID, p.author), Value: oneLine(p.sum.Subject), RealName: p.name, Expire: now.Add(askOwner)}, now)
+		Kind: KindPost, Address: fmt.Sprintf("%d %s", p.it.ID, p.author), Value: oneLine(p.sum.Subject), RealName: p.name, Expire: now.Add(askOwner),
+		Stranger: p.from.Mode == subscribers.None}, now)
 	if err != nil {
 		return err
 	}

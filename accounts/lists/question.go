@@ -32,7 +32,7 @@ const (
 	linkAgain = time.Hour
 )
 
-// ask sends a question to its address. An address is asked once, however often somebody wants it.
+// ask sends a question to its address. An address is asked once, however often somebody wants it, and the first question stays.
 func (m *Manager) ask(ctx context.Context, l *accounts.MailingList, q subscribers.Question) (Outcome, error) {
 	now := time.Now()
 	q.Expire = now.Add(askPeople)
@@ -57,7 +57,7 @@ func (m *Manager) help(ctx context.Context, l *accounts.MailingList, to string) 
 	if _, err := address.Parse(to); err != nil {
 		return err
 	}
-	_, again, err := l.Subscribers().Ask(ctx, subscribers.Question{Address: to, Kind: kindHelp, Expire: now.Add(helpAgain)}, now)
+	_, again, err := l.Subscribers().Ask(ctx, subscribers.Question{Address: to, Kind: kindHelp, Expire: now.Add(helpAgain), Stranger: true}, now)
 	if err != nil || again {
 		return err
 	}

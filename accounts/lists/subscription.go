@@ -124,7 +124,7 @@ func (m *Manager) Subscribe(ctx context.Context, l *accounts.MailingList, r Requ
 		return 0, fault.New(op, fault.Denied, "only accounts of this server may subscribe")
 	}
 	if bool(set.Confirmation) && !r.Proven {
-		return m.ask(ctx, l, subscribers.Question{Address: r.Address, RealName: r.RealName, Mode: r.Mode, Kind: KindSubscribe})
+		return m.ask(ctx, l, subscribers.Question{Address: r.Address, RealName: r.RealName, Mode: r.Mode, Kind: KindSubscribe, Stranger: s.Mode == subscribers.None})
 	}
 	return m.admit(ctx, l, r)
 }
@@ -139,7 +139,7 @@ func (m *Manager) admit(ctx context.Context, l *accounts.MailingList, r Request)
 		return m.set(ctx, l, r, false)
 	}
 	now := time.Now()
-	q, again, err := l.Subscribers().Ask(ctx, subscribers.Question{Address: r.Address, RealName: r.RealName, Mode: r.Mode, Kind: KindAdmit, Expire: now.Add(askOwner)}, now)
+	q, again, err := l.Subscribers().Ask(ctx, subscribers.Question{Address: r.Address, RealName: r.RealName, Mode: r.Mode, Kind: KindAdmit, Expire: now.Add(askOwner), Stranger: !r.Proven}, now)
 	if err != nil || again {
 		return Waits, err
 	}

@@ -16,7 +16,7 @@
 //	t<secret>    the address of the subscriber who has it
 //	q<token>     a question
 //	a<kind>\x00<address>   the token of the question that an address was asked
-//	m            how many questions there are
+//	m<group>     how many questions there are: of all, of an address, of strangers (@), of strangers from a domain (domain@)
 //	n            how many subscribers there are in each mode
 //	v<name>      a value that the list remembers, such as when the last digest was sent
 //
@@ -26,5 +26,5 @@
 // # Promises
 //
 // What returned nil is on the disk. Counters change in the commit of what they count. Each list has a bounded number of
-// questions, and each address one of each kind.
+// questions, and each address one of each kind; strangers cannot use up those of subscribers.
 package subscribers

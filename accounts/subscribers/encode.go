@@ -128,6 +128,7 @@ func encodeQuestion(q *Question) []byte {
 	w.time(q.Asked)
 	w.time(q.Expire)
 	w.number(q.Times)
+	w.number(map[bool]int{true: 1}[q.Stranger])
 	return w
 }
 
@@ -135,7 +136,7 @@ func decodeQuestion(v []byte) (Question, error) {
 	r := open(v)
 	q := Question{
 		Token: r.text(), Address: r.text(), RealName: r.text(), Mode: Mode(r.number()), Kind: r.text(), Value: r.text(),
-		Asked: r.time(), Expire: r.time(), Times: r.number(),
+		Asked: r.time(), Expire: r.time(), Times: r.number(), Stranger: r.number() != 0,
 	}
 	r.bad = r.bad || q.Mode >= modes
 	return q, r.err("a question")

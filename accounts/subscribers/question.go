@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"slices"
+	"strings"
 	"time"
 
 	"gatepost/accounts/index"
@@ -24,14 +25,80 @@ type Question struct {
 	Asked, Expire time.Time
 	// Times is how often the address was asked.
 	Times int
+	// Stranger says that mail of anybody is enough for the question: whom it is about is no subscriber, and nothing is proven.
+	Stranger bool
 }
 
-// MaxQuestions bounds the questions of a list that wait for an answer. With more, nobody new is asked.
-const MaxQuestions = 20_000
+// The bounds of the questions of a list that wait for an answer. With more, nobody new is asked. Those of strangers leave room for the others,
+// and the addresses of one domain leave room for those of other domains.
+const (
+	MaxQuestions          = 20_000
+	MaxQuestionsStrangers = 15_000
+	MaxQuestionsDomain    = 2_000 // of strangers
+	MaxQuestionsAddress   = 100   // of one address, whoever it is
+)
 
-// Ask keeps a question and returns its token. An address that has a question of the same kind keeps it, with its
+// about is the address that a question is about: in that of a posting a number stands before it.
+func (q *Question) about() string { return fold(q.Address[strings.LastIndexByte(q.Address, ' ')+1:]) }
+
+// groups are the groups that a question counts in, with the bound of each.
+func (q *Question) groups() map[string]int {
+	about := q.about()
+	all := map[string]int{"": MaxQuestions, about: MaxQuestionsAddress}
+	if q.Stranger {
+		all["@"] = MaxQuestionsStrangers
+		all[about[strings.LastIndexByte(about, '@')+1:]+"@"] = MaxQuestionsDomain
+	}
+	return all
+}
+
+// room looks whether there may be one more question. Errors: TooMany.
+func (l *List) room(tx index.Tx, q *Question) error {
+	for group, most := range q.groups() {
+		switch n, err := l.counted(tx, group); {
+		case err != nil:
+			return err
+		case n >= most:
+			return fault.New("subscribers.Ask", fault.TooMany, "too many people were asked and have not answered; try again later")
+		}
+	}
+	return nil
+}
+
+// counted is how many questions of a group wait, those that have expired included.
+func (l *List) counted(tx index.Tx, group string) (int, error) {
+	v := tx.Get(index.Server, l.key(letterQuestions, group))
+	if v == nil {
+		return 0, nil
+	}
+	r := open(v)
+	return r.number(), r.err("the number of questions")
+}
+
+// count adds n to the groups of a question.
+func (l *List) count(tx index.Tx, q *Question, n int) error {
+	for group := range q.groups() {
+		now, err := l.counted(tx, group)
+		if err != nil {
+			return err
+		}
+		if now += n; now > 0 {
+			w := writer{version}
+			w.number(now)
+			err = tx.Put(index.Server, l.key(letterQuestions, group), w)
+		} else {
+			err = tx.Delete(index.Server, l.key(letterQuestions, group))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Ask keeps a question and returns its token. An address that has a question of the same kind keeps it as it is, with its
 // token, and again is true: whoever asks should not send another message then, so that nobody can have a stranger
-// flooded. A question that has expired is replaced. Errors: TooMany.
+// flooded, nor change what the stranger was asked. A question that has expired is replaced. Errors: TooMany.
 func (l *List) Ask(ctx context.Context, q Question, now time.Time) (kept Question, again bool, err error) {
 	const op = "subscribers.Ask"
 	token := rand.Text()
@@ -48,24 +115,22 @@ func (l *List) Ask(ctx context.Context, q Question, now time.Time) (kept Questio
 				return err
 			}
 			if !now.After(old.Expire) {
-				// The address is asked once; what was wished for last holds.
+				// What the mail says that the address has got, and nothing else.
 				again = true
-				kept.Token, kept.Asked, kept.Expire, kept.Times = old.Token, old.Asked, old.Expire, old.Times+1
+				kept = old
+				kept.Times++
 				return tx.Put(index.Server, l.key(letterQuestion, kept.Token), encodeQuestion(&kept))
 			}
-		}
-		count, err := l.questions(tx)
-		if err != nil {
-			return err
-		}
-		if stale == nil {
-			if count++; count > MaxQuestions {
-				return fault.New(op, fault.TooMany, "too many people were asked and have not answered; try again later")
+			if err := l.room(tx, &kept); err != nil {
+				return err
 			}
-		} else if err := tx.Delete(index.Server, l.key(letterQuestion, string(stale))); err != nil {
+			if err := l.remove(tx, old); err != nil {
+				return err
+			}
+		} else if err := l.room(tx, &kept); err != nil {
 			return err
 		}
-		if err := l.setQuestions(tx, count); err != nil {
+		if err := l.count(tx, &kept, 1); err != nil {
 			return err
 		}
 		if err := tx.Put(index.Server, l.asked(&kept), []byte(kept.Token)); err != nil {
@@ -79,29 +144,12 @@ func (l *List) Ask(ctx context.Context, q Question, now time.Time) (kept Questio
 // asked is the key under which the token of a question stands by the address that was asked.
 func (l *List) asked(q *Question) []byte { return l.key(letterAsked, q.Kind+"\x00"+fold(q.Address)) }
 
-// questions is how many questions wait, those that have expired included.
-func (l *List) questions(tx index.Tx) (int, error) {
-	v := tx.Get(index.Server, l.key(letterQuestions, ""))
-	if v == nil {
-		return 0, nil
-	}
-	r := open(v)
-	return r.number(), r.err("the number of questions")
-}
-
-func (l *List) setQuestions(tx index.Tx, n int) error {
-	w := writer{version}
-	w.number(n)
-	return tx.Put(index.Server, l.key(letterQuestions, ""), w)
-}
-
 // remove removes questions.
 func (l *List) remove(tx index.Tx, gone ...Question) error {
-	count, err := l.questions(tx)
-	if err != nil {
-		return err
-	}
 	for i := range gone {
+		if err := l.count(tx, &gone[i], -1); err != nil {
+			return err
+		}
 		if err := tx.Delete(index.Server, l.asked(&gone[i])); err != nil {
 			return err
 		}
@@ -109,7 +157,7 @@ func (l *List) remove(tx index.Tx, gone ...Question) error {
 			return err
 		}
 	}
-	return l.setQuestions(tx, count-len(gone))
+	return nil
 }
 
 // Question returns a question that waits for its answer. Errors: NotFound, also for one that has expired.

@@ -148,7 +148,7 @@ func TestQuestions(t *testing.T) {
 	}
 	q, err := l.Answer(bg, first.Token, now)
 	must(t, err)
-	if q.Mode != Digest {
+	if q.Mode != Feed { // not what somebody else has asked for in its name since
 		t.Errorf("answered %+v", q)
 	}
 	if _, err := l.Answer(bg, first.Token, now); !fault.Is(err, fault.NotFound) {
@@ -229,4 +229,62 @@ func TestCheckComparesSecretsWithSubscribers(t *testing.T) {
 		}
 		put(a.Secret, "a@x")
 	}
+}
+
+// TestStrangersLeaveRoom: mail from strangers cannot use up the questions of subscribers, nor those from one domain all of strangers.
+func TestStrangersLeaveRoom(t *testing.T) {
+	l := open1(t, t.TempDir()+"/S").List(1)
+	now := time.Date(2026, 5, 1, 10, 0, 0, 0, time.UTC)
+	ask := func(kind, address string, stranger bool) (Question, error) {
+		q, _, err := l.Ask(bg, Question{Address: address, Kind: kind, Stranger: stranger, Expire: now.Add(time.Hour)}, now)
+		return q, err
+	}
+	count := func(group string, n int) { // as if so many had been asked
+		t.Helper()
+		must(t, l.shard.Update(bg, func(tx index.Tx) error {
+			w := writer{version}
+			w.number(n)
+			return tx.Put(index.Server, l.key(letterQuestions, group), w)
+		}, nil))
+	}
+	for i := range MaxQuestionsAddress {
+		_, err := ask("post", fmt.Sprintf("%d Ann@x.test", i), false)
+		must(t, err)
+	}
+	if _, err := ask("post", "1000 ann@x.test", false); !fault.Is(err, fault.TooMany) {
+		t.Errorf("an address has more postings: %v", err)
+	}
+	count("far.test@", MaxQuestionsDomain-1)
+	last, err := ask("on", "a@far.test", true)
+	must(t, err)
+	if _, err := ask("on", "b@far.test", true); !fault.Is(err, fault.TooMany) {
+		t.Errorf("a domain has more questions: %v", err)
+	}
+	if _, err := ask("off", "b@far.test", false); err != nil {
+		t.Errorf("a subscriber from there is not asked: %v", err)
+	}
+	_, err = l.Answer(bg, last.Token, now)
+	must(t, err)
+	_, err = ask("on", "b@far.test", true)
+	must(t, err)
+	count("@", MaxQuestionsStrangers)
+	count("", MaxQuestionsStrangers)
+	if _, err := ask("on", "c@other.test", true); !fault.Is(err, fault.TooMany) {
+		t.Errorf("strangers have more questions: %v", err)
+	}
+	if _, err := ask("off", "c@other.test", false); err != nil {
+		t.Errorf("a subscriber is not asked: %v", err)
+	}
+	count("", MaxQuestions)
+	if _, err := ask("off", "d@other.test", false); !fault.Is(err, fault.TooMany) {
+		t.Errorf("a list has more questions: %v", err)
+	}
+	_, err = l.RemoveExpired(bg, now.Add(2*time.Hour))
+	must(t, err)
+	must(t, l.shard.View(func(tx index.Tx) error {
+		if v := tx.Get(index.Server, l.key(letterQuestions, "ann@x.test")); v != nil {
+			t.Error("what nobody has answered is counted still")
+		}
+		return nil
+	}))
 }

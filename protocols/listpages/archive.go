@@ -50,9 +50,12 @@ func (v *visit) archive(path []string) error {
 		return errNothing
 	}
 	h := v.w.Header()
-	h.Set("Cache-Control", "private, no-cache")
-	h.Set("Vary", "Cookie, Authorization")
 	set := v.list.Settings()
+	// What only some may read is stored nowhere: another person may sit before the browser next.
+	if h.Set("Cache-Control", "no-store"); set.Browse == "anybody" && !v.loggedIn() {
+		h.Set("Cache-Control", "private, no-cache")
+	}
+	h.Set("Vary", "Cookie, Authorization")
 	if !bool(set.Store) {
 		return errNothing
 	}
@@ -314,6 +317,8 @@ func (v *visit) links(all []piece, text string, quoted bool) []piece {
 type attached struct {
 	Number           int
 	Name, Type, Size string
+	// Closed says that it is not for strangers.
+	Closed bool
 }
 
 // message is what a page shows of a message.
@@ -333,7 +338,7 @@ func (v *visit) message(p *archive.Posting) message {
 		m.Mail = p.Address
 	}
 	for _, a := range p.Attachments {
-		m.Attachments = append(m.Attachments, attached{a.Number, v.mask(a.Name), a.Type, sizeText(a.Size)})
+		m.Attachments = append(m.Attachments, attached{a.Number, v.mask(a.Name), a.Type, sizeText(a.Size), !v.loggedIn() && hasAddresses(a.Type)})
 	}
 	return m
 }
@@ -371,7 +376,7 @@ func (v *visit) posting(a *archive.View, place int) error {
 	page.Title = page.Subject
 	page.Parts = v.base + "/" + v.list.Name + "/archive/" + p.Key
 	if set := v.list.Settings(); set.Postings != "from owner only" {
-		page.Reply = reply(v.list.Address().String(), p)
+		page.Reply = reply(v.list.Address().String(), v.mask(p.Subject), p.MessageID)
 	}
 	thread, before, after, err := a.Thread(ctx, place, threadRows)
 	if err != nil {
@@ -404,15 +409,14 @@ func (v *visit) posting(a *archive.View, place int) error {
 }
 
 // reply is the address that answers a posting (RFC 6068).
-func reply(list string, p *archive.Posting) string {
+func reply(list, subject, messageID string) string {
 	escape := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
-	subject := p.Subject
 	if !strings.HasPrefix(strings.ToLower(subject), "re:") {
 		subject = "Re: " + subject
 	}
 	to := "mailto:" + url.PathEscape(list) + "?subject=" + escape(subject)
-	if strings.HasPrefix(p.MessageID, "<") {
-		to += "&In-Reply-To=" + escape(p.MessageID)
+	if strings.HasPrefix(messageID, "<") {
+		to += "&In-Reply-To=" + escape(messageID)
 	}
 	return to
 }
@@ -430,7 +434,23 @@ func (v *visit) attachment(a *archive.View, place, number int) error {
 		return err
 	}
 	defer p.Close()
+	for _, part := range p.Attachments {
+		if part.Number == number && hasAddresses(part.Type) && !v.loggedIn() {
+			return v.send(http.StatusForbidden, "login", &loginPage{frame: v.frame("", true), Next: v.r.URL.RequestURI(), Error: translator(v.lang)(closedPart),
+				Link: v.base + "/" + v.list.Name + "/link"})
+		}
+	}
 	return v.sendPart(p, number)
+}
+
+// hasAddresses reports whether an attachment of a type has addresses of people by its nature: messages, contacts, invitations.
+func hasAddresses(kind string) bool {
+	kind = strings.ToLower(kind)
+	switch kind {
+	case "text/vcard", "text/x-vcard", "text/directory", "text/calendar", "application/ics":
+		return true
+	}
+	return strings.HasPrefix(kind, "message/") || strings.HasPrefix(kind, "multipart/")
 }
 
 // sendPart sends an attachment as something to be stored, never to be shown: whatever it is, it runs nowhere.

@@ -178,6 +178,78 @@ func TestSessionsEnd(t *testing.T) {
 	has(t, f.do("192.0.2.1", "http://company.com:8100/Lists/@/login", url.Values{"name": {"ann"}, "password": {"another-secret"}}), 403, "without TLS")
 }
 
+// TestSessionsOfSubscribersEnd: with the subscription, and on the pages of other lists there is none.
+func TestSessionsOfSubscribersEnd(t *testing.T) {
+	f := newFixture(t, map[string]string{"news": "{Browse=anybody;}", "more": "{Browse=anybody;}"})
+	enter := func() string {
+		secret := f.add("news", "far@elsewhere.org", subscribers.Feed)
+		cookie, _, _ := strings.Cut(f.do("192.0.2.1", secure+"/enter/"+secret, url.Values{}).header.Get("Set-Cookie"), ";")
+		return "Cookie: " + cookie
+	}
+	key := f.post("news", "1", "Subject: Hello\r\nFrom: a@b.example\r\n", "Text")
+	other := f.post("more", "2", "Subject: Hello\r\nFrom: a@b.example\r\n", "Text")
+	link := enter()
+	has(t, f.do("192.0.2.1", secure+"/archive/"+key, nil, link), 200, "a@b.example")
+	lacks(t, f.do("192.0.2.1", "https://company.com:9100/Lists/more/archive/"+other, nil, link), "a@b.example")
+	change := func(mode subscribers.Mode) {
+		must(t, f.list("news").Subscribers().Change(t.Context(), "far@elsewhere.org", func(s *subscribers.Subscriber) error {
+			s.Address, s.Mode = "far@elsewhere.org", mode
+			return nil
+		}))
+	}
+	change(subscribers.None)
+	change(subscribers.Feed)
+	lacks(t, f.do("192.0.2.1", secure+"/archive/"+key, nil, link), "a@b.example")
+	link = enter()
+	has(t, f.do("192.0.2.1", secure+"/archive/"+key, nil, link), 200, "a@b.example")
+	change(subscribers.Banned)
+	got := f.do("192.0.2.1", secure+"/archive/"+key, nil, link)
+	lacks(t, got, "a@b.example", "Log out")
+}
+
+// TestSubscribedByAnAlias: an account reads the archive by whichever of its names it is subscribed.
+func TestSubscribedByAnAlias(t *testing.T) {
+	f := newFixture(t, map[string]string{"news": "{}"})
+	f.account("ann", "bob")
+	must(t, f.store.SetAccountAliases(t.Context(), "company.com", "bob", []string{"robert"}))
+	must(t, f.store.SetDomainAliases(t.Context(), "company.com", []string{"mail.company.com"}))
+	f.post("news", "1", "Subject: Hello\r\n", "Text")
+	bob := f.login("bob")
+	has(t, f.do("192.0.2.1", secure+"/archive/", nil, bob), 403)
+	for _, address := range []string{"robert@company.com", "Robert@mail.company.com", "bob@mail.company.com"} {
+		f.add("news", address, subscribers.Feed)
+		has(t, f.do("192.0.2.1", secure+"/archive/", nil, bob), 200, "Hello")
+		must(t, f.list("news").Subscribers().Change(t.Context(), address, func(s *subscribers.Subscriber) error { s.Mode = subscribers.None; return nil }))
+	}
+}
+
+// TestStrangersSeeNoAddress: not in links, nor in what is attached.
+func TestStrangersSeeNoAddress(t *testing.T) {
+	f := newFixture(t, map[string]string{"news": "{Browse=anybody;}"})
+	f.account("ann")
+	key := f.post("news", "1", "Subject: Ask victim@far.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n",
+		"--b\n\ntext\n--b\nContent-Type: message/rfc822\n\nFrom: victim@far.example\n\nHi\n--b\nContent-Type: Text/VCard; name=v.vcf\n\nEMAIL:victim@far.example\n--b\nContent-Type: text/csv; name=t.csv\n\na,b\n--b--\n")
+	page := f.do("192.0.2.1", site+"/archive/"+key, nil)
+	has(t, page, 200, "Reply to the list", "for those who have logged in", "/4/t.csv")
+	lacks(t, page, "victim@far.example", "victim%40far.example", "/2/message.eml", "/3/v.vcf")
+	if c := page.header.Get("Cache-Control"); c != "private, no-cache" {
+		t.Errorf("a public page: Cache-Control %q", c)
+	}
+	ann := f.login("ann")
+	for _, part := range []string{"/2/message.eml", "/3/v.vcf"} {
+		got := f.do("192.0.2.1", site+"/archive/"+key+part, nil)
+		has(t, got, 403, "for those who have logged in")
+		lacks(t, got, "victim@far.example")
+		has(t, f.do("192.0.2.1", secure+"/archive/"+key+part, nil, ann), 200, "victim@far.example")
+	}
+	has(t, f.do("192.0.2.1", site+"/archive/"+key+"/4/t.csv", nil), 200, "a,b")
+	page = f.do("192.0.2.1", secure+"/archive/"+key, nil, ann)
+	has(t, page, 200, "victim%40far.example", "/2/message.eml")
+	if c := page.header.Get("Cache-Control"); c != "no-store" {
+		t.Errorf("a page behind a login: Cache-Control %q", c)
+	}
+}
+
 func TestSearchAndFeed(t *testing.T) {
 	f := newFixture(t, map[string]string{"news": "{Browse=anybody;RealName=\"The <News>\";}"})
 	for i := range 70 {

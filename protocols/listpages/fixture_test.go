@@ -147,8 +147,15 @@ func (f *fixture) do(from, address string, form url.Values, more ...string) answ
 		r.Header.Set(key, value)
 	}
 	pipes := f.pipes[r.URL.Scheme == "https"]
-	tr := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return pipes.Dial(from) },
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}
+	dial := func(context.Context, string, string) (net.Conn, error) { return pipes.Dial(from) }
+	tr := &http.Transport{DialContext: dial, DisableKeepAlives: true, DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		raw, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		c := tls.Client(raw, &tls.Config{InsecureSkipVerify: true})
+		return abrupt{c, raw}, c.HandshakeContext(ctx)
+	}}
 	resp, err := (&http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(r)
 	must(f.t, err)
 	defer resp.Body.Close()
@@ -156,6 +163,14 @@ func (f *fixture) do(from, address string, form url.Values, more ...string) answ
 	must(f.t, err)
 	return answer{resp.StatusCode, string(all), resp.Header}
 }
+
+// abrupt is a connection that ends without the last words of TLS. On a pipe both ends would wait for the other to read them.
+type abrupt struct {
+	*tls.Conn
+	raw net.Conn
+}
+
+func (a abrupt) Close() error { return a.raw.Close() }
 
 func must(t testing.TB, err error) {
 	t.Helper()

@@ -112,6 +112,10 @@ func (v *visit) loginFailed(p *loginPage, err error) error {
 func (v *visit) who() error {
 	if v.session = v.sessions.find(v.r, v.q.Peer.TLS); v.session != nil {
 		if v.session.account == nil {
+			return v.stillSubscribed()
+		}
+		if v.session.watch.Check(); v.session.ended.Load() {
+			v.session = nil
 			return nil
 		}
 		now, err := v.o.Store.Current(v.r.Context(), v.session.account)
@@ -137,25 +141,53 @@ func (v *visit) who() error {
 	return err
 }
 
+// stillSubscribed keeps the session of a subscriber for the pages of his list, and as long as the subscription lasts that his link was of.
+func (v *visit) stillSubscribed() error {
+	if v.session.list != v.list.ID {
+		v.session = nil
+		return nil
+	}
+	s, err := v.list.Subscribers().Get(v.session.address)
+	if err != nil {
+		return err
+	}
+	if s.Mode == subscribers.None || s.Mode == subscribers.Banned || s.Secret != v.session.secret {
+		v.sessions.end(v.r, v.q.Peer.TLS)
+		v.session = nil
+	}
+	return nil
+}
+
 // loggedIn reports whether somebody is known who asks.
 func (v *visit) loggedIn() bool { return v.q.Account != nil || v.session != nil }
 
 // subscribed reports whether whoever asks is a subscriber of the list, or its owner.
 func (v *visit) subscribed() (bool, error) {
-	address := ""
+	a := v.q.Account
 	switch {
-	case v.q.Account != nil:
-		if v.q.Account.Domain == v.list.Domain && strings.EqualFold(v.q.Account.Name, v.list.Settings().Owner) {
-			return true, nil
-		}
-		address = v.q.Account.Address()
-	case v.session != nil && v.session.list == v.list.ID:
-		address = v.session.address
-	default:
-		return false, nil
+	case a == nil:
+		return v.session != nil, nil // of this list: stillSubscribed
+	case a.Domain == v.list.Domain && strings.EqualFold(a.Name, v.list.Settings().Owner):
+		return true, nil
 	}
-	s, err := v.list.Subscribers().Get(address)
-	return s.Mode != subscribers.None && s.Mode != subscribers.Banned, err
+	// An account may be subscribed by any of its names.
+	aliases, err := v.o.Store.AccountAliases(v.r.Context(), a.Domain, a.Name)
+	if err != nil {
+		return false, err
+	}
+	domains, err := v.o.Store.DomainAliases(a.Domain)
+	if err != nil {
+		return false, err
+	}
+	for _, domain := range append([]string{a.Domain}, domains...) {
+		for _, name := range append([]string{a.Name}, aliases...) {
+			s, err := v.list.Subscribers().Get(name + "@" + domain)
+			if err != nil || s.Mode != subscribers.None && s.Mode != subscribers.Banned {
+				return err == nil, err
+			}
+		}
+	}
+	return false, nil
 }
 
 // enter begins the session of a subscriber who has followed his link.
@@ -170,7 +202,7 @@ func (v *visit) enter(secret string) error {
 	if s.Mode == subscribers.None || s.Mode == subscribers.Banned {
 		return v.say(http.StatusNotFound, noSecret)
 	}
-	v.sessions.start(v.w, v.r, v.q, v.o.Store, &session{list: v.list.ID, address: s.Address})
+	v.sessions.start(v.w, v.r, v.q, v.o.Store, &session{list: v.list.ID, address: s.Address, secret: s.Secret})
 	return v.redirect(v.base + "/" + v.list.Name + "/archive/")
 }
 

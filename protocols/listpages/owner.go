@@ -2,7 +2,9 @@ package listpages
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
 	"io"
 	"net/http"
 	"net/url"
@@ -405,9 +407,9 @@ func importLine(line string, standard subscribers.Mode) (s subscribers.Subscribe
 	if err != nil || len(fields) > 3 {
 		return s, badLineText
 	}
-	s.Address = strings.TrimSpace(fields[0])
+	s.Address = exported(strings.TrimSpace(fields[0]))
 	if len(fields) > 1 {
-		s.RealName = strings.TrimSpace(fields[1])
+		s.RealName = exported(strings.TrimSpace(fields[1]))
 	}
 	if len(fields) > 2 && strings.TrimSpace(fields[2]) != "" {
 		mode, ok := subscribers.ParseMode(strings.TrimSpace(fields[2]))
@@ -417,6 +419,25 @@ func importLine(line string, standard subscribers.Mode) (s subscribers.Subscribe
 		s.Mode = mode
 	}
 	return s, ""
+}
+
+// formula are the characters that programs for tables begin a formula with.
+const formula = "=+-@"
+
+// noFormula puts an apostrophe before a text that the program which opens the file would take for a formula.
+func noFormula(s string) string {
+	if s != "" && strings.IndexByte(formula, s[0]) >= 0 {
+		return "'" + s
+	}
+	return s
+}
+
+// exported is the text that noFormula was given.
+func exported(s string) string {
+	if len(s) > 1 && s[0] == '\'' && strings.IndexByte(formula, s[1]) >= 0 {
+		return s[1:]
+	}
+	return s
 }
 
 // export sends all subscribers in the form that an import reads.
@@ -433,12 +454,8 @@ func (v *visit) export() error {
 		w := csv.NewWriter(&b)
 		for i := range page.Subscribers {
 			s := &page.Subscribers[i]
-			name := archive.CleanLine(s.RealName)
-			if strings.ContainsAny(name[:min(1, len(name))], "=+-@") {
-				name = "'" + name // no formula for the program that opens it
-			}
 			after = s.Address
-			_ = w.Write([]string{s.Address, name, s.Mode.String()}) // a buffer takes all
+			_ = w.Write([]string{noFormula(s.Address), noFormula(archive.CleanLine(s.RealName)), s.Mode.String()}) // a buffer takes all
 		}
 		w.Flush()
 		if _, err := v.w.Write(b.Bytes()); err != nil {
@@ -452,12 +469,12 @@ func (v *visit) export() error {
 
 // waits is what waits for the owner.
 type waits struct {
-	Token, Author, Name, Subject, Since, Mode string
-	Posting                                   bool
+	ID, Author, Name, Subject, Since, Mode string
+	Posting                                bool
 }
 
 func waitsOf(w *admin.Waiting) waits {
-	return waits{w.Token, archive.CleanLine(w.Author), archive.CleanLine(w.RealName), archive.CleanLine(w.Subject), w.Since.UTC().Format("2006-01-02 15:04 MST"), w.Mode.String(), w.Posting}
+	return waits{waitingID(w.Token), archive.CleanLine(w.Author), archive.CleanLine(w.RealName), archive.CleanLine(w.Subject), w.Since.UTC().Format("2006-01-02 15:04 MST"), w.Mode.String(), w.Posting}
 }
 
 func (v *visit) waiting() error {
@@ -478,14 +495,20 @@ func (v *visit) waiting() error {
 	return v.send(http.StatusOK, "waiting", p)
 }
 
-// findWaiting finds what waits by its token. Errors: NotFound.
-func (v *visit) findWaiting(token string) (*admin.Waiting, error) {
+// waitingID names in addresses of pages what waits. The token itself would do for everybody who has it, without a login.
+func waitingID(token string) string {
+	sum := sha256.Sum256([]byte("waiting " + token))
+	return hex.EncodeToString(sum[:10])
+}
+
+// findWaiting finds what waits by its ID. Errors: NotFound.
+func (v *visit) findWaiting(id string) (*admin.Waiting, error) {
 	all, err := v.actor().Waiting(v.r.Context(), v.listName(), 100_000)
 	if err != nil {
 		return nil, err
 	}
 	for i := range all {
-		if all[i].Token == token {
+		if waitingID(all[i].Token) == id {
 			return &all[i], nil
 		}
 	}
@@ -515,15 +538,16 @@ func (v *visit) openWaiting(token string) (*archive.Posting, io.Closer, error) {
 }
 
 // decide shows what waits, and does with it what the owner has decided.
-func (v *visit) decide(token string) error {
+func (v *visit) decide(id string) error {
 	ctx := v.r.Context()
-	w, err := v.findWaiting(token)
+	w, err := v.findWaiting(id)
 	if fault.Is(err, fault.NotFound) {
 		return v.say(http.StatusNotFound, noQuestion)
 	}
 	if err != nil {
 		return err
 	}
+	token := w.Token
 	if v.posted() {
 		switch v.r.PostFormValue("do") {
 		case "approve":
@@ -553,7 +577,7 @@ func (v *visit) decide(token string) error {
 		W     waits
 		Parts string
 		Known bool // the author is a subscriber
-	}{ownerFrame: v.ownerFrame("waiting"), W: waitsOf(w), Parts: v.ownerPage("waiting/" + token)}
+	}{ownerFrame: v.ownerFrame("waiting"), W: waitsOf(w), Parts: v.ownerPage("waiting/" + id)}
 	if w.Posting {
 		posting, closer, err := v.openWaiting(token)
 		if err != nil {
@@ -575,8 +599,12 @@ func (v *visit) decide(token string) error {
 	return v.send(http.StatusOK, "decide", p)
 }
 
-func (v *visit) waitingPart(token string, number int) error {
-	p, closer, err := v.openWaiting(token)
+func (v *visit) waitingPart(id string, number int) error {
+	w, err := v.findWaiting(id)
+	if err != nil {
+		return err
+	}
+	p, closer, err := v.openWaiting(w.Token)
 	if err != nil {
 		return err
 	}

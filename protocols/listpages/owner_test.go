@@ -106,7 +106,13 @@ func TestOwnersPages(t *testing.T) {
 		t.Error("an import lifts a ban")
 	}
 	exported := get("export", ann)
-	has(t, exported, 200, "three@x.example,\"Three, Jr\",digest\n", "=cmd@x.example,'=1+1,feed\n")
+	has(t, exported, 200, "three@x.example,\"Three, Jr\",digest\n", "'=cmd@x.example,'=1+1,feed\n")
+	for _, line := range strings.Split(strings.TrimSpace(exported.body), "\n") {
+		if strings.ContainsAny(line[:1], "=+-@") {
+			t.Errorf("a program for tables takes a line for a formula: %q", line)
+		}
+	}
+	has(t, post("import", url.Values{"text": {exported.body}, "mode": {"feed"}}), 200, "Addresses that were taken: 0", "=cmd@x.example is known already")
 
 	// Subscribers.
 	has(t, get("subscribers?q=three", ann), 200, "three@x.example")
@@ -151,7 +157,8 @@ func TestModerationQueue(t *testing.T) {
 	ann := f.login("ann")
 	posting := "From: Bob <bob@elsewhere.org>\nSubject: <b>Hi\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html\n\n<p>See <script>alert(1)</script><img src=//x.example/p.gif>this</p>\n" +
 		"--b\nContent-Type: text/html; name=x.html\nContent-Disposition: attachment; filename=\"x.html\"\n\n<script>alert(1)</script>\n--b--\n"
-	one, two, three := f.wait("1", "bob@elsewhere.org", posting), f.wait("2", "carl@x.example", posting), f.wait("3", "bob@elsewhere.org", posting)
+	tokens := []string{f.wait("1", "bob@elsewhere.org", posting), f.wait("2", "carl@x.example", posting), f.wait("3", "bob@elsewhere.org", posting)}
+	one, two, three := waitingID(tokens[0]), waitingID(tokens[1]), waitingID(tokens[2])
 	owner := secure + "/owner/waiting"
 	list := f.do("192.0.2.1", owner, nil, ann)
 	has(t, list, 200, "Subject of 1", "Subject of 2", "carl@x.example")
@@ -187,5 +194,14 @@ func TestModerationQueue(t *testing.T) {
 	}
 	if got := decide(three, "trust", ""); got.status != 303 || f.subscriber("news", "bob@elsewhere.org").Moderated != 0 {
 		t.Errorf("trust: %d, %d", got.status, f.subscriber("news", "bob@elsewhere.org").Moderated)
+	}
+	// Whoever has a token approves without a login: no address of a page has one, and so no history of a browser nor a log.
+	for _, token := range tokens {
+		if lacks(t, list, token); strings.Contains(f.log.String(), "waiting/"+token) {
+			t.Error("a token is in the log")
+		}
+	}
+	if !strings.Contains(f.log.String(), "/owner/waiting/"+one) {
+		t.Error("the log does not say what was looked at")
 	}
 }

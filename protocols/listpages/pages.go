@@ -97,12 +97,17 @@ func (p *Pages) Mount(h *gate.Server) error {
 		Part: gate.PartLists, AnySite: oneClick, LogPath: withoutSecret}, p)
 }
 
-// withoutSecret is the path for the log: whoever reads that must not act for subscribers.
+// withoutSecret is the path for the log: whoever reads that must not act for subscribers. What stands behind the word of a page may be a
+// secret, unless the page is known to have none there.
 func withoutSecret(q *gate.Request) string {
-	if len(q.Path) < 3 {
+	word := 1
+	if len(q.Path) > 0 && strings.HasPrefix(q.Path[0], "@") {
+		word = 2
+	}
+	if len(q.Path) <= word+1 || q.Path[word] == "archive" || q.Path[word] == "owner" {
 		return ""
 	}
-	return "/Lists/" + strings.Join(q.Path[:len(q.Path)-1], "/") + "/..."
+	return "/Lists/" + strings.Join(q.Path[:word+1], "/") + "/..."
 }
 
 // oneClick reports whether a request is one that mail programs and other sites send for a subscriber (RFC 8058 section 3.2).

@@ -27,9 +27,10 @@ type session struct {
 	account *accounts.Account // nil for a subscriber
 	watch   *accounts.Watch
 	ended   atomic.Bool // by the directory: another password, no right to log in
-	// list and address are those of a subscriber.
+	// list, address and secret are those of a subscriber.
 	list    uint64
 	address string
+	secret  string
 	secure  bool // made over TLS, and good for nothing else
 	began   time.Time
 	used    time.Time // guarded by sessions.mu

@@ -44,6 +44,7 @@ var russian = map[string]string{
 	"Page":                           "Страница",
 	"Attachments":                    "Вложения",
 	"Thread":                         "Обсуждение",
+	"for those who have logged in":   "для тех, кто вошёл",
 	"Reply to the list":              "Ответить в список",
 	"Open the archive":               "Открыть архив",
 	"Manage the list":                "Управление списком",
@@ -113,6 +114,7 @@ var russian = map[string]string{
 	needsTLS:        "Без TLS пароль не принимается: откройте страницу с https://.",
 	nobodyReads:     "Архив этого списка читает только его владелец.",
 	subscribersRead: "Архив читают только подписчики списка.",
+	closedPart:      "Это вложение с адресами видят те, кто вошёл.",
 	badQuery:        "Напишите от одного до десяти слов.",
 	linkText:        "Если этот адрес подписан, на него послана ссылка. Второй раз за час она не посылается.",
 
@@ -165,6 +167,7 @@ const (
 	badLogin     = "The name, the password or the code is wrong."
 	needsTLS     = "No password is taken without TLS: open the page with https://."
 	nobodyReads  = "Only the owner of the list reads its archive."
+	closedPart   = "The attachment has addresses of people, and is for those who have logged in."
 	badQuery     = "Write one to ten words."
 	linkText     = "If the address is subscribed, the link is on its way to it. It is not sent twice within an hour."
 

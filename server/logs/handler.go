@@ -136,7 +136,7 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	b = append(b, w.attrs...)
 	b = append(b, pairs...)
 	b = append(b, '\n')
-	w.sink.Line(b, r.Level >= LevelFailure)
+	w.sink.Line(hideTokens(b), r.Level >= LevelFailure)
 	return nil
 }
 
