@@ -98,9 +98,11 @@ type Manager struct {
 	cancel  context.CancelFunc
 	running atomic.Pointer[running] // nil before the first name
 
-	starting sync.Mutex // held while settings are put in force; taken before mu
-	mu       sync.Mutex
-	names    map[string]*State // nil once the Manager is closed
+	starting  sync.Mutex // held while settings are put in force; taken before mu
+	work      sync.WaitGroup
+	beginning sync.Mutex // held by who works on one name
+	mu        sync.Mutex
+	names     map[string]*State // nil once the Manager is closed
 }
 
 // running is what was made for one version of the settings.
@@ -133,6 +135,7 @@ func (m *Manager) Close() {
 	m.mu.Lock()
 	m.names = nil
 	m.mu.Unlock()
+	m.work.Wait()
 	if r := m.running.Load(); r != nil {
 		r.cache.Stop()
 	}
@@ -169,7 +172,7 @@ func (m *Manager) Manage(name string) error {
 		}
 	}
 	for _, name := range begin {
-		m.begin(name)
+		m.work.Go(func() { m.begin(name) })
 	}
 	return nil
 }
@@ -197,8 +200,14 @@ func (m *Manager) managed() []string {
 	return slices.Sorted(maps.Keys(m.names))
 }
 
-// begin has the library get a certificate. It tells events meanwhile, so that no lock of theirs is held.
+// begin has the library get a certificate, one name after the other. It may read files and ask for the state of a certificate, which
+// nobody else waits for; it tells events meanwhile.
 func (m *Manager) begin(name string) {
+	m.beginning.Lock()
+	defer m.beginning.Unlock()
+	if m.ctx.Err() != nil {
+		return
+	}
 	if err := m.running.Load().config.ManageAsync(m.ctx, []string{name}); err != nil {
 		m.failed(name, err)
 	}
