@@ -106,7 +106,8 @@ var arrows = map[string][]string{
 	"protocols/milter": {"protocols/smtp", "queue/envelope", "router/address", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"protocols/pipe": {"queue", "queue/envelope", "router/address", "server/fault", "server/logs", "server/program",
 		"server/program/commandline", "server/settings"},
-	"protocols/relay": {"queue", "queue/envelope", "router", "router/address",
+	"protocols/relay/mtasts": {"server/dataformat", "server/durable", "server/fault", "server/logs", "server/resolver"},
+	"protocols/relay": {"protocols/relay/mtasts", "queue", "queue/envelope", "router", "router/address",
 		"server/dataformat", "server/fault", "server/logs", "server/resolver", "server/settings"},
 
 	"protocols/dav": {"accounts", "accounts/access", "accounts/contentline", "accounts/groupware", "accounts/icalendar", "accounts/mailbox", "protocols/http",

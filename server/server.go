@@ -28,6 +28,7 @@ import (
 	"gatepost/protocols/milter"
 	"gatepost/protocols/pwd"
 	"gatepost/protocols/relay"
+	"gatepost/protocols/relay/mtasts"
 	"gatepost/protocols/rpop"
 	"gatepost/protocols/smtp"
 	"gatepost/queue"
@@ -93,6 +94,7 @@ type Server struct {
 	gateways   *settings.Live[relay.GatewaySettings]
 	drops      *drop.Intake
 	relay      *relay.Transport
+	policies   *mtasts.Policies // of other domains
 	lists      *lists.Manager
 	secrets    *mailauth.Secrets
 	keys       *mailauth.KeyStore

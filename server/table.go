@@ -28,6 +28,7 @@ import (
 	"gatepost/protocols/pop3"
 	"gatepost/protocols/pwd"
 	"gatepost/protocols/relay"
+	"gatepost/protocols/relay/mtasts"
 	"gatepost/protocols/rpop"
 	"gatepost/protocols/smtp"
 	"gatepost/queue"
@@ -379,13 +380,15 @@ func (s *Server) sendingPart() *module {
 	set := live[relay.Settings]()
 	m := newModule("SMTPSending", set, "SMTP").delivering(s, router.SMTP)
 	m.open = func() error {
-		s.relay = relay.New(set, s.gateways, s.resolver, s.accounts.MainDomain, s.accounts, s.signer, func(queue string) bool { return s.queue.Wake(router.SMTP, queue) }, s.log)
+		s.policies = mtasts.Open(mtasts.Options{DNS: s.resolver, File: s.base.path("Settings", "MTASTS.data"), Log: s.log})
+		s.relay = relay.New(set, s.gateways, s.resolver, s.accounts.MainDomain, s.accounts, s.signer, s.policies, func(queue string) bool { return s.queue.Wake(router.SMTP, queue) }, s.log)
 		s.relay.UseReturnPaths(s.rewritten)
 		s.queue.Handle(m.queues, s.relay)
 		return nil
 	}
 	m.close = func() error {
 		s.relay.Close()
+		s.policies.Close()
 		return nil
 	}
 	return m

@@ -22,6 +22,11 @@ type hop struct {
 	domain string // whose name serves in the certificate too, or empty
 	source source
 	login  *Gateway // whose user logs in; nil: nobody
+
+	proof   proof
+	tlsa    string // the records that the certificate is compared with, see joinTLSA
+	base    string // the name that has them
+	require bool   // for messages with REQUIRETLS
 }
 
 // port is the port of the host.
@@ -90,10 +95,10 @@ func (c *conn) abort() { c.raw.Close() }
 
 // extensions is what the peer offered.
 type extensions struct {
-	pipelining, eightBit, binary, chunking, utf8, dsn, startTLS, size bool
-	maxSize                                                           int64
-	rcptMax                                                           int
-	auth                                                              []string // mechanisms
+	pipelining, eightBit, binary, chunking, utf8, dsn, startTLS, requireTLS, size bool
+	maxSize                                                                       int64
+	rcptMax                                                                       int
+	auth                                                                          []string // mechanisms
 }
 
 // refusal is a reply that ended the attempt to get a connection.
@@ -147,6 +152,9 @@ func (d *dialer) connect(ctx context.Context, h hop, to netip.AddrPort) (*conn, 
 		if c, err = d.open(ctx, clear, to); err == nil {
 			c.hop = h
 		}
+	}
+	if err != nil {
+		err = h.missed(err)
 	}
 	return c, err
 }
@@ -202,7 +210,10 @@ func (d *dialer) open(ctx context.Context, h hop, to netip.AddrPort) (c *conn, e
 		return nil, errNoTLS
 	case h.tls != tlsNever && h.tls != tlsImplicit && c.ext.startTLS:
 		config := d.config(h.host.Name, false)
-		if h.tls == tlsVerified {
+		switch {
+		case h.proof == proofDANE:
+			config = d.byTLSA(h)
+		case h.tls == tlsVerified:
 			config = d.verified(h)
 		}
 		if err := c.startTLS(ctx, config); err != nil {
@@ -328,6 +339,8 @@ func (e *extensions) read(lines []string) {
 			e.dsn = true
 		case "STARTTLS":
 			e.startTLS = true
+		case "REQUIRETLS":
+			e.requireTLS = true
 		case "AUTH":
 			e.auth = strings.Fields(strings.ToUpper(args))
 		case "SIZE":
@@ -375,13 +388,17 @@ func (c *conn) handshake(ctx context.Context, config *tls.Config) error {
 	return nil
 }
 
-// tlsVersion is the version of the encryption, such as TLS1.3, or empty.
+// tlsVersion is the version of the encryption, such as TLS1.3, or empty; with what the host has proved, as in TLS1.3+DANE.
 func (c *conn) tlsVersion() string {
 	t, ok := c.net.(*tls.Conn)
 	if !ok {
 		return ""
 	}
-	return strings.ReplaceAll(tls.VersionName(t.ConnectionState().Version), " ", "")
+	version := strings.ReplaceAll(tls.VersionName(t.ConnectionState().Version), " ", "")
+	if c.hop.proof == proofDANE || c.hop.proof == proofMTASTS {
+		version += "+" + string(c.hop.proof)
+	}
+	return version
 }
 
 // command sends one command and reads its reply.

@@ -23,6 +23,8 @@ type Settings struct {
 	HELOName        string          `key:"HELOName" level:"advanced" since:"0.1" help:"name in EHLO; empty for the Main Domain"`
 	SourceIP        SourceIPs       `key:"SourceIP" level:"advanced" since:"0.2" help:"addresses of this server to connect from, one of each family; none leaves the choice to the system"`
 	Destinations    Destinations    `key:"Destinations" level:"advanced" since:"0.2" help:"how mail for some domains is sent, by their names, such as {example.org={TLS=Verified;};}; *.example.org for all names below it, * for all"`
+	DANE            settings.Flag   `key:"DANE" default:"YES" level:"advanced" since:"0.2" help:"mail servers whose domain has TLSA records, validated by DNSSEC, get mail only with such a certificate; it needs a validating name server, see TrustAD of DNR"`
+	MTASTS          settings.Flag   `key:"MTASTS" default:"YES" level:"advanced" since:"0.2" help:"policies of domains that say which certificates their mail servers have (MTA-STS) are fetched and followed"`
 	Channels        int             `key:"Channels" default:"50" unit:"connections" level:"advanced" since:"0.1" help:"outgoing connections to hosts that answer; 0 stops sending"`
 	SilentChannels  int             `key:"SilentChannels" default:"200" unit:"connections" level:"advanced" since:"0.1" help:"outgoing connections, besides Channels, to hosts that have not answered yet, or not for more than two seconds while other mail waits"`
 	ChannelsPerHost int             `key:"ChannelsPerHost" default:"20" unit:"connections" level:"advanced" since:"0.1" help:"most connections to one host, or to the hosts that domains share; a host gets that many after it has taken mail through fewer"`

@@ -172,7 +172,7 @@ func newStation(t *testing.T, d dataformat.Dict) *station {
 		t.Fatal(err)
 	}
 	s.zone = resolvertest.New(t, mxTest)
-	s.transport = New(s.set, s.gateways, s.zone.Resolver(), func() string { return "mail.company.com" }, ourselves{}, nil, func(q string) bool { return s.q.Wake(router.SMTP, q) }, log)
+	s.transport = New(s.set, s.gateways, s.zone.Resolver(), func() string { return "mail.company.com" }, ourselves{}, nil, nil, func(q string) bool { return s.q.Wake(router.SMTP, q) }, log)
 	s.transport.dialer.dial = s.dial
 	// A server sends tickets for sessions unasked, and net.Pipe has no room for them.
 	s.transport.dialer.config = clientTLS

@@ -36,7 +36,7 @@ func TestTransport(t *testing.T) {
 		return &transporttest.Subject{
 			Module: router.SMTP,
 			Open: func(*queue.Queue, *queue.Counter) (queue.Transport, func()) {
-				tr := New(settings.NewLive(set), settings.NewLive(new(GatewaySettings)), resolvertest.New(t, mxTest).Resolver(), func() string { return "server.test" }, ourselves{}, nil, nil, slog.New(slog.DiscardHandler))
+				tr := New(settings.NewLive(set), settings.NewLive(new(GatewaySettings)), resolvertest.New(t, mxTest).Resolver(), func() string { return "server.test" }, ourselves{}, nil, nil, nil, slog.New(slog.DiscardHandler))
 				tr.dialer.dial = f.dial
 				return tr, tr.Close
 			},

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"gatepost/protocols/relay/mtasts"
 	"gatepost/queue"
 	"gatepost/queue/envelope"
 	"gatepost/router/address"
@@ -33,17 +34,18 @@ type Transport struct {
 	wake     func(queue string) bool // lets an SMTP queue try now
 	domain   func() string
 	signer   Signer // nil: nothing is signed
+	policies *mtasts.Policies
 	// passedOn rewrites return-paths, see UseReturnPaths.
 	passedOn func(address.Address) (address.Address, bool)
 	log      *slog.Logger
 }
 
 // New returns the transport of the SMTP module. Hosts are found through dns; helo returns this server's
-// domain, own knows its others and reads passwords. signer may be nil. wake lets
+// domain, own knows its others and reads passwords. signer may be nil; policies too, for none. wake lets
 // an SMTP queue try now, and says whether there is one.
 func New(cfg *settings.Live[Settings], gateways *settings.Live[GatewaySettings], dns *resolver.Resolver, helo func() string, own Directory, signer Signer,
-	wake func(queue string) bool, log *slog.Logger) *Transport {
-	t := &Transport{settings: cfg, gateways: gateways, domain: helo, signer: signer, wake: wake, log: logs.Component(log, "SMTP")}
+	policies *mtasts.Policies, wake func(queue string) bool, log *slog.Logger) *Transport {
+	t := &Transport{settings: cfg, gateways: gateways, domain: helo, signer: signer, policies: policies, wake: wake, log: logs.Component(log, "SMTP")}
 	name := func() string {
 		if name := cfg.Get().HELOName; name != "" {
 			return name
@@ -109,6 +111,7 @@ func (t *Transport) split(b *queue.Batch) ([]way, map[way][]job) {
 				it.Report(rcpt, *none)
 				continue
 			}
+			w.require, w.optional = it.Envelope.RequireTLS, it.Envelope.TLSOptional && !it.Envelope.RequireTLS
 			list, known := jobs[w]
 			if !known {
 				ways = append(ways, w)
@@ -181,7 +184,8 @@ type sender struct {
 	way     way
 	host    string // that is connected, or was tried last
 	c       *conn
-	release func()  // of the connection's tie to ctx
+	release func() // of the connection's tie to ctx
+	secure  security
 	worn    bool    // the connection has served before: that it ends says nothing about the host
 	turned  *turned // whose connection it is, if the host has made it
 }
@@ -312,6 +316,9 @@ type failure struct {
 
 // final reports whether the host refuses all mail for good.
 func (f failure) final() bool {
+	if unsafe := (*insecure)(nil); errors.As(f.err, &unsafe) {
+		return unsafe.code[0] == 5
+	}
 	r, ok := f.refusal()
 	return ok && r.reply.permanent() && r.stage != "STARTTLS"
 }
@@ -347,8 +354,12 @@ func (s *sender) connect() error {
 	if isSocket(s.way.name) {
 		return s.connectSocket()
 	}
+	var err error
+	if s.secure, err = s.t.securityOf(s.ctx, s.way); err != nil {
+		return err
+	}
 	t := tries{left: maxTries, until: time.Now().Add(maxTrying)}
-	err := s.t.finder.each(s.ctx, s.way, func(hosts []exchanger) bool { return s.connectAny(hosts, &t) })
+	err = s.t.finder.each(s.ctx, s.way, func(hosts []exchanger) bool { return s.connectAny(hosts, &t) })
 	for _, a := range t.later {
 		if s.enough(&t) {
 			break
@@ -369,14 +380,24 @@ func (s *sender) connect() error {
 // connectAny tries hosts of one preference, and reports whether there is a connection or no sense in
 // further tries.
 func (s *sender) connectAny(hosts []exchanger, t *tries) (enough bool) {
-	for _, h := range hosts {
-		if c := s.t.idle.take(s.way.hop(h.name)); c != nil {
-			s.use(c, true)
+	hops := make([]hop, len(hosts))
+	usable := make([]bool, len(hosts))
+	for i, h := range hosts {
+		var err error
+		if hops[i], err = s.t.secured(s.ctx, s.way, s.secure, s.way.hop(h.name)); err != nil {
+			s.t.log.Log(s.ctx, logs.LevelLowLevel, "no connection", logs.AttrNextHop, h.name, logs.AttrError, err)
+			t.failed = append(t.failed, failure{displayName(h.name), err})
+			continue
+		}
+		if usable[i] = true; s.take(hops[i]) {
 			return true
 		}
 	}
-	for _, h := range hosts {
-		hop := s.way.hop(h.name)
+	for i, h := range hosts {
+		hop := hops[i]
+		if !usable[i] {
+			continue
+		}
 		for _, ip := range h.ips {
 			a := try{hop, netip.AddrPortFrom(ip, uint16(hop.port()))}
 			if s.t.dead.has(a.to) {
@@ -390,6 +411,15 @@ func (s *sender) connectAny(hosts []exchanger, t *tries) (enough bool) {
 		}
 	}
 	return false
+}
+
+// take uses a connection that waits.
+func (s *sender) take(h hop) bool {
+	c := s.t.idle.take(h)
+	if c != nil {
+		s.use(c, true)
+	}
+	return c != nil
 }
 
 // enough reports whether there is a connection, or no further try to be made.
@@ -468,7 +498,13 @@ func (s *sender) connectStatus(err error) envelope.Status {
 	var no *noWay
 	var login *authError
 	var op *net.OpError
+	var unsafe *insecure
 	switch {
+	case errors.As(err, &unsafe):
+		st.Code, st.Text = unsafe.code, unsafe.text
+		if unsafe.code[0] == 5 {
+			st.Action, st.Queue = envelope.ActionFailed, false
+		}
 	case errors.Is(err, errTurnOver):
 		return turnOver(s.turned.host)
 	case errors.As(err, &no):

@@ -22,6 +22,8 @@ type way struct {
 	gateway  *Gateway
 	bySender bool         // others' mail in the same queue may go another way
 	dest     *Destination // nil: nothing special
+	require  bool         // the messages ask for REQUIRETLS (RFC 8689)
+	optional bool         // they want to arrive whatever others ask for (TLS-Required: No)
 }
 
 // choices are the settings that a way follows from.
@@ -113,7 +115,7 @@ func noGateway(name string, there bool) *noWay {
 
 // hop is how one host of the way is reached.
 func (w way) hop(host string) hop {
-	h := hop{host: Host{Name: host, Port: w.port, LMTP: w.lmtp}, tls: w.tls, source: w.source, login: w.gateway}
+	h := hop{host: Host{Name: host, Port: w.port, LMTP: w.lmtp}, tls: w.tls, source: w.source, login: w.gateway, require: w.require}
 	if w.mx && w.tls == tlsVerified || w.mx && w.tls == tlsImplicit {
 		h.domain = w.name
 	}

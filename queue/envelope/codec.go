@@ -17,7 +17,8 @@ import (
 //	V 1                                          version of these lines
 //	S <user@dom> SMTP [192.0.2.10]               authenticated sender, submit tag, peer
 //	A dom [192.0.2.1]                            domain and local address of the listener
-//	O L                                          L: from a user or the server; T: from a stranger; B: bulk mail
+//	O L                                          L: from a user or the server; T: from a stranger; B: bulk mail;
+//	                                             R: REQUIRETLS; N: TLS-Required: No
 //	E QQ314159 HDRS                              ENVID in xtext or -, RET or -
 //	B 8BITMIME SMTPUTF8                          BODY, SMTPUTF8
 //	H List-Unsubscribe:+20...+0D+0A              Envelope.Personal in xtext, one line for each 1000 bytes of it
@@ -239,6 +240,12 @@ func (w *headWriter) options(e *Envelope) {
 	}
 	if e.Bulk {
 		letters += "B"
+	}
+	if e.RequireTLS {
+		letters += "R"
+	}
+	if e.TLSOptional {
+		letters += "N"
 	}
 	w.raw(letters + "\n")
 }

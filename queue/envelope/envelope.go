@@ -102,6 +102,10 @@ type Envelope struct {
 	SMTPUTF8 bool
 	// Submitted is when the server took responsibility, in UTC to the second.
 	Submitted time.Time
+	// RequireTLS says that the message goes on only over TLS to hosts that prove who they are (REQUIRETLS, RFC 8689).
+	RequireTLS bool
+	// TLSOptional says that it is sent whatever its recipients' domains ask of TLS (TLS-Required: No, RFC 8689).
+	TLSOptional bool
 	// Bulk mail is delivered after other mail of the same logical queue.
 	Bulk bool
 	// Junk mail goes into the Junk mailboxes of its recipients.

@@ -49,6 +49,7 @@ func ReadHead(r *bufio.Reader) (*Envelope, Layout, error) {
 	}
 	if p.layout.Version == 0 { // what older servers mean by these is not known
 		p.env.Bulk, p.env.Junk, p.env.OnHold, p.env.Rejected = false, false, false, NotRejected
+		p.env.RequireTLS, p.env.TLSOptional = false, false
 		for i := range p.env.Recipients {
 			p.env.Recipients[i].Expanded = false
 		}
@@ -114,6 +115,8 @@ func (p *headReader) line(start int64, letter byte, line string) error {
 	case 'O':
 		p.env.Source.Trusted = strings.Contains(line[2:], "L")
 		p.env.Bulk = strings.Contains(line[2:], "B")
+		p.env.RequireTLS = strings.Contains(line[2:], "R")
+		p.env.TLSOptional = strings.Contains(line[2:], "N")
 	case 'E':
 		return p.envelopeID(strings.Fields(line[2:]))
 	case 'B':

@@ -70,6 +70,9 @@ func (z *Zone) Work(names ...string) { z.mark(z.failing, false, names) }
 // Secure makes answers about names validated ones.
 func (z *Zone) Secure(names ...string) { z.mark(z.secure, true, names) }
 
+// Insecure ends Secure.
+func (z *Zone) Insecure(names ...string) { z.mark(z.secure, false, names) }
+
 func (z *Zone) mark(set map[string]bool, value bool, names []string) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
