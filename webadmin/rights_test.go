@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"gatepost/accounts"
+	"gatepost/accounts/mailbox"
 	"gatepost/accounts/subscribers"
 	"gatepost/server/admin"
 	"gatepost/server/fault"
@@ -36,6 +37,9 @@ func paths(p *page) map[string]string {
 		}
 		if p.path == listPath+"/Subscriber" {
 			query = "?address=sub@far.test"
+		}
+		if p.path == calendarsPath+"/Export" {
+			query = "?kind=contacts&mailbox=Cards"
 		}
 		out[strings.TrimSuffix(domain, ".com")] = link(p.fill(params)...) + query
 		if !strings.Contains(p.path, "{domain}") {
@@ -167,10 +171,14 @@ func TestWhoSeesWhat(t *testing.T) {
 	}
 }
 
-// list makes the list list@domain with the subscriber sub@far.test.
+// list makes the list list@domain with the subscriber sub@far.test, and the address book Cards of its owner.
 func (s *site) list(domain string) {
 	s.t.Helper()
 	must(s.t, s.acc.Lists().Create(s.t.Context(), domain, "list", "user", nil))
+	user, err := s.acc.Account(s.t.Context(), domain, "user")
+	must(s.t, err)
+	_, err = user.Mail().CreateMailbox(s.t.Context(), "Cards", mailbox.CreateOptions{Class: "IPF.Contact"})
+	must(s.t, err)
 	l, err := s.acc.Lists().Get(s.t.Context(), domain, "list")
 	must(s.t, err)
 	must(s.t, l.Subscribers().Change(s.t.Context(), "sub@far.test", func(sub *subscribers.Subscriber) error {

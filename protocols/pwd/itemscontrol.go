@@ -20,7 +20,12 @@ func (s *session) itemsCommand(ctx context.Context, d *dataformat.Decoder) (data
 		run  func(account admin.Name, request dataformat.Dict) (dataformat.Value, error)
 	}{
 		{"COLLECTIONS", func(n admin.Name, r dataformat.Dict) (dataformat.Value, error) {
-			return arrayOf(s.actor().Collections(ctx, n, r))
+			all, err := s.actor().Collections(ctx, n, r)
+			names := make([]string, len(all))
+			for i := range all {
+				names[i] = all[i].Name
+			}
+			return arrayOf(names, err)
 		}},
 		{"LIST", func(n admin.Name, r dataformat.Dict) (dataformat.Value, error) {
 			return arrayOf(s.actor().Items(ctx, n, r))

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 
 	"gatepost/accounts/contentline"
@@ -18,6 +19,9 @@ import (
 
 // itemKinds are the words for kinds.
 var itemKinds = map[string]groupware.Kind{"calendar": groupware.Calendar, "tasks": groupware.Tasks, "contacts": groupware.Contacts}
+
+// kindWords are they in their order.
+var kindWords = []string{"calendar", "tasks", "contacts"}
 
 // outcomes are the words for what was done with an item.
 var outcomes = map[groupware.Outcome]string{
@@ -58,29 +62,62 @@ func kindOf(request dataformat.Dict) (groupware.Kind, error) {
 	return kind, nil
 }
 
-// Collections lists the names of the collections of a kind that an account has, its main one first.
-func (a Actor) Collections(ctx context.Context, n Name, request dataformat.Dict) ([]string, error) {
-	return look(ctx, a, "LISTCOLLECTIONS", account(n), func(o *operation) ([]string, error) {
-		kind, err := kindOf(request)
-		if err != nil {
-			return nil, err
+// ItemCollection is a calendar, a task list or an address book of an account.
+type ItemCollection struct {
+	Name string
+	Kind string // as requests have it
+	Main bool   // of its kind
+	// Items is how many there are.
+	Items int
+}
+
+// Collections lists the collections of a kind that an account has, its main one first. A request without a kind is for all kinds.
+func (a Actor) Collections(ctx context.Context, n Name, request dataformat.Dict) ([]ItemCollection, error) {
+	return look(ctx, a, "LISTCOLLECTIONS", account(n), func(o *operation) ([]ItemCollection, error) {
+		var kinds []groupware.Kind // none: all, and no main one is made
+		if request["kind"] != nil {
+			kind, err := kindOf(request)
+			if err != nil {
+				return nil, err
+			}
+			kinds = []groupware.Kind{kind}
 		}
 		acct, err := o.admin.acc.Account(o, o.domain, o.object)
 		if err != nil {
 			return nil, err
 		}
-		all, err := o.admin.items.Collections(o, acct, o.admin.items.Between(acct, acct), kind)
+		all, err := o.admin.items.Collections(o, acct, o.admin.items.Between(acct, acct), kinds...)
 		if err != nil {
 			return nil, err
 		}
-		var list []string
+		var list []ItemCollection
 		for _, c := range all {
-			if c.Main {
-				list = append([]string{c.Name}, list...)
-			} else {
-				list = append(list, c.Name)
+			state, err := c.State(o)
+			if fault.Is(err, fault.NoMailbox) { // removed meanwhile
+				continue
 			}
+			if err != nil {
+				return nil, err
+			}
+			one := ItemCollection{Name: c.Name, Main: c.Main, Items: state.Count}
+			for word, kind := range itemKinds {
+				if kind == c.Kind {
+					one.Kind = word
+				}
+			}
+			list = append(list, one)
 		}
+		slices.SortStableFunc(list, func(a, b ItemCollection) int {
+			switch {
+			case a.Kind != b.Kind:
+				return slices.Index(kindWords, a.Kind) - slices.Index(kindWords, b.Kind)
+			case a.Main != b.Main && a.Main:
+				return -1
+			case a.Main != b.Main:
+				return 1
+			}
+			return 0
+		})
 		return list, nil
 	})
 }
