@@ -66,7 +66,7 @@ func (q *Queue) newReport(id envelope.QueueID, h *head, kind reportKind, about [
 		File: q.path(id, extMsg), Offset: h.layout.Message, Size: h.size,
 	}
 	limit := q.settings().FullReturn
-	r.HeadersOnly = kind != failureReport || h.env.Return == envelope.ReturnHeaders ||
+	r.HeadersOnly = kind != failureReport || h.env.Return == envelope.ReturnHeaders || h.env.RequireTLS ||
 		h.env.Body == envelope.BodyBinaryMIME || limit.Exceeds(h.size)
 	for _, o := range about {
 		res := reportResult{rcpt: o.rcpt, module: o.module, queue: q.shortName(o.queue), status: o.status,

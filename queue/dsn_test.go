@@ -375,6 +375,7 @@ func TestReturnedPartFollowsSizeAndRET(t *testing.T) {
 		body envelope.Body
 		full bool
 	}{
+		"REQUIRETLS":      {testMessage, envelope.ReturnFull, envelope.Body7Bit, false},
 		"small":           {testMessage, envelope.ReturnDefault, envelope.Body7Bit, true},
 		"small, RET=HDRS": {testMessage, envelope.ReturnHeaders, envelope.Body7Bit, false},
 		"big":             {big, envelope.ReturnDefault, envelope.Body7Bit, false},
@@ -388,7 +389,7 @@ func TestReturnedPartFollowsSizeAndRET(t *testing.T) {
 				b.run()
 				defer b.halt()
 				e := b.env("joe@company.com", "bob@far.net")
-				e.Return, e.Body = c.ret, c.body
+				e.Return, e.Body, e.RequireTLS = c.ret, c.body, name == "REQUIRETLS"
 				b.mustSubmit(e, c.text)
 				synctest.Wait()
 				got := b.local.messages("joe@company.com")

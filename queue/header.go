@@ -19,6 +19,8 @@ type headerScanner struct {
 	messageID string // value of the first Message-ID field
 	idFolded  bool   // its value is on the next line
 
+	tlsOptional bool // there is TLS-Required: No (RFC 8689 section 3)
+
 	keep   bool   // keep the header for rules
 	header []byte // kept so far; nil if it is too long
 
@@ -97,6 +99,8 @@ func (h *headerScanner) endLine() {
 			h.idFolded = h.messageID == ""
 		case isField(name, "Received"):
 			h.received++
+		case isField(name, "TLS-Required"):
+			h.tlsOptional = h.tlsOptional || strings.EqualFold(string(bytes.TrimSpace(value)), "No")
 		case isField(name, "Delivered-To"):
 			h.looped = h.looped || h.namesAll(value)
 		}

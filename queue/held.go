@@ -184,6 +184,7 @@ func (q *Queue) putBack(id envelope.QueueID, h heldMessage) {
 // SendOn begins a message that is sent on for a recipient of the item. It ends with Pass or with Abort
 // of the submission.
 func (it *Item) SendOn(ctx context.Context, env *envelope.Envelope) (*Submission, error) {
+	env.RequireTLS = env.RequireTLS || it.Envelope.RequireTLS // RFC 8689 section 4.3: whatever becomes of the message
 	return it.batch.owner.BeginHeld(ctx, env)
 }
 

@@ -256,7 +256,7 @@ func (q *Queue) sendReport(id envelope.QueueID, h *head, kind reportKind, about 
 	r.To = to[0].String()
 	env := &envelope.Envelope{
 		Source:    envelope.Source{Tag: TagDSN, Domain: domain, Trusted: true},
-		Submitted: r.Time, Body: r.body(), SMTPUTF8: r.needsUTF8(),
+		Submitted: r.Time, Body: r.body(), SMTPUTF8: r.needsUTF8(), RequireTLS: h.env.RequireTLS,
 	}
 	if h.env.Source.Tag == envelope.TagList {
 		env.Source.Tag = TagListDSN

@@ -465,6 +465,10 @@ func (s *Submission) store(ext string) error {
 	name := fileName(s.id, ext)
 	published := false
 	err := s.w.Flush()
+	if err == nil && s.scan.tlsOptional {
+		s.head.env.TLSOptional = true
+		err = s.patch("queue.Commit", s.head.layout.OptionalAt(), []byte("N"))
+	}
 	if err == nil {
 		err = s.file.Sync()
 	}

@@ -99,7 +99,7 @@ func (t *Transport) hold(ctx context.Context, acc *accounts.Account, it *queue.I
 		env.SMTPUTF8 = env.SMTPUTF8 || a.NeedsUTF8()
 	}
 	if s.Text == nil {
-		env.Body, env.SMTPUTF8 = it.Envelope.Body, env.SMTPUTF8 || it.Envelope.SMTPUTF8
+		env.Body, env.SMTPUTF8, env.RequireTLS = it.Envelope.Body, env.SMTPUTF8 || it.Envelope.SMTPUTF8, it.Envelope.RequireTLS
 	} else if bytes.ContainsFunc(s.Text, func(r rune) bool { return r >= 0x80 }) {
 		env.Body = envelope.Body8BitMIME
 	}

@@ -276,7 +276,7 @@ func (j *judgement) hold(ctx context.Context, out *outgoing, only bool) error {
 		env.SMTPUTF8 = env.SMTPUTF8 || a.NeedsUTF8()
 	}
 	if original {
-		env.Body, env.SMTPUTF8 = j.Envelope.Body, env.SMTPUTF8 || j.Envelope.SMTPUTF8
+		env.Body, env.SMTPUTF8, env.RequireTLS = j.Envelope.Body, env.SMTPUTF8 || j.Envelope.SMTPUTF8, j.Envelope.RequireTLS
 	}
 	sub, err := j.o.Queue.BeginHeld(ctx, env)
 	if err != nil {

@@ -28,6 +28,9 @@ func (t *transaction) mail() string {
 	if ext.utf8 && t.needsUTF8() {
 		b = append(b, " SMTPUTF8"...)
 	}
+	if env.RequireTLS && ext.requireTLS {
+		b = append(b, " REQUIRETLS"...)
+	}
 	if ext.dsn {
 		switch env.Return {
 		case envelope.ReturnFull:

@@ -223,6 +223,9 @@ func (d *dialer) open(ctx context.Context, h hop, to netip.AddrPort) (c *conn, e
 			return nil, err
 		}
 	}
+	if h.require && !h.host.LMTP && !c.ext.requireTLS {
+		return nil, unproven(h.host.Name + " does not take such mail")
+	}
 	if g := h.login; g != nil && g.User != "" {
 		password, err := d.reveal(g.Password)
 		if err != nil {

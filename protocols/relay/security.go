@@ -86,6 +86,9 @@ func (t *Transport) securityOf(ctx context.Context, w way) (security, error) {
 
 // secured returns a hop with what its host has to prove. An error, an *insecure, says that it gets no mail.
 func (t *Transport) secured(ctx context.Context, w way, s security, h hop) (hop, error) {
+	if w.lmtp { // a program of this site, which delivers at once: its setting decides
+		return h, nil
+	}
 	raises := h.tls == ifOffered || h.tls == tlsRequired
 	if s.dane && (raises || w.require) {
 		records, base, err := t.tlsaOf(ctx, h.host.Name, h.port())

@@ -330,3 +330,67 @@ func TestTLSAOfAnAlias(t *testing.T) {
 		t.Error("addresses that cannot be looked up pass for unsigned ones")
 	}
 }
+
+// A message with REQUIRETLS goes only to a host that proves itself and takes such mail; else it comes back (RFC 8689).
+func TestREQUIRETLS(t *testing.T) {
+	const (
+		policy = "version: STSv1\nmode: testing\nmx: mx.far.org\nmax_age: 86400\n"
+		record = "\n_mta-sts.far.org. TXT \"v=STSv1; id=1;\""
+		must   = "failed: the sender requires encryption with proof (REQUIRETLS): "
+	)
+	for name, c := range map[string]struct {
+		set  func(*securedStation)
+		want string
+	}{
+		"MX validated by DNSSEC": {func(s *securedStation) { s.zone.Secure("far.org") }, encrypted},
+		"MX of a policy, be it in testing": {func(s *securedStation) {
+			s.policy = policy
+			s.zone.Set(s.t, farZone+record)
+		}, encrypted},
+		"DANE": {func(s *securedStation) {
+			s.server.cert = s.ca.issue(time.Time{}, "other.net")
+			s.zone.Set(s.t, farZone+tlsa("mx.far.org", 3, 1, 1, s.server.cert.Leaf))
+			s.zone.Secure("far.org", "mx.far.org", "_25._tcp.mx.far.org")
+		}, encrypted},
+		"a destination that is verified":      {func(s *securedStation) { s.configure(s.t, "Destinations={far.org={TLS=Verified;};};", "") }, encrypted},
+		"a host that somebody here has named": {func(s *securedStation) { s.configure(s.t, `SmartHost="mx.far.org";`, "") }, encrypted},
+		"MX that nothing proves": {func(s *securedStation) {},
+			must + "nothing proves that mx.far.org is a mail server of far.org: neither DNSSEC nor an MTA-STS policy 5.7.30"},
+		"a wrong certificate": {func(s *securedStation) {
+			s.zone.Secure("far.org")
+			s.server.cert = s.ca.issue(time.Time{}, "other.net")
+		}, must + "mx.far.org has not proved who it is (tls: failed to verify certificate: x509: certificate is valid for other.net, not mx.far.org) 5.7.30"},
+		"no TLS": {func(s *securedStation) {
+			s.zone.Secure("far.org")
+			s.server.cert = nil
+		}, must + "mx.far.org offers no encryption 5.7.30"},
+		"a host without REQUIRETLS": {func(s *securedStation) {
+			s.zone.Secure("far.org")
+			s.server.without = true
+		}, must + "mx.far.org does not take such mail 5.7.30"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSecuredStation(t)
+			s.zone.Set(t, farZone)
+			c.set(s)
+			if got := s.result(func(e *envelope.Envelope) { e.RequireTLS = true }); got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+			if mail := s.server.mail(); len(mail) > 0 && !strings.HasSuffix(mail, " REQUIRETLS") {
+				t.Errorf("sent with %s", mail)
+			}
+		})
+	}
+}
+
+// A message with the field TLS-Required: No goes out although the policy of the domain forbids it (RFC 8689 section 3).
+func TestFieldTLSRequiredNo(t *testing.T) {
+	s := newSecuredStation(t)
+	s.server.cert = nil
+	s.policy = "version: STSv1\nmode: enforce\nmx: mx.far.org\nmax_age: 86400\n"
+	s.zone.Set(t, farZone+"\n_mta-sts.far.org. TXT \"v=STSv1; id=1;\"")
+	s.send("TLS-required: no\r\n"+mailText, nil, "a@far.org")
+	if line := <-s.results.news; line != "SMTP(far.org) relayed: relayed via mx.far.org a@far.org 2.0.0" {
+		t.Error(line)
+	}
+}

@@ -265,11 +265,13 @@ type server struct {
 	cert     *tls.Certificate
 	implicit bool // TLS comes first
 	deaf     bool // the text of a message is not read
+	without  bool // REQUIRETLS is not offered
 
 	mu        sync.Mutex
 	texts     []string
 	conns     []net.Conn
 	encrypted bool
+	lastMail  string
 }
 
 func newServer(s *station) *server { return &server{s: s} }
@@ -306,7 +308,16 @@ func (v *server) session(c net.Conn) {
 				io.WriteString(c, "250-mx.test\r\n250 STARTTLS\r\n")
 				continue
 			}
+			if v.isEncrypted() && !v.without {
+				io.WriteString(c, "250-mx.test\r\n250-REQUIRETLS\r\n250 PIPELINING\r\n")
+				continue
+			}
 			io.WriteString(c, "250-mx.test\r\n250 PIPELINING\r\n")
+		case "MAIL":
+			v.mu.Lock()
+			v.lastMail = strings.TrimSpace(line)
+			v.mu.Unlock()
+			io.WriteString(c, "250 ok\r\n")
 		case "STARTTLS":
 			io.WriteString(c, "220 go\r\n")
 			secure := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{*v.cert}})
@@ -345,6 +356,12 @@ func (v *server) session(c net.Conn) {
 			io.WriteString(c, "250 ok\r\n")
 		}
 	}
+}
+
+func (v *server) mail() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.lastMail
 }
 
 func (v *server) isEncrypted() bool {

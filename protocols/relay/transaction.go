@@ -135,6 +135,9 @@ func (t *transaction) unfit() (*envelope.Status, error) {
 			return failed(envelope.Code{5, 6, 7}, t.host+" does not take internationalized mail"), err
 		}
 	}
+	if t.item.Envelope.RequireTLS && !t.way.lmtp && (!t.c.ext.requireTLS || t.c.tlsVersion() == "") {
+		return failed(envelope.Code{5, 7, 30}, unproven(t.host+" does not take such mail").Error()), nil
+	}
 	if t.binary() && !(t.c.ext.binary && t.c.ext.chunking) {
 		return failed(envelope.Code{5, 6, 3}, "binary message cannot be sent to "+t.host), nil
 	}

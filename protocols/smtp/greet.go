@@ -84,6 +84,9 @@ func cleanName(name string) string {
 	}, name)
 }
 
+// offersRequireTLS reports whether mail may ask to go on over TLS only (RFC 8689): mail that has come so itself.
+func (s *session) offersRequireTLS() bool { return s.tls != nil && !s.lmtp }
+
 // keywords is what EHLO offers in this state, in an order that is kept.
 func (s *session) keywords() []string {
 	list := []string{"DSN", "SIZE"}
@@ -104,6 +107,9 @@ func (s *session) keywords() []string {
 	}
 	if s.offersATRN() {
 		list = append(list, "ATRN")
+	}
+	if s.offersRequireTLS() {
+		list = append(list, "REQUIRETLS")
 	}
 	return append(list, "8BITMIME", "SMTPUTF8", "BINARYMIME", "CHUNKING", "ENHANCEDSTATUSCODES",
 		"LIMITS RCPTMAX="+strconv.Itoa(s.recipientsLimit()), "HELP", "PIPELINING", "EHLO")

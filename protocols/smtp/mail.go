@@ -90,6 +90,9 @@ func (s *session) mail(arg string) {
 	if bad == nil && rest != "" && !s.esmtp {
 		bad = &replyNeedsEHLO
 	}
+	if bad == nil && params.requireTLS && !s.offersRequireTLS() {
+		bad = &replyUnknownParam
+	}
 	if bad != nil {
 		s.reply(*bad)
 		return
@@ -107,6 +110,7 @@ func (s *session) mail(arg string) {
 		Return:          params.ret,
 		Body:            params.body,
 		SMTPUTF8:        params.smtpUTF8,
+		RequireTLS:      params.requireTLS,
 	}}
 	s.replyAbout(shown(from), reply{code: 250, text: "sender accepted"})
 }

@@ -60,6 +60,8 @@ type mailParams struct {
 	ret      envelope.Return
 	id       envelope.EnvelopeID
 	smtpUTF8 bool
+	// requireTLS is REQUIRETLS (RFC 8689).
+	requireTLS bool
 }
 
 // eachParam calls apply for each parameter, unless one is given twice. Both
@@ -98,6 +100,8 @@ func parseMailParams(rest string) (m mailParams, bad *reply) {
 			m.id = envelope.EnvelopeID(id)
 		case "SMTPUTF8":
 			ok, m.smtpUTF8 = !p.valued, true
+		case "REQUIRETLS":
+			ok, m.requireTLS = !p.valued, true
 		case "AUTH":
 			// Whom another server names as the author; we don't trust its word
 			// and treat it as <>, as RFC 4954 section 5 wants.

@@ -18,11 +18,12 @@ import (
 //	S <user@dom> SMTP [192.0.2.10]               authenticated sender, submit tag, peer
 //	A dom [192.0.2.1]                            domain and local address of the listener
 //	O L                                          L: from a user or the server; T: from a stranger; B: bulk mail;
-//	                                             R: REQUIRETLS; N: TLS-Required: No
+//	                                             R: REQUIRETLS
 //	E QQ314159 HDRS                              ENVID in xtext or -, RET or -
 //	B 8BITMIME SMTPUTF8                          BODY, SMTPUTF8
 //	H List-Unsubscribe:+20...+0D+0A              Envelope.Personal in xtext, one line for each 1000 bytes of it
 //	P I 26-04-2019 15:57:14 0000 ____ ____ <a>   return-path; H___: on hold; _J__: for the Junk mailboxes;
+//	                                             ___N: TLS-Required: No;
 //	                                             __R_, __N_: rejected, with a report or without
 //	R W 26-04-2019 15:57:14 0000 ____ _FY_ <b>   recipient, one line each; E___: expanded into others
 //	N rfc822;b@dom                               ORCPT of the R line before it
@@ -50,6 +51,7 @@ const (
 	expandColumn   = 29
 	junkColumn     = 30
 	rejectedColumn = 31
+	optionalColumn = 32
 	notifyColumn   = 34
 	addrColumn     = 39
 	timeLayout     = "02-01-2006 15:04:05"
@@ -77,6 +79,9 @@ func (l *Layout) RulesDoneAt() int64 { return l.ReturnPath + stateColumn }
 
 // JunkAt is the offset of the letter that becomes J when the message is found to be junk.
 func (l *Layout) JunkAt() int64 { return l.ReturnPath + junkColumn }
+
+// OptionalAt is the offset of the letter that becomes N when the message has TLS-Required: No.
+func (l *Layout) OptionalAt() int64 { return l.ReturnPath + optionalColumn }
 
 // HoldAt is the offset of the letter that says whether an administrator has the message wait.
 func (l *Layout) HoldAt() int64 { return l.ReturnPath + expandColumn }
@@ -172,7 +177,11 @@ func (w *headWriter) head(e *Envelope) {
 	if e.Junk {
 		junk = "J"
 	}
-	w.path('P', state, HoldLetter(e.OnHold)+junk+RejectedLetter(e.Rejected)+"_", e.Submitted, &Recipient{Address: e.ReturnPath, Local: e.ReturnPathLocal})
+	optional := "_"
+	if e.TLSOptional {
+		optional = "N"
+	}
+	w.path('P', state, HoldLetter(e.OnHold)+junk+RejectedLetter(e.Rejected)+optional, e.Submitted, &Recipient{Address: e.ReturnPath, Local: e.ReturnPathLocal})
 	w.layout.Recipients = make([]int64, len(e.Recipients))
 	for i := range e.Recipients {
 		r := &e.Recipients[i]
@@ -243,9 +252,6 @@ func (w *headWriter) options(e *Envelope) {
 	}
 	if e.RequireTLS {
 		letters += "R"
-	}
-	if e.TLSOptional {
-		letters += "N"
 	}
 	w.raw(letters + "\n")
 }

@@ -116,7 +116,6 @@ func (p *headReader) line(start int64, letter byte, line string) error {
 		p.env.Source.Trusted = strings.Contains(line[2:], "L")
 		p.env.Bulk = strings.Contains(line[2:], "B")
 		p.env.RequireTLS = strings.Contains(line[2:], "R")
-		p.env.TLSOptional = strings.Contains(line[2:], "N")
 	case 'E':
 		return p.envelopeID(strings.Fields(line[2:]))
 	case 'B':
@@ -129,7 +128,7 @@ func (p *headReader) line(start int64, letter byte, line string) error {
 		p.path = true
 		p.layout.ReturnPath = start
 		p.env.ReturnPath, p.env.ReturnPathLocal = f.addr, f.local
-		p.env.RulesDone, p.env.Junk = f.state == 'E', f.junk
+		p.env.RulesDone, p.env.Junk, p.env.TLSOptional = f.state == 'E', f.junk, f.optional
 		p.env.Submitted = f.time
 		p.env.OnHold = f.onHold
 		if r := Rejected(f.rejected); r == RejectedWithReport || r == RejectedSilently {
@@ -268,6 +267,7 @@ type pathLine struct {
 	warned   int
 	expanded bool
 	junk     bool
+	optional bool
 	onHold   bool
 	rejected byte
 	notify   Notify
@@ -292,7 +292,7 @@ func parsePath(line string) (pathLine, error) {
 		return f, corrupt("a path line has no counter")
 	}
 	f.expanded, f.onHold = line[expandColumn] == 'E', line[expandColumn] == 'H'
-	f.junk, f.rejected = line[junkColumn] == 'J', line[rejectedColumn]
+	f.junk, f.rejected, f.optional = line[junkColumn] == 'J', line[rejectedColumn], line[optionalColumn] == 'N'
 	flags := line[notifyColumn : notifyColumn+4]
 	for i, n := range []Notify{NotifySuccess, NotifyFailure, NotifyDelay, NotifyGiven} {
 		if flags[i] != '_' {
