@@ -26,10 +26,7 @@ type keptAccountSettings struct {
 	DeleteMessagesAfter  settings.Period `key:"DeleteMessagesAfter" default:"0" feature:"archiving" help:"age at which messages are deleted; 0 for never"`
 	DefaultMailboxType   string          `key:"DefaultMailboxType" default:"TextMailbox" feature:"nothing: all mailboxes have one form" help:"form of new mailboxes"`
 	ExternalINBOX        settings.Flag   `key:"ExternalINBOX" default:"NO" feature:"nothing: all mailboxes have one form" help:"INBOX is a file outside of the base directory"`
-	MaxWebSize           settings.Size   `key:"MaxWebSize" default:"100M" unit:"bytes" feature:"file storage" help:"file storage limit"`
-	MaxWebFiles          int             `key:"MaxWebFiles" default:"1000" feature:"file storage" help:"number of stored files"`
-	MaxFileSize          settings.Size   `key:"MaxFileSize" default:"unlimited" unit:"bytes" feature:"file storage" help:"largest stored file"`
-	DefaultWebPage       string          `key:"DefaultWebPage" default:"default.html" feature:"file storage" help:"file that is served for a directory"`
+	DefaultWebPage       string          `key:"DefaultWebPage" default:"default.html" feature:"personal sites" help:"file that is served for a directory"`
 	MaxRosterItems       int             `key:"MaxRosterItems" default:"20" feature:"instant messages" help:"contacts in the roster"`
 	MaxSignalContacts    int             `key:"MaxSignalContacts" default:"10" feature:"calls" help:"registrations at a time"`
 	SignalRules          settings.Free   `key:"SignalRules" feature:"calls" help:"the call rules of the account"`

@@ -22,6 +22,9 @@ type AccountSettings struct {
 	MaxAccountSize        settings.Size `key:"MaxAccountSize" default:"unlimited" unit:"bytes" help:"storage limit of all mailboxes together" since:"0.1"`
 	QuotaSuspend          int           `key:"QuotaSuspend" default:"100" unit:"percent" level:"advanced" help:"incoming mail waits above this part of the storage limit" since:"0.1"`
 	MaxMailboxes          int           `key:"MaxMailboxes" default:"-1" help:"number of mailboxes; -1 for no limit" since:"0.1"`
+	MaxWebSize            settings.Size `key:"MaxWebSize" default:"100M" unit:"bytes" help:"limit of the account's files" since:"0.2"`
+	MaxWebFiles           int           `key:"MaxWebFiles" default:"1000" help:"number of files and directories that the account may have; -1 for no limit" since:"0.2"`
+	MaxFileSize           settings.Size `key:"MaxFileSize" default:"unlimited" unit:"bytes" help:"largest file" since:"0.2"`
 	MaxMessageSize        settings.Size `key:"MaxMessageSize" default:"unlimited" unit:"bytes" help:"largest incoming message" since:"0.1"`
 	MaxMailOutSize        settings.Size `key:"MaxMailOutSize" default:"unlimited" unit:"bytes" help:"largest message that the user may send" since:"0.1"`
 	MailInpFlow           settings.Rate `key:"MailInpFlow" default:"(-1, 15)" level:"advanced" help:"incoming messages in a period; above, delivery waits" since:"0.1"`

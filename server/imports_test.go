@@ -65,6 +65,7 @@ var arrows = map[string][]string{
 	"queue": {"queue/envelope", "queue/internal/disk", "router", "router/address", "router/names",
 		"server/counters", "server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"accounts/access":                {"accounts", "accounts/mailbox", "router", "router/address", "router/names", "server/fault"},
+	"accounts/files":                 {"accounts", "server/fault"},
 	"accounts/groupware":             {"accounts", "accounts/access", "accounts/contentline", "accounts/groupware/interchange", "accounts/icalendar", "accounts/mailbox", "server/fault"},
 	"accounts/groupware/interchange": {"accounts/contentline", "accounts/vcard"},
 	"accounts/lists/archive":         {"accounts", "accounts/mailbox", "accounts/message", "server/fault"},
@@ -110,8 +111,8 @@ var arrows = map[string][]string{
 	"protocols/relay": {"protocols/relay/mtasts", "queue", "queue/envelope", "router", "router/address",
 		"server/dataformat", "server/fault", "server/logs", "server/resolver", "server/settings"},
 
-	"protocols/dav": {"accounts", "accounts/access", "accounts/contentline", "accounts/groupware", "accounts/icalendar", "accounts/mailbox", "protocols/http",
-		"accounts/vcard", "router/address", "server/fault", "server/logs"},
+	"protocols/dav": {"accounts", "accounts/access", "accounts/contentline", "accounts/files", "accounts/groupware", "accounts/icalendar", "accounts/mailbox", "protocols/http",
+		"accounts/vcard", "router/address", "server/fault", "server/logs", "server/settings"},
 	"protocols/drop": {"queue", "queue/envelope", "router/address",
 		"server/dataformat", "server/durable", "server/fault", "server/logs", "server/settings"},
 	"protocols/pickup": {"accounts/message", "queue", "queue/envelope", "router/address",

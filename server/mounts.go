@@ -6,6 +6,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/access"
+	"gatepost/accounts/files"
 	"gatepost/accounts/groupware"
 	"gatepost/accounts/lists/archive"
 	"gatepost/protocols/autoconfig"
@@ -19,10 +20,13 @@ import (
 // A mount puts a part on an HTTP module.
 type mount func(h *http.Server) error
 
-// calendars are CalDAV, CardDAV and the root by which clients find them; GET of that is the front page.
-func (s *Server) calendars(h *http.Server) error {
-	store := groupware.New(s.accounts, access.New(s.accounts, s.router))
-	return dav.New(store).Mount(h, h.Front())
+// webDAV is CalDAV, CardDAV, the root by which clients find them (GET of that is the front page), and file storage.
+func (s *Server) webDAV(h *http.Server) error {
+	d := dav.New(groupware.New(s.accounts, access.New(s.accounts, s.router)))
+	if err := d.Mount(h, h.Front()); err != nil {
+		return err
+	}
+	return d.MountFiles(h, files.New())
 }
 
 func (s *Server) administratorsPages(h *http.Server) error { return s.pages.Mount(h) }

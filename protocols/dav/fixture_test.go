@@ -17,6 +17,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/access"
+	"gatepost/accounts/files"
 	"gatepost/accounts/groupware"
 	"gatepost/accounts/mailbox/mailboxtest"
 	httpd "gatepost/protocols/http"
@@ -64,6 +65,7 @@ func newFixture(t testing.TB) *fixture {
 	server := httpd.New("HTTPU", settings.NewLive(cfg), acc, r, func() *tls.Config { return nil }, t.TempDir(), log)
 	f.server = New(groupware.New(acc, access.New(acc, r)))
 	must(t, f.server.Mount(server, server.Front()))
+	must(t, f.server.MountFiles(server, files.New()))
 	ctx, cancel := context.WithCancel(context.Background())
 	l := settings.Listener{Port: 8100, TLS: settings.TLSNone}
 	pipes := transcript.NewPipes("192.0.2.1:8100")

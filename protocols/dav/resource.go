@@ -34,6 +34,7 @@ const (
 	userRealm
 	calRealm
 	cardRealm
+	fileRealm // files: see files.go
 )
 
 // roots are the first segments of the realms.

@@ -117,6 +117,11 @@ func readXML(r io.Reader) (*element, error) {
 			if count += 1 + len(t.Attr); count > maxElements || len(open) == maxDepth {
 				return nil, fault.Newf(op, fault.TooLarge, "The XML of the request has more than %d elements and attributes, or is more than %d deep.", maxElements, maxDepth)
 			}
+			for _, a := range t.Attr {
+				if a.Name.Space == "xmlns" && a.Value == "" { // XML Namespaces 1.0 section 5
+					return nil, fault.Newf(op, fault.Invalid, "The XML of the request declares no namespace for %s.", a.Name.Local)
+				}
+			}
 			e := &element{name: t.Name, attrs: t.Copy().Attr}
 			switch {
 			case len(open) > 0:

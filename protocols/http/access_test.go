@@ -23,7 +23,7 @@ func (f *fixture) change(text string) {
 }
 
 func withParts(f *fixture) {
-	for _, part := range []string{PartRoot, PartPrincipals, PartCalendars, PartContacts, PartLists, PartAutoconfig} {
+	for _, part := range []string{PartRoot, PartPrincipals, PartCalendars, PartContacts, PartFiles, PartLists, PartAutoconfig} {
 		f.mount("/"+part+"/", Options{Part: part, Title: part, Methods: []string{"GET", "POST"}}, show)
 	}
 	f.mount("/found/", Options{Part: PartRoot, Methods: []string{"GET", "PROPFIND"}, OpenMethods: []string{"GET", "HEAD"}}, show)
@@ -37,7 +37,7 @@ func TestPartsAreOpenedAndClosed(t *testing.T) {
 		return n
 	}
 	for part, key := range map[string]string{PartRoot: "RootDAVAccess", PartPrincipals: "UserDAVAccess", PartCalendars: "CALDAVAccess",
-		PartContacts: "CARDDAVAccess", PartLists: "ListsAccess", PartAutoconfig: "AutoconfigAccess"} {
+		PartContacts: "CARDDAVAccess", PartFiles: "FILEDAVAccess", PartLists: "ListsAccess", PartAutoconfig: "AutoconfigAccess"} {
 		for access, want := range map[string][2]int{"nobody": {403, 403}, "clients": {200, 403}, "everybody": {200, 200}} {
 			f.change("{" + key + "=" + access + ";}")
 			if got := [2]int{status(loopback, "/"+part+"/"), status(remote, "/"+part+"/")}; got != want {

@@ -81,6 +81,7 @@ const (
 	PartPrincipals = "UserDAV"
 	PartCalendars  = "CALDAV"
 	PartContacts   = "CARDDAV"
+	PartFiles      = "FILEDAV"
 	PartLists      = "LISTPAGES"
 	PartAutoconfig = "AUTOCONFIG"
 )
@@ -98,6 +99,8 @@ type UserSettings struct {
 	CALDAVLog        int    `key:"CALDAVLog" default:"-1" level:"advanced" since:"0.2" help:"records of CalDAV that are written, 0 to 5; -1 for the module's level"`
 	CARDDAVAccess    string `key:"CARDDAVAccess" default:"everybody" values:"nobody|clients|everybody" since:"0.2" help:"who reaches contacts at /CardDAV/; each with name and password, and the service WebCAL"`
 	CARDDAVLog       int    `key:"CARDDAVLog" default:"-1" level:"advanced" since:"0.2" help:"records of CardDAV that are written, 0 to 5; -1 for the module's level"`
+	FILEDAVAccess    string `key:"FILEDAVAccess" default:"everybody" values:"nobody|clients|everybody" since:"0.2" help:"who reaches file storage at /WebDAV/; each with name and password, and the service WebSite"`
+	FILEDAVLog       int    `key:"FILEDAVLog" default:"-1" level:"advanced" since:"0.2" help:"records of file storage that are written, 0 to 5; -1 for the module's level"`
 	ListsAccess      string `key:"ListsAccess" default:"everybody" values:"nobody|clients|everybody" since:"0.2" help:"who reaches the pages of mailing lists at /Lists/"`
 	ListsLog         int    `key:"ListsLog" default:"-1" level:"advanced" since:"0.2" help:"records of the pages of mailing lists that are written, 0 to 5; -1 for the module's level"`
 	AutoconfigAccess string `key:"AutoconfigAccess" default:"everybody" values:"nobody|clients|everybody" level:"advanced" since:"0.2" help:"who is told the settings for mail programs"`
@@ -121,7 +124,7 @@ func (s *UserSettings) Validate() error {
 // logKeys are the settings of the parts' log levels.
 var logKeys = map[string]string{
 	PartCLI: "CLILog", PartRoot: "RootDAVLog", PartPrincipals: "UserDAVLog", PartCalendars: "CALDAVLog",
-	PartContacts: "CARDDAVLog", PartLists: "ListsLog", PartAutoconfig: "AutoconfigLog",
+	PartContacts: "CARDDAVLog", PartFiles: "FILEDAVLog", PartLists: "ListsLog", PartAutoconfig: "AutoconfigLog",
 }
 
 func (s *UserSettings) access(part string) string {
@@ -136,6 +139,8 @@ func (s *UserSettings) access(part string) string {
 		return s.CALDAVAccess
 	case PartContacts:
 		return s.CARDDAVAccess
+	case PartFiles:
+		return s.FILEDAVAccess
 	case PartLists:
 		return s.ListsAccess
 	case PartAutoconfig:
@@ -150,6 +155,6 @@ func (s *UserSettings) tag(part string) string { return part }
 func (s *UserSettings) LogLevels() map[string]int {
 	return map[string]int{
 		PartCLI: s.CLILog, PartRoot: s.RootDAVLog, PartPrincipals: s.UserDAVLog, PartCalendars: s.CALDAVLog,
-		PartContacts: s.CARDDAVLog, PartLists: s.ListsLog, PartAutoconfig: s.AutoconfigLog,
+		PartContacts: s.CARDDAVLog, PartFiles: s.FILEDAVLog, PartLists: s.ListsLog, PartAutoconfig: s.AutoconfigLog,
 	}
 }
