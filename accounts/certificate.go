@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"time"
 
 	"gatepost/server/certificates"
 	"gatepost/server/dataformat"
@@ -148,5 +149,44 @@ func (s *directory) CertificateNames(domain string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []string{host}, nil
+	names := []string{host}
+	if d.settings.MTASTSMode != NoPolicy {
+		names = append(names, "mta-sts."+d.name)
+	}
+	return names, nil
+}
+
+// NoPolicy is the MTASTSMode of a domain without a policy.
+const NoPolicy = "none"
+
+// MTASTSPolicy is what a domain tells other servers of its own (RFC 8461 section 3.2).
+type MTASTSPolicy struct {
+	Mode   string // none, testing, enforce
+	Hosts  []string
+	MaxAge time.Duration
+}
+
+// MTASTSPolicy returns the policy of a domain. Errors: NoDomain.
+func (s *directory) MTASTSPolicy(domain string) (p MTASTSPolicy, err error) {
+	d, err := s.domain(s.realDomain(domain))
+	if err != nil {
+		return p, err
+	}
+	p = MTASTSPolicy{Mode: d.settings.MTASTSMode, Hosts: d.settings.MTASTSHosts, MaxAge: d.settings.MTASTSMaxAge.Duration()}
+	if len(p.Hosts) == 0 {
+		host, err := s.PublicName(domain)
+		if err != nil {
+			return p, err
+		}
+		p.Hosts = []string{host}
+	}
+	return p, nil
+}
+
+// Validate checks what a type alone does not bound.
+func (s *DomainSettings) Validate() error {
+	if age := s.MTASTSMaxAge.Duration(); s.MTASTSMaxAge < 0 || age < 24*time.Hour || age > 365*24*time.Hour {
+		return settings.BadValue("MTASTSMaxAge", "must be 1d to 365d")
+	}
+	return nil
 }

@@ -42,28 +42,31 @@ type AccountSettings struct {
 type DomainSettings struct {
 	SenderPolicy
 
-	MailToUnknown        string        `key:"MailToUnknown" default:"Rejected" values:"Rejected|Discarded|Rerouted to|Accepted and Bounced" help:"what happens to mail for an unknown name" since:"0.1"`
-	MailRerouteAddress   string        `key:"MailRerouteAddress" default:"spamtrap" help:"where mail for unknown names goes when it is rerouted; * is the name" since:"0.1"`
-	ExternalOnUnknown    settings.Flag `key:"ExternalOnUnknown" default:"NO" help:"External Authentication is asked about unknown names, of mail and of logins, and may make the account (ExternalAUTH of the server settings)" since:"0.2"`
-	AccessToUnknown      string        `key:"AccessToUnknown" default:"Rejected" values:"Rejected|Discarded|Rerouted to|Accepted and Bounced" level:"advanced" help:"what happens to logins with an unknown name" since:"0.1"`
-	AccessRerouteAddress string        `key:"AccessRerouteAddress" default:"error" level:"advanced" help:"account that logins with unknown names open when they are rerouted" since:"0.1"`
-	SignalToUnknown      string        `key:"SignalToUnknown" default:"Rejected" values:"Rejected|Discarded|Rerouted to|Accepted and Bounced" level:"expert" help:"how calls for an unknown name are routed" since:"0.1"`
-	SignalRerouteAddress string        `key:"SignalRerouteAddress" default:"pbx" level:"expert" help:"where calls for unknown names go when they are rerouted" since:"0.1"`
-	MailToAllAction      ToAll         `key:"MailToAllAction" default:"Authenticated Domain Users" values:"anybody|clients|Authenticated Users|Authenticated Domain Users|Authenticated Administrator|nobody" level:"advanced" help:"who may send to all@domain" since:"0.1"`
-	AllWithForwarders    settings.Flag `key:"AllWithForwarders" default:"NO" level:"advanced" help:"mail to all@domain goes to forwarders too" since:"0.1"`
-	ForceSMTPAUTH        string        `key:"ForceSMTPAUTH" default:"nobody" values:"nobody|non-clients|clients|everybody" help:"who has to log in to send with a return-path in this domain" since:"0.1"`
-	AccountsLimit        int           `key:"AccountsLimit" default:"-1" help:"number of accounts; -1 for no limit" since:"0.1"`
-	ListsLimit           int           `key:"ListsLimit" default:"-1" help:"number of mailing lists; -1 for no limit" since:"0.1"`
-	DomainAccessModes    Services      `key:"DomainAccessModes" default:"All" help:"the services that accounts of the domain may use" since:"0.1"`
-	IPAddresses          []string      `key:"IPAddresses" level:"advanced" help:"local addresses that belong to this domain: logins without a domain name on them are the domain's" since:"0.1"`
-	PublicServerName     HostName      `key:"PublicServerName" help:"host that mail programs are told to connect to; empty for the first alias of the domain that begins with mail., else the Main Domain's name" since:"0.1"`
-	RedirectToHTTPS      settings.Flag `key:"RedirectToHTTPS" default:"NO" help:"who comes to the domain's pages, calendars and contacts by http is sent to https" since:"0.2"`
-	CertificateType      string        `key:"CertificateType" default:"Test" values:"Test|NO|YES|ACME" help:"what encrypted connections to the domain are shown: the server's certificate (Test), the domain's own (YES), one that an authority gives by itself (ACME), or nothing: they are refused (NO)" since:"0.2"`
-	CertificateNames     HostNames     `key:"CertificateNames" help:"hosts of the domain that get a certificate by ACME; none for the host that mail programs connect to, if it is the domain's" since:"0.2"`
-	PrivateSecureKey     PrivateKey    `key:"PrivateSecureKey" secret:"yes" help:"private key of the domain's certificate, as a data block (DER) or in PEM form" since:"0.2"`
-	SecureCertificate    Certificates  `key:"SecureCertificate" help:"the domain's certificate, in the same forms" since:"0.2"`
-	CAChain              Certificates  `key:"CAChain" help:"the certificates that signed it, one after the other, in the same forms" since:"0.2"`
-	MailTrailer          TrailerText   `key:"MailTrailer" help:"text below mail that users of the domain submit by SMTP for recipients outside of this server, in its plain text; empty for none" since:"0.2"`
-	MailTrailerHTML      TrailerText   `key:"MailTrailerHTML" help:"the same as HTML, in the HTML of the mail; empty for none" since:"0.2"`
-	AdminDomain          string        `key:"AdminDomain" level:"advanced" help:"domain whose administrators may administer this one" since:"0.1"`
+	MailToUnknown        string          `key:"MailToUnknown" default:"Rejected" values:"Rejected|Discarded|Rerouted to|Accepted and Bounced" help:"what happens to mail for an unknown name" since:"0.1"`
+	MailRerouteAddress   string          `key:"MailRerouteAddress" default:"spamtrap" help:"where mail for unknown names goes when it is rerouted; * is the name" since:"0.1"`
+	ExternalOnUnknown    settings.Flag   `key:"ExternalOnUnknown" default:"NO" help:"External Authentication is asked about unknown names, of mail and of logins, and may make the account (ExternalAUTH of the server settings)" since:"0.2"`
+	AccessToUnknown      string          `key:"AccessToUnknown" default:"Rejected" values:"Rejected|Discarded|Rerouted to|Accepted and Bounced" level:"advanced" help:"what happens to logins with an unknown name" since:"0.1"`
+	AccessRerouteAddress string          `key:"AccessRerouteAddress" default:"error" level:"advanced" help:"account that logins with unknown names open when they are rerouted" since:"0.1"`
+	SignalToUnknown      string          `key:"SignalToUnknown" default:"Rejected" values:"Rejected|Discarded|Rerouted to|Accepted and Bounced" level:"expert" help:"how calls for an unknown name are routed" since:"0.1"`
+	SignalRerouteAddress string          `key:"SignalRerouteAddress" default:"pbx" level:"expert" help:"where calls for unknown names go when they are rerouted" since:"0.1"`
+	MailToAllAction      ToAll           `key:"MailToAllAction" default:"Authenticated Domain Users" values:"anybody|clients|Authenticated Users|Authenticated Domain Users|Authenticated Administrator|nobody" level:"advanced" help:"who may send to all@domain" since:"0.1"`
+	AllWithForwarders    settings.Flag   `key:"AllWithForwarders" default:"NO" level:"advanced" help:"mail to all@domain goes to forwarders too" since:"0.1"`
+	ForceSMTPAUTH        string          `key:"ForceSMTPAUTH" default:"nobody" values:"nobody|non-clients|clients|everybody" help:"who has to log in to send with a return-path in this domain" since:"0.1"`
+	AccountsLimit        int             `key:"AccountsLimit" default:"-1" help:"number of accounts; -1 for no limit" since:"0.1"`
+	ListsLimit           int             `key:"ListsLimit" default:"-1" help:"number of mailing lists; -1 for no limit" since:"0.1"`
+	DomainAccessModes    Services        `key:"DomainAccessModes" default:"All" help:"the services that accounts of the domain may use" since:"0.1"`
+	IPAddresses          []string        `key:"IPAddresses" level:"advanced" help:"local addresses that belong to this domain: logins without a domain name on them are the domain's" since:"0.1"`
+	PublicServerName     HostName        `key:"PublicServerName" help:"host that mail programs are told to connect to; empty for the first alias of the domain that begins with mail., else the Main Domain's name" since:"0.1"`
+	RedirectToHTTPS      settings.Flag   `key:"RedirectToHTTPS" default:"NO" help:"who comes to the domain's pages, calendars and contacts by http is sent to https" since:"0.2"`
+	CertificateType      string          `key:"CertificateType" default:"Test" values:"Test|NO|YES|ACME" help:"what encrypted connections to the domain are shown: the server's certificate (Test), the domain's own (YES), one that an authority gives by itself (ACME), or nothing: they are refused (NO)" since:"0.2"`
+	CertificateNames     HostNames       `key:"CertificateNames" help:"hosts of the domain that get a certificate by ACME; none for the host that mail programs connect to, if it is the domain's" since:"0.2"`
+	PrivateSecureKey     PrivateKey      `key:"PrivateSecureKey" secret:"yes" help:"private key of the domain's certificate, as a data block (DER) or in PEM form" since:"0.2"`
+	SecureCertificate    Certificates    `key:"SecureCertificate" help:"the domain's certificate, in the same forms" since:"0.2"`
+	CAChain              Certificates    `key:"CAChain" help:"the certificates that signed it, one after the other, in the same forms" since:"0.2"`
+	MTASTSMode           string          `key:"MTASTSMode" default:"none" values:"none|testing|enforce" help:"the policy (MTA-STS) that tells other servers to deliver for the domain with a certificate which programs trust: none, testing (they report what would fail), or enforce (they do not deliver otherwise); see the page DNS of the domain" since:"0.2"`
+	MTASTSHosts          HostNames       `key:"MTASTSHosts" level:"advanced" help:"mail servers in the policy, as the MX records of the domain name them; none for the host that mail programs connect to" since:"0.2"`
+	MTASTSMaxAge         settings.Period `key:"MTASTSMaxAge" default:"7d" level:"advanced" help:"how long others keep the policy, 1d to 365d" since:"0.2"`
+	MailTrailer          TrailerText     `key:"MailTrailer" help:"text below mail that users of the domain submit by SMTP for recipients outside of this server, in its plain text; empty for none" since:"0.2"`
+	MailTrailerHTML      TrailerText     `key:"MailTrailerHTML" help:"the same as HTML, in the HTML of the mail; empty for none" since:"0.2"`
+	AdminDomain          string          `key:"AdminDomain" level:"advanced" help:"domain whose administrators may administer this one" since:"0.1"`
 }

@@ -148,7 +148,10 @@ func (s *Server) dnsFacts(domain string) (dnsdoctor.Facts, error) {
 	if err != nil {
 		return dnsdoctor.Facts{}, err
 	}
-	f := dnsdoctor.Facts{Domain: domain, Host: host, Name: main, IPs: publicIPs(), Autoconfig: true, Reports: "postmaster@" + domain, Aggregate: s.reports.Address(domain), TLSA: s.publicKeyHash()}
+	f := dnsdoctor.Facts{Domain: domain, Host: host, Name: main, IPs: publicIPs(), Autoconfig: true, Reports: "postmaster@" + domain, Aggregate: s.reports.Address(domain), TLSA: s.publicKeyHash(host)}
+	if _, f.Policy, err = s.policyOf(domain); err != nil {
+		return f, err
+	}
 	if err := s.signer.MakeKeys(domain); err != nil {
 		return f, err
 	}
@@ -199,9 +202,9 @@ func publicIPs() []netip.Addr {
 // sharedRange is for carriers that translate addresses (RFC 6598).
 var sharedRange = netip.MustParsePrefix("100.64.0.0/10")
 
-// publicKeyHash is the hash of the certificate's public key (RFC 6698 section 2.1, selector 1, type 1).
-func (s *Server) publicKeyHash() string {
-	c := s.cert.Load()
+// publicKeyHash is the hash of the public key that other servers see of a host (RFC 6698 section 2.1, selector 1, type 1).
+func (s *Server) publicKeyHash(host string) string {
+	c := s.shownOnPort25(host)
 	if c == nil || c.Leaf == nil {
 		return ""
 	}

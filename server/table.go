@@ -551,7 +551,7 @@ func (s *Server) usersPart() *module {
 	m.open = func() error {
 		h := http.New(usersModule, s.users, s.accounts, s.router, s.tls, s.base.path("Spool"), s.log)
 		h.UsePort(s.usersHTTPS)
-		return s.openHTTP(m, h, &wire{element: "httpUserInput", oid: "8"}, s.webDAV, s.commandLine, s.autoconfiguration, s.mailingListPages, s.acmeChallenges)
+		return s.openHTTP(m, h, &wire{element: "httpUserInput", oid: "8"}, s.webDAV, s.commandLine, s.autoconfiguration, s.mailingListPages, s.acmeChallenges, s.mtaSTS)
 	}
 	return m
 }

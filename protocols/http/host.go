@@ -11,7 +11,7 @@ import (
 
 // serviceLabels are the labels in front of a domain name under which clients look for its services:
 // people point such names at the server without making each a domain alias.
-var serviceLabels = []string{"mail", "autoconfig", "autodiscover"}
+var serviceLabels = []string{"mail", "autoconfig", "autodiscover", "mta-sts"}
 
 // domain returns the domain that a request is for, by its real name, and the host without the
 // port. The Host header names it (HTTP/2: :authority), else the name in the TLS handshake, else the

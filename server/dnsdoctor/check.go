@@ -144,6 +144,8 @@ func checkRecord(ctx context.Context, r *resolver.Resolver, f Facts, rec Record)
 		return checkDMARC(f, rec, found)
 	case rec.Type == "TXT" && strings.HasPrefix(rec.Value, "v=DKIM1"):
 		return checkDKIM(rec, found)
+	case rec.Type == "TXT" && strings.HasPrefix(rec.Value, "v=STSv1"):
+		return checkPolicy(rec, found)
 	case rec.Type == "TXT":
 		version, _, _ := strings.Cut(rec.Value, ";")
 		if slices.ContainsFunc(found, func(s string) bool { return strings.HasPrefix(s, version) }) {
@@ -181,6 +183,28 @@ func checkMX(f Facts, rec Record, found []string) Finding {
 		return Finding{State: Problem, Text: fmt.Sprintf("Mail for the domain goes to %s and not here: add MX %s", strings.Join(hosts, ", "), rec.Value)}
 	case len(found) > 1:
 		return Finding{State: OK, Text: "It is there, beside others: " + strings.Join(found, ", ")}
+	}
+	return Finding{State: OK, Text: "It is there."}
+}
+
+// checkPolicy: others fetch the policy again when its id changes.
+func checkPolicy(rec Record, found []string) Finding {
+	records := slices.DeleteFunc(slices.Clone(found), func(s string) bool { return !strings.HasPrefix(s, "v=STSv1") })
+	id := func(s string) string {
+		for field := range strings.SplitSeq(s, ";") {
+			if v, ok := strings.CutPrefix(strings.TrimSpace(field), "id="); ok {
+				return v
+			}
+		}
+		return ""
+	}
+	switch {
+	case len(records) == 0:
+		return Finding{State: Problem, Text: `Others do not see that there is a policy: add TXT "` + rec.Value + `".`}
+	case len(records) > 1:
+		return Finding{State: Problem, Text: "There are several records, which counts as none: keep one."}
+	case id(records[0]) != id(rec.Value):
+		return Finding{State: Problem, Text: `The policy has changed since, and others keep the old one: replace the record by "` + rec.Value + `".`}
 	}
 	return Finding{State: OK, Text: "It is there."}
 }

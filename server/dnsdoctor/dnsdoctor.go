@@ -33,6 +33,8 @@ type Facts struct {
 	Services []Service
 	// Autoconfig says that the server answers mail programs that look for their settings.
 	Autoconfig bool
+	// Policy is the id of the domain's MTA-STS policy, or empty.
+	Policy string
 	// TLSA is the SHA-256 of the public key of the certificate for port 25, in hexadecimal, or empty.
 	TLSA string
 	// Reports is the address for reports of TLS, Aggregate that for aggregate reports of DMARC; empty: they are not taken.
@@ -95,6 +97,10 @@ func Records(f Facts) []Record {
 	}
 	add("_dmarc."+f.Domain, "TXT", "v=DMARC1; p=quarantine"+rua(f.Aggregate), "DMARC: what others do with mail that neither SPF nor DKIM proves", false)
 	add("_smtp._tls."+f.Domain, "TXT", "v=TLSRPTv1; rua=mailto:"+f.Reports, "reports of others about encryption that fails", true)
+	if f.Policy != "" {
+		add("_mta-sts."+f.Domain, "TXT", "v=STSv1; id="+f.Policy, "MTA-STS: there is a policy, and which one", false)
+		add("mta-sts."+f.Domain, "CNAME", f.Host+".", "MTA-STS: where others fetch the policy, on port 443", false)
+	}
 	if f.TLSA != "" {
 		add("_25._tcp."+f.Host, "TLSA", "3 1 1 "+f.TLSA, "DANE: the certificate of port 25; only with DNSSEC", true)
 	}

@@ -19,7 +19,7 @@ func facts() Facts {
 		IPs:        []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")},
 		Keys:       []Key{{"s1._domainkey.here.test", "v=DKIM1; k=rsa; p=" + strings.Repeat("A", 300), true}},
 		Services:   []Service{{Name: "_imaps", Port: 993}, {Name: "_caldavs", Port: 443, Path: "/UserDAV/"}},
-		Autoconfig: true, TLSA: "ab12", Reports: "postmaster@here.test", Aggregate: "dmarc-reports@here.test",
+		Autoconfig: true, TLSA: "ab12", Policy: "0123456789", Reports: "postmaster@here.test", Aggregate: "dmarc-reports@here.test",
 	}
 }
 
@@ -49,7 +49,7 @@ func TestNothingPublished(t *testing.T) {
 			problems++
 		}
 	}
-	if problems != 8 || Worst(list) != Problem {
+	if problems != 10 || Worst(list) != Problem {
 		t.Errorf("%d problems in %+v", problems, list)
 	}
 }
@@ -65,6 +65,8 @@ func TestWrongRecords(t *testing.T) {
 		{`s1._domainkey.here.test. TXT "v=DKIM1; k=rsa; p=AAAA"`, "s1._domainkey.here.test TXT", "Another key"},
 		{"mx.here.test. A 192.0.2.9", "mx.here.test A", "192.0.2.9"},
 		{"1.2.0.192.in-addr.arpa. PTR dyn-1.isp.test.", "1.2.0.192.in-addr.arpa PTR", "called dyn-1.isp.test."},
+		{"_mta-sts.here.test. TXT \"v=STSv1; id=old;\"", "_mta-sts.here.test TXT", "others keep the old one"},
+		{"_mta-sts.here.test. TXT \"v=STSv1; id=1\"\n_mta-sts.here.test. TXT \"v=STSv1; id=2\"", "_mta-sts.here.test TXT", "keep one"},
 		{"_25._tcp.mx.here.test. TLSA 3 1 1 cd34", "_25._tcp.mx.here.test TLSA", "refuse to deliver"},
 		{"autoconfig.here.test. CNAME www.here.test.\nwww.here.test. A 192.0.2.3", "autoconfig.here.test CNAME", "leads to www.here.test."},
 	} {
