@@ -176,8 +176,30 @@ func makeCertificate(certPath, keyPath, name string) error {
 // tlsConfig offers TLS 1.2 and 1.3 (RFC 8996, RFC 9325) with the certificate that choose returns at the time of the
 // handshake; for none, the handshake is refused as one for an unrecognized name (RFC 6066 section 3).
 func tlsConfig(choose func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: choose}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: choose, CipherSuites: suites}
 }
+
+// suites are those of TLS 1.2 that encrypt and authenticate in one (RFC 9325 section 4.2).
+var suites = []uint16{
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+}
+
+// configFor returns the configuration for a client, nil for the usual one. Other mail servers on port 25 may have older suites of TLS 1.2: what
+// they could not encrypt they would send in clear.
+func (s *Server) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if c := s.acme.Handshake(hello); c != nil {
+		return c, nil
+	}
+	if local, err := netip.ParseAddrPort(hello.Conn.LocalAddr().String()); err == nil && int(local.Port()) == mailPort+s.config.PortShift {
+		return s.encryptMail, nil
+	}
+	return nil, nil
+}
+
+// mailPort is where mail servers connect to each other.
+const mailPort = 25
 
 // acmePart gets certificates from an authority.
 func (s *Server) acmePart() *module {

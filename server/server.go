@@ -80,38 +80,39 @@ type Server struct {
 	acme   *acme.Manager
 
 	// What modules of the table make for those after them.
-	main       *settings.Live[Settings]
-	logging    *settings.Live[LogSettings]
-	routing    *settings.Live[router.Settings]
-	resolver   *resolver.Resolver
-	helpers    *helper.Helpers
-	protection *protection.Protection
-	programs   *program.Runner
-	counter    *queue.Counter
-	accounts   *accounts.Store
-	router     *router.Router
-	queue      *queue.Queue
-	gateways   *settings.Live[relay.GatewaySettings]
-	drops      *drop.Intake
-	relay      *relay.Transport
-	policies   *mtasts.Policies // of other domains
-	lists      *lists.Manager
-	secrets    *mailauth.Secrets
-	keys       *mailauth.KeyStore
-	verifier   *mailauth.Verifier
-	signer     *leaving.Signer
-	rewrites   func() bool // whether return-paths of mail that is passed on are rewritten
-	senders    *arriving.Check
-	reports    *reports.Inbox
-	outbox     *reports.Outbox // of reports
-	rules      *mailrules.Rules
-	pwd        *pwd.Server
-	pages      *webadmin.App
-	receiver   *smtp.Server
-	poller     *rpop.Poller
-	http       map[string]*http.Server // by the name of the module
-	users      *settings.Live[http.UserSettings]
-	encrypt    *tls.Config
+	main        *settings.Live[Settings]
+	logging     *settings.Live[LogSettings]
+	routing     *settings.Live[router.Settings]
+	resolver    *resolver.Resolver
+	helpers     *helper.Helpers
+	protection  *protection.Protection
+	programs    *program.Runner
+	counter     *queue.Counter
+	accounts    *accounts.Store
+	router      *router.Router
+	queue       *queue.Queue
+	gateways    *settings.Live[relay.GatewaySettings]
+	drops       *drop.Intake
+	relay       *relay.Transport
+	policies    *mtasts.Policies // of other domains
+	lists       *lists.Manager
+	secrets     *mailauth.Secrets
+	keys        *mailauth.KeyStore
+	verifier    *mailauth.Verifier
+	signer      *leaving.Signer
+	rewrites    func() bool // whether return-paths of mail that is passed on are rewritten
+	senders     *arriving.Check
+	reports     *reports.Inbox
+	outbox      *reports.Outbox // of reports
+	rules       *mailrules.Rules
+	pwd         *pwd.Server
+	pages       *webadmin.App
+	receiver    *smtp.Server
+	poller      *rpop.Poller
+	http        map[string]*http.Server // by the name of the module
+	users       *settings.Live[http.UserSettings]
+	encrypt     *tls.Config
+	encryptMail *tls.Config // on port 25
 
 	setupSecret string // of the one-time link; empty when postmaster has a password
 
@@ -161,7 +162,9 @@ func newServer(c Config, table func(*Server) []*module) (_ *Server, err error) {
 	}
 
 	s.encrypt = tlsConfig(s.chooseCertificate)
-	s.encrypt.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) { return s.acme.Handshake(hello), nil }
+	s.encryptMail = s.encrypt.Clone()
+	s.encryptMail.CipherSuites = nil
+	s.encrypt.GetConfigForClient = s.configFor
 	s.listeners = listeners{shift: c.PortShift, listen: c.Listen, log: s.log, running: map[string]net.Listener{}}
 	if err = s.stockSettings(); err != nil {
 		return s, err
