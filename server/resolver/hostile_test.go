@@ -14,19 +14,13 @@ import (
 
 	"gatepost/server/fault"
 	"gatepost/server/resolver"
+	"gatepost/server/resolver/resolvertest"
 )
 
 // server answers over UDP and TCP with what answer writes: nothing, or any packets.
 func server(t *testing.T, answer func(q *dns.Msg, tcp bool) [][]byte) netip.AddrPort {
 	t.Helper()
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	streams, err := net.Listen("tcp", packets.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	packets, streams := resolvertest.Ports(t)
 	var all sync.WaitGroup
 	t.Cleanup(func() {
 		packets.Close()

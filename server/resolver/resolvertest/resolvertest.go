@@ -10,6 +10,7 @@ package resolvertest
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -152,14 +153,7 @@ func plain(name string) string { return strings.ToLower(strings.TrimSuffix(name,
 // Serve answers for the zone over UDP and TCP on a loopback port until the test ends.
 func (z *Zone) Serve(t testing.TB) netip.AddrPort {
 	t.Helper()
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	streams, err := net.Listen("tcp", packets.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	packets, streams := Ports(t)
 	for _, s := range []*dns.Server{{PacketConn: packets, Handler: z}, {Listener: streams, Handler: z}} {
 		started, ended := make(chan struct{}), make(chan error, 1)
 		s.NotifyStartedFunc = func() { close(started) }
@@ -173,6 +167,25 @@ func (z *Zone) Serve(t testing.TB) netip.AddrPort {
 		})
 	}
 	return packets.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// Ports returns a port of this machine for UDP and TCP. Somebody else may have the one without the other.
+func Ports(t testing.TB) (net.PacketConn, net.Listener) {
+	t.Helper()
+	var failed error
+	for range 20 {
+		packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams, err := net.Listen("tcp", packets.LocalAddr().String())
+		if err == nil {
+			return packets, streams
+		}
+		failed = errors.Join(err, packets.Close())
+	}
+	t.Fatal(failed)
+	return nil, nil
 }
 
 // ServeDNS answers one question (dns.Handler).
