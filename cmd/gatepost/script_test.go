@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -96,12 +98,33 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || r.cmd != nil {
 		ts.Fatalf("usage: serve [FLAG ...], once")
 	}
+	for try := range 3 {
+		if try > 0 { // another test process has taken one of the ports since they were looked at
+			shift, err := freeShift()
+			ts.Check(err)
+			r.shift = shift
+			ts.Setenv("SHIFT", strconv.Itoa(shift))
+		}
+		said, ok := r.launch(ts, args)
+		if ok {
+			return
+		}
+		r.cmd = nil
+		if ended := <-r.ended; try == 2 || !strings.Contains(said, "address already in use") {
+			ts.Fatalf("the server ended: %v\n%s", ended, said)
+		}
+	}
+}
+
+// launch starts the server and waits until it is ready, or has ended and what it said.
+func (r *running) launch(ts *testscript.TestScript, args []string) (said string, ok bool) {
 	cmd := exec.Command("gatepost", append([]string{"serve", "--listen", "127.0.0.1", "--port-shift", strconv.Itoa(r.shift)}, args...)...)
 	path, err := exec.LookPath("gatepost")
 	ts.Check(err)
 	cmd.Path = path
 	cmd.Env = append(os.Environ(), "GATEPOST_BASE="+ts.Getenv("GATEPOST_BASE"))
-	cmd.Stderr = os.Stderr
+	errs := new(syncBuffer)
+	cmd.Stderr = errs
 	out, err := cmd.StdoutPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())
@@ -114,17 +137,36 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 				ready <- true
 			}
 		}
+		err := cmd.Wait()
 		close(ready)
-		r.ended <- cmd.Wait()
+		r.ended <- err
 	}()
 	select {
 	case ok := <-ready:
-		if !ok {
-			ts.Fatalf("the server ended: %v", <-r.ended)
-		}
+		return errs.String(), ok
 	case <-time.After(time.Minute):
 		ts.Fatalf("the server was not ready in a minute")
+		return "", false
 	}
+}
+
+// syncBuffer keeps what is written to it, by whomever.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	os.Stderr.Write(p)
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }
 
 // end sends the signal and waits for the end of the process.
