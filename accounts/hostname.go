@@ -17,6 +17,9 @@ type HostName string
 // label * stands for any.
 type HostNames []string
 
+// maxHostNames bounds the names of one setting.
+const maxHostNames = 100
+
 // SetValue reads the names.
 func (h *HostNames) SetValue(v dataformat.Value) error {
 	given, ok := v.(dataformat.Array)
@@ -30,6 +33,9 @@ func (h *HostNames) SetValue(v dataformat.Value) error {
 			return fmt.Errorf("%s is not a host name", dataformat.Compact(e))
 		}
 		list = append(list, strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })...)
+	}
+	if len(list) > maxHostNames {
+		return fmt.Errorf("there are more than %d names", maxHostNames)
 	}
 	*h = nil
 	for _, name := range list {

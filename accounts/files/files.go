@@ -215,15 +215,21 @@ func (a *Area) make() error {
 		a.root, a.use.known = root, true
 	}
 	for _, name := range []string{treeDir, workDir} {
-		if err := a.root.Mkdir(name, 0o700); err == nil {
-			if err = a.sync("."); err != nil {
-				return fault.Wrap(op, fault.Internal, err)
-			}
-		} else if !errors.Is(err, fs.ErrExist) {
-			return fault.Wrap(op, fault.Internal, err)
+		err := a.root.Mkdir(name, 0o700)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err == nil {
+			err = a.sync(".")
+		}
+		if err == nil { // the directory may be new itself
+			err = syncPath(filepath.Dir(a.dir))
+		}
+		if err != nil {
+			return failed(op, err)
 		}
 	}
-	return syncPath(filepath.Dir(a.dir))
+	return nil
 }
 
 func syncPath(dir string) error {
