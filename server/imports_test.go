@@ -77,9 +77,9 @@ var arrows = map[string][]string{
 		"router", "router/address", "rules", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 
 	// who may do what
-	"server/admin": {"accounts", "accounts/access", "accounts/contentline", "accounts/groupware", "accounts/mailbox", "accounts/subscribers", "router", "router/address", "router/names", "rules",
+	"server/admin": {"accounts", "accounts/access", "accounts/contentline", "accounts/files", "accounts/groupware", "accounts/mailbox", "accounts/subscribers", "router", "router/address", "router/names", "rules",
 		"server/certificates", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/protection", "server/settings"},
-	"server/admin/admintest": {"accounts", "accounts/subscribers", "router", "router/address", "rules", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/settings"},
+	"server/admin/admintest": {"accounts", "accounts/files", "accounts/subscribers", "router", "router/address", "rules", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"server/dnsdoctor":       {"server/fault", "server/resolver"},
 
 	// wires

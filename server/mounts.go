@@ -20,13 +20,16 @@ import (
 // A mount puts a part on an HTTP module.
 type mount func(h *http.Server) error
 
+// FileStorage is the file storage of all accounts.
+func (s *Server) FileStorage() *files.Store { return s.storage }
+
 // webDAV is CalDAV, CardDAV, the root by which clients find them (GET of that is the front page), and file storage.
 func (s *Server) webDAV(h *http.Server) error {
 	d := dav.New(groupware.New(s.accounts, access.New(s.accounts, s.router)))
 	if err := d.Mount(h, h.Front()); err != nil {
 		return err
 	}
-	return d.MountFiles(h, files.New())
+	return d.MountFiles(h, s.storage)
 }
 
 func (s *Server) administratorsPages(h *http.Server) error { return s.pages.Mount(h) }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"gatepost/accounts"
+	"gatepost/accounts/files"
 	"gatepost/accounts/lists"
 	"gatepost/accounts/mailrules"
 	"gatepost/protocols/drop"
@@ -71,13 +72,14 @@ type Config struct {
 
 // Server is all parts together.
 type Server struct {
-	config Config
-	base   *base
-	log    *slog.Logger
-	files  *logs.Files
-	levels atomic.Pointer[logs.Levels]
-	cert   atomic.Pointer[tls.Certificate]
-	acme   *acme.Manager
+	config  Config
+	base    *base
+	log     *slog.Logger
+	files   *logs.Files
+	levels  atomic.Pointer[logs.Levels]
+	cert    atomic.Pointer[tls.Certificate]
+	acme    *acme.Manager
+	storage *files.Store
 
 	// What modules of the table make for those after them.
 	main        *settings.Live[Settings]
@@ -161,6 +163,7 @@ func newServer(c Config, table func(*Server) []*module) (_ *Server, err error) {
 		return s, err
 	}
 
+	s.storage = files.New()
 	s.encrypt = tlsConfig(s.chooseCertificate)
 	s.encryptMail = s.encrypt.Clone()
 	s.encryptMail.CipherSuites = nil

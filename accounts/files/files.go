@@ -61,6 +61,9 @@ const (
 	maxIdle = 1000
 
 	attribute = "user.gatepost"
+
+	// Private is the directory that others do not see.
+	Private = "private"
 )
 
 // Store is the file storage of all accounts. It may be used by many goroutines at once.
@@ -197,6 +200,21 @@ func (a *Area) measure(name string) (bytes int64, files int, err error) {
 		return nil
 	})
 	return bytes, files, err
+}
+
+// Measure counts the bytes and the files and directories below a directory; of a file, its own bytes. Errors: NotFound.
+func (a *Area) Measure(p string) (bytes int64, files int, err error) {
+	i, err := a.Stat(p)
+	switch {
+	case err != nil:
+		return 0, 0, err
+	case !i.Dir:
+		return i.Size, 1, nil
+	case a.root == nil:
+		return 0, 0, nil
+	}
+	bytes, files, err = a.measure(in(p))
+	return bytes, files, failed("files.Measure", err)
 }
 
 // make makes the directories of the storage. use.mu is not held.

@@ -30,7 +30,6 @@ const (
 	fileRoot         = "WebDAV"
 	fileCapabilities = "1, 2, 3"
 	fileAllow        = "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, MKCOL, COPY, MOVE, LOCK, UNLOCK"
-	privateDir       = "private"
 )
 
 var fileMethods = map[string]func(*fileExchange) error{
@@ -121,7 +120,7 @@ func (e *fileExchange) find(names []string) (place, error) {
 	if p.path, err = files.Join(names); err != nil {
 		return p, err
 	}
-	if !p.own && (!account.Enabled(fileService) || files.Within(p.path, privateDir) && p.path != "") {
+	if !p.own && (!account.Enabled(fileService) || files.Within(p.path, files.Private) && p.path != "") {
 		return p, fault.New("dav.files", fault.NotFound, "There is nothing here.")
 	}
 	p.area, err = e.f.store.Open(account)
@@ -341,7 +340,7 @@ func (e *fileExchange) listed() ([]*files.Info, error) {
 	}
 	shown := list[:0]
 	for _, i := range list {
-		if i.Path != privateDir {
+		if i.Path != files.Private {
 			shown = append(shown, i)
 		}
 	}

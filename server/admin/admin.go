@@ -8,6 +8,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/access"
+	"gatepost/accounts/files"
 	"gatepost/accounts/groupware"
 	"gatepost/accounts/subscribers"
 	"gatepost/router"
@@ -77,6 +78,9 @@ func (a Actor) Self() Name {
 // Server is what calls need of the server as a whole. Its errors are faults;
 // Invalid ones carry the key or line that is wrong in their text.
 type Server interface {
+	// FileStorage is the file storage of all accounts.
+	FileStorage() *files.Store
+
 	// Version is the version of the server, such as 0.1.
 	Version() string
 	// Shutdown begins an orderly stop and returns at once.

@@ -202,6 +202,12 @@ var rules = map[string]rule{
 	"REJECTWAITING":       changes("D:CanAccessLists own"),
 
 	// the mailboxes of an account
+	"LISTSTORAGEFILES":       looks("own D:CanAccessWebSites"),
+	"GETSTORAGEFILEINFO":     looks("own D:CanAccessWebSites"),
+	"READSTORAGEFILE":        looks("own D:CanAccessWebSites"),
+	"WRITESTORAGEFILE":       changes("own D:CanAccessWebSites").guarded(),
+	"RENAMESTORAGEFILE":      changes("own D:CanAccessWebSites").guarded(),
+	"DELETESTORAGEFILE":      changes("own D:CanAccessWebSites").guarded(),
 	"LISTMAILBOXES":          looks("own D:CanImpersonate"),
 	"LISTCOLLECTIONS":        looks("own D:CanImpersonate"),
 	"LISTITEMS":              looks("own D:CanImpersonate"),

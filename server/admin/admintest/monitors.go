@@ -5,10 +5,23 @@ import (
 	"sync"
 	"time"
 
+	"gatepost/accounts/files"
 	"gatepost/server/counters"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 )
+
+// FileStorage is a Store of the test's own.
+func (s *Server) FileStorage() *files.Store {
+	s.storage.once.Do(func() { s.storage.store = files.New() })
+	return s.storage.store
+}
+
+// stored makes one Store for a server.
+type stored struct {
+	once  sync.Once
+	store *files.Store
+}
 
 // counted makes one Registry without metrics for a server.
 type counted struct {

@@ -33,6 +33,7 @@ type Server struct {
 	rules    *rules.Set
 	signal   dataformat.Array
 	counted  counted
+	storage  stored
 	findings []counters.Finding
 	waiting  []subscribers.Question
 	asking   []subscribers.Question
