@@ -373,6 +373,7 @@ func (c *client) hear(line string) {
 	delete(c.open, seq)
 	c.pause = 0
 	c.stats.answer(time.Since(r.sent))
+	c.publish() // who has the answer finds it counted
 	r.end(text, nil)
 }
 
