@@ -160,7 +160,7 @@ func (r *running) halt(t *testing.T) {
 func freeShift(t testing.TB) int {
 	t.Helper()
 	for range 50 {
-		shift := 20000 + mathrand.IntN(36000)
+		shift := 12000 + mathrand.IntN(11000) // below the ports that connections to others get
 		free := true
 		for _, port := range append(server.StockPorts(), 107) {
 			ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+shift)))

@@ -254,7 +254,7 @@ func dialogue(ts *testscript.TestScript, neg bool, args []string) {
 // that scripts which run side by side do not find the same one.
 func freeShift() (int, error) {
 	for range 50 {
-		shift := 12000 + mathrand.IntN(18000)
+		shift := 12000 + mathrand.IntN(11000) // below the ports that connections to others get
 		free := true
 		for _, port := range server.StockPorts() {
 			ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+shift)))
