@@ -86,15 +86,25 @@ const (
 	ACMECertificate   = "ACME" // an authority gives it
 )
 
-// checkCertificate returns an error if the key and the certificate that a domain has of its own do not belong together.
-func checkCertificate(op string, explicit dataformat.Dict) error {
+// checkCertificate returns an error if the key and the certificate that a domain has of its own do not belong together, or if
+// a certificate that is given now cannot be shown.
+func checkCertificate(op string, before, explicit dataformat.Dict) error {
 	var s DomainSettings
 	settings.LoadLayers(&s, []dataformat.Dict{explicit}, func(string, error) {}) // each was checked
 	if len(s.PrivateSecureKey) == 0 || len(s.SecureCertificate) == 0 {
 		return nil
 	}
-	if _, err := s.pair().TLS(); err != nil {
+	c, err := s.pair().TLS()
+	if err != nil {
 		return fault.Newf(op, fault.Invalid, "SecureCertificate: %s; give both settings together, or remove the other one first", fault.Text(err))
+	}
+	var old DomainSettings
+	settings.LoadLayers(&old, []dataformat.Dict{before}, func(string, error) {})
+	if bytes.Equal(old.SecureCertificate, s.SecureCertificate) {
+		return nil
+	}
+	if err := certificates.Valid(c.Leaf, time.Now()); err != nil {
+		return fault.Newf(op, fault.Invalid, "SecureCertificate: %s", fault.Text(err))
 	}
 	return nil
 }

@@ -164,9 +164,10 @@ func (s *Store) DomainSettings(name string) Layer {
 		defer unlock()
 		var after dataformat.Dict
 		err = s.editDomain(d, domainFile, func(e dataformat.Dict) error {
+			before := maps.Clone(e)
 			_ = merging("", given, replace, keyAccountDefaults, keyPrefs)(e) // never fails
 			after = maps.Clone(e)
-			if err := checkCertificate(op, after); err != nil {
+			if err := checkCertificate(op, before, after); err != nil {
 				return err
 			}
 			return s.freeAddresses(op, d.name, after)

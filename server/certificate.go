@@ -192,10 +192,20 @@ func (s *Server) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if c := s.acme.Handshake(hello); c != nil {
 		return c, nil
 	}
+	if domain, sure := s.domainOfHost(hostName(hello)); sure {
+		if kind, _ := s.accounts.Certificate(domain); kind == accounts.NoCertificate {
+			return s.encryptFresh, nil // a ticket would let the client in without a certificate
+		}
+	}
 	if local, err := netip.ParseAddrPort(hello.Conn.LocalAddr().String()); err == nil && int(local.Port()) == mailPort+s.config.PortShift {
 		return s.encryptMail, nil
 	}
 	return nil, nil
+}
+
+// hostName is the name that a client gives, in lower case.
+func hostName(hello *tls.ClientHelloInfo) string {
+	return strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
 }
 
 // mailPort is where mail servers connect to each other.
@@ -284,7 +294,7 @@ func (s *Server) ACMEStates(_ context.Context, domain string) (dataformat.Array,
 // local address it has connected to, else the server's.
 func (s *Server) chooseCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	server := s.cert.Load()
-	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
+	name := hostName(hello)
 	domain, sure := s.domainOfHost(name)
 	if name == "" {
 		if local, err := netip.ParseAddrPort(hello.Conn.LocalAddr().String()); err == nil {

@@ -145,6 +145,11 @@ func TestDomainCertificate(t *testing.T) {
 	if err := set("own.test", "{SecureCertificate="+block(der)+";PrivateSecureKey="+block(other)+";}"); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a certificate of another key: %v", err)
 	}
+	ended, err := certificates.MakeSelfSigned(key, certificates.Subject{CommonName: "own.test"}, -time.Minute)
+	must(err)
+	if err := set("own.test", "{SecureCertificate="+block(ended)+";PrivateSecureKey="+block(key)+";}"); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a certificate that has ended: %v", err)
+	}
 	must(set("own.test", "{CertificateType=YES;SecureCertificate="+block(der)+";PrivateSecureKey="+block(key)+";}"))
 	must(set("none.test", "{CertificateType=NO;}"))
 
@@ -170,6 +175,28 @@ func TestDomainCertificate(t *testing.T) {
 			t.Errorf("%q is shown %q, want %q", name, got, want)
 		}
 	}
+	// A ticket of a session under another name does not let a client in under the name of a domain without a certificate.
+	cache := tls.NewLRUClientSessionCache(0)
+	for _, name := range []string{"corp.test", "none.test"} {
+		refused := name == "none.test"
+		client, served := net.Pipe()
+		go func() {
+			defer served.Close()
+			c := tls.Server(served, s.encrypt)
+			if c.HandshakeContext(ctx) == nil {
+				_, _ = c.Write([]byte("x")) // brings the ticket
+			}
+		}()
+		c := tls.Client(client, &tls.Config{ServerName: name, InsecureSkipVerify: true, ClientSessionCache: anyName{cache}}) //nolint:gosec // as above
+		err := c.HandshakeContext(ctx)
+		if err == nil {
+			_, err = c.Read(make([]byte, 1))
+		}
+		if (err != nil) != refused {
+			t.Errorf("with a ticket, %s: %v", name, err)
+		}
+		client.Close()
+	}
 	list, err := s.Certificates(ctx)
 	must(err)
 	if len(list) != 2 || list[1].(dataformat.Dict).String("domain") != "own.test" {
@@ -191,3 +218,10 @@ func TestDomainCertificate(t *testing.T) {
 		t.Errorf("a certificate that is switched off: %s is shown", got)
 	}
 }
+
+// anyName keeps the sessions of all names under one.
+type anyName struct{ tls.ClientSessionCache }
+
+func (c anyName) Get(string) (*tls.ClientSessionState, bool) { return c.ClientSessionCache.Get("") }
+
+func (c anyName) Put(_ string, s *tls.ClientSessionState) { c.ClientSessionCache.Put("", s) }

@@ -115,6 +115,8 @@ type Server struct {
 	users       *settings.Live[http.UserSettings]
 	encrypt     *tls.Config
 	encryptMail *tls.Config // on port 25
+	// encryptFresh takes no tickets of earlier sessions.
+	encryptFresh *tls.Config
 
 	setupSecret string // of the one-time link; empty when postmaster has a password
 
@@ -167,6 +169,8 @@ func newServer(c Config, table func(*Server) []*module) (_ *Server, err error) {
 	s.encrypt = tlsConfig(s.chooseCertificate)
 	s.encryptMail = s.encrypt.Clone()
 	s.encryptMail.CipherSuites = nil
+	s.encryptFresh = s.encrypt.Clone()
+	s.encryptFresh.SessionTicketsDisabled = true
 	s.encrypt.GetConfigForClient = s.configFor
 	s.listeners = listeners{shift: c.PortShift, listen: c.Listen, log: s.log, running: map[string]net.Listener{}}
 	if err = s.stockSettings(); err != nil {

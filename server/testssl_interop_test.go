@@ -1,7 +1,13 @@
 package server_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -24,10 +30,11 @@ func TestInteropTestssl(t *testing.T) {
 	}
 	r := start(t)
 	dir := t.TempDir()
+	authority := signServer(t, r, dir)
 	var all sync.WaitGroup
 	defer all.Wait()
 	look := func(port int, p string) {
-		cmd := exec.Command("testssl", "--quiet", "--color", "0", "--warnings", "off", "-n", "none", "--ip", "127.0.0.1", "-p", "-s", "-U", testDomain+":"+p)
+		cmd := exec.Command("testssl", "--quiet", "--color", "0", "--warnings", "off", "-n", "none", "--ip", "127.0.0.1", "--add-ca", authority, "-p", "-s", "-S", "-U", testDomain+":"+p)
 		cmd.Dir = dir
 		out, err := cmd.CombinedOutput()
 		seen := 0
@@ -38,6 +45,9 @@ func TestInteropTestssl(t *testing.T) {
 			if strings.Contains(line, "VULNERABLE") || strings.Contains(line, "NOT ok") || strings.Contains(line, "offered (deprecated)") {
 				t.Errorf("port %d: %s", port, line)
 			}
+		}
+		if !strings.Contains(string(out), "Chain of trust               Ok") {
+			t.Errorf("port %d: the chain is not trusted\n%s", port, out)
 		}
 		if seen < 15 {
 			t.Errorf("port %d: %v\n%s", port, err, out)
@@ -50,6 +60,41 @@ func TestInteropTestssl(t *testing.T) {
 		}
 		all.Go(func() { look(port, p) })
 	}
+}
+
+// signServer gives a server a certificate that an authority has signed, and returns the file with the authority's certificate.
+func signServer(t *testing.T, r *running, dir string) (path string) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	keyOf := func() *ecdsa.PrivateKey {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		must(err)
+		return key
+	}
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Test authority"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign}
+	caKey, key := keyOf(), keyOf()
+	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
+	must(err)
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	must(err)
+	leaf := &x509.Certificate{SerialNumber: serial, CRLDistributionPoints: []string{"http://127.0.0.1/authority.crl"}, Subject: pkix.Name{CommonName: testDomain}, DNSNames: []string{testDomain}, NotBefore: ca.NotBefore,
+		NotAfter: ca.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
+	must(err)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	must(err)
+	must(os.WriteFile(filepath.Join(r.dir, "Certificates", "server.pem"), []byte(certificates.EncodeCertificates(der)), 0o600))
+	must(os.WriteFile(filepath.Join(r.dir, "Certificates", "server.key"), []byte(certificates.EncodeKey(pkcs8)), 0o600))
+	must(r.Reload(t.Context()))
+	path = filepath.Join(dir, "authority.pem")
+	must(os.WriteFile(path, []byte(certificates.EncodeCertificates(caDER)), 0o600))
+	return path
 }
 
 // A mail server that knows only old suites of TLS 1.2 still encrypts on port 25, and nobody uses them elsewhere.

@@ -197,6 +197,7 @@ func TestVerbs(t *testing.T) {
 		`RejectQueueMessage <5>`: {"REJECTQUEUEMESSAGE", " <5>"},
 		"":                       {"", ""},
 		"  noop x":               {"NOOP", " x"},
+		"12 noop":                {"", "12 noop"},
 		"\x16\x03\x01":           {"", "\x16\x03\x01"},
 	} {
 		if verb, rest := splitVerb(line); verb != want[0] || rest != want[1] {

@@ -302,10 +302,12 @@ func syntaxError(format string, v ...any) error {
 func splitVerb(line string) (verb, rest string) {
 	line = strings.TrimLeft(line, " \t")
 	n := 0
-	for n < len(line) && isLetter(line[n]) {
+	for n < len(line) && (isLetter(line[n]) || n > 0 && isDigit(line[n])) {
 		n++
 	}
 	return strings.ToUpper(line[:n]), line[n:]
 }
 
 func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -8,6 +8,8 @@ import (
 
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
+	"net"
 
 	"gatepost/accounts"
 	"gatepost/server/certificates"
@@ -152,6 +154,13 @@ func (a Actor) CreateDomainCertificate(ctx context.Context, name string, subject
 		if err != nil {
 			return err
 		}
+		leaf, err := x509.ParseCertificate(der)
+		if err != nil {
+			return err
+		}
+		if err := o.isOfDomain(leaf); err != nil {
+			return err
+		}
 		return o.updateCertificate(dataformat.Dict{"CertificateType": dataformat.String(accounts.OwnCertificate),
 			"SecureCertificate": dataformat.Data(der), "CAChain": dataformat.String("default")})
 	})
@@ -202,12 +211,38 @@ func (a Actor) ImportDomainPKCS12(ctx context.Context, name string, file []byte,
 	})
 }
 
+// isOfDomain returns an error if a certificate is for no host of the domain: no client would ever be shown it.
+func (o *operation) isOfDomain(leaf *x509.Certificate) error {
+	names := certificates.Names(leaf)
+	for _, name := range names {
+		if net.ParseIP(name) != nil {
+			return nil // the domain may have the address
+		}
+		_, rest, _ := strings.Cut(name, ".")
+		for _, host := range []string{name, rest} {
+			if of, ok := o.admin.acc.DomainName(host); ok && of == o.domain {
+				return nil
+			}
+		}
+		if public, err := o.admin.acc.PublicName(o.domain); err == nil && leaf.VerifyHostname(public) == nil {
+			return nil
+		}
+	}
+	if len(names) == 0 {
+		return fault.New("admin.Certificate", fault.Invalid, "the certificate has no alternative names: clients go by nothing else")
+	}
+	return fault.Newf("admin.Certificate", fault.Invalid, "the certificate is for %s, none of which is a host of %s", strings.Join(names, ", "), o.domain)
+}
+
 func (o *operation) putPair(p *certificates.Pair) error {
 	cert, err := p.TLS()
 	if err != nil {
 		return err
 	}
 	if err := certificates.Valid(cert.Leaf, time.Now()); err != nil {
+		return err
+	}
+	if err := o.isOfDomain(cert.Leaf); err != nil {
 		return err
 	}
 	o.new = DescribeCertificate(cert)

@@ -11,6 +11,8 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
@@ -24,6 +26,12 @@ import (
 
 // MaxSize bounds what is read as a key or a chain, in bytes.
 const MaxSize = 256 << 10
+
+// The bits of an RSA key: a shorter one is not trusted, and a longer one is refused by most programs and slow.
+const (
+	minRSA = 2048
+	maxRSA = 8192
+)
 
 // maxChain is how many certificates a chain may have.
 const maxChain = 20
@@ -80,10 +88,29 @@ func parseKey(der []byte) (crypto.Signer, error) {
 	if !ok {
 		return nil, invalid(op, "the private key cannot be used for TLS")
 	}
-	if k, ok := key.(*rsa.PrivateKey); ok && k.N.BitLen() < 2048 {
-		return nil, invalid(op, "the private key has %d bits: programs want 2048 at least", k.N.BitLen())
+	if err := usable(key); err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+// usable returns an error for a kind of key that clients do not take.
+func usable(key any) error {
+	const op = "ReadKey"
+	switch k := key.(type) {
+	case *rsa.PrivateKey:
+		if k.N.BitLen() < minRSA || k.N.BitLen() > maxRSA {
+			return invalid(op, "the private key has %d bits: programs want %d to %d", k.N.BitLen(), minRSA, maxRSA)
+		}
+	case *ecdsa.PrivateKey:
+		if k.Curve == elliptic.P224() { // TLS has no name for it any more (RFC 8446 section 4.2.3)
+			return invalid(op, "the private key is on the curve P-224, which TLS does not take: P-256 and P-384 are usual")
+		}
+	case ed25519.PrivateKey:
+	default:
+		return invalid(op, "the private key cannot be used for TLS")
+	}
+	return nil
 }
 
 // ReadCertificates reads certificates in PEM, or in DER one after the other, in their order. Errors: Invalid.

@@ -1,9 +1,14 @@
 package certificates
 
 import (
+	"bytes"
 	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +59,11 @@ func TestMakeAndRead(t *testing.T) {
 	}
 	_, err := GenerateKey("RSA 1024")
 	refused(t, err, "a key is one of")
+	p224 := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P224(), rand.Reader))
+	_, err = ReadKey(must[[]byte](t)(x509.MarshalPKCS8PrivateKey(p224)))
+	refused(t, err, "P-224")
+	long := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 16383), E: 65537}}
+	refused(t, usable(long), "16384 bits")
 }
 
 func TestSubject(t *testing.T) {
@@ -139,6 +149,16 @@ func TestFromPKCS12(t *testing.T) {
 	}
 	_, err := FromPKCS12([]byte("x"), "")
 	refused(t, err, "PKCS #12")
+	// The number of rounds is written anew as one that would take minutes.
+	for name, e := range map[string]*pkcs12.Encoder{"modern": pkcs12.Modern, "legacy": pkcs12.LegacyDES} {
+		file := must[[]byte](t)(e.WithIterations(0x010203).Encode(key, c, nil, "secret"))
+		if n := rounds(file); n < 0x010203 || n > maxRounds {
+			t.Errorf("%s: %d rounds", name, n)
+		}
+		slow := bytes.ReplaceAll(file, []byte{0x02, 0x03, 0x01, 0x02, 0x03}, []byte{0x02, 0x03, 0x7f, 0xff, 0xff})
+		_, err := FromPKCS12(slow, "secret")
+		refused(t, err, "rounds of its key derivation")
+	}
 }
 
 func TestValid(t *testing.T) {
