@@ -117,7 +117,7 @@ func (s *Store) editAccount(op string, a *Account, change func(dataformat.Dict) 
 }
 
 // SetPassword stores a new password. With check the account's own rules hold
-// (PWDAllowed, MinPasswordLength), as for a user who changes the password; an
+// (PWDAllowed, and those of passwordrules.go), as for a user who changes the password; an
 // administrator goes without. A user's password is changed where External Authentication knows it, too.
 // Errors: NoDomain, NotFound, Denied, Invalid, Unavailable.
 func (s *Store) SetPassword(ctx context.Context, domain, name, password string, check bool) error {
@@ -130,8 +130,8 @@ func (s *Store) SetPassword(ctx context.Context, domain, name, password string, 
 		if !bool(a.settings.PWDAllowed) {
 			return fault.New(op, fault.Denied, "the password may not be changed")
 		}
-		if n := len([]rune(password)); n == 0 || n < a.settings.MinPasswordLength {
-			return fault.New(op, fault.Invalid, "the password is too short")
+		if err := s.rejects(ctx, a, password); err != nil {
+			return err
 		}
 	}
 	if check {
@@ -148,8 +148,13 @@ func (s *Store) SetPassword(ctx context.Context, domain, name, password string, 
 			return fault.Wrap(op, fault.Internal, err)
 		}
 	}
+	former, err := s.former(a)
+	if err != nil {
+		return err
+	}
 	s.sessions.acceptPassword(ctx, a, stored)
 	return s.editAccount(op, a, func(d dataformat.Dict) error {
+		putFormer(d, former)
 		delete(d, keyPassword)
 		if stored != "" {
 			d[keyPassword] = dataformat.String(stored)

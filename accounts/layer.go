@@ -229,14 +229,26 @@ func (s *Store) AccountSettings(domainName, name string) Layer {
 		if err != nil {
 			return err
 		}
+		change := merging("", given, replace, keyPrefs, KeySecondFactor)
 		if _, ok := given[keyPassword]; ok {
 			given[keyPassword] = dataformat.String("default")
 			if stored, ok := after[keyPassword]; ok {
 				given[keyPassword] = stored
 				s.sessions.acceptPassword(ctx, a, after.String(keyPassword))
 			}
+			if after.String(keyPassword) != a.settings.Password {
+				former, err := s.former(a)
+				if err != nil {
+					return err
+				}
+				merge := change
+				change = func(d dataformat.Dict) error {
+					putFormer(d, former)
+					return merge(d)
+				}
+			}
 		}
-		return s.editAccount(op, a, merging("", given, replace, keyPrefs, KeySecondFactor))
+		return s.editAccount(op, a, change)
 	}
 	return s.accountLayer(op, domainName, name, validateAccount, (*Account).explicitSettings, change)
 }

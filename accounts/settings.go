@@ -6,18 +6,21 @@ import "gatepost/server/settings"
 // found for each key in the account, its class of service, the account defaults
 // of its domain and of the server, and at last the defaults below.
 type AccountSettings struct {
-	RealName           string        `key:"RealName" help:"the person's name; the comment of From" since:"0.1"`
-	Password           string        `key:"Password" secret:"yes" help:"the stored form of the password" level:"expert" since:"0.1"`
-	PasswordEncryption string        `key:"PasswordEncryption" default:"SCRAM-SHA-256" values:"SCRAM-SHA-256|clear|A-crpt|U-crpt|MD5|SHA1" help:"how new passwords are stored; clear and A-crpt can be turned back into the password, which APOP and CRAM-MD5 need; U-crpt, MD5 and SHA1 are read but new passwords are stored as SCRAM-SHA-256" since:"0.1"`
-	UseAppPassword     settings.Flag `key:"UseAppPassword" default:"YES" help:"the password that is stored here is accepted" since:"0.1"`
-	UseExtPassword     settings.Flag `key:"UseExtPassword" default:"NO" help:"a password that External Authentication knows is accepted (ExternalAUTH of the server settings)" since:"0.2"`
-	RequireAPOP        settings.Flag `key:"RequireAPOP" default:"NO" help:"a password in clear text is refused unless the connection is encrypted" since:"0.1"`
-	PWDAllowed         settings.Flag `key:"PWDAllowed" default:"YES" help:"the user may change the password" since:"0.1"`
-	FailedLoginFlow    settings.Rate `key:"FailedLoginFlow" default:"(10, 1m)" help:"failed logins in a period, above which logins are refused for the rest of it: counted together for all addresses that the account has not lately logged in from, and for each other address and each Client IP alone" since:"0.1"`
-	LogLogin           settings.Flag `key:"LogLogin" default:"NO" level:"advanced" help:"logins are logged as major events, at level 2 instead of 3" since:"0.1"`
-	MinPasswordLength  int           `key:"MinPasswordLength" default:"0" help:"shortest password that a user may choose" since:"0.1"`
-	ServiceClass       string        `key:"ServiceClass" help:"class of service that the account belongs to" since:"0.1"`
-	AccessModes        Services      `key:"AccessModes" default:"All" help:"the services that the account may use; the domain has to allow them too" since:"0.1"`
+	RealName              string        `key:"RealName" help:"the person's name; the comment of From" since:"0.1"`
+	Password              string        `key:"Password" secret:"yes" help:"the stored form of the password" level:"expert" since:"0.1"`
+	PasswordEncryption    string        `key:"PasswordEncryption" default:"SCRAM-SHA-256" values:"SCRAM-SHA-256|clear|A-crpt|U-crpt|MD5|SHA1" help:"how new passwords are stored; clear and A-crpt can be turned back into the password, which APOP and CRAM-MD5 need; U-crpt, MD5 and SHA1 are read but new passwords are stored as SCRAM-SHA-256" since:"0.1"`
+	UseAppPassword        settings.Flag `key:"UseAppPassword" default:"YES" help:"the password that is stored here is accepted" since:"0.1"`
+	UseExtPassword        settings.Flag `key:"UseExtPassword" default:"NO" help:"a password that External Authentication knows is accepted (ExternalAUTH of the server settings)" since:"0.2"`
+	RequireAPOP           settings.Flag `key:"RequireAPOP" default:"NO" help:"a password in clear text is refused unless the connection is encrypted" since:"0.1"`
+	PWDAllowed            settings.Flag `key:"PWDAllowed" default:"YES" help:"the user may change the password" since:"0.1"`
+	FailedLoginFlow       settings.Rate `key:"FailedLoginFlow" default:"(10, 1m)" help:"failed logins in a period, above which logins are refused for the rest of it: counted together for all addresses that the account has not lately logged in from, and for each other address and each Client IP alone" since:"0.1"`
+	LogLogin              settings.Flag `key:"LogLogin" default:"NO" level:"advanced" help:"logins are logged as major events, at level 2 instead of 3" since:"0.1"`
+	MinPasswordLength     int           `key:"MinPasswordLength" default:"0" help:"shortest password that a user may choose" since:"0.1"`
+	PasswordComplexity    string        `key:"PasswordComplexity" default:"any" values:"any|letters and digits|mixed case and digits|mixed case and digits and symbols" help:"what a password that a user chooses has to be made of" since:"0.2"`
+	RefuseCommonPasswords settings.Flag `key:"RefuseCommonPasswords" default:"YES" help:"a user may not choose one of the commonest passwords, or one made of the name of the account, its domain or its owner" since:"0.2"`
+	PasswordHistory       int           `key:"PasswordHistory" default:"0" help:"former passwords, 24 at most, that a user may not choose again; with 1 or more, the present one neither" since:"0.2"`
+	ServiceClass          string        `key:"ServiceClass" help:"class of service that the account belongs to" since:"0.1"`
+	AccessModes           Services      `key:"AccessModes" default:"All" help:"the services that the account may use; the domain has to allow them too" since:"0.1"`
 
 	MaxAccountSize        settings.Size `key:"MaxAccountSize" default:"unlimited" unit:"bytes" help:"storage limit of all mailboxes together" since:"0.1"`
 	QuotaSuspend          int           `key:"QuotaSuspend" default:"100" unit:"percent" level:"advanced" help:"incoming mail waits above this part of the storage limit" since:"0.1"`

@@ -31,7 +31,7 @@ import (
 )
 
 const (
-	masterPassword = "master 1"
+	masterPassword = "plum tree 1"
 	remote         = "198.51.100.7"
 )
 

@@ -135,7 +135,7 @@ func TestRecordsOfLooksRefusalsAndFailures(t *testing.T) {
 	var session strings.Builder
 	log := logs.New(sink{&session}, func() *logs.Levels { return &logs.Levels{Default: 3} })
 	a := s.As(plain.account, accounts.Peer{Service: "TEST", Log: logs.Session(log, "TEST", 5, "[192.0.2.1]")})
-	must(t, a.SetPassword(ctx, a.Self(), "secret", true))
+	must(t, a.SetPassword(ctx, a.Self(), "plum tree 7", true))
 	want := `2 TEST-000005([192.0.2.1]) SETACCOUNTPASSWORD target=plain@own.com by=plain@own.com new="{Password=hidden;}"`
 	if got := withoutTime(session.String()); s.record() != "" || got != want {
 		t.Errorf("the session's log: %s", got)
