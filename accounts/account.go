@@ -39,9 +39,17 @@ type Account struct {
 
 	mailRules *rules.Set // effective
 
-	scramOnce sync.Once // derives the credentials of a reversible password
-	scramOf   password.SCRAM
-	scramErr  error
+	devices []device
+	device  *device // the one that has logged in, see Account.as
+
+	derivation *derivation
+}
+
+// derivation derives the credentials of a reversible password.
+type derivation struct {
+	once  sync.Once
+	scram password.SCRAM
+	err   error
 }
 
 // Address returns name@domain.
@@ -217,6 +225,7 @@ func (s *directory) resolve(a *Account) {
 			a.password = p
 		}
 	}
+	a.devices, a.derivation = readDevices(a.explicit, bad), new(derivation)
 	a.mail = s.mail.Account(s.owner(a))
 }
 

@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -40,6 +41,8 @@ type lastLogin struct {
 	at    time.Time
 	ip    netip.Addr
 	known []knownAddress
+	// devices are the last uses of device passwords, by their IDs; never changed.
+	devices map[string]deviceUse
 }
 
 func (w *infoWriter) start() {
@@ -61,21 +64,33 @@ func (w *infoWriter) start() {
 }
 
 // note remembers a login.
-func (w *infoWriter) note(a *Account, ip netip.Addr, known []knownAddress) {
+func (w *infoWriter) note(a *Account, p Peer, known []knownAddress) {
 	k := accountKey{a.Domain, a.Name}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.logins == nil {
 		w.logins = map[accountKey]lastLogin{}
 	}
-	if _, ok := w.logins[k]; !ok && len(w.logins) >= maxInfoKept {
+	before, ok := w.logins[k]
+	if !ok && len(w.logins) >= maxInfoKept {
 		select {
 		case w.full <- struct{}{}:
 		default:
 		}
 		return // a login that is not noted is better than memory without bound
 	}
-	w.logins[k] = lastLogin{a.ID, time.Now().UTC().Truncate(time.Second), ip, known}
+	n := lastLogin{id: a.ID, at: time.Now().UTC().Truncate(time.Second), ip: p.IP, known: known}
+	if before.id == a.ID {
+		n.devices = before.devices
+	}
+	if d := a.device; d != nil {
+		n.devices = maps.Clone(n.devices)
+		if n.devices == nil {
+			n.devices = map[string]deviceUse{}
+		}
+		n.devices[d.hash.id()] = deviceUse{n.at, scopeOf(p.Service), p.IP.Unmap()}
+	}
+	w.logins[k] = n
 }
 
 // pending returns the login of an account that was noted and is not written yet.
@@ -110,6 +125,7 @@ func (w *infoWriter) write(k accountKey, l lastLogin) error {
 	unlock := w.store.locks.lock(path)
 	defer unlock()
 	info := readInfo(path)
+	before := readDeviceUses(info)
 	if _, ok := readIdentity(info); !ok {
 		if id, ok := readIdentity(a.explicit); ok {
 			info[keyAccountID] = id.dataValue()
@@ -121,6 +137,9 @@ func (w *infoWriter) write(k accountKey, l lastLogin) error {
 	}
 	if len(l.known) > 0 {
 		info[keyKnown] = knownValue(l.known)
+	}
+	if delete(info, keyDeviceUses); len(a.devices) > 0 {
+		info[keyDeviceUses] = deviceUsesValue(a, before, l.devices)
 	}
 	tmp := path + ".tmp"
 	if err := os.WriteFile(tmp, []byte(dataformat.PrettyOld(info)+"\n"), 0o600); err != nil {
@@ -159,7 +178,7 @@ func (s *Store) AccountInfo(ctx context.Context, domain, name string) (dataforma
 		"Mailboxes":      number(usage.Mailboxes),
 	}
 	for k, v := range readInfo(filepath.Join(a.dir, infoFile)) {
-		if reserved(k) && k != keyAccountID && k != keyAdopting {
+		if reserved(k) && k != keyAccountID && k != keyAdopting && k != keyDeviceUses {
 			out[k[1:]] = v
 		}
 	}

@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -44,6 +45,8 @@ type Peer struct {
 	Service string
 	// AnyService says that who is logged in is told when the service is disabled: the caller asks Account.Enabled.
 	AnyService bool
+	// Page says that somebody has typed the password into a page: device passwords are for programs.
+	Page bool
 	// Mechanism is the SASL mechanism, empty for a command with a password.
 	Mechanism string
 	// Log, of the session, gets the record of the login. Nil: the Store's log gets
@@ -82,7 +85,8 @@ func LoginBlocked(err error) bool { return errors.Is(err, errBlocked) }
 // BadCredentials, after the same time; a program that External Authentication asks takes its own.
 // Other errors: Busy, Canceled, Unavailable when that program cannot tell, which counts as no failed login.
 //
-// At the command line an account with a second factor gives a code right behind its password.
+// At the command line an account with a second factor gives a code right behind its password. A device password
+// of the service does instead of the account's own, see devicepasswords.go; Account.DeviceName tells that it has.
 func (l *Logins) CheckPassword(ctx context.Context, p Peer, domain, name, password string) (*Account, error) {
 	if p.Service != servicePWD {
 		return l.checkPassword(ctx, p, domain, name, password)
@@ -97,6 +101,17 @@ func (l *Logins) checkPassword(ctx context.Context, p Peer, domain, name, passwo
 		return nil, err
 	}
 	a := t.account
+	wrong := "wrong password"
+	if d := t.deviceOf(password); d != nil && d.isFor(p) {
+		t.account = a.as(d)
+		for _, c := range t.counters {
+			l.reset(c)
+		}
+		l.noteLogin(t)
+		return t.account, nil
+	} else if d != nil {
+		wrong = "the device password is not for this service"
+	}
 	usable := t.refusal == "" && !(bool(a.settings.RequireAPOP) && !p.TLS)
 	if t.blocked == nil && usable && l.remembers(a, password) {
 		for _, c := range t.counters {
@@ -138,7 +153,7 @@ func (l *Logins) checkPassword(ctx context.Context, p Peer, domain, name, passwo
 		return nil, badCredentials(op)
 	}
 	if !ok {
-		l.failed(t, "wrong password")
+		l.failed(t, wrong)
 		return nil, badCredentials(op)
 	}
 	l.remember(a, password)
@@ -228,6 +243,7 @@ type attempt struct {
 	blocked  *counter // the limit that failures have reached, or nil
 	refusal  string   // why the account cannot log in with any password that is stored here, or ""
 	outside  bool     // External Authentication may know another one
+	devices  bool     // a device password may be accepted
 	try      *try     // once it has begun
 }
 
@@ -244,10 +260,10 @@ func (l *Logins) attempt(ctx context.Context, p Peer, domain, name string) (atte
 	case err == nil:
 		t.account, flow = a, a.settings.FailedLoginFlow
 		barred := l.barred(a, p)
-		t.refusal, t.outside = barred, barred == "" && bool(a.settings.UseExtPassword)
-		if missing := a.noPassword(); missing != "" {
-			t.refusal = missing
-		}
+		only := a.onlyDevices(p)
+		t.outside = barred == "" && only == "" && bool(a.settings.UseExtPassword)
+		t.devices = barred == "" && a.noDevice() == "" && !(bool(a.settings.RequireAPOP) && !p.TLS)
+		t.refusal = cmp.Or(a.noPassword(), barred, only)
 		trusted = trusted || l.isKnown(a, p.IP)
 	case kind == fault.Busy, kind == fault.Canceled, kind == fault.Unavailable:
 		return t, err
@@ -260,6 +276,14 @@ func (l *Logins) attempt(ctx context.Context, p Peer, domain, name string) (atte
 	t.counters = counters(t.key, flow, l.protection.LoginLimit(), p.IP, trusted)
 	t.blocked = l.blocked(t.counters)
 	return t, nil
+}
+
+// deviceOf returns the device password that a text is, if it may be accepted now; nil if it is none.
+func (t *attempt) deviceOf(given string) *device {
+	if !t.devices || t.blocked != nil {
+		return nil
+	}
+	return t.account.deviceOf(given)
 }
 
 // noPassword says why no password that is stored here is accepted, or "".
@@ -320,14 +344,14 @@ func (a *Account) scram(salt []byte) (password.SCRAM, bool, error) {
 
 // derived makes the credentials of a reversible password, once per snapshot.
 func (a *Account) derived(p password.Reversible, salt []byte) (password.SCRAM, error) {
-	a.scramOnce.Do(func() {
-		plain, err := p.Reveal()
-		if err == nil {
-			a.scramOf, err = password.DeriveSCRAM(password.Prepare(plain), salt)
+	d := a.derivation
+	d.once.Do(func() {
+		var plain string
+		if plain, d.err = p.Reveal(); d.err == nil {
+			d.scram, d.err = password.DeriveSCRAM(password.Prepare(plain), salt)
 		}
-		a.scramErr = err
 	})
-	return a.scramOf, a.scramErr
+	return d.scram, d.err
 }
 
 // Login is one try to log in by a mechanism that the caller runs. It counts as a
@@ -423,7 +447,7 @@ func (l *Logins) noteLogin(t attempt) {
 	if t.account == nil {
 		return
 	}
-	l.store.info.note(t.account, t.peer.IP, l.noteKnown(t.account, t.peer.IP))
+	l.store.info.note(t.account, t.peer, l.noteKnown(t.account, t.peer.IP))
 	if !t.peer.Again {
 		l.counts.Succeeded.Inc(t.peer.Service)
 	}
@@ -434,7 +458,11 @@ func (l *Logins) noteLogin(t attempt) {
 	case bool(t.account.settings.LogLogin):
 		level = logs.LevelMajor
 	}
-	l.logLogin(t, level, "login", slog.Bool(logs.AttrTLS, t.peer.TLS))
+	attrs := []slog.Attr{slog.Bool(logs.AttrTLS, t.peer.TLS)}
+	if d := t.account.device; d != nil {
+		attrs = append(attrs, slog.String("device", d.name))
+	}
+	l.logLogin(t, level, "login", attrs...)
 }
 
 func (l *Logins) failed(t attempt, reason string) {
@@ -469,7 +497,7 @@ func (l *Logins) logFailure(t attempt, reason string) {
 
 // logLogin writes the record of a try to log in: to the log of its session, whose
 // tag and number tell service and address, if it has one.
-func (l *Logins) logLogin(t attempt, level slog.Level, text string, more slog.Attr) {
+func (l *Logins) logLogin(t attempt, level slog.Level, text string, more ...slog.Attr) {
 	attrs := append(make([]slog.Attr, 0, 5), accountAttr(t.key))
 	log := t.peer.Log
 	if log == nil {
@@ -479,7 +507,7 @@ func (l *Logins) logLogin(t attempt, level slog.Level, text string, more slog.At
 	if t.peer.Mechanism != "" {
 		attrs = append(attrs, slog.String("mechanism", t.peer.Mechanism))
 	}
-	log.LogAttrs(l.store.life, level, text, append(attrs, more)...)
+	log.LogAttrs(l.store.life, level, text, append(attrs, more...)...)
 }
 
 // accountAttr names an account in a record. Package auth marks the name of nobody with

@@ -75,7 +75,7 @@ func TestLoginIsNotedOnlyForTheAccountThatItWas(t *testing.T) {
 	must(t, s.CreateAccount(ctx, "", "u", nil))
 	a, err := s.Account(ctx, "", "u")
 	must(t, err)
-	s.info.note(a, stranger.IP, nil)
+	s.info.note(a, stranger, nil)
 	must(t, s.RenameAccount(ctx, "", "u", "", "v"))
 	must(t, s.CreateAccount(ctx, "", "u", nil))
 	s.info.flush()

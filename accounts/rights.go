@@ -126,7 +126,7 @@ func (s *directory) RightsOfName(domain, name string) (Rights, error) {
 // basicSettings are what the right BasicSettings covers.
 var basicSettings = []string{
 	"RealName", keyPassword, keyEncryption, "UseAppPassword", "UseExtPassword", "RequireAPOP", "PWDAllowed",
-	"PasswordRecovery", "FailedLoginFlow", "LogLogin", "MinPasswordLength", "PasswordComplexity", "RefuseCommonPasswords", "PasswordHistory",
+	"PasswordRecovery", "FailedLoginFlow", "LogLogin", "MinPasswordLength", "PasswordComplexity", "RefuseCommonPasswords", "PasswordHistory", "DevicePasswordsOnly",
 }
 
 // Setting reports whether the account may change a setting of the accounts of a domain.

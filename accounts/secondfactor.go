@@ -226,11 +226,11 @@ func codeFits(mechanism string) bool {
 // read before only says where the password ends.
 func (l *Logins) checkWithCode(ctx context.Context, p Peer, domain, name, given string) (*Account, error) {
 	password, code := given, ""
-	if has, _, err := l.store.SecondFactor(ctx, l.store.realDomain(domain), fold(name)); err == nil && has {
+	if a, err := l.store.Account(ctx, domain, name); err == nil && a.explicit[KeySecondFactor] != nil && a.deviceOf(given) == nil {
 		password, code = splitCode(given)
 	}
 	a, err := l.checkPassword(ctx, p, domain, name, password)
-	if err != nil || a.explicit[KeySecondFactor] == nil {
+	if err != nil || a.device != nil || a.explicit[KeySecondFactor] == nil {
 		return a, err
 	}
 	if err := l.store.TakeCode(ctx, a, code); err != nil {

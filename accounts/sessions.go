@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 // The reasons why sessions end, as their clients read them.
 const (
 	endPassword = "the password has been changed"
+	endRevoked  = "the device password has been revoked"
 	endDeleted  = "the account has been deleted"
 	endRenamed  = "the account has been renamed"
 	endGone     = "the account does not exist any more"
@@ -33,9 +35,11 @@ type Watch struct {
 	key      accountKey
 	number   uint64 // counts entries
 	id       uint64
-	main     bool   // the account is in the Main Domain, which may get another name
-	password string // its stored form, as it was at the login
-	accepted string // the stored form of a password that this session sets
+	main     bool        // the account is in the Main Domain, which may get another name
+	password string      // its stored form, as it was at the login
+	accepted string      // the stored form of a password that this session sets
+	device   *deviceHash // of the device password that has logged in, if one has
+	own      bool        // the service took the account's own password at the login
 }
 
 // Sessions are the entries of all sessions.
@@ -66,7 +70,10 @@ func (s *Store) Sessions() *Sessions { return s.sessions }
 func (l *Sessions) Watch(a *Account, p Peer, end func(reason string)) *Watch {
 	w := &Watch{
 		sessions: l, peer: p, since: time.Now(), end: end, key: accountKey{a.Domain, a.Name}, id: a.ID,
-		main: a.Domain == l.store.MainDomain(), password: a.settings.Password,
+		main: a.Domain == l.store.MainDomain(), password: a.settings.Password, own: a.onlyDevices(p) == "",
+	}
+	if a.device != nil {
+		w.device = &a.device.hash
 	}
 	l.mu.Lock()
 	l.made++
@@ -229,6 +236,15 @@ func (l *Sessions) follow(w *Watch) bool {
 
 // objection is why the session could not log in now, or "".
 func (w *Watch) objection(now *Account) string {
+	if w.device != nil {
+		if d := now.deviceBy(*w.device); d == nil || !d.isFor(w.peer) {
+			return endRevoked
+		}
+		return cmp.Or(now.noDevice(), w.sessions.store.logins.barred(now, w.peer))
+	}
+	if only := now.onlyDevices(w.peer); only != "" && w.own {
+		return only
+	}
 	// A program that checks passwords may store what was right, after it has answered.
 	if !bool(now.settings.UseExtPassword) {
 		if p := now.settings.Password; p != w.password && (w.accepted == "" || p != w.accepted) {

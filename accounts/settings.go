@@ -19,6 +19,7 @@ type AccountSettings struct {
 	PasswordComplexity    string        `key:"PasswordComplexity" default:"any" values:"any|letters and digits|mixed case and digits|mixed case and digits and symbols" help:"what a password that a user chooses has to be made of" since:"0.2"`
 	RefuseCommonPasswords settings.Flag `key:"RefuseCommonPasswords" default:"YES" help:"a user may not choose one of the commonest passwords, or one made of the name of the account, its domain or its owner" since:"0.2"`
 	PasswordHistory       int           `key:"PasswordHistory" default:"0" help:"former passwords, 24 at most, that a user may not choose again; with 1 or more, the present one neither" since:"0.2"`
+	DevicePasswordsOnly   string        `key:"DevicePasswordsOnly" default:"second factor" values:"second factor|YES|NO" help:"mail programs log in with device passwords alone, and the account's own password is for pages and the command line: if the account has a second factor, always, or never" since:"0.2"`
 	ServiceClass          string        `key:"ServiceClass" help:"class of service that the account belongs to" since:"0.1"`
 	AccessModes           Services      `key:"AccessModes" default:"All" help:"the services that the account may use; the domain has to allow them too" since:"0.1"`
 

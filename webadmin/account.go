@@ -42,6 +42,8 @@ func accountPages() []*page {
 		{path: calendarsPath, title: "Calendars and contacts", call: "LISTCOLLECTIONS", tab: true, get: (*call).calendarsPage,
 			post: map[string]func(*call) error{"import": (*call).importItems, "try": (*call).importItems}},
 		{path: calendarsPath + "/Export", title: "Export", call: "READITEMS", get: (*call).exportItems},
+		{path: devicesPath, title: "Device Passwords", call: "LISTDEVICEPASSWORDS", tab: true, get: (*call).devicesPage,
+			post: map[string]func(*call) error{"create": (*call).createDevice, "revoke": (*call).revokeDevice, "revokeall": (*call).revokeDevices}},
 		{path: accountPath + "/Access Rights", title: "Access Rights", call: "GETACCOUNTRIGHTS", tab: true, get: (*call).rightsPage,
 			post: map[string]func(*call) error{"update": (*call).setRights}},
 		{path: accountPath + "/Status", title: "Status", call: "GETACCOUNTINFO", tab: true, get: (*call).statusPage,
@@ -119,8 +121,12 @@ func (c *call) setPassword() error {
 	}
 	if e.PasswordError == "" {
 		err := c.actor.SetPassword(c.ctx(), c.target(), pass, c.r.PostForm.Has("check"))
+		set := c.T("The password is set.")
+		if err == nil && c.r.PostForm.Has("revoke") {
+			err, set = c.actor.RevokeDevicePasswords(c.ctx(), c.target()), c.T("The password is set, and the device passwords are revoked.")
+		}
 		if err == nil {
-			return c.done(c.r.URL.EscapedPath(), &flash{Text: c.T("The password is set."), Command: "SETACCOUNTPASSWORD " + c.address() + " PASSWORD ..."})
+			return c.done(c.r.URL.EscapedPath(), &flash{Text: set, Command: "SETACCOUNTPASSWORD " + c.address() + " PASSWORD ..."})
 		}
 		if !kept(err) {
 			return err

@@ -32,7 +32,7 @@ func (q *Request) basic(r *http.Request) (acc *accounts.Account, err error) {
 	}
 	credentials := sha256.Sum256([]byte(q.Peer.Service + " " + q.Domain + " " + r.Header.Get("Authorization")))
 	q.Peer.Again = q.session.loggedIn(credentials)
-	acc, err = q.Login(r.Context(), name, password)
+	acc, err = q.ProgramLogin(r.Context(), name, password)
 	if accounts.LoginBlocked(err) {
 		return nil, &statusError{http.StatusServiceUnavailable, "Too many logins have failed. Try again later."}
 	}

@@ -51,6 +51,12 @@ func Of(ctx context.Context) *Request {
 // of its own. A name without a domain is one of the request's domain. Errors: BadCredentials,
 // whatever the reason; TLSRequired; and temporary kinds when nobody can say now.
 func (q *Request) Login(ctx context.Context, name, password string) (*accounts.Account, error) {
+	q.Peer.Page = true
+	return q.ProgramLogin(ctx, name, password)
+}
+
+// ProgramLogin is Login for a name and a password that a program sends with a request: device passwords do for it.
+func (q *Request) ProgramLogin(ctx context.Context, name, password string) (*accounts.Account, error) {
 	a := q.session.auth
 	if !a.PlainAllowed(q.Peer) {
 		return nil, fault.New("http.Login", fault.TLSRequired, "")

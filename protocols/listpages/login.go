@@ -130,9 +130,13 @@ func (v *visit) who() error {
 	if !ok {
 		return nil
 	}
-	a, err := v.q.Login(v.r.Context(), name, password)
+	a, err := v.q.ProgramLogin(v.r.Context(), name, password)
 	if err != nil {
 		return err
+	}
+	if a.DeviceName() != "" {
+		v.q.Account = a
+		return nil
 	}
 	has, _, err := v.o.Store.SecondFactor(v.r.Context(), a.Domain, a.Name)
 	if err == nil && !has {

@@ -67,7 +67,7 @@ var accountCommands = []command{
 	{"SETACCOUNTRPOPS", "acct {records}", func(c *call) (dataformat.Value, error) {
 		return nil, c.actor.SetRPOPs(c, c.name("acct"), c.args.dict("records"))
 	}},
-	{"SETACCOUNTPASSWORD", "acct PASSWORD|TO password [METHOD method] [TAG tag] [CHECK]", setAccountPassword},
+	{"SETACCOUNTPASSWORD", "acct PASSWORD|TO password [METHOD method] [TAG tag] [CHECK] [REVOKE]", setAccountPassword},
 	{"VERIFYACCOUNTPASSWORD", "acct PASSWORD password", func(c *call) (dataformat.Value, error) {
 		return nil, c.actor.VerifyPassword(c, c.name("acct"), c.args.word("password"))
 	}},
@@ -147,7 +147,11 @@ func getAccountInfo(c *call) (dataformat.Value, error) {
 
 func setAccountPassword(c *call) (dataformat.Value, error) {
 	if c.args.has("method") || c.args.has("tag") {
-		return nil, unsupported("passwords for a method or with a tag are not supported")
+		return nil, unsupported("passwords for a method or with a tag are not supported; CREATEDEVICEPASSWORD makes one for some services")
 	}
-	return nil, c.actor.SetPassword(c, c.name("acct"), c.args.word("password"), c.args.has("CHECK"))
+	err := c.actor.SetPassword(c, c.name("acct"), c.args.word("password"), c.args.has("CHECK"))
+	if err == nil && c.args.has("REVOKE") {
+		err = c.actor.RevokeDevicePasswords(c, c.name("acct"))
+	}
+	return nil, err
 }

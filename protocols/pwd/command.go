@@ -37,7 +37,7 @@ type call struct {
 // compile joins the tables of commands.
 func compile() (map[string]*compiled, error) {
 	out := map[string]*compiled{}
-	for _, table := range [][]command{accountCommands, domainCommands, mailboxCommands, fileCommands, ruleCommands, serverCommands, protectionCommands, queueCommands, gatewayCommands, dropCommands, listCommands, miscCommands} {
+	for _, table := range [][]command{accountCommands, deviceCommands, domainCommands, mailboxCommands, fileCommands, ruleCommands, serverCommands, protectionCommands, queueCommands, gatewayCommands, dropCommands, listCommands, miscCommands} {
 		for _, c := range table {
 			params, err := parseSyntax(c.syntax)
 			if err != nil {

@@ -115,6 +115,10 @@ var rules = map[string]rule{
 	"SETACCOUNTRPOPS":             changes("D:CanModifyRPOP own").guarded(), // own: with RPOPAllowed
 	"SETACCOUNTPASSWORD":          changes("D:BasicSettings own").guarded(),
 	"NEWPASS":                     changes("own"),
+	"LISTDEVICEPASSWORDS":         looks("D own"),
+	"CREATEDEVICEPASSWORD":        changes("D:BasicSettings own").guarded(), // own: with PWDAllowed
+	"REVOKEDEVICEPASSWORD":        changes("D:BasicSettings own").guarded(),
+	"REVOKEDEVICEPASSWORDS":       changes("D:BasicSettings own").guarded(),
 	"VERIFYACCOUNTPASSWORD":       looks("D").guarded(),
 	"VERIFYACCOUNTIDENTITY":       looks("D").guarded(),
 	"GETACCOUNTPLAINPASSWORD":     changes("Master"), // it changes nothing, but is to be found
