@@ -76,6 +76,9 @@ var arrows = map[string][]string{
 	"accounts/mailrules": {"accounts", "accounts/access", "accounts/delivery", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
 		"router", "router/address", "rules", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 
+	"accounts/scheduling": {"accounts", "accounts/access", "accounts/contentline", "accounts/delivery", "accounts/groupware", "accounts/icalendar", "accounts/mailbox", "accounts/message",
+		"queue", "queue/envelope", "router", "router/address", "server/counters", "server/fault", "server/logs", "server/settings"},
+
 	// who may do what
 	"server/admin": {"accounts", "accounts/access", "accounts/contentline", "accounts/files", "accounts/groupware", "accounts/mailbox", "accounts/subscribers", "router", "router/address", "router/names", "rules",
 		"server/certificates", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/protection", "server/settings"},
@@ -111,7 +114,7 @@ var arrows = map[string][]string{
 	"protocols/relay": {"protocols/relay/mtasts", "queue", "queue/envelope", "router", "router/address",
 		"server/dataformat", "server/fault", "server/logs", "server/resolver", "server/settings"},
 
-	"protocols/dav": {"accounts", "accounts/access", "accounts/contentline", "accounts/files", "accounts/groupware", "accounts/icalendar", "accounts/mailbox", "protocols/http",
+	"protocols/dav": {"accounts", "accounts/access", "accounts/contentline", "accounts/files", "accounts/groupware", "accounts/icalendar", "accounts/mailbox", "accounts/scheduling", "protocols/http",
 		"accounts/vcard", "router/address", "server/fault", "server/logs", "server/settings"},
 	"protocols/drop": {"queue", "queue/envelope", "router/address",
 		"server/dataformat", "server/durable", "server/fault", "server/logs", "server/settings"},

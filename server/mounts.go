@@ -26,6 +26,7 @@ func (s *Server) FileStorage() *files.Store { return s.storage }
 // webDAV is CalDAV, CardDAV, the root by which clients find them (GET of that is the front page), and file storage.
 func (s *Server) webDAV(h *http.Server) error {
 	d := dav.New(groupware.New(s.accounts, access.New(s.accounts, s.router)))
+	d.UseScheduling(s.scheduling)
 	if err := d.Mount(h, h.Front()); err != nil {
 		return err
 	}

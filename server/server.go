@@ -19,6 +19,7 @@ import (
 	"gatepost/accounts/files"
 	"gatepost/accounts/lists"
 	"gatepost/accounts/mailrules"
+	"gatepost/accounts/scheduling"
 	"gatepost/protocols/drop"
 	"gatepost/protocols/helper"
 	"gatepost/protocols/http"
@@ -107,6 +108,7 @@ type Server struct {
 	reports     *reports.Inbox
 	outbox      *reports.Outbox // of reports
 	rules       *mailrules.Rules
+	scheduling  *scheduling.Service
 	pwd         *pwd.Server
 	pages       *webadmin.App
 	receiver    *smtp.Server

@@ -13,8 +13,10 @@ import (
 	"gatepost/accounts"
 	"gatepost/accounts/access"
 	"gatepost/accounts/delivery"
+	"gatepost/accounts/groupware"
 	"gatepost/accounts/lists"
 	"gatepost/accounts/mailrules"
+	"gatepost/accounts/scheduling"
 	"gatepost/protocols/drop"
 	"gatepost/protocols/helper"
 	"gatepost/protocols/http"
@@ -52,7 +54,7 @@ func (s *Server) table() []*module {
 	return []*module{
 		s.mainPart(), s.logsPart(), s.dnrPart(), s.helpersPart(), s.protectionPart(),
 		s.counterPart(), s.accountsPart(), s.routerPart(),
-		s.queuePart(), s.rulesPart(), s.pipePart(), s.dropPart(), s.rpopPart(), s.signingPart(), s.reportsPart(), s.localPart(), s.listPart(), s.gatewaysPart(), s.sendingPart(),
+		s.queuePart(), s.rulesPart(), s.pipePart(), s.dropPart(), s.rpopPart(), s.signingPart(), s.reportsPart(), s.calendarPart(), s.localPart(), s.listPart(), s.gatewaysPart(), s.sendingPart(),
 		s.certificatePart(),
 		s.acmePart(),
 		s.senderCheckPart(), s.smtpPart(), s.lmtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
@@ -296,6 +298,18 @@ func (s *Server) rulesPart() *module {
 	return m
 }
 
+// calendarPart invites people to events and takes their answers.
+func (s *Server) calendarPart() *module {
+	set := live[scheduling.Settings]()
+	m := newModule("Calendar", set, "CALENDAR")
+	m.open = func() error {
+		a := access.New(s.accounts, s.router)
+		s.scheduling = scheduling.New(scheduling.Options{Accounts: s.accounts, Groupware: groupware.New(s.accounts, a), Access: a, Router: s.router, Queue: s.queue, Settings: set, Log: s.log})
+		return nil
+	}
+	return m
+}
+
 // localPart delivers to mailboxes.
 func (s *Server) localPart() *module {
 	set := live[delivery.Settings]()
@@ -303,6 +317,7 @@ func (s *Server) localPart() *module {
 	m.open = func() error {
 		t := delivery.New(s.accounts, s.queue, access.New(s.accounts, s.router), s.rules, set, s.log)
 		t.UseSigner(s.signer)
+		t.UseCalendars(s.scheduling)
 		s.queue.Handle(m.queues, t)
 		return t.ForgetBut(context.Background(), s.queue.Has)
 	}

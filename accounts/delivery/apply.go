@@ -184,8 +184,13 @@ func (t *Transport) decide(ctx context.Context, acc *accounts.Account, it *queue
 	for _, rcpt := range c.rcpts {
 		m.Routes = append(m.Routes, it.Routes[slices.Index(it.Recipients, rcpt)])
 	}
-	actions, err := t.rules.Apply(ctx, m)
-	if err != nil {
+	var actions []Action
+	if t.rules != nil {
+		if actions, err = t.rules.Apply(ctx, m); err != nil {
+			return plan{}, err
+		}
+	}
+	if actions, err = t.schedule(ctx, m, actions); err != nil {
 		return plan{}, err
 	}
 	p = planOf(actions)

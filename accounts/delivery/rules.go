@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"slices"
 
 	imap "github.com/emersion/go-imap/v2"
 
@@ -59,7 +60,49 @@ type Text struct {
 	io.Closer
 }
 
-// An Action is one of Store, Mark, AddFields, SetHeader, Send, Remember, Then, Stop, Discard and Reject. A message whose
+// Calendars take over what messages say about events.
+type Calendars interface {
+	// Concerns reports whether a message may say something. It is asked for every delivery and answers from memory.
+	Concerns(sum *message.Summary) bool
+	// Process takes over what the message says, and returns actions that follow from it. wish is what rules have asked for. It may be
+	// called again for the same message. An error puts the delivery off.
+	Process(ctx context.Context, m *Message, wish Schedule) ([]Action, error)
+}
+
+// UseCalendars has messages about events taken over. It is called before the transport is used.
+func (t *Transport) UseCalendars(c Calendars) { t.calendars = c }
+
+// schedule has the calendars take over a message, unless the rules end it without having asked for that, and puts what follows into the actions.
+func (t *Transport) schedule(ctx context.Context, m *Message, actions []Action) ([]Action, error) {
+	var wish Schedule
+	asked, ended, end := false, false, len(actions)
+	var left []Action
+	for _, a := range actions {
+		switch a := a.(type) {
+		case Schedule:
+			asked = true
+			wish.Request, wish.Reply = wish.Request || a.Request, wish.Reply || a.Reply
+			wish.Options += " " + a.Options
+			continue
+		case Discard, Reject:
+			ended = true
+			end = min(end, len(left))
+		case Stop:
+			end = min(end, len(left))
+		}
+		left = append(left, a)
+	}
+	if t.calendars == nil || !t.calendars.Concerns(m.Summary) || ended && !asked {
+		return left, nil
+	}
+	more, err := t.calendars.Process(ctx, m, wish)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Insert(left, min(end, len(left)), more...), nil
+}
+
+// An Action is one of Store, Mark, AddFields, SetHeader, Send, Remember, Schedule, Then, Stop, Discard and Reject. A message whose
 // actions end without Discard or Reject goes into INBOX.
 type Action interface{ action() }
 
@@ -95,10 +138,20 @@ type Send struct {
 	Fields []byte
 	// Text, if not nil, is sent instead of it: a whole message with CRLF line ends.
 	Text []byte
+	// Tag, if not empty, is the submit tag of the message, which then is the account's own (envelope.Source.Account).
+	Tag string
 }
 
 // Remember puts an address into a dataset of the account, with the commit of the delivery.
 type Remember struct{ Dataset, Address string }
+
+// Schedule has what the message says about events taken over, as Calendars can: invitations are put into the calendar and answered
+// by whether the time is free (Request), answers and cancellations are taken over (Reply).
+type Schedule struct {
+	Request, Reply bool
+	// Options are words of the rule.
+	Options string
+}
 
 // Then is done after the commit: what is outside of the server, and lost if it crashes just then.
 type Then struct{ Do func() }
@@ -119,6 +172,7 @@ func (AddFields) action() {}
 func (SetHeader) action() {}
 func (Send) action()      {}
 func (Remember) action()  {}
+func (Schedule) action()  {}
 func (Then) action()      {}
 func (Stop) action()      {}
 func (Discard) action()   {}

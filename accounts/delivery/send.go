@@ -87,6 +87,9 @@ func (t *Transport) hold(ctx context.Context, acc *accounts.Account, it *queue.I
 		Source:     envelope.Source{Tag: tagRule, Domain: acc.Domain, Trusted: true},
 		ReturnPath: s.ReturnPath, SMTPUTF8: s.ReturnPath.NeedsUTF8(),
 	}
+	if s.Tag != "" {
+		env.Source.Tag, env.Source.Account = s.Tag, acc.Address()
+	}
 	notify := envelope.NotifyNever
 	if only && s.Text == nil {
 		notify = envelope.NotifyFailure

@@ -26,16 +26,17 @@ import (
 // Transport delivers LOCAL queues. It is a queue.Repeatable: the store knows by the queue
 // ID what an account has.
 type Transport struct {
-	accounts *accounts.Store
-	settings *settings.Live[Settings]
-	log      *slog.Logger
-	messages *summaries
-	flow     *rate.Table[uint64] // deliveries by account ID, against MailInpFlow
-	waiting  waiting
-	queue    Queue
-	rules    Rules  // nil: there are none
-	signer   Signer // nil: nothing is signed
-	posting  Posting
+	accounts  *accounts.Store
+	settings  *settings.Live[Settings]
+	log       *slog.Logger
+	messages  *summaries
+	flow      *rate.Table[uint64] // deliveries by account ID, against MailInpFlow
+	waiting   waiting
+	queue     Queue
+	rules     Rules     // nil: there are none
+	signer    Signer    // nil: nothing is signed
+	calendars Calendars // nil: there are none
+	posting   Posting
 	// ruled has the messages to which rules were applied in some account, and that come again after a
 	// crash or a failure.
 	ruled sync.Map // envelope.QueueID → true
@@ -173,7 +174,7 @@ func (t *Transport) deliverTo(ctx context.Context, acc *accounts.Account, b *que
 			continue
 		}
 		_, before := t.ruled.Load(it.ID)
-		ruled := have || t.rules != nil && before
+		ruled := have || before && (t.rules != nil || t.calendars != nil) || t.calendars != nil && t.calendars.Concerns(sum)
 		signed := t.signatures(ctx, acc, it)
 		copies, err := t.copies(ctx, acc, it)
 		if err != nil {

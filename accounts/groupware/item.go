@@ -23,6 +23,8 @@ type Put struct {
 	If func(present *mailbox.Item) error
 	// Components are the types of components that the collection takes, for a calendar; all if empty.
 	Components []string
+	// Sent are queue IDs of held messages that are sent once the item is stored, see mailbox.ItemPut.
+	Sent []uint64
 }
 
 // Put stores an item. The text of what it returns reads back byte for byte. Errors: a *Violation, NoMailbox,
@@ -52,7 +54,7 @@ func (c *Collection) Put(ctx context.Context, p Put) (item mailbox.Item, created
 	present, err := mail.Item(ctx, c.Name, p.Name)
 	switch {
 	case err == nil:
-		if err := may(&present); err != nil || present.ETag == item.ETag {
+		if err := may(&present); err != nil || present.ETag == item.ETag && len(p.Sent) == 0 {
 			return present, false, err
 		}
 	case fault.Is(err, fault.NoMessage):
@@ -62,7 +64,7 @@ func (c *Collection) Put(ctx context.Context, p Put) (item mailbox.Item, created
 	default:
 		return item, false, err
 	}
-	item, created, err = mail.PutItem(ctx, c.Name, mailbox.ItemPut{Item: item, If: may, Body: bytes.NewReader(wrap(o, c.user.Address(), time.Now()))})
+	item, created, err = mail.PutItem(ctx, c.Name, mailbox.ItemPut{Item: item, If: may, Sent: p.Sent, Body: bytes.NewReader(wrap(o, c.user.Address(), time.Now()))})
 	if taken := mailbox.KeyTakenBy(err); taken != "" {
 		err = &Violation{Rule: UniqueUID, Other: taken, Err: err}
 	}
@@ -89,12 +91,17 @@ func (c *Collection) mayPut(replace bool) error {
 	return c.require(access.Insert | access.Delete)
 }
 
-// Delete removes an item. check, if set, is asked in the commit. Errors: NoMessage, NoMailbox, Denied, those of check.
+// DeleteItem removes an item. check, if set, is asked in the commit. Errors: NoMessage, NoMailbox, Denied, those of check.
 func (c *Collection) DeleteItem(ctx context.Context, name string, check func(mailbox.Item) error) error {
+	return c.DeleteSending(ctx, name, nil, check)
+}
+
+// DeleteSending is DeleteItem with queue IDs of held messages that are sent once the item is gone, see mailbox.ItemPut.
+func (c *Collection) DeleteSending(ctx context.Context, name string, sent []uint64, check func(mailbox.Item) error) error {
 	if err := c.require(access.Delete); err != nil {
 		return err
 	}
-	return c.Owner.Mail().DeleteItem(ctx, c.Name, name, check)
+	return c.Owner.Mail().DeleteItemSending(ctx, c.Name, name, sent, check)
 }
 
 // Item returns what is known of an item. Errors: NoMessage, NoMailbox, Denied.
@@ -104,6 +111,17 @@ func (c *Collection) Item(ctx context.Context, name string) (mailbox.Item, error
 	}
 	return c.Owner.Mail().Item(ctx, c.Name, name)
 }
+
+// ByUID returns what is known of the item with a UID. Errors: NoMessage, NoMailbox, Denied.
+func (c *Collection) ByUID(ctx context.Context, uid string) (mailbox.Item, error) {
+	if err := c.open(ctx); err != nil {
+		return mailbox.Item{}, err
+	}
+	return c.Owner.Mail().ItemByKey(ctx, c.Name, uid)
+}
+
+// NameFor returns a name for a new item of the collection with a UID.
+func (c *Collection) NameFor(uid string) string { return c.nameFor(&object{uid: uid}) }
 
 // Text returns an item and its text. Errors: as of Item.
 func (c *Collection) Text(ctx context.Context, name string) (mailbox.Item, []byte, error) {

@@ -272,3 +272,16 @@ func (o *Object) period(p *Property, value string) (Moment, span, error) {
 	}
 	return m, span{end: end, given: true, byEnd: true}, nil
 }
+
+// Instant returns the instant of a property that is one DATE or DATE-TIME, in Unix seconds. Days and floating times are
+// in the zone local; nil is UTC.
+func (o *Object) Instant(p *Property, local *Zone) (int64, error) {
+	m, err := o.moment(p)
+	if err != nil {
+		return 0, err
+	}
+	return o.utc(m, local), nil
+}
+
+// Moment returns the value of a property that is one DATE or DATE-TIME.
+func (o *Object) Moment(p *Property) (Moment, error) { return o.moment(p) }

@@ -20,6 +20,23 @@ type ItemPut struct {
 	// If, if set, is asked in the commit whether the item may take the place of what has its name now, or nil if
 	// nothing has. Its error is that of PutItem. It may be asked again.
 	If func(present *Item) error
+	// Sent are queue IDs of held messages that are sent once the item is stored: the commit makes a record of each, see EachMade and
+	// CopyOfItem.
+	Sent []uint64
+}
+
+// CopyOfItem is the Copy in the records of messages that are sent because an item has changed. Deliveries have other ones.
+const CopyOfItem = 0xFFFFFFF0
+
+// recordSent makes the records of messages that are sent with the edit.
+func (e *edit) recordSent(ids []uint64) error {
+	for _, id := range ids {
+		rec := deliveredRecord{sent: []uint64{id}}
+		if err := e.tx.Put(index.Delivered, e.key.delivered(id, e.account.id, CopyOfItem), rec.marshal()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // PutItem makes an item or replaces the one of that name. When it returns nil, all of it is on the
@@ -75,6 +92,9 @@ func (a *Account) PutItem(ctx context.Context, mailbox string, p ItemPut) (item 
 			return err
 		}
 		e.saveDir()
+		if err := e.recordSent(p.Sent); err != nil {
+			return err
+		}
 		return l.put(x, uid, &item)
 	})
 	if err != nil {
@@ -263,6 +283,11 @@ func (l *items) forgetTombstones(before time.Time) error {
 // DeleteItem removes an item and its message. check, if set, is asked in the commit; its error is that of DeleteItem. Errors:
 // NoMailbox, NoMessage.
 func (a *Account) DeleteItem(ctx context.Context, mailbox, name string, check func(present Item) error) error {
+	return a.DeleteItemSending(ctx, mailbox, name, nil, check)
+}
+
+// DeleteItemSending is DeleteItem with queue IDs of held messages that are sent once the item is gone, see ItemPut.Sent.
+func (a *Account) DeleteItemSending(ctx context.Context, mailbox, name string, sent []uint64, check func(present Item) error) error {
 	mailbox, err := cleanName(mailbox)
 	if err != nil {
 		return noMailbox(err)
@@ -278,6 +303,9 @@ func (a *Account) DeleteItem(ctx context.Context, mailbox, name string, check fu
 		}
 		if err == nil && check != nil {
 			err = check(item)
+		}
+		if err == nil {
+			err = e.recordSent(sent)
 		}
 		if err != nil {
 			return err

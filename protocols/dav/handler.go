@@ -21,6 +21,8 @@ func attrReason(s string) slog.Attr { return slog.String("reason", s) }
 // Server answers WebDAV requests. It may be used by many goroutines at once.
 type Server struct {
 	store *groupware.Store
+	// scheduling may be nil: then changes of events are sent to nobody.
+	scheduling Scheduling
 
 	// Tables that do not change, with their names in order.
 	properties    map[xml.Name]property
@@ -114,7 +116,7 @@ type exchange struct {
 func (s *Server) handler(rl realm) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e := &exchange{s: s, w: w, r: r, q: httpd.Of(r.Context()), realm: rl, prefer: readPreferences(r.Header)}
-		w.Header().Set("DAV", capabilities)
+		w.Header().Set("DAV", s.capabilitiesOf())
 		if err := e.answer(); err != nil {
 			e.refuse(err)
 		}

@@ -42,6 +42,11 @@ func (e *exchange) get() error {
 			return err
 		}
 		e.w.Header().Set("Last-Modified", r.item.Modified.UTC().Format(http.TimeFormat))
+		if e.schedules(r.coll) {
+			if tag := e.s.scheduling.Tag(ctx, r.owner.Account, text); tag != "" {
+				e.w.Header().Set("Schedule-Tag", tag)
+			}
+		}
 		return e.send(mediaType(r), r.item.ETag, text)
 	case collectionKind:
 		return e.getAll(r)
@@ -133,11 +138,11 @@ func (e *exchange) put() error {
 	if err != nil {
 		return err
 	}
-	item, created, err := r.coll.Put(e.r.Context(), groupware.Put{Name: r.name, Text: b.Bytes(), If: may, Components: components})
+	etag, created, err := e.putItem(r.coll, groupware.Put{Name: r.name, Text: b.Bytes(), If: may, Components: components})
 	if err != nil {
 		return err
 	}
-	return e.stored(r, item.ETag, created)
+	return e.stored(r, etag, created)
 }
 
 // bodyError is the failure to read a body.
@@ -162,7 +167,7 @@ func (e *exchange) delete() error {
 		if err != nil {
 			return err
 		}
-		if err := r.coll.DeleteItem(ctx, r.name, func(i mailbox.Item) error { return may(&i) }); err != nil {
+		if err := e.deleteItem(r.coll, r.name, func(i mailbox.Item) error { return may(&i) }); err != nil {
 			return err
 		}
 	case collectionKind:

@@ -47,8 +47,9 @@ func liveProperties() map[xml.Name]property {
 			x.raw(r.item.Created.UTC().Format(time.RFC3339))
 			return nil
 		}},
-		d("supportedlock"): {all, true, false, nothing},
-		d("lockdiscovery"): {all, false, false, nothing},
+		cal("schedule-tag"): {itemKind, false, false, writeScheduleTag},
+		d("supportedlock"):  {all, true, false, nothing},
+		d("lockdiscovery"):  {all, false, false, nothing},
 
 		// RFC 3744, 5397
 		d("current-user-principal"): {all, false, false, func(e *exchange, x *xmlWriter, _ *resource) error {

@@ -85,6 +85,10 @@ type Source struct {
 // names the mailbox that the list has there. No message from outside has the tag.
 const TagList = "LIST"
 
+// TagCalendar is the submit tag of what calendars send: invitations, answers. Source.Account is the account whose calendar it is. No message
+// from outside has the tag.
+const TagCalendar = "CALENDAR"
+
 // Envelope is one message's transaction.
 type Envelope struct {
 	Source     Source

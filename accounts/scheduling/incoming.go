@@ -1,0 +1,273 @@
+package scheduling
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"gatepost/accounts/delivery"
+	"gatepost/accounts/groupware"
+	"gatepost/accounts/mailbox"
+	"gatepost/accounts/message"
+	"gatepost/queue/envelope"
+	"gatepost/router/address"
+	"gatepost/server/fault"
+	"gatepost/server/logs"
+)
+
+// incoming is a message that LOCAL delivers to an account.
+type incoming struct {
+	s      *Service
+	m      *delivery.Message
+	from   sender
+	object *object
+	method string
+	wish   delivery.Schedule
+	own    func(string) bool
+	now    time.Time
+}
+
+// refused is why a message changes nothing: it stays a message.
+type refused string
+
+func (r refused) Error() string { return string(r) }
+
+// Concerns reports whether a message may have an iTIP text.
+func (s *Service) Concerns(sum *message.Summary) bool {
+	return bool(s.Settings.Get().Schedule) && calendarPart(sum.Root) != nil
+}
+
+// calendarPart finds the first text/calendar part.
+func calendarPart(p *message.Part) *message.Part {
+	if p == nil {
+		return nil
+	}
+	if p.Type == "text" && p.Subtype == "calendar" {
+		return p
+	}
+	for _, child := range p.Children {
+		if found := calendarPart(child); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// Process takes over what a message says, and returns what LOCAL is to do with it besides. It may be called again for the same message. An
+// error puts the delivery off.
+func (s *Service) Process(ctx context.Context, m *delivery.Message, wish delivery.Schedule) ([]delivery.Action, error) {
+	if !m.Account.Enabled("WebCAL") {
+		return nil, nil
+	}
+	in := &incoming{s: s, m: m, wish: wish, own: s.owns(ctx, m.Account), now: time.Now()}
+	actions, err := in.process(ctx)
+	if in.from.quiet && (err == nil || !passes(err)) {
+		actions = append(actions, delivery.Discard{})
+	}
+	attrs := []slog.Attr{slog.Uint64(logs.AttrQueueID, uint64(m.ID)), slog.String(logs.AttrAccount, m.Account.Address()), slog.String("method", in.method),
+		slog.String("sender", in.from.address), slog.Bool("proved", in.from.proved)}
+	if in.object != nil {
+		attrs = append(attrs, slog.String("uid", in.object.uid()))
+	}
+	var no refused
+	switch {
+	case errors.As(err, &no):
+		s.counts.Refused.Inc()
+		s.log.LogAttrs(ctx, logs.LevelMajor, "not taken over: "+string(no), attrs...)
+		return actions, nil
+	case err != nil && passes(err):
+		return nil, err
+	case err != nil:
+		s.log.LogAttrs(ctx, logs.LevelProblem, "not taken over", append(attrs, slog.Any(logs.AttrError, err))...)
+		return actions, nil
+	case in.object != nil:
+		s.counts.Taken.Inc()
+		s.log.LogAttrs(ctx, logs.LevelMajor, "taken over", attrs...)
+	}
+	return actions, nil
+}
+
+// passes reports whether a failure will pass, so that the message is put off.
+func passes(err error) bool {
+	var no refused
+	if _, violates := groupware.IsViolation(err); violates || errors.As(err, &no) {
+		return false
+	}
+	switch fault.KindOf(err) {
+	case fault.NotFound, fault.NoMailbox, fault.Invalid, fault.OverQuota, fault.TooMany, fault.Denied, fault.Unsupported, fault.TooLarge, fault.Exists:
+		return false
+	}
+	return true
+}
+
+func (in *incoming) process(ctx context.Context) (actions []delivery.Action, err error) {
+	text, method, err := in.text()
+	if err != nil {
+		return nil, err
+	}
+	o, err := parseObject(text)
+	if err != nil {
+		return nil, refused(fault.Explain(err))
+	}
+	in.method = strings.ToUpper(strings.TrimSpace(o.root.value("METHOD")))
+	if in.from, err = in.s.senderOf(ctx, in.m); err != nil {
+		return nil, err
+	}
+	switch {
+	case in.method == "" && method == "", in.method == "PUBLISH":
+		return nil, nil // a file, no message
+	case method != "" && method != in.method:
+		return nil, refused("the METHOD of the calendar is not that of the part")
+	case !scheduled(o.kind()):
+		return nil, nil
+	case o.uid() == "":
+		return nil, refused("there is no UID")
+	case len(o.attendees()) > maxAttendees:
+		return nil, refused("there are too many attendees")
+	}
+	in.object = o
+	if err := in.valid(); err != nil {
+		return nil, err
+	}
+	take := map[string]func(context.Context) ([]delivery.Action, error){
+		"REQUEST": in.request, "REPLY": in.reply, "CANCEL": in.cancel, "REFRESH": in.refresh, "ADD": in.addition,
+	}[in.method]
+	if take == nil {
+		in.object = nil
+		return nil, nil // COUNTER and DECLINECOUNTER are for people
+	}
+	for range maxTries {
+		if actions, err = take(ctx); !errors.Is(err, errRaced) {
+			return actions, err
+		}
+	}
+	return nil, err
+}
+
+// valid looks whether the object, without its METHOD, is one that a calendar can have.
+func (in *incoming) valid() error {
+	o := in.object
+	uid := o.uid()
+	for _, n := range o.parts {
+		if n.text("UID") != uid || n.name != o.kind() {
+			return refused("the components are not about one event")
+		}
+	}
+	return nil
+}
+
+// text returns the calendar in UTF-8, and the method that the header of its part names.
+func (in *incoming) text() ([]byte, string, error) {
+	p := calendarPart(in.m.Summary.Root)
+	if p.Body.Size() > 2*maxCalendar {
+		return nil, "", refused("the calendar is too large")
+	}
+	f, err := in.m.Open()
+	if err != nil {
+		return nil, "", err
+	}
+	defer f.Close()
+	r := message.Decode(io.NewSectionReader(f, p.Body.Start, p.Body.Size()), p.Encoding)
+	text, err := io.ReadAll(io.LimitReader(message.ToUTF8(r, p.Param("charset")), maxCalendar+1))
+	if err != nil {
+		return nil, "", err
+	}
+	if len(text) > maxCalendar {
+		return nil, "", refused("the calendar is too large")
+	}
+	return text, strings.ToUpper(strings.TrimSpace(p.Param("method"))), nil
+}
+
+// load returns the object of the account with the UID of the message, nil for none.
+func (in *incoming) load(ctx context.Context) (*stored, *object, error) {
+	found, err := in.s.find(ctx, in.m.Account, in.object.uid())
+	if err != nil || found == nil {
+		return nil, nil, err
+	}
+	item, text, err := found.c.Text(ctx, found.item.Name)
+	if fault.Is(err, fault.NoMessage) {
+		return nil, nil, errRaced
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	found.item = item
+	o, err := parseObject(text)
+	if err != nil {
+		return nil, nil, refused("the event in the calendar cannot be read")
+	}
+	return found, o, nil
+}
+
+// store puts an object into the place of one that was loaded, or into a calendar.
+func (in *incoming) store(ctx context.Context, at *stored, c *groupware.Collection, o *object) error {
+	p := groupware.Put{Text: o.bytes()}
+	etag := ""
+	if at != nil {
+		c, p.Name, etag = at.c, at.item.Name, at.item.ETag
+	} else {
+		p.Name = c.NameFor(o.uid())
+	}
+	p.If = func(present *mailbox.Item) error {
+		if (present == nil) != (at == nil) || present != nil && present.ETag != etag {
+			return errRaced
+		}
+		return nil
+	}
+	_, _, err := c.Put(ctx, p)
+	return err
+}
+
+// calendarFor returns the calendar, or the task list, that new objects of a kind go into.
+func (in *incoming) calendarFor(ctx context.Context) (*groupware.Collection, error) {
+	kind := groupware.Calendar
+	if in.object.kind() == "VTODO" {
+		kind = groupware.Tasks
+	}
+	a := in.m.Account
+	return in.s.Groupware.Main(ctx, a, in.s.Groupware.Between(a, a), kind)
+}
+
+// older reports whether a component of a message is older than what is stored.
+func older(n, than *node) bool {
+	if n.number("SEQUENCE") != than.number("SEQUENCE") {
+		return n.number("SEQUENCE") < than.number("SEQUENCE")
+	}
+	return n.value("DTSTAMP") < than.value("DTSTAMP") // both in UTC, of one length
+}
+
+// send makes the action that sends a notice of the account.
+func (in *incoming) send(ctx context.Context, n notice, quiet bool) []delivery.Action {
+	w := writing{s: in.s, owner: in.m.Account, own: in.own, now: in.now, quiet: quiet}
+	env := w.address(ctx, &n, map[string]string{})
+	to := make([]address.Address, 0, len(env.Recipients))
+	for _, r := range env.Recipients {
+		to = append(to, r.Address)
+	}
+	if len(to) == 0 {
+		return nil
+	}
+	if in.s.Accounts.Sent().Take(in.m.Account.ID, in.m.Account.Settings().MailOutFlow) > 0 {
+		in.s.log.LogAttrs(ctx, logs.LevelProblem, "not sent: the account has sent too many messages", slog.String(logs.AttrAccount, in.m.Account.Address()), slog.String("method", n.method))
+		return nil
+	}
+	in.s.counts.Sent.Inc()
+	return []delivery.Action{delivery.Send{ReturnPath: env.ReturnPath, To: to, Text: w.letter(&n), Tag: envelope.TagCalendar}}
+}
+
+// self returns the line of the attendee that is the account.
+func self(n *node, own func(string) bool) *line {
+	for i := range n.lines {
+		if l := &n.lines[i]; l.Name == "ATTENDEE" && own(l.address()) {
+			return l
+		}
+	}
+	return nil
+}
+
+// invites reports whether the message names the account as an attendee.
+func (in *incoming) invites() bool { return slices.ContainsFunc(in.object.attendees(), in.own) }

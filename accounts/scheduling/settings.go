@@ -1,0 +1,20 @@
+package scheduling
+
+import (
+	"gatepost/server/counters"
+	"gatepost/server/settings"
+)
+
+// Settings of scheduling.
+type Settings struct {
+	Schedule settings.Flag `key:"Schedule" default:"YES" level:"basic" since:"0.2" help:"changes of events are sent to those who are invited, and answers are taken over into calendars; if off, calendar programs and people do it by mail"`
+}
+
+// Counts are what is counted.
+type Counts struct {
+	// Sent are messages to attendees and organizers, Taken those that have changed a calendar, Refused those that were not allowed to.
+	Sent, Taken, Refused counters.Counter
+}
+
+// Counts has what is counted.
+func (s *Service) Counts() *Counts { return &s.counts }
