@@ -60,30 +60,29 @@ type keptAccountSettings struct {
 
 // keptDomainSettings are those of domains.
 type keptDomainSettings struct {
-	SignalRules           settings.Free   `key:"SignalRules" feature:"calls" help:"the call rules of the domain"`
-	ExternalOnProvision   settings.Flag   `key:"ExternalOnProvision" default:"NO" feature:"sign-up" help:"the external authentication program is asked when users make accounts themselves"`
-	AutoSignup            settings.Flag   `key:"AutoSignup" default:"NO" feature:"web interface" help:"users may make accounts on the login page"`
-	ClientIPs             settings.IPList `key:"ClientIPs" feature:"Client IPs of domains" help:"client addresses of this domain in addition to the server's"`
-	AUTHMethods           string          `key:"AUTHMethods" default:"All" feature:"login methods of domains" help:"login methods that are offered"`
-	AccountsLogLevel      int             `key:"AccountsLogLevel" default:"3" feature:"log levels of domains" help:"log level of account operations"`
-	MailboxesLogLevel     int             `key:"MailboxesLogLevel" default:"3" feature:"log levels of domains" help:"log level of mailbox operations"`
-	CentralDirectory      string          `key:"CentralDirectory" default:"Keep In Sync" feature:"directory" help:"whether directory records follow the objects"`
-	Foldering             string          `key:"Foldering" default:"flat" feature:"nothing: account directories lie directly in the directory of the domain" help:"how account directories are spread over subdirectories"`
-	RenameInPlace         settings.Flag   `key:"RenameInPlace" default:"NO" feature:"nothing: account directories lie directly in the directory of the domain" help:"a renamed account keeps its directory"`
-	FolderIndex           settings.Flag   `key:"FolderIndex" default:"NO" feature:"nothing: no index of accounts is needed" help:"an index file of all objects is written"`
-	WebSitePrefix         string          `key:"WebSitePrefix" default:"~" feature:"file storage" help:"prefix of personal sites"`
-	ClientCertReq         settings.Flag   `key:"ClientCertReq" default:"NO" feature:"client certificates" help:"clients are asked for a certificate"`
-	RelayAddress          string          `key:"RelayAddress" default:"any" feature:"source addresses of domains" help:"local address of outgoing connections for this domain"`
-	AGradeLimit           settings.Free   `key:"AGradeLimit" feature:"nothing: accounts have no grades" help:"number of accounts of grade A"`
-	BGradeLimit           settings.Free   `key:"BGradeLimit" feature:"nothing: accounts have no grades" help:"number of accounts of grade B"`
-	CGradeLimit           settings.Free   `key:"CGradeLimit" feature:"nothing: accounts have no grades" help:"number of accounts of grade C"`
-	DGradeLimit           settings.Free   `key:"DGradeLimit" feature:"nothing: accounts have no grades" help:"number of accounts of grade D"`
-	FastStorageType       settings.Free   `key:"FastStorageType" feature:"nothing: all mailboxes have one form" help:"how files are stored"`
-	ExternalLockType      settings.Free   `key:"ExternalLockType" feature:"nothing: all mailboxes have one form" help:"how INBOX files outside are locked"`
-	ClientCertCA          settings.Free   `key:"ClientCertCA" feature:"client certificates" help:"who may sign certificates of clients"`
-	IPMode                settings.Free   `key:"IPMode" feature:"addresses of domains by name" help:"how addresses are assigned to the domain"`
-	CallOutTelnumSelector settings.Free   `key:"CallOutTelnumSelector" feature:"calls" help:"which number calls show"`
-	XIMSSMode             settings.Free   `key:"XIMSSMode" feature:"web interface" help:"how the web interface connects"`
+	SignalRules           settings.Free `key:"SignalRules" feature:"calls" help:"the call rules of the domain"`
+	ExternalOnProvision   settings.Flag `key:"ExternalOnProvision" default:"NO" feature:"sign-up" help:"the external authentication program is asked when users make accounts themselves"`
+	AutoSignup            settings.Flag `key:"AutoSignup" default:"NO" feature:"web interface" help:"users may make accounts on the login page"`
+	AUTHMethods           string        `key:"AUTHMethods" default:"All" feature:"login methods of domains" help:"login methods that are offered"`
+	AccountsLogLevel      int           `key:"AccountsLogLevel" default:"3" feature:"log levels of domains" help:"log level of account operations"`
+	MailboxesLogLevel     int           `key:"MailboxesLogLevel" default:"3" feature:"log levels of domains" help:"log level of mailbox operations"`
+	CentralDirectory      string        `key:"CentralDirectory" default:"Keep In Sync" feature:"directory" help:"whether directory records follow the objects"`
+	Foldering             string        `key:"Foldering" default:"flat" feature:"nothing: account directories lie directly in the directory of the domain" help:"how account directories are spread over subdirectories"`
+	RenameInPlace         settings.Flag `key:"RenameInPlace" default:"NO" feature:"nothing: account directories lie directly in the directory of the domain" help:"a renamed account keeps its directory"`
+	FolderIndex           settings.Flag `key:"FolderIndex" default:"NO" feature:"nothing: no index of accounts is needed" help:"an index file of all objects is written"`
+	WebSitePrefix         string        `key:"WebSitePrefix" default:"~" feature:"file storage" help:"prefix of personal sites"`
+	ClientCertReq         settings.Flag `key:"ClientCertReq" default:"NO" feature:"client certificates" help:"clients are asked for a certificate"`
+	RelayAddress          string        `key:"RelayAddress" default:"any" feature:"source addresses of domains" help:"local address of outgoing connections for this domain"`
+	AGradeLimit           settings.Free `key:"AGradeLimit" feature:"nothing: accounts have no grades" help:"number of accounts of grade A"`
+	BGradeLimit           settings.Free `key:"BGradeLimit" feature:"nothing: accounts have no grades" help:"number of accounts of grade B"`
+	CGradeLimit           settings.Free `key:"CGradeLimit" feature:"nothing: accounts have no grades" help:"number of accounts of grade C"`
+	DGradeLimit           settings.Free `key:"DGradeLimit" feature:"nothing: accounts have no grades" help:"number of accounts of grade D"`
+	FastStorageType       settings.Free `key:"FastStorageType" feature:"nothing: all mailboxes have one form" help:"how files are stored"`
+	ExternalLockType      settings.Free `key:"ExternalLockType" feature:"nothing: all mailboxes have one form" help:"how INBOX files outside are locked"`
+	ClientCertCA          settings.Free `key:"ClientCertCA" feature:"client certificates" help:"who may sign certificates of clients"`
+	IPMode                settings.Free `key:"IPMode" feature:"addresses of domains by name" help:"how addresses are assigned to the domain"`
+	CallOutTelnumSelector settings.Free `key:"CallOutTelnumSelector" feature:"calls" help:"which number calls show"`
+	XIMSSMode             settings.Free `key:"XIMSSMode" feature:"web interface" help:"how the web interface connects"`
 }
 
 // named is a setting whose value is a dictionary that has a check of its own.

@@ -268,3 +268,24 @@ func TestABlockedLoginTakesNoLongerThanASecond(t *testing.T) {
 		}
 	})
 }
+
+// An account that is not Mobile logs in from the Client IPs of the server and of its domain, from no other address.
+func TestClientIPsOfADomainLetItsAccountsIn(t *testing.T) {
+	base := newBase(t)
+	s := base.open(t)
+	defer base.close(t, s)
+	must(t, s.CreateDomain(ctx, "d.com", nil))
+	must(t, s.CreateDomain(ctx, "e.com", nil))
+	must(t, s.DomainSettings("d.com").Update(ctx, dataformat.Dict{"ClientIPs": dataformat.String("203.0.113.0/24")}))
+	for _, domain := range []string{"d.com", "e.com"} {
+		must(t, s.CreateAccount(ctx, domain, "u", dataformat.Dict{"Password": dataformat.String("secret"), "AccessModes": dataformat.Array{dataformat.String("IMAP")}}))
+	}
+	for _, test := range []struct {
+		domain, from string
+		want         bool
+	}{{"d.com", "203.0.113.7", true}, {"e.com", "203.0.113.7", false}, {"d.com", "192.0.2.1", false}, {"e.com", "127.0.0.1", true}} {
+		if _, err := s.Logins().CheckPassword(ctx, from(test.from), test.domain, "u", "secret"); (err == nil) != test.want {
+			t.Errorf("%s from %s: %v", test.domain, test.from, err)
+		}
+	}
+}

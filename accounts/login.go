@@ -306,7 +306,7 @@ func (l *Logins) barred(a *Account, p Peer) string {
 		return "the service is disabled"
 	case p.Service == servicePWD && a.Setting(KeySecondFactor) != nil && !codeFits(p.Mechanism):
 		return "the account has a second factor, which this mechanism has no room for"
-	case !a.Enabled("Mobile") && p.IP.IsValid() && !l.store.ClientIP(p.IP):
+	case !a.Enabled("Mobile") && p.IP.IsValid() && !l.store.DomainClientIP(a.Domain, p.IP):
 		return "Mobile is disabled and the address is not a client's"
 	}
 	return ""

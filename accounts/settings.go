@@ -56,6 +56,7 @@ type DomainSettings struct {
 	MailToAllAction      ToAll           `key:"MailToAllAction" default:"Authenticated Domain Users" values:"anybody|clients|Authenticated Users|Authenticated Domain Users|Authenticated Administrator|nobody" level:"advanced" help:"who may send to all@domain" since:"0.1"`
 	AllWithForwarders    settings.Flag   `key:"AllWithForwarders" default:"NO" level:"advanced" help:"mail to all@domain goes to forwarders too" since:"0.1"`
 	ForceSMTPAUTH        string          `key:"ForceSMTPAUTH" default:"nobody" values:"nobody|non-clients|clients|everybody" help:"who has to log in to send with a return-path in this domain" since:"0.1"`
+	ClientIPs            settings.IPList `key:"ClientIPs" level:"advanced" help:"Client IPs of this domain, beside those of the server: their mail with a return-path in the domain is relayed without a login, and its accounts that are not Mobile log in from there" since:"0.3"`
 	AccountsLimit        int             `key:"AccountsLimit" default:"-1" help:"number of accounts; -1 for no limit" since:"0.1"`
 	ListsLimit           int             `key:"ListsLimit" default:"-1" help:"number of mailing lists; -1 for no limit" since:"0.1"`
 	DomainAccessModes    Services        `key:"DomainAccessModes" default:"All" help:"the services that accounts of the domain may use" since:"0.1"`

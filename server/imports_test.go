@@ -28,7 +28,7 @@ var arrows = map[string][]string{
 	"server/rate":                {"server/settings"},
 	"server/program":             {"server/dataformat", "server/fault", "server/program/commandline"},
 	"server/program/commandline": {},
-	"server/protection":          {"server/counters", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/resolver", "server/settings"},
+	"server/protection":          {"server/counters", "server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/resolver", "server/settings"},
 	"router/address":             {"server/fault"},
 	"router/names":               {},
 	"queue/envelope":             {"router/address", "server/fault"},

@@ -52,6 +52,7 @@ func (s *Server) systemMetrics() []counters.Metric {
 	disk := func(of func(d diskState) float64) func() float64 {
 		return func() float64 { return of(s.diskNow()) }
 	}
+	greyDelayed, greyPassed := s.protection.GreylistCounts()
 	return []counters.Metric{
 		{Name: "gatepost_info", Help: "The version, as a label.", Label: "version", States: func(yield func(string, float64)) { yield(Version, 1) }},
 		{Name: "gatepost_uptime_seconds", Help: "How long the process has run.", State: func() float64 { return time.Since(s.monitoring.counters.Start()).Seconds() }, Element: "uptime", OID: "1.1"},
@@ -67,6 +68,12 @@ func (s *Server) systemMetrics() []counters.Metric {
 		{Name: "gatepost_blocked_addresses", Help: "Addresses on the temporary blacklist.", State: func() float64 { return float64(s.protection.Len()) }, Element: "blockedAddresses", OID: "16.1"},
 		{Name: "gatepost_blocks_total", Help: "Addresses that came on the temporary blacklist, by cause.", Label: "cause", Labelled: s.protection.Made(), Element: "blocksMade", OID: "16.2"},
 		{Name: "gatepost_dnslist_hits_total", Help: "Clients that were on a DNS list, by its zone.", Label: "zone", Labelled: s.protection.Listed()},
+		{Name: "gatepost_strangers_slowed_total", Help: "Connections and messages of strangers that came too fast, by which.", Label: "what", Labelled: s.protection.Slowed()},
+		{Name: "gatepost_banned_lines_total", Help: "Messages that were refused for a banned line, by the part that had it.", Label: "part", Labelled: s.protection.BannedFound()},
+		{Name: "gatepost_reverse_connects_total", Help: "Questions of Reverse Connect about return-paths, by what came of them.", Label: "answer", Labelled: s.protection.Callbacks()},
+		{Name: "gatepost_greylist_delayed_total", Help: "Recipients that greylisting has put off.", Counter: greyDelayed, Element: "greylistDelayed", OID: "16.3"},
+		{Name: "gatepost_greylist_passed_total", Help: "Senders that came again after greylisting had put them off.", Counter: greyPassed, Element: "greylistPassed", OID: "16.4"},
+		{Name: "gatepost_greylist_entries", Help: "Triples of network, return-path and recipient that greylisting remembers.", State: func() float64 { return float64(s.protection.GreylistLen()) }},
 		{Name: "gatepost_dns_questions_total", Help: "Look-ups in the DNS by how they were answered.", Labels: []string{"answer", "from the cache"}, Counter: &s.resolver.Counts().Cached, Element: "dnrCached", OID: "12.1"},
 		{Name: "gatepost_dns_questions_total", Help: "Look-ups in the DNS by how they were answered.", Labels: []string{"answer", "by name servers"}, Counter: &s.resolver.Counts().Asked, Element: "dnrAsked", OID: "12.2"},
 		{Name: "gatepost_dns_failures_total", Help: "Look-ups that no name server has answered.", Counter: &s.resolver.Counts().Failed, Element: "dnrFailed", OID: "12.3"},

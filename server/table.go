@@ -52,7 +52,7 @@ import (
 // functions connect nothing before open is called.
 func (s *Server) table() []*module {
 	return []*module{
-		s.mainPart(), s.logsPart(), s.dnrPart(), s.helpersPart(), s.protectionPart(),
+		s.mainPart(), s.logsPart(), s.dnrPart(), s.helpersPart(), s.protectionPart(), s.bannedPart(),
 		s.counterPart(), s.accountsPart(), s.routerPart(),
 		s.queuePart(), s.rulesPart(), s.pipePart(), s.dropPart(), s.rpopPart(), s.signingPart(), s.reportsPart(), s.calendarPart(), s.localPart(), s.listPart(), s.gatewaysPart(), s.sendingPart(),
 		s.certificatePart(),
@@ -129,6 +129,18 @@ func (s *Server) protectionPart() *module {
 			return err
 		}
 		s.protection.UseResolver(s.resolver)
+		return nil
+	}
+	m.run = func(ctx context.Context) error { return s.protection.Run(ctx) }
+	return m
+}
+
+// bannedPart has the lines for which messages are refused.
+func (s *Server) bannedPart() *module {
+	set := live[protection.BannedSettings]()
+	m := newModule("Banned", set)
+	m.open = func() error {
+		s.protection.UseBanned(set)
 		return nil
 	}
 	return m

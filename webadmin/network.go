@@ -48,7 +48,17 @@ func networkPages() []*page {
 		out = append(out, p)
 	}
 	protect := formPage(page{path: "Settings/Network/Protection", title: "Protection", tabTitle: "Protection", group: "network", call: "GETNETWORK"}, (*call).protectionForm)
-	return append(out, protect)
+	banned := formPage(page{path: "Settings/Network/Banned", title: "Banned lines", tabTitle: "Banned lines", group: "network", call: "GETBANNED"}, (*call).bannedForm)
+	return append(out, protect, banned)
+}
+
+func (c *call) bannedForm() *formOf {
+	return &formOf{
+		title:  c.T("Banned lines"),
+		sheet:  func() (*admin.Sheet, error) { return c.actor.ModuleSheet(c.ctx(), "Banned") },
+		update: func(d dataformat.Dict) error { return c.actor.UpdateModule(c.ctx(), "Banned", d) },
+		verb:   "UPDATEMODULE Banned", file: "Settings/Banned.settings",
+	}
 }
 
 func (c *call) protectionForm() *formOf {

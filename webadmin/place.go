@@ -23,7 +23,7 @@ var places = []struct{ module, title string }{
 }
 
 // withoutPage are modules that have pages of their own.
-var withoutPage = []string{"Main", "Router", "Protection"}
+var withoutPage = []string{"Main", "Router", "Protection", "Banned"}
 
 // withModules adds the pages of modules to the navigation of Settings.
 func (c *call) withModules(list []crumb) []crumb {

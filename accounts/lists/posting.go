@@ -294,7 +294,7 @@ func (m *Manager) fromOwner(ctx context.Context, p *posting) (bool, error) {
 	switch p.l.Settings().OwnerCheck {
 	case "Return-Path":
 	case "IP Addresses":
-		if !m.o.Store.ClientIP(src.IP) {
+		if !m.o.Store.DomainClientIP(owner.Domain, src.IP) {
 			return false, nil
 		}
 	default:

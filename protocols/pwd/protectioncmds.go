@@ -19,6 +19,8 @@ var protectionCommands = slices.Concat(
 		}},
 		{"GETNETWORK", "", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.Network(c)) }},
 		{"SETNETWORK", "{settings}", func(c *call) (dataformat.Value, error) { return c.set(c.actor.SetNetwork) }},
+		{"GETBANNED", "", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.Banned(c)) }},
+		{"SETBANNED", "{settings}", func(c *call) (dataformat.Value, error) { return c.set(c.actor.SetBanned) }},
 		{"GETTEMPBLACKLISTEDIPS", "", func(c *call) (dataformat.Value, error) {
 			list, err := c.actor.BlockedAddresses(c)
 			return stringOf(strings.Join(list, ","), err)

@@ -31,13 +31,15 @@ type body struct {
 	repairs   repairer
 	refused   *reply // why it was aborted, if for an octet that no message may hold
 	spamtrap  bool   // a recipient is a spamtrap: the message is dropped
+	session   *session
+	banned    *bannedScanner // nil if no line is banned
 	err       error
 }
 
 // startBody opens the queue file and writes the trace field.
 func (s *session) startBody() (*body, error) {
 	tx := s.tx
-	b := &body{limit: s.sizeLimit(), repair: s.cfg.BareLineEnds == "Repair", spamtrap: tx.spamtrap}
+	b := &body{limit: s.sizeLimit(), repair: s.cfg.BareLineEnds == "Repair", spamtrap: tx.spamtrap, session: s, banned: s.bannedIn()}
 	b.began = time.Now()
 	tx.env.Submitted = b.began
 	if tx.env.Body == envelope.BodyBinaryMIME {
@@ -117,6 +119,10 @@ func (b *body) writeText(text []byte) {
 		b.refuse(&replyNULData) // its binary parts are base64 by now
 		return
 	}
+	b.lookForBanned(text)
+	if b.sub == nil {
+		return
+	}
 	if b.header != nil {
 		out, done, err := b.header.write(text)
 		if err != nil {
@@ -178,6 +184,9 @@ func (b *body) close() {
 	b.encode(b.start.rest())
 	if b.sub != nil && b.binary != nil {
 		b.binary.Close(true)
+	}
+	if b.sub != nil && b.banned != nil {
+		b.refuseBanned(b.banned.end())
 	}
 	if b.sub != nil && b.header != nil {
 		out, err := b.header.close()

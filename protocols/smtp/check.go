@@ -95,7 +95,7 @@ func (s *session) check(b *body, env *envelope.Envelope) (drop bool, err error) 
 			return false, err
 		}
 		m := &Message{
-			ID: b.id, Envelope: env, Client: s.remote, HELO: s.helo, Account: s.account, Trusted: s.client, Name: s.name,
+			ID: b.id, Envelope: env, Client: s.remote, HELO: s.helo, Account: s.account, Trusted: s.isClient(), Name: s.name,
 			Text: text, Size: text.Size(),
 		}
 		v, err := s.runCheck(ctx, c, m)

@@ -97,8 +97,13 @@ func (s *session) mail(arg string) {
 		s.reply(*bad)
 		return
 	}
-	if err := s.checkReturnPath(from, params); err != nil {
+	s.domainClient = s.open() && s.account == nil && s.srv.accounts.DomainClientIP(from.Domain, s.remote)
+	if err = s.countMessage(); err == nil {
+		err = s.checkReturnPath(from, params)
+	}
+	if err != nil {
 		s.refuseSender(from, err)
+		s.domainClient = false
 		return
 	}
 	s.chunkFailed, s.answers = false, nil
@@ -263,7 +268,7 @@ func (s *session) verifyReturnPath(from address.Address) error {
 			return err
 		}
 	}
-	if !appliesTo(s.cfg.VerifyReturnPath, s.client) {
+	if !appliesTo(s.cfg.VerifyReturnPath, s.isClient()) {
 		return nil
 	}
 	if err != nil {
@@ -277,10 +282,15 @@ func (s *session) verifyReturnPath(from address.Address) error {
 		r := refusal(550, 5, 1, 8, "return-path refused")
 		return &r
 	}
-	if route.Address == from && !route.Local() && s.open() && appliesTo(s.cfg.LookUpReturnPath, s.client) {
-		return s.verifyDomain(from)
+	if route.Address != from || route.Local() || !s.open() {
+		return nil
 	}
-	return nil
+	if appliesTo(s.cfg.LookUpReturnPath, s.isClient()) {
+		if err := s.verifyDomain(from); err != nil {
+			return err
+		}
+	}
+	return s.callBack(from)
 }
 
 // checkForcedAuth refuses a return-path in a domain of ours whose users have to log in.
@@ -293,7 +303,7 @@ func (s *session) checkForcedAuth(from address.Address) error {
 	if err != nil {
 		return err
 	}
-	if appliesTo(set.String("ForceSMTPAUTH"), s.client) {
+	if appliesTo(set.String("ForceSMTPAUTH"), s.isClient()) {
 		r := refusal(530, 5, 7, 0, "authentication required for this return-path")
 		return &r
 	}

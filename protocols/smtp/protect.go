@@ -24,17 +24,73 @@ func (s *session) open() bool { return !s.submission && !s.lmtp }
 // turnedAway ends the session of a client on the temporary blacklist. Ports for our users are left to the login, so that a user is
 // not kept out by another one behind the same address.
 func (s *session) turnedAway() bool {
-	if !s.open() {
-		return false
-	}
-	b, blocked := s.srv.protection.Blocked(s.remote)
-	if !blocked {
+	b, r := s.blocking()
+	if r == nil {
 		return false
 	}
 	s.srv.counts.TurnedAway.Inc(string(b.Cause))
 	s.log.LogAttrs(s.ctx, logs.LevelProblem, "session refused: the address is on the temporary blacklist", slog.String("cause", string(b.Cause)))
-	s.send("", reply{421, envelope.Code{4, 7, 1}, s.name + " " + s.literal + " is blocked for a while: " + string(b.Cause)})
+	s.send("", *r)
 	return true
+}
+
+// blocking is the block of the client, and the word that it gets for a greeting; nil without one.
+func (s *session) blocking() (protection.Block, *reply) {
+	b, blocked := s.srv.protection.Blocked(s.remote)
+	if !blocked || !s.open() {
+		return b, nil
+	}
+	return b, &reply{421, envelope.Code{4, 7, 1}, s.name + " " + s.literal + " is blocked for a while: " + string(b.Cause)}
+}
+
+// tooFast ends the session of a stranger that connects too often.
+func (s *session) tooFast() bool {
+	if !s.open() || s.client {
+		return false
+	}
+	wait := s.srv.protection.TakeConnection(s.remote)
+	if wait <= 0 {
+		return false
+	}
+	s.srv.counts.TurnedAway.Inc("too many connections in a short time")
+	s.log.LogAttrs(s.ctx, logs.LevelProblem, "session refused: too many connections in a short time", slog.String("for", wait.Round(time.Second).String()))
+	s.send("", reply{421, envelope.Code{4, 7, 0}, s.name + " " + s.literal + " connects too often, try again later"})
+	return true
+}
+
+// countMessage refuses a message of a stranger who sends too many.
+func (s *session) countMessage() error {
+	if !s.open() || !s.stranger() || s.srv.protection.TakeMessage(s.remote) <= 0 {
+		return nil
+	}
+	r := refusal(451, 4, 7, 1, "too many messages from your address, try again later")
+	return &r
+}
+
+// callBack has the mail server of a return-path asked whether it knows it.
+func (s *session) callBack(from address.Address) error {
+	if _, literal := from.Literal(); literal || from.NeedsUTF8() || !s.open() || !appliesTo(s.cfg.ReverseConnect, s.isClient()) || s.srv.protection.WhiteHole(s.remote) {
+		return nil
+	}
+	err := s.srv.protection.ReverseConnect(s.ctx, protection.Callback{Address: from.String(), HELO: s.name, Client: s.remote})
+	if fault.Is(err, fault.Rejected) {
+		r := refusal(550, 5, 1, 8, "return-path refused: "+fault.Text(err))
+		return &r
+	}
+	return err
+}
+
+// greylist puts off a recipient to whom a stranger writes for the first time.
+func (s *session) greylist(to address.Address) error {
+	if !s.open() || !s.stranger() {
+		return nil
+	}
+	wait, grey := s.srv.protection.Greylisted(s.remote, shown(s.tx.env.ReturnPath), to.String())
+	if !grey {
+		return nil
+	}
+	r := refusal(451, 4, 7, 1, "greylisted: come again in "+wait.Round(time.Second).String())
+	return &r
 }
 
 // offend counts against a stranger what only attackers do often.
@@ -77,7 +133,7 @@ const namesTimeout = 20 * time.Second
 // checkHELO refuses mail of a client whose name in HELO is none (RFC 5321 section 4.1.1.1). That the name does not lead to the client's
 // address is no reason (section 4.1.4).
 func (s *session) checkHELO() error {
-	if s.badHELO == "" || !s.open() || !appliesTo(s.cfg.VerifyHELO, s.client) || s.srv.protection.WhiteHole(s.remote) {
+	if s.badHELO == "" || !s.open() || !appliesTo(s.cfg.VerifyHELO, s.isClient()) || s.srv.protection.WhiteHole(s.remote) {
 		return nil
 	}
 	r := refusal(550, 5, 7, 1, s.badHELO)
@@ -140,25 +196,31 @@ func (s *session) verifyDomain(from address.Address) error {
 // listedRcpt is RCPT of a client that is on a list. The Router Table may let it in by an address with the domain blacklisted.
 func (s *session) listedRcpt(rcpt envelope.Recipient, list string) {
 	about := shown(rcpt.Address)
-	passage := listedAddress(rcpt.Address)
-	route, err := s.srv.router.Route(s.ctx, router.Mail, passage)
-	if err == nil && !(route.Module == router.SYSTEM) {
-		err = s.mayReach(route, nil)
-	} else {
-		text := "your address " + s.literal + " is on " + list
-		if contact := s.contact(); contact != "" {
-			text += "; write to " + contact
-		}
-		r := refusal(s.srv.cfg.Get().code(591, 550), 5, 7, 1, text)
-		err = &r
-	}
-	if err != nil {
-		s.refuseRcpt(about, err)
+	route, r := s.listedRoute(rcpt.Address, list)
+	if r.code != 250 {
+		s.refuseRcpt(about, &r)
 		return
 	}
-	rcpt.Address, rcpt.Local = passage, passage.Local
+	rcpt.Address = listedAddress(rcpt.Address)
+	rcpt.Local = rcpt.Address.Local
 	s.addRecipient(rcpt, route)
-	s.replyAbout(about, reply{code: 250, text: s.acceptedText(route)})
+	s.replyAbout(about, r)
+}
+
+// listedRoute is where the Router Table leads a client that is on a list, and the reply to it.
+func (s *session) listedRoute(to address.Address, list string) (router.Route, reply) {
+	route, err := s.srv.router.Route(s.ctx, router.Mail, listedAddress(to))
+	if err == nil && route.Module != router.SYSTEM {
+		if err = s.mayReach(route, nil); err != nil {
+			return route, rcptRefusal(err)
+		}
+		return route, reply{code: 250, text: s.acceptedText(route)}
+	}
+	text := "your address " + s.literal + " is on " + list
+	if contact := s.contact(); contact != "" {
+		text += "; write to " + contact
+	}
+	return route, refusal(s.srv.cfg.Get().code(591, 550), 5, 7, 1, text)
 }
 
 // listedAddress is what the Router is asked for a recipient of a client that is on a list: user%domain@blacklisted.

@@ -72,6 +72,9 @@ func (s *session) answerRcpt(rcpt envelope.Recipient) {
 	if err = s.mayReach(route, err); err == nil {
 		err = s.acceptsSize(route, s.tx.size)
 	}
+	if err == nil {
+		err = s.greylist(rcpt.Address)
+	}
 	if err != nil {
 		s.refuseRcpt(about, err)
 		return
@@ -251,7 +254,7 @@ func (s *session) acceptedText(route router.Route) string {
 		return textLocal
 	case s.account != nil && s.account.Enabled("Relay"):
 		return textUser
-	case s.client:
+	case s.isClient():
 		return textClient
 	case !route.Relay:
 		return textBackup

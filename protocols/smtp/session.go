@@ -36,6 +36,7 @@ type session struct {
 	literal       string                 // of remote, as it stands in trace fields
 	name          string                 // of this server, as the client sees it
 	client        bool                   // a Client IP
+	domainClient  bool                   // one of the domain of the return-path, until the end of the transaction
 	blocked       protection.Cause       // why the address has been blocked during the session
 	inspection    *protection.Inspection // what the DNS says of the address
 	badHELO       string                 // why mail is refused for the name in HELO; empty if it is good
@@ -75,7 +76,7 @@ func (s *Server) run(ctx context.Context, c net.Conn, l settings.Listener, lmtp 
 	t.in = newReader(c, t.flush)
 	t.log.LogAttrs(ctx, logs.LevelLowLevel, "got connection on "+c.LocalAddr().String())
 	defer t.end()
-	if t.turnedAway() {
+	if t.turnedAway() || t.tooFast() {
 		return
 	}
 	if t.open() {
@@ -271,8 +272,11 @@ func (s *session) peer() accounts.Peer {
 
 // trusted reports whether the client may relay.
 func (s *session) trusted() bool {
-	return s.client || s.account != nil && s.account.Enabled("Relay")
+	return s.isClient() || s.account != nil && s.account.Enabled("Relay")
 }
 
 // stranger reports whether the client is neither authenticated nor a Client IP.
-func (s *session) stranger() bool { return !s.client && s.account == nil }
+func (s *session) stranger() bool { return !s.isClient() && s.account == nil }
+
+// isClient reports whether the address is a Client IP: one of the server, or one of the domain of the return-path.
+func (s *session) isClient() bool { return s.client || s.domainClient }

@@ -4,8 +4,10 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"gatepost/router/address"
+	"gatepost/server/protection"
 )
 
 // TestVerdictIsTheReplyToRCPT compares Verdict with what sessions answer.
@@ -37,6 +39,43 @@ func TestVerdictIsTheReplyToRCPT(t *testing.T) {
 			if code, text := s.server.Verdict(t.Context(), netip.Addr{}, user, to); code != want {
 				t.Errorf("%s: %d, %s", name, code, text)
 			}
+		}
+	})
+}
+
+// Verdict says what the lists make of an address, in the words that the client hears.
+func TestVerdictKnowsTheLists(t *testing.T) {
+	bubble(t, func(set *Settings) { set.UnknownLimit, set.ErrorsLimit = 0, 0 }, func(t *testing.T, s *site) {
+		s.blocking()
+		p := s.accounts.Protection()
+		s.must(p.SetList(t.Context(), protection.Blacklist, "198.51.100.7"))
+		s.must(p.SetList(t.Context(), protection.Denied, "198.51.100.8"))
+		s.must(p.BlockFor(netip.MustParseAddr("198.51.100.9"), time.Hour))
+		verdict := func(from, to string) string {
+			a, err := address.Parse(to)
+			s.must(err)
+			code, got := s.server.Verdict(t.Context(), netip.MustParseAddr(from), nil, a)
+			if !strings.HasPrefix(got, "250") != (code != 250) {
+				t.Errorf("code %d of %q", code, got)
+			}
+			return got
+		}
+		c := s.connect(25, "198.51.100.7")
+		c.say("EHLO x.example", "250-")
+		c.say("MAIL FROM:<a@example.net>", "250 ")
+		for _, to := range []string{"larry@company.com", "blacklist-admin@company.com", "v@elsewhere.example"} {
+			if got, want := verdict("198.51.100.7", to), c.say("RCPT TO:<"+to+">", ""); got != want {
+				t.Errorf("%s: %q, and RCPT answers %q", to, got, want)
+			}
+		}
+		if got, want := verdict("198.51.100.9", "larry@company.com"), s.client(25, "198.51.100.9").reply(); got != want {
+			t.Errorf("blocked: %q, and the greeting is %q", got, want)
+		}
+		if got := verdict("198.51.100.8", "larry@company.com"); !strings.Contains(got, "Denied IPs") {
+			t.Errorf("denied: %q", got)
+		}
+		if got := verdict("198.51.100.10", "larry@company.com"); !strings.HasPrefix(got, "250 ") {
+			t.Errorf("nobody's: %q", got)
 		}
 	})
 }

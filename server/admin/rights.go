@@ -269,6 +269,8 @@ var rules = map[string]rule{
 	"GETIPSTATE":           looks("Settings UserAccounts"),
 	"GETNETWORK":           looks("Settings"),
 	"SETNETWORK":           changes("Settings"),
+	"GETBANNED":            looks("Settings"),
+	"SETBANNED":            changes("Settings"),
 	"ROUTE":                looks("Settings UserAccounts"),
 	"LISTLOGS":             looks("Monitor"),
 	"READLOG":              looks("Monitor"),

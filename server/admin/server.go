@@ -139,6 +139,25 @@ func (a *Admin) networkSettings(ctx context.Context) (dataformat.Dict, error) {
 	return a.server.Module(ctx, protectionModule)
 }
 
+// Banned are the patterns of lines for which mail of strangers is refused, where they differ from the stock ones.
+func (a Actor) Banned(ctx context.Context) (dataformat.Dict, error) {
+	return a.getServer(ctx, "GETBANNED", a.admin.bannedSettings)
+}
+
+// SetBanned replaces the patterns of lines for which mail of strangers is refused.
+func (a Actor) SetBanned(ctx context.Context, given dataformat.Dict) error {
+	return a.changeServer(ctx, "SETBANNED", bannedModule, given, a.admin.bannedSettings, func(ctx context.Context, d dataformat.Dict) error {
+		return a.admin.server.SetModule(ctx, bannedModule, d)
+	})
+}
+
+// bannedModule is the module with those settings.
+const bannedModule = "Banned"
+
+func (a *Admin) bannedSettings(ctx context.Context) (dataformat.Dict, error) {
+	return a.server.Module(ctx, bannedModule)
+}
+
 // LogSettings are the explicit settings of the log.
 func (a Actor) LogSettings(ctx context.Context) (dataformat.Dict, error) {
 	return a.getServer(ctx, "GETLOGSETTINGS", a.admin.server.LogSettings)
@@ -233,6 +252,9 @@ func (a Actor) ExplainFrom(ctx context.Context, text, from string) (Explained, e
 			e.From = "a stranger at " + ip.String()
 			if o.admin.acc.ClientIP(ip) {
 				e.From = "the Client IP " + ip.String()
+			}
+			if words := o.admin.acc.Protection().State(ip, false); len(words) > 0 {
+				e.From += " (" + strings.Join(words, ", ") + ")"
 			}
 		default:
 			n := ParseName(from)

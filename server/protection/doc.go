@@ -33,6 +33,19 @@
 // time-out of its own. Answers outside of 127.0.0.0/8, and those by which a list says that it does not answer
 // this server (127.255.255.0/24), are no listing. An address of IPv6 is asked as a whole, as RFC 5782 section 2.4 has it.
 //
+// Reverse Connect asks the mail server of a return-path whether it knows it. Only a clear no refuses mail. A domain is asked a
+// bounded number of times, and no host of a private network is connected to: strangers choose the domain.
+//
+// # Rates, greylist, banned lines
+//
+// Connections and messages of strangers are counted by network, and those that come too fast are put off; nobody is blocked for it.
+//
+// The greylist (RFC 6647) puts off who writes for the first time from a network, with a return-path, to a recipient. It keeps hashes of these
+// triples: those that wait and those that have passed in two lists with a bound each, written to Greylist.data now and then. What a crash
+// loses has to come again once more.
+//
+// Banned lines are patterns of header fields and lines of the body; package smtp takes the lines out of the message as it comes.
+//
 // # State
 //
 // Lists are immutable snapshots. Tables of events and blocks are bounded; what was there for longest goes first, but

@@ -39,7 +39,11 @@ func (l List) File() string { return "Settings/" + files[l] }
 // Protection is what is known about addresses. Its methods may be called by many goroutines at once.
 type Protection struct {
 	blocks
+	flows
 	names    names
+	reverse  reverse
+	banned   banned
+	grey     greylist
 	dir      string // Settings
 	settings *settings.Live[Settings]
 	log      *slog.Logger
@@ -58,7 +62,10 @@ func Open(base string, set *settings.Live[Settings], log *slog.Logger) (*Protect
 		set = settings.NewLive(stock)
 	}
 	p := &Protection{dir: filepath.Join(base, "Settings"), settings: set, log: logs.Component(log, Tag)}
-	p.blocks = newBlocks(p)
+	p.blocks, p.flows, p.reverse, p.grey = newBlocks(p), newFlows(), newReverse(), newGreylist()
+	if err := p.loadGreylist(); err != nil {
+		return nil, fault.Wrap("protection.Open", fault.Internal, err)
+	}
 	return p, p.Reload()
 }
 
