@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/password"
@@ -42,14 +41,7 @@ type Account struct {
 	devices []device
 	device  *device // the one that has logged in, see Account.as
 
-	derivation *derivation
-}
-
-// derivation derives the credentials of a reversible password.
-type derivation struct {
-	once  sync.Once
-	scram password.SCRAM
-	err   error
+	scram *[password.Digests]derivedSCRAM // of a reversible password
 }
 
 // Address returns name@domain.
@@ -225,7 +217,7 @@ func (s *directory) resolve(a *Account) {
 			a.password = p
 		}
 	}
-	a.devices, a.derivation = readDevices(a.explicit, bad), new(derivation)
+	a.devices, a.scram = readDevices(a.explicit, bad), new([password.Digests]derivedSCRAM)
 	a.mail = s.mail.Account(s.owner(a))
 }
 

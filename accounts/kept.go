@@ -63,7 +63,6 @@ type keptDomainSettings struct {
 	SignalRules           settings.Free `key:"SignalRules" feature:"calls" help:"the call rules of the domain"`
 	ExternalOnProvision   settings.Flag `key:"ExternalOnProvision" default:"NO" feature:"sign-up" help:"the external authentication program is asked when users make accounts themselves"`
 	AutoSignup            settings.Flag `key:"AutoSignup" default:"NO" feature:"web interface" help:"users may make accounts on the login page"`
-	AUTHMethods           string        `key:"AUTHMethods" default:"All" feature:"login methods of domains" help:"login methods that are offered"`
 	AccountsLogLevel      int           `key:"AccountsLogLevel" default:"3" feature:"log levels of domains" help:"log level of account operations"`
 	MailboxesLogLevel     int           `key:"MailboxesLogLevel" default:"3" feature:"log levels of domains" help:"log level of mailbox operations"`
 	CentralDirectory      string        `key:"CentralDirectory" default:"Keep In Sync" feature:"directory" help:"whether directory records follow the objects"`

@@ -156,6 +156,7 @@ func (l *Logins) checkPassword(ctx context.Context, p Peer, domain, name, passwo
 		l.failed(t, wrong)
 		return nil, badCredentials(op)
 	}
+	a = l.complete(ctx, a, password)
 	l.remember(a, password)
 	l.succeeded(t)
 	return a, nil
@@ -329,31 +330,6 @@ func inheritedFlow(chain layers) settings.Rate {
 	return inherited.FailedLoginFlow
 }
 
-// scram returns the credentials of the account's password; false when it is
-// stored in a form that has none.
-func (a *Account) scram(salt []byte) (password.SCRAM, bool, error) {
-	switch p := a.password.(type) {
-	case *password.Hash:
-		return p.SCRAM(), true, nil
-	case password.Reversible:
-		c, err := a.derived(p, salt)
-		return c, err == nil, err
-	}
-	return password.SCRAM{}, false, nil
-}
-
-// derived makes the credentials of a reversible password, once per snapshot.
-func (a *Account) derived(p password.Reversible, salt []byte) (password.SCRAM, error) {
-	d := a.derivation
-	d.once.Do(func() {
-		var plain string
-		if plain, d.err = p.Reveal(); d.err == nil {
-			d.scram, d.err = password.DeriveSCRAM(password.Prepare(plain), salt)
-		}
-	})
-	return d.scram, d.err
-}
-
 // Login is one try to log in by a mechanism that the caller runs. It counts as a
 // failed one until it has ended; only the first end counts, so that the caller can
 // defer Abandoned.
@@ -380,26 +356,6 @@ func (l *Logins) BeginLogin(ctx context.Context, p Peer, domain, name string) (*
 		return nil, badCredentials(op)
 	}
 	return &Login{l, t}, nil
-}
-
-// SCRAM returns the credentials for a SCRAM-SHA-256 login. A name that does not
-// exist or cannot log in gets credentials that look real, are the same each time
-// and match no password.
-func (l *Login) SCRAM() (password.SCRAM, error) {
-	c := l.logins.store.keys.FakeSCRAM(l.key.String())
-	if a := l.account; a != nil {
-		real, ok, err := a.scram(c.Salt)
-		if err != nil {
-			return c, fault.Wrap("accounts.SCRAM", fault.Internal, err)
-		}
-		if ok {
-			if l.refusal == "" {
-				return real, nil
-			}
-			c.Salt, c.Iterations = real.Salt, real.Iterations
-		}
-	}
-	return c, nil
 }
 
 // PlainPassword returns the password itself, for mechanisms that need it

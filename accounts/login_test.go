@@ -43,7 +43,7 @@ func scramOf(t *testing.T, s *Store, p Peer, domain, name string) password.SCRAM
 	l, err := s.logins.BeginLogin(ctx, p, domain, name)
 	must(t, err)
 	defer l.Abandoned()
-	c, err := l.SCRAM()
+	c, err := l.SCRAM(password.SHA256)
 	must(t, err)
 	return c
 }
@@ -567,5 +567,55 @@ func BenchmarkWrongPassword(b *testing.B) {
 		if _, err := s.logins.CheckPassword(ctx, stranger, "", "u", "wrong"); err == nil {
 			b.Fatal("accepted")
 		}
+	}
+}
+
+// A password hash of the time before SCRAM-SHA-1 gets its verifier by the first login with the password itself; sessions stay.
+func TestOldHashIsCompletedByALogin(t *testing.T) {
+	s := newStore(t)
+	must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=pencil;}")))
+	a, err := s.Account(ctx, "", "u")
+	must(t, err)
+	parts := strings.Split(a.Settings().Password, "$")
+	old := strings.Join(parts[:2], "$")
+	must(t, s.AccountSettings("", "u").Update(ctx, dataformat.Dict{"Password": dataformat.String(old)}))
+	stored := func() string {
+		a, err := s.Account(ctx, "", "u")
+		must(t, err)
+		return a.Settings().Password
+	}
+	begin := func() *Login {
+		l, err := s.logins.BeginLogin(ctx, stranger, "", "u")
+		must(t, err)
+		return l
+	}
+	l := begin()
+	if c, err := l.SCRAM(password.SHA1); err != nil || !l.NoSCRAM(password.SHA1) || l.NoSCRAM(password.SHA256) || len(c.StoredKey) != 20 {
+		t.Errorf("before the login: %v, %v", c, err)
+	}
+	l.Abandoned()
+	ended := make(chan string, 1)
+	a, err = s.Account(ctx, "", "u")
+	must(t, err)
+	w := s.Sessions().Watch(a, stranger, func(reason string) { ended <- reason })
+	defer w.Stop()
+	if _, err := s.logins.CheckPassword(ctx, stranger, "", "u", "wrong"); err == nil || stored() != old {
+		t.Errorf("a wrong password changes the hash: %v", err)
+	}
+	_, err = s.logins.CheckPassword(ctx, stranger, "", "u", "pencil")
+	must(t, err)
+	if now := stored(); now == old || !password.Same(now, old) {
+		t.Errorf("%s became %s", old, now)
+	}
+	w.Check()
+	select {
+	case reason := <-ended:
+		t.Errorf("the session ends: %s", reason)
+	default:
+	}
+	l = begin()
+	defer l.Abandoned()
+	if l.NoSCRAM(password.SHA1) {
+		t.Error("after the login there is no verifier")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"gatepost/accounts/password"
 	"gatepost/server/fault"
 )
 
@@ -247,7 +248,7 @@ func (w *Watch) objection(now *Account) string {
 	}
 	// A program that checks passwords may store what was right, after it has answered.
 	if !bool(now.settings.UseExtPassword) {
-		if p := now.settings.Password; p != w.password && (w.accepted == "" || p != w.accepted) {
+		if p := now.settings.Password; !password.Same(p, w.password) && (w.accepted == "" || !password.Same(p, w.accepted)) {
 			return endPassword
 		}
 		if missing := now.noPassword(); missing != "" {

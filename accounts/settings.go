@@ -61,6 +61,7 @@ type DomainSettings struct {
 	ListsLimit           int             `key:"ListsLimit" default:"-1" help:"number of mailing lists; -1 for no limit" since:"0.1"`
 	DomainAccessModes    Services        `key:"DomainAccessModes" default:"All" help:"the services that accounts of the domain may use" since:"0.1"`
 	IPAddresses          []string        `key:"IPAddresses" level:"advanced" help:"local addresses that belong to this domain: logins without a domain name on them are the domain's" since:"0.1"`
+	AUTHMethods          AuthMethods     `key:"AUTHMethods" default:"All" level:"advanced" help:"the login mechanisms (SASL) that are offered on connections to the domain: All, None, or their names; which domain that is follows from the host that the client names in TLS, or from the local address" since:"0.2"`
 	PublicServerName     HostName        `key:"PublicServerName" help:"host that mail programs are told to connect to; empty for the first alias of the domain that begins with mail., else the Main Domain's name" since:"0.1"`
 	RedirectToHTTPS      settings.Flag   `key:"RedirectToHTTPS" default:"NO" help:"who comes to the domain's pages, calendars and contacts by http is sent to https" since:"0.2"`
 	CertificateType      string          `key:"CertificateType" default:"Test" values:"Test|NO|YES|ACME" help:"what encrypted connections to the domain are shown: the server's certificate (Test), the domain's own (YES), one that an authority gives by itself (ACME), or nothing: they are refused (NO)" since:"0.2"`

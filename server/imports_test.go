@@ -88,7 +88,7 @@ var arrows = map[string][]string{
 	// wires
 	"protocols/transcript":      {},
 	"protocols/internal/listen": {"server/counters", "server/fault", "server/logs", "server/settings"},
-	"protocols/internal/auth": {"accounts", "router", "router/address", "router/names",
+	"protocols/internal/auth": {"accounts", "accounts/password", "router", "router/address", "router/names",
 		"server/fault", "server/logs"},
 	"protocols/smtp":           append([]string{"accounts/message", "queue", "queue/envelope", "server/rate"}, wire...),
 	"protocols/imap":           append([]string{"accounts/access", "accounts/mailbox", "accounts/message", "protocols/imap/deflate", "protocols/imap/wire"}, wire...),

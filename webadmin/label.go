@@ -15,7 +15,7 @@ var labels = map[string]string{
 	"MailToUnknown": "Mail to Unknown", "AccessToUnknown": "Access to Unknown", "SignalToUnknown": "Signals to Unknown", "MailRerouteAddress": "Reroute Mail to",
 	"AccessRerouteAddress": "Reroute Access to", "SignalRerouteAddress": "Reroute Signals to", "MailToAllAction": "Mail to All Is Accepted from",
 	"AllWithForwarders": "Mail to All Goes to Forwarders", "ForceSMTPAUTH": "Authentication Is Required for", "AdminDomain": "Administrator Domain",
-	"LogLogin": "Log Logins", "HTTPRequestSizeLimit": "Request Size Limit", "CLIAccess": "Command Line Is Open to", "RouterTable": "Router Table",
+	"LogLogin": "Log Logins", "AUTHMethods": "AUTH Methods", "HTTPRequestSizeLimit": "Request Size Limit", "CLIAccess": "Command Line Is Open to", "RouterTable": "Router Table",
 	"RootDAVAccess": "Discovery Is Open to", "RootDAVLog": "Discovery Log Level", "UserDAVAccess": "Principals Are Open to", "UserDAVLog": "Principals Log Level",
 	"CALDAVAccess": "CalDAV Is Open to", "CALDAVLog": "CalDAV Log Level", "CARDDAVAccess": "CardDAV Is Open to", "CARDDAVLog": "CardDAV Log Level",
 	"ListsAccess": "Pages of Mailing Lists Are Open to", "ListsLog": "Pages of Mailing Lists Log Level", "AutoconfigAccess": "Settings of Mail Programs Are Open to",

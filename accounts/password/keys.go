@@ -56,13 +56,16 @@ func OpenKeys(path string) (Keys, error) {
 // FakeSCRAM returns credentials for a name that has none: they look like those of a password
 // hash and match no password. Their salt is the same each time, and serves a reversible
 // password of that name as well.
-func (k Keys) FakeSCRAM(name string) SCRAM {
-	return SCRAM{Salt: k.salt(name), Iterations: scramIterations, StoredKey: random(sha256.Size), ServerKey: random(sha256.Size)}
+func (k Keys) FakeSCRAM(d Digest, name string) SCRAM {
+	return SCRAM{Salt: k.salt(d, name), Iterations: d.iterations(), StoredKey: random(d.size()), ServerKey: random(d.size())}
 }
 
 // salt is the SCRAM salt of a name that has none of its own: the same each time.
-func (k Keys) salt(name string) []byte {
+func (k Keys) salt(d Digest, name string) []byte {
 	m := hmac.New(sha256.New, k.fake)
+	if d != SHA256 {
+		m.Write([]byte(d.name() + "\x00"))
+	}
 	m.Write([]byte(name))
 	return m.Sum(nil)[:scramSaltLen]
 }

@@ -3,15 +3,17 @@
 // A stored password is the text of the setting Password of an account, in one of these
 // forms, which Parse tells apart by how they begin:
 //
-//	{GP1}<scram>$<argon2id>   a password hash: what new passwords become
+//	{GP1}<scram>$<argon2id>$<scram>
+//	                          a password hash: what new passwords become
 //	{A-CRPT}<base64>          a reversible password, sealed with the server's key file (keys.go)
 //	{CLEAR}<password>         the password
 //	<password>                the password, when it begins like none of these
 //	{SCHEME}..., $n$...       a hash that came with an account of another system (imported.go)
 //
-// A password hash holds a SCRAM-SHA-256 verifier (RFC 5802, RFC 7677), for clients that
-// prove that they know the password, and an argon2id hash (RFC 9106), which whoever steals
-// the file has to break. APOP (RFC 1939) and CRAM-MD5 (RFC 2195) need the password itself:
+// A password hash holds verifiers for SCRAM-SHA-256 (RFC 7677) and SCRAM-SHA-1 (RFC 5802), for
+// clients that prove that they know the password, and an argon2id hash (RFC 9106). Hashes that
+// were made before there was SCRAM-SHA-1 lack the last part until their owner logs in with the
+// password itself (Hash.Complete). APOP (RFC 1939) and CRAM-MD5 (RFC 2195) need the password itself:
 // they work with a reversible password only. New makes a password hash unless the account's
 // PasswordEncryption asks for another form.
 //
@@ -87,12 +89,11 @@ func (k Keys) New(password, encryption string) (string, error) {
 	case "A-crpt":
 		return k.seal(password), nil
 	}
-	password = Prepare(password)
-	scram, err := DeriveSCRAM(password, random(scramSaltLen))
+	h, err := newHash(Prepare(password))
 	if err != nil {
 		return "", err
 	}
-	return (&Hash{scram: scram, argon: newArgon(password)}).String(), nil
+	return h.String(), nil
 }
 
 // IsStored reports whether a text that an administrator sends as Password is what

@@ -2,7 +2,10 @@ package password
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"strings"
@@ -149,7 +152,7 @@ func TestScramVector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := deriveSCRAM("pencil", salt, 4096)
+	c, err := deriveSCRAM(SHA256, "pencil", salt, 4096)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,6 +172,80 @@ func TestScramVector(t *testing.T) {
 	}
 	if sum := sha256.Sum256(key); !bytes.Equal(sum[:], c.StoredKey) {
 		t.Error("the RFC's ClientProof does not fit StoredKey")
+	}
+}
+
+// RFC 5802 section 5, with its salt and iterations.
+func TestScramSHA1Vector(t *testing.T) {
+	salt, err := base64.StdEncoding.DecodeString("QSXCR+Q6sek8bf92")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := deriveSCRAM(SHA1, "pencil", salt, 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const auth = "n=user,r=fyko+d2lbbFgONRv9qkxdawL,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j," +
+		"s=QSXCR+Q6sek8bf92,i=4096,c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j"
+	mac := func(key []byte) []byte {
+		m := hmac.New(sha1.New, key)
+		m.Write([]byte(auth))
+		return m.Sum(nil)
+	}
+	if got := base64.StdEncoding.EncodeToString(mac(c.ServerKey)); got != "rmF9pqV8S7suAoZWja4dJRkFsKQ=" {
+		t.Errorf("ServerSignature %s", got)
+	}
+	key, err := base64.StdEncoding.DecodeString("v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=") // ClientProof
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, b := range mac(c.StoredKey) {
+		key[i] ^= b
+	}
+	if sum := sha1.Sum(key); !bytes.Equal(sum[:], c.StoredKey) {
+		t.Error("the RFC's ClientProof does not fit StoredKey")
+	}
+}
+
+// A hash of the time before SCRAM-SHA-1 is read, and completed by the password.
+func TestHashIsCompleted(t *testing.T) {
+	k := testKeys(t)
+	stored, err := k.New("pencil", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(stored, "$")
+	old := parts[0] + "$" + parts[1]
+	p, err := k.Parse(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := p.(*Hash)
+	if _, ok := h.SCRAM(SHA1); ok || h.String() != old {
+		t.Fatalf("the old form is read as %s", h)
+	}
+	full, err := h.Complete("pencil")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, ok := full.SCRAM(SHA1)
+	want, err := DeriveSCRAM(SHA1, "pencil", c.Salt)
+	if err != nil || !ok || !bytes.Equal(c.StoredKey, want.StoredKey) || c.Iterations != want.Iterations {
+		t.Errorf("%v %v", c, err)
+	}
+	if again, err := full.Complete("pencil"); again != full || err != nil {
+		t.Error("a complete hash is changed")
+	}
+	if !Same(old, full.String()) || !Same("x", "x") || Same("x", "y") || Same("", old) {
+		t.Error("Same")
+	}
+	if other, err := k.New("pencil", ""); err != nil || Same(other, stored) {
+		t.Errorf("the password set again is the same: %v", err)
+	}
+	for _, bad := range []string{stored + "$x", old + "$scram-sha-1:1:AA:AA:AA", old + "$" + strings.TrimPrefix(parts[0], hashMark), parts[0]} {
+		if _, err := k.Parse(bad); err == nil {
+			t.Errorf("%s is read", bad)
+		}
 	}
 }
 
@@ -201,11 +278,14 @@ func TestKeyFileIsPrivate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(a.salt("n@d")) != string(b.salt("n@d")) {
+	if string(a.salt(SHA256, "n@d")) != string(b.salt(SHA256, "n@d")) {
 		t.Error("salts of unknown names change with a restart")
 	}
-	if string(a.salt("n@d")) == string(a.salt("m@d")) {
+	if string(a.salt(SHA256, "n@d")) == string(a.salt(SHA256, "m@d")) {
 		t.Error("two names have one salt")
+	}
+	if string(a.salt(SHA1, "n@d")) != string(b.salt(SHA1, "n@d")) || string(a.salt(SHA1, "n@d")) == string(a.salt(SHA256, "n@d")) {
+		t.Error("the salts for SCRAM-SHA-1")
 	}
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)

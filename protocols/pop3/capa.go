@@ -26,7 +26,9 @@ func (s *session) capabilities() []string {
 	if plain {
 		list = append(list, "USER")
 	}
-	list = append(list, "SASL "+strings.Join(s.auth.Mechanisms(s.peer, plain, s.tlsState), " "))
+	if mechanisms := s.auth.Mechanisms(s.peer, plain, s.tlsState); len(mechanisms) > 0 {
+		list = append(list, "SASL "+strings.Join(mechanisms, " "))
+	}
 	if s.canStartTLS() {
 		list = append(list, "STLS")
 	}

@@ -65,14 +65,11 @@ func (s *session) password(args []string) error {
 	if user == "" {
 		return fault.New("pop3.PASS", fault.Invalid, "USER comes first")
 	}
-	x, err := s.auth.Start(s.ctx, auth.Plain, s.peer, s.tlsState, s.host)
+	acc, box, err := s.auth.PlainMailbox(s.ctx, s.peer, user, args[0])
 	if err != nil {
 		return err
 	}
-	if _, _, err := x.Next([]byte("\x00" + user + "\x00" + args[0])); err != nil {
-		return err
-	}
-	return s.loggedIn(x.Account(), x.Mailbox())
+	return s.loggedIn(acc, box)
 }
 
 // apop is APOP (RFC 1939 section 7). The digest is the last word.

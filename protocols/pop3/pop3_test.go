@@ -301,7 +301,7 @@ func TestAPOP(t *testing.T) {
 		t.Errorf("the same timestamp twice: %s", other)
 	}
 	d.ask("CAPA", "+OK")
-	if list := d.lines(); !slices.Contains(list, "SASL SCRAM-SHA-256 CRAM-MD5") {
+	if list := d.lines(); !slices.Contains(list, "SASL SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5") {
 		t.Errorf("%q", list)
 	}
 }

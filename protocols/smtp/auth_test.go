@@ -78,7 +78,7 @@ func TestCramIsNotOfferedWithoutReversiblePasswords(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, s *site) {
 		s.must(s.accounts.AccountDefaults("company.com").Update(t.Context(), dict("PasswordEncryption", "SCRAM-SHA-256")))
 		c := s.connect(465, "198.51.100.7")
-		if got := c.say("EHLO laptop.home", "250-"); !strings.Contains(got, "\n250-AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN\n") {
+		if got := c.say("EHLO laptop.home", "250-"); !strings.Contains(got, "\n250-AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN\n") {
 			t.Error(got)
 		}
 	})

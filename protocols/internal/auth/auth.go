@@ -21,6 +21,8 @@
 //
 //	SCRAM-SHA-256-PLUS  RFC 7677 with tls-exporter (RFC 9266)
 //	SCRAM-SHA-256       RFC 7677
+//	SCRAM-SHA-1-PLUS    RFC 5802 with tls-exporter
+//	SCRAM-SHA-1         RFC 5802
 //	PLAIN               RFC 4616, where plain text may be sent
 //	LOGIN               draft-murchison-sasl-login, where plain text may be sent
 //	CRAM-MD5            RFC 2195, where the server holds reversible passwords
@@ -36,6 +38,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"gatepost/accounts"
@@ -48,11 +51,13 @@ import (
 
 // The mechanisms by their IANA names.
 const (
-	ScramPlus = "SCRAM-SHA-256-PLUS"
-	Scram     = "SCRAM-SHA-256"
-	Plain     = "PLAIN"
-	Login     = "LOGIN"
-	CramMD5   = "CRAM-MD5"
+	ScramPlus     = "SCRAM-SHA-256-PLUS"
+	Scram         = "SCRAM-SHA-256"
+	ScramSHA1Plus = "SCRAM-SHA-1-PLUS"
+	ScramSHA1     = "SCRAM-SHA-1"
+	Plain         = "PLAIN"
+	Login         = "LOGIN"
+	CramMD5       = "CRAM-MD5"
 )
 
 // MaxResponse is the longest base64 response that a wire has to take, without
@@ -82,18 +87,19 @@ func (a *Authenticator) PlainAllowed(p accounts.Peer) bool {
 // Mechanisms lists what the peer may use now, strongest first. state is nil
 // outside TLS.
 func (a *Authenticator) Mechanisms(p accounts.Peer, plainAllowed bool, state *tls.ConnectionState) []string {
-	list := make([]string, 0, 5)
+	list := make([]string, 0, 10)
 	if bindable(state) {
-		list = append(list, ScramPlus)
+		list = append(list, ScramPlus, ScramSHA1Plus)
 	}
-	list = append(list, Scram)
+	list = append(list, Scram, ScramSHA1)
 	if plainAllowed {
 		list = append(list, Plain, Login)
 	}
 	if a.cramOffered(p) {
 		list = append(list, CramMD5)
 	}
-	return list
+	offered := a.acc.AuthMethods(a.domainOf(p, state))
+	return slices.DeleteFunc(list, func(mech string) bool { return !offered.Has(mech) })
 }
 
 // cramOffered tells whether CRAM-MD5 is for the peer. Clients prefer it to PLAIN
@@ -107,12 +113,12 @@ func (a *Authenticator) cramOffered(p accounts.Peer) bool {
 // or mechanism. Errors: BadCredentials, whatever the reason, and temporary kinds
 // when nobody can say now. The caller has checked PlainAllowed.
 func (a *Authenticator) Plain(ctx context.Context, p accounts.Peer, login, password string) (*accounts.Account, error) {
-	acc, _, err := a.plain(ctx, p, login, password)
+	acc, _, err := a.PlainMailbox(ctx, p, login, password)
 	return acc, err
 }
 
-// plain is Plain with the mailbox that the login name chose.
-func (a *Authenticator) plain(ctx context.Context, p accounts.Peer, login, password string) (*accounts.Account, string, error) {
+// PlainMailbox is Plain with the mailbox that the login name chose, as in Exchange.
+func (a *Authenticator) PlainMailbox(ctx context.Context, p accounts.Peer, login, password string) (*accounts.Account, string, error) {
 	const op = "auth.Plain"
 	who, err := a.resolve(ctx, p, login)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"gatepost/accounts"
+	"gatepost/accounts/password"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
@@ -41,12 +42,19 @@ func (a *Authenticator) Start(ctx context.Context, mech string, p accounts.Peer,
 	mech = strings.ToUpper(mech)
 	p.Mechanism = mech
 	run := exchange{Authenticator: a, ctx: ctx, peer: p}
+	if !a.acc.AuthMethods(a.domainOf(p, state)).Has(mech) {
+		return nil, fault.New(op, fault.Unsupported, "the authentication mechanism is not offered here")
+	}
 	switch mech {
-	case ScramPlus, Scram:
-		if mech == ScramPlus && !bindable(state) {
+	case ScramPlus, Scram, ScramSHA1Plus, ScramSHA1:
+		x := &scramExchange{exchange: run, plus: mech == ScramPlus || mech == ScramSHA1Plus, tls: state}
+		if mech == ScramSHA1Plus || mech == ScramSHA1 {
+			x.digest = password.SHA1
+		}
+		if x.plus && !bindable(state) {
 			break
 		}
-		return &scramExchange{exchange: run, plus: mech == ScramPlus, tls: state}, nil
+		return x, nil
 	case Plain, Login:
 		if !a.PlainAllowed(p) {
 			return nil, fault.New(op, fault.TLSRequired, "")
@@ -119,7 +127,7 @@ func (e *plainExchange) Next(response []byte) ([]byte, bool, error) {
 	if len(parts) != 3 || len(parts[1]) == 0 {
 		return nil, false, malformed(op, "malformed PLAIN response")
 	}
-	acc, box, err := e.plain(e.ctx, e.peer, string(parts[1]), string(parts[2]))
+	acc, box, err := e.PlainMailbox(e.ctx, e.peer, string(parts[1]), string(parts[2]))
 	if err != nil {
 		return nil, false, err
 	}
@@ -148,7 +156,7 @@ func (e *loginExchange) Next(response []byte) ([]byte, bool, error) {
 		e.name, e.steps = string(response), 2
 		return []byte("Password:"), false, nil
 	}
-	acc, box, err := e.plain(e.ctx, e.peer, e.name, string(response))
+	acc, box, err := e.PlainMailbox(e.ctx, e.peer, e.name, string(response))
 	if err != nil {
 		return nil, false, err
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/xdg-go/scram"
 
 	"gatepost/accounts"
+	"gatepost/accounts/password"
 	"gatepost/router"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
@@ -240,15 +241,15 @@ func TestMechanisms(t *testing.T) {
 		tls   *tls.ConnectionState
 		want  []string
 	}{
-		{home, true, state, []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"}},
-		{branch, true, state, []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN", "CRAM-MD5"}},
-		{home, false, nil, []string{"SCRAM-SHA-256"}},
+		{home, true, state, []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"}},
+		{branch, true, state, []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5"}},
+		{home, false, nil, []string{"SCRAM-SHA-256", "SCRAM-SHA-1"}},
 	} {
 		if got := p.Mechanisms(from(c.local, "IMAP"), c.plain, c.tls); !slices.Equal(got, c.want) {
 			t.Errorf("%v, want %v", got, c.want)
 		}
 	}
-	for _, mech := range []string{"XOAUTH2", "NTLM", "", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1"} {
+	for _, mech := range []string{"XOAUTH2", "NTLM", "", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-512"} {
 		if _, err := p.Start(t.Context(), mech, from(home, "IMAP"), nil, ""); !fault.Is(err, fault.Unsupported) {
 			t.Errorf("%q: %v", mech, err)
 		}
@@ -375,7 +376,7 @@ func TestSCRAM(t *testing.T) {
 	server13, client13 := handshake(t, tls.VersionTLS13)
 	server12, client12 := handshake(t, tls.VersionTLS12)
 	other, _ := handshake(t, tls.VersionTLS13)
-	const plus, plain = "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"
+	const plus, plain, plus1, plain1 = "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1"
 	bind := func(state *tls.ConnectionState) scram.ChannelBinding {
 		b, err := scram.NewTLSExporterBinding(state)
 		must(t, err)
@@ -408,12 +409,24 @@ func TestSCRAM(t *testing.T) {
 		{name: "PLUS without binding", mech: plus, login: "larry", password: "secret", tls: server13},
 		{name: "binding without PLUS", mech: plain, login: "larry", password: "secret", tls: server13, binding: bind(client13)},
 		{name: "downgraded", mech: plain, login: "larry", password: "secret", tls: server13, flag: advertising},
+		{name: "SHA-1", mech: plain1, login: "larry", password: "secret", want: "larry@company.com"},
+		{name: "SHA-1, reversible password", mech: plain1, login: "shemp@branch.example", password: "secret", want: "shemp@branch.example"},
+		{name: "SHA-1, wrong password", mech: plain1, login: "larry", password: "wrong"},
+		{name: "SHA-1, unknown", mech: plain1, login: "nobody", password: "secret"},
+		{name: "SHA-1, another's authzid", mech: plain1, login: "larry", password: "secret", authz: "nopop"},
+		{name: "SHA-1 bound", mech: plus1, login: "larry", password: "secret", tls: server13, binding: bind(client13), want: "larry@company.com"},
+		{name: "SHA-1, man in the middle", mech: plus1, login: "larry", password: "secret", tls: other, binding: bind(client13)},
+		{name: "SHA-1, downgraded", mech: plain1, login: "larry", password: "secret", tls: server13, flag: advertising},
 		{name: "not downgraded", mech: plain, login: "larry", password: "secret", flag: advertising, want: "larry@company.com"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e, err := p.Start(t.Context(), c.mech, from(home, "POP"), c.tls, "company.com")
 			must(t, err)
-			client, err := scram.SHA256.NewClient(c.login, c.password, c.authz)
+			hash := scram.SHA256
+			if c.mech == plus1 || c.mech == plain1 {
+				hash = scram.SHA1
+			}
+			client, err := hash.NewClient(c.login, c.password, c.authz)
 			must(t, err)
 			conv := client.NewConversation()
 			switch {
@@ -437,8 +450,9 @@ func TestSCRAM(t *testing.T) {
 // same from one try to the next.
 func TestSCRAMTellsNothingAboutNames(t *testing.T) {
 	p := newPlace(t)
+	var mech string
 	first := func(login string) string {
-		e, err := p.Start(t.Context(), "SCRAM-SHA-256", from(home, "IMAP"), nil, "company.com")
+		e, err := p.Start(t.Context(), mech, from(home, "IMAP"), nil, "company.com")
 		must(t, err)
 		defer e.Cancel()
 		challenge, done, err := e.Next([]byte("n,,n=" + login + ",r=abcdefgh"))
@@ -448,12 +462,14 @@ func TestSCRAMTellsNothingAboutNames(t *testing.T) {
 		_, salted, _ := strings.Cut(string(challenge), ",s=")
 		return salted
 	}
-	known := first("larry")
-	for _, login := range []string{"nobody", "away", "closed", "x@elsewhere.example"} {
-		got := first(login)
-		if len(got) != len(known) || got != first(login) || got == known ||
-			got[strings.IndexByte(got, ','):] != known[strings.IndexByte(known, ','):] {
-			t.Errorf("%s gets %s, larry %s", login, got, known)
+	for _, mech = range []string{Scram, ScramSHA1} {
+		known := first("larry")
+		for _, login := range []string{"nobody", "away", "closed", "x@elsewhere.example"} {
+			got := first(login)
+			if len(got) != len(known) || got != first(login) || got == known ||
+				got[strings.IndexByte(got, ','):] != known[strings.IndexByte(known, ','):] {
+				t.Errorf("%s: %s gets %s, larry %s", mech, login, got, known)
+			}
 		}
 	}
 }
@@ -472,14 +488,20 @@ func TestSCRAMAnswersEveryNameAfterTheSameTime(t *testing.T) {
 					try.Failed("a test")
 				}
 			}
-			e, err := p.Start(t.Context(), Scram, peer, nil, "company.com")
-			must(t, err)
-			began := time.Now()
-			_, _, _ = e.Next([]byte("n,,n=" + login + ",r=abcdefgh"))
-			if took := time.Since(began); took != firstAnswer {
-				t.Errorf("the answer to %q took %v", login, took)
+			for mech, want := range map[string]time.Duration{Scram: firstAnswer[password.SHA256], ScramSHA1: firstAnswer[password.SHA1]} {
+				peer := peer
+				if mech == ScramSHA1 {
+					peer.IP = peer.IP.Next().Next() // so that the failures of one address stay few
+				}
+				e, err := p.Start(t.Context(), mech, peer, nil, "company.com")
+				must(t, err)
+				began := time.Now()
+				_, _, _ = e.Next([]byte("n,,n=" + login + ",r=abcdefgh"))
+				if took := time.Since(began); took != want {
+					t.Errorf("%s: the answer to %q took %v", mech, login, took)
+				}
+				e.Cancel()
 			}
-			e.Cancel()
 		}
 	})
 }
@@ -511,7 +533,7 @@ func FuzzExchange(f *testing.F) {
 		f.Add(s, "x")
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
-		for _, mech := range []string{"PLAIN", "CRAM-MD5", "SCRAM-SHA-256"} {
+		for _, mech := range []string{"PLAIN", "CRAM-MD5", "SCRAM-SHA-256", "SCRAM-SHA-1"} {
 			if mech == "PLAIN" && strings.Count(a+b, "\x00") > 1 {
 				continue // a well-formed one costs a hash
 			}

@@ -10,21 +10,23 @@ import (
 	"github.com/xdg-go/scram"
 
 	"gatepost/accounts"
+	"gatepost/accounts/password"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
 
-// scramExchange is SCRAM-SHA-256 and, with plus, SCRAM-SHA-256-PLUS (RFC 5802,
-// RFC 7677). The conversation itself is the library's; the credentials are the
+// scramExchange is SCRAM-SHA-256 (RFC 7677) or SCRAM-SHA-1 (RFC 5802) and, with plus, its
+// variant -PLUS. The conversation itself is the library's; the credentials are the
 // directory's, fake but stable for names that do not exist.
 type scramExchange struct {
 	exchange
-	plus bool
-	tls  *tls.ConnectionState
-	conv *scram.ServerConversation
-	who  identity
-	err  error // what the look-up said
-	try  *accounts.Login
+	digest password.Digest
+	plus   bool
+	tls    *tls.ConnectionState
+	conv   *scram.ServerConversation
+	who    identity
+	err    error // what the look-up said
+	try    *accounts.Login
 
 	proved *accounts.Account // who logs in once the client agrees
 }
@@ -32,7 +34,10 @@ type scramExchange struct {
 // firstAnswer is how long the answer to a name takes at least: more than any way to look it up,
 // so that the time does not tell whether there is such an account. It is also more than the
 // credentials of a reversible password take, which are computed once.
-const firstAnswer = 25 * time.Millisecond
+var firstAnswer = [password.Digests]time.Duration{password.SHA256: 25 * time.Millisecond, password.SHA1: 60 * time.Millisecond}
+
+// hashes are the library's names of the hash functions.
+var hashes = [password.Digests]scram.HashGeneratorFcn{password.SHA256: scram.SHA256, password.SHA1: scram.SHA1}
 
 func (e *scramExchange) Next(response []byte) ([]byte, bool, error) {
 	const op = "auth.SCRAM"
@@ -42,7 +47,7 @@ func (e *scramExchange) Next(response []byte) ([]byte, bool, error) {
 			e.steps = 0
 			return []byte{}, false, nil
 		}
-		answer := time.NewTimer(firstAnswer)
+		answer := time.NewTimer(firstAnswer[e.digest])
 		defer answer.Stop()
 		challenge, err := e.begin(response)
 		select {
@@ -64,7 +69,7 @@ func (e *scramExchange) Next(response []byte) ([]byte, bool, error) {
 				// does not match means a third party in between.
 				e.sessionLog().LogAttrs(e.ctx, logs.LevelLowLevel, "SCRAM exchange failed", slog.String(logs.AttrError, reason(err)))
 			}
-			e.try.Failed("wrong response")
+			e.try.Failed(e.failure())
 			return nil, false, fault.New(op, fault.BadCredentials, "")
 		}
 		if err := e.succeed(); err != nil {
@@ -81,9 +86,17 @@ func (e *scramExchange) Next(response []byte) ([]byte, bool, error) {
 	return nil, true, nil
 }
 
+// failure says for the log why a response is wrong.
+func (e *scramExchange) failure() string {
+	if e.try.NoSCRAM(e.digest) {
+		return "the stored form of the password has nothing for " + e.peer.Mechanism + ": log in with the password itself once, set it again, or log in without " + e.peer.Mechanism
+	}
+	return "wrong response"
+}
+
 // begin takes client-first.
 func (e *scramExchange) begin(first []byte) (string, error) {
-	server, err := scram.SHA256.NewServer(e.credentials)
+	server, err := hashes[e.digest].NewServer(e.credentials)
 	if err != nil {
 		return "", err
 	}
@@ -108,7 +121,7 @@ func (e *scramExchange) credentials(name string) (scram.StoredCredentials, error
 	if e.try, e.err = e.acc.Logins().BeginLogin(e.ctx, e.peer, e.who.domain, e.who.name); e.err != nil {
 		return scram.StoredCredentials{}, e.err
 	}
-	stored, err := e.try.SCRAM()
+	stored, err := e.try.SCRAM(e.digest)
 	if e.err = err; err != nil {
 		e.try.Abandoned()
 	}

@@ -1,0 +1,77 @@
+package accounts
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"gatepost/server/dataformat"
+)
+
+// AuthMethods is a setting with SASL mechanisms: All, None, or named ones.
+type AuthMethods struct {
+	all  bool
+	list []string // in capitals
+}
+
+// maxMethod is the longest name of a mechanism (RFC 4422 section 3.1).
+const maxMethod = 20
+
+// Has reports whether a mechanism, named in capitals, is one of them.
+func (m AuthMethods) Has(mechanism string) bool { return m.all || slices.Contains(m.list, mechanism) }
+
+// SetValue reads All, None, an array of names, or names with blanks or commas between them. Mechanisms that this server
+// does not have are kept, for scripts of servers that have them.
+func (m *AuthMethods) SetValue(v dataformat.Value) error {
+	given, ok := v.(dataformat.Array)
+	if !ok {
+		given = dataformat.Array{v}
+	}
+	var n AuthMethods
+	for _, e := range given {
+		text, ok := dataformat.Text(e)
+		if !ok {
+			return fmt.Errorf("%s is not the name of a mechanism", dataformat.Compact(e))
+		}
+		for _, name := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
+			name = strings.ToUpper(name)
+			bad := func(r rune) bool { return !(r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_') }
+			switch {
+			case name == "NONE":
+			case name == "ALL":
+				n.all = true
+			case len(name) > maxMethod || strings.ContainsFunc(name, bad):
+				return fmt.Errorf("%q is not the name of a mechanism", name)
+			case !slices.Contains(n.list, name):
+				n.list = append(n.list, name)
+			}
+		}
+	}
+	*m = n
+	return nil
+}
+
+// DataValue is All, None, or an array of the names.
+func (m AuthMethods) DataValue() dataformat.Value {
+	switch {
+	case m.all:
+		return dataformat.String("All")
+	case len(m.list) == 0:
+		return dataformat.String("None")
+	}
+	a := dataformat.Array{}
+	for _, name := range m.list {
+		a = append(a, dataformat.String(name))
+	}
+	return a
+}
+
+// AuthMethods returns the SASL mechanisms that clients may use on connections to a domain: all, if it cannot be read now.
+func (s *directory) AuthMethods(domain string) AuthMethods {
+	d, err := s.domain(s.realDomain(domain))
+	if err != nil {
+		return AuthMethods{all: true}
+	}
+	return d.settings.AUTHMethods
+}
