@@ -23,22 +23,28 @@ type AccountSettings struct {
 	ServiceClass          string        `key:"ServiceClass" help:"class of service that the account belongs to" since:"0.1"`
 	AccessModes           Services      `key:"AccessModes" default:"All" help:"the services that the account may use; the domain has to allow them too" since:"0.1"`
 
-	MaxAccountSize        settings.Size `key:"MaxAccountSize" default:"unlimited" unit:"bytes" help:"storage limit of all mailboxes together" since:"0.1"`
-	QuotaSuspend          int           `key:"QuotaSuspend" default:"100" unit:"percent" level:"advanced" help:"incoming mail waits above this part of the storage limit" since:"0.1"`
-	MaxMailboxes          int           `key:"MaxMailboxes" default:"-1" help:"number of mailboxes; -1 for no limit" since:"0.1"`
-	MaxWebSize            settings.Size `key:"MaxWebSize" default:"100M" unit:"bytes" help:"limit of the account's files" since:"0.2"`
-	MaxWebFiles           int           `key:"MaxWebFiles" default:"1000" help:"number of files and directories that the account may have; -1 for no limit" since:"0.2"`
-	MaxFileSize           settings.Size `key:"MaxFileSize" default:"unlimited" unit:"bytes" help:"largest file" since:"0.2"`
-	MaxMessageSize        settings.Size `key:"MaxMessageSize" default:"unlimited" unit:"bytes" help:"largest incoming message" since:"0.1"`
-	MaxMailOutSize        settings.Size `key:"MaxMailOutSize" default:"unlimited" unit:"bytes" help:"largest message that the user may send" since:"0.1"`
-	MailInpFlow           settings.Rate `key:"MailInpFlow" default:"(-1, 15)" level:"advanced" help:"incoming messages in a period; above, delivery waits" since:"0.1"`
-	MailOutFlow           settings.Rate `key:"MailOutFlow" default:"(-1, 30)" level:"advanced" help:"messages the user may send in a period; above, they are refused" since:"0.1"`
-	MailToAll             settings.Flag `key:"MailToAll" default:"YES" level:"advanced" help:"the account gets mail to all@domain" since:"0.1"`
-	IMAPSeesNonMail       settings.Flag `key:"IMAPSeesNonMail" default:"NO" help:"IMAP lists calendars, contacts and the like" since:"0.1"`
-	AddMailTrailer        settings.Flag `key:"AddMailTrailer" default:"YES" help:"the domain's trailer (MailTrailer) is added to mail that the user submits by SMTP for recipients elsewhere" since:"0.2"`
-	RPOPAllowed           settings.Flag `key:"RPOPAllowed" default:"NO" help:"the user may edit the account's remote accounts (RPOP)" since:"0.2"`
-	RulesAllowed          string        `key:"RulesAllowed" default:"Filter Only" values:"No|Filter Only|All But Exec|Any" help:"what the user may do with rules of their own: nothing, store, mark and reject mail and answer it with a vacation message, everything but run programs, everything" since:"0.1"`
-	SenderAddressRequired settings.Flag `key:"SenderAddressRequired" default:"YES" level:"advanced" help:"mail that the user submits has to have one of the account's own addresses as return-path" since:"0.1"`
+	MaxAccountSize        settings.Size   `key:"MaxAccountSize" default:"unlimited" unit:"bytes" help:"storage limit of all mailboxes together" since:"0.1"`
+	QuotaSuspend          int             `key:"QuotaSuspend" default:"100" unit:"percent" level:"advanced" help:"incoming mail waits above this part of the storage limit" since:"0.1"`
+	MaxMailboxes          int             `key:"MaxMailboxes" default:"-1" help:"number of mailboxes; -1 for no limit" since:"0.1"`
+	MaxWebSize            settings.Size   `key:"MaxWebSize" default:"100M" unit:"bytes" help:"limit of the account's files" since:"0.2"`
+	MaxWebFiles           int             `key:"MaxWebFiles" default:"1000" help:"number of files and directories that the account may have; -1 for no limit" since:"0.2"`
+	MaxFileSize           settings.Size   `key:"MaxFileSize" default:"unlimited" unit:"bytes" help:"largest file" since:"0.2"`
+	MaxMessageSize        settings.Size   `key:"MaxMessageSize" default:"unlimited" unit:"bytes" help:"largest incoming message" since:"0.1"`
+	MaxMailOutSize        settings.Size   `key:"MaxMailOutSize" default:"unlimited" unit:"bytes" help:"largest message that the user may send" since:"0.1"`
+	MailInpFlow           settings.Rate   `key:"MailInpFlow" default:"(-1, 15)" level:"advanced" help:"incoming messages in a period; above, delivery waits" since:"0.1"`
+	MailOutFlow           settings.Rate   `key:"MailOutFlow" default:"(-1, 30)" level:"advanced" help:"messages the user may send in a period; above, they are refused" since:"0.1"`
+	MailToAll             settings.Flag   `key:"MailToAll" default:"YES" level:"advanced" help:"the account gets mail to all@domain" since:"0.1"`
+	IMAPSeesNonMail       settings.Flag   `key:"IMAPSeesNonMail" default:"NO" help:"IMAP lists calendars, contacts and the like" since:"0.1"`
+	AddMailTrailer        settings.Flag   `key:"AddMailTrailer" default:"YES" help:"the domain's trailer (MailTrailer) is added to mail that the user submits by SMTP for recipients elsewhere" since:"0.2"`
+	RPOPAllowed           settings.Flag   `key:"RPOPAllowed" default:"NO" help:"the user may edit the account's remote accounts (RPOP)" since:"0.2"`
+	RulesAllowed          string          `key:"RulesAllowed" default:"Filter Only" values:"No|Filter Only|All But Exec|Any" help:"what the user may do with rules of their own: nothing, store, mark and reject mail and answer it with a vacation message, everything but run programs, everything" since:"0.1"`
+	CalendarUserType      string          `key:"CalendarUserType" default:"INDIVIDUAL" values:"INDIVIDUAL|ROOM|RESOURCE" help:"what the account is for calendars: a person, or a room or a resource that answers invitations by itself" since:"0.2"`
+	BookingPolicy         string          `key:"BookingPolicy" default:"Automatic" values:"Automatic|Ask" help:"how a room or a resource answers: at once, by whether it is free; or whoever may change its calendar answers there" since:"0.2"`
+	BookedBy              string          `key:"BookedBy" default:"Domain" values:"Domain|Server|Everybody|List" help:"who may book it: accounts of its domain, of this server, everybody, or those in Bookers alone" since:"0.2"`
+	Bookers               []string        `key:"Bookers" help:"addresses that may book it besides" since:"0.2"`
+	BookingHorizon        settings.Period `key:"BookingHorizon" default:"365d" level:"advanced" help:"how far ahead it may be booked, and up to when the instances of a series are compared with other bookings" since:"0.2"`
+	BookingMaxLength      settings.Period `key:"BookingMaxLength" default:"0" level:"advanced" help:"longest booking; 0 for no limit" since:"0.2"`
+	SenderAddressRequired settings.Flag   `key:"SenderAddressRequired" default:"YES" level:"advanced" help:"mail that the user submits has to have one of the account's own addresses as return-path" since:"0.1"`
 }
 
 // DomainSettings are the effective settings of one domain: its own, then the
@@ -76,3 +82,14 @@ type DomainSettings struct {
 	MailTrailerHTML      TrailerText     `key:"MailTrailerHTML" help:"the same as HTML, in the HTML of the mail; empty for none" since:"0.2"`
 	AdminDomain          string          `key:"AdminDomain" level:"advanced" help:"domain whose administrators may administer this one" since:"0.1"`
 }
+
+// The values of BookingPolicy and BookedBy that are asked for.
+const (
+	BookingAsk        = "Ask"
+	BookedByServer    = "Server"
+	BookedByEverybody = "Everybody"
+	BookedByList      = "List"
+)
+
+// Answers reports whether the account is a room or a resource.
+func (s *AccountSettings) Answers() bool { return s.CalendarUserType != "INDIVIDUAL" }

@@ -1,6 +1,9 @@
 package accounts
 
 import (
+	"slices"
+	"strings"
+
 	"gatepost/rules"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
@@ -145,8 +148,17 @@ func validatePrefs(op string, given dataformat.Dict) (dataformat.Dict, error) {
 		if err := noSecret(op, key, v); err != nil && !settings.IsDefault(v) {
 			return nil, err
 		}
+		if text, ok := dataformat.Text(v); ok && !settings.IsDefault(v) && prefValues[key] != nil && !slices.ContainsFunc(prefValues[key], func(w string) bool { return strings.EqualFold(w, text) }) {
+			return nil, fault.Newf(op, fault.Invalid, "%s: one of %s is expected", key, strings.Join(prefValues[key], ", "))
+		}
 	}
 	return given, nil
+}
+
+// prefValues are the values of preferences that have no others.
+var prefValues = map[string][]string{
+	"AddInvitations": {"Never", "Known Senders", "Always"},
+	"ShowFreeBusy":   {"Nobody", "Domain", "Everybody"},
 }
 
 // replaceNested has the dictionary under a key checked and puts the result there,

@@ -30,6 +30,9 @@ func (s *Server) webDAV(h *http.Server) error {
 	if err := d.Mount(h, h.Front()); err != nil {
 		return err
 	}
+	if err := d.MountFreeBusy(h); err != nil {
+		return err
+	}
 	return d.MountFiles(h, s.storage)
 }
 

@@ -227,6 +227,9 @@ func (c *Collection) look(ctx context.Context) error {
 
 // nameFor returns a name for an item that has none: its UID, if that can be one.
 func (c *Collection) nameFor(o *object) string {
+	if c.Kind == Inbox {
+		return messageName(o.text)
+	}
 	name := o.uid
 	if name == "" || len(name) > 200 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.@") != "" || name[0] == '.' {
 		sum := sha256.Sum256([]byte(o.uid))

@@ -70,8 +70,11 @@ func parse(k Kind, text []byte) (*object, error) {
 	if len(text) > maxText {
 		return nil, violates(Size, fault.New("groupware.parse", fault.TooLarge, ""))
 	}
-	if k == Contacts {
+	switch k {
+	case Contacts:
 		return parseCard(text)
+	case Inbox:
+		return parseMessage(text)
 	}
 	cal, err := icalendar.Parse(text)
 	if err != nil {

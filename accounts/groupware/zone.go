@@ -62,3 +62,6 @@ func unescaped(source string) string {
 		}
 	}
 }
+
+// PropertyText returns the text of a property of a collection, which is kept as the source of XML.
+func PropertyText(source string) string { return unescaped(source) }

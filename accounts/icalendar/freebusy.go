@@ -33,10 +33,33 @@ type Period struct {
 // cancelled, and the periods of VFREEBUSY. Events with STATUS:TENTATIVE are BusyTentative. The
 // periods are cut to the range and not merged. A rule that needs too much work is busy for the whole range.
 func (o *Object) Busy(r Range, local *Zone) ([]Period, error) {
-	return o.busy(r, local, &budget{DefaultBudget})
+	return o.busy(r, local, &budget{DefaultBudget}, nil)
 }
 
-func (o *Object) busy(r Range, local *Zone, b *budget) ([]Period, error) {
+// answer returns what the answer of an attendee makes of a busy time: what is declined is free, what is not accepted yet is tentative.
+func answer(c *Component, own func(*Property) bool, t BusyType) (BusyType, bool) {
+	for i := range c.Properties {
+		p := &c.Properties[i]
+		if p.Name != "ATTENDEE" || strings.EqualFold(p.Value, c.Value("ORGANIZER")) || !own(p) {
+			continue
+		}
+		status, given := p.Param("PARTSTAT")
+		switch strings.ToUpper(status) {
+		case "DECLINED", "DELEGATED":
+			return 0, false
+		case "ACCEPTED":
+		case "TENTATIVE", "NEEDS-ACTION":
+			return BusyTentative, true
+		default:
+			if !given {
+				return BusyTentative, true
+			}
+		}
+	}
+	return t, true
+}
+
+func (o *Object) busy(r Range, local *Zone, b *budget, own func(*Property) bool) ([]Period, error) {
 	var out []Period
 	add := func(start, end int64, t BusyType) {
 		start, end = max(start, r.Start), min(end, r.End)
@@ -51,7 +74,11 @@ func (o *Object) busy(r Range, local *Zone, b *budget) ([]Period, error) {
 			return nil, err
 		}
 		err = s.each(r, b, func(i Instance) bool {
-			if t, ok := busyType(i.Component); ok {
+			t, ok := busyType(i.Component)
+			if ok && own != nil {
+				t, ok = answer(i.Component, own, t)
+			}
+			if ok {
 				add(i.Start, i.End, t)
 			}
 			return true

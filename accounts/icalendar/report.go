@@ -15,6 +15,9 @@ import "gatepost/server/fault"
 type Report struct {
 	// Local is the zone of floating times and days; nil is UTC.
 	Local *Zone
+	// Own, if set, tells the ATTENDEE properties of whom Busy is about: what he has declined is free, and what he has not accepted is tentative. A summary
+	// that says something is busy does not know that.
+	Own func(attendee *Property) bool
 
 	left int64
 }
@@ -46,7 +49,7 @@ func (r *Report) Match(o *Object, f *CompFilter) (matched bool, err error) {
 
 // Busy is Object.Busy within the report.
 func (r *Report) Busy(o *Object, when Range) (periods []Period, err error) {
-	r.within(o, func(b *budget) { periods, err = o.busy(when, r.Local, b) })
+	r.within(o, func(b *budget) { periods, err = o.busy(when, r.Local, b, r.Own) })
 	return periods, err
 }
 

@@ -65,6 +65,12 @@ func (s *Service) Process(ctx context.Context, m *delivery.Message, wish deliver
 	}
 	in := &incoming{s: s, m: m, wish: wish, own: s.owns(ctx, m.Account), now: time.Now()}
 	actions, err := in.process(ctx)
+	if err == nil && in.object != nil && !in.from.quiet {
+		var stored delivery.Action
+		if stored, err = in.inbox(ctx); stored != nil {
+			actions = append([]delivery.Action{stored}, actions...)
+		}
+	}
 	if in.from.quiet && (err == nil || !passes(err)) {
 		actions = append(actions, delivery.Discard{})
 	}
@@ -89,6 +95,32 @@ func (s *Service) Process(ctx context.Context, m *delivery.Message, wish deliver
 		s.log.LogAttrs(ctx, logs.LevelMajor, "taken over", attrs...)
 	}
 	return actions, nil
+}
+
+// maxInbox bounds the messages of the scheduling inbox: the oldest ones go. Many clients never look there.
+const maxInbox = 100
+
+// inbox makes the action that puts the message into the scheduling inbox. Nothing is, if the account is full or uses the mailbox otherwise.
+func (in *incoming) inbox(ctx context.Context) (delivery.Action, error) {
+	c, err := in.s.Groupware.Inbox(ctx, in.m.Account)
+	if err == nil {
+		var list []mailbox.Item
+		if list, err = c.Items(ctx); err == nil && len(list) >= maxInbox {
+			slices.SortFunc(list, func(a, b mailbox.Item) int { return a.Modified.Compare(b.Modified) })
+			for i := range list[:len(list)-maxInbox+1] {
+				if err := c.DeleteItem(ctx, list[i].Name, nil); err != nil && !fault.Is(err, fault.NoMessage) {
+					return nil, err
+				}
+			}
+		}
+	}
+	switch {
+	case err == nil:
+		return delivery.Store{Mailbox: groupware.InboxName}, nil
+	case passes(err):
+		return nil, err
+	}
+	return nil, nil
 }
 
 // passes reports whether a failure will pass, so that the message is put off.
@@ -229,6 +261,12 @@ func (in *incoming) calendarFor(ctx context.Context) (*groupware.Collection, err
 		kind = groupware.Tasks
 	}
 	a := in.m.Account
+	if kind == groupware.Calendar {
+		c, err := in.s.DefaultCalendar(ctx, a)
+		if c != nil || err != nil {
+			return c, err
+		}
+	}
 	return in.s.Groupware.Main(ctx, a, in.s.Groupware.Between(a, a), kind)
 }
 

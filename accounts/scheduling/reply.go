@@ -32,19 +32,23 @@ func (in *incoming) reply(ctx context.Context) ([]delivery.Action, error) {
 		return nil, refused("who has sent it is not proved")
 	}
 	why := refused("it says nothing new")
-	changed := false
+	changed, news := false, false
 	for _, n := range in.object.parts {
-		if err := in.answered(old, n); err != nil {
-			why = err.(refused)
+		new, no := in.answered(old, n)
+		if no != "" {
+			why = no
 			continue
 		}
-		changed = true
+		changed, news = true, news || new
 	}
 	if !changed {
 		return nil, why
 	}
 	if err := in.store(ctx, at, nil, old); err != nil {
 		return nil, err
+	}
+	if !news {
+		return nil, nil
 	}
 	// It is parsed again: instances of what is stored now are asked for.
 	next, err := parseObject(old.bytes())
@@ -54,11 +58,11 @@ func (in *incoming) reply(ctx context.Context) ([]delivery.Action, error) {
 	return in.tell(ctx, next), nil
 }
 
-// answered puts one component of a reply into an object.
-func (in *incoming) answered(o *object, reply *node) error {
+// answered puts one component of a reply into an object. news says that the others do not know it; no is why it is not put there.
+func (in *incoming) answered(o *object, reply *node) (news bool, no refused) {
 	said := reply.attendee(in.from.address)
 	if said == nil {
-		return refused("its sender is not the attendee that it is about")
+		return false, refused("its sender is not the attendee that it is about")
 	}
 	key := in.object.key(reply)
 	n := o.part(key)
@@ -66,10 +70,10 @@ func (in *incoming) answered(o *object, reply *node) error {
 	if n == nil {
 		main := o.part(mainKey)
 		if key == mainKey || main == nil || len(o.parts) > maxOverrides {
-			return refused("there is no such instance")
+			return false, refused("there is no such instance")
 		}
 		if n, made = o.instance(main, reply.line("RECURRENCE-ID")); !made {
-			return refused("there is no such instance")
+			return false, refused("there is no such instance")
 		}
 	}
 	l := n.attendee(in.from.address)
@@ -82,7 +86,7 @@ func (in *incoming) answered(o *object, reply *node) error {
 		}
 		delegator := n.attendee(by)
 		if by == "" || delegator == nil || !hasAddress(delegator, "DELEGATED-TO", in.from.address) {
-			return refused("its sender is not an attendee of the event")
+			return false, refused("its sender is not an attendee of the event")
 		}
 		n.lines = append(n.lines, newLine("ATTENDEE", "mailto:"+in.from.address, "DELEGATED-FROM", "mailto:"+by))
 		l = &n.lines[len(n.lines)-1]
@@ -90,11 +94,12 @@ func (in *incoming) answered(o *object, reply *node) error {
 	stamp := reply.value("DTSTAMP")
 	switch {
 	case reply.number("SEQUENCE") < n.number("SEQUENCE"):
-		return refused("it answers an older state of the event")
+		return false, refused("it answers an older state of the event")
 	case stamp < l.param(paramReplied):
-		return refused("it is older than the last answer")
+		return false, refused("it is older than the last answer")
 	}
 	status := said.partstat()
+	news = made || l.partstat() != status
 	l.setParam("PARTSTAT", status)
 	l.setParam("RSVP", "")
 	l.setParam("SCHEDULE-STATUS", "2.0")
@@ -112,7 +117,7 @@ func (in *incoming) answered(o *object, reply *node) error {
 	if made {
 		o.add(n)
 	}
-	return nil
+	return news, ""
 }
 
 // tell brings the copies of the other attendees on this server up to date.

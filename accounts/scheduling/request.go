@@ -53,13 +53,13 @@ func (in *incoming) invitation(ctx context.Context, organizer string) ([]deliver
 	if in.from.quiet {
 		return nil, refused("the account has deleted the event")
 	}
-	may := in.wish.Request || in.room()
-	if !may {
+	always := false
+	if !in.wish.Request && !in.room() {
 		switch strings.ToLower(in.m.Account.Preference("AddInvitations")) {
 		case addNever:
 			return nil, refused("the account does not want invitations in its calendar")
 		case addAlways:
-			may = true
+			always = true
 		}
 	}
 	from := in.from.address == organizer
@@ -71,10 +71,12 @@ func (in *incoming) invitation(ctx context.Context, organizer string) ([]deliver
 	if in.m.Envelope.Junk {
 		return nil, refused("the message is junk")
 	}
-	if !may {
-		if !in.from.proved || !from {
-			return nil, refused("who has sent it is not proved, or not its organizer")
-		}
+	switch {
+	case always:
+	case !in.from.proved || !from:
+		// An answer to it could go to somebody who has sent nothing.
+		return nil, refused("who has sent it is not proved, or not its organizer")
+	case !in.wish.Request && !in.room():
 		known, err := in.knows(ctx)
 		if err != nil {
 			return nil, err
@@ -90,7 +92,7 @@ func (in *incoming) invitation(ctx context.Context, organizer string) ([]deliver
 // take stores what a REQUEST comes to, and answers for a room.
 func (in *incoming) take(ctx context.Context, at *stored, old, next *object) ([]delivery.Action, error) {
 	var answers []notice
-	if in.wish.Request || in.room() {
+	if (in.wish.Request || in.room()) && !in.from.quiet {
 		var err error
 		if answers, err = in.answer(ctx, at, old, next); err != nil {
 			return nil, err

@@ -33,8 +33,10 @@ type fixture struct {
 	accounts *accounts.Store
 	client   *http.Client
 	server   *Server
+	http     *httpd.Server
 	user     string
 	vars     map[string]string
+	wait     func() // until the queue is empty
 }
 
 func newFixture(t testing.TB) *fixture {
@@ -63,6 +65,7 @@ func newFixture(t testing.TB) *fixture {
 	cfg := &httpd.Settings{}
 	must(t, settings.Load(cfg, nil))
 	server := httpd.New("HTTPU", settings.NewLive(cfg), acc, r, func() *tls.Config { return nil }, t.TempDir(), log)
+	f.http = server
 	f.server = New(groupware.New(acc, access.New(acc, r)))
 	must(t, f.server.Mount(server, server.Front()))
 	must(t, f.server.MountFiles(server, files.New()))
@@ -128,7 +131,7 @@ func event(uid, more string) string {
 }
 
 // play carries out a dialogue of testdata. Lines beginning with "> " are the request, its body after an empty "> "; "< 207" is the status,
-// "<~ text" must be in header or body, "<! text" must not, "<= name expression" keeps what the expression finds as {name}; "@ user" changes
+// "<~ text" must be in header or body, "<! text" must not, "<= name expression" keeps what the expression finds as {name}; "~" waits until the queue is empty; "@ user" changes
 // who asks, with "-" for nobody. Spaces between elements do not count.
 func (f *fixture) play(name string) {
 	f.t.Helper()
@@ -177,6 +180,8 @@ func (f *fixture) play(name string) {
 				f.t.Fatalf("%s:%d: nothing like %s in\n%s", name, n+1, expr, all)
 			}
 			f.vars[key] = m[1]
+		case "~":
+			f.wait()
 		case "", "#":
 		default:
 			f.t.Fatalf("%s:%d: %s", name, n+1, line)

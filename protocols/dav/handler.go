@@ -47,7 +47,7 @@ const capabilities = "1, 3, access-control, calendar-access, addressbook, extend
 var methods = map[string]func(*exchange) error{
 	"OPTIONS": (*exchange).options, "PROPFIND": (*exchange).propfind, "PROPPATCH": (*exchange).proppatch, "REPORT": (*exchange).report,
 	"GET": (*exchange).get, "HEAD": (*exchange).get, "PUT": (*exchange).put, "DELETE": (*exchange).delete,
-	"MKCOL": (*exchange).mkcol, "MKCALENDAR": (*exchange).mkcalendar, "COPY": (*exchange).copy, "MOVE": (*exchange).move,
+	"MKCOL": (*exchange).mkcol, "MKCALENDAR": (*exchange).mkcalendar, "COPY": (*exchange).copy, "MOVE": (*exchange).move, "POST": (*exchange).post,
 }
 
 // allow is the Allow header.
@@ -58,7 +58,7 @@ var parts = map[realm]string{calRealm: httpd.PartCalendars, cardRealm: httpd.Par
 
 // Mount mounts the server on HTTPU. front answers GET of the root.
 func (s *Server) Mount(h *httpd.Server, front http.Handler) error {
-	all := []string{"OPTIONS", "GET", "PUT", "DELETE", "PROPFIND", "PROPPATCH", "REPORT", "MKCOL", "MKCALENDAR", "COPY", "MOVE"}
+	all := []string{"OPTIONS", "GET", "PUT", "DELETE", "PROPFIND", "PROPPATCH", "REPORT", "MKCOL", "MKCALENDAR", "COPY", "MOVE", "POST"}
 	some := []string{"OPTIONS", "GET", "PROPFIND", "REPORT"}
 	o := httpd.Options{Methods: all, Login: true, Service: service, AnyService: true}
 	for r, root := range roots {

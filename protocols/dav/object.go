@@ -113,7 +113,7 @@ func (e *exchange) send(mediaType, tag string, text []byte) error {
 // put answers PUT of an item.
 func (e *exchange) put() error {
 	r := e.at
-	if r.kind != itemKind {
+	if r.kind != itemKind || r.coll.Kind == groupware.Inbox {
 		return fault.New("dav.put", fault.Denied, "Only an item of a calendar or address book can be stored.")
 	}
 	may, err := e.condition()
@@ -171,6 +171,9 @@ func (e *exchange) delete() error {
 			return err
 		}
 	case collectionKind:
+		if r.isInbox() {
+			return fault.New("dav.delete", fault.Denied, "The scheduling inbox cannot be deleted.")
+		}
 		if r.suffixed { // the client means an item, which is gone
 			return fault.New("dav.delete", fault.NotFound, "There is no item of this name.")
 		}
@@ -212,7 +215,7 @@ func (e *exchange) transfer(move bool) error {
 	if err != nil {
 		return err
 	}
-	if to.kind != itemKind || to.realm != from.realm {
+	if to.kind != itemKind || to.realm != from.realm || to.coll.Kind == groupware.Inbox || from.coll.Kind == groupware.Inbox {
 		return fault.New(op, fault.Denied, "The destination is not that of an item of this kind.")
 	}
 	if to.coll.Same(from.coll) && to.name == from.name {

@@ -21,6 +21,12 @@ func writePrivileges(_ *exchange, x *xmlWriter, r *resource) error {
 		rights = access.All
 	}
 	x.privileges(rights)
+	switch {
+	case r.isInbox():
+		x.raw("<D:privilege><C:schedule-deliver/></D:privilege>")
+	case r.kind == outboxKind:
+		x.raw("<D:privilege><C:schedule-send/></D:privilege>")
+	}
 	x.raw("<D:privilege><D:read-current-user-privilege-set/></D:privilege>")
 	return nil
 }

@@ -52,6 +52,10 @@ func (s *Server) settable(p *element, making bool) (string, error) {
 		return "", err
 	}
 	switch p.name {
+	case cal("schedule-calendar-transp"):
+		if p.child(cal("opaque")) == nil && p.child(cal("transparent")) == nil {
+			return "", fault.New("dav.proppatch", fault.Denied, "The schedule-calendar-transp is opaque or transparent.")
+		}
 	case cal("calendar-timezone"):
 		if icalendar.DefinedZone([]byte(strings.TrimSpace(p.text)+"\r\n")) == nil {
 			return "", &precondition{status: http.StatusForbidden, name: cal("valid-calendar-data"), text: "The calendar-timezone is not a calendar with one VTIMEZONE."}
@@ -148,6 +152,10 @@ func (e *exchange) proppatch() error {
 	for _, part := range body.children {
 		if part.name == d("set") || part.name == d("remove") {
 			for _, p := range part.child(d("prop")).all() {
+				if p.name == cal("schedule-default-calendar-URL") {
+					e.setDefaultCalendar(&c, p, part.name == d("remove"))
+					continue
+				}
 				c.add(e.s, p, part.name == d("remove"), false)
 			}
 		}

@@ -76,7 +76,11 @@ func liveProperties() map[xml.Name]property {
 		d("acl"):                                {box, false, false, writeACL},
 		cs("email-address-set"):                 {principalKind, false, false, writeEmails},
 		cal("calendar-user-address-set"):        {principalKind, false, false, writeUserAddresses},
-		cal("calendar-user-type"):               {principalKind, false, false, text("INDIVIDUAL")},
+		cal("calendar-user-type"):               {principalKind, false, false, writeUserType},
+		cal("schedule-inbox-URL"):               {principalKind, false, false, scheduleURL(inboxPath)},
+		cal("schedule-outbox-URL"):              {principalKind, false, false, scheduleURL(outboxPath)},
+		cal("schedule-default-calendar-URL"):    {box, false, true, writeDefaultCalendar},
+		cal("schedule-calendar-transp"):         {box, false, true, writeTransparency},
 		cal("calendar-home-set"):                {principalKind, false, false, writeHome(calRealm)},
 		card("addressbook-home-set"):            {principalKind, false, false, writeHome(cardRealm)},
 		cal("calendar-description"):             {box, false, true, notSet},
@@ -135,11 +139,16 @@ func writeResourceType(_ *exchange, x *xmlWriter, r *resource) error {
 	case principalKind:
 		x.raw("<D:principal/><D:collection/>")
 	case collectionKind:
-		if r.realm == cardRealm {
+		switch {
+		case r.isInbox():
+			x.raw("<D:collection/><C:schedule-inbox/>")
+		case r.realm == cardRealm:
 			x.raw("<D:collection/><A:addressbook/>")
-		} else {
+		default:
 			x.raw("<D:collection/><C:calendar/>")
 		}
+	case outboxKind:
+		x.raw("<D:collection/><C:schedule-outbox/>")
 	default:
 		x.raw("<D:collection/>")
 	}
@@ -241,8 +250,11 @@ func (r *resource) components(ctx context.Context) ([]string, error) {
 	if v := props[componentsProperty]; v != "" {
 		return strings.Fields(v), nil
 	}
-	if r.coll.Kind == groupware.Tasks {
+	switch r.coll.Kind {
+	case groupware.Tasks:
 		return []string{"VTODO"}, nil
+	case groupware.Inbox:
+		return []string{"VEVENT", "VTODO"}, nil
 	}
 	return []string{"VEVENT"}, nil
 }
@@ -412,7 +424,7 @@ func (e *exchange) writeProperty(ctx context.Context, x *xmlWriter, r *resource,
 		if err != nil {
 			return err
 		}
-		if v, ok := props[keyOf(n)]; ok {
+		if v, ok := props[keyOf(n)]; ok && n != cal("schedule-default-calendar-URL") {
 			x.raw(v) // it was written by us
 			return nil
 		}

@@ -23,7 +23,8 @@ const (
 	homeKind                        // /CalDAV/, /CardDAV/, and those of others
 	collectionKind
 	itemKind
-	anyKind = 0xff
+	outboxKind // see schedule.go
+	anyKind    = 0xff
 )
 
 // realm is a tree of paths.
@@ -106,6 +107,11 @@ func (s *Server) resolve(ctx context.Context, user *accounts.Account, rl realm, 
 		return &resource{kind: rootKind, realm: rl, owner: s.store.Between(user, user)}, nil
 	case userRealm:
 		return s.resolvePrincipal(ctx, user, path)
+	}
+	if rl == calRealm {
+		if r, err := s.resolveSchedule(ctx, user, path); r != nil || err != nil {
+			return r, err
+		}
 	}
 	r := &resource{kind: homeKind, realm: rl, segments: append([]string{roots[rl]}, path...)}
 	prefix, rest := "", path

@@ -134,6 +134,9 @@ func (k *session) login(w *response, r *http.Request, q *Request, m *mount) erro
 	if !m.Login || r.Method == http.MethodOptions || slices.Contains(m.OpenMethods, r.Method) {
 		return nil
 	}
+	if m.Open != nil && r.Header.Get("Authorization") == "" && m.Open(r.Context(), q, r) {
+		return nil
+	}
 	if m.Service != "" {
 		q.Peer.Service, q.Peer.AnyService = m.Service, m.AnyService
 	}

@@ -1,6 +1,7 @@
 package http
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -25,6 +26,8 @@ type Options struct {
 	Login bool
 	// OpenMethods are methods that need no login where the others do, and that the access to the part does not close.
 	OpenMethods []string
+	// Open, if any, reports whether a request without a name and a password needs none. The access to the part holds.
+	Open func(ctx context.Context, q *Request, r *http.Request) bool
 	// Service is the service that a login is for, as AccessModes names it; HTTP if empty.
 	Service string
 	// AnyService says that the part itself refuses accounts that may not use the service, by 403: a client that gets 401 for a
@@ -54,6 +57,7 @@ type Options struct {
 //
 //	/mail/config-v1.1.xml   this path
 //	/CLI/                   this path, /CLI, and all below it
+//	/~/freebusy.vfb         this path in the site of every account: /~account/freebusy.vfb
 //	/{$}                    the root alone
 //	/                       whatever no other pattern takes
 //
@@ -127,7 +131,7 @@ func (m *mount) matches(path []string) bool {
 		return false
 	}
 	for i, s := range m.segments {
-		if s != path[i] && !(m.FoldCase && strings.EqualFold(s, path[i])) {
+		if s != path[i] && !(m.FoldCase && strings.EqualFold(s, path[i])) && !(s == "~" && strings.HasPrefix(path[i], "~")) {
 			return false
 		}
 	}
