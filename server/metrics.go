@@ -192,6 +192,10 @@ func (s *Server) mailMetrics() []counters.Metric {
 			}
 		}},
 
+		{Name: "gatepost_calendar_messages_sent_total", Help: "Messages of calendars to attendees and organizers.", Counter: &s.scheduling.Counts().Sent},
+		{Name: "gatepost_calendar_messages_taken_total", Help: "Messages about events that calendars have taken over.", Counter: &s.scheduling.Counts().Taken},
+		{Name: "gatepost_calendar_messages_refused_total", Help: "Messages about events that calendars have not taken over: not proved, not of the organizer, too old.", Counter: &s.scheduling.Counts().Refused},
+
 		{Name: "gatepost_rpop_polls_total", Help: "Polls of remote accounts.", Counter: &polls.Polls, Element: "rpopPolls", OID: "11.1"},
 		{Name: "gatepost_rpop_failures_total", Help: "Polls that have failed.", Counter: &polls.Failed, Element: "rpopFailed", OID: "11.2"},
 		{Name: "gatepost_rpop_messages_total", Help: "Messages that polls have fetched.", Counter: &polls.Messages, Element: "rpopMessages", OID: "11.3"},

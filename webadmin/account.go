@@ -24,6 +24,11 @@ var mailSettings = []string{
 	"DeleteMessagesAfter", "DefaultMailboxType", "ExternalINBOX", "Rules",
 }
 
+// calendarSettings are those of the page Calendar Settings.
+var calendarSettings = []string{"CalendarUserType", "BookingPolicy", "BookedBy", "Bookers", "BookingHorizon", "BookingMaxLength"}
+
+func isCalendar(s settings.Setting) bool { return slices.Contains(calendarSettings, s.Key) }
+
 func isMail(s settings.Setting) bool { return slices.Contains(mailSettings, s.Key) }
 
 const accountPath = "Users/Domains/{domain}/Objects/{object}"
@@ -34,6 +39,7 @@ func accountPages() []*page {
 		formPage(page{path: accountPath + "/Settings", title: "Settings", call: "GETACCOUNTSETTINGS", tab: true,
 			post: map[string]func(*call) error{"password": (*call).setPassword}}, (*call).accountForm),
 		formPage(page{path: accountPath + "/Mail", title: "Mail Settings", call: "GETACCOUNTSETTINGS", tab: true}, (*call).accountMailForm),
+		formPage(page{path: accountPath + "/Calendar Settings", title: "Calendar Settings", call: "GETACCOUNTSETTINGS", tab: true}, (*call).accountCalendarForm),
 		{path: accountPath + "/Preferences", title: "Preferences", call: "GETACCOUNTPREFS", tab: true, get: (*call).accountPrefsPage,
 			post: map[string]func(*call) error{"update": (*call).setAccountPrefs}},
 		{path: accountPath + "/Aliases", title: "Aliases", call: "GETACCOUNTALIASES", tab: true, get: (*call).aliasesPage,
@@ -84,7 +90,7 @@ func (c *call) accountExtra() *accountExtra {
 func (c *call) accountForm() *formOf { return c.accountFormWith(c.accountExtra()) }
 
 func (c *call) accountFormWith(e *accountExtra) *formOf {
-	f := c.accountFormOf(func(s settings.Setting) bool { return !isMail(s) && s.Key != "Password" })
+	f := c.accountFormOf(func(s settings.Setting) bool { return !isMail(s) && !isCalendar(s) && s.Key != "Password" })
 	f.title, f.content, f.extra, f.custom = c.address(), "account", e, true
 	return f
 }
@@ -92,6 +98,12 @@ func (c *call) accountFormWith(e *accountExtra) *formOf {
 func (c *call) accountMailForm() *formOf {
 	f := c.accountFormOf(isMail)
 	f.title = c.T("Mail Settings")
+	return f
+}
+
+func (c *call) accountCalendarForm() *formOf {
+	f := c.accountFormOf(isCalendar)
+	f.title = c.T("Calendar Settings")
 	return f
 }
 

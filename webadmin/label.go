@@ -21,6 +21,7 @@ var labels = map[string]string{
 	"ListsAccess": "Pages of Mailing Lists Are Open to", "ListsLog": "Pages of Mailing Lists Log Level", "AutoconfigAccess": "Settings of Mail Programs Are Open to",
 	"AutoconfigLog": "Settings of Mail Programs Log Level", "CLILog": "Command Line Log Level", "PublicPort": "Public Port of https", "ProxyProtocol": "PROXY Protocol",
 	"RedirectToHTTPS": "Redirect to https",
+	"CalendarUserType": "Person, Room or Resource", "BookedBy": "Who May Book", "Bookers": "Who Else May Book",
 	"LogLevel":        "Log Level", "Listener": "Listeners", "SenderAddressRequired": "Sender Address Must Be Own",
 }
 
