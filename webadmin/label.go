@@ -20,9 +20,9 @@ var labels = map[string]string{
 	"CALDAVAccess": "CalDAV Is Open to", "CALDAVLog": "CalDAV Log Level", "CARDDAVAccess": "CardDAV Is Open to", "CARDDAVLog": "CardDAV Log Level",
 	"ListsAccess": "Pages of Mailing Lists Are Open to", "ListsLog": "Pages of Mailing Lists Log Level", "AutoconfigAccess": "Settings of Mail Programs Are Open to",
 	"AutoconfigLog": "Settings of Mail Programs Log Level", "CLILog": "Command Line Log Level", "PublicPort": "Public Port of https", "ProxyProtocol": "PROXY Protocol",
-	"RedirectToHTTPS": "Redirect to https",
+	"RedirectToHTTPS":  "Redirect to https",
 	"CalendarUserType": "Person, Room or Resource", "BookedBy": "Who May Book", "Bookers": "Who Else May Book",
-	"LogLevel":        "Log Level", "Listener": "Listeners", "SenderAddressRequired": "Sender Address Must Be Own",
+	"LogLevel": "Log Level", "Listener": "Listeners", "SenderAddressRequired": "Sender Address Must Be Own",
 }
 
 // label is the name of a setting for people: the words of its key.

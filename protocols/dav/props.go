@@ -119,10 +119,6 @@ const maxBody = 10 << 20
 func nothing(*exchange, *xmlWriter, *resource) error { return nil }
 func notSet(*exchange, *xmlWriter, *resource) error  { return errNoProperty }
 
-func text(s string) func(*exchange, *xmlWriter, *resource) error {
-	return func(_ *exchange, x *xmlWriter, _ *resource) error { x.escape(s); return nil }
-}
-
 func onlyIn(rl realm, write func(*xmlWriter)) func(*exchange, *xmlWriter, *resource) error {
 	return func(_ *exchange, x *xmlWriter, r *resource) error {
 		if r.realm != rl {
