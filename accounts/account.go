@@ -40,6 +40,7 @@ type Account struct {
 
 	devices []device
 	device  *device // the one that has logged in, see Account.as
+	voucher voucher // what has logged in instead of a password, see vouched.go
 
 	scram *[password.Digests]derivedSCRAM // of a reversible password
 }

@@ -9,17 +9,19 @@ import (
 	"gatepost/server/dataformat"
 )
 
-// AuthMethods is a setting with SASL mechanisms: All, None, or named ones.
-type AuthMethods struct {
-	all  bool
-	list []string // in capitals
-}
+// AuthMethods is a setting with SASL mechanisms: All, or the names of some in capitals.
+type AuthMethods []string
+
+// allMethods stands for all.
+const allMethods = "All"
 
 // maxMethod is the longest name of a mechanism (RFC 4422 section 3.1).
 const maxMethod = 20
 
 // Has reports whether a mechanism, named in capitals, is one of them.
-func (m AuthMethods) Has(mechanism string) bool { return m.all || slices.Contains(m.list, mechanism) }
+func (m AuthMethods) Has(mechanism string) bool {
+	return slices.Contains(m, mechanism) || slices.Contains(m, allMethods)
+}
 
 // SetValue reads All, None, an array of names, or names with blanks or commas between them. Mechanisms that this server
 // does not have are kept, for scripts of servers that have them.
@@ -40,11 +42,11 @@ func (m *AuthMethods) SetValue(v dataformat.Value) error {
 			switch {
 			case name == "NONE":
 			case name == "ALL":
-				n.all = true
+				n = append(n, allMethods)
 			case len(name) > maxMethod || strings.ContainsFunc(name, bad):
 				return fmt.Errorf("%q is not the name of a mechanism", name)
-			case !slices.Contains(n.list, name):
-				n.list = append(n.list, name)
+			case !slices.Contains(n, name):
+				n = append(n, name)
 			}
 		}
 	}
@@ -55,13 +57,13 @@ func (m *AuthMethods) SetValue(v dataformat.Value) error {
 // DataValue is All, None, or an array of the names.
 func (m AuthMethods) DataValue() dataformat.Value {
 	switch {
-	case m.all:
-		return dataformat.String("All")
-	case len(m.list) == 0:
+	case m.Has(allMethods):
+		return dataformat.String(allMethods)
+	case len(m) == 0:
 		return dataformat.String("None")
 	}
 	a := dataformat.Array{}
-	for _, name := range m.list {
+	for _, name := range m {
 		a = append(a, dataformat.String(name))
 	}
 	return a
@@ -71,7 +73,7 @@ func (m AuthMethods) DataValue() dataformat.Value {
 func (s *directory) AuthMethods(domain string) AuthMethods {
 	d, err := s.domain(s.realDomain(domain))
 	if err != nil {
-		return AuthMethods{all: true}
+		return AuthMethods{allMethods}
 	}
 	return d.settings.AUTHMethods
 }

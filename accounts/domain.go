@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io/fs"
 	"os"
@@ -37,6 +38,7 @@ type domain struct {
 	rights    map[string][]string      // account → codes
 
 	certificate func() *tls.Certificate // reads the domain's own at its first call
+	authorities func() *x509.CertPool   // of client certificates, nil for none
 }
 
 // object is an entry of aliases.data: an alias of an account or a forwarder.
@@ -101,6 +103,7 @@ func (s *directory) loadDomain(name string) (*domain, error) {
 	d.mailRules = loadRules(d.layers(), rules.Domain, s.badSetting(name, domainFile))
 	d.loginFlow = inheritedFlow(accountLayers(nil, d))
 	d.certificate = sync.OnceValue(func() *tls.Certificate { return d.readCertificate(s.badSetting(name, domainFile)) })
+	d.authorities = sync.OnceValue(func() *x509.CertPool { return d.settings.ClientCertCA.pool() })
 	if d.names, err = nametable.Load(d.file(aliasesFile), objectReader(s.badSetting(name, aliasesFile)), func(o object) string { return o.account }); err != nil {
 		return nil, dataformat.Unreadable(op, err)
 	}

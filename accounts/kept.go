@@ -15,7 +15,6 @@ import (
 type keptAccountSettings struct {
 	UseSysPassword       settings.Flag   `key:"UseSysPassword" default:"NO" feature:"passwords of the operating system" help:"the password of the operating system's user is accepted"`
 	UseKerberosPassword  settings.Flag   `key:"UseKerberosPassword" default:"YES" feature:"Kerberos" help:"Kerberos is accepted"`
-	UseCertificateAuth   settings.Flag   `key:"UseCertificateAuth" default:"NO" feature:"client certificates" help:"a TLS client certificate is accepted"`
 	OSUserName           string          `key:"OSUserName" default:"*" feature:"passwords of the operating system" help:"name of the operating system's user; * is the account's name"`
 	PasswordRecovery     settings.Flag   `key:"PasswordRecovery" default:"YES" feature:"password recovery" help:"the password can be recovered by mail"`
 	QuotaAlert           int             `key:"QuotaAlert" default:"80" unit:"percent" feature:"alerts" help:"the connected user is alerted above this part of the storage limit"`
@@ -70,7 +69,6 @@ type keptDomainSettings struct {
 	RenameInPlace         settings.Flag `key:"RenameInPlace" default:"NO" feature:"nothing: account directories lie directly in the directory of the domain" help:"a renamed account keeps its directory"`
 	FolderIndex           settings.Flag `key:"FolderIndex" default:"NO" feature:"nothing: no index of accounts is needed" help:"an index file of all objects is written"`
 	WebSitePrefix         string        `key:"WebSitePrefix" default:"~" feature:"file storage" help:"prefix of personal sites"`
-	ClientCertReq         settings.Flag `key:"ClientCertReq" default:"NO" feature:"client certificates" help:"clients are asked for a certificate"`
 	RelayAddress          string        `key:"RelayAddress" default:"any" feature:"source addresses of domains" help:"local address of outgoing connections for this domain"`
 	AGradeLimit           settings.Free `key:"AGradeLimit" feature:"nothing: accounts have no grades" help:"number of accounts of grade A"`
 	BGradeLimit           settings.Free `key:"BGradeLimit" feature:"nothing: accounts have no grades" help:"number of accounts of grade B"`
@@ -78,7 +76,6 @@ type keptDomainSettings struct {
 	DGradeLimit           settings.Free `key:"DGradeLimit" feature:"nothing: accounts have no grades" help:"number of accounts of grade D"`
 	FastStorageType       settings.Free `key:"FastStorageType" feature:"nothing: all mailboxes have one form" help:"how files are stored"`
 	ExternalLockType      settings.Free `key:"ExternalLockType" feature:"nothing: all mailboxes have one form" help:"how INBOX files outside are locked"`
-	ClientCertCA          settings.Free `key:"ClientCertCA" feature:"client certificates" help:"who may sign certificates of clients"`
 	IPMode                settings.Free `key:"IPMode" feature:"addresses of domains by name" help:"how addresses are assigned to the domain"`
 	CallOutTelnumSelector settings.Free `key:"CallOutTelnumSelector" feature:"calls" help:"which number calls show"`
 	XIMSSMode             settings.Free `key:"XIMSSMode" feature:"web interface" help:"how the web interface connects"`

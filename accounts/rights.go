@@ -125,7 +125,7 @@ func (s *directory) RightsOfName(domain, name string) (Rights, error) {
 
 // basicSettings are what the right BasicSettings covers.
 var basicSettings = []string{
-	"RealName", keyPassword, keyEncryption, "UseAppPassword", "UseExtPassword", "RequireAPOP", "PWDAllowed",
+	"RealName", keyPassword, keyEncryption, "UseAppPassword", "UseExtPassword", "UseCertificateAuth", "RequireAPOP", "PWDAllowed",
 	"PasswordRecovery", "FailedLoginFlow", "LogLogin", "MinPasswordLength", "PasswordComplexity", "RefuseCommonPasswords", "PasswordHistory", "DevicePasswordsOnly",
 }
 

@@ -40,6 +40,7 @@ type Watch struct {
 	password string      // its stored form, as it was at the login
 	accepted string      // the stored form of a password that this session sets
 	device   *deviceHash // of the device password that has logged in, if one has
+	voucher  voucher     // of a login without a password, else nil
 	own      bool        // the service took the account's own password at the login
 }
 
@@ -73,7 +74,7 @@ func (l *Sessions) Watch(a *Account, p Peer, end func(reason string)) *Watch {
 		sessions: l, peer: p, since: time.Now(), end: end, key: accountKey{a.Domain, a.Name}, id: a.ID,
 		main: a.Domain == l.store.MainDomain(), password: a.settings.Password, own: a.onlyDevices(p) == "",
 	}
-	if a.device != nil {
+	if w.voucher = a.voucher; a.device != nil {
 		w.device = &a.device.hash
 	}
 	l.mu.Lock()
@@ -237,6 +238,9 @@ func (l *Sessions) follow(w *Watch) bool {
 
 // objection is why the session could not log in now, or "".
 func (w *Watch) objection(now *Account) string {
+	if w.voucher != nil {
+		return cmp.Or(w.voucher.objection(now), w.sessions.store.logins.barred(now, w.peer))
+	}
 	if w.device != nil {
 		if d := now.deviceBy(*w.device); d == nil || !d.isFor(w.peer) {
 			return endRevoked

@@ -11,6 +11,7 @@ type AccountSettings struct {
 	PasswordEncryption    string        `key:"PasswordEncryption" default:"SCRAM-SHA-256" values:"SCRAM-SHA-256|clear|A-crpt|U-crpt|MD5|SHA1" help:"how new passwords are stored; clear and A-crpt can be turned back into the password, which APOP and CRAM-MD5 need; U-crpt, MD5 and SHA1 are read but new passwords are stored as SCRAM-SHA-256" since:"0.1"`
 	UseAppPassword        settings.Flag `key:"UseAppPassword" default:"YES" help:"the password that is stored here is accepted" since:"0.1"`
 	UseExtPassword        settings.Flag `key:"UseExtPassword" default:"NO" help:"a password that External Authentication knows is accepted (ExternalAUTH of the server settings)" since:"0.2"`
+	UseCertificateAuth    settings.Flag `key:"UseCertificateAuth" default:"NO" help:"a client certificate lets in that has an address of the account and is signed by an authority of the domain (ClientCertCA)" since:"0.2"`
 	RequireAPOP           settings.Flag `key:"RequireAPOP" default:"NO" help:"a password in clear text is refused unless the connection is encrypted" since:"0.1"`
 	PWDAllowed            settings.Flag `key:"PWDAllowed" default:"YES" help:"the user may change the password" since:"0.1"`
 	FailedLoginFlow       settings.Rate `key:"FailedLoginFlow" default:"(10, 1m)" help:"failed logins in a period, above which logins are refused for the rest of it: counted together for all addresses that the account has not lately logged in from, and for each other address and each Client IP alone" since:"0.1"`
@@ -75,6 +76,8 @@ type DomainSettings struct {
 	PrivateSecureKey     PrivateKey      `key:"PrivateSecureKey" secret:"yes" help:"private key of the domain's certificate, as a data block (DER) or in PEM form" since:"0.2"`
 	SecureCertificate    Certificates    `key:"SecureCertificate" help:"the domain's certificate, in the same forms" since:"0.2"`
 	CAChain              Certificates    `key:"CAChain" help:"the certificates that signed it, one after the other, in the same forms" since:"0.2"`
+	ClientCertReq        settings.Flag   `key:"ClientCertReq" default:"NO" level:"advanced" help:"mail programs that connect to the domain with TLS are asked for a certificate of an authority in ClientCertCA, with which they can log in (EXTERNAL); who has none connects as before" since:"0.2"`
+	ClientCertCA         Authorities     `key:"ClientCertCA" level:"advanced" help:"the authorities whose client certificates let accounts of the domain in (UseCertificateAuth): their certificates, in PEM form or as a data block (DER)" since:"0.2"`
 	MTASTSMode           string          `key:"MTASTSMode" default:"none" values:"none|testing|enforce" help:"the policy (MTA-STS) that tells other servers to deliver for the domain with a certificate which programs trust: none, testing (they report what would fail), or enforce (they do not deliver otherwise); see the page DNS of the domain" since:"0.2"`
 	MTASTSHosts          HostNames       `key:"MTASTSHosts" level:"advanced" help:"mail servers in the policy, as the MX records of the domain name them; none for the host that mail programs connect to" since:"0.2"`
 	MTASTSMaxAge         settings.Period `key:"MTASTSMaxAge" default:"7d" level:"advanced" help:"how long others keep the policy, 1d to 365d" since:"0.2"`

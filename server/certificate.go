@@ -203,6 +203,41 @@ func (s *Server) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	return nil, nil
 }
 
+// configForLogins is configFor for the wires on which a client certificate is a login. Whether the client is asked for one is for the
+// domain that it connects to. Its certificate is looked at when it logs in, and not in the handshake: other mail servers show what they
+// have, and who has none that counts logs in otherwise. Where one is asked for no ticket is taken or given: a session that began
+// elsewhere would come without the certificate, or with one of that time.
+func (s *Server) configForLogins(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	usual, err := s.configFor(hello)
+	if err != nil || usual != nil && usual != s.encryptMail {
+		return usual, err
+	}
+	pool := s.accounts.ClientAuthorities(s.domainOfClient(hello))
+	if pool == nil {
+		return usual, nil
+	}
+	c := s.encryptFresh.Clone()
+	if usual != nil {
+		c.CipherSuites = usual.CipherSuites
+	}
+	c.ClientAuth, c.ClientCAs = tls.RequestClientCert, pool
+	return c, nil
+}
+
+// domainOfClient returns the domain that a client connects to: the one whose host it names, else that of the local address; "" for none.
+func (s *Server) domainOfClient(hello *tls.ClientHelloInfo) string {
+	if name := hostName(hello); name != "" {
+		if domain, _ := s.domainOfHost(name); domain != "" {
+			return domain
+		}
+	}
+	local, err := netip.ParseAddrPort(hello.Conn.LocalAddr().String())
+	if err != nil {
+		return ""
+	}
+	return s.accounts.DomainForIP(local.Addr())
+}
+
 // hostName is the name that a client gives, in lower case.
 func hostName(hello *tls.ClientHelloInfo) string {
 	return strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))

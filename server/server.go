@@ -117,6 +117,8 @@ type Server struct {
 	users       *settings.Live[http.UserSettings]
 	encrypt     *tls.Config
 	encryptMail *tls.Config // on port 25
+	// encryptLogins is for wires on which client certificates are logins.
+	encryptLogins *tls.Config
 	// encryptFresh takes no tickets of earlier sessions.
 	encryptFresh *tls.Config
 
@@ -173,7 +175,9 @@ func newServer(c Config, table func(*Server) []*module) (_ *Server, err error) {
 	s.encryptMail.CipherSuites = nil
 	s.encryptFresh = s.encrypt.Clone()
 	s.encryptFresh.SessionTicketsDisabled = true
+	s.encryptLogins = s.encrypt.Clone()
 	s.encrypt.GetConfigForClient = s.configFor
+	s.encryptLogins.GetConfigForClient = s.configForLogins
 	s.listeners = listeners{shift: c.PortShift, listen: c.Listen, log: s.log, running: map[string]net.Listener{}}
 	if err = s.stockSettings(); err != nil {
 		return s, err

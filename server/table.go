@@ -434,7 +434,7 @@ func (s *Server) smtpPart() *module {
 	m.stock = settings.Listeners{stock(25, settings.TLSStart, 20), stock(587, settings.TLSStart, 20), stock(465, settings.TLSImplicit, 20)}
 	m.open = func() error {
 		milters := milter.New(func() milter.List { return s.main.Get().Milters }, Version, s.log)
-		s.receiver = smtp.New(set, s.queue, s.router, s.accounts, s.tls, s.relay.BacksUp, starter{s}, starter{s}, s.log, s.senders, trailers{s}, milters)
+		s.receiver = smtp.New(set, s.queue, s.router, s.accounts, s.loginTLS, s.relay.BacksUp, starter{s}, starter{s}, s.log, s.senders, trailers{s}, milters)
 		m.serve = s.receiver.Serve
 		m.wire = &wire{element: "smtpInput", oid: "2", wired: s.receiver.Connections(), jobs: &s.receiver.Counts().Messages}
 		return nil
@@ -498,7 +498,7 @@ func (s *Server) imapPart() *module {
 	m := newModule("IMAP", set, "IMAP").forMailPrograms("imap", anyListener)
 	m.stock = settings.Listeners{stock(143, settings.TLSStart, 100), stock(993, settings.TLSImplicit, 100)}
 	m.open = func() error {
-		i := imap.New(set, s.accounts, s.router, s.tls, s.log)
+		i := imap.New(set, s.accounts, s.router, s.loginTLS, s.log)
 		m.serve = i.Serve
 		m.wire = &wire{element: "imapInput", oid: "4", wired: i.Connections(), jobs: i.Commands()}
 		return nil
@@ -511,7 +511,7 @@ func (s *Server) popPart() *module {
 	m := newModule("POP", set, "POP").forMailPrograms("pop3", anyListener)
 	m.stock = settings.Listeners{stock(110, settings.TLSStart, 50), stock(995, settings.TLSImplicit, 50)}
 	m.open = func() error {
-		p := pop3.New(set, s.accounts, s.router, s.tls, s.log)
+		p := pop3.New(set, s.accounts, s.router, s.loginTLS, s.log)
 		m.serve = p.Serve
 		m.wire = &wire{element: "popInput", oid: "5", wired: p.Connections(), jobs: p.Commands()}
 		return nil
@@ -630,6 +630,9 @@ func live[T any]() *settings.Live[T] { return settings.NewLive(new(T)) }
 
 // tls is what the wires encrypt with.
 func (s *Server) tls() *tls.Config { return s.encrypt }
+
+// loginTLS is what the wires encrypt with on which a client certificate is a login.
+func (s *Server) loginTLS() *tls.Config { return s.encryptLogins }
 
 // StockPorts lists the ports of the stock listeners, sorted.
 func StockPorts() []int {

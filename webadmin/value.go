@@ -46,7 +46,7 @@ func kindOf(s settings.Setting) string {
 
 // longTexts are settings that are texts of several lines.
 var longTexts = []string{
-	"MailTrailer", "MailTrailerHTML",
+	"MailTrailer", "MailTrailerHTML", "ClientCertCA",
 	"Description", "ConfirmationText", "PolicyText", "ByeText", "WarningText", "FeedHeader", "FeedTrailer", "ListFields", "DigestHeader", "TOCTrailer", "DigestTrailer",
 }
 

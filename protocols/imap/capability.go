@@ -25,7 +25,7 @@ func (s *session) strangersCapabilities(b []byte) []byte {
 		b = append(b, " STARTTLS"...)
 	}
 	plain := s.srv.auth.PlainAllowed(s.peer)
-	for _, m := range s.srv.auth.Mechanisms(s.peer, plain, s.conn.tlsState()) {
+	for _, m := range s.srv.auth.Mechanisms(s.ctx, s.peer, plain, s.conn.tlsState()) {
 		b = append(b, " AUTH="...)
 		b = append(b, m...)
 	}

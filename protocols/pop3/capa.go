@@ -26,7 +26,7 @@ func (s *session) capabilities() []string {
 	if plain {
 		list = append(list, "USER")
 	}
-	if mechanisms := s.auth.Mechanisms(s.peer, plain, s.tlsState); len(mechanisms) > 0 {
+	if mechanisms := s.auth.Mechanisms(s.ctx, s.peer, plain, s.tlsState); len(mechanisms) > 0 {
 		list = append(list, "SASL "+strings.Join(mechanisms, " "))
 	}
 	if s.canStartTLS() {

@@ -107,7 +107,7 @@ func (s *session) loggedIn(acc *accounts.Account, box string) error {
 func (s *session) sasl(args []string) error {
 	if len(args) == 0 {
 		s.say("+OK mechanisms follow")
-		for _, m := range s.auth.Mechanisms(s.peer, s.auth.PlainAllowed(s.peer), s.tlsState) {
+		for _, m := range s.auth.Mechanisms(s.ctx, s.peer, s.auth.PlainAllowed(s.peer), s.tlsState) {
 			s.say(m)
 		}
 		s.say(".")

@@ -70,7 +70,7 @@ func (s *session) mechanisms() []string {
 	if s.account != nil || !s.mayAuth() {
 		return nil
 	}
-	return s.srv.auth.Mechanisms(s.peer(), true, s.tls)
+	return s.srv.auth.Mechanisms(s.ctx, s.peer(), true, s.tls)
 }
 
 // The replies of AUTH (RFC 4954 sections 4 and 6).

@@ -19,6 +19,7 @@
 //
 // # Mechanisms
 //
+//	EXTERNAL            RFC 4422 appendix A, where the client certificate is that of an account
 //	SCRAM-SHA-256-PLUS  RFC 7677 with tls-exporter (RFC 9266)
 //	SCRAM-SHA-256       RFC 7677
 //	SCRAM-SHA-1-PLUS    RFC 5802 with tls-exporter
@@ -58,6 +59,7 @@ const (
 	Plain         = "PLAIN"
 	Login         = "LOGIN"
 	CramMD5       = "CRAM-MD5"
+	External      = "EXTERNAL"
 )
 
 // MaxResponse is the longest base64 response that a wire has to take, without
@@ -86,8 +88,11 @@ func (a *Authenticator) PlainAllowed(p accounts.Peer) bool {
 
 // Mechanisms lists what the peer may use now, strongest first. state is nil
 // outside TLS.
-func (a *Authenticator) Mechanisms(p accounts.Peer, plainAllowed bool, state *tls.ConnectionState) []string {
+func (a *Authenticator) Mechanisms(ctx context.Context, p accounts.Peer, plainAllowed bool, state *tls.ConnectionState) []string {
 	list := make([]string, 0, 10)
+	if who, err := a.certified(ctx, p, state); err == nil && len(who) > 0 {
+		list = append(list, External)
+	}
 	if bindable(state) {
 		list = append(list, ScramPlus, ScramSHA1Plus)
 	}

@@ -18,6 +18,8 @@ import (
 
 var ctx = context.Background()
 
+var fromElsewhere = netip.MustParseAddr("198.51.100.7")
+
 var peer = accounts.Peer{IP: netip.MustParseAddr("127.0.0.1"), TLS: true, Service: "IMAP"}
 
 func must(t testing.TB, err error) {

@@ -43,7 +43,7 @@ func TestAUTHMethods(t *testing.T) {
 		{dataformat.Array{dataformat.String("LOGIN"), dataformat.String("DIGEST-MD5")}, []string{Login}},
 	} {
 		must(t, set(c.value))
-		if got := a.Mechanisms(peer, true, to); !slices.Equal(got, c.want) {
+		if got := a.Mechanisms(ctx, peer, true, to); !slices.Equal(got, c.want) {
 			t.Errorf("%v: %v, want %v", c.value, got, c.want)
 		}
 		for _, mech := range []string{Scram, ScramSHA1, Plain, Login} {
@@ -51,7 +51,7 @@ func TestAUTHMethods(t *testing.T) {
 				t.Errorf("%v: %s: %v", c.value, mech, err)
 			}
 		}
-		if got := a.Mechanisms(peer, true, nil); len(got) != 4 {
+		if got := a.Mechanisms(ctx, peer, true, nil); len(got) != 4 {
 			t.Errorf("another domain offers %v", got)
 		}
 	}

@@ -55,6 +55,14 @@ func (a *Authenticator) Start(ctx context.Context, mech string, p accounts.Peer,
 			break
 		}
 		return x, nil
+	case External:
+		who, err := a.certified(ctx, p, state)
+		if err != nil {
+			return nil, err
+		}
+		if len(who) > 0 {
+			return &externalExchange{exchange: run, tls: state}, nil
+		}
 	case Plain, Login:
 		if !a.PlainAllowed(p) {
 			return nil, fault.New(op, fault.TLSRequired, "")
@@ -87,11 +95,14 @@ func (e *exchange) Mailbox() string            { return e.mailbox }
 func (e *exchange) Cancel()                    {}
 
 // sessionLog is the log for what only the mechanism knows.
-func (e *exchange) sessionLog() *slog.Logger {
-	if e.peer.Log != nil {
-		return e.peer.Log
+func (e *exchange) sessionLog() *slog.Logger { return e.logOf(e.peer) }
+
+// logOf is the log for what only package auth knows.
+func (a *Authenticator) logOf(p accounts.Peer) *slog.Logger {
+	if p.Log != nil {
+		return p.Log
 	}
-	return e.log.With(slog.String("service", e.peer.Service), slog.String(logs.AttrPeer, e.peer.IP.String()))
+	return a.log.With(slog.String("service", p.Service), slog.String(logs.AttrPeer, p.IP.String()))
 }
 
 func malformed(op, text string) error { return fault.New(op, fault.Invalid, text) }

@@ -245,7 +245,7 @@ func TestMechanisms(t *testing.T) {
 		{branch, true, state, []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5"}},
 		{home, false, nil, []string{"SCRAM-SHA-256", "SCRAM-SHA-1"}},
 	} {
-		if got := p.Mechanisms(from(c.local, "IMAP"), c.plain, c.tls); !slices.Equal(got, c.want) {
+		if got := p.Mechanisms(ctx, from(c.local, "IMAP"), c.plain, c.tls); !slices.Equal(got, c.want) {
 			t.Errorf("%v, want %v", got, c.want)
 		}
 	}

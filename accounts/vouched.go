@@ -1,0 +1,63 @@
+package accounts
+
+import (
+	"context"
+
+	"gatepost/server/fault"
+)
+
+// This file has the logins without a password: a client certificate (clientcerts.go) or a token of an issuer (tokens.go) says
+// whose it is. Nobody can guess one, so that failed logins of the account never keep its owner out, and one that fails counts
+// for the address that it came from and for no account: nobody can lock others out with it.
+
+// voucher is what lets somebody in without a password.
+type voucher interface {
+	// objection is why it does not let the account in as it is now, or "".
+	objection(now *Account) string
+}
+
+// vouched ends a login of which a voucher is proved.
+func (l *Logins) vouched(ctx context.Context, p Peer, domain, name string, v voucher) (*Account, error) {
+	const op = "accounts.Vouched"
+	a, err := l.store.Account(ctx, domain, name)
+	switch kind := fault.KindOf(err); {
+	case err == nil:
+	case kind.Temporary() && kind != fault.Disabled:
+		return nil, err
+	default:
+		l.ProofFailed(p, domain, name, "the account cannot be read: "+fault.Explain(err))
+		return nil, badCredentials(op)
+	}
+	t := attempt{peer: p, key: accountKey{a.Domain, a.Name}}
+	objection := v.objection(a)
+	if objection == "" {
+		objection = l.barred(a, p)
+	}
+	if objection != "" {
+		l.ProofFailed(p, a.Domain, a.Name, objection)
+		return nil, badCredentials(op)
+	}
+	b := *a
+	b.voucher, t.account = v, &b
+	l.noteLogin(t)
+	return &b, nil
+}
+
+// ProofFailed counts and logs a failed login with something else than a password. The name is the one it claimed, for the log; the
+// reason goes there too.
+func (l *Logins) ProofFailed(p Peer, domain, name, reason string) {
+	t := attempt{peer: p, key: accountKey{domain, fold(name[:min(len(name), 256)])}}
+	if p.IP.IsValid() && !l.protection.Exempt(p.IP) {
+		t.counters = []counter{{failureKey{cause: ofAddress, network: network(p.IP)}, l.protection.LoginLimit()}}
+	}
+	l.mu.Lock()
+	for _, c := range t.counters {
+		l.underWay[c.failureKey]++
+	}
+	l.mu.Unlock()
+	reached, _ := l.end(&try{counters: t.counters}, failure)
+	l.logFailure(t, reason)
+	for _, c := range reached {
+		l.logBlock(t, c)
+	}
+}
