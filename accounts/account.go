@@ -54,6 +54,9 @@ func (a *Account) Mail() *mailbox.Account { return a.mail }
 // Dir returns the absolute path of the account's directory.
 func (a *Account) Dir() string { return a.dir }
 
+// DomainFile returns the absolute path of a file among the settings of the account's domain.
+func (a *Account) DomainFile(name string) string { return a.domain.file(name) }
+
 // Settings returns the effective settings. They are shared and must not be changed.
 func (a *Account) Settings() *AccountSettings { return &a.settings }
 
@@ -131,6 +134,15 @@ func (s *directory) Current(ctx context.Context, a *Account) (*Account, error) {
 // limits, or what they inherit. match says which. tell may only touch memory.
 func (s *directory) OnChange(tell func(match func(domain, name string) bool)) {
 	s.onChange.Store(&tell)
+}
+
+// OnFiled names what is told of messages that clients have moved, copied or marked; nil for nothing. It may not wait.
+func (s *directory) OnFiled(tell func(domain, name string, f mailbox.Filing)) {
+	if tell == nil {
+		s.onFiled.Store(nil)
+		return
+	}
+	s.onFiled.Store(&tell)
 }
 
 // forget drops the snapshot of an account that has changed.
@@ -229,7 +241,13 @@ func (s *directory) owner(a *Account) mailbox.Owner {
 		MaxMailboxes:   a.settings.MaxMailboxes,
 		SuspendPercent: a.settings.QuotaSuspend,
 	}
-	return mailbox.Owner{ID: a.ID, Dir: a.dir, Limits: func() mailbox.Limits { return limits }}
+	domain, name := a.Domain, a.Name
+	filed := func(f mailbox.Filing) {
+		if tell := s.onFiled.Load(); tell != nil {
+			(*tell)(domain, name, f)
+		}
+	}
+	return mailbox.Owner{ID: a.ID, Dir: a.dir, Limits: func() mailbox.Limits { return limits }, Filed: filed}
 }
 
 // badSetting reports values that cannot be read in a file of an object.

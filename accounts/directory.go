@@ -40,6 +40,7 @@ type directory struct {
 	ids      identities
 	sessions *Sessions
 	onChange atomic.Pointer[func(match func(domain, name string) bool)]
+	onFiled  atomic.Pointer[func(domain, name string, f mailbox.Filing)]
 
 	life context.Context // ends with Close
 }

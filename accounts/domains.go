@@ -326,6 +326,15 @@ func (s *directory) Suspended(name string) bool {
 	return err == nil && d.suspended
 }
 
+// DomainFile returns the absolute path of a file among the settings of a domain. Errors: NoDomain.
+func (s *directory) DomainFile(domain, name string) (string, error) {
+	d, err := s.domain(s.realDomain(domain))
+	if err != nil {
+		return "", err
+	}
+	return d.file(name), nil
+}
+
 // DomainLocation returns the path of a domain below the base directory.
 func (s *directory) DomainLocation(name string) (string, error) {
 	d, err := s.domain(s.realDomain(name))

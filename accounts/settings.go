@@ -46,6 +46,9 @@ type AccountSettings struct {
 	BookingHorizon        settings.Period `key:"BookingHorizon" default:"365d" level:"advanced" help:"how far ahead it may be booked, and up to when the instances of a series are compared with other bookings" since:"0.2"`
 	BookingMaxLength      settings.Period `key:"BookingMaxLength" default:"0" level:"advanced" help:"longest booking; 0 for no limit" since:"0.2"`
 	SenderAddressRequired settings.Flag   `key:"SenderAddressRequired" default:"YES" level:"advanced" help:"mail that the user submits has to have one of the account's own addresses as return-path" since:"0.1"`
+	JunkFilter            settings.Flag   `key:"JunkFilter" default:"YES" help:"the junk filter learns from what the user moves into and out of the Junk mailbox, and adds X-Junk-Score to incoming mail when it has learned enough" since:"0.3"`
+	JunkScore             int             `key:"JunkScore" default:"95" help:"score from which on incoming mail goes into the Junk mailbox instead of INBOX, 50 to 100; 0 for no mail" since:"0.3"`
+	JunkLearnFirst        int             `key:"JunkLearnFirst" default:"20" level:"advanced" help:"messages of each kind, junk and wanted, that the filter must have learned before it gives scores" since:"0.3"`
 }
 
 // DomainSettings are the effective settings of one domain: its own, then the
@@ -64,6 +67,7 @@ type DomainSettings struct {
 	AllWithForwarders    settings.Flag   `key:"AllWithForwarders" default:"NO" level:"advanced" help:"mail to all@domain goes to forwarders too" since:"0.1"`
 	ForceSMTPAUTH        string          `key:"ForceSMTPAUTH" default:"nobody" values:"nobody|non-clients|clients|everybody" help:"who has to log in to send with a return-path in this domain" since:"0.1"`
 	ClientIPs            settings.IPList `key:"ClientIPs" level:"advanced" help:"Client IPs of this domain, beside those of the server: their mail with a return-path in the domain is relayed without a login, and its accounts that are not Mobile log in from there" since:"0.3"`
+	ShareJunkLearning    settings.Flag   `key:"ShareJunkLearning" default:"YES" help:"what its accounts say is junk counts for all accounts of the domain, below what each says itself" since:"0.3"`
 	AccountsLimit        int             `key:"AccountsLimit" default:"-1" help:"number of accounts; -1 for no limit" since:"0.1"`
 	ListsLimit           int             `key:"ListsLimit" default:"-1" help:"number of mailing lists; -1 for no limit" since:"0.1"`
 	DomainAccessModes    Services        `key:"DomainAccessModes" default:"All" help:"the services that accounts of the domain may use" since:"0.1"`

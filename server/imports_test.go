@@ -66,6 +66,7 @@ var arrows = map[string][]string{
 		"server/counters", "server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"accounts/access":                {"accounts", "accounts/mailbox", "router", "router/address", "router/names", "server/fault"},
 	"accounts/files":                 {"accounts", "server/fault"},
+	"accounts/junk":                  {"accounts", "accounts/mailbox", "accounts/message", "server/counters", "server/fault", "server/logs"},
 	"accounts/groupware":             {"accounts", "accounts/access", "accounts/contentline", "accounts/groupware/interchange", "accounts/icalendar", "accounts/mailbox", "server/fault"},
 	"accounts/groupware/interchange": {"accounts/contentline", "accounts/vcard"},
 	"accounts/lists/archive":         {"accounts", "accounts/mailbox", "accounts/message", "server/fault"},
@@ -80,7 +81,7 @@ var arrows = map[string][]string{
 		"queue", "queue/envelope", "router", "router/address", "server/counters", "server/fault", "server/logs", "server/settings"},
 
 	// who may do what
-	"server/admin": {"accounts", "accounts/access", "accounts/contentline", "accounts/files", "accounts/groupware", "accounts/mailbox", "accounts/subscribers", "router", "router/address", "router/names", "rules",
+	"server/admin": {"accounts", "accounts/access", "accounts/contentline", "accounts/files", "accounts/groupware", "accounts/junk", "accounts/mailbox", "accounts/subscribers", "router", "router/address", "router/names", "rules",
 		"server/certificates", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/protection", "server/settings"},
 	"server/admin/admintest": {"accounts", "accounts/files", "accounts/subscribers", "router", "router/address", "rules", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"server/dnsdoctor":       {"server/fault", "server/resolver"},

@@ -207,8 +207,10 @@ func (s *Server) mailMetrics() []counters.Metric {
 }
 
 func (s *Server) accountMetrics() []counters.Metric {
-	logins := s.accounts.Logins().Counts()
+	logins, junk := s.accounts.Logins().Counts(), s.junk.Counts()
 	return []counters.Metric{
+		{Name: "gatepost_junk_scored_total", Help: "Messages that got a junk score, by result: junk (90 and more), ham (10 and less), unsure.", Label: "result", Labelled: &junk.Scored, Element: "junkScored", OID: "17.1"},
+		{Name: "gatepost_junk_learned_total", Help: "Messages that the junk filter has learned from accounts, by kind.", Label: "kind", Labelled: &junk.Learned, Element: "junkLearned", OID: "17.2"},
 		{Name: "gatepost_logins_total", Help: "Logins, by service.", Label: "service", Labelled: &logins.Succeeded, Element: "logins", OID: "13.1"},
 		{Name: "gatepost_login_failures_total", Help: "Logins that have failed, by service.", Label: "service", Labelled: &logins.Failed, Element: "failedAUTHs", OID: "13.2"},
 		{Name: "gatepost_logins_blocked_total", Help: "Those of them that were not tried, as too many had failed before.", Counter: &logins.Blocked, Element: "blockedAUTHs", OID: "13.3"},

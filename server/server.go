@@ -17,6 +17,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/files"
+	"gatepost/accounts/junk"
 	"gatepost/accounts/lists"
 	"gatepost/accounts/mailrules"
 	"gatepost/accounts/scheduling"
@@ -109,6 +110,7 @@ type Server struct {
 	outbox      *reports.Outbox // of reports
 	rules       *mailrules.Rules
 	scheduling  *scheduling.Service
+	junk        *junk.Filter
 	pwd         *pwd.Server
 	pages       *webadmin.App
 	receiver    *smtp.Server

@@ -14,6 +14,7 @@ import (
 	"gatepost/accounts/access"
 	"gatepost/accounts/delivery"
 	"gatepost/accounts/groupware"
+	"gatepost/accounts/junk"
 	"gatepost/accounts/lists"
 	"gatepost/accounts/mailrules"
 	"gatepost/accounts/scheduling"
@@ -330,8 +331,14 @@ func (s *Server) localPart() *module {
 		t := delivery.New(s.accounts, s.queue, access.New(s.accounts, s.router), s.rules, set, s.log)
 		t.UseSigner(s.signer)
 		t.UseCalendars(s.scheduling)
+		s.junk = junk.New(s.accounts, s.log)
+		t.UseJunkFilter(s.junk)
 		s.queue.Handle(m.queues, t)
 		return t.ForgetBut(context.Background(), s.queue.Has)
+	}
+	m.close = func() error {
+		s.junk.Close()
+		return nil
 	}
 	return m
 }

@@ -138,3 +138,21 @@ func TestSimpleRules(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// The page tells what the junk filter knows, and has it forget.
+func TestJunkFilterOfAnAccount(t *testing.T) {
+	s := newSite(t)
+	c := s.master()
+	page := userRules + "/Simple"
+	c.get(page).sees(200, "Junk filter", "Learned as junk", "95", "20 messages of each kind")
+	c.post(page, "do", "forget").sees(200, "has forgotten", "RESETACCOUNTJUNK user@own.com")
+	v, err := dataformat.Parse([]byte("{JunkScore=0;JunkFilter=NO;}"))
+	must(t, err)
+	must(t, s.acc.AccountSettings("own.com", "user").Update(t.Context(), v.(dataformat.Dict)))
+	c.get(page).sees(200, "is off for this account", "never")
+	v, err = dataformat.Parse([]byte("{JunkScore=30;}"))
+	must(t, err)
+	if err := s.acc.AccountSettings("own.com", "user").Update(t.Context(), v.(dataformat.Dict)); err == nil {
+		t.Error("a JunkScore of 30 is taken")
+	}
+}

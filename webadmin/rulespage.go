@@ -33,7 +33,7 @@ func rulesPages() []*page {
 		)
 	}
 	return append(out, &page{path: accountPath + "/Rules/Simple", title: "Simple Rules", call: "GETACCOUNTMAILRULES", get: (*call).simplePage,
-		post: map[string]func(*call) error{"vacation": (*call).setVacation, "redirect": (*call).setRedirect, "junk": (*call).setJunk}})
+		post: map[string]func(*call) error{"vacation": (*call).setVacation, "redirect": (*call).setRedirect, "junk": (*call).setJunk, "forget": (*call).resetFilter}})
 }
 
 // ruleSet is where the rules of a page are.

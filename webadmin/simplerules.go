@@ -19,6 +19,45 @@ type simpleForm struct {
 	Vacation      simpleVacation
 	Redirect      simpleRedirect
 	Junk          simpleJunk
+	Filter        junkFilter
+}
+
+// junkFilter is what the filter has learned from the account.
+type junkFilter struct {
+	May, On      bool // May: who looks may reset it
+	Ham, Junk    string
+	Score, First string // settings
+}
+
+// fillFilter says what the filter knows.
+func (c *call) fillFilter(f *junkFilter) error {
+	d, err := c.actor.AccountJunk(c.ctx(), c.target())
+	if err != nil {
+		return err
+	}
+	f.Junk, f.Ham, f.May = d.String("Junk"), d.String("Ham"), c.may("RESETACCOUNTJUNK")
+	for key, to := range map[string]*string{"JunkScore": &f.Score, "JunkLearnFirst": &f.First} {
+		v, err := c.actor.AccountSetting(c.ctx(), c.target(), key)
+		if err != nil {
+			return err
+		}
+		*to, _ = dataformat.Text(v)
+	}
+	on, err := c.actor.AccountSetting(c.ctx(), c.target(), "JunkFilter")
+	if err != nil {
+		return err
+	}
+	text, _ := dataformat.Text(on)
+	f.On = text == "YES"
+	return nil
+}
+
+// resetFilter has the filter forget what it has learned from the account.
+func (c *call) resetFilter() error {
+	if err := c.actor.ResetAccountJunk(c.ctx(), c.target()); err != nil {
+		return err
+	}
+	return c.done(link(c.page.fill(c.params)...), &flash{Text: c.T("The junk filter has forgotten what it had learned from the account."), Command: "RESETACCOUNTJUNK " + c.address()})
 }
 
 // Other of a part says that a rule of its name has another form, and has to be changed as a rule.
@@ -55,6 +94,9 @@ func (c *call) simpleForm() (*simpleForm, error) {
 	}
 	set, _ := rules.Load(list, s.level) // an error is that of a rule, too
 	f := &simpleForm{Base: s.base, Command: "UPDATEACCOUNTMAILRULE " + s.of, Fixed: !c.may("UPDATEACCOUNTMAILRULE")}
+	if err := c.fillFilter(&f.Filter); err != nil {
+		return nil, err
+	}
 	f.Redirect.How, f.Redirect.Keep = rules.KindMirror, true
 	f.Junk.Level, f.Junk.Mailbox, f.Junk.Name = 5, "Junk", rules.JunkName
 	for _, r := range set.Rules() {

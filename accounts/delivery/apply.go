@@ -180,7 +180,7 @@ func (t *Transport) decide(ctx context.Context, acc *accounts.Account, it *queue
 			err = fault.New("delivery.decide", fault.Internal, "")
 		}
 	}()
-	m := &Message{ID: it.ID, Account: acc, Envelope: it.Envelope, Recipients: c.rcpts, Summary: sum, Size: it.Size, file: it.File, offset: it.Offset, Programs: programs}
+	m := &Message{ID: it.ID, Account: acc, Envelope: it.Envelope, Recipients: c.rcpts, Summary: sum, Size: it.Size, file: it.File, offset: it.Offset, Before: c.junk, Programs: programs}
 	for _, rcpt := range c.rcpts {
 		m.Routes = append(m.Routes, it.Routes[slices.Index(it.Recipients, rcpt)])
 	}

@@ -38,6 +38,8 @@ type Message struct {
 	Routes     []router.Route
 	Summary    *message.Summary
 	Size       int64
+	// Before is header fields that stand before the message in the account, as complete lines, for rules to see.
+	Before []byte
 	// Programs are those that rules run on the message for the account.
 	Programs *Programs
 

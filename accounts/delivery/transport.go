@@ -3,9 +3,11 @@ package delivery
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,6 +39,7 @@ type Transport struct {
 	signer    Signer    // nil: nothing is signed
 	calendars Calendars // nil: there are none
 	posting   Posting
+	junk      JunkFilter // nil: nothing is scored
 	// ruled has the messages to which rules were applied in some account, and that come again after a
 	// crash or a failure.
 	ruled sync.Map // envelope.QueueID → true
@@ -80,6 +83,32 @@ type Signer interface {
 
 // UseSigner has mail signed. It is called before the transport is used.
 func (t *Transport) UseSigner(s Signer) { t.signer = s }
+
+// A JunkFilter says how much mail looks like junk.
+type JunkFilter interface {
+	// Score returns 0 to 100 for a message, by its queue ID; known is false when it cannot tell.
+	Score(ctx context.Context, acc *accounts.Account, id uint64, text io.ReaderAt, size int64) (score int, known bool, err error)
+}
+
+// UseJunkFilter has mail scored. It is called before the transport is used.
+func (t *Transport) UseJunkFilter(f JunkFilter) { t.junk = f }
+
+// score is the score of a message of a stranger, or of another server, for an account. Mail that cannot be scored is delivered without.
+func (t *Transport) score(ctx context.Context, acc *accounts.Account, it *queue.Item) (score int, known bool) {
+	if t.junk == nil || it.Envelope.Source.Trusted || !bool(acc.Settings().JunkFilter) {
+		return 0, false
+	}
+	f, err := os.Open(it.File)
+	if err == nil {
+		defer f.Close()
+		score, known, err = t.junk.Score(ctx, acc, uint64(it.ID), io.NewSectionReader(f, it.Offset, it.Size), it.Size)
+	}
+	if err != nil {
+		t.log.LogAttrs(ctx, logs.LevelProblem, "a message has no junk score", slog.Uint64(logs.AttrQueueID, uint64(it.ID)), slog.Any(logs.AttrError, err))
+		return 0, false
+	}
+	return score, known
+}
 
 // signatures are the fields of the signer for a message. One that cannot be signed is delivered without: whoever reads
 // it knows that it comes from this server.
@@ -183,8 +212,12 @@ func (t *Transport) deliverTo(ctx context.Context, acc *accounts.Account, b *que
 			}
 			continue
 		}
+		score, known := t.score(ctx, acc, it)
 		for _, c := range copies {
 			c.signed = signed
+			if known {
+				c.scored(acc, score)
+			}
 			p := part{copy: c, first: len(deliveries), n: 1}
 			if ruled && c.named == "" {
 				a, st := t.apply(ctx, acc, it, &c, sum)
@@ -286,6 +319,15 @@ type messageCopy struct {
 	rcpts   []int
 	realTo  []string
 	signed  []byte // fields of the signer
+	junk    []byte // the field with the score
+}
+
+// scored puts the score into a copy, and a copy for INBOX with a high one into the Junk mailbox.
+func (c *messageCopy) scored(acc *accounts.Account, score int) {
+	c.junk = fmt.Appendf(nil, "X-Junk-Score: %d [%s]\r\n", score, "XXXXXXXXXX"[:(score+9)/10])
+	if limit := acc.Settings().JunkScore; limit > 0 && score >= limit && c.mailbox == "" {
+		c.mailbox = acc.SpecialMailbox(imap.MailboxAttrJunk)
+	}
 }
 
 // copies groups the recipients of a message in one account by mailbox: each
@@ -338,7 +380,7 @@ func (c *messageCopy) delivery(it *queue.Item, acc *accounts.Account, sum *messa
 	return mailbox.Delivery{
 		QueueID: uint64(it.ID), Copy: c.number,
 		File: it.File, Offset: it.Offset, Size: it.Size,
-		Prefix: append(prefix(it.Envelope, acc, c.rcpts[0], c.realTo), c.signed...), Summary: sum,
+		Prefix: slices.Concat(prefix(it.Envelope, acc, c.rcpts[0], c.realTo), c.signed, c.junk), Summary: sum,
 		Mailbox: c.mailbox,
 	}
 }

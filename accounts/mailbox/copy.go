@@ -46,6 +46,9 @@ func (m *Mailbox) CopyWith(ctx context.Context, uids []imap.UID, flags FlagSet, 
 	if err != nil {
 		return CopyData{}, err
 	}
+	if to == m.box.account {
+		to.filed(Filing{From: m.name, To: dest, UIDs: each(data.Dest)})
+	}
 	return data, nil
 }
 

@@ -81,6 +81,9 @@ func (m *Mailbox) SetFlags(ctx context.Context, uids []imap.UID, op Op, flags []
 		all.Modified = append(all.Modified, res.Modified...)
 		all.ModSeq = max(all.ModSeq, res.ModSeq)
 	}
+	if op != Remove {
+		m.box.account.filed(Filing{From: m.name, To: m.name, UIDs: all.Changed, Flags: flags})
+	}
 	return all, nil
 }
 

@@ -38,6 +38,7 @@ func (m *Mailbox) Move(ctx context.Context, uids []imap.UID, dest string) (data 
 			return before, err
 		}
 	}
+	m.box.account.filed(Filing{From: m.name, To: dest, UIDs: each(data.Dest)})
 	return data, nil
 }
 

@@ -22,6 +22,8 @@ type Owner struct {
 	Dir string
 	// Limits returns the limits of the moment; nil means none.
 	Limits func() Limits
+	// Filed, if set, is told of messages that clients have moved, copied or marked. It may not wait.
+	Filed func(Filing)
 	// Damaged says why the account cannot be read. ID is 0 then if that is lost too.
 	Damaged error
 	// Lost says what the account has lost beside its mailboxes, if anything, for Check.

@@ -67,7 +67,7 @@ func (a *application) kept() []delivery.Action {
 
 // accountMail is a message that is delivered, as rules see it.
 func (r *Rules) accountMail(m *delivery.Message) *mail {
-	return &mail{env: m.Envelope, rcpts: m.Recipients, routes: m.Routes, size: m.Size, sum: m.Summary,
+	return &mail{env: m.Envelope, rcpts: m.Recipients, routes: m.Routes, size: m.Size, sum: m.Summary, before: m.Before,
 		open: func() (opened, error) { return m.Open() }}
 }
 
@@ -210,6 +210,7 @@ func (a *application) change() {
 	}
 	a.changed = true
 	c.Fields = c.Fields[a.before:]
+	header = header[len(a.mail.before):]
 	a.actions = append(a.actions, delivery.SetHeader{Text: c.Apply(header), Replaced: int64(len(header))})
 }
 

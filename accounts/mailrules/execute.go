@@ -89,17 +89,21 @@ func argument(a address.Address) string {
 // message opens the message as the rules have changed it.
 func (e *execution) message() (io.ReadCloser, error) {
 	f, err := e.mail.open()
-	if err != nil || e.header == nil {
+	if err != nil || e.header == nil && len(e.mail.before) == 0 {
 		return f, err
 	}
-	before, err := e.mail.Header()
+	given, err := e.mail.Header()
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
-	skipped := int64(len(before))
+	header := e.header
+	if header == nil {
+		header = given
+	}
+	skipped := int64(len(given) - len(e.mail.before))
 	rest := io.NewSectionReader(f, skipped, e.mail.size-skipped)
-	return &joined{io.MultiReader(bytes.NewReader(e.header), rest), f}, nil
+	return &joined{io.MultiReader(bytes.NewReader(header), rest), f}, nil
 }
 
 // joined is a header and the rest of a message.

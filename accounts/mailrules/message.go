@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 
 	"gatepost/accounts/message"
 	"gatepost/queue/envelope"
@@ -28,7 +29,8 @@ type mail struct {
 	open   func() (opened, error)
 	sum    *message.Summary // nil until it is known
 
-	header []byte // with the empty line that ends it; nil until it is read
+	before []byte // fields that delivery puts before the message
+	header []byte // of both, with the empty line that ends it; nil until it is read
 	err    error  // why it cannot be read
 }
 
@@ -69,7 +71,9 @@ const maxHeader = 1 << 20
 // Header reads the header with the empty line that ends it.
 func (m *mail) Header() ([]byte, error) {
 	if m.header == nil && m.err == nil {
-		m.header, m.err = m.readHeader()
+		if m.header, m.err = m.readHeader(); len(m.before) > 0 {
+			m.header = slices.Concat(m.before, m.header)
+		}
 	}
 	return m.header, m.err
 }

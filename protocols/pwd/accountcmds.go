@@ -44,6 +44,8 @@ var accountCommands = []command{
 	{"SETACCOUNTRIGHTS", "acct (rights)", func(c *call) (dataformat.Value, error) {
 		return c.setList("rights", func(list []string) error { return c.actor.SetAccountRights(c, c.name("acct"), list) })
 	}},
+	{"GETACCOUNTJUNK", "acct", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.AccountJunk(c, c.name("acct"))) }},
+	{"RESETACCOUNTJUNK", "acct", func(c *call) (dataformat.Value, error) { return nil, c.actor.ResetAccountJunk(c, c.name("acct")) }},
 	{"GETACCOUNTINFO", "acct [KEY key] [(keys)]", getAccountInfo},
 	{"GETACCOUNTTOTP", "acct", func(c *call) (dataformat.Value, error) {
 		has, left, err := c.actor.SecondFactor(c, c.name("acct"))

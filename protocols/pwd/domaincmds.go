@@ -28,6 +28,12 @@ var domainCommands = []command{
 	{"SETDOMAINALIASES", "domain (aliases)", func(c *call) (dataformat.Value, error) {
 		return c.setList("aliases", func(list []string) error { return c.actor.SetDomainAliases(c, c.args.word("domain"), list) })
 	}},
+	{"GETDOMAINJUNK", "[domain]", func(c *call) (dataformat.Value, error) {
+		return dictOf(c.actor.DomainJunk(c, c.args.word("domain")))
+	}},
+	{"RESETDOMAINJUNK", "domain", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.ResetDomainJunk(c, c.args.word("domain"))
+	}},
 	{"GETDOMAINLOCATION", "[domain]", func(c *call) (dataformat.Value, error) {
 		return stringOf(c.actor.DomainLocation(c, c.args.word("domain")))
 	}},

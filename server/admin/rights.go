@@ -129,6 +129,12 @@ var rules = map[string]rule{
 
 	"GETADMINPREFS":    looks("own"),
 	"UPDATEADMINPREFS": changes("own"),
+	// the junk filter
+	"GETACCOUNTJUNK":   looks("D own"),
+	"RESETACCOUNTJUNK": changes("D:BasicSettings own").guarded(),
+	"GETDOMAINJUNK":    looks("D"),
+	"RESETDOMAINJUNK":  changes("UserAccounts"),
+
 	// rules
 	"GETSERVERMAILRULES":      looks("Settings"),
 	"SETSERVERMAILRULES":      changes("Settings"),

@@ -184,7 +184,7 @@ var ofDomain = map[string]bool{
 	"DeleteDKIMKey": true, "DomainCertificate": true, "GenerateDomainKey": true, "CreateDomainCertificate": true, "CertificateRequest": true,
 	"ImportDomainCertificate": true, "ImportDomainPKCS12": true, "RemoveDomainCertificate": true, "DNSRecords": true, "CheckDNS": true, "DMARCReports": true,
 	"SetAccountDefaultPrefs": true, "Forwarders": true, "FindForwarders": true, "Groups": true,
-	"Lists": true, "DomainLists": true,
+	"Lists": true, "DomainLists": true, "DomainJunk": true, "ResetDomainJunk": true,
 	"Administrators": true, "DomainTelnums": true, "AccountDefaultsSheet": true, "AccountTemplateSheet": true, "DomainSheet": true,
 }
 
