@@ -289,3 +289,77 @@ func TestClientIPsOfADomainLetItsAccountsIn(t *testing.T) {
 		}
 	}
 }
+
+// Thousands of wrong passwords from a hundred addresses are hardly looked at, and the right users get in: from an address where they were before, and from a
+// new one if nobody guesses their passwords. (gatebench guess is the same with 50,000 from 1,000.)
+func TestGuessesFromManyAddressesKeepTheRightUserIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newBase(t)
+		s := p.open(t)
+		defer p.close(t, s)
+		for i := range 5 {
+			must(t, s.CreateAccount(ctx, "", "u"+strconv.Itoa(i), dict(t, "{Password=right;PasswordEncryption=clear;}")))
+		}
+		must(t, s.CreateAccount(ctx, "", "quiet", dict(t, "{Password=right;PasswordEncryption=clear;}")))
+		try := func(ip, name, password string) error {
+			_, err := s.logins.CheckPassword(ctx, from(ip), "", name, password)
+			return err
+		}
+		must(t, try("192.0.2.1", "u0", "right"))
+		began, looked := time.Now(), 0
+		for n := range 5000 {
+			err := try("198.51.100."+strconv.Itoa(n%100+1), "u"+strconv.Itoa(n/100%5), "wrong"+strconv.Itoa(n))
+			wantKind(t, err, fault.BadCredentials)
+			if !LoginBlocked(err) {
+				looked++
+			}
+			if n%100 == 0 {
+				must(t, try("192.0.2.1", "u0", "right"))
+				must(t, try("203.0.113."+strconv.Itoa(n/100+1), "quiet", "right"))
+			}
+		}
+		if most := 5 * 10 * (1 + int(time.Since(began)/time.Minute)); looked > most {
+			t.Errorf("%d wrong passwords were looked at, and not %d at most", looked, most)
+		}
+	})
+}
+
+// Those who guess wait for each other: who logs in for the first time, to an account that nobody guesses, does not wait behind them.
+func TestGuessesWaitForEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newBase(t)
+		s := p.open(t)
+		defer p.close(t, s)
+		must(t, s.CreateAccount(ctx, "", "u", dict(t, "{Password=right;}")))
+		must(t, s.CreateAccount(ctx, "", "quiet", dict(t, "{Password=right;}")))
+		l := s.logins
+		for range cap(l.hashing) - 1 { // the machine is busy
+			l.hashing <- struct{}{}
+		}
+		for range cap(l.suspect) { // with guesses
+			l.suspect <- struct{}{}
+		}
+		loginFailed(t, s, from("198.51.100.1"), "", "u")
+		var wg sync.WaitGroup
+		for i := range 5 {
+			wg.Go(func() {
+				_, err := l.CheckPassword(ctx, from("198.51.100."+strconv.Itoa(i+2)), "", "u", "wrong")
+				wantKind(t, err, fault.Busy)
+			})
+		}
+		time.Sleep(time.Second)
+		began := time.Now()
+		_, err := l.CheckPassword(ctx, from("203.0.113.1"), "", "quiet", "right")
+		must(t, err)
+		if d := time.Since(began); d > time.Second {
+			t.Errorf("the right user waits for %s", d)
+		}
+		wg.Wait()
+		for range cap(l.hashing) - 1 {
+			<-l.hashing
+		}
+		for range cap(l.suspect) {
+			<-l.suspect
+		}
+	})
+}

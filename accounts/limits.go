@@ -41,6 +41,7 @@ const (
 type limits struct {
 	key     []byte        // of this process, for the keyed hashes of verified passwords
 	hashing chan struct{} // a token per memory-hard hash at a time
+	suspect chan struct{} // a token per such hash of a suspect try, fewer than there are of hashing
 	hashes  atomic.Int64  // memory-hard hashes so far
 	cost    atomic.Int64  // running mean of a memory-hard hash, in nanoseconds
 	busy    logs.Throttle // logins that were not carried out for want of time
@@ -106,6 +107,7 @@ func newLimits() *limits {
 	l := &limits{
 		key:      make([]byte, 32),
 		hashing:  make(chan struct{}, runtime.GOMAXPROCS(0)),
+		suspect:  make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
 		verified: cache.New[uint64, verifiedPassword](maxVerified),
 		wrong:    cache.New[failureKey, [sha256.Size]byte](maxWrong),
 		failures: rate.New[failureKey](maxFailing),
@@ -193,6 +195,31 @@ func (l *limits) hash(wait context.Context, fn func()) error {
 	took := int64(time.Since(start))
 	l.cost.Store((l.cost.Load()*7 + took) / 8)
 	return nil
+}
+
+// inLine has a suspect try wait for its turn among its like, and returns what ends it: others have failed lately for its account or
+// from its address, or are under way. So those who guess wait for each other, and whom nobody disturbs does not wait for them.
+func (l *limits) inLine(wait context.Context, t *try) (leave func(), err error) {
+	if !l.isSuspect(t) {
+		return func() {}, nil
+	}
+	select {
+	case l.suspect <- struct{}{}:
+		return func() { <-l.suspect }, nil
+	case <-wait.Done():
+		return nil, gaveUp(wait)
+	}
+}
+
+func (l *limits) isSuspect(t *try) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range t.counters {
+		if l.underWay[c.failureKey] > 1 || l.failures.Count(c.failureKey) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // pretend takes as long as a memory-hard hash without its work.

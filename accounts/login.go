@@ -130,7 +130,7 @@ func (l *Logins) checkPassword(ctx context.Context, p Peer, domain, name, passwo
 		return nil, &fault.Error{Op: op, Kind: fault.BadCredentials, Text: badText, Err: errBlocked}
 	}
 	defer l.end(t.try, unknown) // unless it has ended
-	ok, err := l.verify(wait, usable, a, password)
+	ok, err := l.verifyInLine(wait, t.try, usable, a, password)
 	if err != nil {
 		return nil, l.refused(t, err)
 	}
@@ -183,6 +183,16 @@ func (l *Logins) refused(t attempt, err error) error {
 			accountAttr(t.key), slog.String("service", t.peer.Service), slog.String(logs.AttrPeer, t.peer.IP.String()))
 	}
 	return err
+}
+
+// verifyInLine is verify for a try, which waits for its turn if it is suspect.
+func (l *Logins) verifyInLine(wait context.Context, t *try, usable bool, a *Account, given string) (ok bool, err error) {
+	leave, err := l.inLine(wait, t)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	return l.verify(wait, usable, a, given)
 }
 
 // verify compares the password with the account's. Every failure costs exactly

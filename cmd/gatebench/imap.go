@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -31,8 +32,19 @@ type wire struct {
 	forget func() bool
 }
 
+// sourceKey is the key of a context whose connections come from an address of this machine.
+type sourceKey struct{}
+
+// from returns a context whose connections come from an address of this machine.
+func from(ctx context.Context, ip netip.Addr) context.Context {
+	return context.WithValue(ctx, sourceKey{}, ip)
+}
+
 func dial(ctx context.Context, addr string) (*wire, error) {
 	d := net.Dialer{Timeout: 30 * time.Second}
+	if ip, ok := ctx.Value(sourceKey{}).(netip.Addr); ok {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, 0))
+	}
 	c, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,8 @@
 //	gatebench kill --runs 50            does both with a server that it kills
 //	gatebench power --runs 50           cuts the power of its disk, so that nothing is left but what was synced
 //	gatebench full --dir DIR            fills its disk
+//	gatebench slow                      holds 5,000 slow connections to one
+//	gatebench guess                     tries 50,000 wrong passwords at one
 //	gatebench start --dir DIR           starts one with a million accounts
 //	gatebench verify --ledger FILE      looks for each of them in its mailbox
 //
@@ -42,6 +44,8 @@ type program struct {
 	List   listCommand   `cmd:"" help:"Send a posting to a mailing list of many subscribers of a Gatepost server, until all have it."`
 	Power  powerCommand  `cmd:"" help:"Cut the power of a Gatepost server again and again; look whether it kept its word. As root."`
 	Full   fullCommand   `cmd:"" help:"Fill the disk of a Gatepost server; look whether it says so, recovers and kept its word."`
+	Slow   slowCommand   `cmd:"" help:"Hold thousands of slow SMTP connections to a Gatepost server; measure how soon others deliver."`
+	Guess  guessCommand  `cmd:"" help:"Try wrong passwords from many addresses at a Gatepost server; measure how soon the right user is in."`
 	Start  startCommand  `cmd:"" help:"Start a Gatepost server with many domains and accounts."`
 	Fill   fillCommand   `cmd:"" help:"Append messages to a mailbox until it has so many."`
 	Append appendCommand `cmd:"" help:"APPEND, one message after the other on each connection."`

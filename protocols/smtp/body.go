@@ -263,7 +263,10 @@ func (s *session) commitCounted(sub submission) error {
 
 // accepted answers a message that was accepted. Errors before it are forgiven.
 func (s *session) accepted(id envelope.QueueID) {
-	s.errors = 0
+	s.errors, s.delivered = 0, true
+	if s.stranger() && s.open() {
+		s.srv.protection.Delivered(s.remote)
+	}
 	s.answerMessage(reply{code: 250, text: id.String() + " message accepted for delivery"})
 	s.replyDue = true
 }

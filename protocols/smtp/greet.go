@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"gatepost/protocols/internal/listen"
 	"gatepost/server/logs"
 	"gatepost/server/protection"
 )
@@ -18,7 +19,7 @@ func (s *session) greet() bool {
 	if s.lmtp {
 		return s.greetLMTP()
 	}
-	if delay := s.cfg.DelayPrompt.Duration(); delay > 0 && !s.client && !s.submission {
+	if delay := s.promptDelay(); delay > 0 {
 		s.in.end = time.Now().Add(delay)
 		err := s.in.fill()
 		switch {
@@ -35,6 +36,24 @@ func (s *session) greet() bool {
 	}
 	s.reply(reply{code: 220, text: s.name + " " + s.cfg.Prompt})
 	return true
+}
+
+// crowdedDelay is the longest wait for the greeting while other strangers wait for slots.
+const crowdedDelay = time.Second
+
+// promptDelay is how long the client waits for the greeting. While there are too many clients, it is short, and one from
+// whose address mail has come before does not wait: slots are not held for longer than it takes.
+func (s *session) promptDelay() time.Duration {
+	delay := s.cfg.DelayPrompt.Duration()
+	switch {
+	case delay <= 0 || s.client || s.submission:
+		return 0
+	case !listen.Crowded(s.ctx):
+		return delay
+	case s.srv.protection.KnownSender(s.remote):
+		return 0
+	}
+	return min(crowdedDelay, delay)
 }
 
 // maxHelo is the longest name in HELO (RFC 5321 4.5.3.1.2).

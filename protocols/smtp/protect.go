@@ -40,7 +40,13 @@ func (s *session) blocking() (protection.Block, *reply) {
 	if !blocked || !s.open() {
 		return b, nil
 	}
-	return b, &reply{421, envelope.Code{4, 7, 1}, s.name + " " + s.literal + " is blocked for a while: " + string(b.Cause)}
+	r := blockedReply(s.name, s.remote, b)
+	return b, &r
+}
+
+// blockedReply is the greeting of a server for a client on the temporary blacklist.
+func blockedReply(name string, ip netip.Addr, b protection.Block) reply {
+	return reply{421, envelope.Code{4, 7, 1}, name + " " + address.FormatLiteral(ip) + " is blocked for a while: " + string(b.Cause)}
 }
 
 // tooFast ends the session of a stranger that connects too often.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
@@ -100,7 +101,20 @@ func Submission(l settings.Listener) bool {
 // Serve runs the sessions of one listener until ctx is done. Listeners on 587
 // and 465 are for submission.
 func (s *Server) Serve(ctx context.Context, ln net.Listener, l settings.Listener) error {
-	return s.serve(ctx, ln, s.options(l), false)
+	o := s.options(l)
+	if !Submission(l) {
+		o.Known = s.protection.KnownSender
+		o.Blocked = func(ip netip.Addr) bool {
+			_, blocked := s.protection.Blocked(ip)
+			return blocked
+		}
+		o.Refuse = func(c net.Conn) {
+			if !s.refuseBlocked(c) {
+				s.refuse(c)
+			}
+		}
+	}
+	return s.serve(ctx, ln, o, false)
 }
 
 // options are those of every listener.
@@ -116,7 +130,6 @@ func (s *Server) options(l settings.Listener) listen.Options {
 		Refuse:      s.refuse,
 	}
 }
-
 func (s *Server) serve(ctx context.Context, ln net.Listener, o listen.Options, lmtp bool) error {
 	return listen.Serve(ctx, ln, o, func(ctx context.Context, c net.Conn) { s.run(ctx, c, o.Listener, lmtp) })
 }
@@ -126,6 +139,19 @@ func (s *Server) refuse(c net.Conn) {
 	_, local := listen.Addrs(c)
 	// The connection is closed whether or not the client still reads this.
 	_, _ = c.Write([]byte("421 4.7.0 " + s.accounts.DomainForIP(local) + " too many connections, try again later\r\n"))
+}
+
+// refuseBlocked is the word to a client on the temporary blacklist, before it has a session.
+func (s *Server) refuseBlocked(c net.Conn) bool {
+	remote, local := listen.Addrs(c)
+	b, blocked := s.protection.Blocked(remote)
+	if !blocked {
+		return false
+	}
+	s.counts.TurnedAway.Inc(string(b.Cause))
+	r := blockedReply(s.accounts.DomainForIP(local), remote, b)
+	_, _ = c.Write(r.append(nil, "", true)) // as in refuse
+	return true
 }
 
 // Connections are those of the module SMTP, LMTPConnections those of LMTP.

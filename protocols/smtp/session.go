@@ -55,6 +55,7 @@ type session struct {
 	lastProgress              time.Time // when the session began, its last message came to its end, or it logged in
 	errors, unknown, relaying int       // counted against the limits
 	closing                   bool
+	delivered                 bool // a message was accepted
 	replyDue                  bool // the answer to a message is not written yet
 	chunkFailed               bool // the chunks of a message that was given up may still come
 	afterAUTH                 bool // AUTH was the last command: unknown ones may be its responses
@@ -143,6 +144,9 @@ func (s *session) disconnect(err error) {
 	reason, ended := listen.Ended(s.ctx)
 	switch {
 	case ended:
+		if reason == listen.TooMany && !s.delivered {
+			s.offend(protection.SilentClient)
+		}
 		s.reply(reply{421, [3]int{4, 7, 0}, s.name + " " + reason + ", closing connection"})
 	case s.ctx.Err() != nil:
 		s.reply(reply{421, [3]int{4, 3, 2}, s.name + " service is going down, closing connection"})

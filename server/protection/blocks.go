@@ -27,6 +27,7 @@ const (
 	ProtocolErrors    Cause = "too many protocol errors"
 	EarlyTalker       Cause = "talking before the greeting"
 	Spamtrap          Cause = "mail to a spamtrap"
+	SilentClient      Cause = "connections without mail that others had to wait for"
 	Administrator     Cause = "an administrator has blocked it"
 )
 
@@ -97,6 +98,7 @@ func (b *blocks) Report(ip netip.Addr, c Cause) bool {
 		return false
 	}
 	e := event{Network(ip), c}
+	b.p.senders.Reset(e.network)
 	b.counted.Take(e, limit)
 	n := b.counted.Count(e)
 	if n < limit.Count {
@@ -199,7 +201,7 @@ func (b *blocks) Blocked(ip netip.Addr) (Block, bool) {
 
 // Lift ends the block of a network, and reports whether there was one. Its events count anew.
 func (b *blocks) Lift(n netip.Prefix) bool {
-	for _, c := range [...]Cause{FailedLogins, UnknownRecipients, RefusedRelaying, ProtocolErrors, EarlyTalker, Spamtrap} {
+	for _, c := range [...]Cause{FailedLogins, UnknownRecipients, RefusedRelaying, ProtocolErrors, EarlyTalker, Spamtrap, SilentClient} {
 		b.counted.Reset(event{n, c})
 	}
 	b.mu.Lock()

@@ -12,6 +12,7 @@ import (
 // flows count how fast strangers come, by their networks.
 type flows struct {
 	connections, messages *rate.Table[netip.Prefix]
+	senders               *rate.Table[netip.Prefix] // from which messages were accepted
 	slowed                counters.Labelled
 }
 
@@ -19,7 +20,7 @@ type flows struct {
 const maxFlows = 100_000
 
 func newFlows() flows {
-	return flows{connections: rate.New[netip.Prefix](maxFlows), messages: rate.New[netip.Prefix](maxFlows)}
+	return flows{connections: rate.New[netip.Prefix](maxFlows), messages: rate.New[netip.Prefix](maxFlows), senders: rate.New[netip.Prefix](maxFlows)}
 }
 
 // TakeConnection counts a connection of a stranger on port 25. It returns 0, or how long it is until the address may connect
@@ -46,3 +47,18 @@ func (p *Protection) take(t *rate.Table[netip.Prefix], ip netip.Addr, limit sett
 
 // Slowed are connections and messages of strangers that came too fast.
 func (p *Protection) Slowed() *counters.Labelled { return &p.slowed }
+
+// senderFor is how long an address is a known sender after its message.
+var senderFor = settings.Rate{Count: 1, Period: settings.Period(30 * 24 * time.Hour)}
+
+// Delivered notes that a message of a stranger was accepted.
+func (p *Protection) Delivered(ip netip.Addr) {
+	if ip.IsValid() {
+		p.senders.Fill(Network(ip), senderFor.Count, senderFor.Period.Duration())
+	}
+}
+
+// KnownSender reports whether a message was lately accepted from a stranger's address, and nothing since that only attackers do.
+func (p *Protection) KnownSender(ip netip.Addr) bool {
+	return ip.IsValid() && p.senders.Count(Network(ip)) > 0
+}

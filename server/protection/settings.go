@@ -15,6 +15,7 @@ type Settings struct {
 	ProtocolErrors    settings.Rate   `key:"ProtocolErrorsLimit" default:"(10, 10m)" level:"advanced" since:"0.3" help:"commands of SMTP that are wrong or come at the wrong time, from an address, after which it is on the temporary blacklist; -1 for no limit"`
 	EarlyTalkers      settings.Rate   `key:"EarlyTalkersLimit" default:"(1, 10m)" level:"advanced" since:"0.3" help:"sessions that talk before the greeting of SMTP, from an address, after which it is on the temporary blacklist; -1 for no limit"`
 	Spamtraps         settings.Rate   `key:"SpamtrapsLimit" default:"(1, 10m)" level:"advanced" since:"0.3" help:"messages to a spamtrap from an address after which it is on the temporary blacklist; -1 for no limit"`
+	Silent            settings.Rate   `key:"SilentConnectionsLimit" default:"(2, 10m)" level:"advanced" since:"0.3" help:"connections to port 25 without mail, from an address, that had to make room for others when all channels were taken, after which it is on the temporary blacklist; -1 for no limit"`
 	Connections       settings.Rate   `key:"ConnectionsLimit" default:"(300, 1m)" level:"basic" since:"0.3" help:"connections of a stranger's address to port 25 in a period; further ones are answered 421; -1 for no limit"`
 	Messages          settings.Rate   `key:"MessagesLimit" default:"(1000, 10m)" level:"basic" since:"0.3" help:"messages that a stranger's address begins in a period; further ones are answered 451; -1 for no limit"`
 	Greylisting       settings.Flag   `key:"Greylisting" default:"NO" level:"basic" since:"0.3" help:"strangers who write from their network with their return-path to a recipient for the first time are asked to come again (451); mail of those who write for the first time is late"`
@@ -51,7 +52,7 @@ func (s *Settings) limits() map[string]settings.Rate {
 	return map[string]settings.Rate{
 		"FailedLoginsLimit": s.FailedLogins, "UnknownRecipientsLimit": s.UnknownRecipients, "RefusedRelayingLimit": s.RefusedRelaying,
 		"ProtocolErrorsLimit": s.ProtocolErrors, "EarlyTalkersLimit": s.EarlyTalkers, "SpamtrapsLimit": s.Spamtraps,
-		"ConnectionsLimit": s.Connections, "MessagesLimit": s.Messages,
+		"SilentConnectionsLimit": s.Silent, "ConnectionsLimit": s.Connections, "MessagesLimit": s.Messages,
 	}
 }
 
@@ -70,6 +71,8 @@ func (s *Settings) limit(c Cause) settings.Rate {
 		return s.EarlyTalkers
 	case Spamtrap:
 		return s.Spamtraps
+	case SilentClient:
+		return s.Silent
 	}
 	return settings.Rate{Count: -1}
 }

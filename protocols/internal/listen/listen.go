@@ -5,7 +5,7 @@
 // # A connection's life
 //
 //	accepted ── not in the listener's list, or denied ──▶ closed without a word
-//	    │    ── over the limit of its IP, or no slot ───▶ Refuse, closed
+//	    │    ── blocked, over the limit of its IP, no slot ▶ Refuse, closed
 //	    ▼
 //	a goroutine of its own: TLS handshake if the listener has one, then handle
 //	    │    ── handle panics ──────────────────────────▶ logged, counted
@@ -51,10 +51,14 @@
 // the rest is for whoever comes first. A stranger is a client that is neither.
 //
 // When there is no slot for a connection, it gets that of the stranger that has been idle
-// for longest, if that is five seconds or more: the session ends as by End. Idle is a client
+// for longest, if that is five seconds or more, or one if it has hardly said a word: the session ends as by End. Idle is a client
 // that the session waits for, since the first words that were sent to it; what it sends
 // counts as a thousand octets a second, so that a byte now and then does not make it busy and
 // a message on its way does. While the server works for it, no client is idle.
+//
+// A stranger that is known, see Options.Known, does not even wait for that: it gets the slot of one who is not known and has not
+// been spoken to yet, or is idle. Otherwise a flood of addresses that come again and again would keep out those who always
+// wrote here. Crowded tells a session whether strangers wait for slots, so that it does not hold its own for longer than it needs to.
 //
 // A listener may bound the sessions further, see Bound.
 //
@@ -92,6 +96,9 @@ const (
 	refusals      = 64 // under way at once; more are closed without a word
 )
 
+// TooMany is why the session of a stranger has ended whose slot another one needs.
+const TooMany = "too many connections, try again later"
+
 // Options say who may connect to a listener and what happens to the others.
 type Options struct {
 	// Listener has the mode of TLS, the list of addresses that may connect and
@@ -107,13 +114,17 @@ type Options struct {
 	Count *Count
 	// ClientIP tells the addresses that the administrator trusts, Denied those that get no session.
 	ClientIP, Denied func(netip.Addr) bool
+	// Blocked tells the addresses that get no session for a while: they hear the word of Refuse, and take no slot. Nil: none.
+	Blocked func(netip.Addr) bool
+	// Known tells the strangers that have behaved well before: they do not wait for a slot that another stranger has. Nil: none.
+	Known func(netip.Addr) bool
 	// Proxied tells the proxies whose connections begin with a PROXY header, which names the client. Nil: none.
 	Proxied func(netip.Addr) bool
 	// Log carries the tag of the component.
 	Log *slog.Logger
 	// TLS is needed when the listener's mode is TLSImplicit.
 	TLS *tls.Config
-	// Refuse writes the wire's line for "too many" before the connection is
+	// Refuse writes the wire's line for "too many", or for an address that is Blocked, before the connection is
 	// closed. It is not called on a TLS listener: a stranger who is one too
 	// many is not worth a handshake.
 	Refuse func(net.Conn)
@@ -175,7 +186,7 @@ type server struct {
 	strangers *group // of this listener
 
 	// Records that clients can cause at any rate.
-	denied, overIP, overLimit, displaced, refusedLogins, badProxy logs.Throttle
+	denied, blocked, overIP, overLimit, displaced, refusedLogins, badProxy logs.Throttle
 
 	mu    sync.Mutex
 	perIP map[netip.Prefix]int // sessions now; entries of 0 are removed
@@ -239,6 +250,10 @@ func (s *server) admit(c net.Conn) {
 		return
 	}
 	client := s.ClientIP != nil && s.ClientIP(remote)
+	if s.Blocked != nil && !s.isProxy(remote) && s.Blocked(remote) {
+		s.refuse(c, remote, &s.blocked, "address blocked for a while")
+		return
+	}
 	key, limited := s.prefix(remote, client || s.isProxy(remote))
 	if limited && !s.takeIP(key) {
 		s.refuse(c, remote, &s.overIP, "too many from this address")
@@ -248,6 +263,7 @@ func (s *server) admit(c net.Conn) {
 	if client {
 		group = &s.Count.clients
 	}
+	ses.known = !client && s.Known != nil && s.Known(remote)
 	displaced, ok := s.Count.enter(ses, group, s.limit())
 	if !ok {
 		ses.cancel(nil)
@@ -260,7 +276,7 @@ func (s *server) admit(c net.Conn) {
 	if displaced != nil {
 		s.displaced.Log(s.Log, logs.LevelProblem, "idle session ended: another client needs its slot",
 			slog.String(logs.AttrPeer, displaced.who().String()))
-		displaced.cancel(ended("too many connections, try again later"))
+		displaced.cancel(ended(TooMany))
 	}
 	s.Count.wire.Accepted.Inc()
 	s.wg.Go(func() {

@@ -27,6 +27,7 @@ type session struct {
 	traffic *traffic
 	group   *group // guarded by Count; nil once another session has its slot
 	index   int    // in the group
+	known   bool   // see Options.Known
 	number  uint64 // among the connections of the Count
 }
 

@@ -2,6 +2,7 @@ package listen
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,8 @@ const (
 	keptParts = 10
 	// idleGrace is how long a stranger may be idle before its slot can be taken.
 	idleGrace = 5 * time.Second
+	// shortGrace is the same for one that has hardly said a word since it was spoken to.
+	shortGrace = time.Second
 	// maxLeaving bounds the sessions that have lost their slot and still say so.
 	maxLeaving = 64
 )
@@ -122,7 +125,7 @@ func (c *Count) enter(s *session, g *group, limit int) (displaced *session, ok b
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.room(g, limit) {
-		if displaced = c.idlest(g, limit); displaced == nil {
+		if displaced = c.idlest(g, limit, s.known); displaced == nil {
 			return nil, false
 		}
 		c.remove(displaced)
@@ -230,21 +233,42 @@ func (c *Count) room(g *group, limit int) bool {
 
 // idlest returns the stranger whose slot a session of a group may take, or nil: of its own
 // listener, or of one that has more strangers than are kept for it and than this one has. A
-// flood on one listener does not reach the slots of a quiet one.
-func (c *Count) idlest(g *group, limit int) (found *session) {
+// flood on one listener does not reach the slots of a quiet one. A known session takes that of any stranger
+// who is not known and waits, be it for the greeting.
+func (c *Count) idlest(g *group, limit int, known bool) (found *session) {
 	if c.leaving >= maxLeaving || c.open > limit {
 		return nil
 	}
-	now, longest := time.Now(), idleGrace
+	now, longest := time.Now(), time.Duration(0)
 	for _, l := range c.listeners {
 		if l != g && (l.sessions <= c.kept(l, limit) || l.sessions <= len(g.strangers)) {
 			continue
 		}
 		for _, s := range l.strangers {
-			if d := s.traffic.idle(now); d >= longest {
-				found, longest = s, d
+			idle, grace := s.traffic.idle(now), idleGrace
+			switch {
+			case known && !s.known:
+				grace = 1 // it waits, however short
+			case s.traffic.silent():
+				grace = shortGrace
+			}
+			if idle >= grace && idle > longest {
+				found, longest = s, idle
 			}
 		}
 	}
 	return found
+}
+
+// Crowded reports whether the next stranger on the listener of a session would have to wait for a slot.
+func Crowded(ctx context.Context) bool {
+	s := sessionOf(ctx)
+	if s == nil {
+		return false
+	}
+	limit := s.server.limit()
+	c := s.server.Count
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.room(s.server.strangers, limit)
 }

@@ -368,3 +368,53 @@ func TestASessionThatReadsAllTheTimeCanBeIdle(t *testing.T) {
 		a.end(t)
 	})
 }
+
+// Strangers who hardly say a word make room after a second, and a known stranger does not wait for a slot: not even while those
+// who are not known wait for their greeting.
+func TestAKnownStrangerDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		count := new(Count)
+		o := Options{MaxSessions: func() int { return 10 }, Count: count, Known: func(ip netip.Addr) bool { return ip.String() == "192.0.2.1" },
+			Blocked: func(ip netip.Addr) bool { return ip.String() == "192.0.2.66" }}
+		s := start(t, o, func(ctx context.Context, c net.Conn) {
+			if crowded := Crowded(ctx); crowded != (count.Open() >= 8) {
+				t.Errorf("crowded: %v with %d sessions", crowded, count.Open())
+			}
+			if _, err := c.Read(make([]byte, 1)); err != nil { // it waits before it greets
+				reason, _ := Ended(ctx)
+				io.WriteString(c, reason+"\r\n")
+				return
+			}
+			talk(ctx, c)
+		})
+		synctest.Wait()
+		var flood []net.Conn
+		for i := range 8 { // a tenth each is kept for Client IPs and users
+			flood = append(flood, s.ln.dial("198.51.100."+strconv.Itoa(i+1)))
+			time.Sleep(time.Millisecond)
+		}
+		s.refused(t, "192.0.2.66") // who is blocked takes no slot
+		s.refused(t, "192.0.2.2")
+		k := s.ln.dial("192.0.2.1")
+		if got := hears(t, flood[0]); got != displaced {
+			t.Errorf("the oldest of the flood hears %q", got)
+		}
+		say(t, k, "x", "hello")
+		for _, c := range flood[1:] {
+			say(t, c, "x", "hello")
+		}
+		time.Sleep(900 * time.Millisecond)
+		s.refused(t, "192.0.2.2")
+		for _, c := range append(flood[2:], k) {
+			say(t, c, "EHLO a\r\n", "") // these say a word
+		}
+		time.Sleep(200 * time.Millisecond)
+		c := s.ln.dial("192.0.2.2")
+		if got := hears(t, flood[1]); got != displaced {
+			t.Errorf("who says nothing hears %q", got)
+		}
+		say(t, c, "x", "hello")
+		s.refused(t, "192.0.2.3")
+		s.end(t)
+	})
+}
