@@ -198,5 +198,5 @@ func (s *DomainSettings) Validate() error {
 	if age := s.MTASTSMaxAge.Duration(); s.MTASTSMaxAge < 0 || age < 24*time.Hour || age > 365*24*time.Hour {
 		return settings.BadValue("MTASTSMaxAge", "must be 1d to 365d")
 	}
-	return nil
+	return s.LDAPSettings.validate()
 }

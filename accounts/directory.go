@@ -15,6 +15,7 @@ import (
 	"gatepost/accounts/subscribers"
 	"gatepost/router/address"
 	"gatepost/router/names"
+	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 )
 
@@ -24,6 +25,8 @@ type directory struct {
 	readOnly bool // see OpenReadOnly
 	nextID   func() (uint64, error)
 	external External
+	ldap     LDAP
+	create   func(ctx context.Context, domain, name string, given dataformat.Dict) error // makes an account that is known elsewhere
 	mail     *mailbox.Store
 	keys     password.Keys
 

@@ -33,27 +33,39 @@ func (s *directory) provision(ctx context.Context, d *domain, name string) (name
 	if !bool(d.settings.ExternalOnUnknown) || !validObject(name) {
 		return names.Object{}, nil
 	}
+	cannot := s.findLDAP(ctx, d, name)
+	if cannot == nil {
+		return s.again(d, name)
+	}
+	if fault.Is(cannot, fault.NotFound) {
+		cannot = nil
+	}
 	switch err := s.external.Provision(ctx, name, d.name); {
 	case fault.Is(err, fault.NotFound), fault.Is(err, fault.Disabled):
-		return names.Object{}, nil
+		return names.Object{}, cannot
 	case err != nil:
 		return names.Object{}, fault.Wrap("accounts.Object", fault.Internal, err)
 	}
-	d, err := s.domain(d.name)
-	if err != nil {
-		return names.Object{}, err
-	}
-	return s.object(d, name)
+	return s.again(d, name)
 }
 
-// verifyOutside asks whether a password is right that this server does not know. It returns the account as it
-// is afterwards: the program may have changed it. Without an error and an account the password is wrong.
+// verifyOutside asks whether a password is right that this server does not know: the directory servers of the domain, then
+// the program. One that says yes is enough; that one cannot tell counts unless the other does. It returns the account as it
+// is afterwards: the program may have changed it. Without an error and an account the password is wrong. An empty
+// one always is: for a directory server it means that nobody logs in (RFC 4513 section 5.1.2).
 func (l *Logins) verifyOutside(ctx context.Context, a *Account, service, password string) (*Account, error) {
+	if password == "" {
+		return nil, nil
+	}
+	right, cannot := l.verifyLDAP(ctx, a, password)
+	if right {
+		return l.store.Account(ctx, a.Domain, a.Name)
+	}
 	switch err := l.store.external.Verify(ctx, service, a.Name, a.Domain, password); {
 	case err == nil:
 		return l.store.Account(ctx, a.Domain, a.Name)
 	case fault.Is(err, fault.BadCredentials), fault.Is(err, fault.Disabled):
-		return nil, nil
+		return nil, cannot
 	default:
 		return nil, err
 	}
@@ -66,6 +78,9 @@ func (s *directory) setOutside(ctx context.Context, a *Account, password string)
 	}
 	err = s.external.SetPassword(ctx, a.Name, a.Domain, password)
 	if fault.Is(err, fault.Disabled) {
+		if a.domain.settings.LDAPSettings.asked() && !bool(a.settings.UseAppPassword) {
+			return false, fault.New("accounts.SetPassword", fault.Denied, "the password is kept by a directory server, and changed there")
+		}
 		return true, nil
 	}
 	return bool(a.settings.UseAppPassword), err

@@ -47,6 +47,7 @@ type limits struct {
 	busy    logs.Throttle // logins that were not carried out for want of time
 
 	verified *cache.Cache[uint64, verifiedPassword] // by account ID
+	outside  *cache.Cache[uint64, verifiedPassword] // the same for what directory servers have verified
 	wrong    *cache.Cache[failureKey, [sha256.Size]byte]
 	failures *rate.Table[failureKey]
 
@@ -109,6 +110,7 @@ func newLimits() *limits {
 		hashing:  make(chan struct{}, runtime.GOMAXPROCS(0)),
 		suspect:  make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
 		verified: cache.New[uint64, verifiedPassword](maxVerified),
+		outside:  cache.New[uint64, verifiedPassword](maxVerified),
 		wrong:    cache.New[failureKey, [sha256.Size]byte](maxWrong),
 		failures: rate.New[failureKey](maxFailing),
 		underWay: map[failureKey]int{},
@@ -149,8 +151,41 @@ func (l *limits) remember(a *Account, password string) {
 	l.verified.Put(a.ID, verifiedPassword{l.mac(a, password), time.Now().Add(verifiedLifetime)})
 }
 
+// outsideMAC stands for a password that a directory server has verified. What the server is asked is part of it.
+func (l *limits) outsideMAC(a *Account, password string) (sum [sha256.Size]byte) {
+	s := &a.domain.settings.LDAPSettings
+	m := hmac.New(sha256.New, l.key)
+	var head [8]byte
+	binary.BigEndian.PutUint64(head[:], a.ID)
+	m.Write(append(head[:], "outside"...))
+	for _, text := range append([]string{s.BindDN, s.SearchBase, s.SearchFilter, s.ServiceDN, s.ServiceKey, string(s.CA), s.StartTLS.String(), password}, s.Servers...) {
+		binary.BigEndian.PutUint64(head[:], uint64(len(text)))
+		m.Write(head[:])
+		m.Write([]byte(text))
+	}
+	m.Sum(sum[:0])
+	return sum
+}
+
+// remembersOutside reports whether a directory server has verified the password a moment ago.
+func (l *limits) remembersOutside(a *Account, password string) bool {
+	v, ok := l.outside.Peek(a.ID)
+	if !ok || time.Now().After(v.until) || !a.domain.settings.LDAPSettings.asked() {
+		return false
+	}
+	mac := l.outsideMAC(a, password)
+	return hmac.Equal(mac[:], v.mac[:])
+}
+
+func (l *limits) rememberOutside(a *Account, password string) {
+	l.outside.Put(a.ID, verifiedPassword{l.outsideMAC(a, password), time.Now().Add(outsideLifetime)})
+}
+
 // forget drops what is remembered of an account's password.
-func (l *limits) forget(id uint64) { l.verified.Drop(id) }
+func (l *limits) forget(id uint64) {
+	l.verified.Drop(id)
+	l.outside.Drop(id)
+}
 
 // repeats reports whether a wrong password is the one that the account was last tried with
 // from the same known address. That is a device with an old password, which tries again

@@ -113,7 +113,7 @@ func (l *Logins) checkPassword(ctx context.Context, p Peer, domain, name, passwo
 		wrong = "the device password is not for this service"
 	}
 	usable := t.refusal == "" && !(bool(a.settings.RequireAPOP) && !p.TLS)
-	if t.blocked == nil && usable && l.remembers(a, password) {
+	if t.blocked == nil && (usable && l.remembers(a, password) || t.outside && (p.TLS || !bool(a.settings.RequireAPOP)) && l.remembersOutside(a, password)) {
 		for _, c := range t.counters {
 			l.reset(c)
 		}

@@ -55,6 +55,7 @@ type AccountSettings struct {
 // server's domain defaults, then the defaults below.
 type DomainSettings struct {
 	SenderPolicy
+	LDAPSettings
 
 	MailToUnknown        string          `key:"MailToUnknown" default:"Rejected" values:"Rejected|Discarded|Rerouted to|Accepted and Bounced" help:"what happens to mail for an unknown name" since:"0.1"`
 	MailRerouteAddress   string          `key:"MailRerouteAddress" default:"spamtrap" help:"where mail for unknown names goes when it is rerouted; * is the name" since:"0.1"`

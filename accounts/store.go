@@ -36,6 +36,8 @@ type Options struct {
 	Protection *protection.Protection
 	// External, if not nil, knows passwords and accounts outside of this server.
 	External External
+	// LDAP, if not nil, asks the directory servers of domains.
+	LDAP LDAP
 	// Shards is the number of index files of a new message store; 0 means the default.
 	Shards int
 	// DeleteLeftoversIn, if set, tells after what time to remove what crashes have left in
@@ -127,8 +129,11 @@ func makeStore(base string, o Options) *Store {
 	if o.External == nil {
 		o.External = none{}
 	}
+	if o.LDAP == nil {
+		o.LDAP = noLDAP{}
+	}
 	s := &Store{removals: removals{slots: make(chan struct{}, maxRemovals)}, directory: directory{
-		serverFiles: serverFiles{base: base, log: logs.Component(o.Log, "ACCOUNT"), protection: o.Protection}, nextID: o.NextID, external: o.External,
+		serverFiles: serverFiles{base: base, log: logs.Component(o.Log, "ACCOUNT"), protection: o.Protection}, nextID: o.NextID, external: o.External, ldap: o.LDAP,
 		domains:  cache.New[string, *domain](o.CachedDomains),
 		foreign:  cache.New[string, struct{}](o.CachedDomains),
 		accounts: cache.New[accountKey, *Account](o.CachedAccounts),
@@ -136,6 +141,7 @@ func makeStore(base string, o Options) *Store {
 		mailing:  cache.New[accountKey, *MailingList](maxLists),
 		lists:    newNameLists(),
 	}}
+	s.create = s.CreateAccount
 	s.logins, s.sessions, s.factors = newLogins(s), newSessions(s), newSecondFactors()
 	s.info.store, s.renames.store, s.removals.store, s.ids.store = s, s, s, &s.directory
 	s.onAlias, s.onLoad = s.foreign.DropIf, s.dropAll

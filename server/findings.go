@@ -30,6 +30,9 @@ func (s *Server) Findings(context.Context) []counters.Finding {
 			add(true, "helper down", h.name, time.Time{}, h.name, h.lastError)
 		}
 	}
+	for _, f := range s.ldap.Failing() {
+		add(true, "directory server down", f.Domain, f.At, f.Server, f.Domain, f.Reason)
+	}
 	if polled, failing := s.poller.Failing(); failing > 0 {
 		add(false, "polls fail", "", time.Time{}, failing, polled)
 	}

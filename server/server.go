@@ -24,6 +24,7 @@ import (
 	"gatepost/protocols/drop"
 	"gatepost/protocols/helper"
 	"gatepost/protocols/http"
+	"gatepost/protocols/ldapauth"
 	"gatepost/protocols/mailauth"
 	"gatepost/protocols/mailauth/arriving"
 	"gatepost/protocols/mailauth/leaving"
@@ -89,6 +90,7 @@ type Server struct {
 	routing     *settings.Live[router.Settings]
 	resolver    *resolver.Resolver
 	helpers     *helper.Helpers
+	ldap        *ldapauth.Client
 	protection  *protection.Protection
 	programs    *program.Runner
 	counter     *queue.Counter

@@ -22,6 +22,7 @@ import (
 	"gatepost/protocols/helper"
 	"gatepost/protocols/http"
 	"gatepost/protocols/imap"
+	"gatepost/protocols/ldapauth"
 	"gatepost/protocols/mailauth"
 	"gatepost/protocols/mailauth/arriving"
 	"gatepost/protocols/mailauth/leaving"
@@ -105,6 +106,7 @@ func (s *Server) dnrPart() *module {
 func (s *Server) helpersPart() *module {
 	m := newPart("helpers")
 	m.open = func() (err error) {
+		s.ldap = ldapauth.New()
 		if s.helpers, err = helper.New(s.base.dir, s.log); err != nil {
 			return err
 		}
@@ -163,7 +165,7 @@ func (s *Server) accountsPart() *module {
 	m := newPart("accounts")
 	m.open = func() (err error) {
 		s.accounts, err = accounts.Open(s.base.dir, accounts.Options{
-			Log: s.log, MainDomain: s.config.MainDomain, External: s.helpers, Protection: s.protection,
+			Log: s.log, MainDomain: s.config.MainDomain, External: s.helpers, LDAP: s.ldap, Protection: s.protection,
 			NextID: func() (uint64, error) {
 				id, err := s.counter.NextID()
 				return uint64(id), err
