@@ -23,6 +23,7 @@ import (
 	"gatepost/protocols/relay/mtasts"
 	"gatepost/queue/envelope"
 	"gatepost/server/dataformat"
+	"gatepost/server/resolver"
 )
 
 // authority issues certificates for tests.
@@ -83,6 +84,7 @@ type securedStation struct {
 	ca     *authority
 	server *server
 	policy string
+	web    string // the address of the server that has the policy
 }
 
 const farZone = `
@@ -109,12 +111,18 @@ func newSecuredStation(t *testing.T) *securedStation {
 	web.TLS = &tls.Config{Certificates: []tls.Certificate{*s.ca.issue(time.Time{}, "mta-sts.far.org")}}
 	web.StartTLS()
 	t.Cleanup(web.Close)
-	s.transport.policies = mtasts.Open(mtasts.Options{DNS: s.zone.Resolver(), Roots: s.ca.roots(), Log: slog.New(slog.DiscardHandler),
-		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, web.Listener.Addr().String())
-		}})
-	t.Cleanup(s.transport.policies.Close)
+	s.web = web.Listener.Addr().String()
+	s.usePolicies(s.zone.Resolver())
 	return s
+}
+
+// usePolicies has the policies of domains found by a resolver, and fetched from the station's web server.
+func (s *securedStation) usePolicies(dns *resolver.Resolver) {
+	s.transport.policies = mtasts.Open(mtasts.Options{DNS: dns, Roots: s.ca.roots(), Log: slog.New(slog.DiscardHandler),
+		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, s.web)
+		}})
+	s.t.Cleanup(s.transport.policies.Close)
 }
 
 // result sends a message, and returns what came of it, and whether it went encrypted.
