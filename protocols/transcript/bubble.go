@@ -16,8 +16,14 @@ const patience = 3 * 24 * time.Hour
 func Bubble(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		watchdog := time.AfterFunc(patience, func() { panic("the test waits for something that never comes") })
-		defer watchdog.Stop()
+		// It is never stopped: what a test that has failed leaves behind may go on for ever by its timers. It ends with the bubble.
+		time.AfterFunc(patience, func() {
+			why := "the test waits for something that never comes"
+			if text := failure.Load(); text != nil {
+				why = "the test has failed, and what it has started does not end: " + *text
+			}
+			panic(why)
+		})
 		test(t)
 	})
 }

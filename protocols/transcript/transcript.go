@@ -44,6 +44,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -78,9 +79,14 @@ func Play(t testing.TB, dial Dial, path string, options ...Option) {
 		t.Fatal(err)
 	}
 	if err := play(path, text, dial, options...); err != nil {
+		text := err.Error()
+		failure.Store(&text)
 		t.Fatal(err)
 	}
 }
+
+// failure is why a transcript of this process did not fit, for the one who is told that its test does not end.
+var failure atomic.Pointer[string]
 
 // play is Play without a test.
 func play(path string, text []byte, dial Dial, options ...Option) error {
