@@ -310,7 +310,7 @@ var builtInPrefs = sync.OnceValue(func() dataformat.Dict {
 		"TasksBox": dataformat.String("Tasks"), "ContactsBox": dataformat.String("Contacts"),
 		"NotesBox": dataformat.String("Notes"), "DeleteMode": dataformat.String("Move To Trash"),
 		"Language": dataformat.String(""), "TimeZone": dataformat.String("HostOS"),
-		"AddInvitations": dataformat.String("Known Senders"), "ShowFreeBusy": dataformat.String("Domain"), "PublishFreeBusy": dataformat.String("60"),
+		"AddInvitations": dataformat.String("Known Senders"), "KeepInvitations": dataformat.String("YES"), "ShowFreeBusy": dataformat.String("Domain"), "PublishFreeBusy": dataformat.String("60"),
 		"Charset": dataformat.String("utf-8"), "WeekStart": dataformat.String("Mon"),
 	}
 })

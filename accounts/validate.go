@@ -157,8 +157,9 @@ func validatePrefs(op string, given dataformat.Dict) (dataformat.Dict, error) {
 
 // prefValues are the values of preferences that have no others.
 var prefValues = map[string][]string{
-	"AddInvitations": {"Never", "Known Senders", "Always"},
-	"ShowFreeBusy":   {"Nobody", "Domain", "Everybody"},
+	"AddInvitations":  {"Never", "Known Senders", "Always"},
+	"KeepInvitations": {"YES", "NO"},
+	"ShowFreeBusy":    {"Nobody", "Domain", "Everybody"},
 }
 
 // replaceNested has the dictionary under a key checked and puts the result there,

@@ -122,6 +122,14 @@ type Filter struct{ Name string }
 // WriteLog writes a line to the log.
 type WriteLog struct{ Text string }
 
+// Schedule has what the message says about events taken over into the calendar: an invitation, which is answered by whether the time is free
+// (Accept Request), or an answer or a cancellation (Accept Reply). Nothing has to be done for any other message.
+type Schedule struct {
+	kind Kind
+	// Options are the words of the rule. None is known.
+	Options string
+}
+
 // Skipped is an action that is not done, for a reason that the log has. Nothing has to be done for
 // it.
 type Skipped struct {
@@ -143,4 +151,5 @@ func (SendURL) Kind() Kind    { return KindSendURL }
 func (Execute) Kind() Kind    { return KindExecute }
 func (Filter) Kind() Kind     { return KindFilter }
 func (WriteLog) Kind() Kind   { return KindWriteLog }
+func (a Schedule) Kind() Kind { return a.kind }
 func (a Skipped) Kind() Kind  { return a.kind }

@@ -66,10 +66,10 @@ var actionWords = [...]actionWord{
 		levels: atAllLevels, make: always(Stop{}), filter: true},
 	{kind: KindRemember, name: "Remember 'From' in", help: "puts the From address into an address book of the account",
 		levels: atDelivery, make: newRemember, logged: true},
-	{kind: KindAcceptRequest, name: "Accept Request", help: "answers an invitation",
-		levels: atDelivery, later: "a calendar"},
-	{kind: KindAcceptReply, name: "Accept Reply", help: "takes over the answer to an invitation",
-		levels: atDelivery, later: "a calendar"},
+	{kind: KindAcceptRequest, name: "Accept Request", help: "puts an invitation into the calendar and answers it: yes when the time is free, else no",
+		levels: atDelivery, make: newSchedule(KindAcceptRequest)},
+	{kind: KindAcceptReply, name: "Accept Reply", help: "takes over an answer to an invitation, or a cancellation, also if Discard follows",
+		levels: atDelivery, make: newSchedule(KindAcceptReply)},
 	{kind: KindStoreEncrypted, name: "Store Encrypted in", help: "puts an encrypted copy into a mailbox",
 		levels: atDelivery,
 		later:  "encryption with the certificate of the account", takes: true},
@@ -234,6 +234,10 @@ func newReject(param string, _ Level) (action, error) {
 		param = defaultRefusal
 	}
 	return constant{Reject{param}}, nil
+}
+
+func newSchedule(k Kind) func(string, Level) (action, error) {
+	return func(param string, _ Level) (action, error) { return constant{Schedule{k, oneLine(param)}}, nil }
 }
 
 type remember struct{ dataset string }

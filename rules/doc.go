@@ -94,7 +94,9 @@
 //	Execute             runs a program: [FILE] [RETPATH] [RCPT] [ORCPT] [STDERR] program arguments
 //	ExternalFilter      asks a filter (server rules)
 //	Write To Log        writes a line
-//	Accept Request, Accept Reply, Store Encrypted in, Copy Attachments into, FingerNotify,
+//	Accept Request, Accept Reply
+//	                    have the calendar take over an invitation, or an answer (not in server rules)
+//	Store Encrypted in, Copy Attachments into, FingerNotify,
 //	SendIM (also Send IM), SendPush (also Send Push)
 //	                    do nothing yet, and say so (Rule.Notes)
 //

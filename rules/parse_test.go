@@ -222,7 +222,7 @@ func TestWhatHasNoEffectYetIsTold(t *testing.T) {
 	if got := s.Find("a").Notes(); len(got) != 1 || got[0] != want[0] {
 		t.Error(got)
 	}
-	if got := s.Find("b").Notes(); len(got) != 9 || got[0] != "the action Accept Request does nothing until there is a calendar" {
+	if got := s.Find("b").Notes(); len(got) != 7 || got[0] != "the action Store Encrypted in does nothing until there is encryption with the certificate of the account" {
 		t.Error(got)
 	}
 	if got := s.Find("c").Notes(); got != nil {

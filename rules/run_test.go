@@ -144,7 +144,7 @@ func TestAnActionThatIsNotDoneLosesNoMail(t *testing.T) {
 	}
 	// What does not take the message elsewhere does not end the rule.
 	got := run(t, newMail(), Account, `((2,x,(),(("Accept Request"),(SendIM,x),("Reply with","gone"),(Discard))))`)
-	want := lines("x: Accept Request is not done: it does nothing until there is a calendar", "x: SendIM is not done: it does nothing until there is instant messaging",
+	want := lines("x: Accept Request", "x: SendIM is not done: it does nothing until there is instant messaging",
 		"x: Reply with is not done: the message names nobody to reply to", "x: Discard", "discarded")
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

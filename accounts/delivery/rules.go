@@ -67,8 +67,8 @@ type Calendars interface {
 	// Concerns reports whether a message may say something. It is asked for every delivery and answers from memory.
 	Concerns(sum *message.Summary) bool
 	// Process takes over what the message says, and returns actions that follow from it. wish is what rules have asked for. It may be
-	// called again for the same message. An error puts the delivery off.
-	Process(ctx context.Context, m *Message, wish Schedule) ([]Action, error)
+	// called again for the same message; taken says that it was taken over, now or before. An error puts the delivery off.
+	Process(ctx context.Context, m *Message, wish Schedule) (actions []Action, taken bool, err error)
 }
 
 // UseCalendars has messages about events taken over. It is called before the transport is used.
@@ -97,9 +97,12 @@ func (t *Transport) schedule(ctx context.Context, m *Message, actions []Action) 
 	if t.calendars == nil || !t.calendars.Concerns(m.Summary) || ended && !asked {
 		return left, nil
 	}
-	more, err := t.calendars.Process(ctx, m, wish)
+	more, taken, err := t.calendars.Process(ctx, m, wish)
 	if err != nil {
 		return nil, err
+	}
+	if asked && !taken { // what the rule wanted could not be done: the message is kept
+		left = slices.DeleteFunc(left, func(a Action) bool { _, is := a.(Discard); return is })
 	}
 	return slices.Insert(left, min(end, len(left)), more...), nil
 }

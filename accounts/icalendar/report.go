@@ -53,6 +53,12 @@ func (r *Report) Busy(o *Object, when Range) (periods []Period, err error) {
 	return periods, err
 }
 
+// Instances is Object.Instances within the report.
+func (r *Report) Instances(o *Object, when Range, limit int) (list []Instance, err error) {
+	r.within(o, func(b *budget) { list, err = o.instances(when, r.Local, limit, b) })
+	return list, err
+}
+
 // MatchSummary is Match with what Object.Summary gave. It is not known if the summary lacks what the filter asks for.
 func (r *Report) MatchSummary(summary []byte, f *CompFilter) (matched, known bool, err error) {
 	h, ok := readHead(summary)

@@ -496,7 +496,10 @@ func (r Range) overlaps(start, end int64) bool {
 // and days are those of the zone local, nil is UTC. The error is of kind fault.TooMany if there are more, or if a
 // rule needs too much work.
 func (o *Object) Instances(r Range, local *Zone, limit int) ([]Instance, error) {
-	b := &budget{DefaultBudget}
+	return o.instances(r, local, limit, &budget{DefaultBudget})
+}
+
+func (o *Object) instances(r Range, local *Zone, limit int, b *budget) ([]Instance, error) {
 	s, err := o.series(o.Type(), o.UID(), local)
 	if err != nil {
 		return nil, err

@@ -137,6 +137,8 @@ func (a *application) do(ctx context.Context, step rules.Step) (ended bool, err 
 		a.actions = append(a.actions, delivery.Then{Do: func() { a.urls.add(step.Rule, act.URL, a.ID, a.Account) }})
 	case rules.Execute:
 		return a.execute(ctx, step.Rule, act)
+	case rules.Schedule:
+		a.actions = append(a.actions, delivery.Schedule{Request: act.Kind() == rules.KindAcceptRequest, Reply: act.Kind() == rules.KindAcceptReply, Options: act.Options})
 	case rules.Reject, rules.Discard:
 		a.fired(ctx, step)
 	case rules.WriteLog:

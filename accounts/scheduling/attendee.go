@@ -76,6 +76,10 @@ func (c *attendeeChange) prepare() error {
 		c.restore(before, n)
 	}
 	main := c.next.part(mainKey)
+	var exceptions map[string]line
+	if main != nil {
+		exceptions = c.next.dates(main, "EXDATE")
+	}
 	for _, n := range slices.Clone(c.old.parts) {
 		key := c.old.key(n)
 		if c.next.part(key) != nil {
@@ -84,10 +88,8 @@ func (c *attendeeChange) prepare() error {
 		if key == mainKey {
 			return notAllowed("Only the organizer can remove the event and leave instances of it.")
 		}
-		if main != nil {
-			if _, excepted := c.next.dates(main, "EXDATE")[key]; excepted {
-				continue
-			}
+		if _, excepted := exceptions[key]; excepted {
+			continue
 		}
 		c.next.add(n.clone())
 	}

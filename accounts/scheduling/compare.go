@@ -75,9 +75,12 @@ func viewOf(o *object, address string) view {
 		}
 	}
 	if main := v[mainKey]; main != nil && len(without) > 0 {
+		known := o.dates(main, "EXDATE")
 		main = main.clone()
 		for _, n := range without {
-			main.except(o, n.line("RECURRENCE-ID"))
+			if _, excepted := known[o.key(n)]; !excepted {
+				main.except(n.line("RECURRENCE-ID"))
+			}
 		}
 		v[mainKey] = main
 	}
@@ -85,14 +88,7 @@ func viewOf(o *object, address string) view {
 }
 
 // except adds an EXDATE for the instance that a RECURRENCE-ID names.
-func (n *node) except(o *object, id *line) {
-	if at, ok := o.instant(id, id.Value); ok {
-		for _, l := range o.dates(n, "EXDATE") {
-			if other, ok := o.instant(&l, l.Value); ok && other == at {
-				return
-			}
-		}
-	}
+func (n *node) except(id *line) {
 	l := line{Property: id.Property}
 	l.Name = "EXDATE"
 	l.setParam("RANGE", "")

@@ -59,12 +59,12 @@ func calendarPart(p *message.Part) *message.Part {
 
 // Process takes over what a message says, and returns what LOCAL is to do with it besides. It may be called again for the same message. An
 // error puts the delivery off.
-func (s *Service) Process(ctx context.Context, m *delivery.Message, wish delivery.Schedule) ([]delivery.Action, error) {
+func (s *Service) Process(ctx context.Context, m *delivery.Message, wish delivery.Schedule) (actions []delivery.Action, taken bool, err error) {
 	if !m.Account.Enabled("WebCAL") {
-		return nil, nil
+		return nil, false, nil
 	}
 	in := &incoming{s: s, m: m, wish: wish, own: s.owns(ctx, m.Account), now: time.Now()}
-	actions, err := in.process(ctx)
+	actions, err = in.process(ctx)
 	if err == nil && in.object != nil && !in.from.quiet {
 		var stored delivery.Action
 		if stored, err = in.inbox(ctx); stored != nil {
@@ -84,17 +84,21 @@ func (s *Service) Process(ctx context.Context, m *delivery.Message, wish deliver
 	case errors.As(err, &no):
 		s.counts.Refused.Inc()
 		s.log.LogAttrs(ctx, logs.LevelMajor, "not taken over: "+string(no), attrs...)
-		return actions, nil
+		return actions, false, nil
 	case err != nil && passes(err):
-		return nil, err
+		return nil, false, err
 	case err != nil:
 		s.log.LogAttrs(ctx, logs.LevelProblem, "not taken over", append(attrs, slog.Any(logs.AttrError, err))...)
-		return actions, nil
-	case in.object != nil:
-		s.counts.Taken.Inc()
-		s.log.LogAttrs(ctx, logs.LevelMajor, "taken over", attrs...)
+		return actions, false, nil
+	case in.object == nil:
+		return actions, false, nil
 	}
-	return actions, nil
+	s.counts.Taken.Inc()
+	s.log.LogAttrs(ctx, logs.LevelMajor, "taken over", attrs...)
+	if strings.EqualFold(m.Account.Preference("KeepInvitations"), "NO") {
+		actions = append(actions, delivery.Discard{})
+	}
+	return actions, true, nil
 }
 
 // maxInbox bounds the messages of the scheduling inbox: the oldest ones go. Many clients never look there.
@@ -158,8 +162,9 @@ func (in *incoming) process(ctx context.Context) (actions []delivery.Action, err
 		return nil, nil
 	case o.uid() == "":
 		return nil, refused("there is no UID")
-	case len(o.attendees()) > maxAttendees:
-		return nil, refused("there are too many attendees")
+	}
+	if err := o.bounded(); err != nil {
+		return nil, refused(fault.Explain(err))
 	}
 	in.object = o
 	if err := in.valid(); err != nil {
@@ -231,6 +236,9 @@ func (in *incoming) load(ctx context.Context) (*stored, *object, error) {
 	o, err := parseObject(text)
 	if err != nil {
 		return nil, nil, refused("the event in the calendar cannot be read")
+	}
+	if err := o.bounded(); err != nil {
+		return nil, nil, refused("the event in the calendar is too large: " + fault.Explain(err))
 	}
 	return found, o, nil
 }

@@ -16,7 +16,7 @@ func (o *object) instance(main *node, id *line) (*node, bool) {
 	if start == nil || main.line("RRULE") == nil && main.line("RDATE") == nil {
 		return nil, false
 	}
-	found, err := o.cal.Instances(icalendar.Range{Start: at, End: at + 1}, nil, 1000)
+	found, err := o.report.Instances(o.cal, icalendar.Range{Start: at, End: at + 1}, 1000)
 	if err != nil {
 		return nil, false
 	}

@@ -31,9 +31,34 @@ type office struct {
 	s     *Service
 	stop  func()
 	log   *logText
+	rules ruleBook
 	mu    sync.Mutex
 	away  []string // messages to elsewhere, as they would be sent
 	awayE []envelope.Envelope
+}
+
+// ruleBook has what rules say by the name of the account.
+type ruleBook struct {
+	mu sync.Mutex
+	of map[string][]delivery.Action
+}
+
+func (b *ruleBook) set(name string, actions ...delivery.Action) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.of = map[string][]delivery.Action{name: actions}
+}
+
+func (b *ruleBook) Have(a *accounts.Account) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.of[a.Name] != nil
+}
+
+func (b *ruleBook) Apply(_ context.Context, m *delivery.Message) ([]delivery.Action, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.of[m.Account.Name], nil
 }
 
 type logText struct {
@@ -112,7 +137,7 @@ func newOffice(t testing.TB, dir string) *office {
 	must(t, err)
 	a := access.New(o.acc, r)
 	o.s = New(Options{Accounts: o.acc, Groupware: groupware.New(o.acc, a), Access: a, Router: r, Queue: o.q, Settings: load[Settings](t, nil), Log: log})
-	local := delivery.New(o.acc, o.q, a, nil, load[delivery.Settings](t, nil), log)
+	local := delivery.New(o.acc, o.q, a, &o.rules, load[delivery.Settings](t, nil), log)
 	local.UseCalendars(o.s)
 	o.q.Handle(router.LOCAL, local)
 	o.q.Handle(router.SMTP, elsewhere{o})
@@ -207,11 +232,16 @@ func (o *office) wants(name, uid string, texts ...string) {
 // receive delivers a message from elsewhere. before is what the server puts before it.
 func (o *office) receive(from, to, before, method, calendar string) {
 	o.t.Helper()
+	o.receiveFrom(envelope.Source{Tag: "SMTP", Domain: "company.com"}, from, to, before, method, calendar)
+}
+
+func (o *office) receiveFrom(source envelope.Source, from, to, before, method, calendar string) {
+	o.t.Helper()
 	f, err := address.Parse(from)
 	must(o.t, err)
 	r, err := address.Parse(to)
 	must(o.t, err)
-	env := &envelope.Envelope{Source: envelope.Source{Tag: "SMTP", Domain: "company.com"}, ReturnPath: f, Recipients: []envelope.Recipient{{Address: r}}}
+	env := &envelope.Envelope{Source: source, ReturnPath: f, Recipients: []envelope.Recipient{{Address: r}}}
 	sub, err := o.q.Begin(context.Background(), env)
 	must(o.t, err)
 	text := before + "From: <" + from + ">\nTo: <" + to + ">\nSubject: x\nMIME-Version: 1.0\nContent-Type: text/calendar; method=" + method + "; charset=utf-8\n\n" + calendar
@@ -233,4 +263,12 @@ func meeting(uid string, lines ...string) string {
 
 func vevent(uid string, lines ...string) string {
 	return "BEGIN:VEVENT\nUID:" + uid + "\nDTSTAMP:20300101T000000Z\nSUMMARY:Meeting\n" + strings.Join(lines, "\n") + "\nEND:VEVENT\n"
+}
+
+// replaced replaces a text that has to be there.
+func replaced(s, old, with string) string {
+	if !strings.Contains(s, old) {
+		panic(old + " is not in\n" + s)
+	}
+	return strings.Replace(s, old, with, 1)
 }

@@ -14,7 +14,33 @@ import (
 const (
 	maxAttendees = 1000
 	maxCalendar  = 1 << 20
+	maxParts     = 1000
+	maxDates     = 5000 // exceptions and added dates
 )
+
+// bounded says why an object is too large to be scheduled, or nil: what is compared for each attendee grows with all of these.
+func (o *object) bounded() error {
+	dates := 0
+	for _, n := range o.parts {
+		for i := range n.lines {
+			if l := &n.lines[i]; l.Name == "EXDATE" || l.Name == "RDATE" {
+				dates += 1 + strings.Count(l.Value, ",")
+			}
+		}
+	}
+	const op = "scheduling.bounded"
+	switch {
+	case len(o.cal.Text) > maxCalendar:
+		return fault.Newf(op, fault.TooLarge, "An event with attendees has %d bytes at most.", maxCalendar)
+	case len(o.parts) > maxParts:
+		return fault.Newf(op, fault.TooMany, "An event with attendees has %d changed instances at most.", maxParts)
+	case dates > maxDates:
+		return fault.Newf(op, fault.TooMany, "An event with attendees has %d exceptions and added dates at most.", maxDates)
+	case len(o.attendees()) > maxAttendees:
+		return fault.Newf(op, fault.TooMany, "An event has %d attendees at most.", maxAttendees)
+	}
+	return nil
+}
 
 // notice is what an attendee or an organizer is told.
 type notice struct {
@@ -32,14 +58,26 @@ type organizerChange struct {
 	now       time.Time
 	// merge says that the client may not have seen the last replies: those that are stored stay.
 	merge bool
+
+	signatures map[*node]string // of what attendees are told
+}
+
+// told returns the signature of a component.
+func (c *organizerChange) told(n *node) string {
+	s, known := c.signatures[n]
+	if !known {
+		if c.signatures == nil {
+			c.signatures = make(map[*node]string)
+		}
+		s = n.signature(told)
+		c.signatures[n] = s
+	}
+	return s
 }
 
 // prepare makes next what is to be stored: SEQUENCE rises with a change of times, answers to other times are taken back, and the
 // replies of attendees are kept.
 func (c *organizerChange) prepare() error {
-	if len(c.next.attendees()) > maxAttendees {
-		return fault.Newf("scheduling.organizer", fault.TooMany, "An event has %d attendees at most.", maxAttendees)
-	}
 	for _, n := range c.next.parts {
 		was := (*node)(nil)
 		if c.old != nil {
@@ -185,12 +223,13 @@ func (c *organizerChange) noticesFor(address string, force bool) []notice {
 		return []notice{cancel(c.old, before), request(next.keys())}
 	}
 	var gone []*node
+	var now map[string]line
 	if before != nil {
 		if before.signature(toldButExceptions) != after.signature(toldButExceptions) {
 			return []notice{request(next.keys())}
 		}
 		was := c.old.dates(before, "EXDATE")
-		now := c.next.dates(after, "EXDATE")
+		now = c.next.dates(after, "EXDATE")
 		for _, key := range slices.Sorted(maps.Keys(now)) {
 			if _, known := was[key]; known {
 				continue
@@ -222,7 +261,7 @@ func (c *organizerChange) noticesFor(address string, force bool) []notice {
 			continue
 		}
 		if after != nil {
-			if _, excepted := c.next.dates(after, "EXDATE")[key]; !excepted {
+			if _, excepted := now[key]; !excepted {
 				return []notice{request(next.keys())} // it is as the others again
 			}
 			continue // it is in gone
@@ -234,7 +273,7 @@ func (c *organizerChange) noticesFor(address string, force bool) []notice {
 	for _, key := range next.keys() {
 		n := next[key]
 		switch {
-		case key == mainKey, old[key] != nil && old[key].signature(told) == n.signature(told):
+		case key == mainKey, old[key] != nil && c.told(old[key]) == c.told(n):
 		case cancelled(n):
 			if old[key] == nil || !cancelled(old[key]) {
 				gone = append(gone, n)

@@ -116,10 +116,10 @@ func (in *incoming) take(ctx context.Context, at *stored, old, next *object) ([]
 // it is older than what is stored.
 func (in *incoming) merge(old *object) *object {
 	whole := in.object.part(mainKey) != nil || old == nil
-	next := &object{root: &node{name: "VCALENDAR"}, cal: in.object.cal}
+	next := &object{root: &node{name: "VCALENDAR"}, cal: in.object.cal, report: in.object.report}
 	if old != nil && !whole {
 		next.root = old.root.clone()
-		next.cal = old.cal
+		next.cal, next.report = old.cal, old.report
 		for _, n := range next.root.inner {
 			if n.name != "VTIMEZONE" {
 				next.parts = append(next.parts, n)

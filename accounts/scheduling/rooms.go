@@ -130,15 +130,21 @@ func (in *incoming) words() *roomWords { return roomWordsFor(in.m.Account) }
 
 // conflicts returns why instances cannot take place, by their keys; allInstances is the whole. Few conflicts of a series are declined alone.
 func (in *incoming) conflicts(ctx context.Context, o *object, set *accounts.AccountSettings) (map[string]string, error) {
-	horizon := time.Duration(0)
-	if in.room() {
-		horizon = set.BookingHorizon.Duration()
-	}
+	const year = 365 * 24 * time.Hour
+	horizon := set.BookingHorizon.Duration()
 	if horizon <= 0 {
-		horizon = 365 * 24 * time.Hour
+		horizon = year
 	}
 	w := in.words()
 	when := icalendar.Range{Start: in.now.Unix(), End: in.now.Add(horizon).Unix()}
+	span, err := o.cal.Span()
+	if err != nil {
+		return nil, err
+	}
+	if !in.room() { // a person has no horizon: a year from the first instance on is looked at
+		when.Start = min(max(when.Start, span.Start), icalendar.MaxTime-int64(year/time.Second))
+		when.End = when.Start + int64(year/time.Second)
+	}
 	zone, err := in.zone(ctx)
 	if err != nil {
 		return nil, err
@@ -151,8 +157,7 @@ func (in *incoming) conflicts(ctx context.Context, o *object, set *accounts.Acco
 		return nil, err
 	}
 	if len(all) == 0 {
-		span, err := o.cal.Span()
-		if err == nil && span.Start >= when.End {
+		if span.Start >= when.End {
 			return map[string]string{allInstances: w.tooFar}, nil
 		}
 		return nil, nil // it is over

@@ -334,6 +334,9 @@ type writing struct {
 func (w *writing) changed(ctx context.Context, c *groupware.Collection, old, next *object, p Put) ([]notice, error) {
 	organizer, same := next.organizer()
 	was := ""
+	if old != nil && old.bounded() != nil {
+		old = nil // it was imported, and nobody was told of it
+	}
 	if old != nil {
 		was, _ = old.organizer()
 	}
@@ -342,6 +345,9 @@ func (w *writing) changed(ctx context.Context, c *groupware.Collection, old, nex
 	}
 	if organizer == "" && was == "" {
 		return nil, nil
+	}
+	if err := next.bounded(); err != nil {
+		return nil, err
 	}
 	if err := w.elsewhere(ctx, c, next.uid()); err != nil {
 		return nil, err
@@ -355,9 +361,6 @@ func (w *writing) changed(ctx context.Context, c *groupware.Collection, old, nex
 			return nil, err
 		}
 		return change.notices(), nil
-	}
-	if len(next.attendees()) > maxAttendees {
-		return nil, fault.Newf("scheduling.Put", fault.TooMany, "An event has %d attendees at most.", maxAttendees)
 	}
 	change := attendeeChange{old: old, next: next, own: w.own}
 	if old != nil && was == "" {
@@ -389,6 +392,8 @@ func (w *writing) gone(old *object, noReply bool) []notice {
 	organizer, _ := old.organizer()
 	switch {
 	case organizer == "":
+		return nil
+	case old.bounded() != nil: // it was imported, and nobody was told of it
 		return nil
 	case w.own(organizer):
 		change := organizerChange{old: old, own: w.own, now: w.now}

@@ -195,6 +195,8 @@ type object struct {
 	root  *node
 	parts []*node // events, tasks or journals
 	cal   *icalendar.Object
+	// report bounds the work for the instances that are asked for, one by one.
+	report *icalendar.Report
 }
 
 // parseObject reads a calendar text.
@@ -203,7 +205,7 @@ func parseObject(text []byte) (*object, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &object{root: nodeOf(cal.Text, cal.Root), cal: cal}
+	o := &object{root: nodeOf(cal.Text, cal.Root), cal: cal, report: icalendar.NewReport(nil)}
 	for _, n := range o.root.inner {
 		if n.name != "VTIMEZONE" {
 			o.parts = append(o.parts, n)
