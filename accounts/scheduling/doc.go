@@ -39,5 +39,5 @@
 //
 // # Bounds
 //
-// maxCalendar bytes and maxAttendees attendees of a message; the recurrence rules' own bounds (package icalendar).
+// object.bounded has those of one object; instances are asked for within one budget (icalendar.Report).
 package scheduling

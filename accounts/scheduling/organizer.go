@@ -14,8 +14,8 @@ import (
 const (
 	maxAttendees = 1000
 	maxCalendar  = 1 << 20
-	maxParts     = 1000
-	maxDates     = 5000 // exceptions and added dates
+	maxParts     = 500
+	maxDates     = 1500 // exceptions and added dates
 )
 
 // bounded says why an object is too large to be scheduled, or nil: what is compared for each attendee grows with all of these.

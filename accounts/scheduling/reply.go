@@ -11,7 +11,7 @@ import (
 )
 
 // maxOverrides bounds the overrides that replies make in one object.
-const maxOverrides = 1000
+const maxOverrides = 400
 
 // maxTold bounds the attendees of an event whose copies follow the answers of others.
 const maxTold = 100
