@@ -18,7 +18,9 @@ func TestAvailability(t *testing.T) {
 		}
 		return b.String()
 	}
-	calendar := func(parts string) []byte { return []byte(crlf("BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\n" + parts + "END:VCALENDAR\n")) }
+	calendar := func(parts string) []byte {
+		return []byte(crlf("BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\n" + parts + "END:VCALENDAR\n"))
+	}
 	// Monday the 11th of March 2030 to Wednesday.
 	when := icalendar.Range{Start: at("20300311T000000Z"), End: at("20300313T000000Z")}
 	work := "BEGIN:VAVAILABILITY\nUID:a\nDTSTAMP:20300101T000000Z\nPRIORITY:%d\n%sBEGIN:AVAILABLE\nUID:b\nDTSTAMP:20300101T000000Z\nDTSTART:20300304T090000Z\nDTEND:20300304T170000Z\nRRULE:FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR\nEND:AVAILABLE\nEND:VAVAILABILITY\n"
