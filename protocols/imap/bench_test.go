@@ -121,13 +121,14 @@ func BenchmarkAnswers(b *testing.B) {
 	b.Cleanup(func() { near.Close(); far.Close() })
 	s := newSession(f.srv, context.Background(), deaf{near}, false)
 	s.account, s.mail = acc, acc.Mail()
-	if s.target, err = s.find("INBOX", access.Read); err != nil {
+	s.view = &view{responder: &s.responder}
+	if s.view.target, err = s.find("INBOX", access.Read); err != nil {
 		b.Fatal(err)
 	}
-	if s.mailbox, err = s.mail.Open(s.ctx, "INBOX", false); err != nil {
+	if s.view.mailbox, err = s.mail.Open(s.ctx, "INBOX", false); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(s.mailbox.Close)
+	b.Cleanup(s.view.mailbox.Close)
 	for name, command := range map[string]string{
 		"FetchFlags": "FETCH 1:* FLAGS", "FetchEnvelope": "FETCH 1:* (ENVELOPE RFC822.SIZE)",
 		"FetchStructure": "FETCH 1:* BODYSTRUCTURE",

@@ -78,7 +78,7 @@ var commands = index([]command{
 	{"CLOSE", selected, (*session).close, 0},
 	{"UNSELECT", selected, (*session).unselect, 0},
 	{"EXPUNGE", selected, (*session).expunge, byUID},
-	{"SEARCH", selected, (*session).search, byUID | noExpunge | numbers},
+	{"SEARCH", selected, search, byUID | noExpunge | numbers},
 	{"UIDBATCHES", selected, uidBatches, noExpunge},
 	{"SORT", selected, sortCommand, byUID | noExpunge | numbers},
 	{"THREAD", selected, threadCommand, byUID | noExpunge | numbers},
@@ -104,7 +104,7 @@ func (s *session) dispatch(line []byte, refused error) error {
 	p.Reset(line)
 	c := &s.call
 	c.tag = string(p.Tag())
-	err, before := refused, s.mailbox
+	err, before := refused, s.view
 	if err == nil {
 		err = s.carryOut(c, p)
 	}
@@ -138,7 +138,7 @@ func (s *session) dispatch(line []byte, refused error) error {
 		return nil
 	}
 	// What was just selected is answered for.
-	gone := s.mailbox != nil && s.mailbox == before && s.ending == "" && !malformed && !s.update(c.command.traits&noExpunge == 0 || c.uid)
+	gone := s.view != nil && s.view == before && s.ending == "" && !malformed && !s.view.update(c.command.traits&noExpunge == 0 || c.uid)
 	s.answer(c, err)
 	if gone {
 		s.byeDeleted()
@@ -182,7 +182,7 @@ func (s *session) carryOut(c *call, p *wire.Parser) error {
 		}
 		return wire.Bad("select a mailbox first")
 	}
-	if s.mailbox != nil && s.target.Foreign() {
+	if s.view != nil && s.view.target.Foreign() {
 		if allowed, err := s.stillAllowed(); err != nil || !allowed {
 			return err
 		}
@@ -193,7 +193,7 @@ func (s *session) carryOut(c *call, p *wire.Parser) error {
 		}
 	}
 	if cmd.states == selected {
-		if err := s.mailbox.Load(s.ctx); err != nil {
+		if err := s.view.mailbox.Load(s.ctx); err != nil {
 			return err
 		}
 	}
@@ -203,18 +203,18 @@ func (s *session) carryOut(c *call, p *wire.Parser) error {
 // stillAllowed ends the session if it may not read the selected mailbox of another account any more: what the client
 // knows of the mailbox is not true any more. A change of other rights holds from now on.
 func (s *session) stillAllowed() (bool, error) {
-	rights, err := s.target.RightsTo(s.ctx, s.info.Name)
+	rights, err := s.view.target.RightsTo(s.ctx, s.view.info.Name)
 	switch {
 	case fault.Is(err, fault.NoMailbox):
 		s.byeDeleted()
 	case err != nil:
 		return false, err
-	case rights == s.target.Rights:
+	case rights == s.view.target.Rights:
 		return true, nil
 	case rights.Has(access.Read):
-		s.target.Rights = rights
-		s.mailbox.Allow(flagsOf(rights))
-		s.putFlagLists()
+		s.view.target.Rights = rights
+		s.view.mailbox.Allow(flagsOf(rights))
+		s.view.putFlagLists()
 		return true, nil
 	default:
 		s.bye("rights to the selected mailbox have changed", "Your rights to the selected mailbox have changed")
@@ -248,9 +248,4 @@ func (s *session) logCommand(c *call, p *wire.Parser) {
 		args = p.Rest(200)
 	}
 	s.log.Log(s.ctx, logs.LevelLowLevel, "command", "tag", c.tag, "command", name, "arguments", args)
-}
-
-// broken reports whether the connection has failed.
-func (s *session) broken() bool {
-	return s.conn.readErr != nil || s.conn.writeErr != nil || s.out.Err() != nil
 }

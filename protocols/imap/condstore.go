@@ -9,23 +9,20 @@ import (
 // enableCondstore has the flags of messages sent with their MODSEQ from now on. Commands that show that the client knows
 // CONDSTORE call it.
 func (s *session) enableCondstore() {
-	if s.condstore {
-		return
+	if s.view != nil {
+		s.view.enableCondstore()
 	}
 	s.condstore = true
-	if s.mailbox != nil {
-		s.putHighestModSeq(s.mailbox.Info().HighestModSeq)
-	}
 }
 
 // putHighestModSeq tells up to which change the client knows all. It is less than the greatest MODSEQ that was sent while
 // expunges are held back.
-func (s *session) putHighestModSeq(n uint64) {
-	s.out.Raw("* OK [HIGHESTMODSEQ ").Number(n).Raw("] Highest change number").CRLF()
+func (v *view) putHighestModSeq(n uint64) {
+	v.out.Raw("* OK [HIGHESTMODSEQ ").Number(n).Raw("] Highest change number").CRLF()
 }
 
 // putModSeq writes a MODSEQ item.
-func (s *session) putModSeq(n uint64) { s.out.Raw("MODSEQ (").Number(n).Byte(')') }
+func (r *responder) putModSeq(n uint64) { r.out.Raw("MODSEQ (").Number(n).Byte(')') }
 
 // parseModSeq reads the number of a change.
 func parseModSeq(p *wire.Parser) uint64 { return uint64(p.Number64()) }
@@ -59,9 +56,9 @@ func parseSearchModSeq(p *wire.Parser) uint64 {
 }
 
 // highestOf returns the greatest ModSeq of messages.
-func (s *session) highestOf(found []uint32) (highest uint64) {
+func (v *view) highestOf(found []uint32) (highest uint64) {
 	for _, seq := range found {
-		if st, ok := s.mailbox.StateAt(int(seq)); ok {
+		if st, ok := v.mailbox.StateAt(int(seq)); ok {
 			highest = max(highest, st.ModSeq)
 		}
 	}

@@ -17,7 +17,7 @@ func (s *session) copy(c *call, p *wire.Parser) error {
 	if err != nil || len(uids) == 0 {
 		return err
 	}
-	data, err := s.mailbox.CopyWith(s.ctx, uids, flagsOf(dest.Rights), dest.Mail(), dest.Name)
+	data, err := s.view.mailbox.CopyWith(s.ctx, uids, flagsOf(dest.Rights), dest.Mail(), dest.Name)
 	if err != nil {
 		return withCode(err, fault.NoMailbox, "TRYCREATE")
 	}
@@ -35,20 +35,20 @@ func (s *session) move(c *call, p *wire.Parser) error {
 	if err != nil || len(uids) == 0 {
 		return err
 	}
-	if err := s.mayDelete(); err != nil {
+	if err := s.view.mayDelete(); err != nil {
 		return err
 	}
 	var data mailbox.CopyData
-	if flags := flagsOf(dest.Rights); dest.Account.ID != s.target.Account.ID || flags != mailbox.EveryFlag {
-		data, err = s.moveTo(s.ctx, uids, flags, dest.Mail(), dest.Name)
+	if flags := flagsOf(dest.Rights); dest.Account.ID != s.view.target.Account.ID || flags != mailbox.EveryFlag {
+		data, err = s.view.moveTo(s.ctx, uids, flags, dest.Mail(), dest.Name)
 	} else {
-		data, err = s.mailbox.Move(s.ctx, uids, dest.Name)
+		data, err = s.view.mailbox.Move(s.ctx, uids, dest.Name)
 	}
 	switch {
 	case len(data.Source) > 0:
 		s.out.Raw("* OK [").Raw(copyUID(data)).Raw("] Moved").CRLF()
 		if err == nil && s.qresync {
-			return s.tellExpunged(c)
+			return s.view.tellExpunged(c)
 		}
 	case err == nil:
 		return no(fault.NoMessage, "")
@@ -58,11 +58,11 @@ func (s *session) move(c *call, p *wire.Parser) error {
 
 // moveTo moves messages to a mailbox of another account, or to one where they lose flags. After a crash a message may be in both, but it is in
 // one of them at least.
-func (s *session) moveTo(ctx context.Context, uids []imap.UID, flags mailbox.FlagSet, to *mailbox.Account, dest string) (mailbox.CopyData, error) {
-	if s.info.ReadOnly {
+func (v *view) moveTo(ctx context.Context, uids []imap.UID, flags mailbox.FlagSet, to *mailbox.Account, dest string) (mailbox.CopyData, error) {
+	if v.info.ReadOnly {
 		return mailbox.CopyData{}, fault.New("imap.moveTo", fault.ReadOnly, "")
 	}
-	data, err := s.mailbox.CopyWith(ctx, uids, flags, to, dest)
+	data, err := v.mailbox.CopyWith(ctx, uids, flags, to, dest)
 	if err != nil {
 		return data, err
 	}
@@ -72,22 +72,22 @@ func (s *session) moveTo(ctx context.Context, uids []imap.UID, flags mailbox.Fla
 			copied = append(copied, uid)
 		}
 	}
-	if _, err := s.mailbox.SetFlags(ctx, copied, mailbox.Add, []imap.Flag{imap.FlagDeleted}, mailbox.NoCondition); err != nil {
+	if _, err := v.mailbox.SetFlags(ctx, copied, mailbox.Add, []imap.Flag{imap.FlagDeleted}, mailbox.NoCondition); err != nil {
 		return data, err
 	}
-	_, err = s.mailbox.Expunge(ctx, &data.Source)
+	_, err = v.mailbox.Expunge(ctx, &data.Source)
 	return data, err
 }
 
 func (s *session) parseCopy(c *call, p *wire.Parser) ([]imap.UID, access.Mailbox, error) {
 	p.Space()
-	set := s.parseSet(p)
+	set := parseSet(p)
 	p.Space()
 	name, bad := s.mailboxName(p)
 	if err := p.End(); err != nil {
 		return nil, access.Mailbox{}, err
 	}
-	seqs, err := s.resolve(set, c.uid)
+	seqs, err := s.view.resolve(set, c.uid)
 	if err != nil {
 		return nil, access.Mailbox{}, err
 	}
@@ -95,7 +95,7 @@ func (s *session) parseCopy(c *call, p *wire.Parser) ([]imap.UID, access.Mailbox
 		return nil, access.Mailbox{}, bad
 	}
 	dest, err := s.find(name, access.Insert)
-	return s.uidsOf(seqs), dest, err
+	return s.view.uidsOf(seqs), dest, err
 }
 
 // copyUID is the response code of RFC 4315 section 3.

@@ -10,6 +10,7 @@
 // output is written when no more input is buffered.
 //
 //	session.go     the loop, greeting and end        commands.go    the table
+//	responder.go   what writes responses; the view of the selected mailbox
 //	reply.go       failures as responses             capability.go  capabilities of each state
 //	login.go       STARTTLS, LOGIN, AUTHENTICATE     general.go     CAPABILITY, NOOP, ID, ENABLE ...
 //	select.go      SELECT to UNSELECT                updates.go     changes of the mailbox
@@ -33,7 +34,8 @@
 // # Who owns what
 //
 // A session and its view of the selected mailbox belong to the session's
-// goroutine. During IDLE a second goroutine uses the Reader, and ends before
+// goroutine. A command that reads messages has a type of its own with what it needs: fetching, searching,
+// listing. During IDLE a second goroutine uses the Reader, and ends before
 // IDLE does. No lock is held while the session writes to its client, which may
 // take as long as writeTimeout.
 //

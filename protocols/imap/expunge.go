@@ -14,37 +14,37 @@ func (s *session) expunge(c *call, p *wire.Parser) error {
 	var uids *imap.UIDSet
 	if c.uid {
 		p.Space()
-		set := s.parseSet(p)
+		set := parseSet(p)
 		if err := p.End(); err != nil {
 			return err
 		}
-		seqs, err := s.resolve(set, true)
+		seqs, err := s.view.resolve(set, true)
 		if err != nil {
 			return err
 		}
 		uids = new(imap.UIDSet)
 		for _, r := range seqs {
-			uids.AddRange(s.mailbox.UID(int(r.Low)), s.mailbox.UID(int(r.High)))
+			uids.AddRange(s.view.mailbox.UID(int(r.Low)), s.view.mailbox.UID(int(r.High)))
 		}
 	}
 	if err := p.End(); err != nil {
 		return err
 	}
-	if err := s.mayDelete(); err != nil {
+	if err := s.view.mayDelete(); err != nil {
 		return err
 	}
-	gone, err := s.mailbox.Expunge(s.ctx, uids)
+	gone, err := s.view.mailbox.Expunge(s.ctx, uids)
 	if err != nil || len(gone) == 0 || !s.qresync {
 		return err
 	}
-	return s.tellExpunged(c)
+	return s.view.tellExpunged(c)
 }
 
 // tellExpunged sends VANISHED for what a command has expunged, and has the tagged OK tell the change number that the client
 // then knows (RFC 7162 sections 3.2.7 and 3.2.8).
-func (s *session) tellExpunged(c *call) error {
-	if s.update(true) { // else dispatch ends the session
-		c.code = "HIGHESTMODSEQ " + strconv.FormatUint(s.mailbox.Info().HighestModSeq, 10)
+func (v *view) tellExpunged(c *call) error {
+	if v.update(true) { // else dispatch ends the session
+		c.code = "HIGHESTMODSEQ " + strconv.FormatUint(v.mailbox.Info().HighestModSeq, 10)
 	}
 	return nil
 }

@@ -142,8 +142,8 @@ func parseFetch(p *wire.Parser, withUID bool) *fetchPlan {
 	return f
 }
 
-// parseFetchModifiers reads the modifiers of FETCH (RFC 4466 section 2.4).
-func (s *session) parseFetchModifiers(p *wire.Parser, f *fetchPlan, uid bool) {
+// parseModifiers reads the modifiers of FETCH (RFC 4466 section 2.4).
+func (f *fetchPlan) parseModifiers(p *wire.Parser, uid, qresync bool) {
 	since := false
 	p.List(func() {
 		switch name := p.Keyword(); string(name) {
@@ -165,7 +165,7 @@ func (s *session) parseFetchModifiers(p *wire.Parser, f *fetchPlan, uid bool) {
 			p.Fail("unknown modifier %s", name)
 		}
 	})
-	if f.vanished && !(uid && since && s.qresync) {
+	if f.vanished && !(uid && since && qresync) {
 		p.Fail("VANISHED needs UID FETCH, CHANGEDSINCE and ENABLE QRESYNC")
 	}
 }

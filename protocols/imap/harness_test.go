@@ -143,3 +143,13 @@ func TestMain(m *testing.M) {
 func TestTranscripts(t *testing.T) {
 	transcript.PlayAll(t, "testdata/*.txtar", func(t *testing.T) transcript.Dial { return start(t).dial })
 }
+
+// openView returns a view of a mailbox without a client.
+func openView(t testing.TB, srv *Server, acc *accounts.Account, name string) *view {
+	t.Helper()
+	m, err := acc.Mail().Open(t.Context(), name, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &view{responder: &responder{ctx: t.Context(), processors: srv.processors}, mailbox: m}
+}

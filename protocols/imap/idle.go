@@ -15,7 +15,7 @@ func (s *session) idle(c *call, p *wire.Parser) error {
 	if err := p.End(); err != nil {
 		return err
 	}
-	if s.mailbox != nil && !s.update(true) {
+	if s.view != nil && !s.view.update(true) {
 		s.byeDeleted()
 		c.answered = true
 		return nil
@@ -27,8 +27,8 @@ func (s *session) idle(c *call, p *wire.Parser) error {
 	done := make(chan error, 1)
 	go func() { done <- s.awaitDone() }()
 	var changed <-chan struct{}
-	if s.mailbox != nil {
-		changed = s.mailbox.Changed()
+	if s.view != nil {
+		changed = s.view.mailbox.Changed()
 	}
 	for {
 		s.out.Release()
@@ -38,14 +38,14 @@ func (s *session) idle(c *call, p *wire.Parser) error {
 			return err
 		case <-changed:
 			allowed, err := true, error(nil)
-			if s.target.Foreign() {
+			if s.view.target.Foreign() {
 				allowed, err = s.stillAllowed()
 			}
 			switch {
 			case err != nil: // the next command is told of it
 				continue
 			case !allowed:
-			case !s.update(true):
+			case !s.view.update(true):
 				s.byeDeleted()
 			case s.out.Flush() == nil:
 				continue

@@ -14,7 +14,8 @@ import (
 )
 
 func (s *session) list(c *call, p *wire.Parser) error {
-	a := s.parseList(p, false)
+	l := listing{session: s, listArgs: s.parseList(p, false)}
+	a := l.listArgs
 	if err := p.End(); err != nil {
 		return err
 	}
@@ -24,16 +25,23 @@ func (s *session) list(c *call, p *wire.Parser) error {
 		return nil
 	}
 	s.knowsModSeq(a.status)
-	return s.listNames(a)
+	return l.all()
 }
 
 // lsub is LSUB (RFC 3501 section 6.3.9).
 func (s *session) lsub(c *call, p *wire.Parser) error {
-	a := s.parseList(p, true)
+	l := listing{session: s, listArgs: s.parseList(p, true)}
 	if err := p.End(); err != nil {
 		return err
 	}
-	return s.listNames(a)
+	return l.all()
+}
+
+// listing is a LIST or LSUB command.
+type listing struct {
+	*session
+	listArgs
+	matcher
 }
 
 // listed is one name that LIST may show.
@@ -51,9 +59,10 @@ type listed struct {
 	asked string
 }
 
-// listNames writes the names that match: those of the user's account, subscribed names of others, and the
+// all writes the names that match: those of the user's account, subscribed names of others, and the
 // names of the accounts that patterns name.
-func (s *session) listNames(a *listArgs) error {
+func (l *listing) all() error {
+	a := l.listArgs
 	if a.undefined {
 		return nil
 	}
@@ -61,31 +70,30 @@ func (s *session) listNames(a *listArgs) error {
 	for i := range a.patterns {
 		patterns[i] = a.reference + a.patterns[i]
 	}
-	var m matcher
-	own, err := s.ownNames(a.subscribed, patterns)
+	own, err := l.ownNames(a.subscribed, patterns)
 	if err != nil {
 		return err
 	}
-	if err := s.listMatching(a, &m, own, patterns); err != nil {
+	if err := l.matching(own, patterns); err != nil {
 		return err
 	}
 	for prefix, patterns := range foreignPatterns(patterns) {
-		owner, err := s.srv.access.Owner(s.ctx, s.account, prefix)
+		owner, err := l.srv.access.Owner(l.ctx, l.account, prefix)
 		if fault.Is(err, fault.NoMailbox) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		names, err := s.names(&owner)
+		names, err := l.names(&owner)
 		if err != nil {
 			return err
 		}
-		if err := s.listMatching(a, &m, names, patterns); err != nil {
+		if err := l.matching(names, patterns); err != nil {
 			return err
 		}
 	}
-	if m.spent() {
+	if l.matcher.spent() {
 		return no(fault.TooMany, "The patterns need too much time")
 	}
 	return nil
@@ -115,11 +123,12 @@ func foreignPatterns(patterns []string) iter.Seq2[string, []string] {
 	}
 }
 
-// listMatching writes those of the names that match one of the patterns.
-func (s *session) listMatching(a *listArgs, m *matcher, names []listed, patterns []string) error {
+// matching writes those of the names that match one of the patterns.
+func (l *listing) matching(names []listed, patterns []string) error {
+	a := l.listArgs
 	fits := func(name string) bool {
 		for _, pattern := range patterns {
-			if m.match(pattern, name) {
+			if l.match(pattern, name) {
 				return true
 			}
 		}
@@ -130,8 +139,8 @@ func (s *session) listMatching(a *listArgs, m *matcher, names []listed, patterns
 	}
 	for i := range names {
 		n := &names[i]
-		if s.ctx.Err() != nil {
-			return fault.Wrap("imap.List", fault.Canceled, s.ctx.Err())
+		if l.ctx.Err() != nil {
+			return fault.Wrap("imap.List", fault.Canceled, l.ctx.Err())
 		}
 		chosen := a.selects(n)
 		above := (a.recursive || a.lsub) && n.hidden
@@ -139,15 +148,15 @@ func (s *session) listMatching(a *listArgs, m *matcher, names []listed, patterns
 			continue
 		}
 		if a.lsub {
-			s.putLsub(n, !chosen)
+			l.putLsub(n, !chosen)
 			continue
 		}
-		s.putListed(n, a)
+		l.putListed(n)
 		if len(a.status) > 0 && n.Selectable {
-			s.putStatus(n.owner, n.Name, &n.Info, a.status)
+			l.putStatus(n.owner, n.Name, &n.Info, a.status)
 		}
 		if len(a.metadata) > 0 && n.Selectable {
-			if err := s.putListMetadata(n, a.metadata); err != nil {
+			if err := l.putMetadata(n); err != nil {
 				return err
 			}
 		}
@@ -156,20 +165,20 @@ func (s *session) listMatching(a *listArgs, m *matcher, names []listed, patterns
 }
 
 // names returns the names of an account that the client may see, as the user knows them.
-func (s *session) names(o *access.Owner) ([]listed, error) {
+func (l *listing) names(o *access.Owner) ([]listed, error) {
 	// Settings and preferences may have changed since the login.
-	account, err := s.srv.acc.Current(s.ctx, s.account)
+	account, err := l.srv.acc.Current(l.ctx, l.account)
 	if err != nil {
 		return nil, err
 	}
-	infos, err := o.Mail().List(s.ctx)
+	infos, err := o.Mail().List(l.ctx)
 	if err != nil {
 		return nil, err
 	}
 	var uses map[string][]imap.MailboxAttr
 	subscribed := map[string]bool{}
 	if o.Foreign() { // the subscriptions and special uses are the owner's
-		list, err := s.mail.Subscriptions(s.ctx)
+		list, err := l.mail.Subscriptions(l.ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -186,7 +195,7 @@ func (s *session) names(o *access.Owner) ([]listed, error) {
 		if !nonMail && info.Class != "" && info.Class != "IPF.Note" {
 			continue
 		}
-		rights, err := o.RightsTo(s.ctx, info.Name)
+		rights, err := o.RightsTo(l.ctx, info.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -215,17 +224,17 @@ func (s *session) names(o *access.Owner) ([]listed, error) {
 
 // ownNames returns the names of the user's account; with subscriptions also subscribed names that do not exist,
 // and those of other accounts unless one of the patterns names that account.
-func (s *session) ownNames(subscriptions bool, patterns []string) ([]listed, error) {
-	own, err := s.srv.access.Owner(s.ctx, s.account, "")
+func (l *listing) ownNames(subscriptions bool, patterns []string) ([]listed, error) {
+	own, err := l.srv.access.Owner(l.ctx, l.account, "")
 	if err != nil {
 		return nil, err
 	}
-	names, err := s.names(&own)
+	names, err := l.names(&own)
 	if err != nil || !subscriptions {
 		return names, err
 	}
 	exists := map[string]bool{}
-	infos, err := s.mail.List(s.ctx) // also those that names leaves out
+	infos, err := l.mail.List(l.ctx) // also those that names leaves out
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +245,7 @@ func (s *session) ownNames(subscriptions bool, patterns []string) ([]listed, err
 	for prefix := range foreignPatterns(patterns) {
 		listedApart[prefix] = true
 	}
-	subscribed, err := s.mail.Subscriptions(s.ctx)
+	subscribed, err := l.mail.Subscriptions(l.ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -246,7 +255,7 @@ func (s *session) ownNames(subscriptions bool, patterns []string) ([]listed, err
 		case prefix == "" && !exists[name]:
 			names = append(names, listed{Info: mailbox.Info{Name: name, Subscribed: true}, missing: true})
 		case prefix != "" && !listedApart[prefix]:
-			n, err := s.subscribedForeign(name)
+			n, err := l.subscribedForeign(name)
 			if err != nil {
 				return nil, err
 			}
@@ -257,12 +266,12 @@ func (s *session) ownNames(subscriptions bool, patterns []string) ([]listed, err
 }
 
 // subscribedForeign returns a subscribed name of another account.
-func (s *session) subscribedForeign(name string) (listed, error) {
+func (l *listing) subscribedForeign(name string) (listed, error) {
 	n := listed{Info: mailbox.Info{Name: name, Subscribed: true}, missing: true}
-	m, err := s.find(name, access.Lookup)
+	m, err := l.find(name, access.Lookup)
 	if err == nil {
 		var info mailbox.Info
-		if info, err = m.Mail().Status(s.ctx, m.Name); err == nil {
+		if info, err = m.Mail().Status(l.ctx, m.Name); err == nil {
 			info.Name, info.Subscribed = name, true
 			info.Selectable = info.Selectable && m.Rights.Has(access.Read)
 			n = listed{Info: info, owner: &m.Owner, hasChildren: info.HasChildren}
@@ -311,8 +320,8 @@ func parentName(name string) string {
 }
 
 // putListed writes a LIST response.
-func (s *session) putListed(n *listed, a *listArgs) {
-	s.out.Raw("* LIST (")
+func (l *listing) putListed(n *listed) {
+	l.out.Raw("* LIST (")
 	attrs := make([]string, 0, 5)
 	switch {
 	case n.missing:
@@ -326,24 +335,24 @@ func (s *session) putListed(n *listed, a *listArgs) {
 	case !n.missing:
 		attrs = append(attrs, `\HasNoChildren`)
 	}
-	if a.showSubscribed && n.Subscribed {
+	if l.showSubscribed && n.Subscribed {
 		attrs = append(attrs, `\Subscribed`)
 	}
 	for _, use := range n.uses {
 		attrs = append(attrs, string(use))
 	}
 	slices.Sort(attrs)
-	s.out.Raw(strings.Join(attrs, " ")).Raw(`) "/" `)
-	s.putName(n.Name)
-	if a.recursive && n.below {
-		s.out.Raw(` ("CHILDINFO" (`).Raw(a.criteria()).Raw("))")
+	l.out.Raw(strings.Join(attrs, " ")).Raw(`) "/" `)
+	l.putName(n.Name)
+	if l.recursive && n.below {
+		l.out.Raw(` ("CHILDINFO" (`).Raw(l.criteria()).Raw("))")
 	}
 	if n.asked != "" {
-		s.out.Raw(` ("OLDNAME" (`)
-		s.putName(n.asked)
-		s.out.Raw("))")
+		l.out.Raw(` ("OLDNAME" (`)
+		l.putName(n.asked)
+		l.out.Raw("))")
 	}
-	s.out.CRLF()
+	l.out.CRLF()
 }
 
 // criteria names the selection options that a name below has met (RFC 5258 section 3.5).
@@ -357,12 +366,12 @@ func (a *listArgs) criteria() string {
 	return `"SUBSCRIBED" "SPECIAL-USE"`
 }
 
-func (s *session) putLsub(n *listed, above bool) {
-	s.out.Raw("* LSUB (")
+func (l *listing) putLsub(n *listed, above bool) {
+	l.out.Raw("* LSUB (")
 	if above {
-		s.out.Raw(`\Noselect`)
+		l.out.Raw(`\Noselect`)
 	}
-	s.out.Raw(`) "/" `)
-	s.putName(n.Name)
-	s.out.CRLF()
+	l.out.Raw(`) "/" `)
+	l.putName(n.Name)
+	l.out.CRLF()
 }

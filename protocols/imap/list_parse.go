@@ -20,24 +20,24 @@ type listArgs struct {
 	metadata                          []string // entries
 }
 
-func (s *session) parseList(p *wire.Parser, lsub bool) *listArgs {
-	a := &listArgs{lsub: lsub, subscribed: lsub}
+func (r *responder) parseList(p *wire.Parser, lsub bool) listArgs {
+	a := listArgs{lsub: lsub, subscribed: lsub}
 	p.Space()
 	if !lsub && p.Peek() == '(' {
 		p.List(func() { a.selectOption(p) })
 		p.Space()
 	}
-	a.reference = s.pattern(p, p.AString(), a)
+	a.reference = r.pattern(p, p.AString(), &a)
 	p.Space()
 	if !lsub && p.Peek() == '(' {
 		p.List(func() {
-			a.patterns = append(a.patterns, s.pattern(p, p.Pattern(), a))
+			a.patterns = append(a.patterns, r.pattern(p, p.Pattern(), &a))
 			if len(a.patterns) > maxPatterns {
 				p.Limit("more than %d patterns", maxPatterns)
 			}
 		})
 	} else {
-		a.patterns = append(a.patterns, s.pattern(p, p.Pattern(), a))
+		a.patterns = append(a.patterns, r.pattern(p, p.Pattern(), &a))
 	}
 	if !lsub && p.SkipSpace() {
 		if string(p.Keyword()) != "RETURN" {
@@ -53,8 +53,8 @@ func (s *session) parseList(p *wire.Parser, lsub bool) *listArgs {
 }
 
 // pattern decodes a reference or pattern. One that is not encoded correctly matches nothing.
-func (s *session) pattern(p *wire.Parser, raw []byte, a *listArgs) string {
-	name, ok := s.decodeName(raw)
+func (r *responder) pattern(p *wire.Parser, raw []byte, a *listArgs) string {
+	name, ok := r.decodeName(raw)
 	if !ok && p.OK() {
 		a.undefined = true
 	}

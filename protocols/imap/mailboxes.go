@@ -99,9 +99,9 @@ func (s *session) delete(c *call, p *wire.Parser) error {
 		return err
 	}
 	own := false
-	if s.mailbox != nil && s.target.Account.ID == m.Account.ID {
+	if s.view != nil && s.view.target.Account.ID == m.Account.ID {
 		info, err := m.Mail().Status(s.ctx, m.Name)
-		own = err == nil && info.ID == s.info.ID
+		own = err == nil && info.ID == s.view.info.ID
 	}
 	if err := m.Mail().DeleteMailbox(s.ctx, m.Name); err != nil {
 		return withCode(err, fault.Denied, "CANNOT")

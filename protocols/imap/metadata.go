@@ -271,9 +271,9 @@ func setMetadata(s *session, c *call, p *wire.Parser) error {
 	return nil
 }
 
-// putListMetadata writes the entries that LIST ... RETURN (METADATA ...) asks for (RFC 9590). A mailbox that the user may not read has none.
-func (s *session) putListMetadata(n *listed, entries []string) error {
-	o, err := s.metadataOf(n.Name)
+// putMetadata writes the entries that LIST ... RETURN (METADATA ...) asks for (RFC 9590). A mailbox that the user may not read has none.
+func (l *listing) putMetadata(n *listed) error {
+	o, err := l.metadataOf(n.Name)
 	if err != nil {
 		return nil // it has gone since
 	}
@@ -281,6 +281,6 @@ func (s *session) putListMetadata(n *listed, entries []string) error {
 	if err != nil {
 		return err
 	}
-	s.putMetadata(n.Name, wanted(values, entries, 0), values, -1)
+	l.session.putMetadata(n.Name, wanted(values, l.listArgs.metadata, 0), values, -1)
 	return nil
 }

@@ -17,13 +17,13 @@ func mailboxID(o *access.Owner, id uint32) string {
 }
 
 // putMessageID writes an EMAILID or THREADID item. A message without a thread has NIL.
-func (s *session) putMessageID(item string, letter byte, id uint64) {
-	s.out.Raw(item).Byte(' ')
+func (r *responder) putMessageID(item string, letter byte, id uint64) {
+	r.out.Raw(item).Byte(' ')
 	if id == 0 {
-		s.out.Raw("NIL")
+		r.out.Raw("NIL")
 		return
 	}
-	s.out.Byte('(').Byte(letter).Number(id).Byte(')')
+	r.out.Byte('(').Byte(letter).Number(id).Byte(')')
 }
 
 // parseMessageID reads the argument of the search keys EMAILID and THREADID. What no message can have is 0.

@@ -18,15 +18,15 @@ func lazyPreview(p *wire.Parser) fetchItem {
 }
 
 // putPreview writes a PREVIEW item.
-func (s *session) putPreview(m *fetched, lazy bool) {
+func (x *fetching) putPreview(m *fetched, lazy bool) {
 	sum := m.summary
 	if sum == nil && lazy {
 		sum = m.content.StoredSummary()
 	}
-	s.out.Raw("PREVIEW ")
+	x.out.Raw("PREVIEW ")
 	if sum == nil {
-		s.out.Raw("NIL")
+		x.out.Raw("NIL")
 		return
 	}
-	s.out.Set(wire.AppendString(s.out.Buf(), sum.Preview, s.rev2 || s.utf8))
+	x.out.Set(wire.AppendString(x.out.Buf(), sum.Preview, x.rev2 || x.utf8))
 }

@@ -71,11 +71,11 @@ func parseResync(p *wire.Parser) *resyncParams {
 }
 
 // resync tells the client what has changed in the selected mailbox.
-func (s *session) resync(r *resyncParams) error {
-	if err := s.mailbox.Load(s.ctx); err != nil {
+func (v *view) resync(r *resyncParams) error {
+	if err := v.mailbox.Load(v.ctx); err != nil {
 		return err
 	}
-	if r.validity != s.info.UIDValidity {
+	if r.validity != v.info.UIDValidity {
 		return nil // the client finds that out by itself
 	}
 	known := r.known
@@ -83,13 +83,13 @@ func (s *session) resync(r *resyncParams) error {
 		known = wire.NumSet{{Low: 1, High: 1<<32 - 1}}
 	}
 	known = known.Resolve(1)
-	if err := s.putVanished(r.modSeq, known.Above(s.lastMatch(r))); err != nil {
+	if err := v.putVanished(r.modSeq, known.Above(v.lastMatch(r))); err != nil {
 		return err
 	}
-	for seq := 1; seq <= s.mailbox.Len(); seq++ {
-		st, ok := s.mailbox.StateAt(seq)
+	for seq := 1; seq <= v.mailbox.Len(); seq++ {
+		st, ok := v.mailbox.StateAt(seq)
 		if ok && st.ModSeq > r.modSeq && known.Contains(uint32(st.UID)) {
-			s.putFlags(seq, true)
+			v.putFlags(seq, true)
 		}
 	}
 	return nil
@@ -97,22 +97,22 @@ func (s *session) resync(r *resyncParams) error {
 
 // lastMatch returns the highest UID that still has the sequence number which the client knows, or 0. UIDs only rise, so that no
 // message up to there can have vanished.
-func (s *session) lastMatch(r *resyncParams) (match uint32) {
+func (v *view) lastMatch(r *resyncParams) (match uint32) {
 	seqs, uids := r.seqs.Ascending(), r.uids.Ascending()
 	for {
 		seq, uid := seqs(), uids()
-		if seq == 0 || uid == 0 || uint64(seq) > uint64(s.mailbox.Len()) {
+		if seq == 0 || uid == 0 || uint64(seq) > uint64(v.mailbox.Len()) {
 			return match
 		}
-		if s.mailbox.UID(int(seq)) == imap.UID(uid) {
+		if v.mailbox.UID(int(seq)) == imap.UID(uid) {
 			match = uid
 		}
 	}
 }
 
 // putVanished writes VANISHED (EARLIER) with those UIDs of a resolved set that were expunged after a change.
-func (s *session) putVanished(since uint64, of wire.NumSet) error {
-	gone, err := s.mailbox.Vanished(s.ctx, since)
+func (v *view) putVanished(since uint64, of wire.NumSet) error {
+	gone, err := v.mailbox.Vanished(v.ctx, since)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (s *session) putVanished(since uint64, of wire.NumSet) error {
 	if ranges = ranges.Intersect(of); len(ranges) == 0 {
 		return nil
 	}
-	s.out.Raw("* VANISHED (EARLIER) ").Set(wire.AppendRanges(s.out.Buf(), ranges))
-	s.out.CRLF()
+	v.out.Raw("* VANISHED (EARLIER) ").Set(wire.AppendRanges(v.out.Buf(), ranges))
+	v.out.CRLF()
 	return nil
 }

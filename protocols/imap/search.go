@@ -12,121 +12,129 @@ import (
 
 // search is SEARCH (RFC 9051 section 6.4.4) with the result options of RFC 4731,
 // RFC 5182 and RFC 9394.
-func (s *session) search(c *call, p *wire.Parser) error {
-	g := s.newSearch()
-	s.parseSearch(g, p)
-	found, err := s.runSearch(g, p)
+func search(s *session, c *call, p *wire.Parser) error {
+	x := s.newSearch()
+	x.parseOptions(p)
+	found, err := x.run(p)
 	if err != nil {
 		return err
 	}
-	s.putFound(g, c, "SEARCH", found)
+	x.putFound(c, "SEARCH", found)
 	return nil
 }
 
-// runSearch parses the keys of a search and returns the sequence numbers of the messages that match.
-func (s *session) runSearch(g *searchProgram, p *wire.Parser) ([]uint32, error) {
-	g.parseKeys(s, p)
+// searching is a command that looks for messages of a view.
+type searching struct {
+	*view
+	*searchProgram
+}
+
+func (s *session) newSearch() searching { return searching{s.view, newProgram(s.enabled)} }
+
+// run parses the keys of a search and returns the sequence numbers of the messages that match.
+func (x searching) run(p *wire.Parser) ([]uint32, error) {
+	x.parseKeys(p)
 	if err := p.End(); err != nil {
 		return nil, err
 	}
-	if g.badCharset {
-		if g.save {
-			s.saved = nil // RFC 5182 section 2.1: after NO the result is empty
+	if x.badCharset {
+		if x.save {
+			x.view.saved = nil // RFC 5182 section 2.1: after NO the result is empty
 		}
 		return nil, charsetError()
 	}
-	if err := g.prepare(s, &g.root); err != nil {
+	if err := x.prepare(&x.root); err != nil {
 		return nil, err
 	}
-	if g.modSeq {
-		s.enableCondstore()
+	if x.modSeq {
+		x.enableCondstore()
 	}
-	found, err := s.findMessages(g)
-	if err != nil && g.save {
-		s.saved = nil
+	found, err := x.findMessages()
+	if err != nil && x.save {
+		x.view.saved = nil
 	}
 	return found, err
 }
 
 // putFound answers a search. The messages are in the order of the answer.
-func (s *session) putFound(g *searchProgram, c *call, name string, found []uint32) {
-	if g.save {
-		s.saveResult(g, found)
+func (x searching) putFound(c *call, name string, found []uint32) {
+	if x.save {
+		x.saveResult(found)
 	}
 	var highest uint64
-	if g.modSeq {
-		highest = s.highestOf(g.told(found))
+	if x.modSeq {
+		highest = x.highestOf(x.told(found))
 	}
 	if c.uid {
 		for i, seq := range found {
-			found[i] = uint32(s.mailbox.UID(int(seq)))
+			found[i] = uint32(x.mailbox.UID(int(seq)))
 		}
 	}
-	if g.extended {
-		s.putESearch(g, c, found, highest)
+	if x.extended {
+		x.putESearch(c, found, highest)
 	} else {
-		s.putSearch(name, found, highest)
+		x.putSearch(name, found, highest)
 	}
 }
 
 // findMessages returns the sequence numbers of the messages that match. Damaged messages are left out,
 // and an untagged NO warns the client of them (RFC 9051 section 7.1.2). The command does not fail: clients
 // discard the result of a failed search.
-func (s *session) findMessages(g *searchProgram) ([]uint32, error) {
+func (x searching) findMessages() ([]uint32, error) {
 	found := make([]uint32, 0, 64)
 	damaged := 0
-	x := newCandidate(s, g)
-	defer x.release()
-	for seq := 1; seq <= s.mailbox.Len(); seq++ {
-		st, ok := s.mailbox.StateAt(seq)
+	m := newCandidate(x)
+	defer m.release()
+	for seq := 1; seq <= x.mailbox.Len(); seq++ {
+		st, ok := x.mailbox.StateAt(seq)
 		if !ok {
 			continue
 		}
-		x.next(seq, st)
-		x.work(messageCost + keyCost*g.keys)
-		if x.fits(&g.root) && x.err == nil {
+		m.next(seq, st)
+		m.work(messageCost + keyCost*x.keys)
+		if m.fits(&x.root) && m.err == nil {
 			found = append(found, uint32(seq))
 		}
 		switch {
-		case x.err == nil, fault.Is(x.err, fault.NoMessage):
-		case fault.Is(x.err, fault.Corrupt):
+		case m.err == nil, fault.Is(m.err, fault.NoMessage):
+		case fault.Is(m.err, fault.Corrupt):
 			damaged++
-			s.log.Log(s.ctx, logs.LevelFailure, "cannot read a message", "uid", st.UID, logs.AttrError, x.err)
+			x.log.Log(x.ctx, logs.LevelFailure, "cannot read a message", "uid", st.UID, logs.AttrError, m.err)
 		default:
-			return nil, x.err
+			return nil, m.err
 		}
 	}
 	if damaged > 0 {
-		s.out.Raw("* NO [CORRUPTION] Damaged messages that were not searched: ").Number(uint64(damaged)).CRLF()
+		x.out.Raw("* NO [CORRUPTION] Damaged messages that were not searched: ").Number(uint64(damaged)).CRLF()
 	}
 	return found, nil
 }
 
 // prepare resolves the sets of the program, and sorts the keys of each AND and OR by their cost.
-func (g *searchProgram) prepare(s *session, k *searchKey) error {
+func (x searching) prepare(k *searchKey) error {
 	for i := range k.kids {
-		if err := g.prepare(s, &k.kids[i]); err != nil {
+		if err := x.prepare(&k.kids[i]); err != nil {
 			return err
 		}
 	}
 	switch k.op {
 	case opSet:
 		// Unlike in other commands, numbers without a message are no error: they match nothing.
-		if max := uint32(s.mailbox.Len()); !k.uid && !k.set.saved && max > 0 {
+		if max := uint32(x.mailbox.Len()); !k.uid && !k.set.saved && max > 0 {
 			k.seqs = k.set.numbers.Resolve(max)
 			return nil
 		}
 		if !k.set.saved {
 			var err error
-			k.seqs, err = s.resolve(k.set, true)
+			k.seqs, err = x.resolve(k.set, true)
 			return err
 		}
-		if g.saved == nil {
-			g.saved = append([]wire.Range{}, s.savedRanges()...)
+		if x.searchProgram.saved == nil {
+			x.searchProgram.saved = append([]wire.Range{}, x.savedRanges()...)
 		}
-		k.seqs = g.saved
+		k.seqs = x.searchProgram.saved
 	case opKeyword:
-		for i, name := range s.mailbox.KeywordNames() {
+		for i, name := range x.mailbox.KeywordNames() {
 			if equalFold(name, k.keyword) { // as the store compares them
 				k.keywords = 1 << i
 			}
@@ -144,13 +152,13 @@ func (g *searchProgram) prepare(s *session, k *searchKey) error {
 }
 
 // saveResult stores the messages that $ will name (RFC 5182 section 2.4).
-func (s *session) saveResult(g *searchProgram, found []uint32) {
-	found = g.told(found)
-	s.saved = make([]imap.UID, 0, len(found))
+func (x searching) saveResult(found []uint32) {
+	found = x.told(found)
+	x.view.saved = make([]imap.UID, 0, len(found))
 	for _, seq := range found {
-		s.saved = append(s.saved, s.mailbox.UID(int(seq)))
+		x.view.saved = append(x.view.saved, x.mailbox.UID(int(seq)))
 	}
-	slices.Sort(s.saved) // after SORT
+	slices.Sort(x.view.saved) // after SORT
 }
 
 // told returns those of the messages found that the answer is about: with MIN or MAX and without ALL and COUNT, only the first
@@ -175,53 +183,53 @@ func (g *searchProgram) told(found []uint32) []uint32 {
 }
 
 // putSearch writes a SEARCH or SORT response. highest is 0 unless the client asked for MODSEQ.
-func (s *session) putSearch(name string, found []uint32, highest uint64) {
-	s.out.Raw("* ").Raw(name)
+func (x searching) putSearch(name string, found []uint32, highest uint64) {
+	x.out.Raw("* ").Raw(name)
 	for _, n := range found {
-		s.out.Byte(' ').Number(uint64(n)).Spill()
+		x.out.Byte(' ').Number(uint64(n)).Spill()
 	}
 	if highest > 0 {
-		s.out.Raw(" (MODSEQ ").Number(highest).Byte(')')
+		x.out.Raw(" (MODSEQ ").Number(highest).Byte(')')
 	}
-	s.out.CRLF()
+	x.out.CRLF()
 }
 
 // putESearch writes an ESEARCH response. SAVE alone requests none.
-func (s *session) putESearch(g *searchProgram, c *call, found []uint32, highest uint64) {
-	if g.save && !g.min && !g.max && !g.all && !g.count && g.partial.low == 0 {
+func (x searching) putESearch(c *call, found []uint32, highest uint64) {
+	if x.save && !x.min && !x.max && !x.all && !x.count && x.partial.low == 0 {
 		return
 	}
-	s.out.Raw("* ESEARCH (TAG ").String(c.tag).Byte(')')
+	x.out.Raw("* ESEARCH (TAG ").String(c.tag).Byte(')')
 	if c.uid {
-		s.out.Raw(" UID")
+		x.out.Raw(" UID")
 	}
 	if n := len(found); n > 0 {
-		if g.min {
-			s.out.Raw(" MIN ").Number(uint64(found[0]))
+		if x.min {
+			x.out.Raw(" MIN ").Number(uint64(found[0]))
 		}
-		if g.max {
-			s.out.Raw(" MAX ").Number(uint64(found[n-1]))
+		if x.max {
+			x.out.Raw(" MAX ").Number(uint64(found[n-1]))
 		}
-		if g.all {
-			s.out.Raw(" ALL ").Set(wire.AppendSet(s.out.Buf(), found))
+		if x.all {
+			x.out.Raw(" ALL ").Set(wire.AppendSet(x.out.Buf(), found))
 		}
 	}
-	if g.partial.low > 0 {
-		s.out.Raw(" PARTIAL (").Set(append(g.partial.append(s.out.Buf()), ' '))
-		if first, end := g.partial.cut(len(found)); first < end {
-			s.out.Set(wire.AppendSet(s.out.Buf(), found[first:end]))
+	if x.partial.low > 0 {
+		x.out.Raw(" PARTIAL (").Set(append(x.partial.append(x.out.Buf()), ' '))
+		if first, end := x.partial.cut(len(found)); first < end {
+			x.out.Set(wire.AppendSet(x.out.Buf(), found[first:end]))
 		} else {
-			s.out.Raw("NIL")
+			x.out.Raw("NIL")
 		}
-		s.out.Byte(')')
+		x.out.Byte(')')
 	}
-	if g.count {
-		s.out.Raw(" COUNT ").Number(uint64(len(found)))
+	if x.count {
+		x.out.Raw(" COUNT ").Number(uint64(len(found)))
 	}
 	if highest > 0 {
-		s.out.Raw(" MODSEQ ").Number(highest)
+		x.out.Raw(" MODSEQ ").Number(highest)
 	}
-	s.out.CRLF()
+	x.out.CRLF()
 }
 
 // fits reports whether a message matches a key. After an error the result means nothing.
@@ -241,7 +249,7 @@ func (x *candidate) fits(k *searchKey) bool {
 	case opKeyword:
 		return x.state.Keywords&k.keywords != 0
 	case opRecent:
-		return x.state.Recent && !x.s.rev2
+		return x.state.Recent && !x.view.rev2
 	case opModSeq:
 		return x.state.ModSeq >= k.modSeq
 	case opLarger:

@@ -12,8 +12,7 @@ import (
 // candidate is the message that a search program is being applied to. Its parts are read when a key first
 // needs them.
 type candidate struct {
-	s         *session
-	program   *searchProgram
+	searching
 	reader    *mailbox.Reader
 	timeslice timeslice
 	seq       int
@@ -51,9 +50,9 @@ const windowSize = 32 << 10
 
 var windows = sync.Pool{New: func() any { return new([windowSize]byte) }}
 
-func newCandidate(s *session, g *searchProgram) *candidate {
+func newCandidate(x searching) *candidate {
 	return &candidate{
-		s: s, program: g, reader: s.mailbox.Reader(), timeslice: newTimeslice(s, "* OK Still searching"), found: make([]bool, len(g.texts)),
+		searching: x, reader: x.mailbox.Reader(), timeslice: x.responder.timeslice("* OK Still searching"), found: make([]bool, len(x.texts)),
 	}
 }
 
@@ -81,7 +80,7 @@ func (x *candidate) next(seq int, st mailbox.State) {
 	x.seq, x.state, x.err = seq, st, nil
 	x.hasMessage, x.content, x.summary = false, nil, nil
 	x.done = 0
-	x.timeslice.done, x.timeslice.total = uint32(seq-1), uint32(x.s.mailbox.Len())
+	x.timeslice.done, x.timeslice.total = uint32(seq-1), uint32(x.mailbox.Len())
 	clear(x.found)
 }
 
@@ -97,7 +96,7 @@ func (k *searchKey) later(t time.Time) bool {
 
 func (x *candidate) message() mailbox.Message {
 	if !x.hasMessage {
-		x.msg, _ = x.s.mailbox.Message(x.state.UID)
+		x.msg, _ = x.mailbox.Message(x.state.UID)
 		x.hasMessage = true
 	}
 	return x.msg
@@ -105,21 +104,21 @@ func (x *candidate) message() mailbox.Message {
 
 func (x *candidate) needContent() bool {
 	if x.content == nil && x.err == nil {
-		x.content, x.err = x.reader.Content(x.s.ctx, x.state.UID)
+		x.content, x.err = x.reader.Content(x.ctx, x.state.UID)
 	}
 	return x.err == nil
 }
 
 func (x *candidate) needSummary() bool {
 	if x.summary == nil && x.needContent() {
-		x.summary, x.err = x.content.Summary(x.s.ctx)
+		x.summary, x.err = x.content.Summary(x.ctx)
 	}
 	return x.err == nil
 }
 
 func (x *candidate) needBody() bool {
 	if x.body == nil && x.err == nil {
-		x.body, x.err = x.reader.Open(x.s.ctx, x.state.UID)
+		x.body, x.err = x.reader.Open(x.ctx, x.state.UID)
 		x.work(openCost)
 	}
 	return x.err == nil

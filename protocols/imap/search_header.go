@@ -19,7 +19,7 @@ func (x *candidate) searchEnvelope() {
 		return
 	}
 	x.done |= inEnvelope
-	for _, f := range x.program.inEnvelope {
+	for _, f := range x.searchProgram.inEnvelope {
 		text := x.field[:0]
 		for a := range x.content.Addresses(f.field) {
 			text = appendAddress(text, &a)
@@ -77,8 +77,8 @@ func (x *candidate) searchSummary() {
 		return
 	}
 	x.done |= inSummary
-	x.searchHeader(x.content.Prefix, x.program.inSummary)
-	x.searchHeader(x.content.Headers, x.program.inSummary)
+	x.searchHeader(x.content.Prefix, x.searchProgram.inSummary)
+	x.searchHeader(x.content.Headers, x.searchProgram.inSummary)
 }
 
 // searchWholeHeader searches the whole header, with the prefix.
@@ -89,7 +89,7 @@ func (x *candidate) searchWholeHeader() {
 	x.done |= inHeader
 	sec := section{part: message.Header}
 	sp, _ := sec.span(&fetched{content: x.content, summary: x.summary, body: x.body})
-	x.searchHeader(x.read(sp), x.program.inHeader)
+	x.searchHeader(x.read(sp), x.searchProgram.inHeader)
 }
 
 // searchHeader searches a header for texts. A text that names a field is searched for in the values of
@@ -146,7 +146,7 @@ func (x *candidate) foldField(head, value []byte) (whole, folded []byte) {
 func (x *candidate) searchFolded(folded []byte, texts []int) {
 	x.work(len(folded) * len(texts) / textsPerByte)
 	for _, n := range texts {
-		x.found[n] = x.found[n] || bytes.Contains(folded, x.program.texts[n].header)
+		x.found[n] = x.found[n] || bytes.Contains(folded, x.searchProgram.texts[n].header)
 	}
 }
 

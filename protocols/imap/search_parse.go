@@ -11,12 +11,12 @@ import (
 	"gatepost/server/fault"
 )
 
-func (s *session) newSearch() *searchProgram {
-	return &searchProgram{now: time.Now(), extended: s.rev2, ascii: true}
+func newProgram(e enabled) *searchProgram {
+	return &searchProgram{enabled: e, now: time.Now(), extended: e.rev2, ascii: true}
 }
 
-// parseSearch reads the arguments of SEARCH before its keys (RFC 9051 section 6.4.4).
-func (s *session) parseSearch(g *searchProgram, p *wire.Parser) {
+// parseOptions reads the arguments of SEARCH before its keys (RFC 9051 section 6.4.4).
+func (g *searchProgram) parseOptions(p *wire.Parser) {
 	p.Space()
 	g.readWord(p)
 	if g.word == "RETURN" {
@@ -31,7 +31,7 @@ func (s *session) parseSearch(g *searchProgram, p *wire.Parser) {
 		p.Space()
 		charset := strings.ToUpper(string(p.AString()))
 		switch {
-		case s.utf8:
+		case g.utf8:
 			p.Fail("no CHARSET after UTF8=ACCEPT") // RFC 6855 section 3
 		case charset != "UTF-8" && charset != "US-ASCII":
 			g.badCharset = true
@@ -50,12 +50,12 @@ func (g *searchProgram) readWord(p *wire.Parser) {
 }
 
 // parseKeys reads the keys. The name of the first one may be in g.word.
-func (g *searchProgram) parseKeys(s *session, p *wire.Parser) {
+func (g *searchProgram) parseKeys(p *wire.Parser) {
 	g.root = searchKey{op: opAnd}
 	for {
 		word := g.word
 		g.word = ""
-		g.root.kids = append(g.root.kids, g.parseKey(s, p, word))
+		g.root.kids = append(g.root.kids, g.parseKey(p, word))
 		if !p.SkipSpace() {
 			return
 		}
@@ -98,7 +98,7 @@ func (g *searchProgram) parseReturn(p *wire.Parser) {
 }
 
 // parseKey reads a key. word is its name if that was read already.
-func (g *searchProgram) parseKey(s *session, p *wire.Parser, word string) searchKey {
+func (g *searchProgram) parseKey(p *wire.Parser, word string) searchKey {
 	p.Enter()
 	defer p.Leave()
 	if g.keys++; g.keys > maxKeys {
@@ -108,7 +108,7 @@ func (g *searchProgram) parseKey(s *session, p *wire.Parser, word string) search
 		switch c := p.Peek(); {
 		case c == '(':
 			all := searchKey{op: opAnd}
-			p.List(func() { all.kids = append(all.kids, g.parseKey(s, p, "")) })
+			p.List(func() { all.kids = append(all.kids, g.parseKey(p, "")) })
 			switch len(all.kids) {
 			case 0:
 				p.Fail("a search key expected")
@@ -117,8 +117,8 @@ func (g *searchProgram) parseKey(s *session, p *wire.Parser, word string) search
 			}
 			return all
 		case !isLetter(c):
-			key := searchKey{op: opSet, set: s.parseSet(p)}
-			if s.uidOnly && !key.set.saved && p.OK() {
+			key := searchKey{op: opSet, set: parseSet(p)}
+			if g.uidOnly && !key.set.saved && p.OK() {
 				p.Fail("%v", errUIDRequired())
 			}
 			return key
@@ -141,13 +141,13 @@ func (g *searchProgram) parseKey(s *session, p *wire.Parser, word string) search
 		return searchKey{op: opNone}
 	}
 	p.Space()
-	return g.parseArgument(s, p, word)
+	return g.parseArgument(p, word)
 }
 
 // parseOr reads the two keys of OR. If one of them is an OR as well, its keys become keys of the
 // outer one: clients that search for many texts nest as many ORs, and a tree of that depth would need much
 // stack.
-func (g *searchProgram) parseOr(s *session, p *wire.Parser) searchKey {
+func (g *searchProgram) parseOr(p *wire.Parser) searchKey {
 	or := searchKey{op: opOr}
 	for missing := 2; missing > 0 && p.OK(); {
 		word := ""
@@ -162,7 +162,7 @@ func (g *searchProgram) parseOr(s *session, p *wire.Parser) searchKey {
 			p.Space()
 			continue
 		}
-		or.kids = append(or.kids, g.parseKey(s, p, word))
+		or.kids = append(or.kids, g.parseKey(p, word))
 		if missing--; missing > 0 {
 			p.Space()
 		}
@@ -196,7 +196,7 @@ var simpleKeys = map[string]searchKey{
 }
 
 // parseArgument reads the argument of a key that has one.
-func (g *searchProgram) parseArgument(s *session, p *wire.Parser, word string) searchKey {
+func (g *searchProgram) parseArgument(p *wire.Parser, word string) searchKey {
 	switch word {
 	case "FROM", "TO", "CC", "BCC":
 		return searchKey{op: opAddress, number: g.add(newText(g.searchText(p), word, inEnvelope))}
@@ -224,11 +224,11 @@ func (g *searchProgram) parseArgument(s *session, p *wire.Parser, word string) s
 		g.modSeq = true
 		return searchKey{op: opModSeq, modSeq: parseSearchModSeq(p)}
 	case "UID":
-		return searchKey{op: opSet, uid: true, set: s.parseSet(p)}
+		return searchKey{op: opSet, uid: true, set: parseSet(p)}
 	case "NOT":
-		return not(g.parseKey(s, p, ""))
+		return not(g.parseKey(p, ""))
 	case "OR":
-		return g.parseOr(s, p)
+		return g.parseOr(p)
 	}
 	return g.parseTime(p, word)
 }

@@ -63,6 +63,7 @@ type searchKey struct {
 
 // searchProgram is a parsed SEARCH.
 type searchProgram struct {
+	enabled                   // by the client
 	extended             bool // the answer is ESEARCH
 	min, max, all, count bool
 	save                 bool

@@ -14,7 +14,7 @@ func (x *candidate) searchBody() {
 		return
 	}
 	x.done |= inBody
-	g := x.program
+	g := x.searchProgram
 	for _, n := range g.inBody {
 		x.found[n] = x.found[n] || len(g.texts[n].text) == 0
 	}
@@ -29,7 +29,7 @@ func (x *candidate) searchBody() {
 // scanPart searches a part and the parts in it: text parts, converted to UTF-8, and the headers of inner
 // parts and messages.
 func (x *candidate) scanPart(p *message.Part, root bool) {
-	if x.err != nil || x.foundAll(x.program.inBody) {
+	if x.err != nil || x.foundAll(x.searchProgram.inBody) {
 		return
 	}
 	if !root {
@@ -42,7 +42,7 @@ func (x *candidate) scanPart(p *message.Part, root bool) {
 		}
 	case p.Message != nil:
 		x.scanPart(p.Message.Root, false)
-	case p.Type == "text" && x.program.ascii && plainEncoding(p.Encoding) && likeASCII(p.Param("charset")):
+	case p.Type == "text" && x.searchProgram.ascii && plainEncoding(p.Encoding) && likeASCII(p.Param("charset")):
 		x.scanASCII(x.section(p.Body))
 	case p.Type == "text":
 		r := message.Decode(x.section(p.Body), p.Encoding)
@@ -79,7 +79,7 @@ func (x *candidate) section(sp message.Span) *io.SectionReader {
 func (x *candidate) scanHeader(sp message.Span) {
 	prefix := int64(len(x.content.Prefix))
 	header := x.read(message.Span{Start: sp.Start + prefix, End: sp.End + prefix})
-	x.searchHeader(header, x.program.inInner)
+	x.searchHeader(header, x.searchProgram.inInner)
 }
 
 // scanASCII searches a text that needs no conversion for ASCII texts.
@@ -93,7 +93,7 @@ func (x *candidate) scanASCII(r *io.SectionReader) {
 		if err != nil && err != io.EOF && x.err == nil {
 			x.err = err
 		}
-		if err != nil || x.err != nil || x.foundAll(x.program.inBody) {
+		if err != nil || x.err != nil || x.foundAll(x.searchProgram.inBody) {
 			return
 		}
 		kept = copy(window, x.tail(window[:kept+n]))
@@ -104,7 +104,7 @@ func (x *candidate) scanASCII(r *io.SectionReader) {
 func (x *candidate) search(folded []byte) {
 	x.work(len(folded))
 	looked := 0
-	for _, n := range x.program.inBody {
+	for _, n := range x.searchProgram.inBody {
 		if x.found[n] {
 			continue
 		}
@@ -113,7 +113,7 @@ func (x *candidate) search(folded []byte) {
 				return
 			}
 		}
-		x.found[n] = bytes.Contains(folded, x.program.texts[n].text)
+		x.found[n] = bytes.Contains(folded, x.searchProgram.texts[n].text)
 	}
 }
 
@@ -123,13 +123,13 @@ const textsPerByte = 8
 
 // tail returns the end of a folded piece, where a text may begin that ends in the next piece.
 func (x *candidate) tail(folded []byte) []byte {
-	return folded[max(len(folded)-max(x.program.longest-1, 0), 0):]
+	return folded[max(len(folded)-max(x.searchProgram.longest-1, 0), 0):]
 }
 
 // borrow returns a window with room for the longest text twice.
 func (x *candidate) borrow() []byte {
-	if 2*x.program.longest > windowSize {
-		return make([]byte, 2*x.program.longest)
+	if 2*x.searchProgram.longest > windowSize {
+		return make([]byte, 2*x.searchProgram.longest)
 	}
 	if x.window == nil {
 		x.window = windows.Get().(*[windowSize]byte)
@@ -156,7 +156,7 @@ func (x *candidate) scanText(r io.Reader) {
 		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF && x.err == nil {
 			x.err = err
 		}
-		if err != nil || x.err != nil || x.foundAll(x.program.inBody) {
+		if err != nil || x.err != nil || x.foundAll(x.searchProgram.inBody) {
 			return
 		}
 		rest = copy(window, chunk[whole:])

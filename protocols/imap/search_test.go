@@ -61,7 +61,7 @@ func TestHeadersAreFoldedAlike(t *testing.T) {
 // TestTextsAreFoundAcrossWindows puts a text at the borders of what is searched at a time.
 func TestTextsAreFoundAcrossWindows(t *testing.T) {
 	for _, text := range []string{"needle", "näädel", strings.Repeat("long", 9000)} {
-		x := &candidate{program: lookFor(text), timeslice: endless, found: make([]bool, 1)}
+		x := &candidate{searching: searching{nil, lookFor(text)}, timeslice: endless, found: make([]bool, 1)}
 		for _, at := range []int{0, 1, windowSize - 7, windowSize - 3, windowSize - 1, windowSize, 2*windowSize - 5, 100_000} {
 			hay := strings.Repeat("e", at) + text + "eee"
 			for _, r := range []io.Reader{strings.NewReader(hay), iotest.HalfReader(strings.NewReader(hay)), iotest.DataErrReader(strings.NewReader(hay))} {
@@ -70,7 +70,7 @@ func TestTextsAreFoundAcrossWindows(t *testing.T) {
 					t.Errorf("%.9q at %d is not found (%v)", text, at, x.err)
 				}
 			}
-			if !x.program.ascii {
+			if !x.ascii {
 				continue
 			}
 			x.found[0] = false
@@ -185,19 +185,16 @@ func FuzzSearchText(f *testing.F) {
 		if _, err := acc.Mail().Append(t.Context(), box, mailbox.AppendMessage{Body: bytes.NewReader(msg)}); err != nil {
 			t.Fatal(err)
 		}
-		s := &session{srv: x.srv, ctx: t.Context(), account: acc, mail: acc.Mail()}
-		if s.mailbox, err = s.mail.Open(t.Context(), box, true); err != nil {
-			t.Fatal(err)
-		}
+		v := openView(t, x.srv, acc, box)
 		defer acc.Mail().DeleteMailbox(t.Context(), box)
-		defer s.mailbox.Close()
+		defer v.mailbox.Close()
 		folded := fold(nil, []byte(text))
 		g := &searchProgram{ascii: true}
 		g.root = searchKey{op: opText, number: g.add(newText([]byte(text), "", inBody|inHeader))}
 		found := map[bool]bool{}
 		for _, ascii := range []bool{false, isASCII(folded)} {
 			g.ascii = ascii
-			seqs, err := s.findMessages(g)
+			seqs, err := searching{v, g}.findMessages()
 			if err != nil {
 				t.Fatal(err)
 			}

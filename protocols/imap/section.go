@@ -38,29 +38,29 @@ func (sec *section) cut(n int64) (from, count int64) {
 }
 
 // putSection writes BODY[...], RFC822 and so on. A section that does not exist is NIL.
-func (s *session) putSection(item *fetchItem, m *fetched) {
-	s.out.Raw(item.label).Byte(' ')
+func (x *fetching) putSection(item *fetchItem, m *fetched) {
+	x.out.Raw(item.label).Byte(' ')
 	sec := &item.section
 	if sec.fields != nil {
-		s.putFields(sec, m)
+		x.putFields(sec, m)
 		return
 	}
 	sp, ok := sec.span(m)
 	if !ok {
-		s.out.Raw("NIL")
+		x.out.Raw("NIL")
 		return
 	}
 	from, n := sec.cut(sp.Size())
-	s.out.Set(wire.AppendLiteral(s.out.Buf(), n))
-	s.out.CopyAt(m.body, sp.Start+from, n)
+	x.out.Set(wire.AppendLiteral(x.out.Buf(), n))
+	x.out.CopyAt(m.body, sp.Start+from, n)
 }
 
 // putFields writes HEADER.FIELDS and HEADER.FIELDS.NOT.
-func (s *session) putFields(sec *section, m *fetched) {
+func (x *fetching) putFields(sec *section, m *fetched) {
 	var fields []byte
 	work := 0
 	if sec.cached {
-		fields = message.AppendHeaderFields(s.scratch[:0], m.content.Prefix, sec.fields, false)
+		fields = message.AppendHeaderFields(x.scratch[:0], m.content.Prefix, sec.fields, false)
 		fields = message.AppendHeaderFields(fields, m.content.Headers, sec.fields, false)
 		if !m.content.HeaderOnly {
 			fields = append(fields, '\r', '\n')
@@ -69,33 +69,33 @@ func (s *session) putFields(sec *section, m *fetched) {
 	} else {
 		sp, ok := sec.span(m)
 		if !ok {
-			s.out.Raw("NIL")
+			x.out.Raw("NIL")
 			return
 		}
 		header := make([]byte, min(sp.Size(), message.MaxHeader))
 		n, err := m.body.ReadAt(header, sp.Start)
 		if err != nil && err != io.EOF {
-			s.out.Fail(err)
+			x.out.Fail(err)
 			return
 		}
-		fields = message.AppendHeaderFields(s.scratch[:0], header[:n], sec.fields, sec.not)
+		fields = message.AppendHeaderFields(x.scratch[:0], header[:n], sec.fields, sec.not)
 		if sp.Size() > message.MaxHeader {
 			fields = append(fields, '\r', '\n') // the empty line was not looked at
 		}
 		work = n
 	}
 	if cap(fields) <= maxScratch {
-		s.scratch = fields
+		x.scratch = fields
 	}
-	err := m.timeslice.work(work)
-	m.timeslice.end()
+	err := x.timeslice.work(work)
+	x.timeslice.end()
 	if err != nil {
-		s.out.Fail(err)
+		x.out.Fail(err)
 		return
 	}
 	from, n := sec.cut(int64(len(fields)))
-	s.out.Set(wire.AppendLiteral(s.out.Buf(), n))
-	s.out.Bytes(fields[from : from+n])
+	x.out.Set(wire.AppendLiteral(x.out.Buf(), n))
+	x.out.Bytes(fields[from : from+n])
 }
 
 // maxScratch is the size of the largest scratch buffer that is kept during a command.
@@ -117,7 +117,7 @@ func (sec *section) decoded(m *fetched) (io.Reader, bool) {
 }
 
 // checkItem refuses a part that FETCH BINARY cannot decode. It is called before the response begins.
-func (s *session) checkItem(item *fetchItem, m *fetched) error {
+func checkItem(item *fetchItem, m *fetched) error {
 	if item.kind != fetchBinary && item.kind != fetchBinarySize || len(item.section.path) == 0 {
 		return nil
 	}
@@ -131,42 +131,42 @@ func (s *session) checkItem(item *fetchItem, m *fetched) error {
 
 // putBinary writes BINARY[...] and BINARY.SIZE[...]. The length has to be sent first, so the part is
 // decoded twice rather than held in memory.
-func (s *session) putBinary(item *fetchItem, m *fetched) {
-	s.out.Raw(item.label).Byte(' ')
+func (x *fetching) putBinary(item *fetchItem, m *fetched) {
+	x.out.Raw(item.label).Byte(' ')
 	sec := &item.section
 	r, ok := sec.decoded(m)
 	if !ok {
 		if item.kind == fetchBinarySize {
-			s.out.Byte('0')
+			x.out.Byte('0')
 		} else {
-			s.out.Raw("NIL")
+			x.out.Raw("NIL")
 		}
 		return
 	}
 	var c counter
-	_, err := io.Copy(&c, m.timeslice.reader(r))
-	m.timeslice.end()
+	_, err := io.Copy(&c, x.timeslice.reader(r))
+	x.timeslice.end()
 	if err != nil {
-		s.out.Fail(err)
+		x.out.Fail(err)
 		return
 	}
 	if item.kind == fetchBinarySize {
-		s.out.Number(uint64(c.n))
+		x.out.Number(uint64(c.n))
 		return
 	}
 	from, n := sec.cut(c.n)
 	if c.nul {
-		s.out.Byte('~')
+		x.out.Byte('~')
 	}
-	s.out.Set(wire.AppendLiteral(s.out.Buf(), n))
+	x.out.Set(wire.AppendLiteral(x.out.Buf(), n))
 	r, _ = sec.decoded(m)
-	_, err = io.CopyN(io.Discard, m.timeslice.reader(r), from)
-	m.timeslice.end()
+	_, err = io.CopyN(io.Discard, x.timeslice.reader(r), from)
+	x.timeslice.end()
 	if err != nil {
-		s.out.Fail(err)
+		x.out.Fail(err)
 		return
 	}
-	s.out.CopyN(r, n)
+	x.out.CopyN(r, n)
 }
 
 // counter counts bytes, and detects NUL, which needs a literal8.

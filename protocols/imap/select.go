@@ -27,7 +27,7 @@ func (s *session) open(c *call, p *wire.Parser, readOnly bool) error {
 	if err := p.End(); err != nil {
 		return err
 	}
-	if s.mailbox != nil {
+	if s.view != nil {
 		s.leave()
 		s.out.Raw("* OK [CLOSED] The previously selected mailbox is closed").CRLF()
 	}
@@ -45,12 +45,12 @@ func (s *session) open(c *call, p *wire.Parser, readOnly bool) error {
 	}
 	box.Allow(flagsOf(m.Rights))
 	s.condstore = s.condstore || params.condstore
-	s.mailbox, s.info, s.target = box, box.Info(), m
+	s.view = &view{responder: &s.responder, mailbox: box, info: box.Info(), target: m}
 	if m.Foreign() {
 		s.log.Log(s.ctx, logs.LevelMajor, "selected a mailbox of another account", logs.AttrAccount, s.account.Address(),
 			"owner", m.Account.Address(), "mailbox", m.Name)
 	}
-	s.describe()
+	s.view.describe()
 	if s.rev2 {
 		if err := s.putSelected(name); err != nil {
 			s.leave()
@@ -58,7 +58,7 @@ func (s *session) open(c *call, p *wire.Parser, readOnly bool) error {
 		}
 	}
 	if params.resync != nil {
-		if err := s.resync(params.resync); err != nil {
+		if err := s.view.resync(params.resync); err != nil {
 			s.leave()
 			return err
 		}
@@ -102,39 +102,39 @@ func allowedFlags(flags []imap.Flag, rights access.Rights) []imap.Flag {
 }
 
 // mayDelete returns an error if the mailbox is selected read-write without the right to expunge messages.
-func (s *session) mayDelete() error {
-	if s.info.ReadOnly { // which is another error
+func (v *view) mayDelete() error {
+	if v.info.ReadOnly { // which is another error
 		return nil
 	}
-	return s.target.Require(access.Delete)
+	return v.target.Require(access.Delete)
 }
 
 // describe writes the responses that a client needs about a mailbox it has selected.
-func (s *session) describe() {
-	s.putFlagLists()
-	info := s.info
-	s.recent = s.mailbox.Recent()
-	s.out.Raw("* ").Number(uint64(info.Exists)).Raw(" EXISTS").CRLF()
-	if !s.rev2 {
-		s.out.Raw("* ").Number(uint64(s.recent)).Raw(" RECENT").CRLF()
-		if info.FirstUnseen > 0 && !s.uidOnly {
-			s.out.Raw("* OK [UNSEEN ").Number(uint64(info.FirstUnseen)).Raw("] First unread message").CRLF()
+func (v *view) describe() {
+	v.putFlagLists()
+	info := v.info
+	v.recent = v.mailbox.Recent()
+	v.out.Raw("* ").Number(uint64(info.Exists)).Raw(" EXISTS").CRLF()
+	if !v.rev2 {
+		v.out.Raw("* ").Number(uint64(v.recent)).Raw(" RECENT").CRLF()
+		if info.FirstUnseen > 0 && !v.uidOnly {
+			v.out.Raw("* OK [UNSEEN ").Number(uint64(info.FirstUnseen)).Raw("] First unread message").CRLF()
 		}
 	}
-	s.out.Raw("* OK [UIDVALIDITY ").Number(uint64(info.UIDValidity)).Raw("] UIDs are valid").CRLF()
-	s.out.Raw("* OK [UIDNEXT ").Number(uint64(info.UIDNext)).Raw("] Next UID").CRLF()
-	s.putHighestModSeq(info.HighestModSeq)
-	s.out.Raw("* OK [MAILBOXID (").Raw(mailboxID(&s.target.Owner, info.ID)).Raw(")] Identifier of the mailbox").CRLF()
+	v.out.Raw("* OK [UIDVALIDITY ").Number(uint64(info.UIDValidity)).Raw("] UIDs are valid").CRLF()
+	v.out.Raw("* OK [UIDNEXT ").Number(uint64(info.UIDNext)).Raw("] Next UID").CRLF()
+	v.putHighestModSeq(info.HighestModSeq)
+	v.out.Raw("* OK [MAILBOXID (").Raw(mailboxID(&v.target.Owner, info.ID)).Raw(")] Identifier of the mailbox").CRLF()
 }
 
 // putSelected writes the LIST response of the selected mailbox, with OLDNAME if the client has used another
 // name (RFC 9051 section 6.3.2).
 func (s *session) putSelected(asked string) error {
-	info, err := s.target.Mail().Status(s.ctx, s.info.Name)
+	info, err := s.view.target.Mail().Status(s.ctx, s.view.info.Name)
 	if err != nil {
 		return err
 	}
-	return s.putAsked(&s.target.Owner, info, asked)
+	return s.putAsked(&s.view.target.Owner, info, asked)
 }
 
 // putAsked writes the LIST response of a mailbox for which the client may have used another name.
@@ -151,7 +151,7 @@ func (s *session) putAsked(o *access.Owner, info mailbox.Info, asked string) err
 	}
 	n.Name = o.Shown(info.Name)
 	if n.hasChildren { // only those that the client may see count
-		names, err := s.names(o)
+		names, err := (&listing{session: s}).names(o)
 		if err != nil {
 			return err
 		}
@@ -162,15 +162,14 @@ func (s *session) putAsked(o *access.Owner, info mailbox.Info, asked string) err
 	if asked != n.Name {
 		n.asked = asked
 	}
-	s.putListed(&n, &listArgs{})
+	(&listing{session: s}).putListed(&n)
 	return nil
 }
 
 // leave closes the selected mailbox.
 func (s *session) leave() {
-	s.mailbox.Close()
-	s.mailbox, s.target = nil, access.Mailbox{}
-	s.saved = nil
+	s.view.mailbox.Close()
+	s.view = nil
 }
 
 // close is CLOSE. It expunges the messages with \Deleted without EXPUNGE responses (RFC
@@ -180,8 +179,8 @@ func (s *session) close(c *call, p *wire.Parser) error {
 	if err := p.End(); err != nil {
 		return err
 	}
-	if !s.info.ReadOnly && s.target.Rights.Has(access.Delete) {
-		if _, err := s.mailbox.Expunge(s.ctx, nil); err != nil {
+	if !s.view.info.ReadOnly && s.view.target.Rights.Has(access.Delete) {
+		if _, err := s.view.mailbox.Expunge(s.ctx, nil); err != nil {
 			return err
 		}
 	}

@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"time"
 
-	imap "github.com/emersion/go-imap/v2"
-
 	"gatepost/accounts"
-	"gatepost/accounts/access"
 	"gatepost/accounts/mailbox"
 	"gatepost/protocols/imap/wire"
 	"gatepost/protocols/internal/listen"
@@ -43,43 +39,24 @@ const (
 
 // session is one client's conversation. It belongs to one goroutine.
 type session struct {
-	srv      *Server
-	ctx      context.Context // made at accept; done when the server stops
-	conn     *conn
+	srv *Server
+	responder
 	peer     accounts.Peer
 	startTLS bool // STARTTLS is offered on this listener
-	log      *slog.Logger
 	in       *wire.Reader
-	out      *wire.Encoder
 	parser   wire.Parser
-	call     call
 
-	account *accounts.Account
-	watch   *accounts.Watch // ends the session with its account; nil before the login
-	mail    *mailbox.Account
-	mailbox *mailbox.Mailbox // selected, or nil
-	target  access.Mailbox   // what the selected mailbox's name leads to
-	info    mailbox.ViewInfo // of the mailbox when it was selected
-	recent  int              // RECENT as the client knows it
-	saved   []imap.UID       // the result that $ stands for (RFC 5182)
-	enabled
+	account    *accounts.Account
+	watch      *accounts.Watch // ends the session with its account; nil before the login
+	mail       *mailbox.Account
+	view       *view  // of the selected mailbox, or nil
 	compressed bool   // COMPRESS is active
 	loggedOut  bool   // by UNAUTHENTICATE
 	errors     int    // malformed commands in a row
 	logins     int    // failed logins
-	scratch    []byte // a buffer for use within a command
 	ending     string // the reason why the session ends, or empty
 	lingers    bool   // the session ends while the client still sends
 	began      time.Time
-}
-
-// enabled is what the client has enabled (RFC 5161). Only UNAUTHENTICATE disables it.
-type enabled struct {
-	rev2      bool // IMAP4rev2
-	utf8      bool // UTF8=ACCEPT
-	condstore bool // FETCH responses with flags have their MODSEQ (RFC 7162)
-	qresync   bool // VANISHED instead of EXPUNGE (RFC 7162); implies condstore
-	uidOnly   bool // no sequence numbers (RFC 9586)
 }
 
 // call is the command that is being carried out.
@@ -101,9 +78,11 @@ func newSession(srv *Server, ctx context.Context, c net.Conn, startTLS bool) *se
 	nc := &conn{Conn: c}
 	n := srv.sessions.Add(1)
 	s := &session{
-		srv: srv, ctx: ctx, conn: nc, startTLS: startTLS, began: time.Now(),
-		log: srv.acc.Protection().SessionLog(logs.Session(srv.log, "IMAP", n, "["+remote.String()+"]"), remote),
-		in:  wire.NewReader(nc, strangerLimits), out: wire.NewEncoder(nc),
+		srv: srv, startTLS: startTLS, began: time.Now(), in: wire.NewReader(nc, strangerLimits),
+		responder: responder{
+			ctx: ctx, conn: nc, out: wire.NewEncoder(nc), processors: srv.processors,
+			log: srv.acc.Protection().SessionLog(logs.Session(srv.log, "IMAP", n, "["+remote.String()+"]"), remote),
+		},
 	}
 	s.peer = accounts.Peer{IP: remote, LocalIP: local, TLS: nc.tlsState() != nil, Service: "IMAP", Log: s.log}
 	return s
@@ -113,7 +92,7 @@ func (s *session) state() state {
 	switch {
 	case s.account == nil:
 		return stranger
-	case s.mailbox == nil:
+	case s.view == nil:
 		return user
 	}
 	return selected
@@ -152,7 +131,7 @@ func (s *session) next() error {
 		return s.ctx.Err()
 	}
 	s.conn.readTimeout = commandTimeout
-	s.call, s.scratch = call{}, nil
+	s.call = call{}
 	line, body, err := s.in.Next(s.onLiteral, false)
 	if err != nil && line == nil {
 		return err
@@ -178,11 +157,6 @@ func (s *session) onLiteral(head []byte, l wire.Literal) (wire.LiteralAction, er
 		return wire.Buffer, s.requestContinuation("Go on")
 	}
 	return wire.Buffer, nil
-}
-
-// requestContinuation sends a command continuation request (RFC 9051 section 7.6).
-func (s *session) requestContinuation(text string) error {
-	return s.out.Raw("+ ").Raw(text).CRLF().Flush()
 }
 
 // fail ends the session because of an error of the connection, or because the server
@@ -219,9 +193,8 @@ func (s *session) bye(why, text string) {
 // end releases what the session holds. It also runs after a panic of the session.
 func (s *session) end() {
 	s.watch.Stop()
-	if s.mailbox != nil {
-		s.mailbox.Close()
-		s.mailbox = nil
+	if s.view != nil {
+		s.leave()
 	}
 	if s.account != nil {
 		s.log.Log(s.ctx, logs.LevelProblem, "session ended", logs.AttrAccount, s.account.Address(),

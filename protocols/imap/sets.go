@@ -15,7 +15,7 @@ type messageSet struct {
 	saved   bool
 }
 
-func (s *session) parseSet(p *wire.Parser) messageSet {
+func parseSet(p *wire.Parser) messageSet {
 	if p.Skip('$') {
 		return messageSet{saved: true}
 	}
@@ -26,11 +26,11 @@ func (s *session) parseSet(p *wire.Parser) messageSet {
 // UIDs without a message are left out. A sequence number without a message is
 // an error of the client (RFC 9051 section 9, seq-number), except for "*" and "1:*" in an empty mailbox, which
 // clients send without knowing that it is empty.
-func (s *session) resolve(set messageSet, uid bool) ([]wire.Range, error) {
-	n := s.mailbox.Len()
+func (v *view) resolve(set messageSet, uid bool) ([]wire.Range, error) {
+	n := v.mailbox.Len()
 	switch high := set.numbers.Max(); {
 	case set.saved:
-		return s.savedRanges(), nil
+		return v.savedRanges(), nil
 	case !uid && uint64(high) > uint64(n) && (n > 0 || !set.numbers.Blind()):
 		return nil, wire.Bad("there is no message number %d", high)
 	case n == 0:
@@ -38,7 +38,7 @@ func (s *session) resolve(set messageSet, uid bool) ([]wire.Range, error) {
 	case !uid:
 		return set.numbers.Resolve(uint32(n)), nil
 	}
-	uids := s.mailbox.UIDs()
+	uids := v.mailbox.UIDs()
 	ranges := set.numbers.Resolve(uint32(uids[n-1]))
 	out := ranges[:0]
 	for _, r := range ranges {
@@ -56,25 +56,25 @@ func (s *session) resolve(set messageSet, uid bool) ([]wire.Range, error) {
 
 // uidRanges returns the UIDs that a set names, whether there are messages or not. A range to * has no end, so that it has
 // the UIDs of messages that were expunged above the last one.
-func (s *session) uidRanges(set messageSet) wire.NumSet {
+func (v *view) uidRanges(set messageSet) wire.NumSet {
 	if set.saved {
-		return rangesOf(s.numbersOf(s.saved, true))
+		return rangesOf(v.numbersOf(v.saved, true))
 	}
 	return slices.Clone(set.numbers).Resolve(1<<32 - 1)
 }
 
 // savedRanges returns the messages of the saved result that the view still has.
-func (s *session) savedRanges() []wire.Range {
-	return rangesOf(s.numbersOf(s.saved, false))
+func (v *view) savedRanges() []wire.Range {
+	return rangesOf(v.numbersOf(v.saved, false))
 }
 
 // numbersOf returns UIDs as a response has them: as they are, or as sequence numbers.
-func (s *session) numbersOf(uids []imap.UID, uid bool) []uint32 {
+func (v *view) numbersOf(uids []imap.UID, uid bool) []uint32 {
 	numbers := make([]uint32, 0, len(uids))
 	for _, u := range uids {
 		if uid {
 			numbers = append(numbers, uint32(u))
-		} else if seq, ok := s.mailbox.Seq(u); ok {
+		} else if seq, ok := v.mailbox.Seq(u); ok {
 			numbers = append(numbers, uint32(seq))
 		}
 	}
@@ -94,13 +94,13 @@ func rangesOf(numbers []uint32) (ranges []wire.Range) {
 }
 
 // uidsOf returns the UIDs of ranges of sequence numbers.
-func (s *session) uidsOf(seqs []wire.Range) []imap.UID {
+func (v *view) uidsOf(seqs []wire.Range) []imap.UID {
 	n := 0
 	for _, r := range seqs {
 		n += int(r.High-r.Low) + 1
 	}
 	uids := make([]imap.UID, 0, n)
-	all := s.mailbox.UIDs()
+	all := v.mailbox.UIDs()
 	for _, r := range seqs {
 		uids = append(uids, all[r.Low-1:r.High]...)
 	}

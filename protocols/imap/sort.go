@@ -72,32 +72,32 @@ func parseSortCriteria(p *wire.Parser) (criteria []sortCriterion) {
 // sortCommand is SORT and UID SORT.
 func sortCommand(s *session, c *call, p *wire.Parser) error {
 	p.Space()
-	g := s.newSearch()
+	x := s.newSearch()
 	if isLetter(p.Peek()) {
 		if string(p.Keyword()) != "RETURN" {
 			p.Fail("RETURN or a list of criteria expected")
 		}
 		p.Space()
-		g.parseReturn(p)
+		x.parseReturn(p)
 		p.Space()
 	} else {
-		g.all, g.extended = true, false // also in IMAP4rev2, ESORT is asked for by RETURN
+		x.all, x.extended = true, false // also in IMAP4rev2, ESORT is asked for by RETURN
 	}
 	criteria := parseSortCriteria(p)
-	g.parseCharset(s, p)
-	found, err := s.runSearch(g, p)
+	x.parseCharset(p)
+	found, err := x.run(p)
 	if err != nil {
 		return err
 	}
-	if found, err = s.sorted(found, criteria); err != nil {
+	if found, err = s.view.sorted(found, criteria); err != nil {
 		return err
 	}
-	s.putFound(g, c, "SORT", found)
+	x.putFound(c, "SORT", found)
 	return nil
 }
 
 // parseCharset reads the charset that SORT and THREAD demand, and the space behind it.
-func (g *searchProgram) parseCharset(s *session, p *wire.Parser) {
+func (g *searchProgram) parseCharset(p *wire.Parser) {
 	p.Space()
 	charset := p.AString()
 	g.badCharset = g.badCharset || !equalFold(charset, "UTF-8") && !equalFold(charset, "US-ASCII")
@@ -105,9 +105,9 @@ func (g *searchProgram) parseCharset(s *session, p *wire.Parser) {
 }
 
 // sorted sorts messages, which are given in the order of their sequence numbers.
-func (s *session) sorted(found []uint32, criteria []sortCriterion) ([]uint32, error) {
+func (v *view) sorted(found []uint32, criteria []sortCriterion) ([]uint32, error) {
 	values := make([]sortValue, len(found)*len(criteria))
-	x := newSortReader(s)
+	x := newSortReader(v)
 	defer x.close()
 	for i, seq := range found {
 		if err := x.next(int(seq), uint32(i), uint32(len(found))); err != nil {
@@ -143,7 +143,7 @@ func (s *session) sorted(found []uint32, criteria []sortCriterion) ([]uint32, er
 
 // sortReader reads what messages are sorted and threaded by. A damaged message has empty fields.
 type sortReader struct {
-	s         *session
+	*view
 	reader    *mailbox.Reader
 	timeslice timeslice
 	uid       mailbox.State
@@ -153,8 +153,8 @@ type sortReader struct {
 	err       error
 }
 
-func newSortReader(s *session) *sortReader {
-	return &sortReader{s: s, reader: s.mailbox.Reader(), timeslice: newTimeslice(s, "* OK Still sorting")}
+func newSortReader(v *view) *sortReader {
+	return &sortReader{view: v, reader: v.mailbox.Reader(), timeslice: v.responder.timeslice("* OK Still sorting")}
 }
 
 func (x *sortReader) close() {
@@ -168,8 +168,8 @@ func (x *sortReader) next(seq int, done, total uint32) error {
 		return err
 	}
 	x.timeslice.done, x.timeslice.total = done, total
-	x.uid, _ = x.s.mailbox.StateAt(seq)
-	x.msg, _ = x.s.mailbox.Message(x.uid.UID)
+	x.uid, _ = x.view.mailbox.StateAt(seq)
+	x.msg, _ = x.view.mailbox.Message(x.uid.UID)
 	x.content, x.read = nil, false
 	return x.timeslice.work(messageCost)
 }
@@ -180,13 +180,13 @@ func (x *sortReader) head() *mailbox.Content {
 		return x.content
 	}
 	x.read = true
-	content, err := x.reader.Content(x.s.ctx, x.uid.UID)
+	content, err := x.reader.Content(x.ctx, x.uid.UID)
 	switch {
 	case err == nil:
 		x.content = content
 	case fault.Is(err, fault.NoMessage):
 	case fault.Is(err, fault.Corrupt):
-		x.s.log.Log(x.s.ctx, logs.LevelFailure, "cannot read a message", "uid", x.uid.UID, logs.AttrError, err)
+		x.log.Log(x.ctx, logs.LevelFailure, "cannot read a message", "uid", x.uid.UID, logs.AttrError, err)
 	default:
 		x.err = err
 	}

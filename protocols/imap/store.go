@@ -23,7 +23,7 @@ type storeArgs struct {
 func (s *session) parseStore(p *wire.Parser) storeArgs {
 	var a storeArgs
 	p.Space()
-	a.set = s.parseSet(p)
+	a.set = parseSet(p)
 	p.Space()
 	a.since = mailbox.NoCondition
 	if p.Peek() == '(' {
@@ -60,19 +60,19 @@ func (s *session) store(c *call, p *wire.Parser) error {
 	if err := p.End(); err != nil {
 		return err
 	}
-	seqs, err := s.resolve(a.set, c.uid)
+	seqs, err := s.view.resolve(a.set, c.uid)
 	if err != nil {
 		return err
 	}
 	// RFC 4314 section 4: those that the user may not change stay as they are, unless that is all of them.
-	if rights := s.target.Rights; !s.info.ReadOnly && rights&(access.Seen|access.Write|access.Delete) == 0 ||
+	if rights := s.view.target.Rights; !s.view.info.ReadOnly && rights&(access.Seen|access.Write|access.Delete) == 0 ||
 		a.op != mailbox.Set && len(a.flags) > 0 && len(allowedFlags(a.flags, rights)) == 0 {
 		return fault.New("imap.store", fault.Denied, "")
 	}
 	if a.conditional {
 		s.enableCondstore()
 	}
-	done, err := s.mailbox.SetFlags(s.ctx, s.uidsOf(seqs), a.op, a.flags, a.since)
+	done, err := s.view.mailbox.SetFlags(s.ctx, s.view.uidsOf(seqs), a.op, a.flags, a.since)
 	if err != nil {
 		return err
 	}
@@ -80,20 +80,20 @@ func (s *session) store(c *call, p *wire.Parser) error {
 		return nil
 	}
 	// Keywords that are new to the mailbox have to be sent in FLAGS first.
-	if !s.update(false) {
+	if !s.view.update(false) {
 		return nil // dispatch answers, and ends the session
 	}
 	if len(done.Modified) > 0 {
-		c.code = "MODIFIED " + string(wire.AppendSet(nil, s.numbersOf(done.Modified, c.uid)))
+		c.code = "MODIFIED " + string(wire.AppendSet(nil, s.view.numbersOf(done.Modified, c.uid)))
 		c.text = "Conditional STORE failed"
 	}
 	if a.silent {
-		s.putModSeqs(done.Changed, c.uid)
-		seqs = rangesOf(s.numbersOf(done.Modified, false))
+		s.view.putModSeqs(done.Changed, c.uid)
+		seqs = rangesOf(s.view.numbersOf(done.Modified, false))
 	}
 	for _, r := range seqs {
 		for seq := r.Low; seq <= r.High; seq++ {
-			s.putFlags(int(seq), c.uid)
+			s.view.putFlags(int(seq), c.uid)
 		}
 	}
 	return nil
@@ -101,18 +101,18 @@ func (s *session) store(c *call, p *wire.Parser) error {
 
 // putModSeqs writes FETCH responses with nothing but the MODSEQ of messages, which a silent STORE has to send as well (RFC
 // 7162 section 3.1.3).
-func (s *session) putModSeqs(uids []imap.UID, withUID bool) {
+func (v *view) putModSeqs(uids []imap.UID, withUID bool) {
 	for _, uid := range uids {
-		seq, ok := s.mailbox.Seq(uid)
+		seq, ok := v.mailbox.Seq(uid)
 		if !ok {
 			continue
 		}
-		st, ok := s.mailbox.StateAt(seq)
+		st, ok := v.mailbox.StateAt(seq)
 		if !ok {
 			continue
 		}
-		s.beginFetch(seq, uid, withUID)
-		s.putModSeq(st.ModSeq)
-		s.out.Byte(')').CRLF()
+		v.beginFetch(seq, uid, withUID)
+		v.putModSeq(st.ModSeq)
+		v.out.Byte(')').CRLF()
 	}
 }

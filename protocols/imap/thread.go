@@ -27,14 +27,14 @@ func threadCommand(s *session, c *call, p *wire.Parser) error {
 	if algorithm != "REFERENCES" && algorithm != "ORDEREDSUBJECT" {
 		p.Fail("unknown threading algorithm %s", algorithm)
 	}
-	g := s.newSearch()
-	g.all = true
-	g.parseCharset(s, p)
-	found, err := s.runSearch(g, p)
+	search := s.newSearch()
+	search.all = true
+	search.parseCharset(p)
+	found, err := search.run(p)
 	if err != nil {
 		return err
 	}
-	x := newSortReader(s)
+	x := newSortReader(s.view)
 	defer x.close()
 	var roots []*threadNode
 	if algorithm == "REFERENCES" {
@@ -67,7 +67,7 @@ func (s *session) putThread(n *threadNode, uid bool) {
 			}
 			number := uint64(n.seq)
 			if uid {
-				number = uint64(s.mailbox.UID(int(n.seq)))
+				number = uint64(s.view.mailbox.UID(int(n.seq)))
 			}
 			s.out.Number(number).Spill()
 		}

@@ -13,7 +13,7 @@ import (
 // milliseconds such a command checks whether the client and the session still exist, and waits for one of
 // the server's processor slots. Short commands never wait. A timeslice belongs to the session's goroutine.
 type timeslice struct {
-	s     *session
+	*responder
 	left  int       // work until the clock is read again
 	began time.Time // when the last pause ended
 	held  bool      // the command holds a processor slot
@@ -39,11 +39,11 @@ const (
 // same time. The others wait.
 func newProcessors() chan struct{} { return make(chan struct{}, 2*runtime.GOMAXPROCS(0)) }
 
-// newTimeslice returns the timeslice of a command. The line is empty where nothing may be sent because a
+// timeslice returns the timeslice of a command. The line is empty where nothing may be sent because a
 // response is under way.
-func newTimeslice(s *session, line string) timeslice {
+func (r *responder) timeslice(line string) timeslice {
 	now := time.Now()
-	return timeslice{s: s, left: stride, began: now, told: now, line: line}
+	return timeslice{responder: r, left: stride, began: now, told: now, line: line}
 }
 
 // tellProgress tells the client that the command is under way (RFC 9585), if it has heard nothing for a while.
@@ -52,8 +52,8 @@ func (p *timeslice) tellProgress() error {
 		return nil
 	}
 	p.told = time.Now()
-	p.s.out.Raw("* OK [INPROGRESS (").String(p.s.call.tag).Byte(' ').Number(uint64(p.done)).Byte(' ').Number(uint64(p.total))
-	return p.s.out.Raw(")] Still working").CRLF().Flush()
+	p.out.Raw("* OK [INPROGRESS (").String(p.call.tag).Byte(' ').Number(uint64(p.done)).Byte(' ').Number(uint64(p.total))
+	return p.out.Raw(")] Still working").CRLF().Flush()
 }
 
 // progressEvery is how often a long command tells its client that it is under way: clients give up a server that is
@@ -78,7 +78,7 @@ func (p *timeslice) work(n int) error {
 func (p *timeslice) end() {
 	if p.held {
 		p.held = false
-		<-p.s.srv.processors
+		<-p.processors
 	}
 }
 
@@ -87,20 +87,20 @@ func (p *timeslice) end() {
 // reset, which a later pause sees.
 func (p *timeslice) pause() error {
 	p.end()
-	ctx := p.s.ctx
+	ctx := p.ctx
 	if ctx.Err() != nil {
 		return fault.Wrap("imap.pause", fault.Canceled, ctx.Err())
 	}
-	switch shut, gone := listen.PeerState(p.s.conn.Conn); {
+	switch shut, gone := listen.PeerState(p.conn.Conn); {
 	case gone:
-		p.s.conn.readErr = io.ErrUnexpectedEOF
-		return p.s.conn.readErr
+		p.conn.readErr = io.ErrUnexpectedEOF
+		return p.conn.readErr
 	case shut:
 		if p.line != "" {
-			p.s.out.Raw(p.line).CRLF()
+			p.out.Raw(p.line).CRLF()
 			p.line = ""
 		}
-		if err := p.s.out.Flush(); err != nil {
+		if err := p.out.Flush(); err != nil {
 			return err
 		}
 	}
@@ -108,7 +108,7 @@ func (p *timeslice) pause() error {
 		return err
 	}
 	select {
-	case p.s.srv.processors <- struct{}{}:
+	case p.processors <- struct{}{}:
 		p.held = true
 		return nil
 	case <-ctx.Done():

@@ -191,7 +191,7 @@ func TestLittleAtATimeIsSearchedOnce(t *testing.T) {
 	for i := range 64 {
 		texts = append(texts, strings.Repeat("nadel im heu", 5000)+"-"+string(rune('a'+i)))
 	}
-	x := &candidate{program: lookFor(texts...), timeslice: endless, found: make([]bool, len(texts))}
+	x := &candidate{searching: searching{nil, lookFor(texts...)}, timeslice: endless, found: make([]bool, len(texts))}
 	began := time.Now()
 	x.scanText(iotest.OneByteReader(strings.NewReader(strings.Repeat("nadel im heu", 50_000))))
 	if d := time.Since(began); d > 20*time.Second || x.err != nil || slices.Contains(x.found, true) {
@@ -211,11 +211,8 @@ func TestFieldsAreDecodedOnce(t *testing.T) {
 	if _, err := acc.Mail().Append(t.Context(), "INBOX", mailbox.AppendMessage{Body: strings.NewReader(header)}); err != nil {
 		t.Fatal(err)
 	}
-	s := &session{srv: f.srv, ctx: t.Context(), account: acc, mail: acc.Mail()}
-	if s.mailbox, err = s.mail.Open(t.Context(), "INBOX", true); err != nil {
-		t.Fatal(err)
-	}
-	defer s.mailbox.Close()
+	v := openView(t, f.srv, acc, "INBOX")
+	defer v.mailbox.Close()
 	allocations := func(keys int) float64 {
 		g := &searchProgram{root: searchKey{op: opOr}}
 		for i := range keys {
@@ -226,7 +223,7 @@ func TestFieldsAreDecodedOnce(t *testing.T) {
 			}
 		}
 		return testing.AllocsPerRun(5, func() {
-			if found, err := s.findMessages(g); err != nil || len(found) != 0 {
+			if found, err := (searching{v, g}).findMessages(); err != nil || len(found) != 0 {
 				t.Fatal(found, err)
 			}
 		})
@@ -242,9 +239,9 @@ var endless = timeslice{left: 1 << 40}
 func TestALongCommandTellsItsProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		s := &session{out: wire.NewEncoder(&out)}
-		s.call.tag = "a1"
-		slice := newTimeslice(s, "")
+		r := &responder{out: wire.NewEncoder(&out)}
+		r.call.tag = "a1"
+		slice := r.timeslice("")
 		slice.done, slice.total = 454, 1000
 		for _, wait := range []time.Duration{progressEvery - 1, 1, progressEvery - 1} {
 			time.Sleep(wait)

@@ -35,17 +35,17 @@ func uidBatches(s *session, c *call, p *wire.Parser) error {
 	s.out.Raw("* UIDBATCHES (TAG ").String(c.tag).Byte(')')
 	sep := byte(' ')
 	for n := first; n <= last; n++ {
-		above := s.mailbox.Len() - (n-1)*size
+		above := s.view.mailbox.Len() - (n-1)*size
 		if above <= 0 {
 			break
 		}
-		high := uint64(s.mailbox.UID(above))
+		high := uint64(s.view.mailbox.UID(above))
 		if n > 1 {
-			high = uint64(s.mailbox.UID(above+1)) - 1
+			high = uint64(s.view.mailbox.UID(above+1)) - 1
 		}
 		low := uint64(1)
 		if below := above - size; below > 0 {
-			low = uint64(s.mailbox.UID(below + 1))
+			low = uint64(s.view.mailbox.UID(below + 1))
 		}
 		s.out.Set(strconv.AppendUint(append(s.out.Buf(), sep), high, 10))
 		s.out.Byte(':').Number(low).Spill()

@@ -15,9 +15,9 @@ func errUIDRequired() error {
 }
 
 // appendFetch appends the beginning of a FETCH or UIDFETCH response.
-func (s *session) appendFetch(b []byte, seq int, uid imap.UID) []byte {
+func (r *responder) appendFetch(b []byte, seq int, uid imap.UID) []byte {
 	b = append(b, "* "...)
-	if s.uidOnly {
+	if r.uidOnly {
 		return append(wire.AppendNumber(b, int64(uid)), " UIDFETCH ("...)
 	}
 	return append(wire.AppendNumber(b, int64(seq)), " FETCH ("...)

@@ -10,11 +10,11 @@ func unauthenticate(s *session, c *call, p *wire.Parser) error {
 	if err := p.End(); err != nil {
 		return err
 	}
-	if s.mailbox != nil {
+	if s.view != nil {
 		s.leave()
 	}
 	s.watch.Stop()
-	s.account, s.mail, s.watch, s.saved = nil, nil, nil, nil
+	s.account, s.mail, s.watch = nil, nil, nil
 	s.enabled = enabled{}
 	s.loggedOut = true
 	s.in.SetLimits(strangerLimits)
