@@ -169,6 +169,7 @@ func (r *reader) line(end time.Time) ([]byte, error) {
 				return nil, errLineTooLong
 			}
 			if len(line) == 0 || line[len(line)-1] != '\r' {
+				r.dropRest()
 				return nil, errBareLine
 			}
 			line = line[:len(line)-1]
@@ -185,6 +186,16 @@ func (r *reader) line(end time.Time) ([]byte, error) {
 			return nil, err
 		}
 	}
+}
+
+// dropRest drops what came with a bare LF up to the next CR LF: in a program that puts what strangers write into its commands, that is
+// their text, and no command. Who types lines that end in LF sends one at a time.
+func (r *reader) dropRest() {
+	if i := bytes.Index(r.window(), crlf); i >= 0 {
+		r.consume(i + len(crlf))
+		return
+	}
+	r.discard()
 }
 
 // skipLine reads on to the end of a line that is too long.

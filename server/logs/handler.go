@@ -112,7 +112,7 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 		return true
 	})
 	levels := w.levels()
-	if r.Level < levels.of(w.tag) { // the tag may have come with the record
+	if !w.everything && r.Level < levels.of(w.tag) { // the tag may have come with the record
 		return nil
 	}
 	b := make([]byte, 0, 160+len(w.attrs)+len(pairs))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatepost/server/fault"
+	"gatepost/server/logs"
 	"gatepost/server/settings"
 )
 
@@ -180,3 +181,25 @@ func TestSettingsThatBlockEverybodyAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// Sessions with a Debug IP write all records, whatever the level of the log; others do not.
+func TestDebugIPsWriteAllRecords(t *testing.T) {
+	p := open(t)
+	must(t, p.SetList(ctx, Debug, "198.51.100.0/24\n!198.51.100.66"))
+	var sink lines
+	log := logs.New(&sink, func() *logs.Levels { return &logs.Levels{Default: 1} })
+	for from, want := range map[string]bool{"198.51.100.7": true, "::ffff:198.51.100.7": true, "198.51.100.66": false, "192.0.2.1": false} {
+		sink = nil
+		p.SessionLog(log, ip(from)).Log(ctx, logs.LevelAll, "cmd: NOOP")
+		if got := len(sink) > 0; got != want {
+			t.Errorf("%s: written %v, want %v", from, got, want)
+		}
+	}
+	if got := p.State(ip("198.51.100.7"), false); !slices.Equal(got, []string{"DEBUG"}) {
+		t.Errorf("%v", got)
+	}
+}
+
+type lines []string
+
+func (l *lines) Line(line []byte, _ bool) { *l = append(*l, string(line)) }
