@@ -179,7 +179,7 @@ func (a *Account) DeviceName() string {
 
 // noDevice says why no device password is accepted, or "": an account of which no password counts is disabled.
 func (a *Account) noDevice() string {
-	if !bool(a.settings.UseAppPassword) && !bool(a.settings.UseExtPassword) {
+	if !bool(a.settings.UseAppPassword) && !a.asksOutside() {
 		return "no password of the account is accepted"
 	}
 	return ""

@@ -26,6 +26,7 @@ type directory struct {
 	nextID   func() (uint64, error)
 	external External
 	ldap     LDAP
+	system   SystemPasswords
 	create   func(ctx context.Context, domain, name string, given dataformat.Dict) error // makes an account that is known elsewhere
 	mail     *mailbox.Store
 	keys     password.Keys

@@ -49,17 +49,26 @@ func (s *directory) provision(ctx context.Context, d *domain, name string) (name
 	return s.again(d, name)
 }
 
-// verifyOutside asks whether a password is right that this server does not know: the directory servers of the domain, then
-// the program. One that says yes is enough; that one cannot tell counts unless the other does. It returns the account as it
+// verifyOutside asks whether a password is right that this server does not know: the operating system, the directory servers of the domain,
+// the program, as the account wants. One that says yes is enough; that one cannot tell counts unless the other does. It returns the account as it
 // is afterwards: the program may have changed it. Without an error and an account the password is wrong. An empty
 // one always is: for a directory server it means that nobody logs in (RFC 4513 section 5.1.2).
 func (l *Logins) verifyOutside(ctx context.Context, a *Account, service, password string) (*Account, error) {
 	if password == "" {
 		return nil, nil
 	}
-	right, cannot := l.verifyLDAP(ctx, a, password)
-	if right {
+	right, cannot := l.verifySystem(ctx, a, password)
+	if !right && bool(a.settings.UseExtPassword) {
+		var err error
+		if right, err = l.verifyLDAP(ctx, a, password); err != nil {
+			cannot = err
+		}
+	}
+	switch {
+	case right:
 		return l.store.Account(ctx, a.Domain, a.Name)
+	case !bool(a.settings.UseExtPassword):
+		return nil, cannot
 	}
 	switch err := l.store.external.Verify(ctx, service, a.Name, a.Domain, password); {
 	case err == nil:

@@ -13,9 +13,7 @@ import (
 
 // keptAccountSettings are those of accounts.
 type keptAccountSettings struct {
-	UseSysPassword       settings.Flag   `key:"UseSysPassword" default:"NO" feature:"passwords of the operating system" help:"the password of the operating system's user is accepted"`
 	UseKerberosPassword  settings.Flag   `key:"UseKerberosPassword" default:"YES" feature:"Kerberos" help:"Kerberos is accepted"`
-	OSUserName           string          `key:"OSUserName" default:"*" feature:"passwords of the operating system" help:"name of the operating system's user; * is the account's name"`
 	PasswordRecovery     settings.Flag   `key:"PasswordRecovery" default:"YES" feature:"password recovery" help:"the password can be recovered by mail"`
 	QuotaAlert           int             `key:"QuotaAlert" default:"80" unit:"percent" feature:"alerts" help:"the connected user is alerted above this part of the storage limit"`
 	QuotaNotice          int             `key:"QuotaNotice" default:"90" unit:"percent" feature:"quota notices" help:"a notice is mailed above this part of the storage limit"`

@@ -170,7 +170,7 @@ func (l *limits) outsideMAC(a *Account, password string) (sum [sha256.Size]byte)
 // remembersOutside reports whether a directory server has verified the password a moment ago.
 func (l *limits) remembersOutside(a *Account, password string) bool {
 	v, ok := l.outside.Peek(a.ID)
-	if !ok || time.Now().After(v.until) || !a.domain.settings.LDAPSettings.asked() {
+	if !ok || time.Now().After(v.until) || !bool(a.settings.UseExtPassword) || !a.domain.settings.LDAPSettings.asked() {
 		return false
 	}
 	mac := l.outsideMAC(a, password)

@@ -234,10 +234,12 @@ func (l *Logins) VerifyPassword(ctx context.Context, domain, name, password stri
 	wait, cancel := l.inTime(ctx)
 	defer cancel()
 	ok, err := l.verify(wait, a.password != nil, a, password)
-	if err == nil && !ok && bool(a.settings.UseExtPassword) {
+	if err == nil && !ok && a.asksOutside() {
 		var outer *Account
 		outer, err = l.verifyOutside(ctx, a, "", password)
-		ok = outer != nil
+		if ok = outer != nil; fault.Is(err, fault.Unavailable) {
+			err = fault.New("accounts.VerifyPassword", fault.Unavailable, "nobody can tell: "+fault.Explain(err))
+		}
 	}
 	if err == nil && !ok {
 		err = badCredentials("accounts.VerifyPassword")
@@ -272,7 +274,7 @@ func (l *Logins) attempt(ctx context.Context, p Peer, domain, name string) (atte
 		t.account, flow = a, a.settings.FailedLoginFlow
 		barred := l.barred(a, p)
 		only := a.onlyDevices(p)
-		t.outside = barred == "" && only == "" && bool(a.settings.UseExtPassword)
+		t.outside = barred == "" && only == "" && a.asksOutside()
 		t.devices = barred == "" && a.noDevice() == "" && !(bool(a.settings.RequireAPOP) && !p.TLS)
 		t.refusal = cmp.Or(a.noPassword(), barred, only)
 		trusted = trusted || l.isKnown(a, p.IP)

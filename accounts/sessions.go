@@ -251,7 +251,7 @@ func (w *Watch) objection(now *Account) string {
 		return only
 	}
 	// A program that checks passwords may store what was right, after it has answered.
-	if !bool(now.settings.UseExtPassword) {
+	if !now.asksOutside() {
 		if p := now.settings.Password; !password.Same(p, w.password) && (w.accepted == "" || !password.Same(p, w.accepted)) {
 			return endPassword
 		}

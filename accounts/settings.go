@@ -12,6 +12,8 @@ type AccountSettings struct {
 	UseAppPassword        settings.Flag `key:"UseAppPassword" default:"YES" help:"the password that is stored here is accepted" since:"0.1"`
 	UseExtPassword        settings.Flag `key:"UseExtPassword" default:"NO" help:"a password that External Authentication knows is accepted (ExternalAUTH of the server settings)" since:"0.2"`
 	UseCertificateAuth    settings.Flag `key:"UseCertificateAuth" default:"NO" help:"a client certificate lets in that has an address of the account and is signed by an authority of the domain (ClientCertCA)" since:"0.2"`
+	UseSysPassword        settings.Flag `key:"UseSysPassword" default:"NO" help:"the password of a user of the operating system is accepted (SysPasswordVia of the server settings)" since:"0.1"`
+	OSUserName            string        `key:"OSUserName" default:"*" help:"that user; * is the account's name" since:"0.1"`
 	RequireAPOP           settings.Flag `key:"RequireAPOP" default:"NO" help:"a password in clear text is refused unless the connection is encrypted" since:"0.1"`
 	PWDAllowed            settings.Flag `key:"PWDAllowed" default:"YES" help:"the user may change the password" since:"0.1"`
 	FailedLoginFlow       settings.Rate `key:"FailedLoginFlow" default:"(10, 1m)" help:"failed logins in a period, above which logins are refused for the rest of it: counted together for all addresses that the account has not lately logged in from, and for each other address and each Client IP alone" since:"0.1"`

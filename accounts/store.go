@@ -38,6 +38,8 @@ type Options struct {
 	External External
 	// LDAP, if not nil, asks the directory servers of domains.
 	LDAP LDAP
+	// System, if not nil, asks the operating system about passwords of its users.
+	System SystemPasswords
 	// Shards is the number of index files of a new message store; 0 means the default.
 	Shards int
 	// DeleteLeftoversIn, if set, tells after what time to remove what crashes have left in
@@ -132,8 +134,11 @@ func makeStore(base string, o Options) *Store {
 	if o.LDAP == nil {
 		o.LDAP = noLDAP{}
 	}
+	if o.System == nil {
+		o.System = noSystem{}
+	}
 	s := &Store{removals: removals{slots: make(chan struct{}, maxRemovals)}, directory: directory{
-		serverFiles: serverFiles{base: base, log: logs.Component(o.Log, "ACCOUNT"), protection: o.Protection}, nextID: o.NextID, external: o.External, ldap: o.LDAP,
+		serverFiles: serverFiles{base: base, log: logs.Component(o.Log, "ACCOUNT"), protection: o.Protection}, nextID: o.NextID, external: o.External, ldap: o.LDAP, system: o.System,
 		domains:  cache.New[string, *domain](o.CachedDomains),
 		foreign:  cache.New[string, struct{}](o.CachedDomains),
 		accounts: cache.New[accountKey, *Account](o.CachedAccounts),

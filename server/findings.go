@@ -30,6 +30,9 @@ func (s *Server) Findings(context.Context) []counters.Finding {
 			add(true, "helper down", h.name, time.Time{}, h.name, h.lastError)
 		}
 	}
+	if reason, at := s.system.Failing(); reason != "" {
+		add(true, "no system passwords", "", at, reason)
+	}
 	for _, f := range s.ldap.Failing() {
 		add(true, "directory server down", f.Domain, f.At, f.Server, f.Domain, f.Reason)
 	}

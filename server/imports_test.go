@@ -104,6 +104,7 @@ var arrows = map[string][]string{
 	"protocols/mailauth/arriving": {"accounts", "protocols/mailauth", "protocols/mailauth/reports", "protocols/smtp", "queue/envelope", "router/address", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"protocols/mailauth/leaving":  {"accounts", "protocols/mailauth", "protocols/relay", "queue/envelope", "server/logs", "server/settings"},
 	"protocols/mailauth":          {"accounts/message", "router/address", "server/dataformat", "server/durable", "server/fault", "server/resolver"},
+	"protocols/syspassword":       {"server/fault"},
 	"protocols/ldapauth":          {"accounts", "server/fault"},
 	"protocols/helper": {"queue", "queue/envelope", "server/dataformat", "server/fault", "server/logs", "server/program",
 		"server/program/commandline", "server/settings"},

@@ -35,6 +35,7 @@ import (
 	"gatepost/protocols/relay/mtasts"
 	"gatepost/protocols/rpop"
 	"gatepost/protocols/smtp"
+	"gatepost/protocols/syspassword"
 	"gatepost/queue"
 	"gatepost/router"
 	"gatepost/server/acme"
@@ -91,6 +92,7 @@ type Server struct {
 	resolver    *resolver.Resolver
 	helpers     *helper.Helpers
 	ldap        *ldapauth.Client
+	system      *syspassword.Verifier
 	protection  *protection.Protection
 	programs    *program.Runner
 	counter     *queue.Counter

@@ -23,6 +23,7 @@ type Settings struct {
 	IgnoreBindings    settings.Flag   `key:"IgnoreListenerErrors" default:"NO" level:"advanced" since:"0.1" help:"start although a listener cannot be bound"`
 	ExternalFilters   helper.Filters  `key:"ExternalFilters" level:"basic" since:"0.2" help:"programs that look at messages, an array of dictionaries; the rule action ExternalFilter names them"`
 	Milters           milter.List     `key:"Milters" level:"basic" since:"0.2" help:"mail filters that listen on a socket, an array of dictionaries; each message of SMTP clients is shown to them in that order"`
+	SysPasswordVia    string          `key:"SysPasswordVia" default:"/usr/sbin/unix_chkpwd" level:"advanced" since:"0.2" help:"what knows the passwords of the operating system's users, for accounts with UseSysPassword: the path of a program that is called like unix_chkpwd, which needs a server that runs as root, or of the socket of saslauthd, such as /run/saslauthd/mux"`
 	ExternalAuth      helper.Settings `key:"ExternalAUTH" level:"basic" since:"0.2" help:"the program that knows passwords and accounts, a dictionary"`
 }
 
@@ -30,6 +31,9 @@ type Settings struct {
 func (s *Settings) Validate() error {
 	if s.DeleteLeftoversIn == 0 {
 		return fault.New("server.Settings", fault.Invalid, "DeleteLeftoversIn must be greater than 0, or never")
+	}
+	if !filepath.IsAbs(s.SysPasswordVia) {
+		return fault.New("server.Settings", fault.Invalid, "SysPasswordVia must be a path from the root directory")
 	}
 	return checkLevel("LogLevel", s.LogLevel)
 }

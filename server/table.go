@@ -35,6 +35,7 @@ import (
 	"gatepost/protocols/relay/mtasts"
 	"gatepost/protocols/rpop"
 	"gatepost/protocols/smtp"
+	"gatepost/protocols/syspassword"
 	"gatepost/queue"
 	"gatepost/queue/envelope"
 	"gatepost/router"
@@ -106,7 +107,7 @@ func (s *Server) dnrPart() *module {
 func (s *Server) helpersPart() *module {
 	m := newPart("helpers")
 	m.open = func() (err error) {
-		s.ldap = ldapauth.New()
+		s.ldap, s.system = ldapauth.New(), syspassword.New(func() string { return s.main.Get().SysPasswordVia })
 		if s.helpers, err = helper.New(s.base.dir, s.log); err != nil {
 			return err
 		}
@@ -165,7 +166,7 @@ func (s *Server) accountsPart() *module {
 	m := newPart("accounts")
 	m.open = func() (err error) {
 		s.accounts, err = accounts.Open(s.base.dir, accounts.Options{
-			Log: s.log, MainDomain: s.config.MainDomain, External: s.helpers, LDAP: s.ldap, Protection: s.protection,
+			Log: s.log, MainDomain: s.config.MainDomain, External: s.helpers, LDAP: s.ldap, System: s.system, Protection: s.protection,
 			NextID: func() (uint64, error) {
 				id, err := s.counter.NextID()
 				return uint64(id), err

@@ -77,6 +77,9 @@ func (c *call) findingRow(f counters.Finding) findingRow {
 	case "directory server down":
 		row.Text, row.Detail = c.T("The directory server %s of %s could not be asked about passwords.", text(0), text(1)), text(2)
 		row.Link, row.LinkText = link("Users", "Domains", f.About, "Settings"), c.T("Its settings")
+	case "no system passwords":
+		row.Text, row.Detail = c.T("Passwords of the operating system could not be verified."), text(0)
+		row.Link, row.LinkText = general, c.T("Its settings")
 	case "polls fail":
 		row.Text = c.T("%d of %d remote accounts could not be polled.", n(0), n(1))
 		row.Link, row.LinkText = link("Monitors", "RPOP"), c.T("Which, and why")
