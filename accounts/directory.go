@@ -28,6 +28,7 @@ type directory struct {
 	ldap     LDAP
 	system   SystemPasswords
 	create   func(ctx context.Context, domain, name string, given dataformat.Dict) error // makes an account that is known elsewhere
+	tokens   Tokens
 	mail     *mailbox.Store
 	keys     password.Keys
 

@@ -123,7 +123,7 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 	}
 	s.dropDomain(name)
 	if moved {
-		err = errors.Join(err, s.assignAddresses(name, given))
+		err = errors.Join(err, s.assignAddresses(name, given), s.noteIssuer(given))
 	}
 	return fault.Wrap(op, fault.Internal, err)
 }

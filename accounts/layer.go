@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -175,7 +176,7 @@ func (s *Store) DomainSettings(name string) Layer {
 		if err != nil {
 			return err
 		}
-		return s.assignAddresses(d.name, after)
+		return errors.Join(s.assignAddresses(d.name, after), s.noteIssuer(after))
 	}
 	return l
 }

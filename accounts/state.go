@@ -53,6 +53,7 @@ type serverState struct {
 	loginFlow       settings.Rate // FailedLoginFlow as accounts inherit it from the server
 	prefs           dataformat.Dict
 	reversible      bool // some password may be kept in a reversible form
+	issuers         bool // some domain may have an issuer of tokens
 }
 
 // serverFiles are the server-wide files of the directory and what they say.
@@ -89,6 +90,7 @@ func loadState(base string, aliases *nametable.Table[string]) (*serverState, err
 	st.loginFlow = inheritedFlow(layers{{OfServer, st.accountDefaults}})
 	st.domainDefaults = visible(defaults)
 	delete(st.domainDefaults, keyAccountDefaults)
+	st.issuers = defaults.String(keyIssuers) != "" || hasIssuer(st.domainDefaults)
 	st.reversible = defaults.String(keyReversible) != "" || password.IsReversible(st.accountDefaults.String(keyEncryption))
 
 	if aliases == nil {

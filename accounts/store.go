@@ -40,6 +40,8 @@ type Options struct {
 	LDAP LDAP
 	// System, if not nil, asks the operating system about passwords of its users.
 	System SystemPasswords
+	// Tokens verifies tokens of issuers. Nil: logins by token fail as unavailable.
+	Tokens Tokens
 	// Shards is the number of index files of a new message store; 0 means the default.
 	Shards int
 	// DeleteLeftoversIn, if set, tells after what time to remove what crashes have left in
@@ -138,7 +140,7 @@ func makeStore(base string, o Options) *Store {
 		o.System = noSystem{}
 	}
 	s := &Store{removals: removals{slots: make(chan struct{}, maxRemovals)}, directory: directory{
-		serverFiles: serverFiles{base: base, log: logs.Component(o.Log, "ACCOUNT"), protection: o.Protection}, nextID: o.NextID, external: o.External, ldap: o.LDAP, system: o.System,
+		serverFiles: serverFiles{base: base, log: logs.Component(o.Log, "ACCOUNT"), protection: o.Protection}, nextID: o.NextID, external: o.External, ldap: o.LDAP, system: o.System, tokens: o.Tokens,
 		domains:  cache.New[string, *domain](o.CachedDomains),
 		foreign:  cache.New[string, struct{}](o.CachedDomains),
 		accounts: cache.New[accountKey, *Account](o.CachedAccounts),

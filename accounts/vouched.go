@@ -48,7 +48,7 @@ func (l *Logins) vouched(ctx context.Context, p Peer, domain, name string, v vou
 func (l *Logins) ProofFailed(p Peer, domain, name, reason string) {
 	t := attempt{peer: p, key: accountKey{domain, fold(name[:min(len(name), 256)])}}
 	if p.IP.IsValid() && !l.protection.Exempt(p.IP) {
-		t.counters = []counter{{failureKey{cause: ofAddress, network: network(p.IP)}, l.protection.LoginLimit()}}
+		t.counters = l.ofAddress(p)
 	}
 	l.mu.Lock()
 	for _, c := range t.counters {
@@ -60,4 +60,27 @@ func (l *Logins) ProofFailed(p Peer, domain, name, reason string) {
 	for _, c := range reached {
 		l.logBlock(t, c)
 	}
+}
+
+// ProofBlocked reports whether too many logins from the address have failed for another proof to be looked at, and logs that. The
+// name is who it claims to be: an account gets in from the addresses that it knows.
+func (l *Logins) ProofBlocked(ctx context.Context, p Peer, domain, name string) bool {
+	if !p.IP.IsValid() || l.protection.Exempt(p.IP) {
+		return false
+	}
+	blocked := l.blocked(l.ofAddress(p))
+	if blocked == nil {
+		return false
+	}
+	if a, err := l.store.Account(ctx, domain, name); err == nil && l.isKnown(a, p.IP) {
+		return false
+	}
+	l.counts.Blocked.Inc()
+	l.logFailure(attempt{peer: p, key: accountKey{domain, fold(name[:min(len(name), 256)])}}, "blocked by "+string(blocked.cause))
+	return true
+}
+
+// ofAddress is the limit of an address.
+func (l *Logins) ofAddress(p Peer) []counter {
+	return []counter{{failureKey{cause: ofAddress, network: network(p.IP)}, l.protection.LoginLimit()}}
 }

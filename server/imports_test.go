@@ -106,6 +106,7 @@ var arrows = map[string][]string{
 	"protocols/mailauth":          {"accounts/message", "router/address", "server/dataformat", "server/durable", "server/fault", "server/resolver"},
 	"protocols/syspassword":       {"server/fault"},
 	"protocols/ldapauth":          {"accounts", "server/fault"},
+	"protocols/oidc":              {"accounts", "server/fault", "server/logs"},
 	"protocols/helper": {"queue", "queue/envelope", "server/dataformat", "server/fault", "server/logs", "server/program",
 		"server/program/commandline", "server/settings"},
 	"protocols/rpop": {"accounts", "accounts/message", "queue", "queue/envelope", "router", "router/address", "router/names",
@@ -149,6 +150,7 @@ var libraries = map[string][]string{
 	"github.com/miekg/dns":          {"server/resolver", "server/resolver/resolvertest"},
 	"github.com/emersion/go-milter": {"protocols/milter"},
 	"github.com/jackc/pgx/v5":       {"protocols/drop"},
+	"github.com/go-jose/go-jose/v4": {"protocols/oidc"},
 	"github.com/xdg-go/scram":       {"protocols/internal/auth", "protocols/relay", "cmd/gatebench"},
 }
 

@@ -27,6 +27,7 @@ import (
 	"gatepost/protocols/mailauth/arriving"
 	"gatepost/protocols/mailauth/leaving"
 	"gatepost/protocols/milter"
+	"gatepost/protocols/oidc"
 	"gatepost/protocols/pickup"
 	"gatepost/protocols/pipe"
 	"gatepost/protocols/pop3"
@@ -164,9 +165,14 @@ func (s *Server) counterPart() *module {
 // accountsPart is the directory with the mailboxes.
 func (s *Server) accountsPart() *module {
 	m := newPart("accounts")
+	var tokens *oidc.Verifier
 	m.open = func() (err error) {
+		tokens = oidc.New(oidc.Options{Resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
+			a, err := s.resolver.Addresses(ctx, host)
+			return a.Records, err
+		}, Log: s.log})
 		s.accounts, err = accounts.Open(s.base.dir, accounts.Options{
-			Log: s.log, MainDomain: s.config.MainDomain, External: s.helpers, LDAP: s.ldap, System: s.system, Protection: s.protection,
+			Log: s.log, MainDomain: s.config.MainDomain, External: s.helpers, LDAP: s.ldap, System: s.system, Tokens: tokens, Protection: s.protection,
 			NextID: func() (uint64, error) {
 				id, err := s.counter.NextID()
 				return uint64(id), err
@@ -179,7 +185,10 @@ func (s *Server) accountsPart() *module {
 		})
 		return err
 	}
-	m.close = func() error { return s.accounts.Close() }
+	m.close = func() error {
+		tokens.Close()
+		return s.accounts.Close()
+	}
 	return m
 }
 

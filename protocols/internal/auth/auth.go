@@ -27,6 +27,8 @@
 //	PLAIN               RFC 4616, where plain text may be sent
 //	LOGIN               draft-murchison-sasl-login, where plain text may be sent
 //	CRAM-MD5            RFC 2195, where the server holds reversible passwords
+//	OAUTHBEARER         RFC 7628, like PLAIN, where a domain has an issuer of tokens
+//	XOAUTH2             the older form of it, for the same programs
 //
 // tls-unique is not offered: it is unsafe and not defined for TLS 1.3.
 // tls-server-end-point is not offered either: crypto/tls doesn't tell a server
@@ -60,6 +62,8 @@ const (
 	Login         = "LOGIN"
 	CramMD5       = "CRAM-MD5"
 	External      = "EXTERNAL"
+	OAuthBearer   = "OAUTHBEARER"
+	XOAuth2       = "XOAUTH2"
 )
 
 // MaxResponse is the longest base64 response that a wire has to take, without
@@ -102,6 +106,9 @@ func (a *Authenticator) Mechanisms(ctx context.Context, p accounts.Peer, plainAl
 	}
 	if a.cramOffered(p) {
 		list = append(list, CramMD5)
+	}
+	if plainAllowed && a.acc.HasIssuers() {
+		list = append(list, OAuthBearer, XOAuth2)
 	}
 	offered := a.acc.AuthMethods(a.domainOf(p, state))
 	return slices.DeleteFunc(list, func(mech string) bool { return !offered.Has(mech) })

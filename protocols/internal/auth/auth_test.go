@@ -31,13 +31,15 @@ func must(t testing.TB, err error) {
 
 // newAuth makes a directory with the Main Domain c.com, the domain d.com, also
 // called e.com, and the account u in both, with the password right.
-func newAuth(t *testing.T, table string) (*Authenticator, *accounts.Store) {
+func newAuth(t testing.TB, table string, options ...func(*accounts.Options)) (*Authenticator, *accounts.Store) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	var ids atomic.Uint64
-	acc, err := accounts.Open(t.TempDir(), accounts.Options{
-		MainDomain: "c.com", Shards: 1, NextID: func() (uint64, error) { return ids.Add(1), nil }, Log: log,
-	})
+	o := accounts.Options{MainDomain: "c.com", Shards: 1, NextID: func() (uint64, error) { return ids.Add(1), nil }, Log: log}
+	for _, change := range options {
+		change(&o)
+	}
+	acc, err := accounts.Open(t.TempDir(), o)
 	must(t, err)
 	t.Cleanup(func() { must(t, acc.Close()) })
 	must(t, acc.CreateDomain(ctx, "d.com", nil))

@@ -71,6 +71,14 @@ func (a *Authenticator) Start(ctx context.Context, mech string, p accounts.Peer,
 			return &plainExchange{exchange: run}, nil
 		}
 		return &loginExchange{exchange: run}, nil
+	case OAuthBearer, XOAuth2:
+		if !a.acc.HasIssuers() {
+			break
+		}
+		if !a.PlainAllowed(p) {
+			return nil, fault.New(op, fault.TLSRequired, "")
+		}
+		return &oauthExchange{exchange: run, tls: state, google: mech == XOAuth2}, nil
 	case CramMD5:
 		if !a.cramOffered(p) {
 			break
