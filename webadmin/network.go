@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"gatepost/server/admin"
 	"gatepost/server/dataformat"
@@ -115,7 +117,7 @@ func (c *call) ipListForm(l protection.List, text, was string) *ipListForm {
 	_, set := admin.ListCalls(l)
 	return &ipListForm{ID: "text", List: ipListName(l), textForm: textForm{
 		Text: text, Was: was, Label: c.T(ipListTexts[l][0]), Command: set, File: l.File(),
-		Help: c.T(ipListTexts[l][1]) + " " + c.T(syntax(settings.Setting{Type: "IP list"})) + ".",
+		Help: c.T(ipListTexts[l][1]) + " " + sentence(c.T(syntax(settings.Setting{Type: "IP list"}))),
 	}}
 }
 
@@ -133,4 +135,10 @@ func (c *call) setIPList(n networkPage) error {
 	},
 		func() (string, error) { return read(c.ctx()) }, func(text string) error { return write(c.ctx(), text) },
 		func(text, was string) *textForm { return &c.ipListForm(l, text, was).textForm })
+}
+
+// sentence makes a sentence of a text that goes with others in a list.
+func sentence(text string) string {
+	first, n := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[n:] + "."
 }

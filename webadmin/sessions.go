@@ -75,17 +75,21 @@ func (c *call) endConnection() error {
 }
 
 type blockRow struct {
-	Account, Network, Cause, Left string
-	Failures                      int
-	Until                         time.Time
+	Account, Network, Shown, Cause, Left string
+	Failures                             int
+	Until                                time.Time
 }
 
 type blocksView struct {
 	Rows                    []blockRow
 	Zone                    *time.Location
 	MayBlock                bool
+	More                    int // that are not shown
 	Address, Seconds, Error string
 }
+
+// maxBlockRows is how many blocks the page shows: a flood leaves thousands.
+const maxBlockRows = 1000
 
 func (c *call) blocksPage() error { return c.drawBlocks(http.StatusOK, "", "900", "") }
 
@@ -95,10 +99,16 @@ func (c *call) drawBlocks(status int, address, seconds, problem string) error {
 		return err
 	}
 	v := &blocksView{Zone: c.prefs.Zone, MayBlock: c.may("TEMPBLACKLISTIP"), Address: address, Seconds: seconds, Error: problem}
+	if v.More = len(list) - maxBlockRows; v.More > 0 {
+		list = list[:maxBlockRows]
+	}
 	for _, b := range list {
 		row := blockRow{Account: b.Account, Cause: c.T(b.Cause), Failures: b.Failures, Until: b.Until, Left: ageText(int64(time.Until(b.Until) / time.Second))}
 		if b.Network.IsValid() {
-			row.Network = b.Network.String()
+			row.Network, row.Shown = b.Network.String(), b.Network.String()
+			if b.Network.IsSingleIP() {
+				row.Shown = b.Network.Addr().String()
+			}
 		}
 		v.Rows = append(v.Rows, row)
 	}

@@ -27,6 +27,10 @@
     document.addEventListener("keydown", (e) => { if (e.key === "Escape" && side.classList.contains("shown")) { toggle(e); menu.focus(); } });
   }
 
+  // On narrow screens the tab of the page is in sight.
+  const tabs = document.querySelector(".tabs"), tab = tabs && tabs.querySelector("[aria-current]");
+  if (tab) tabs.scrollLeft += tab.getBoundingClientRect().right - tabs.getBoundingClientRect().right + 40;
+
   // Forms: what is typed is set here; the bar counts what has changed; leaving asks first.
   for (const form of all(document, "form[data-form]")) {
     const shown = form.querySelector("[data-changed]");
