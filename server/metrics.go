@@ -166,6 +166,7 @@ func (s *Server) mailMetrics() []counters.Metric {
 		{Name: "gatepost_queue_deferred_total", Help: "Attempts after which a recipient still waits, by module.", Label: "module", Labelled: &q.Deferred, Element: "recipientsDeferred", OID: "9.6"},
 		{Name: "gatepost_queue_deferrals_total", Help: "Attempts after which a recipient still waits, by reason.", Label: "reason", Labelled: &q.Deferrals},
 		{Name: "gatepost_queue_delivery_duration_seconds", Help: "Time from the acceptance of a message to its delivery.", Histogram: q.Took},
+		{Name: "gatepost_smtp_sent_tls_sessions_total", Help: "Sessions with mail servers of other domains, by the policy that held and what came of encryption (RFC 8460).", Label: "result", Labelled: &s.relay.Counts().Sessions},
 		{Name: "gatepost_queue_messages", Help: "Messages in the queue.", State: now(func(q queueState) float64 { return float64(q.Messages) }), Element: "numQueuedMessages", OID: "9.7"},
 		{Name: "gatepost_queue_messages_on_hold", Help: "Those of them that an administrator has wait.", State: now(func(q queueState) float64 { return float64(q.OnHold) }), Element: "numHeldMessages", OID: "9.8"},
 		{Name: "gatepost_queue_size_bytes", Help: "Their size.", State: now(func(q queueState) float64 { return float64(q.Bytes) }), Element: "queuedBytes", OID: "9.9"},

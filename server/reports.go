@@ -24,6 +24,9 @@ func (s *Server) reportsPart() *module {
 		s.reports = reports.NewInbox(store, s.accounts, set, s.log)
 		s.router.UseReports(s.reports.Takes)
 		s.queue.Handle(m.queues, s.reports)
+		if s.tlsOutbox, err = reports.OpenTLSOutbox(reports.TLSOptions{Dir: s.base.path("Reports", "TLS"), Settings: set, DNS: s.resolver, Directory: s.accounts, Queue: s.queue, Log: s.log}); err != nil {
+			return err
+		}
 		s.outbox, err = reports.OpenOutbox(s.base.path("Reports", "Counted"), set, s.verifier, s.accounts, s.queue, s.log)
 		return err
 	}
@@ -31,6 +34,7 @@ func (s *Server) reportsPart() *module {
 		var work sync.WaitGroup
 		work.Go(func() { store.PruneDaily(ctx, s.log) })
 		work.Go(func() { s.outbox.Run(ctx) })
+		work.Go(func() { s.tlsOutbox.Run(ctx) })
 		work.Wait()
 		return nil
 	}

@@ -101,7 +101,6 @@ type Server struct {
 	queue       *queue.Queue
 	gateways    *settings.Live[relay.GatewaySettings]
 	drops       *drop.Intake
-	relay       *relay.Transport
 	policies    *mtasts.Policies // of other domains
 	lists       *lists.Manager
 	secrets     *mailauth.Secrets
@@ -112,6 +111,8 @@ type Server struct {
 	senders     *arriving.Check
 	reports     *reports.Inbox
 	outbox      *reports.Outbox // of reports
+	tlsOutbox   *reports.TLSOutbox
+	relay       *relay.Transport
 	rules       *mailrules.Rules
 	scheduling  *scheduling.Service
 	junk        *junk.Filter

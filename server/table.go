@@ -26,6 +26,7 @@ import (
 	"gatepost/protocols/mailauth"
 	"gatepost/protocols/mailauth/arriving"
 	"gatepost/protocols/mailauth/leaving"
+	"gatepost/protocols/mailauth/reports"
 	"gatepost/protocols/milter"
 	"gatepost/protocols/oidc"
 	"gatepost/protocols/pickup"
@@ -429,6 +430,7 @@ func (s *Server) sendingPart() *module {
 		s.policies = mtasts.Open(mtasts.Options{DNS: s.resolver, File: s.base.path("Settings", "MTASTS.data"), Log: s.log})
 		s.relay = relay.New(set, s.gateways, s.resolver, s.accounts.MainDomain, s.accounts, s.signer, s.policies, func(queue string) bool { return s.queue.Wake(router.SMTP, queue) }, s.log)
 		s.relay.UseReturnPaths(s.rewritten)
+		s.relay.UseSessions(func(one relay.Session) { s.tlsOutbox.Count(reports.TLSSession(one)) })
 		s.queue.Handle(m.queues, s.relay)
 		return nil
 	}

@@ -51,6 +51,8 @@ type security struct {
 	mx     bool
 	dane   bool // TLSA records count
 	policy *mtasts.Policy
+	// problem is why a policy that seems to be there could not be had.
+	problem error
 }
 
 // securityOf finds what the hosts of a way have to prove. What the settings say about TLS is the least; Never
@@ -79,6 +81,8 @@ func (t *Transport) securityOf(ctx context.Context, w way) (security, error) {
 		}
 		if found.Policy != nil && found.Policy.Mode != mtasts.None {
 			s.policy = found.Policy
+		} else {
+			s.problem = found.Problem
 		}
 	}
 	return s, nil

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -400,5 +401,73 @@ func TestFieldTLSRequiredNo(t *testing.T) {
 	s.send("TLS-required: no\r\n"+mailText, nil, "a@far.org")
 	if line := <-s.results.news; line != "SMTP(far.org) relayed: relayed via mx.far.org a@far.org 2.0.0" {
 		t.Error(line)
+	}
+}
+
+// What becomes of encryption is told by policy, with the result-types of RFC 8460.
+func TestSessionsAreTold(t *testing.T) {
+	const record = "\n_mta-sts.far.org. TXT \"v=STSv1; id=1;\""
+	policy := func(mode string) func(*securedStation) {
+		return func(s *securedStation) {
+			s.policy = "version: STSv1\nmode: " + mode + "\nmx: mx.far.org\nmax_age: 86400\n"
+			s.zone.Set(s.t, farZone+record)
+		}
+	}
+	dane := func(cert *x509.Certificate) func(*securedStation) {
+		return func(s *securedStation) {
+			if cert == nil {
+				cert = s.server.cert.Leaf
+			}
+			s.zone.Set(s.t, farZone+tlsa("mx.far.org", 3, 1, 1, cert))
+			s.zone.Secure("far.org", "mx.far.org", "_25._tcp.mx.far.org")
+		}
+	}
+	for name, c := range map[string]struct {
+		set  func(*securedStation)
+		cert func(*securedStation) *tls.Certificate
+		want string
+	}{
+		"encrypted":                   {want: "no-policy-found "},
+		"any certificate":             {cert: func(s *securedStation) *tls.Certificate { return selfSigned(s.t) }, want: "no-policy-found "},
+		"no TLS":                      {cert: func(*securedStation) *tls.Certificate { return nil }, want: "no-policy-found starttls-not-supported"},
+		"DANE":                        {set: dane(nil), want: "tlsa "},
+		"DANE, another certificate":   {set: dane(newAuthority(t).cert), want: "tlsa validation-failure"},
+		"DANE, no TLS":                {set: dane(newAuthority(t).cert), cert: func(*securedStation) *tls.Certificate { return nil }, want: "tlsa starttls-not-supported"},
+		"DANE, no answer":             {set: func(s *securedStation) { dane(nil)(s); s.zone.Fail("_25._tcp.mx.far.org") }, want: "tlsa dnssec-invalid"},
+		"enforce":                     {set: policy("enforce"), want: "sts "},
+		"enforce, another name":       {set: policy("enforce"), cert: func(s *securedStation) *tls.Certificate { return s.ca.issue(time.Time{}, "other.net") }, want: "sts certificate-host-mismatch"},
+		"enforce, has ended":          {set: policy("enforce"), cert: func(s *securedStation) *tls.Certificate { return s.ca.issue(time.Now().Add(-time.Hour), "mx.far.org") }, want: "sts certificate-expired"},
+		"enforce, unknown authority":  {set: policy("enforce"), cert: func(s *securedStation) *tls.Certificate { return newAuthority(s.t).issue(time.Time{}, "mx.far.org") }, want: "sts certificate-not-trusted"},
+		"testing, another name":       {set: policy("testing"), cert: func(s *securedStation) *tls.Certificate { return s.ca.issue(time.Time{}, "other.net") }, want: "sts certificate-host-mismatch"},
+		"testing":                     {set: policy("testing"), want: "sts "},
+		"a policy that is not there":  {set: func(s *securedStation) { s.policy = "x"; s.zone.Set(s.t, farZone+record) }, want: "sts sts-policy-fetch-error, no-policy-found "},
+		"an administrator's own word": {set: func(s *securedStation) { s.configure(s.t, `Destinations={"*"={TLS=Never;};};`, "") }, want: ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSecuredStation(t)
+			s.zone.Set(t, farZone)
+			if c.set != nil {
+				c.set(s)
+			}
+			if c.cert != nil {
+				s.server.cert = c.cert(s)
+			}
+			var mu sync.Mutex
+			var told []string
+			s.transport.UseSessions(func(one Session) {
+				mu.Lock()
+				defer mu.Unlock()
+				told = append(told, one.Policy+" "+one.Result)
+				if one.Domain != "far.org" || one.Result != "" && one.Result != "starttls-not-supported" && one.Reason == "" || one.Policy == "sts" && one.Result != "sts-policy-fetch-error" && len(one.MX) != 1 {
+					t.Errorf("%+v", one)
+				}
+			})
+			s.result(nil)
+			mu.Lock()
+			defer mu.Unlock()
+			if got := strings.Join(told, ", "); got != c.want {
+				t.Errorf("told %q, want %q", got, c.want)
+			}
+		})
 	}
 }

@@ -35,6 +35,8 @@ type Transport struct {
 	domain   func() string
 	signer   Signer // nil: nothing is signed
 	policies *mtasts.Policies
+	sessions func(Session) // nil: nobody is told
+	counts   Counts
 	// passedOn rewrites return-paths, see UseReturnPaths.
 	passedOn func(address.Address) (address.Address, bool)
 	log      *slog.Logger
@@ -358,6 +360,9 @@ func (s *sender) connect() error {
 	if s.secure, err = s.t.securityOf(s.ctx, s.way); err != nil {
 		return err
 	}
+	if s.secure.problem != nil {
+		s.tell(hop{}, netip.Addr{}, netip.Addr{}, resultNoPolicy, s.secure.problem)
+	}
 	t := tries{left: maxTries, until: time.Now().Add(maxTrying)}
 	err = s.t.finder.each(s.ctx, s.way, func(hosts []exchanger) bool { return s.connectAny(hosts, &t) })
 	for _, a := range t.later {
@@ -387,6 +392,7 @@ func (s *sender) connectAny(hosts []exchanger, t *tries) (enough bool) {
 		if hops[i], err = s.t.secured(s.ctx, s.way, s.secure, s.way.hop(h.name)); err != nil {
 			s.t.log.Log(s.ctx, logs.LevelLowLevel, "no connection", logs.AttrNextHop, h.name, logs.AttrError, err)
 			t.failed = append(t.failed, failure{displayName(h.name), err})
+			s.tellRefused(hops[i], err)
 			continue
 		}
 		if usable[i] = true; s.take(hops[i]) {
@@ -436,12 +442,14 @@ func (s *sender) try(a try, t *tries) {
 		s.t.dead.remove(a.to)
 		s.batch.Answered()
 		s.t.log.Log(s.ctx, logs.LevelLowLevel, "connected", logs.AttrNextHop, host, logs.AttrPeer, a.to.String())
+		s.tellConnected(c, a.to)
 		s.use(c, false)
 		return
 	}
 	if s.ctx.Err() != nil {
 		return
 	}
+	s.tellFailed(a.hop, a.to, err)
 	// The outcome of each recipient is in the log, with the cause.
 	s.t.log.Log(s.ctx, logs.LevelLowLevel, "no connection", logs.AttrNextHop, host, logs.AttrPeer, a.to.String(), logs.AttrError, err)
 	f := failure{host, err}

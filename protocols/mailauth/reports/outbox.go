@@ -1,14 +1,11 @@
 package reports
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,12 +27,8 @@ const (
 	maxCounted, maxOfDomain = 20_000, 2_000
 	// maxAuth is how many signatures a row tells of.
 	maxAuth = 4
-	// giveUp is the age in days at which a report that could not be sent is dropped.
-	giveUp = 3
 
 	flushEvery, sendEvery = time.Minute, time.Hour
-
-	sentFile = ".sent"
 )
 
 // Queue is what the outbox needs of the queue.
@@ -47,13 +40,10 @@ type Queue interface {
 
 // Outbox counts what strangers send in others' names, and reports it to them.
 type Outbox struct {
-	dir       string
+	daily
 	settings  *settings.Live[Settings]
 	verifier  *mailauth.Verifier
 	directory Directory
-	queue     Queue
-	log       *slog.Logger
-	now       func() time.Time
 
 	mu    sync.Mutex
 	today string
@@ -84,7 +74,7 @@ func newCounts() *counts { return &counts{domains: map[string]map[countedRow]int
 // OpenOutbox returns the outbox of a directory, which need not exist, and publishes the reports whose sending a crash has
 // interrupted. The call comes before the queue runs and before others drop what is held.
 func OpenOutbox(dir string, cfg *settings.Live[Settings], verifier *mailauth.Verifier, directory Directory, q Queue, log *slog.Logger) (*Outbox, error) {
-	o := &Outbox{dir: dir, settings: cfg, verifier: verifier, directory: directory, queue: q, log: logs.Component(log, logTag), now: time.Now}
+	o := &Outbox{daily: daily{dir, q, logs.Component(log, logTag), time.Now}, settings: cfg, verifier: verifier, directory: directory}
 	return o, o.open()
 }
 
@@ -94,31 +84,8 @@ func (o *Outbox) open() error {
 	if o.count, err = readCounts(o.path(o.today, dayFile)); err != nil {
 		return err
 	}
-	held := o.queue.Held()
-	if len(held) == 0 {
-		return nil
-	}
-	days, err := dayNames(o.dir, sentFile)
-	if err != nil {
-		return err
-	}
-	for _, d := range days {
-		sent, err := readSent(o.path(d, sentFile))
-		if err != nil {
-			return err
-		}
-		for _, id := range sent {
-			if slices.Contains(held, id) {
-				if err := o.queue.Publish(id); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
+	return o.publishSent()
 }
-
-func (o *Outbox) path(day, ext string) string { return filepath.Join(o.dir, day+ext) }
 
 // Message is a stranger's message that was decided upon.
 type Message struct {
@@ -270,24 +237,6 @@ func readCounts(path string) (*counts, error) {
 	return c, nil
 }
 
-// readSent reads which domains of a day have their report, and its queue ID; 0 if they get none. A last line
-// without an end is that of a crash.
-func readSent(path string) (map[string]envelope.QueueID, error) {
-	sent := map[string]envelope.QueueID{}
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return sent, nil
-	}
-	for line := range strings.Lines(string(text)) {
-		name, id, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		n, wrong := strconv.ParseUint(id, 10, 64)
-		if ok && wrong == nil && strings.HasSuffix(line, "\n") {
-			sent[name] = envelope.QueueID(n)
-		}
-	}
-	return sent, err
-}
-
 // Run writes counts and sends reports until ctx ends.
 func (o *Outbox) Run(ctx context.Context) error {
 	flush, send := time.NewTicker(flushEvery), time.NewTicker(sendEvery)
@@ -310,96 +259,25 @@ func (o *Outbox) Run(ctx context.Context) error {
 // sendAll sends the reports of the days that have ended.
 func (o *Outbox) sendAll(ctx context.Context) {
 	o.flush(ctx) // the day may have ended since the last time
-	days, err := dayNames(o.dir, dayFile)
-	orphans, err2 := dayNames(o.dir, sentFile)
-	err = errors.Join(err, err2)
-	now := day(o.now())
-	for _, d := range days {
-		if d >= now || ctx.Err() != nil {
-			break
+	o.daily.sendAll(ctx, "aggregate reports could not be sent", func(ctx context.Context, d string, begin time.Time, list *sentList) (waiting int, err error) {
+		c, err := readCounts(o.path(d, dayFile))
+		if err != nil || !bool(o.settings.Get().Send) {
+			return 0, err
 		}
-		err = errors.Join(err, o.sendDay(ctx, d))
-	}
-	for _, d := range orphans {
-		if !slices.Contains(days, d) {
-			err = errors.Join(err, os.Remove(o.path(d, sentFile)))
-		}
-	}
-	if err != nil && ctx.Err() == nil {
-		o.log.Log(ctx, logs.LevelFailure, "aggregate reports could not be sent", logs.AttrError, err)
-	}
-}
-
-// sendDay sends the reports of a day that are not sent yet. What fails for now is tried again in an hour.
-func (o *Outbox) sendDay(ctx context.Context, d string) error {
-	begin, err := time.Parse(time.DateOnly, d)
-	if err != nil {
-		return err
-	}
-	c, err := readCounts(o.path(d, dayFile))
-	if err != nil {
-		return err
-	}
-	sent, err := readSent(o.path(d, sentFile))
-	if err != nil {
-		return err
-	}
-	list, err := openSent(o.path(d, sentFile))
-	if err != nil {
-		return err
-	}
-	defer list.Close()
-	waiting := 0
-	if bool(o.settings.Get().Send) {
 		for name, rows := range c.domains {
-			if _, done := sent[name]; done {
+			if list.has(name) {
 				continue
 			}
 			if ctx.Err() != nil {
-				return nil
+				return 1, nil
 			}
 			if err := o.sendOne(ctx, name, begin, rows, list); err != nil {
 				waiting++
 				o.log.Log(ctx, logs.LevelProblem, "an aggregate report could not be sent now", "domain", name, "day", d, logs.AttrError, err)
 			}
 		}
-	}
-	if waiting > 0 && o.now().Sub(begin) < (giveUp+1)*24*time.Hour {
-		return nil
-	}
-	return errors.Join(os.Remove(o.path(d, dayFile)), os.Remove(o.path(d, sentFile)), durable.SyncDir(o.dir))
-}
-
-// sentList is an open file of those that are sent.
-type sentList struct{ f *os.File }
-
-// openSent opens the file for lines at its end; what a crash has left of a line is ended first.
-func openSent(path string) (*sentList, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	text, err := os.ReadFile(path)
-	if err == nil && len(text) > 0 && text[len(text)-1] != '\n' {
-		_, err = f.WriteString("\n")
-	}
-	if err == nil {
-		err = durable.SyncDir(filepath.Dir(path))
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return &sentList{f}, nil
-}
-
-func (l *sentList) Close() error { return l.f.Close() }
-
-// note notes durably that the report of a domain is sent.
-func (l *sentList) note(domain string, id envelope.QueueID) error {
-	w := bufio.NewWriter(l.f)
-	w.WriteString(domain + " " + strconv.FormatUint(uint64(id), 10) + "\n")
-	return errors.Join(w.Flush(), l.f.Sync())
+		return waiting, nil
+	})
 }
 
 // lookLimit bounds the look-ups for one report.
@@ -436,22 +314,12 @@ func (o *Outbox) sendOne(ctx context.Context, domain string, begin time.Time, ro
 	for _, d := range to {
 		env.Recipients = append(env.Recipients, envelope.Recipient{Address: d.Address, Notify: envelope.NotifyNever})
 	}
-	s, err := o.queue.BeginHeld(ctx, env)
+	id, err := o.hold(ctx, env, letter(o.sender(), p.Domain, begin, to, content, o.now()), domain, list)
 	if err != nil {
 		return err
 	}
-	if _, err := s.Write(letter(o.sender(), p.Domain, begin, to, content, o.now())); err != nil {
-		s.Abort()
-		return err
-	}
-	if err := s.Hold(ctx); err != nil {
-		return err
-	}
-	if err := list.note(domain, s.ID()); err != nil {
-		return err // it stays held: the next start decides
-	}
-	o.log.Log(ctx, logs.LevelMajor, "aggregate report sent", "domain", domain, "day", day(begin), "rows", len(rows), logs.AttrQueueID, s.ID())
-	return o.queue.Publish(s.ID())
+	o.log.Log(ctx, logs.LevelMajor, "aggregate report sent", "domain", domain, "day", day(begin), "rows", len(rows), logs.AttrQueueID, id)
+	return o.queue.Publish(id)
 }
 
 // sender is who sends reports.

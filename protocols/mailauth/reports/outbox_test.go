@@ -107,8 +107,8 @@ func (o *outside) start(t *testing.T) {
 	}
 	o.q.Handle(router.SMTP, idle{})
 	o.quit = []func(){func() { o.q.Close() }, func() { counter.Close() }}
-	o.Outbox = &Outbox{dir: filepath.Join(o.dir, "Reports", "Counted"), settings: settings.NewLive(o.set), directory: domains{"main.test"}, queue: o.q,
-		verifier: &mailauth.Verifier{Resolver: mailauth.DNS(o.zone.Resolver())}, log: log, now: func() time.Time { return o.at }}
+	o.Outbox = &Outbox{daily: daily{filepath.Join(o.dir, "Reports", "Counted"), o.q, log, func() time.Time { return o.at }}, settings: settings.NewLive(o.set),
+		directory: domains{"main.test"}, verifier: &mailauth.Verifier{Resolver: mailauth.DNS(o.zone.Resolver())}}
 	if err := o.open(); err != nil {
 		t.Fatal(err)
 	}
