@@ -211,3 +211,20 @@ func (s *Server) publicKeyHash(host string) string {
 	sum := sha256.Sum256(c.Leaf.RawSubjectPublicKeyInfo)
 	return hex.EncodeToString(sum[:])
 }
+
+// LookTLS tells what would be done with mail for another domain, see admin.Actor.CheckTLS.
+func (s *Server) LookTLS(ctx context.Context, domain string) (dataformat.Dict, error) {
+	found, err := s.relay.Look(ctx, domain)
+	if err != nil {
+		return nil, err
+	}
+	lines := make(dataformat.Array, len(found.Lines))
+	for i, l := range found.Lines {
+		lines[i] = dataformat.String(l)
+	}
+	goes := "NO"
+	if found.Goes {
+		goes = "YES"
+	}
+	return dataformat.Dict{"Lines": lines, "Goes": dataformat.String(goes)}, nil
+}

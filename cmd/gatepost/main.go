@@ -35,6 +35,7 @@ type commands struct {
 	Check    checkCommand   `cmd:"" help:"Compare the index with the message files."`
 	Route    routeCommand   `cmd:"" help:"Explain where an address leads."`
 	DNS      dnsCommand     `cmd:"" name:"dns" help:"Print the DNS records that a domain needs, or check them."`
+	TLS      tlsCommand     `cmd:"" name:"tls" help:"Say what encryption mail to a domain would have, and try it."`
 	Queue    queueCommand   `cmd:"" help:"Look into the queue, and change what waits in it."`
 	Rules    rulesCommand   `cmd:"" help:"Try rules on a message."`
 	Import   importCommand  `cmd:"" help:"Store the calendars or contacts that another program has exported."`

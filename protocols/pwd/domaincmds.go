@@ -100,6 +100,7 @@ var domainCommands = []command{
 	{"GETDMARCREPORTS", "[domain] [DAYS #days]", func(c *call) (dataformat.Value, error) {
 		return dictOf(c.actor.DMARCReports(c, c.args.word("domain"), c.args.number("days")))
 	}},
+	{"CHECKTLS", "name", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.CheckTLS(c, c.args.word("name"))) }},
 	{"CHECKHOST", "", func(c *call) (dataformat.Value, error) { return valueOf(c.actor.CheckHost(c)) }},
 
 	{"GETDOMAINDEFAULTS", "", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.DomainDefaults(c)) }},

@@ -24,6 +24,7 @@ import (
 	"gatepost/protocols/relay/mtasts"
 	"gatepost/queue/envelope"
 	"gatepost/server/dataformat"
+	"gatepost/server/fault"
 	"gatepost/server/resolver"
 )
 
@@ -469,5 +470,50 @@ func TestSessionsAreTold(t *testing.T) {
 				t.Errorf("told %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// Look says what mail to a domain would meet.
+func TestLook(t *testing.T) {
+	look := func(set func(*securedStation)) string {
+		t.Helper()
+		s := newSecuredStation(t)
+		s.zone.Set(t, farZone)
+		set(s)
+		found, err := s.transport.Look(t.Context(), "far.org")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(found.Lines, "\n") + fmt.Sprintf("\n%v", found.Goes)
+	}
+	for name, c := range map[string]struct {
+		set  func(*securedStation)
+		want []string
+	}{
+		"plain": {func(*securedStation) {}, []string{"DNSSEC: nothing is validated", "MTA-STS: no policy", "mx.far.org: mail is encrypted if it offers that, with any certificate",
+			"connected with 192.0.2.30:25, TLS1.3\n", "certificate for mx.far.org", "\ntrue"}},
+		"DANE": {func(s *securedStation) {
+			s.zone.Set(t, farZone+tlsa("mx.far.org", 3, 1, 1, s.server.cert.Leaf))
+			s.zone.Secure("far.org", "mx.far.org", "_25._tcp.mx.far.org")
+		}, []string{"DNSSEC: the mail servers of far.org are validated", "its certificate has to be that of its TLSA records", "  TLSA 3 1 1 ", "TLS1.3+DANE", "\ntrue"}},
+		"enforced, another name": {func(s *securedStation) {
+			s.server.cert = s.ca.issue(time.Time{}, "other.net")
+			s.policy = "version: STSv1\nmode: enforce\nmx: mx.far.org\nmax_age: 86400\n"
+			s.zone.Set(t, farZone+"\n_mta-sts.far.org. TXT \"v=STSv1; id=1;\"")
+		}, []string{"MTA-STS: a policy that is enforced, for mx.far.org", "no connection with 192.0.2.30:25: mx.far.org has not proved who it is", "\nfalse"}},
+		"no TLS":       {func(s *securedStation) { s.server.cert = nil }, []string{"connected with 192.0.2.30:25, in clear", "\ntrue"}},
+		"null MX":      {func(s *securedStation) { s.zone.Set(t, "far.org. MX 0 .") }, []string{"far.org does not take mail (null MX)", "\nfalse"}},
+		"no such name": {func(s *securedStation) { s.zone.Set(t, "else.org. MX 0 .") }, []string{"far.org does not exist", "\nfalse"}},
+	} {
+		got := look(c.set)
+		for _, want := range c.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: %q is missing in\n%s", name, want, got)
+			}
+		}
+	}
+	s := newSecuredStation(t)
+	if _, err := s.transport.Look(t.Context(), "a b"); !fault.Is(err, fault.Invalid) {
+		t.Error(err)
 	}
 }

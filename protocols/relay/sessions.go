@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"gatepost/server/counters"
-	"gatepost/server/fault"
 )
 
 // This file tells what became of encrypted sessions with the mail servers of other domains: for metrics, and for the reports that
@@ -59,7 +58,7 @@ func (s *sender) tell(h hop, remote, local netip.Addr, result string, err error)
 		one.Policy = "sts"
 	}
 	if err != nil {
-		one.Reason = cleaned(fault.Text(err))
+		one.Reason = cleaned(failureText(err))
 	}
 	label := one.Policy + " success"
 	if result != "" {

@@ -164,6 +164,7 @@ var rules = map[string]rule{
 	"CHECKDNSRECORDS": looks("D"),
 	"GETDMARCREPORTS": looks("D"),
 	"CHECKHOST":       looks("Settings Monitor"),
+	"CHECKTLS":        looks("Settings Monitor"),
 
 	// certificates of domains
 	"GETDOMAINCERTIFICATE":    looks("D"),

@@ -27,6 +27,8 @@ type Senders interface {
 	CheckDNS(ctx context.Context, domain string) (dataformat.Array, error)
 	// CheckHost looks at the machine in the same form.
 	CheckHost(ctx context.Context) (dataformat.Array, error)
+	// LookTLS tells what would be done with mail for another domain, see Actor.CheckTLS.
+	LookTLS(ctx context.Context, domain string) (dataformat.Dict, error)
 
 	// DMARCReports is what others report about mail in the name of a domain in the last days, 30 if days is 0: Days,
 	// Reports (their number), To (the address that they come to), Sources, the busiest first, each with Address, Passed,
@@ -115,4 +117,10 @@ func (a Actor) DMARCReports(ctx context.Context, name string, days int) (datafor
 	return look(ctx, a, "GETDMARCREPORTS", domain(name), func(o *operation) (dataformat.Dict, error) {
 		return o.admin.server.DMARCReports(o, o.spelled(name), days)
 	})
+}
+
+// CheckTLS tells what would be done with mail for another domain, as far as encryption goes: Lines, and Goes (YES or NO), whether one of its mail servers
+// would be given mail now. Connections are made, and nothing is sent. Errors: Invalid.
+func (a Actor) CheckTLS(ctx context.Context, name string) (dataformat.Dict, error) {
+	return look(ctx, a, "CHECKTLS", server, func(o *operation) (dataformat.Dict, error) { return o.admin.server.LookTLS(o, name) })
 }

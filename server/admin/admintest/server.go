@@ -400,6 +400,11 @@ func (s *Server) CheckDNS(context.Context, string) (dataformat.Array, error) {
 	return dataformat.Array{}, nil
 }
 
+// LookTLS knows nothing.
+func (s *Server) LookTLS(context.Context, string) (dataformat.Dict, error) {
+	return dataformat.Dict{"Lines": dataformat.Array{}, "Goes": dataformat.String("NO")}, nil
+}
+
 func (s *Server) CheckHost(context.Context) (dataformat.Array, error) { return dataformat.Array{}, nil }
 
 // SendTestMessage answers the number 100234.
