@@ -123,7 +123,7 @@ func (s *Store) CreateDomain(ctx context.Context, name string, given dataformat.
 	}
 	s.dropDomain(name)
 	if moved {
-		err = errors.Join(err, s.assignAddresses(name, given), s.noteIssuer(given))
+		err = errors.Join(err, s.assignAddresses(name, given), s.noteIssuer(name, given))
 	}
 	return fault.Wrap(op, fault.Internal, err)
 }
@@ -185,7 +185,7 @@ func (s *Store) DeleteDomain(ctx context.Context, name string, force bool) error
 		err = s.editDomainAliases(nametable.Replaced(s.state.Load().domainAliases.Of(d.name), nil, nil))
 	}
 	if err == nil {
-		err = s.editState(domainIPsFile, removeValue(d.name))
+		err = errors.Join(s.editState(domainIPsFile, removeValue(d.name)), s.noteIssuer(d.name, nil))
 	}
 	if err == nil {
 		err = s.telnums.move(accountKey{domain: d.name}, accountKey{})
@@ -295,7 +295,7 @@ func (s *Store) moveDomain(do, from, to string, moved bool) error {
 		err = s.editDomainAliases(nametable.Replaced(nil, s.state.Load().domainAliases.Of(from), dataformat.String(to)))
 	}
 	if err == nil {
-		err = s.editState(domainIPsFile, replaceValue(from, to))
+		err = errors.Join(s.editState(domainIPsFile, replaceValue(from, to)), s.moveIssuer(from, to))
 	}
 	if err == nil {
 		err = errors.Join(s.polled.move(accountKey{domain: from}, accountKey{domain: to}), s.telnums.move(accountKey{domain: from}, accountKey{domain: to}))

@@ -176,7 +176,7 @@ func (s *Store) DomainSettings(name string) Layer {
 		if err != nil {
 			return err
 		}
-		return errors.Join(s.assignAddresses(d.name, after), s.noteIssuer(after))
+		return errors.Join(s.assignAddresses(d.name, after), s.noteIssuer(d.name, after))
 	}
 	return l
 }

@@ -619,3 +619,39 @@ func TestOldHashIsCompletedByALogin(t *testing.T) {
 		t.Error("after the login there is no verifier")
 	}
 }
+
+// Whether some domain has an issuer of tokens is known through all that becomes of domains.
+func TestHasIssuers(t *testing.T) {
+	p := newBase(t)
+	s := p.open(t)
+	issuer := dict(t, "{OAuthIssuer=\"https://login.test\";}")
+	has := func(want bool, when string) {
+		t.Helper()
+		if s.HasIssuers() != want {
+			t.Errorf("%s: %v", when, !want)
+		}
+	}
+	has(false, "at first")
+	must(t, s.CreateDomain(ctx, "a.test", issuer))
+	has(true, "a new domain")
+	must(t, s.RenameDomain(ctx, "a.test", "b.test"))
+	has(true, "renamed")
+	p.close(t, s)
+	s = p.open(t)
+	has(true, "after a restart")
+	must(t, s.DomainSettings("b.test").Update(ctx, dict(t, "{OAuthIssuer=\"\";}")))
+	has(false, "taken away")
+	must(t, s.DomainSettings("b.test").Update(ctx, issuer))
+	has(true, "given again")
+	must(t, s.DeleteDomain(ctx, "b.test", true))
+	has(false, "deleted")
+	must(t, s.DomainDefaults().Update(ctx, issuer))
+	has(true, "inherited")
+	must(t, s.DomainDefaults().Update(ctx, dict(t, "{OAuthIssuer=default;}")))
+	has(false, "inherited no more")
+	for _, bad := range []string{"http://login.test", "https://", "login.test", "https://u:p@login.test", "https://login.test/?x", "https://login.test/#x", "file:///etc/passwd", "https://login.test/" + strings.Repeat("x", 500)} {
+		if err := s.DomainDefaults().Update(ctx, dataformat.Dict{"OAuthIssuer": dataformat.String(bad)}); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}

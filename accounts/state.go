@@ -52,8 +52,9 @@ type serverState struct {
 	accountDefaults dataformat.Dict
 	loginFlow       settings.Rate // FailedLoginFlow as accounts inherit it from the server
 	prefs           dataformat.Dict
-	reversible      bool // some password may be kept in a reversible form
-	issuers         bool // some domain may have an issuer of tokens
+	reversible      bool     // some password may be kept in a reversible form
+	issuers         bool     // some domain has an issuer of tokens
+	issuersOf       []string // domains with one of their own
 }
 
 // serverFiles are the server-wide files of the directory and what they say.
@@ -90,7 +91,8 @@ func loadState(base string, aliases *nametable.Table[string]) (*serverState, err
 	st.loginFlow = inheritedFlow(layers{{OfServer, st.accountDefaults}})
 	st.domainDefaults = visible(defaults)
 	delete(st.domainDefaults, keyAccountDefaults)
-	st.issuers = defaults.String(keyIssuers) != "" || hasIssuer(st.domainDefaults)
+	st.issuersOf = defaults.Strings(keyIssuers)
+	st.issuers = len(st.issuersOf) > 0 || hasIssuer(st.domainDefaults)
 	st.reversible = defaults.String(keyReversible) != "" || password.IsReversible(st.accountDefaults.String(keyEncryption))
 
 	if aliases == nil {

@@ -91,10 +91,10 @@ func (s *directory) Issuer(domain string) (Issuer, bool) {
 	return d.settings.issuer(), true
 }
 
-// HasIssuers reports whether some domain may have an issuer.
+// HasIssuers reports whether some domain has an issuer, or domains inherit one.
 func (s *serverFiles) HasIssuers() bool { return s.state.Load().issuers }
 
-// keyIssuers is the reserved key of DomainDefault.settings that says that a domain was given an issuer.
+// keyIssuers is the reserved key of DomainDefault.settings with the domains that have an issuer of their own.
 const keyIssuers = "#Issuers"
 
 // hasIssuer tells whether settings of a domain, or what domains inherit, have an issuer.
@@ -103,15 +103,34 @@ func hasIssuer(d dataformat.Dict) bool {
 	return text != "" && !strings.EqualFold(text, "default")
 }
 
-// noteIssuer remembers that a domain was given an issuer.
-func (s *serverFiles) noteIssuer(explicit dataformat.Dict) error {
-	if !hasIssuer(explicit) || s.HasIssuers() {
+// noteIssuer keeps whether a domain has an issuer of its own; explicit are its settings, nil when there is no such domain any more.
+func (s *serverFiles) noteIssuer(domain string, explicit dataformat.Dict) error {
+	has := hasIssuer(explicit)
+	if slices.Contains(s.state.Load().issuersOf, domain) == has {
 		return nil
 	}
 	return s.editState(domainDefaultFile, func(d dataformat.Dict) error {
-		d[keyIssuers] = dataformat.String("YES")
+		list := slices.DeleteFunc(d.Strings(keyIssuers), func(name string) bool { return name == domain })
+		if has {
+			list = append(list, domain)
+		}
+		var a dataformat.Array
+		for _, name := range list {
+			a = append(a, dataformat.String(name))
+		}
+		if d[keyIssuers] = a; len(a) == 0 {
+			delete(d, keyIssuers)
+		}
 		return nil
 	})
+}
+
+// moveIssuer keeps the issuer of a domain that has another name now.
+func (s *serverFiles) moveIssuer(from, to string) error {
+	if !slices.Contains(s.state.Load().issuersOf, from) {
+		return nil
+	}
+	return errors.Join(s.noteIssuer(to, dataformat.Dict{"OAuthIssuer": dataformat.String("its own")}), s.noteIssuer(from, nil))
 }
 
 // token is a token of an issuer as a voucher.

@@ -68,7 +68,10 @@ type dialogue struct {
 	in *bufio.Reader
 }
 
-func talk(c net.Conn) *dialogue { return &dialogue{c, bufio.NewReader(c)} }
+func talk(c net.Conn) *dialogue {
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second)) // a test that waits for something else fails soon
+	return &dialogue{c, bufio.NewReader(c)}
+}
 
 // ask sends a line, if it is not empty, and returns what comes until a line with one of the beginnings.
 func (d *dialogue) ask(t *testing.T, line string, last ...string) string {

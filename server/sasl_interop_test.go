@@ -52,8 +52,8 @@ func newTestIssuer(t *testing.T) *testIssuer {
 	return i
 }
 
-// token is one of a mail address.
-func (i *testIssuer) token(t *testing.T, email string, lives time.Duration) string {
+// token is one of a mail address, with so much else in it.
+func (i *testIssuer) token(t *testing.T, email string, lives time.Duration, filler int) string {
 	t.Helper()
 	part := func(v map[string]any) string {
 		b, err := json.Marshal(v)
@@ -63,7 +63,7 @@ func (i *testIssuer) token(t *testing.T, email string, lives time.Duration) stri
 		return base64.RawURLEncoding.EncodeToString(b)
 	}
 	text := part(map[string]any{"alg": "ES256", "kid": "1", "typ": "JWT"}) + "." +
-		part(map[string]any{"iss": i.URL, "aud": "mail", "email": email, "exp": time.Now().Add(lives).Unix()})
+		part(map[string]any{"iss": i.URL, "aud": "mail", "email": email, "exp": time.Now().Add(lives).Unix(), "groups": strings.Repeat("x", filler)})
 	sum := sha256.Sum256([]byte(text))
 	r, s, err := ecdsa.Sign(rand.Reader, i.key, sum[:])
 	if err != nil {
@@ -83,7 +83,8 @@ func TestTokensLetIn(t *testing.T) {
 	encoded := func(token string) string {
 		return base64.StdEncoding.EncodeToString([]byte("n,a=alice@" + testDomain + ",\x01auth=Bearer " + token + "\x01\x01"))
 	}
-	good, old := i.token(t, "alice@"+testDomain, time.Minute), i.token(t, "alice@"+testDomain, -time.Hour)
+	const long = 6500 // tokens of large organisations list groups
+	good, old := i.token(t, "alice@"+testDomain, time.Minute, long), i.token(t, "alice@"+testDomain, -time.Hour, long)
 	connect := func(port int) *dialogue {
 		c, err := net.Dial("tcp", r.addr(port))
 		if err != nil {
@@ -109,11 +110,13 @@ func TestTokensLetIn(t *testing.T) {
 	}
 	d = connect(110)
 	d.ask(t, "", "+OK")
-	d.ask(t, "AUTH OAUTHBEARER "+encoded(old), "+ ")
+	d.ask(t, "AUTH OAUTHBEARER", "+ ") // commands are no longer than 255 bytes (RFC 5034 section 4)
+	d.ask(t, encoded(old), "+ ", "-ERR")
 	if got := d.ask(t, "AQ==", "+OK", "-ERR"); !strings.HasPrefix(got, "-ERR [AUTH]") {
 		t.Error(got)
 	}
-	if got := d.ask(t, "AUTH OAUTHBEARER "+encoded(good), "+OK", "-ERR", "+ "); !strings.HasPrefix(got, "+OK") {
+	d.ask(t, "AUTH OAUTHBEARER", "+ ")
+	if got := d.ask(t, encoded(good), "+OK", "-ERR", "+ "); !strings.HasPrefix(got, "+OK") {
 		t.Error(got)
 	}
 	d = connect(587)
@@ -167,7 +170,7 @@ func TestInteropSASL(t *testing.T) {
 			})
 		}
 	}
-	token := i.token(t, user, time.Hour)
+	token := i.token(t, user, time.Hour, 500)
 	for _, scheme := range []string{"imap", "pop3", "smtp"} {
 		port := r.port(map[string]int{"imap": 993, "pop3": 995, "smtp": 465}[scheme])
 		for name, args := range map[string][]string{
@@ -182,7 +185,7 @@ func TestInteropSASL(t *testing.T) {
 			})
 		}
 		t.Run("curl "+scheme+" with an old token", func(t *testing.T) {
-			args := []string{"--user", user, "--oauth2-bearer", i.token(t, user, -time.Hour), "--silent", "--insecure", "--login-options", "AUTH=OAUTHBEARER", scheme + "s://127.0.0.1:" + port + "/"}
+			args := []string{"--user", user, "--oauth2-bearer", i.token(t, user, -time.Hour, 500), "--silent", "--insecure", "--login-options", "AUTH=OAUTHBEARER", scheme + "s://127.0.0.1:" + port + "/"}
 			if out, err := exec.Command("curl", args...).CombinedOutput(); err == nil {
 				t.Errorf("it gets in:\n%s", out)
 			}
@@ -192,11 +195,11 @@ func TestInteropSASL(t *testing.T) {
 		"scram-sha-1": "", "scram-sha-256": "", "external": "tls_cert_file " + cert + "\ntls_key_file " + key + "\n", "oauthbearer": "", "xoauth2": "", "plain": "", "login": "",
 	} {
 		t.Run("msmtp "+name, func(t *testing.T) {
-			secret := testPassword
+			secret := "password " + testPassword
 			if strings.Contains(name, "oauth") {
-				secret = token
+				secret = "passwordeval cat " + file("token", token)
 			}
-			config := file("msmtp-"+name, "account default\nhost 127.0.0.1\nport "+r.port(587)+"\ntls on\ntls_certcheck off\nauth "+name+"\nuser "+user+"\npassword "+secret+"\nfrom "+user+"\n"+settings)
+			config := file("msmtp-"+name, "account default\nhost 127.0.0.1\nport "+r.port(587)+"\ntls on\ntls_certcheck off\nauth "+name+"\nuser "+user+"\n"+secret+"\nfrom "+user+"\n"+settings)
 			subject, text := message(user, "bob@"+testDomain)
 			run(t, strings.NewReader(text), nil, "msmtp", "-C", config, "bob@"+testDomain)
 			r.waitFor(t, "bob", subject)
