@@ -38,7 +38,15 @@ func (r refused) Error() string { return string(r) }
 
 // Concerns reports whether a message may have an iTIP text.
 func (s *Service) Concerns(sum *message.Summary) bool {
-	return bool(s.Settings.Get().Schedule) && calendarPart(sum.Root) != nil
+	return s.On() && (calendarPart(sum.Root) != nil || hasTNEF(sum.Root))
+}
+
+// hasTNEF reports whether a message has a winmail.dat: what Outlook sends as rich text, in which an invitation is not read.
+func hasTNEF(p *message.Part) bool {
+	if p == nil {
+		return false
+	}
+	return p.Type == "application" && (p.Subtype == "ms-tnef" || p.Subtype == "vnd.ms-tnef") || slices.ContainsFunc(p.Children, hasTNEF)
 }
 
 // calendarPart finds the first text/calendar part.
@@ -61,6 +69,10 @@ func calendarPart(p *message.Part) *message.Part {
 // error puts the delivery off.
 func (s *Service) Process(ctx context.Context, m *delivery.Message, wish delivery.Schedule) (actions []delivery.Action, taken bool, err error) {
 	if !m.Account.Enabled("WebCAL") {
+		return nil, false, nil
+	}
+	if calendarPart(m.Summary.Root) == nil {
+		s.log.LogAttrs(ctx, logs.LevelLowLevel, "a winmail.dat is not read: an invitation in it stays a message", slog.Uint64(logs.AttrQueueID, uint64(m.ID)), slog.String(logs.AttrAccount, m.Account.Address()))
 		return nil, false, nil
 	}
 	in := &incoming{s: s, m: m, wish: wish, own: s.owns(ctx, m.Account), now: time.Now()}

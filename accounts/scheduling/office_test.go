@@ -235,7 +235,17 @@ func (o *office) receive(from, to, before, method, calendar string) {
 	o.receiveFrom(envelope.Source{Tag: "SMTP", Domain: "company.com"}, from, to, before, method, calendar)
 }
 
+func (o *office) receiveBody(from, to, before, body string) {
+	o.t.Helper()
+	o.receiveText(envelope.Source{Tag: "SMTP", Domain: "company.com"}, from, to, before, body)
+}
+
 func (o *office) receiveFrom(source envelope.Source, from, to, before, method, calendar string) {
+	o.t.Helper()
+	o.receiveText(source, from, to, before, "Content-Type: text/calendar; method="+method+"; charset=utf-8\n\n"+calendar)
+}
+
+func (o *office) receiveText(source envelope.Source, from, to, before, body string) {
 	o.t.Helper()
 	f, err := address.Parse(from)
 	must(o.t, err)
@@ -244,7 +254,7 @@ func (o *office) receiveFrom(source envelope.Source, from, to, before, method, c
 	env := &envelope.Envelope{Source: source, ReturnPath: f, Recipients: []envelope.Recipient{{Address: r}}}
 	sub, err := o.q.Begin(context.Background(), env)
 	must(o.t, err)
-	text := before + "From: <" + from + ">\nTo: <" + to + ">\nSubject: x\nMIME-Version: 1.0\nContent-Type: text/calendar; method=" + method + "; charset=utf-8\n\n" + calendar
+	text := before + "From: <" + from + ">\nTo: <" + to + ">\nSubject: x\nMIME-Version: 1.0\n" + body
 	_, err = io.WriteString(sub, crlf(text))
 	must(o.t, err)
 	must(o.t, sub.Commit(context.Background()))
@@ -272,3 +282,6 @@ func replaced(s, old, with string) string {
 	}
 	return strings.Replace(s, old, with, 1)
 }
+
+// dataValue is the value of a setting.
+type dataValue = dataformat.Value

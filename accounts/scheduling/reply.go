@@ -93,7 +93,8 @@ func (in *incoming) answered(o *object, reply *node) (news bool, no refused) {
 	}
 	stamp := reply.value("DTSTAMP")
 	switch {
-	case reply.number("SEQUENCE") < n.number("SEQUENCE"):
+	case reply.number("SEQUENCE") < n.number("SEQUENCE") && !in.sameStart(reply, o, n):
+		// An attendee who answers for the time that holds has seen what matters.
 		return false, refused("it answers an older state of the event")
 	case stamp < l.param(paramReplied):
 		return false, refused("it is older than the last answer")
@@ -118,6 +119,17 @@ func (in *incoming) answered(o *object, reply *node) (news bool, no refused) {
 		o.add(n)
 	}
 	return news, ""
+}
+
+// sameStart reports whether a component of the message begins when one that is stored does.
+func (in *incoming) sameStart(reply *node, o *object, n *node) bool {
+	said, is := reply.line("DTSTART"), n.line("DTSTART")
+	if said == nil || is == nil {
+		return false
+	}
+	a, ok := in.object.instant(said, said.Value)
+	b, ok2 := o.instant(is, is.Value)
+	return ok && ok2 && a == b
 }
 
 // tell brings the copies of the other attendees on this server up to date.

@@ -355,6 +355,8 @@ func (w *writing) changed(ctx context.Context, c *groupware.Collection, old, nex
 	switch {
 	case was != "" && w.own(was) && organizer != "" && !w.own(organizer):
 		return nil, &NotAllowed{Rule: "allowed-organizer-scheduling-object-change", Text: "An event that others were invited to keeps its organizer."}
+	case was != "" && !w.own(was) && w.own(organizer) && slices.ContainsFunc(old.attendees(), w.own):
+		return nil, notAllowed("The organizer of an event that others see cannot be changed.")
 	case w.own(organizer), organizer == "" && w.own(was):
 		change := organizerChange{old: old, next: next, own: w.own, now: w.now, merge: len(p.Tags) > 0}
 		if err := change.prepare(); err != nil {

@@ -16,5 +16,8 @@ type Counts struct {
 	Sent, Taken, Refused counters.Counter
 }
 
+// On reports whether the server schedules.
+func (s *Service) On() bool { return bool(s.Settings.Get().Schedule) }
+
 // Counts has what is counted.
 func (s *Service) Counts() *Counts { return &s.counts }

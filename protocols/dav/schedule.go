@@ -21,6 +21,8 @@ type Scheduling interface {
 	Put(ctx context.Context, user *accounts.Account, c *groupware.Collection, p scheduling.Put) (scheduling.Result, error)
 	Delete(ctx context.Context, user *accounts.Account, c *groupware.Collection, name string, tags []string, noReply bool, check func(mailbox.Item) error) error
 	Tag(ctx context.Context, owner *accounts.Account, text []byte) string
+	// On reports whether the server schedules.
+	On() bool
 	FreeBusy(ctx context.Context, user *accounts.Account, text []byte) ([]scheduling.BusyAnswer, error)
 	ShowsAll(ctx context.Context, address string) (bool, error)
 	Published(ctx context.Context, viewer *accounts.Account, address string, now time.Time) ([]byte, error)
@@ -31,12 +33,14 @@ func (s *Server) UseScheduling(x Scheduling) { s.scheduling = x }
 
 // schedules reports whether items of a collection are scheduled.
 func (e *exchange) schedules(c *groupware.Collection) bool {
-	return e.s.scheduling != nil && (c.Kind == groupware.Calendar || c.Kind == groupware.Tasks)
+	return e.s.schedulingOn() && (c.Kind == groupware.Calendar || c.Kind == groupware.Tasks)
 }
+
+func (s *Server) schedulingOn() bool { return s.scheduling != nil && s.scheduling.On() }
 
 // capabilitiesOf is the DAV header.
 func (s *Server) capabilitiesOf() string {
-	if s.scheduling == nil {
+	if !s.schedulingOn() {
 		return capabilities
 	}
 	return capabilities + ", calendar-auto-schedule"
@@ -127,7 +131,7 @@ const (
 
 // resolveSchedule finds the scheduling inbox with its items, and the outbox, of a user; nil if the path is another one.
 func (s *Server) resolveSchedule(ctx context.Context, user *accounts.Account, path []string) (*resource, error) {
-	if s.scheduling == nil || len(path) == 0 || path[0] != inboxPath && path[0] != outboxPath {
+	if !s.schedulingOn() || len(path) == 0 || path[0] != inboxPath && path[0] != outboxPath {
 		return nil, nil
 	}
 	r := &resource{kind: outboxKind, realm: calRealm, segments: append([]string{roots[calRealm]}, path...), owner: s.store.Between(user, user)}
@@ -166,7 +170,7 @@ func (r *resource) isInbox() bool {
 // scheduleURL writes the path of the inbox or the outbox of the user, who sees no other's.
 func scheduleURL(name string) func(*exchange, *xmlWriter, *resource) error {
 	return func(e *exchange, x *xmlWriter, r *resource) error {
-		if e.s.scheduling == nil || r.owner.Foreign() {
+		if !e.s.schedulingOn() || r.owner.Foreign() {
 			return errNoProperty
 		}
 		x.href(hrefOf(roots[calRealm], name) + "/")
