@@ -37,6 +37,8 @@ const (
 	// adds: the command adds messages, and adds them again if it is repeated. It is not carried out for a
 	// client that has closed its connection (see present).
 	adds
+	// alters: the command changes the selected mailbox, of which a client is told also when it wants to hear nothing of others.
+	alters
 )
 
 // commands is the command table. A new command needs a line here and a handler in
@@ -72,21 +74,22 @@ var commands = index([]command{
 	{"GETQUOTAROOT", loggedIn, getQuotaRoot, 0},
 	{"GETQUOTA", loggedIn, getQuota, 0},
 	{"SETQUOTA", loggedIn, setQuota, 0},
+	{"NOTIFY", loggedIn, notify, 0},
 	{"IDLE", loggedIn, (*session).idle, 0},
 
 	{"CHECK", selected, (*session).noop, 0},
 	{"CLOSE", selected, (*session).close, 0},
 	{"UNSELECT", selected, (*session).unselect, 0},
-	{"EXPUNGE", selected, (*session).expunge, byUID},
+	{"EXPUNGE", selected, (*session).expunge, byUID | alters},
 	{"SEARCH", selected, search, byUID | noExpunge | numbers},
 	{"UIDBATCHES", selected, uidBatches, noExpunge},
 	{"SORT", selected, sortCommand, byUID | noExpunge | numbers},
 	{"THREAD", selected, threadCommand, byUID | noExpunge | numbers},
 	{"FETCH", selected, (*session).fetch, byUID | noExpunge | numbers},
-	{"STORE", selected, (*session).store, byUID | noExpunge | numbers},
+	{"STORE", selected, (*session).store, alters | byUID | noExpunge | numbers},
 	{"COPY", selected, (*session).copy, byUID | adds | numbers},
-	{"REPLACE", selected, replace, byUID | adds | numbers},
-	{"MOVE", selected, (*session).move, byUID | numbers},
+	{"REPLACE", selected, replace, alters | byUID | adds | numbers},
+	{"MOVE", selected, (*session).move, alters | byUID | numbers},
 })
 
 func index(list []command) map[string]*command {
@@ -138,12 +141,17 @@ func (s *session) dispatch(line []byte, refused error) error {
 		return nil
 	}
 	// What was just selected is answered for.
-	gone := s.view != nil && s.view == before && s.ending == "" && !malformed && !s.view.update(c.command.traits&noExpunge == 0 || c.uid)
+	gone := s.view != nil && s.view == before && s.ending == "" && !malformed && s.hears(c.command) && !s.view.update(c.command.traits&noExpunge == 0 || c.uid)
 	s.answer(c, err)
 	if gone {
 		s.byeDeleted()
 	}
 	return nil
+}
+
+// hears reports whether changes of the selected mailbox are sent before the tagged response of a command.
+func (s *session) hears(c *command) bool {
+	return s.events == nil || s.events.events != 0 || c.traits&alters != 0
 }
 
 // carryOut finds the command and runs its handler.

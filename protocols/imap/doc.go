@@ -29,14 +29,15 @@
 //	unauthenticate.go  UNAUTHENTICATE
 //	quota.go       GETQUOTA, GETQUOTAROOT            metadata.go    GETMETADATA, SETMETADATA
 //	idle.go        IDLE                              names.go       mailbox names on the wire
+//	notify*.go     NOTIFY
 //	timeslice.go   processor time of long commands
 //
 // # Who owns what
 //
 // A session and its view of the selected mailbox belong to the session's
 // goroutine. A command that reads messages has a type of its own with what it needs: fetching, searching,
-// listing. During IDLE a second goroutine uses the Reader, and ends before
-// IDLE does. No lock is held while the session writes to its client, which may
+// listing. During IDLE, and after NOTIFY while no command is in progress, a second
+// goroutine uses the Reader, and ends before a command is read. No lock is held while the session writes to its client, which may
 // take as long as writeTimeout.
 //
 // # What clients can rely on
@@ -57,6 +58,7 @@
 //   - A client that has not enabled IMAP4rev2 gets the responses of RFC 3501: RECENT, [UNSEEN],
 //     SEARCH, modified UTF-7. One that has enabled it gets none of these (RFC 9051
 //     appendix E).
+//   - NOTIFY can have EXPUNGE responses sent without a command in progress.
 //   - When the selected mailbox is deleted, the session ends with BYE. A command that is
 //     under way is answered before.
 //   - Special uses come from the account's current preferences (package accounts).
@@ -81,7 +83,7 @@
 // needs up to 100 KB: output, records read ahead, and a window of the text that is searched.
 //
 // RFC 3501, 9051 (IMAP4), 3502 (MULTIAPPEND), 4469 (CATENATE), 4978 (COMPRESS), 5255 (LANGUAGE), 8437
-// (UNAUTHENTICATE), 9586 (UIDONLY), 5256 (SORT, THREAD), 5267 (ESORT), 5464 (METADATA), 5957
+// (UNAUTHENTICATE), 9586 (UIDONLY), 5256 (SORT, THREAD), 5267 (ESORT), 5464 (METADATA), 5465 (NOTIFY), 5957
 // (SORT=DISPLAY), 9394 (PARTIAL), 8508 (REPLACE), 2177 (IDLE), 2342 (NAMESPACE), 2971 (ID), 3348 (CHILDREN), 3691
 // (UNSELECT), 4315 (UIDPLUS), 4731 (ESEARCH), 4959 (SASL-IR), 5032 (WITHIN), 5161
 // (ENABLE), 5182 (SEARCHRES), 5258 (LIST-EXTENDED), 5530 (response codes), 5819

@@ -15,7 +15,7 @@ func (s *session) idle(c *call, p *wire.Parser) error {
 	if err := p.End(); err != nil {
 		return err
 	}
-	if s.view != nil && !s.view.update(true) {
+	if s.view != nil && s.hears(c.command) && !s.view.update(true) {
 		s.byeDeleted()
 		c.answered = true
 		return nil
@@ -24,30 +24,44 @@ func (s *session) idle(c *call, p *wire.Parser) error {
 		return err
 	}
 	s.conn.readTimeout = 0
-	done := make(chan error, 1)
-	go func() { done <- s.awaitDone() }()
-	var changed <-chan struct{}
-	if s.view != nil {
-		changed = s.view.mailbox.Changed()
+	err := s.await(s.awaitDone, true)
+	s.conn.readTimeout = commandTimeout
+	c.answered = c.answered || s.ending != ""
+	return err
+}
+
+// wait waits for a command. After NOTIFY it sends what has changed meanwhile.
+func (s *session) wait() error {
+	if s.notification == nil || s.in.Buffered() {
+		return s.in.Wait()
 	}
+	return s.await(s.in.Wait, !s.events.delayed)
+}
+
+// await sends what has changed until read, which runs in a goroutine of its own, has returned, or the session ends.
+func (s *session) await(read func() error, allowExpunge bool) error {
+	done := make(chan error, 1)
+	go func() { done <- read() }()
 	for {
 		s.out.Release()
+		var changed, notified <-chan struct{}
+		if s.view != nil && (s.events == nil || s.events.events != 0) {
+			changed = s.view.mailbox.Changed()
+		}
+		if s.notification != nil {
+			notified = s.notification.changed
+		}
 		select {
 		case err := <-done:
-			s.conn.readTimeout = commandTimeout
 			return err
 		case <-changed:
-			allowed, err := true, error(nil)
-			if s.view.target.Foreign() {
-				allowed, err = s.stillAllowed()
-			}
-			switch {
-			case err != nil: // the next command is told of it
+			if s.push(allowExpunge) {
 				continue
-			case !allowed:
-			case !s.view.update(true):
-				s.byeDeleted()
-			case s.out.Flush() == nil:
+			}
+		case <-notified:
+			s.notification.tell()
+			// Rights to the selected mailbox may have changed.
+			if ok, err := s.maySee(); (ok || err != nil) && s.out.Flush() == nil {
 				continue
 			}
 		case <-s.ctx.Done():
@@ -56,9 +70,30 @@ func (s *session) idle(c *call, p *wire.Parser) error {
 		if err := <-done; s.ending == "" {
 			return err
 		}
-		c.answered = true
 		return nil
 	}
+}
+
+// maySee reports whether the session may still read the selected mailbox, if that is another account's; see stillAllowed.
+func (s *session) maySee() (bool, error) {
+	if s.view == nil || !s.view.target.Foreign() {
+		return true, nil
+	}
+	return s.stillAllowed()
+}
+
+// push sends the changes of the selected mailbox, and reports whether the session goes on.
+func (s *session) push(allowExpunge bool) bool {
+	switch allowed, err := s.maySee(); {
+	case err != nil: // the next command is told of it
+		return true
+	case !allowed:
+	case !s.view.update(allowExpunge):
+		s.byeDeleted()
+	default:
+		return s.out.Flush() == nil
+	}
+	return false
 }
 
 // awaitDone reads the line that ends IDLE.

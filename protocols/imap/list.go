@@ -51,6 +51,7 @@ type listed struct {
 	uses  []imap.MailboxAttr // RFC 6154
 	// missing: the name does not exist; it is subscribed, or an existing name lies below it.
 	missing     bool
+	noAccess    bool // it may be looked up, not read (RFC 5465 section 5.9)
 	hasChildren bool // only those that the client may see count
 	// below: a name that meets the selection options lies below this one; hidden: and that name fits none
 	// of the patterns.
@@ -326,6 +327,8 @@ func (l *listing) putListed(n *listed) {
 	switch {
 	case n.missing:
 		attrs = append(attrs, `\NonExistent`)
+	case n.noAccess:
+		attrs = append(attrs, `\NoAccess`)
 	case !n.Selectable:
 		attrs = append(attrs, `\Noselect`)
 	}

@@ -12,13 +12,11 @@ import (
 
 // METADATA (RFC 5464): texts that clients keep with a mailbox, or with the whole account. An entry below /private is the user's own, one
 // below /shared is seen by all who read the mailbox and set by those who may change flags in it. The account has private entries
-// alone; they lie with its INBOX.
+// alone.
 
 const (
 	privateEntries = "/private/"
 	sharedEntries  = "/shared/"
-	// ofAccount stands before the names of the account's entries.
-	ofAccount = "account:"
 	// maxMetadata is the size of the largest value.
 	maxMetadata = 64 << 10
 	maxEntries  = 100
@@ -35,20 +33,19 @@ type metadataOf struct {
 func (s *session) metadataOf(name string) (o metadataOf, err error) {
 	o = metadataOf{s: s, name: name, account: name == ""}
 	if o.account {
-		name = "INBOX"
+		o.m.Owner, err = s.srv.access.Owner(s.ctx, s.account, "")
+		return o, err
 	}
 	o.m, err = s.find(name, access.Read)
 	return o, err
 }
 
-// key returns whose an entry is, and its name in the store.
-func (o *metadataOf) key(entry string) (user uint64, key string) {
-	if o.account {
-		entry = ofAccount + entry
-	} else if strings.HasPrefix(entry, sharedEntries) {
-		return 0, entry
+// user returns whose an entry is.
+func (o *metadataOf) user(entry string) uint64 {
+	if strings.HasPrefix(entry, sharedEntries) {
+		return 0
 	}
-	return o.s.account.ID, entry
+	return o.s.account.ID
 }
 
 // all returns the entries that have values.
@@ -60,9 +57,8 @@ func (o *metadataOf) all() (map[string]string, error) {
 			return nil, err
 		}
 		for name, value := range list {
-			entry, ofThis := strings.CutPrefix(name, ofAccount)
-			if ofThis == o.account && (user == 0) == strings.HasPrefix(entry, sharedEntries) && strings.HasPrefix(entry, "/") {
-				values[entry] = value
+			if (user == 0) == strings.HasPrefix(name, sharedEntries) && strings.HasPrefix(name, "/") {
+				values[name] = value
 			}
 		}
 	}
@@ -257,11 +253,11 @@ func setMetadata(s *session, c *call, p *wire.Parser) error {
 				return err
 			}
 		}
-		user, key := o.key(entry)
+		user := o.user(entry)
 		if byUser[user] == nil {
 			byUser[user] = map[string]*string{}
 		}
-		byUser[user][key] = value
+		byUser[user][entry] = value
 	}
 	for user, change := range byUser {
 		if err := o.m.Mail().SetProperties(s.ctx, o.m.Name, user, change); err != nil {

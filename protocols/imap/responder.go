@@ -20,6 +20,7 @@ type responder struct {
 	processors chan struct{} // see timeslice
 	call       call          // the command that is being carried out
 	enabled
+	events *selectedEvents // what NOTIFY wants to be told of the selected mailbox; nil without NOTIFY
 }
 
 // enabled is what the client has enabled (RFC 5161). Only UNAUTHENTICATE disables it.

@@ -46,17 +46,18 @@ type session struct {
 	in       *wire.Reader
 	parser   wire.Parser
 
-	account    *accounts.Account
-	watch      *accounts.Watch // ends the session with its account; nil before the login
-	mail       *mailbox.Account
-	view       *view  // of the selected mailbox, or nil
-	compressed bool   // COMPRESS is active
-	loggedOut  bool   // by UNAUTHENTICATE
-	errors     int    // malformed commands in a row
-	logins     int    // failed logins
-	ending     string // the reason why the session ends, or empty
-	lingers    bool   // the session ends while the client still sends
-	began      time.Time
+	account      *accounts.Account
+	watch        *accounts.Watch // ends the session with its account; nil before the login
+	mail         *mailbox.Account
+	view         *view         // of the selected mailbox, or nil
+	notification *notification // what NOTIFY has asked for, or nil
+	compressed   bool          // COMPRESS is active
+	loggedOut    bool          // by UNAUTHENTICATE
+	errors       int           // malformed commands in a row
+	logins       int           // failed logins
+	ending       string        // the reason why the session ends, or empty
+	lingers      bool          // the session ends while the client still sends
+	began        time.Time
 }
 
 // call is the command that is being carried out.
@@ -124,7 +125,7 @@ func (s *session) next() error {
 			s.conn.readTimeout = s.srv.cfg.Get().IdleTimeout.Duration()
 		}
 	}
-	if err := s.in.Wait(); err != nil {
+	if err := s.wait(); err != nil || s.ending != "" {
 		return err
 	}
 	if s.ctx.Err() != nil {
@@ -193,6 +194,7 @@ func (s *session) bye(why, text string) {
 // end releases what the session holds. It also runs after a panic of the session.
 func (s *session) end() {
 	s.watch.Stop()
+	s.endNotify()
 	if s.view != nil {
 		s.leave()
 	}

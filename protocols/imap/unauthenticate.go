@@ -14,6 +14,7 @@ func unauthenticate(s *session, c *call, p *wire.Parser) error {
 		s.leave()
 	}
 	s.watch.Stop()
+	s.endNotify()
 	s.account, s.mail, s.watch = nil, nil, nil
 	s.enabled = enabled{}
 	s.loggedOut = true

@@ -1,6 +1,8 @@
 package imap
 
 import (
+	"slices"
+
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/mailbox"
@@ -11,6 +13,7 @@ import (
 // itself has added or expunged. It reports false if the mailbox is deleted: then the session has
 // to end, see byeDeleted.
 func (v *view) update(allowExpunge bool) bool {
+	last := v.mailbox.UID(v.mailbox.Len())
 	u := v.mailbox.Sync(allowExpunge)
 	if u.Gone {
 		return false
@@ -26,13 +29,29 @@ func (v *view) update(allowExpunge bool) bool {
 	if u.NewKeywords {
 		v.putFlagLists()
 	}
+	if v.events != nil && v.events.fetch != nil && u.Exists >= 0 {
+		v.putNew(last)
+	}
 	for _, seq := range u.Flags {
-		v.putFlags(seq, false)
+		if v.events == nil || v.events.events.has(flagChange) {
+			v.putFlags(seq, false)
+		}
 	}
 	if v.qresync && u.Held {
 		v.putHighestModSeq(u.HighestModSeq)
 	}
 	return true
+}
+
+// putNew sends what NOTIFY wants to know of new messages, those above a UID.
+func (v *view) putNew(last imap.UID) {
+	first, _ := slices.BinarySearch(v.mailbox.UIDs(), last+1)
+	if first >= v.mailbox.Len() {
+		return
+	}
+	x := fetching{view: v, plan: v.events.fetch}
+	// What cannot be read is logged, and the client finds it out when it fetches the message.
+	_, _ = x.ranges([]wire.Range{{Low: uint32(first) + 1, High: uint32(v.mailbox.Len())}}, false)
 }
 
 // putExpunged tells the client of messages that its view shows no more.
