@@ -33,9 +33,10 @@ type office struct {
 	q     *queue.Queue
 	m     *Manager
 
-	mu   sync.Mutex
-	mail map[string][]string // by queue
-	log  strings.Builder
+	mu    sync.Mutex
+	clear int                 // messages without REQUIRETLS
+	mail  map[string][]string // by queue
+	log   strings.Builder
 }
 
 // Policy is that of the far end of all modules but LIST.
@@ -49,6 +50,9 @@ func (o *office) Deliver(_ context.Context, b *queue.Batch) {
 		o.mu.Lock()
 		for range it.Recipients {
 			o.mail[b.Queue] = append(o.mail[b.Queue], text)
+			if !it.Envelope.RequireTLS {
+				o.clear++
+			}
 		}
 		o.mu.Unlock()
 		it.ReportAll(it.Recipients, envelope.Status{Action: envelope.ActionDelivered, Code: envelope.Code{2, 0, 0}, Text: "delivered"})
@@ -187,6 +191,18 @@ func TestWhoGetsACopy(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What goes to members, and what says that somebody gets nothing, needs the encryption that the message asks for (RFC 8689 section 4.3).
+func TestMembersNeedREQUIRETLS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t)
+		o.group("g", `{Members=(bob, "x@y.com", nobody);}`)
+		o.send("g@company.com", "From: ann@company.com\r\n", func(env *envelope.Envelope) { env.RequireTLS = true })
+		if got := o.got(); got != "bob report to ann y.com" || o.clear > 0 {
+			t.Errorf("%s; %d of them without REQUIRETLS", got, o.clear)
+		}
+	})
 }
 
 func TestReportsFollowFinalDelivery(t *testing.T) {

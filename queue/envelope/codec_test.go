@@ -102,7 +102,7 @@ func TestHeadSurvivesEveryField(t *testing.T) {
 			Source: Source{Tag: "HTTPU", IP: netip.MustParseAddr("192.0.2.7"), Account: "ann@client.dom", Domain: "client.dom",
 				LocalIP: netip.MustParseAddr("2001:db8::2"), Trusted: true},
 			Submitted: at, ReturnPath: mustParse(t, "jürgen@client.dom"), ReturnPathLocal: "ju\u0308rgen", ID: "a b=c+d", Return: ReturnFull,
-			Body: BodyBinaryMIME, SMTPUTF8: true, RulesDone: true, Bulk: true, Junk: true,
+			Body: BodyBinaryMIME, SMTPUTF8: true, RequireTLS: true, RulesDone: true, Bulk: true, Junk: true,
 			Personal: "List-Unsubscribe: <https://client.dom/" + TokenMark + ">\r\n" + strings.Repeat("X-Long: ä\r\n", 200),
 			Recipients: []Recipient{
 				{Address: mustParse(t, "joe%far.org@[192.0.2.1]"), Notify: NotifySuccess | NotifyDelay, State: Delivered, Warned: 17},
