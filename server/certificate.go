@@ -187,7 +187,7 @@ var suites = []uint16{
 }
 
 // configFor returns the configuration for a client, nil for the usual one. Other mail servers on port 25 may have older suites of TLS 1.2: what
-// they could not encrypt they would send in clear.
+// they could not encrypt they would send in clear, whatever TLSMinVersion says.
 func (s *Server) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if c := s.acme.Handshake(hello); c != nil {
 		return c, nil
@@ -200,6 +200,9 @@ func (s *Server) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if local, err := netip.ParseAddrPort(hello.Conn.LocalAddr().String()); err == nil && int(local.Port()) == mailPort+s.config.PortShift {
 		return s.encryptMail, nil
 	}
+	if s.main.Get().TLSMinVersion == "1.3" {
+		return s.encryptNew, nil
+	}
 	return nil, nil
 }
 
@@ -209,7 +212,7 @@ func (s *Server) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 // elsewhere would come without the certificate, or with one of that time.
 func (s *Server) configForLogins(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	usual, err := s.configFor(hello)
-	if err != nil || usual != nil && usual != s.encryptMail {
+	if err != nil || usual != nil && usual != s.encryptMail && usual != s.encryptNew {
 		return usual, err
 	}
 	pool := s.accounts.ClientAuthorities(s.domainOfClient(hello))
@@ -218,7 +221,7 @@ func (s *Server) configForLogins(hello *tls.ClientHelloInfo) (*tls.Config, error
 	}
 	c := s.encryptFresh.Clone()
 	if usual != nil {
-		c.CipherSuites = usual.CipherSuites
+		c.CipherSuites, c.MinVersion = usual.CipherSuites, usual.MinVersion
 	}
 	c.ClientAuth, c.ClientCAs = tls.RequestClientCert, pool
 	return c, nil

@@ -67,6 +67,7 @@ func (s *Server) monitoringPart() *module {
 		var watchers sync.WaitGroup
 		watchers.Go(func() { s.watchDNS(ctx) })
 		watchers.Go(func() { s.watchCertificates(ctx) })
+		watchers.Go(func() { s.rotateTickets(ctx) })
 		s.monitoring.counters.Run(ctx, s.saveCounters)
 		watchers.Wait()
 		return nil

@@ -126,8 +126,9 @@ type Server struct {
 	encryptMail *tls.Config // on port 25
 	// encryptLogins is for wires on which client certificates are logins.
 	encryptLogins *tls.Config
-	// encryptFresh takes no tickets of earlier sessions.
-	encryptFresh *tls.Config
+	// encryptFresh takes no tickets of earlier sessions, encryptNew no version but the newest.
+	encryptFresh, encryptNew *tls.Config
+	tickets                  tickets
 
 	setupSecret string // of the one-time link; empty when postmaster has a password
 
@@ -182,7 +183,11 @@ func newServer(c Config, table func(*Server) []*module) (_ *Server, err error) {
 	s.encryptMail.CipherSuites = nil
 	s.encryptFresh = s.encrypt.Clone()
 	s.encryptFresh.SessionTicketsDisabled = true
+	s.encryptNew = s.encrypt.Clone()
+	s.encryptNew.MinVersion = tls.VersionTLS13
 	s.encryptLogins = s.encrypt.Clone()
+	s.tickets.configs = []*tls.Config{s.encrypt, s.encryptMail, s.encryptLogins, s.encryptNew}
+	s.tickets.rotate()
 	s.encrypt.GetConfigForClient = s.configFor
 	s.encryptLogins.GetConfigForClient = s.configForLogins
 	s.listeners = listeners{shift: c.PortShift, listen: c.Listen, log: s.log, running: map[string]net.Listener{}}

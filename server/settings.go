@@ -21,6 +21,8 @@ type Settings struct {
 	LogLevel          int             `key:"LogLevel" default:"3" level:"basic" since:"0.1" help:"records that are written: 0 crashes, 1 failures, 2 major, 3 problems, 4 low-level, 5 all; modules may have their own"`
 	DeleteLeftoversIn settings.Period `key:"DeleteLeftoversIn" default:"never" level:"advanced" since:"0.1" help:"what crashes have left in the Leftovers of accounts is removed when it is older than this; never keeps it until 'gatepost check --tidy'"`
 	IgnoreBindings    settings.Flag   `key:"IgnoreListenerErrors" default:"NO" level:"advanced" since:"0.1" help:"start although a listener cannot be bound"`
+	TLSMinVersion     string          `key:"TLSMinVersion" default:"1.2" values:"1.2|1.3" level:"advanced" since:"0.3" help:"oldest version of TLS that clients may use; on port 25 it is 1.2, as other mail servers would else send in clear"`
+	TLSTimeToLive     settings.Period `key:"TLSTimeToLive" default:"1d" level:"advanced" since:"0.3" help:"how long a client can take up an encrypted session again by its ticket, 1m to 7d"`
 	ExternalFilters   helper.Filters  `key:"ExternalFilters" level:"basic" since:"0.2" help:"programs that look at messages, an array of dictionaries; the rule action ExternalFilter names them"`
 	Milters           milter.List     `key:"Milters" level:"basic" since:"0.2" help:"mail filters that listen on a socket, an array of dictionaries; each message of SMTP clients is shown to them in that order"`
 	SysPasswordVia    string          `key:"SysPasswordVia" default:"/usr/sbin/unix_chkpwd" level:"advanced" since:"0.2" help:"what knows the passwords of the operating system's users, for accounts with UseSysPassword: the path of a program that is called like unix_chkpwd, which needs a server that runs as root, or of the socket of saslauthd, such as /run/saslauthd/mux"`
@@ -34,6 +36,9 @@ func (s *Settings) Validate() error {
 	}
 	if !filepath.IsAbs(s.SysPasswordVia) {
 		return fault.New("server.Settings", fault.Invalid, "SysPasswordVia must be a path from the root directory")
+	}
+	if err := checkTimeToLive(s.TLSTimeToLive); err != nil {
+		return err
 	}
 	return checkLevel("LogLevel", s.LogLevel)
 }
