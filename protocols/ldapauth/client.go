@@ -29,9 +29,15 @@ type Client struct {
 	all chan struct{} // a token per connection
 
 	mu      sync.Mutex
-	busy    map[string]int       // connections by the domain that asks
+	domains map[string]*turns    // by the domain that asks, while one does
 	failed  map[string]Failure   // by the server's URL
 	unknown map[string]time.Time // until when, by name@domain
+}
+
+// turns are the connections of a domain.
+type turns struct {
+	slots chan struct{} // a token per connection
+	users int           // who have one, or wait for one
 }
 
 // Failure is a server that could not be asked.
@@ -43,7 +49,7 @@ type Failure struct {
 
 // New returns a Client.
 func New() *Client {
-	return &Client{all: make(chan struct{}, maxConnections), busy: map[string]int{}, failed: map[string]Failure{}, unknown: map[string]time.Time{}}
+	return &Client{all: make(chan struct{}, maxConnections), domains: map[string]*turns{}, failed: map[string]Failure{}, unknown: map[string]time.Time{}}
 }
 
 // Failing lists the servers that could not be asked lately, by name.
@@ -165,39 +171,50 @@ func (c *Client) ask(ctx context.Context, op string, s *accounts.LDAPSettings, d
 	return &fault.Error{Op: op, Kind: fault.Unavailable, Text: "the directory server does not work now", Err: last}
 }
 
-// room waits for a connection that may be made, for the time-out at most.
+// room waits until a connection may be made, for the time-out at most.
 func (c *Client) room(ctx context.Context, s *accounts.LDAPSettings, domain string) (done func(), err error) {
 	const op = "ldapauth.Room"
-	tooMany := fault.New(op, fault.Unavailable, "too many questions to directory servers at a time")
 	c.mu.Lock()
-	if c.busy[domain] >= maxOfDomain {
-		c.mu.Unlock()
-		return nil, tooMany
+	own := c.domains[domain]
+	if own == nil {
+		own = &turns{slots: make(chan struct{}, maxOfDomain)}
+		c.domains[domain] = own
 	}
-	c.busy[domain]++
+	own.users++
 	c.mu.Unlock()
 	leave := func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.busy[domain]--; c.busy[domain] == 0 {
-			delete(c.busy, domain)
+		if own.users--; own.users == 0 {
+			delete(c.domains, domain)
 		}
 	}
 	t := time.NewTimer(s.Timeout.Duration())
 	defer t.Stop()
-	select {
-	case c.all <- struct{}{}:
-		return func() {
-			<-c.all
-			leave()
-		}, nil
-	case <-t.C:
-		err = tooMany
-	case <-ctx.Done():
-		err = fault.Wrap(op, fault.Canceled, ctx.Err())
+	var held []chan struct{}
+	for _, slots := range []chan struct{}{own.slots, c.all} {
+		select {
+		case slots <- struct{}{}:
+			held = append(held, slots)
+			continue
+		case <-t.C:
+			err = fault.New(op, fault.Unavailable, "too many questions to directory servers at a time")
+		case <-ctx.Done():
+			err = fault.Wrap(op, fault.Canceled, ctx.Err())
+		}
+		break
 	}
-	leave()
-	return nil, err
+	done = func() {
+		for _, slots := range held {
+			<-slots
+		}
+		leave()
+	}
+	if err != nil {
+		done()
+		return nil, err
+	}
+	return done, nil
 }
 
 // inOrder has the servers that could not be asked a moment ago last.
