@@ -22,6 +22,9 @@ func (a Actor) DevicePasswords(ctx context.Context, n Name) ([]accounts.DevicePa
 // need the setting PWDAllowed.
 func (a Actor) CreateDevicePassword(ctx context.Context, n Name, name string, services []string) (secret string, err error) {
 	err = do(ctx, a, "CREATEDEVICEPASSWORD", account(n), func(o *operation) (err error) {
+		if len(services) == 0 {
+			_, services = accounts.DeviceServices()
+		}
 		o.new = dataformat.Dict{"Name": dataformat.String(name), "Services": dataformat.String(strings.Join(services, ", ")), "Password": hidden}
 		if !o.rights.Domain(o.domain, "BasicSettings") {
 			target, err := o.admin.acc.Account(o, o.domain, o.object)
