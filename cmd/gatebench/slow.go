@@ -38,7 +38,7 @@ func (c *slowCommand) Run(ctx context.Context, out *report) (err error) {
 	var all sync.WaitGroup
 	for i := range c.Conns {
 		all.Go(func() {
-			f.keep(from(flooding, addressOf(100+byte(i>>15), i*2)), c.addr(25), c.Again, time.Duration(i)*10*time.Second/time.Duration(c.Conns))
+			f.keep(from(flooding, addressOf(100, i*2)), c.addr(25), c.Again, time.Duration(i)*10*time.Second/time.Duration(c.Conns))
 		})
 	}
 	defer all.Wait()
