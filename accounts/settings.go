@@ -10,7 +10,7 @@ type AccountSettings struct {
 	Password              string        `key:"Password" secret:"yes" help:"the stored form of the password" level:"expert" since:"0.1"`
 	PasswordEncryption    string        `key:"PasswordEncryption" default:"SCRAM-SHA-256" values:"SCRAM-SHA-256|clear|A-crpt|U-crpt|MD5|SHA1" help:"how new passwords are stored; clear and A-crpt can be turned back into the password, which APOP and CRAM-MD5 need; U-crpt, MD5 and SHA1 are read but new passwords are stored as SCRAM-SHA-256" since:"0.1"`
 	UseAppPassword        settings.Flag `key:"UseAppPassword" default:"YES" help:"the password that is stored here is accepted" since:"0.1"`
-	UseExtPassword        settings.Flag `key:"UseExtPassword" default:"NO" help:"a password that External Authentication knows is accepted (ExternalAUTH of the server settings)" since:"0.2"`
+	UseExtPassword        settings.Flag `key:"UseExtPassword" default:"NO" help:"a password that External Authentication knows is accepted (ExternalAUTH of the server settings, LDAPServers of the domain)" since:"0.2"`
 	UseCertificateAuth    settings.Flag `key:"UseCertificateAuth" default:"NO" help:"a client certificate lets in that has an address of the account and is signed by an authority of the domain (ClientCertCA)" since:"0.2"`
 	UseSysPassword        settings.Flag `key:"UseSysPassword" default:"NO" help:"the password of a user of the operating system is accepted (SysPasswordVia of the server settings)" since:"0.1"`
 	OSUserName            string        `key:"OSUserName" default:"*" help:"that user; * is the account's name" since:"0.1"`
@@ -61,7 +61,7 @@ type DomainSettings struct {
 
 	MailToUnknown        string          `key:"MailToUnknown" default:"Rejected" values:"Rejected|Discarded|Rerouted to|Accepted and Bounced" help:"what happens to mail for an unknown name" since:"0.1"`
 	MailRerouteAddress   string          `key:"MailRerouteAddress" default:"spamtrap" help:"where mail for unknown names goes when it is rerouted; * is the name" since:"0.1"`
-	ExternalOnUnknown    settings.Flag   `key:"ExternalOnUnknown" default:"NO" help:"External Authentication is asked about unknown names, of mail and of logins, and may make the account (ExternalAUTH of the server settings)" since:"0.2"`
+	ExternalOnUnknown    settings.Flag   `key:"ExternalOnUnknown" default:"NO" help:"External Authentication is asked about unknown names, of mail and of logins, and may make the account (ExternalAUTH of the server settings, LDAPSearchBase)" since:"0.2"`
 	AccessToUnknown      string          `key:"AccessToUnknown" default:"Rejected" values:"Rejected|Discarded|Rerouted to|Accepted and Bounced" level:"advanced" help:"what happens to logins with an unknown name" since:"0.1"`
 	AccessRerouteAddress string          `key:"AccessRerouteAddress" default:"error" level:"advanced" help:"account that logins with unknown names open when they are rerouted" since:"0.1"`
 	SignalToUnknown      string          `key:"SignalToUnknown" default:"Rejected" values:"Rejected|Discarded|Rerouted to|Accepted and Bounced" level:"expert" help:"how calls for an unknown name are routed" since:"0.1"`
