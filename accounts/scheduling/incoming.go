@@ -38,15 +38,20 @@ func (r refused) Error() string { return string(r) }
 
 // Concerns reports whether a message may have an iTIP text.
 func (s *Service) Concerns(sum *message.Summary) bool {
-	return s.On() && (calendarPart(sum.Root) != nil || hasTNEF(sum.Root))
+	return s.On() && (calendarPart(sum.Root) != nil || tnefPart(sum.Root) != nil)
 }
 
-// hasTNEF reports whether a message has a winmail.dat: what Outlook sends as rich text, in which an invitation is not read.
-func hasTNEF(p *message.Part) bool {
-	if p == nil {
-		return false
+// tnefPart finds the first winmail.dat.
+func tnefPart(p *message.Part) *message.Part {
+	if p == nil || p.Type == "application" && (p.Subtype == "ms-tnef" || p.Subtype == "vnd.ms-tnef") {
+		return p
 	}
-	return p.Type == "application" && (p.Subtype == "ms-tnef" || p.Subtype == "vnd.ms-tnef") || slices.ContainsFunc(p.Children, hasTNEF)
+	for _, child := range p.Children {
+		if found := tnefPart(child); found != nil {
+			return found
+		}
+	}
+	return nil
 }
 
 // calendarPart finds the first text/calendar part.
@@ -69,10 +74,6 @@ func calendarPart(p *message.Part) *message.Part {
 // error puts the delivery off.
 func (s *Service) Process(ctx context.Context, m *delivery.Message, wish delivery.Schedule) (actions []delivery.Action, taken bool, err error) {
 	if !m.Account.Enabled("WebCAL") {
-		return nil, false, nil
-	}
-	if calendarPart(m.Summary.Root) == nil {
-		s.log.LogAttrs(ctx, logs.LevelLowLevel, "a winmail.dat is not read: an invitation in it stays a message", slog.Uint64(logs.AttrQueueID, uint64(m.ID)), slog.String(logs.AttrAccount, m.Account.Address()))
 		return nil, false, nil
 	}
 	in := &incoming{s: s, m: m, wish: wish, own: s.owns(ctx, m.Account), now: time.Now()}
@@ -153,8 +154,11 @@ func passes(err error) bool {
 }
 
 func (in *incoming) process(ctx context.Context) (actions []delivery.Action, err error) {
+	if in.from, err = in.s.senderOf(ctx, in.m); err != nil {
+		return nil, err
+	}
 	text, method, err := in.text()
-	if err != nil {
+	if err != nil || text == nil {
 		return nil, err
 	}
 	o, err := parseObject(text)
@@ -162,9 +166,6 @@ func (in *incoming) process(ctx context.Context) (actions []delivery.Action, err
 		return nil, refused(fault.Explain(err))
 	}
 	in.method = strings.ToUpper(strings.TrimSpace(o.root.value("METHOD")))
-	if in.from, err = in.s.senderOf(ctx, in.m); err != nil {
-		return nil, err
-	}
 	switch {
 	case in.method == "" && method == "", in.method == "PUBLISH":
 		return nil, nil // a file, no message
@@ -209,9 +210,12 @@ func (in *incoming) valid() error {
 	return nil
 }
 
-// text returns the calendar in UTF-8, and the method that the header of its part names.
+// text returns the calendar in UTF-8, and the method that the header of its part names; nil if there is none after all.
 func (in *incoming) text() ([]byte, string, error) {
 	p := calendarPart(in.m.Summary.Root)
+	if p == nil {
+		return in.tnef(tnefPart(in.m.Summary.Root))
+	}
 	if p.Body.Size() > 2*maxCalendar {
 		return nil, "", refused("the calendar is too large")
 	}
@@ -229,6 +233,29 @@ func (in *incoming) text() ([]byte, string, error) {
 		return nil, "", refused("the calendar is too large")
 	}
 	return text, strings.ToUpper(strings.TrimSpace(p.Param("method"))), nil
+}
+
+// maxTNEF is how much of a winmail.dat is read: attachments stand behind the properties.
+const maxTNEF = 1 << 20
+
+// tnef returns the calendar that a winmail.dat comes to.
+func (in *incoming) tnef(p *message.Part) ([]byte, string, error) {
+	f, err := in.m.Open()
+	if err != nil {
+		return nil, "", err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(message.Decode(io.NewSectionReader(f, p.Body.Start, p.Body.Size()), p.Encoding), maxTNEF))
+	if err != nil {
+		return nil, "", err
+	}
+	sent := in.m.Envelope.Submitted // the same each time that the message is looked at
+	text := calendarOfTNEF(data, in.from.address, strings.ToLower(in.m.Account.Address()), sent)
+	if text == nil {
+		in.s.log.LogAttrs(context.Background(), logs.LevelLowLevel, "a winmail.dat is not taken over: it holds no single event", slog.Uint64(logs.AttrQueueID, uint64(in.m.ID)),
+			slog.String(logs.AttrAccount, in.m.Account.Address()))
+	}
+	return text, "", nil
 }
 
 // load returns the object of the account with the UID of the message, nil for none.
