@@ -83,6 +83,8 @@ var commands = index([]command{
 	{"EXPUNGE", selected, (*session).expunge, byUID | alters},
 	{"SEARCH", selected, search, byUID | noExpunge | numbers},
 	{"UIDBATCHES", selected, uidBatches, noExpunge},
+	{"ESEARCH", loggedIn, multiSearch, 0},
+	{"CANCELUPDATE", selected, cancelUpdate, 0},
 	{"SORT", selected, sortCommand, byUID | noExpunge | numbers},
 	{"THREAD", selected, threadCommand, byUID | noExpunge | numbers},
 	{"FETCH", selected, (*session).fetch, byUID | noExpunge | numbers},

@@ -23,13 +23,14 @@
 //	objectid.go    MAILBOXID, EMAILID, THREADID      preview.go     PREVIEW
 //	replace.go     REPLACE                           catenate.go    APPEND ... CATENATE
 //	sort.go        SORT                              thread.go      THREAD (and subject.go)
+//	search_context.go  UPDATE of SEARCH and SORT, CANCELUPDATE
 //	partial.go     PARTIAL of SEARCH, SORT and FETCH
 //	compress.go    COMPRESS                          uidonly.go     UIDONLY
 //	uidbatches.go  UIDBATCHES                        language.go    LANGUAGE
 //	unauthenticate.go  UNAUTHENTICATE
 //	quota.go       GETQUOTA, GETQUOTAROOT            metadata.go    GETMETADATA, SETMETADATA
 //	idle.go        IDLE                              names.go       mailbox names on the wire
-//	notify*.go     NOTIFY
+//	notify*.go     NOTIFY                            multisearch.go ESEARCH
 //	timeslice.go   processor time of long commands
 //
 // # Who owns what
@@ -83,7 +84,7 @@
 // needs up to 100 KB: output, records read ahead, and a window of the text that is searched.
 //
 // RFC 3501, 9051 (IMAP4), 3502 (MULTIAPPEND), 4469 (CATENATE), 4978 (COMPRESS), 5255 (LANGUAGE), 8437
-// (UNAUTHENTICATE), 9586 (UIDONLY), 5256 (SORT, THREAD), 5267 (ESORT), 5464 (METADATA), 5465 (NOTIFY), 5957
+// (UNAUTHENTICATE), 9586 (UIDONLY), 5256 (SORT, THREAD), 5267 (ESORT, CONTEXT), 7377 (MULTISEARCH), 5464 (METADATA), 5465 (NOTIFY), 5957
 // (SORT=DISPLAY), 9394 (PARTIAL), 8508 (REPLACE), 2177 (IDLE), 2342 (NAMESPACE), 2971 (ID), 3348 (CHILDREN), 3691
 // (UNSELECT), 4315 (UIDPLUS), 4731 (ESEARCH), 4959 (SASL-IR), 5032 (WITHIN), 5161
 // (ENABLE), 5182 (SEARCHRES), 5258 (LIST-EXTENDED), 5530 (response codes), 5819

@@ -175,7 +175,7 @@ func (n *notification) compare(first bool) error {
 		l := there[name]
 		now := notifiedOf(l)
 		old, had := n.known[name]
-		now.events = n.wants(name, l.owner != nil && l.owner.Foreign() || isForeign(name), l.Subscribed)
+		now.events = n.wants(name, isForeign(name), l.Subscribed)
 		if now.events|old.events == 0 {
 			continue
 		}
@@ -215,25 +215,29 @@ func isForeign(name string) bool {
 
 // list returns the mailboxes that groups may be about, by their names, and watches their accounts.
 func (n *notification) list() (map[string]*listed, error) {
-	l := &listing{session: n.s}
+	return (&listing{session: n.s}).around(n.groups, func(o *access.Owner) error { return n.watch(o.Mail(), o.Account.ID) })
+}
+
+// around returns the mailboxes that groups may be about, by their names. It visits the other accounts that these are of, also those that let
+// the user see nothing now.
+func (l *listing) around(groups []eventGroup, visit func(*access.Owner) error) (map[string]*listed, error) {
 	names, err := l.ownNames(true, nil)
 	if err != nil {
 		return nil, err
 	}
 	var asked []string
-	for i := range n.groups {
-		asked = append(asked, n.groups[i].names...)
+	for i := range groups {
+		asked = append(asked, groups[i].names...)
 	}
 	for prefix := range foreignPatterns(asked) {
-		owner, err := n.s.srv.access.Owner(n.s.ctx, n.s.account, ensureSlash(prefix))
+		owner, err := l.srv.access.Owner(l.ctx, l.account, ensureSlash(prefix))
 		if fault.Is(err, fault.NoMailbox) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		// Also an owner who lets the user see nothing now may do so later.
-		if err := n.watch(owner.Mail(), owner.Account.ID); err != nil {
+		if err := visit(&owner); err != nil {
 			return nil, err
 		}
 		theirs, err := l.names(&owner)
@@ -246,7 +250,7 @@ func (n *notification) list() (map[string]*listed, error) {
 	for i := range names {
 		x := &names[i]
 		if x.owner != nil && x.owner.Foreign() {
-			if err := n.watch(x.owner.Mail(), x.owner.Account.ID); err != nil {
+			if err := visit(x.owner); err != nil {
 				return nil, err
 			}
 		}

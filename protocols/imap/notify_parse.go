@@ -39,6 +39,7 @@ const (
 	personalMailboxes mailboxFilter = iota // also for INBOXES: rules may deliver into any of them (section 6.3)
 	subscribedMailboxes
 	subtreeMailboxes
+	subtreeOneMailboxes // with those directly below (RFC 7377 section 2.2)
 	namedMailboxes
 )
 
@@ -113,6 +114,14 @@ func (r *responder) parseNotify(p *wire.Parser) (a notifyArgs) {
 }
 
 func (r *responder) parseGroup(p *wire.Parser, a *notifyArgs, filter string) (g eventGroup) {
+	r.parseFilter(p, &g, filter, &a.names)
+	p.Space()
+	g.events = r.parseEvents(p, a, nil)
+	return g
+}
+
+// parseFilter reads which mailboxes a group has, behind the word for it.
+func (r *responder) parseFilter(p *wire.Parser, g *eventGroup, filter string, names *int) {
 	named := false
 	switch filter {
 	case "PERSONAL", "INBOXES":
@@ -121,6 +130,8 @@ func (r *responder) parseGroup(p *wire.Parser, a *notifyArgs, filter string) (g 
 		g.filter = subscribedMailboxes
 	case "SUBTREE":
 		g.filter, named = subtreeMailboxes, true
+	case "SUBTREE-ONE":
+		g.filter, named = subtreeOneMailboxes, true
 	case "MAILBOXES":
 		g.filter, named = namedMailboxes, true
 	default:
@@ -128,11 +139,8 @@ func (r *responder) parseGroup(p *wire.Parser, a *notifyArgs, filter string) (g 
 	}
 	if named {
 		p.Space()
-		g.names = r.parseNames(p, &a.names)
+		g.names = r.parseNames(p, names)
 	}
-	p.Space()
-	g.events = r.parseEvents(p, a, nil)
-	return g
 }
 
 // parseNames reads one name of a mailbox, or a list of them. Names that are not encoded correctly stand for no mailbox.
@@ -210,7 +218,12 @@ func (g *eventGroup) has(name string, foreign, subscribed bool) bool {
 		return subscribed
 	}
 	for _, n := range g.names {
-		if n == name || g.filter == subtreeMailboxes && (n == "" && !foreign || strings.HasPrefix(name, n+"/")) {
+		switch {
+		case n == name:
+			return true
+		case g.filter == subtreeMailboxes && (n == "" && !foreign || strings.HasPrefix(name, n+"/")):
+			return true
+		case g.filter == subtreeOneMailboxes && parentName(name) == n && (n != "" || !foreign):
 			return true
 		}
 	}

@@ -50,6 +50,7 @@ type view struct {
 	info    mailbox.ViewInfo // of the mailbox when it was selected
 	recent  int              // RECENT as the client knows it
 	saved   []imap.UID       // the result that $ stands for (RFC 5182)
+	follows []*searchContext // results whose changes are told (RFC 5267)
 }
 
 // enableCondstore has the flags of messages sent with their MODSEQ from now on. Commands that show that the client knows

@@ -19,6 +19,9 @@ func search(s *session, c *call, p *wire.Parser) error {
 	if err != nil {
 		return err
 	}
+	if x.followed {
+		x.follow(c, found, nil)
+	}
 	x.putFound(c, "SEARCH", found)
 	return nil
 }
@@ -27,9 +30,12 @@ func search(s *session, c *call, p *wire.Parser) error {
 type searching struct {
 	*view
 	*searchProgram
+	name string // of the mailbox, in the answer to ESEARCH (RFC 7377)
 }
 
-func (s *session) newSearch() searching { return searching{s.view, newProgram(s.enabled)} }
+func (s *session) newSearch() searching {
+	return searching{view: s.view, searchProgram: newProgram(s.enabled)}
+}
 
 // run parses the keys of a search and returns the sequence numbers of the messages that match.
 func (x searching) run(p *wire.Parser) ([]uint32, error) {
@@ -121,12 +127,12 @@ func (x searching) prepare(k *searchKey) error {
 	case opSet:
 		// Unlike in other commands, numbers without a message are no error: they match nothing.
 		if max := uint32(x.mailbox.Len()); !k.uid && !k.set.saved && max > 0 {
-			k.seqs = k.set.numbers.Resolve(max)
+			k.seqs = slices.Clone(k.set.numbers).Resolve(max)
 			return nil
 		}
 		if !k.set.saved {
 			var err error
-			k.seqs, err = x.resolve(k.set, true)
+			k.seqs, err = x.resolve(messageSet{numbers: slices.Clone(k.set.numbers)}, true)
 			return err
 		}
 		if x.searchProgram.saved == nil {
@@ -134,6 +140,7 @@ func (x searching) prepare(k *searchKey) error {
 		}
 		k.seqs = x.searchProgram.saved
 	case opKeyword:
+		k.keywords = 0
 		for i, name := range x.mailbox.KeywordNames() {
 			if equalFold(name, k.keyword) { // as the store compares them
 				k.keywords = 1 << i
@@ -199,7 +206,13 @@ func (x searching) putESearch(c *call, found []uint32, highest uint64) {
 	if x.save && !x.min && !x.max && !x.all && !x.count && x.partial.low == 0 {
 		return
 	}
-	x.out.Raw("* ESEARCH (TAG ").String(c.tag).Byte(')')
+	x.out.Raw("* ESEARCH (TAG ").String(c.tag)
+	if x.name != "" {
+		x.out.Raw(" MAILBOX ")
+		x.putName(x.name)
+		x.out.Raw(" UIDVALIDITY ").Number(uint64(x.info.UIDValidity))
+	}
+	x.out.Byte(')')
 	if c.uid {
 		x.out.Raw(" UID")
 	}

@@ -19,6 +19,11 @@ func newProgram(e enabled) *searchProgram {
 func (g *searchProgram) parseOptions(p *wire.Parser) {
 	p.Space()
 	g.readWord(p)
+	g.parseReturnOptions(p)
+}
+
+// parseReturnOptions reads what may stand before the keys, if the first word of it was read.
+func (g *searchProgram) parseReturnOptions(p *wire.Parser) {
 	if g.word == "RETURN" {
 		p.Space()
 		g.parseReturn(p)
@@ -79,6 +84,9 @@ func (g *searchProgram) parseReturn(p *wire.Parser) {
 			g.count = true
 		case "SAVE":
 			g.save = true
+		case "CONTEXT": // RFC 5267: a hint that the client will ask again
+		case "UPDATE":
+			g.followed = true
 		case "PARTIAL": // RFC 9394
 			p.Space()
 			if g.partial.low > 0 {
@@ -92,7 +100,7 @@ func (g *searchProgram) parseReturn(p *wire.Parser) {
 	switch {
 	case g.partial.low > 0 && g.all:
 		p.Fail("ALL and PARTIAL exclude each other")
-	case !g.min && !g.max && !g.count && !g.save && g.partial.low == 0:
+	case !g.min && !g.max && !g.count && !g.save && g.partial.low == 0: // UPDATE alone changes nothing of that
 		g.all = true
 	}
 }
@@ -118,6 +126,7 @@ func (g *searchProgram) parseKey(p *wire.Parser, word string) searchKey {
 			return all
 		case !isLetter(c):
 			key := searchKey{op: opSet, set: parseSet(p)}
+			g.noteSet(key.set)
 			if g.uidOnly && !key.set.saved && p.OK() {
 				p.Fail("%v", errUIDRequired())
 			}
@@ -142,6 +151,13 @@ func (g *searchProgram) parseKey(p *wire.Parser, word string) searchKey {
 	}
 	p.Space()
 	return g.parseArgument(p, word)
+}
+
+// noteSet notes what of a set depends on the moment.
+func (g *searchProgram) noteSet(set messageSet) {
+	g.dollar = g.dollar || set.saved
+	all := len(set.numbers) == 1 && min(set.numbers[0].Low, set.numbers[0].High) == 0 && set.numbers.Max() == 1
+	g.numbers = g.numbers || !set.saved && !all
 }
 
 // parseOr reads the two keys of OR. If one of them is an OR as well, its keys become keys of the
@@ -224,7 +240,9 @@ func (g *searchProgram) parseArgument(p *wire.Parser, word string) searchKey {
 		g.modSeq = true
 		return searchKey{op: opModSeq, modSeq: parseSearchModSeq(p)}
 	case "UID":
-		return searchKey{op: opSet, uid: true, set: parseSet(p)}
+		key := searchKey{op: opSet, uid: true, set: parseSet(p)}
+		g.dollar = g.dollar || key.set.saved
+		return key
 	case "NOT":
 		return not(g.parseKey(p, ""))
 	case "OR":

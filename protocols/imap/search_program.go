@@ -67,6 +67,9 @@ type searchProgram struct {
 	extended             bool // the answer is ESEARCH
 	min, max, all, count bool
 	save                 bool
+	followed             bool         // changes of the result are told (RFC 5267)
+	numbers              bool         // a key has sequence numbers, other than 1:*
+	dollar               bool         // a key has $
 	partial              partialRange // PARTIAL is asked for if low is not 0
 	modSeq               bool         // MODSEQ is one of the keys
 	root                 searchKey

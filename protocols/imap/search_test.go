@@ -61,7 +61,7 @@ func TestHeadersAreFoldedAlike(t *testing.T) {
 // TestTextsAreFoundAcrossWindows puts a text at the borders of what is searched at a time.
 func TestTextsAreFoundAcrossWindows(t *testing.T) {
 	for _, text := range []string{"needle", "näädel", strings.Repeat("long", 9000)} {
-		x := &candidate{searching: searching{nil, lookFor(text)}, timeslice: endless, found: make([]bool, 1)}
+		x := &candidate{searching: searching{searchProgram: lookFor(text)}, timeslice: endless, found: make([]bool, 1)}
 		for _, at := range []int{0, 1, windowSize - 7, windowSize - 3, windowSize - 1, windowSize, 2*windowSize - 5, 100_000} {
 			hay := strings.Repeat("e", at) + text + "eee"
 			for _, r := range []io.Reader{strings.NewReader(hay), iotest.HalfReader(strings.NewReader(hay)), iotest.DataErrReader(strings.NewReader(hay))} {
@@ -194,7 +194,7 @@ func FuzzSearchText(f *testing.F) {
 		found := map[bool]bool{}
 		for _, ascii := range []bool{false, isASCII(folded)} {
 			g.ascii = ascii
-			seqs, err := searching{v, g}.findMessages()
+			seqs, err := searching{view: v, searchProgram: g}.findMessages()
 			if err != nil {
 				t.Fatal(err)
 			}

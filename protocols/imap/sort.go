@@ -92,6 +92,9 @@ func sortCommand(s *session, c *call, p *wire.Parser) error {
 	if found, err = s.view.sorted(found, criteria); err != nil {
 		return err
 	}
+	if x.followed {
+		x.follow(c, found, criteria)
+	}
 	x.putFound(c, "SORT", found)
 	return nil
 }
@@ -122,23 +125,27 @@ func (v *view) sorted(found []uint32, criteria []sortCriterion) ([]uint32, error
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int {
-		for j, c := range criteria {
-			v, w := &values[a*len(criteria)+j], &values[b*len(criteria)+j]
-			n := cmp.Or(cmp.Compare(v.number, w.number), cmp.Compare(v.text, w.text))
-			if c.reverse {
-				n = -n
-			}
-			if n != 0 {
-				return n
-			}
-		}
-		return 0
+		return compareBy(criteria, values[a*len(criteria):], values[b*len(criteria):])
 	})
 	out := make([]uint32, len(found))
 	for i, at := range order {
 		out[i] = found[at]
 	}
 	return out, nil
+}
+
+// compareBy compares what two messages have of the fields of the criteria.
+func compareBy(criteria []sortCriterion, v, w []sortValue) int {
+	for j, c := range criteria {
+		n := cmp.Or(cmp.Compare(v[j].number, w[j].number), cmp.Compare(v[j].text, w[j].text))
+		if c.reverse {
+			n = -n
+		}
+		if n != 0 {
+			return n
+		}
+	}
+	return 0
 }
 
 // sortReader reads what messages are sorted and threaded by. A damaged message has empty fields.

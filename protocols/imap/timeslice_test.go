@@ -191,7 +191,7 @@ func TestLittleAtATimeIsSearchedOnce(t *testing.T) {
 	for i := range 64 {
 		texts = append(texts, strings.Repeat("nadel im heu", 5000)+"-"+string(rune('a'+i)))
 	}
-	x := &candidate{searching: searching{nil, lookFor(texts...)}, timeslice: endless, found: make([]bool, len(texts))}
+	x := &candidate{searching: searching{searchProgram: lookFor(texts...)}, timeslice: endless, found: make([]bool, len(texts))}
 	began := time.Now()
 	x.scanText(iotest.OneByteReader(strings.NewReader(strings.Repeat("nadel im heu", 50_000))))
 	if d := time.Since(began); d > 20*time.Second || x.err != nil || slices.Contains(x.found, true) {
@@ -223,7 +223,7 @@ func TestFieldsAreDecodedOnce(t *testing.T) {
 			}
 		}
 		return testing.AllocsPerRun(5, func() {
-			if found, err := (searching{v, g}).findMessages(); err != nil || len(found) != 0 {
+			if found, err := (searching{view: v, searchProgram: g}).findMessages(); err != nil || len(found) != 0 {
 				t.Fatal(found, err)
 			}
 		})

@@ -13,11 +13,12 @@ import (
 // itself has added or expunged. It reports false if the mailbox is deleted: then the session has
 // to end, see byeDeleted.
 func (v *view) update(allowExpunge bool) bool {
-	last := v.mailbox.UID(v.mailbox.Len())
+	before := v.mailbox.UIDs()
 	u := v.mailbox.Sync(allowExpunge)
 	if u.Gone {
 		return false
 	}
+	v.unfollow(&u, before)
 	v.putExpunged(&u)
 	if u.Exists >= 0 {
 		v.out.Raw("* ").Number(uint64(u.Exists)).Raw(" EXISTS").CRLF()
@@ -30,12 +31,15 @@ func (v *view) update(allowExpunge bool) bool {
 		v.putFlagLists()
 	}
 	if v.events != nil && v.events.fetch != nil && u.Exists >= 0 {
-		v.putNew(last)
+		v.putNew(before)
 	}
 	for _, seq := range u.Flags {
 		if v.events == nil || v.events.events.has(flagChange) {
 			v.putFlags(seq, false)
 		}
+	}
+	for _, f := range v.follows {
+		f.refresh(v)
 	}
 	if v.qresync && u.Held {
 		v.putHighestModSeq(u.HighestModSeq)
@@ -43,8 +47,12 @@ func (v *view) update(allowExpunge bool) bool {
 	return true
 }
 
-// putNew sends what NOTIFY wants to know of new messages, those above a UID.
-func (v *view) putNew(last imap.UID) {
+// putNew sends what NOTIFY wants to know of new messages: those behind the ones that there were before.
+func (v *view) putNew(before []imap.UID) {
+	var last imap.UID
+	if n := len(before); n > 0 {
+		last = before[n-1]
+	}
 	first, _ := slices.BinarySearch(v.mailbox.UIDs(), last+1)
 	if first >= v.mailbox.Len() {
 		return
