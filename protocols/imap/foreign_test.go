@@ -53,6 +53,7 @@ func TestMailboxesOfOthersDoNotExistWithoutRights(t *testing.T) {
 		"SELECT %s", "EXAMINE %s", "STATUS %s (MESSAGES)", "CREATE %s", "DELETE %s", "RENAME %s new", "RENAME Drafts %s",
 		"APPEND %s {4+}\r\nab\r\n", "LIST \"\" %s", "SELECT INBOX", "COPY 1 %s", "MOVE 1 %s",
 		"REPLACE 1 %s {4+}\r\nab\r\n", "GETQUOTAROOT %s", "GETMETADATA %s /shared/comment", "SETMETADATA %s (/private/comment \"x\")",
+		"SETACL %s user2 lr", "DELETEACL %s user2", "GETACL %s", "LISTRIGHTS %s user2", "MYRIGHTS %s", "LIST \"\" %s RETURN (MYRIGHTS)",
 	} {
 		var answers []string
 		for _, name := range []string{"~user1/INBOX", "~user1@company.com/Drafts", "~nobody/INBOX", "~user1@elsewhere.example/INBOX", "~user1", "~"} {

@@ -49,6 +49,8 @@ type listed struct {
 	mailbox.Info
 	owner *access.Owner      // nil if missing
 	uses  []imap.MailboxAttr // RFC 6154
+	// rights are those of the user; 0 if missing.
+	rights access.Rights
 	// missing: the name does not exist; it is subscribed, or an existing name lies below it.
 	missing     bool
 	noAccess    bool // it may be looked up, not read (RFC 5465 section 5.9)
@@ -153,6 +155,9 @@ func (l *listing) matching(names []listed, patterns []string) error {
 			continue
 		}
 		l.putListed(n)
+		if a.myRights && n.owner != nil && n.rights != 0 {
+			l.putMyRights(n.Name, n.rights)
+		}
 		if len(a.status) > 0 && n.Selectable {
 			l.putStatus(n.owner, n.Name, &n.Info, a.status)
 		}
@@ -204,7 +209,7 @@ func (l *listing) names(o *access.Owner) ([]listed, error) {
 			continue
 		}
 		info.Selectable = info.Selectable && rights.Has(access.Read)
-		n := listed{Info: info, owner: o}
+		n := listed{Info: info, owner: o, rights: rights}
 		n.Name = o.Shown(info.Name)
 		if info.Selectable {
 			n.uses = uses[info.Name]

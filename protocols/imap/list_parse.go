@@ -18,6 +18,7 @@ type listArgs struct {
 	showSubscribed                    bool // return option
 	status                            []*statusItem
 	metadata                          []string // entries
+	myRights                          bool     // RFC 8440
 }
 
 func (r *responder) parseList(p *wire.Parser, lsub bool) listArgs {
@@ -83,6 +84,8 @@ func (a *listArgs) returnOption(p *wire.Parser) {
 	case "STATUS":
 		p.Space()
 		a.status = parseStatusItems(p)
+	case "MYRIGHTS":
+		a.myRights = true
 	case "METADATA": // RFC 9590
 		p.Space()
 		a.metadata = metadataEntries(p)

@@ -1,0 +1,93 @@
+package imap
+
+import (
+	"strings"
+	"testing"
+
+	"gatepost/accounts/access"
+)
+
+// Rights are written with the letters of RFC 4314, and tied ones are given together and taken with one of them.
+func TestRightsOnTheWire(t *testing.T) {
+	for text, want := range map[string]string{
+		"lrs": "lrs", "+kc": "+c", "lrc": "lrc", "te": "", "txe": "d", "+t": "+", "-t": "-d", "-kx": "-cd", "d": "d", "lrswipkxtecda": "lrswipcad", "": "", "+": "+", "ll": "l",
+		"kctexd": "cd",
+	} {
+		got, ok := parseRights(text)
+		sorted := func(s string) string {
+			r, err := access.ParseRights(strings.TrimLeft(s, "+-"))
+			if err != nil {
+				t.Error(err)
+			}
+			return s[:len(s)-len(strings.TrimLeft(s, "+-"))] + r.String()
+		}
+		if !ok || sorted(got) != sorted(want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+	for _, text := range []string{"lrz", "L", "l r", "n", "l+r", "é"} {
+		if _, ok := parseRights(text); ok {
+			t.Errorf("%q is taken", text)
+		}
+	}
+	if got := rightsText(access.All); strings.Trim(got, allRights) != "" || len(got) != len(allRights) {
+		t.Errorf("all rights are %s", got)
+	}
+}
+
+// The owner gives rights, another account uses them, and loses them at once.
+func TestACLCommands(t *testing.T) {
+	f := start(t)
+	f.fill(t, 2, 100)
+	owner, other := f.loggedIn(t, "user1 secret1"), f.loggedIn(t, "user2 secret2")
+	for _, test := range []struct {
+		c                         *client
+		command, untagged, tagged string
+	}{
+		{owner, "CREATE team", "", "OK"},
+		{owner, "GETACL team", `ACL "team" "user1@company.com" lrswipkctexda`, "OK"},
+		{owner, "MYRIGHTS team", `MYRIGHTS "team" lrswipkctexda`, "OK"},
+		{other, "MYRIGHTS ~user1/team", "", "NO [NONEXISTENT]"},
+		{other, "GETACL ~user1/team", "", "NO [NONEXISTENT]"},
+		{other, "SETACL ~user1/team user2 lr", "", "NO [NONEXISTENT]"},
+		{owner, "SETACL team user2 lrz", "", "BAD"},
+		{owner, "SETACL team user1 lr", "", "NO [CANNOT] The owner has all rights"},
+		{owner, "SETACL team USER1@company.com lr", "", "NO [CANNOT] The owner has all rights"},
+		{owner, "SETACL team \"a b@c d\" lr", "", "NO [CANNOT]"},
+		{owner, "SETACL none user2 lr", "", "NO [NONEXISTENT]"},
+		{owner, "SETACL ~/ user2 lr", "", "NO [NONEXISTENT]"},
+		{owner, "SETACL team user2 lr", "", "OK"},
+		{owner, "SETACL team anyone l", "", "OK"},
+		{owner, "SETACL team -user2 w", "", "OK"},
+		{owner, "GETACL team", `ACL "team" "user1@company.com" lrswipkctexda "-user2" w "anyone" l "user2" lr`, "OK"},
+		{owner, "LISTRIGHTS team user2", `LISTRIGHTS "team" "user2" "" l r s w i p kc texd a`, "OK"},
+		{owner, "LISTRIGHTS team user1", `LISTRIGHTS "team" "user1" lrswipkctexda`, "OK"},
+		{other, "MYRIGHTS ~user1/team", `MYRIGHTS "~user1/team" lr`, "OK"},
+		{other, "GETACL ~user1/team", "", "NO [NOPERM]"},
+		{other, "LISTRIGHTS ~user1/team user2", "", "NO [NOPERM]"},
+		{other, "DELETEACL ~user1/team user2", "", "NO [NOPERM]"},
+		{other, `LIST "" ~user1/* RETURN (MYRIGHTS)`, `LIST (\HasNoChildren) "/" "~user1/team"|MYRIGHTS "~user1/team" lr`, "OK"},
+		{other, `LIST "" Drafts RETURN (MYRIGHTS)`, `LIST (\Drafts \HasNoChildren) "/" "Drafts"|MYRIGHTS "Drafts" lrswipkctexda`, "OK"},
+		{owner, "SETACL team user2 +itex", "", "OK"},
+		{other, "MYRIGHTS ~user1/team", `MYRIGHTS "~user1/team" lritexd`, "OK"},
+		{owner, "SETACL team user2 -e", "", "OK"},
+		{owner, "SETACL team user2 +ka", "", "OK"},
+		{other, "MYRIGHTS ~user1/team", `MYRIGHTS "~user1/team" lrikca`, "OK"},
+		{other, "SETACL ~user1/team user3 lr", "", "OK"},
+		{other, "CREATE ~user1/team/sub", "", "OK"},
+		{owner, "GETACL team/sub", `ACL "team/sub" "user1@company.com" lrswipkctexda "-user2" w "anyone" l "user2" lrikca "user3" lr`, "OK"},
+		{owner, "DELETEACL team user2", "", "OK"},
+		{owner, "DELETEACL team user2", "", "OK"},
+		{other, "MYRIGHTS ~user1/team", `MYRIGHTS "~user1/team" l`, "OK"},
+		{other, "SELECT ~user1/team", "", "NO [NOPERM]"},
+		{owner, "DELETEACL team anyone", "", "OK"},
+		{other, "MYRIGHTS ~user1/team", "", "NO [NONEXISTENT]"},
+		{owner, "GETACL", "", "BAD"},
+		{owner, "SETACL team user2", "", "BAD"},
+	} {
+		untagged, tagged := test.c.answers(test.command)
+		if got := strings.Join(untagged, "|"); got != test.untagged || !strings.HasPrefix(tagged, test.tagged) {
+			t.Errorf("%s:\n %s %s, want\n %s %s", test.command, got, tagged, test.untagged, test.tagged)
+		}
+	}
+}
