@@ -38,9 +38,7 @@ type conditionWord struct {
 	levels     levels
 	cost       cost
 	make       func(op Operation, param string) (check, error)
-	// later is what does not exist yet: until it does, the condition never holds.
-	later string
-	help  string // what it compares, for forms
+	help       string // what it compares, for forms
 }
 
 // conditionWords are all conditions. A new one is a check, a line here, and a line in the package comment.
@@ -55,7 +53,7 @@ var conditionWords = [...]conditionWord{
 	{name: "Preference", help: "a preference of the account: its name, a colon, and the value",
 		operations: compareText, levels: atDelivery, make: newPreference},
 	{name: "FreeBusy", help: "whether the account is free or busy now",
-		operations: compareText, levels: atDelivery, make: never, later: "free/busy data"},
+		operations: compareText, levels: atDelivery, cost: costElsewhere, make: newFreeBusy},
 
 	// the header
 	{name: "From", help: "the address of the From field",
@@ -120,21 +118,21 @@ func findCondition(name string) (*conditionWord, bool) {
 }
 
 // newCondition checks a condition of a rule of a level.
-func newCondition(c *Clause, level Level) (condition, *conditionWord, error) {
+func newCondition(c *Clause, level Level) (condition, error) {
 	word, ok := findCondition(c.Opcode)
 	if !ok {
-		return condition{}, nil, errors.New("there is no such condition")
+		return condition{}, errors.New("there is no such condition")
 	}
 	if !word.levels.has(level) {
-		return condition{}, nil, fmt.Errorf("%s rules do not have this condition", level)
+		return condition{}, fmt.Errorf("%s rules do not have this condition", level)
 	}
 	op := None
 	if len(word.operations) > 0 {
 		if op, ok = findOperation(c.Operation); !ok {
-			return condition{}, nil, fmt.Errorf("there is no operation %q", c.Operation)
+			return condition{}, fmt.Errorf("there is no operation %q", c.Operation)
 		}
 		if !allows(word.operations, op) {
-			return condition{}, nil, fmt.Errorf("it has no operation %q, but %s", op, listed(word.operations))
+			return condition{}, fmt.Errorf("it has no operation %q, but %s", op, listed(word.operations))
 		}
 	}
 	ch, err := word.make(op, c.Param)
@@ -142,7 +140,7 @@ func newCondition(c *Clause, level Level) (condition, *conditionWord, error) {
 	if m, ok := ch.(interface{ asksAccount() bool }); ok && m.asksAccount() {
 		made.cost = costElsewhere
 	}
-	return made, word, err
+	return made, err
 }
 
 func allows(all []Operation, op Operation) bool {
@@ -299,17 +297,6 @@ func (c *existingMailbox) saw(r *Run) string {
 	}
 	return "no mailbox is like that"
 }
-
-// absent is a condition whose object does not exist yet.
-type absent struct{}
-
-func never(op Operation, param string) (check, error) {
-	_, err := newMatcher(op, param)
-	return absent{}, err
-}
-
-func (absent) holds(*Run) bool { return false }
-func (absent) saw(*Run) string { return "it does not work yet" }
 
 // maxShown bounds the values that an explanation quotes, and the length of each.
 const maxShown = 5

@@ -158,12 +158,13 @@ var conditionCases = []struct {
 			`From, in, "#RepliedAddresses"`, `From, "not in", "#Nobody"`, `"Any To or Cc", "not in", "#RepliedAddresses"`, `"Return-Path", "not in", "#RepliedAddresses"`,
 			`Preference, is, "Language:Eng*"`, `Preference, "is not", "Language:German"`, `Preference, in, "Language: German,English"`, `Preference, "not in", "Language:German,French"`,
 			`Preference, is, "Skin:"`,
+			`FreeBusy, is, busy`, `FreeBusy, "is not", Free`, `FreeBusy, in, "Busy,Unavailable"`, `FreeBusy, "not in", "Free,Tentative"`,
 		},
 		no: []string{
 			`"Existing Mailbox", is, Spam`, `"Existing Mailbox", "is not", junk`, `From, "not in", "#RepliedAddresses"`, `From, in, "#Nobody"`,
 			`From, in, "#repliedaddresses"`, `Subject, in, "#RepliedAddresses"`,
 			`Preference, is, "Language:German"`, `Preference, in, "Language:German,French"`, `Preference, "is not", "Language:English"`,
-			`FreeBusy, is, Free`, `FreeBusy, "is not", Free`, `FreeBusy, in, "Free,Busy"`, `FreeBusy, "not in", "Free,Busy"`,
+			`FreeBusy, is, Free`, `FreeBusy, "is not", busy`, `FreeBusy, in, "Free,Tentative"`, `FreeBusy, "not in", "Free,Busy"`,
 		},
 	},
 	{

@@ -51,7 +51,7 @@
 //	Current Date        DD Mon YYYY [hh:mm[:ss]], in the same zone; is with a day means all of it
 //	Current Day         Sun to Sat, or 0 to 6
 //	Preference          key:picture, of the account (not in server rules)
-//	FreeBusy            never holds: there is no free/busy data yet (not in server rules)
+//	FreeBusy            Free, Busy, Tentative or Unavailable: what the account's calendars say of now (not in server rules)
 //	From, Sender, Reply-To, To, Cc
 //	                    user@domain, the first address of the first such field
 //	Any To or Cc, Each To or Cc

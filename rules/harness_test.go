@@ -86,6 +86,7 @@ func (o *office) Remembers(dataset, addr string) (bool, error) {
 
 func (o *office) Mailboxes() ([]string, error)  { return o.boxes, o.err }
 func (o *office) Preference(name string) string { return o.prefs[name] }
+func (o *office) FreeBusy() (string, error)     { return "Busy", o.err }
 
 // noon is a Tuesday.
 var noon = time.Date(2024, time.March, 5, 12, 0, 30, 0, time.FixedZone("CET", 3600))

@@ -85,6 +85,8 @@ type Recipient interface {
 	Mailboxes() ([]string, error)
 	// Preference is a preference of the account, or "".
 	Preference(name string) string
+	// FreeBusy says whether the account is busy now: Free, Busy, Tentative or Unavailable.
+	FreeBusy() (string, error)
 }
 
 // Input is what a run is about.

@@ -77,12 +77,9 @@ func parseRule(v dataformat.Value, level Level) (*Rule, error) {
 	}
 	for i := range r.Conditions {
 		c := &r.Conditions[i]
-		made, word, err := newCondition(c, level)
+		made, err := newCondition(c, level)
 		if err != nil {
 			return r, r.wrong(fmt.Errorf("condition %d (%s): %w", i+1, clip(c.Opcode, maxShownLength), err))
-		}
-		if word.later != "" {
-			r.note("the condition %s does not hold until there is %s: the rule is not applied", word.name, word.later)
 		}
 		r.conditions = append(r.conditions, made)
 	}

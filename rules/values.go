@@ -189,6 +189,28 @@ func (r *Run) remembers(dataset, addr string) bool {
 	return has
 }
 
+// freeBusy compares what the account's calendars say of now.
+type freeBusy struct{ matcher }
+
+func newFreeBusy(op Operation, param string) (check, error) {
+	m, err := newMatcher(op, param)
+	return &freeBusy{m}, err
+}
+
+func (c *freeBusy) holds(r *Run) bool {
+	state, err := r.in.Recipient.FreeBusy()
+	r.fail(err)
+	return err == nil && c.fits(r, newText(state)) != c.op.negative()
+}
+
+func (c *freeBusy) saw(r *Run) string {
+	state, err := r.in.Recipient.FreeBusy()
+	if err != nil {
+		return "it is not known"
+	}
+	return "it is " + state
+}
+
 // preference compares a preference of the account: its parameter is key:picture.
 type preference struct {
 	matcher

@@ -24,7 +24,7 @@ func ConditionWords(level Level) []Word {
 		if !w.levels.has(level) {
 			continue
 		}
-		word := Word{Name: w.name, Help: w.help, Later: w.later, Bare: len(w.operations) == 0}
+		word := Word{Name: w.name, Help: w.help, Bare: len(w.operations) == 0}
 		for _, op := range w.operations {
 			word.Operations = append(word.Operations, op.String())
 		}

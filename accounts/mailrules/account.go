@@ -73,7 +73,7 @@ func (r *Rules) accountMail(m *delivery.Message) *mail {
 
 // accountInput is what a run for an account is about.
 func (r *Rules) accountInput(ctx context.Context, acc *accounts.Account, m *mail) rules.Input {
-	return rules.Input{Message: m, Recipient: &recipient{ctx, acc, r.o.Accounts}, Owner: address.Address{Local: acc.Name, Domain: acc.Domain},
+	return rules.Input{Message: m, Recipient: &recipient{ctx, acc, r.o.Accounts, r.o.FreeBusy}, Owner: address.Address{Local: acc.Name, Domain: acc.Domain},
 		OwnerName: acc.Settings().RealName, MainDomain: r.o.Accounts.MainDomain(), Now: now().In(zoneOf(acc))}
 }
 
@@ -82,6 +82,15 @@ type recipient struct {
 	ctx   context.Context
 	acc   *accounts.Account
 	store *accounts.Store
+	state func(context.Context, *accounts.Account) (string, error)
+}
+
+// FreeBusy says whether the account is busy now.
+func (r *recipient) FreeBusy() (string, error) {
+	if r.state == nil {
+		return "Free", nil
+	}
+	return r.state(r.ctx, r.acc)
 }
 
 // Owns reports whether an address leads to the account. One that cannot be looked up is another's.

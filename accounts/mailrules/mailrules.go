@@ -50,6 +50,8 @@ type Options struct {
 	// Programs and Filters may be nil: then Execute fails, and ExternalFilter does nothing.
 	Programs Programs
 	Filters  Filters
+	// FreeBusy says whether an account is busy now, in the words of rules.Recipient; without it everybody is Free.
+	FreeBusy func(context.Context, *accounts.Account) (string, error)
 	Settings *settings.Live[Settings]
 	Log      *slog.Logger
 }

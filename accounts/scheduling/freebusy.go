@@ -115,6 +115,26 @@ func (s *Service) busyBut(ctx context.Context, a *accounts.Account, when icalend
 	return icalendar.MergeBusy(append(busy, away...)), err
 }
 
+// State says whether an account is busy at a time: Free, Busy, Tentative or Unavailable.
+func (s *Service) State(ctx context.Context, a *accounts.Account, now time.Time) (string, error) {
+	if !a.Enabled("WebCAL") {
+		return "Free", nil
+	}
+	busy, err := s.Busy(ctx, a, icalendar.Range{Start: now.Unix(), End: now.Unix() + 1})
+	state := "Free"
+	for _, p := range busy {
+		switch {
+		case p.Type == icalendar.Busy:
+			return "Busy", err
+		case p.Type == icalendar.BusyUnavailable:
+			state = "Unavailable"
+		case state == "Free":
+			state = "Tentative"
+		}
+	}
+	return state, err
+}
+
 // BusyAnswer is what an addressee of a free-busy request is answered (RFC 6638 section 5).
 type BusyAnswer struct {
 	// Recipient is the address as it was asked for, Status the REQUEST-STATUS, Calendar the VFREEBUSY or nil.

@@ -3,6 +3,7 @@ package scheduling
 import (
 	"context"
 	"testing"
+	"time"
 
 	"gatepost/accounts/delivery"
 	"gatepost/accounts/groupware"
@@ -37,6 +38,20 @@ func TestAcceptRequest(t *testing.T) {
 	o.put("ann", "c.ics", meeting("c", starts, byAnn, withBob))
 	if o.event("bob", "c") != "" {
 		t.Error("what rules discard comes into the calendar")
+	}
+}
+
+func TestState(t *testing.T) {
+	o := newOffice(t, t.TempDir())
+	o.put("ann", "a.ics", meeting("a", starts, byAnn, withBob))
+	o.put("ann", "b.ics", meeting("b", "DTSTART:20300311T090000Z\nDTEND:20300311T100000Z\nX-MICROSOFT-CDO-BUSYSTATUS:OOF"))
+	for _, test := range []struct{ name, at, want string }{{"ann", "20300310T093000Z", "Busy"}, {"bob", "20300310T093000Z", "Tentative"}, {"ann", "20300310T100000Z", "Free"},
+		{"ann", "20300311T093000Z", "Unavailable"}} {
+		at, err := time.Parse("20060102T150405Z", test.at)
+		must(t, err)
+		if got, err := o.s.State(t.Context(), o.account(test.name), at); got != test.want || err != nil {
+			t.Errorf("%s at %s: %s, %v", test.name, test.at, got, err)
+		}
 	}
 }
 
