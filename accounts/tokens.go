@@ -27,10 +27,13 @@ func (i Issuer) Equal(o Issuer) bool {
 	return i.URL == o.URL && i.Claim == o.Claim && i.Scope == o.Scope && i.ClientID == o.ClientID && slices.Equal(i.Audience, o.Audience)
 }
 
+// ErrExpired is the cause when a token was right, until its time was over.
+var ErrExpired = errors.New("the token has expired")
+
 // Tokens verifies tokens.
 type Tokens interface {
 	// Verify returns what the issuer's claim names: a name in the domain, or an address. Errors: fault.BadCredentials with the reason,
-	// which never has the token; fault.Denied when it is right and does not allow what the scope says; fault.Unavailable.
+	// which never has the token, and the cause ErrExpired if that is all that is wrong; fault.Denied when it is right and does not allow what the scope says; fault.Unavailable.
 	Verify(ctx context.Context, i Issuer, token string) (name string, err error)
 }
 

@@ -25,7 +25,7 @@ func (l *Logins) vouched(ctx context.Context, p Peer, domain, name string, v vou
 	case kind.Temporary() && kind != fault.Disabled:
 		return nil, err
 	default:
-		l.ProofFailed(p, domain, name, "the account cannot be read: "+fault.Explain(err))
+		l.ProofFailed(ctx, p, domain, name, "the account cannot be read: "+fault.Explain(err))
 		return nil, badCredentials(op)
 	}
 	t := attempt{peer: p, key: accountKey{a.Domain, a.Name}}
@@ -34,7 +34,7 @@ func (l *Logins) vouched(ctx context.Context, p Peer, domain, name string, v vou
 		objection = l.barred(a, p)
 	}
 	if objection != "" {
-		l.ProofFailed(p, a.Domain, a.Name, objection)
+		l.ProofFailed(ctx, p, a.Domain, a.Name, objection)
 		return nil, badCredentials(op)
 	}
 	b := *a
@@ -43,11 +43,12 @@ func (l *Logins) vouched(ctx context.Context, p Peer, domain, name string, v vou
 	return &b, nil
 }
 
-// ProofFailed counts and logs a failed login with something else than a password. The name is the one it claimed, for the log; the
-// reason goes there too.
-func (l *Logins) ProofFailed(p Peer, domain, name, reason string) {
-	t := attempt{peer: p, key: accountKey{domain, fold(name[:min(len(name), 256)])}}
-	if p.IP.IsValid() && !l.protection.Exempt(p.IP) {
+// ProofFailed counts and logs a failed login with something else than a password. The name is the one it claimed; an account knows
+// addresses, and what fails from these in its name counts nowhere: all who share one are not kept out because of a program with an
+// old token. The reason goes into the log.
+func (l *Logins) ProofFailed(ctx context.Context, p Peer, domain, name, reason string) {
+	t := claim(p, domain, name)
+	if p.IP.IsValid() && !l.protection.Exempt(p.IP) && !l.knows(ctx, domain, name, p) {
 		t.counters = l.ofAddress(p)
 	}
 	l.mu.Lock()
@@ -62,6 +63,22 @@ func (l *Logins) ProofFailed(p Peer, domain, name, reason string) {
 	}
 }
 
+// ProofExpired logs a failed login with a proof that was right once: a program that will bring another one. It counts for no limit.
+func (l *Logins) ProofExpired(p Peer, domain, name, reason string) {
+	l.logFailure(claim(p, domain, name), reason)
+}
+
+// claim is a login in the name of an account, which is for the log.
+func claim(p Peer, domain, name string) attempt {
+	return attempt{peer: p, key: accountKey{domain, fold(name[:min(len(name), 256)])}}
+}
+
+// knows reports whether there is an account that has lately logged in from the address.
+func (l *Logins) knows(ctx context.Context, domain, name string, p Peer) bool {
+	a, err := l.store.Account(ctx, domain, name)
+	return err == nil && l.isKnown(a, p.IP)
+}
+
 // ProofBlocked reports whether too many logins from the address have failed for another proof to be looked at, and logs that. The
 // name is who it claims to be: an account gets in from the addresses that it knows.
 func (l *Logins) ProofBlocked(ctx context.Context, p Peer, domain, name string) bool {
@@ -69,14 +86,11 @@ func (l *Logins) ProofBlocked(ctx context.Context, p Peer, domain, name string) 
 		return false
 	}
 	blocked := l.blocked(l.ofAddress(p))
-	if blocked == nil {
-		return false
-	}
-	if a, err := l.store.Account(ctx, domain, name); err == nil && l.isKnown(a, p.IP) {
+	if blocked == nil || l.knows(ctx, domain, name, p) {
 		return false
 	}
 	l.counts.Blocked.Inc()
-	l.logFailure(attempt{peer: p, key: accountKey{domain, fold(name[:min(len(name), 256)])}}, "blocked by "+string(blocked.cause))
+	l.logFailure(claim(p, domain, name), "blocked by "+string(blocked.cause))
 	return true
 }
 

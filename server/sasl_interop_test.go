@@ -131,6 +131,42 @@ func TestTokensLetIn(t *testing.T) {
 	}
 }
 
+// While the keys of an issuer cannot be fetched, programs are asked to try again later, and nothing counts as a failed login.
+func TestIssuerThatIsDown(t *testing.T) {
+	r := start(t)
+	i := newTestIssuer(t)
+	token := base64.StdEncoding.EncodeToString([]byte("user=alice@" + testDomain + "\x01auth=Bearer " + i.token(t, "alice@"+testDomain, time.Minute, 0) + "\x01\x01"))
+	i.Close()
+	r.cli(t, `UPDATEDOMAINSETTINGS `+testDomain+` {OAuthIssuer="`+i.URL+`";OAuthAudience=(mail);}`)
+	for _, c := range []struct {
+		port                              int
+		greeting, before, command, answer string
+	}{
+		{143, "* OK", "", "1 AUTHENTICATE XOAUTH2 " + token, "1 NO [UNAVAILABLE]"},
+		{587, "220 ", "EHLO laptop.test", "AUTH XOAUTH2 " + token, "454 4.7.0"},
+		{110, "+OK", "AUTH XOAUTH2", token, "-ERR [SYS/TEMP]"},
+	} {
+		conn, err := net.Dial("tcp", r.addr(c.port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		d := talk(conn)
+		d.ask(t, "", c.greeting)
+		if c.before != "" {
+			d.ask(t, c.before, "250 ", "+ ")
+		}
+		if got := d.ask(t, c.command, "1 ", "2", "3", "4", "5", "+", "-"); !strings.HasPrefix(got, c.answer) {
+			t.Errorf("%d: %s, want %s", c.port, got, c.answer)
+		}
+	}
+	r.halt(t) // writes the log
+	defer r.launch(t)
+	if text := r.log(t); strings.Contains(text, "login failed") || !strings.Contains(text, "the keys of an issuer of tokens could not be fetched") || strings.Contains(text, token[:60]) {
+		t.Errorf("the log:\n%s", text)
+	}
+}
+
 // Programs of others log in with each mechanism that they have.
 func TestInteropSASL(t *testing.T) {
 	needPrograms(t, "gsasl", "curl", "msmtp")

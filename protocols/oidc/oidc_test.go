@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -251,6 +252,8 @@ func TestBadTokens(t *testing.T) {
 		"opaque":                        {"abcdef", "no OAuthClientID"},
 		"expired":                       {ec(claimsOf{"exp": now - 120}), "has expired"},
 		"without an end":                {ec(claimsOf{"exp": nil}), "has no end"},
+		"expired and another's":         {s.token(jose.ES256, "ec", other, s.with(claimsOf{"exp": now - 120})), "signature of the token is wrong"},
+		"expired and for others":        {ec(claimsOf{"exp": now - 120, "aud": "webshop"}), "for somebody else"},
 		"of the future":                 {ec(claimsOf{"nbf": now + 300}), "not in force"},
 		"issued in the future":          {ec(claimsOf{"iat": now + 300}), "not in force"},
 		"of another issuer":             {ec(claimsOf{"iss": "https://evil.test"}), "of another issuer"},
@@ -271,6 +274,9 @@ func TestBadTokens(t *testing.T) {
 		got, err := v.Verify(t.Context(), s.as(), c.token)
 		if got != "" || !fault.Is(err, fault.BadCredentials) || !strings.Contains(fault.Text(err), c.reason) {
 			t.Errorf("%s: %q, %v", name, got, err)
+		}
+		if errors.Is(err, accounts.ErrExpired) != (name == "expired") {
+			t.Errorf("%s: its time is over: %v", name, err)
 		}
 		if err != nil && len(c.token) > 20 && strings.Contains(err.Error(), c.token[:20]) {
 			t.Errorf("%s: the token is in the error: %v", name, err)

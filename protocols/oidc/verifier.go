@@ -137,7 +137,8 @@ func (c *claims) name(i accounts.Issuer, now time.Time) (string, error) {
 	case jwt.ErrInvalidAudience:
 		return "", refused("the token is for somebody else: %.200q", []string(c.standard.Audience))
 	case jwt.ErrExpired:
-		return "", refused("the token has expired at %s", c.standard.Expiry.Time().UTC().Format(time.RFC3339))
+		return "", &fault.Error{Op: "oidc.Verify", Kind: fault.BadCredentials, Err: accounts.ErrExpired,
+			Text: "the token has expired at " + c.standard.Expiry.Time().UTC().Format(time.RFC3339)}
 	default:
 		return "", refused("the token is not in force: %v", err)
 	}

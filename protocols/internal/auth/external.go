@@ -101,7 +101,7 @@ func (e *externalExchange) Next(response []byte) ([]byte, bool, error) {
 			}
 		}
 		if !found {
-			e.acc.Logins().ProofFailed(e.peer, who.domain, who.name, "the client certificate is not that of "+authzid)
+			e.acc.Logins().ProofFailed(e.ctx, e.peer, who.domain, who.name, "the client certificate is not that of "+authzid)
 			return nil, false, fault.New(op, fault.BadCredentials, "")
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strings"
 
@@ -50,16 +51,19 @@ func (e *oauthExchange) Next(response []byte) ([]byte, bool, error) {
 		return e.refuse(i, "invalid_token")
 	}
 	if !ok {
-		logins.ProofFailed(e.peer, claimed.domain, claimed.name, "the domain has no issuer of tokens")
+		logins.ProofFailed(e.ctx, e.peer, claimed.domain, claimed.name, "the domain has no issuer of tokens")
 		return e.refuse(i, "invalid_token")
 	}
 	said, err := logins.VerifyToken(e.ctx, i, token)
 	switch {
+	case errors.Is(err, accounts.ErrExpired):
+		logins.ProofExpired(e.peer, claimed.domain, claimed.name, fault.Text(err))
+		return e.refuse(i, "invalid_token")
 	case fault.Is(err, fault.BadCredentials):
-		logins.ProofFailed(e.peer, claimed.domain, claimed.name, fault.Text(err))
+		logins.ProofFailed(e.ctx, e.peer, claimed.domain, claimed.name, fault.Text(err))
 		return e.refuse(i, "invalid_token")
 	case fault.Is(err, fault.Denied):
-		logins.ProofFailed(e.peer, claimed.domain, claimed.name, fault.Text(err))
+		logins.ProofFailed(e.ctx, e.peer, claimed.domain, claimed.name, fault.Text(err))
 		return e.refuse(i, "insufficient_scope")
 	case err != nil:
 		e.sessionLog().LogAttrs(e.ctx, logs.LevelProblem, "a token could not be verified", slog.String("issuer", i.URL), slog.Any(logs.AttrError, err))
@@ -73,7 +77,7 @@ func (e *oauthExchange) Next(response []byte) ([]byte, bool, error) {
 		return nil, false, err
 	}
 	if !who.known || name != "" && (claimed.domain != who.domain || claimed.name != who.name) {
-		logins.ProofFailed(e.peer, claimed.domain, claimed.name, "the token is that of "+said)
+		logins.ProofFailed(e.ctx, e.peer, claimed.domain, claimed.name, "the token is that of "+said)
 		return e.refuse(i, "invalid_token")
 	}
 	acc, err := logins.LoginByToken(e.ctx, e.peer, who.domain, who.name, i)

@@ -22,6 +22,8 @@ func (f *fakeTokens) Verify(_ context.Context, i accounts.Issuer, token string) 
 	switch {
 	case token == "later":
 		return "", fault.New("fake", fault.Unavailable, "the issuer does not answer")
+	case token == "old":
+		return "", &fault.Error{Op: "fake", Kind: fault.BadCredentials, Text: "the token has expired", Err: accounts.ErrExpired}
 	case token == "little":
 		return "", fault.New("fake", fault.Denied, "the token does not allow it")
 	case !ok:
@@ -182,6 +184,21 @@ func TestFailedTokensCountForTheAddress(t *testing.T) {
 	if _, _, err := show(t, a, p, XOAuth2, "user=v@c.com\x01auth=Bearer as-v\x01\x01"); err != nil { // v knows the address now
 		t.Fatal(err)
 	}
+	for range 60 { // neither what was right once, nor what comes from an address that the account knows
+		for _, response := range []string{strings.Replace(wrong, "bad-secret", "old", 1), strings.Replace(wrong, "u@", "v@", 1)} {
+			if _, challenge, err := show(t, a, p, XOAuth2, response); !fault.Is(err, fault.BadCredentials) || challenge == "" {
+				t.Fatal(err)
+			}
+		}
+	}
+	f.asked = nil
+	if _, _, err := show(t, a, p, XOAuth2, "user=u@c.com\x01auth=Bearer as-u\x01\x01"); err != nil {
+		t.Errorf("after old tokens: %v", err)
+	}
+	p.IP = p.IP.Next() // an address that u does not know
+	if _, _, err := show(t, a, p, XOAuth2, "user=v@c.com\x01auth=Bearer as-v\x01\x01"); err != nil {
+		t.Fatal(err)
+	}
 	for range 60 {
 		_, _, err := show(t, a, p, XOAuth2, wrong)
 		if !fault.Is(err, fault.BadCredentials) {
@@ -201,7 +218,7 @@ func TestFailedTokensCountForTheAddress(t *testing.T) {
 		t.Errorf("one that knows the address: %v", err)
 	}
 	other := p
-	other.IP = p.IP.Prev()
+	other.IP = p.IP.Next()
 	if _, err := a.Plain(ctx, other, "u@c.com", "right"); err != nil {
 		t.Errorf("from elsewhere: %v", err)
 	}
