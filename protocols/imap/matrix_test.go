@@ -90,6 +90,8 @@ func (f *fixture) matrixAnswer(t *testing.T, commands []string) string {
 			if strings.Contains(line, "Noselect") {
 				answer += " closed"
 			}
+		case strings.HasPrefix(line, "ESEARCH "):
+			answer += " searched"
 		case strings.HasPrefix(line, "MYRIGHTS "), strings.HasPrefix(line, "STATUS "), strings.HasPrefix(line, "FETCH "):
 			word, _, _ := strings.Cut(line, " ")
 			answer += " " + word
