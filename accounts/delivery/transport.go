@@ -322,9 +322,12 @@ type messageCopy struct {
 	junk    []byte // the field with the score
 }
 
+// junkStars is what rules compare: an X for each 5 points above 50 that were begun. A message that nothing is known of has none.
+func junkStars(score int) string { return "XXXXXXXXXX"[:min(max((score-50+4)/5, 0), 10)] }
+
 // scored puts the score into a copy, and a copy for INBOX with a high one into the Junk mailbox.
 func (c *messageCopy) scored(acc *accounts.Account, score int) {
-	c.junk = fmt.Appendf(nil, "X-Junk-Score: %d [%s]\r\n", score, "XXXXXXXXXX"[:(score+9)/10])
+	c.junk = fmt.Appendf(nil, "X-Junk-Score: %d [%s]\r\n", score, junkStars(score))
 	if limit := acc.Settings().JunkScore; limit > 0 && score >= limit && c.mailbox == "" {
 		c.mailbox = acc.SpecialMailbox(imap.MailboxAttrJunk)
 	}

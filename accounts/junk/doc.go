@@ -4,7 +4,7 @@
 //
 // A token is a word of a message with the place where it stands, as a hash. A message is learned, as junk or as ham (mail
 // that is wanted), when somebody says what it is. A table has how many messages of each kind had a token. The
-// score of a message is 0 (ham) to 100 (junk); 50 says nothing.
+// score of a message is 0 (ham) to 100 (junk); 50 says nothing. Rules see an X for each 5 points above 50 (package delivery).
 //
 // # Learning
 //
