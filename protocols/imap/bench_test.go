@@ -31,10 +31,9 @@ func (f *fixture) fill(t testing.TB, n, size int) {
 	}
 	head := "From: Sender <sender@company.com>\r\nTo: user1@company.com\r\nSubject: message %d\r\nDate: Mon, 2 Mar 2020 23:30:00 +0200\r\nMessage-ID: <%d@company.com>\r\n\r\n"
 	for i := range n {
+		const line = "The quick brown fox jumps over the lazy dog, and then over it again.\r\n"
 		m := fmt.Sprintf(head, i, i)
-		for len(m) < size {
-			m += "The quick brown fox jumps over the lazy dog, and then over it again.\r\n"
-		}
+		m += strings.Repeat(line, max(0, (size-len(m)+len(line)-1)/len(line)))
 		var flags []imap.Flag
 		if i%2 == 0 {
 			flags = []imap.Flag{imap.FlagSeen}

@@ -60,21 +60,23 @@ func (c *compressedClient) send(text string) {
 }
 
 // until returns the responses up to one that begins with a text.
-func (c *compressedClient) until(prefix string) (all string) {
+func (c *compressedClient) until(prefix string) string {
 	c.t.Helper()
+	var all strings.Builder
 	for {
 		line, err := c.in.ReadString('\n')
 		if err != nil {
-			c.t.Fatalf("%q: %v", all, err)
+			c.t.Fatalf("%q: %v", all.String(), err)
 		}
-		all += line
+		all.WriteString(line)
 		if strings.HasPrefix(line, prefix) {
-			return all
+			return all.String()
 		}
 	}
 }
 
 func TestCompressedSession(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	c := compressedSession(t, f)
 	body := strings.Repeat("a line of text\r\n", 20_000)

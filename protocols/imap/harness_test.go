@@ -141,6 +141,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestTranscripts(t *testing.T) {
+	t.Parallel()
 	transcript.PlayAll(t, "testdata/*.txtar", func(t *testing.T) transcript.Dial { return start(t).dial })
 }
 

@@ -11,6 +11,7 @@ import (
 
 // TestManyClientsAgreeWithTheModel is the short form of "gatebench imapmodel".
 func TestManyClientsAgreeWithTheModel(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	report, err := imapmodel.Run(t.Context(), imapmodel.Options{
 		Dial: func(context.Context) (net.Conn, error) { return f.dial() },

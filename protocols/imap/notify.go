@@ -26,7 +26,7 @@ const (
 	// maxNotifiedOwners bounds the other accounts whose mailboxes are watched.
 	maxNotifiedOwners = 100
 	// notifyEvery is how often mailboxes are compared at most.
-	notifyEvery = 200 * time.Millisecond
+	notifyEvery = 50 * time.Millisecond
 )
 
 // notification is what NOTIFY SET has asked for.
