@@ -22,6 +22,10 @@ type client struct {
 	resync   *resync // while SELECT is answered
 	// saved are the views of mailboxes that a QRESYNC client has left.
 	saved map[string]savedView
+	// followed is a result whose changes are told, heard what STATUS has said of mailboxes since they were left.
+	followed  map[uint32]bool
+	followTag string
+	heard     map[string]string
 }
 
 type savedView struct {
@@ -95,6 +99,9 @@ func (c *client) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := c.askNotify(); err != nil {
+		return err
+	}
 	return c.selects(c.anyBox())
 }
 
@@ -118,9 +125,17 @@ func (c *client) anyBox() string { return c.o.Boxes[c.random.IntN(len(c.o.Boxes)
 
 // selects selects a mailbox, by QRESYNC if the client knows it, and reads all of it.
 func (c *client) selects(name string) error {
+	if c.notified() && c.view.box != "" {
+		// What is told without a command is of this mailbox as long as it is selected.
+		if _, err := c.do(false, "UNSELECT"); err != nil {
+			return err
+		}
+	}
 	c.leave()
 	old, known := c.saved[name]
 	c.view = view{box: name}
+	delete(c.heard, name)
+	c.followTag = ""
 	before := c.world.highest(name)
 	command := "SELECT " + name
 	c.resync = &resync{cache: map[uint32]message{}}
@@ -152,6 +167,9 @@ func (c *client) selects(name string) error {
 	}
 	if known && c.qresync {
 		c.compare(name, r.cache, all.fetched, old.synced, a.highest)
+	}
+	if err := c.follow(); err != nil {
+		return err
 	}
 	return c.learn()
 }
@@ -241,7 +259,7 @@ func (c *client) settle() error {
 			c.world.fail("client %d, %s: UID %d has (%s) in the end, and the view (%s)", c.number, c.view.box, uid, m.flags, flags)
 		}
 	}
-	return nil
+	return c.settleFollowed()
 }
 
 // idle waits in IDLE for a moment.

@@ -11,5 +11,7 @@
 //   - UIDVALIDITY stays, HIGHESTMODSEQ never falls.
 //   - What was acknowledged (APPEND, COPY, MOVE, REPLACE) is there until somebody was told that it is expunged.
 //   - A client that is killed at any moment and comes back by QRESYNC has what a client that reads everything has.
+//   - The result of a search that is followed (RFC 5267) is what the search finds, and what NOTIFY (RFC 5465) has told last of a
+//     mailbox is how it is.
 //   - When all is quiet, all views are equal, and STATUS counts what they have.
 package imapmodel

@@ -36,7 +36,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	}
 	clients := make([]*client, o.Clients)
 	for i := range clients {
-		clients[i] = &client{number: i, o: &o, world: w, random: rand.New(rand.NewPCG(o.Seed, uint64(i))), qresync: i%2 == 0, saved: map[string]savedView{}}
+		clients[i] = &client{number: i, o: &o, world: w, random: rand.New(rand.NewPCG(o.Seed, uint64(i))), qresync: i%2 == 0, saved: map[string]savedView{}, heard: map[string]string{}}
 	}
 	end := time.Now().Add(o.For)
 	each(clients, func(i int) error {
@@ -83,7 +83,7 @@ func each(clients []*client, run func(int) error, w *world) {
 
 // prepare makes the mailboxes.
 func prepare(ctx context.Context, o *Options) error {
-	c := &client{o: o, world: newWorld(o.Boxes)}
+	c := &client{o: o, world: newWorld(o.Boxes), heard: map[string]string{}}
 	var err error
 	if c.s, err = dial(ctx, o); err != nil {
 		return err

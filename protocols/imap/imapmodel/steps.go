@@ -50,7 +50,11 @@ func (c *client) step(ctx context.Context) error {
 	case x < 91:
 		return c.idle()
 	case x < 94:
-		_, err := c.do(false, "STATUS %s (MESSAGES UNSEEN UIDNEXT)", c.anyBox())
+		if c.random.IntN(2) == 0 {
+			_, err := c.do(false, "ESEARCH IN (mailboxes (%s)) RETURN (COUNT MAX) UNSEEN", strings.Join(c.o.Boxes, " "))
+			return err
+		}
+		_, err := c.do(false, "STATUS %s (MESSAGES UNSEEN)", c.anyBox())
 		return err
 	case x < 97:
 		return c.selects(c.anyBox())

@@ -113,12 +113,15 @@ func (c *client) untagged(text string, steady bool, a *answer) error {
 				c.remove(i)
 			}
 		}
+	case "ESEARCH":
+		return c.result(rest)
 	case "SEARCH":
 		return c.searched(rest)
 	case "FLAGS":
 		c.keywords = slices.DeleteFunc(strings.Fields(strings.Trim(rest, "()")), func(f string) bool { return strings.HasPrefix(f, `\`) })
 	case "STATUS":
 		a.mailbox = rest
+		c.hears(rest)
 	case "BYE":
 		return fmt.Errorf("BYE %s", rest)
 	}

@@ -66,6 +66,9 @@ func (s *session) read() (r response, err error) {
 	return r, nil
 }
 
+// next returns the tag that the next command will have.
+func (s *session) next() string { return "t" + strconv.Itoa(s.tags+1) }
+
 func (s *session) send(command string) (tag string, err error) {
 	s.tags++
 	tag = "t" + strconv.Itoa(s.tags)
