@@ -13,46 +13,43 @@ import (
 
 // keptAccountSettings are those of accounts.
 type keptAccountSettings struct {
-	UseKerberosPassword  settings.Flag   `key:"UseKerberosPassword" default:"YES" feature:"Kerberos" help:"Kerberos is accepted"`
-	PasswordRecovery     settings.Flag   `key:"PasswordRecovery" default:"YES" feature:"password recovery" help:"the password can be recovered by mail"`
-	QuotaAlert           int             `key:"QuotaAlert" default:"80" unit:"percent" feature:"alerts" help:"the connected user is alerted above this part of the storage limit"`
-	QuotaNotice          int             `key:"QuotaNotice" default:"90" unit:"percent" feature:"quota notices" help:"a notice is mailed above this part of the storage limit"`
-	SignalRulesAllowed   string          `key:"SignalRulesAllowed" default:"Any" values:"No|Filter Only|All But Exec|Any" feature:"calls" help:"call rules that the user may set"`
-	RSIPAllowed          settings.Flag   `key:"RSIPAllowed" default:"NO" feature:"calls" help:"the user may edit remote SIP records"`
-	ArchiveMessagesAfter settings.Period `key:"ArchiveMessagesAfter" default:"0" feature:"archiving" help:"age at which messages move to the archive; 0 for never"`
-	DeleteMessagesAfter  settings.Period `key:"DeleteMessagesAfter" default:"0" feature:"archiving" help:"age at which messages are deleted; 0 for never"`
-	DefaultMailboxType   string          `key:"DefaultMailboxType" default:"TextMailbox" feature:"nothing: all mailboxes have one form" help:"form of new mailboxes"`
-	ExternalINBOX        settings.Flag   `key:"ExternalINBOX" default:"NO" feature:"nothing: all mailboxes have one form" help:"INBOX is a file outside of the base directory"`
-	DefaultWebPage       string          `key:"DefaultWebPage" default:"default.html" feature:"personal sites" help:"file that is served for a directory"`
-	MaxRosterItems       int             `key:"MaxRosterItems" default:"20" feature:"instant messages" help:"contacts in the roster"`
-	MaxSignalContacts    int             `key:"MaxSignalContacts" default:"10" feature:"calls" help:"registrations at a time"`
-	SignalRules          settings.Free   `key:"SignalRules" feature:"calls" help:"the call rules of the account"`
-	SyncMode             settings.Free   `key:"SyncMode" feature:"storage synchronisation" help:"whether mailboxes are kept in step with another server"`
-	SyncServer           settings.Free   `key:"SyncServer" feature:"storage synchronisation" help:"the other server"`
-	SyncUserName         settings.Free   `key:"SyncUserName" feature:"storage synchronisation" help:"the login name there"`
-	SyncUserPassword     settings.Free   `key:"SyncUserPassword" secret:"yes" feature:"storage synchronisation" help:"the password there"`
-	AddWebBanner         settings.Free   `key:"AddWebBanner" feature:"web interface" help:"pages get a banner"`
-	BannerInfo           settings.Free   `key:"BannerInfo" feature:"web interface" help:"data for the banner"`
-	HiddenSkins          settings.Free   `key:"HiddenSkins" feature:"web interface" help:"skins that are not offered"`
-	HiddenProntoModules  settings.Free   `key:"HiddenProntoModules" feature:"web interface" help:"modules that are not offered"`
-	CallInpFlow          settings.Free   `key:"CallInpFlow" feature:"calls" help:"incoming calls in a period"`
-	CallOutFlow          settings.Free   `key:"CallOutFlow" feature:"calls" help:"outgoing calls in a period"`
-	NotifyOutFlow        settings.Free   `key:"NotifyOutFlow" feature:"calls" help:"notifications in a period"`
-	CallsLimit           settings.Free   `key:"CallsLimit" feature:"calls" help:"calls at a time"`
-	CallLogs             settings.Free   `key:"CallLogs" feature:"calls" help:"calls are recorded"`
-	IMLogs               settings.Free   `key:"IMLogs" feature:"instant messages" help:"instant messages are recorded"`
-	DialogInfo           settings.Free   `key:"DialogInfo" feature:"calls" help:"the state of calls is published"`
-	SIPIMMode            settings.Free   `key:"SIPIMMode" feature:"instant messages" help:"how instant messages are sent over SIP"`
-	SIPPassword          settings.Free   `key:"SIPPassword" secret:"yes" feature:"calls" help:"a password for SIP alone"`
-	RADIUSPassword       settings.Free   `key:"RADIUSPassword" secret:"yes" feature:"RADIUS" help:"a password for RADIUS alone"`
-	PSTNGatewayDomain    settings.Free   `key:"PSTNGatewayDomain" feature:"calls" help:"domain of the telephone gateway"`
-	PSTNGatewayAuthName  settings.Free   `key:"PSTNGatewayAuthName" feature:"calls" help:"login name at the telephone gateway"`
-	PSTNGatewayPassword  settings.Free   `key:"PSTNGatewayPassword" secret:"yes" feature:"calls" help:"password at the telephone gateway"`
-	PSTNGatewayVia       settings.Free   `key:"PSTNGatewayVia" feature:"calls" help:"address of the telephone gateway"`
-	PSTNFromName         settings.Free   `key:"PSTNFromName" feature:"calls" help:"caller name"`
-	PSTNAreaCode         settings.Free   `key:"PSTNAreaCode" feature:"calls" help:"area code"`
-	PSTNEmergency        settings.Free   `key:"PSTNEmergency" feature:"calls" help:"emergency calls"`
-	PSTNSMSHost          settings.Free   `key:"PSTNSMSHost" feature:"calls" help:"host for text messages"`
+	UseKerberosPassword settings.Flag `key:"UseKerberosPassword" default:"YES" feature:"Kerberos" help:"Kerberos is accepted"`
+	PasswordRecovery    settings.Flag `key:"PasswordRecovery" default:"YES" feature:"password recovery" help:"the password can be recovered by mail"`
+	QuotaAlert          int           `key:"QuotaAlert" default:"80" unit:"percent" feature:"alerts" help:"the connected user is alerted above this part of the storage limit"`
+	SignalRulesAllowed  string        `key:"SignalRulesAllowed" default:"Any" values:"No|Filter Only|All But Exec|Any" feature:"calls" help:"call rules that the user may set"`
+	RSIPAllowed         settings.Flag `key:"RSIPAllowed" default:"NO" feature:"calls" help:"the user may edit remote SIP records"`
+	DefaultMailboxType  string        `key:"DefaultMailboxType" default:"TextMailbox" feature:"nothing: all mailboxes have one form" help:"form of new mailboxes"`
+	ExternalINBOX       settings.Flag `key:"ExternalINBOX" default:"NO" feature:"nothing: all mailboxes have one form" help:"INBOX is a file outside of the base directory"`
+	DefaultWebPage      string        `key:"DefaultWebPage" default:"default.html" feature:"personal sites" help:"file that is served for a directory"`
+	MaxRosterItems      int           `key:"MaxRosterItems" default:"20" feature:"instant messages" help:"contacts in the roster"`
+	MaxSignalContacts   int           `key:"MaxSignalContacts" default:"10" feature:"calls" help:"registrations at a time"`
+	SignalRules         settings.Free `key:"SignalRules" feature:"calls" help:"the call rules of the account"`
+	SyncMode            settings.Free `key:"SyncMode" feature:"storage synchronisation" help:"whether mailboxes are kept in step with another server"`
+	SyncServer          settings.Free `key:"SyncServer" feature:"storage synchronisation" help:"the other server"`
+	SyncUserName        settings.Free `key:"SyncUserName" feature:"storage synchronisation" help:"the login name there"`
+	SyncUserPassword    settings.Free `key:"SyncUserPassword" secret:"yes" feature:"storage synchronisation" help:"the password there"`
+	AddWebBanner        settings.Free `key:"AddWebBanner" feature:"web interface" help:"pages get a banner"`
+	BannerInfo          settings.Free `key:"BannerInfo" feature:"web interface" help:"data for the banner"`
+	HiddenSkins         settings.Free `key:"HiddenSkins" feature:"web interface" help:"skins that are not offered"`
+	HiddenProntoModules settings.Free `key:"HiddenProntoModules" feature:"web interface" help:"modules that are not offered"`
+	CallInpFlow         settings.Free `key:"CallInpFlow" feature:"calls" help:"incoming calls in a period"`
+	CallOutFlow         settings.Free `key:"CallOutFlow" feature:"calls" help:"outgoing calls in a period"`
+	NotifyOutFlow       settings.Free `key:"NotifyOutFlow" feature:"calls" help:"notifications in a period"`
+	CallsLimit          settings.Free `key:"CallsLimit" feature:"calls" help:"calls at a time"`
+	CallLogs            settings.Free `key:"CallLogs" feature:"calls" help:"calls are recorded"`
+	IMLogs              settings.Free `key:"IMLogs" feature:"instant messages" help:"instant messages are recorded"`
+	DialogInfo          settings.Free `key:"DialogInfo" feature:"calls" help:"the state of calls is published"`
+	SIPIMMode           settings.Free `key:"SIPIMMode" feature:"instant messages" help:"how instant messages are sent over SIP"`
+	SIPPassword         settings.Free `key:"SIPPassword" secret:"yes" feature:"calls" help:"a password for SIP alone"`
+	RADIUSPassword      settings.Free `key:"RADIUSPassword" secret:"yes" feature:"RADIUS" help:"a password for RADIUS alone"`
+	PSTNGatewayDomain   settings.Free `key:"PSTNGatewayDomain" feature:"calls" help:"domain of the telephone gateway"`
+	PSTNGatewayAuthName settings.Free `key:"PSTNGatewayAuthName" feature:"calls" help:"login name at the telephone gateway"`
+	PSTNGatewayPassword settings.Free `key:"PSTNGatewayPassword" secret:"yes" feature:"calls" help:"password at the telephone gateway"`
+	PSTNGatewayVia      settings.Free `key:"PSTNGatewayVia" feature:"calls" help:"address of the telephone gateway"`
+	PSTNFromName        settings.Free `key:"PSTNFromName" feature:"calls" help:"caller name"`
+	PSTNAreaCode        settings.Free `key:"PSTNAreaCode" feature:"calls" help:"area code"`
+	PSTNEmergency       settings.Free `key:"PSTNEmergency" feature:"calls" help:"emergency calls"`
+	PSTNSMSHost         settings.Free `key:"PSTNSMSHost" feature:"calls" help:"host for text messages"`
 }
 
 // keptDomainSettings are those of domains.

@@ -312,6 +312,7 @@ var builtInPrefs = sync.OnceValue(func() dataformat.Dict {
 		"NotesBox": dataformat.String("Notes"), "DeleteMode": dataformat.String("Move To Trash"),
 		"Language": dataformat.String(""), "TimeZone": dataformat.String("HostOS"),
 		"AddInvitations": dataformat.String("Known Senders"), "KeepInvitations": dataformat.String("YES"), "ShowFreeBusy": dataformat.String("Domain"), "PublishFreeBusy": dataformat.String("60"),
+		"EmptyTrash": dataformat.String("15d"), "EmptyJunk": dataformat.String("7d"), "KeepTimeInTrash": dataformat.String("NO"),
 		"Charset": dataformat.String("utf-8"), "WeekStart": dataformat.String("Mon"),
 	}
 })

@@ -28,6 +28,7 @@ type AccountSettings struct {
 
 	MaxAccountSize        settings.Size   `key:"MaxAccountSize" default:"unlimited" unit:"bytes" help:"storage limit of all mailboxes together" since:"0.1"`
 	QuotaSuspend          int             `key:"QuotaSuspend" default:"100" unit:"percent" level:"advanced" help:"incoming mail waits above this part of the storage limit" since:"0.1"`
+	QuotaNotice           int             `key:"QuotaNotice" default:"90" unit:"percent" help:"a notice is put into INBOX when the mailboxes hold more than this part of the storage limit; 0 for none" since:"0.3"`
 	MaxMailboxes          int             `key:"MaxMailboxes" default:"-1" help:"number of mailboxes; -1 for no limit" since:"0.1"`
 	MaxWebSize            settings.Size   `key:"MaxWebSize" default:"100M" unit:"bytes" help:"limit of the account's files" since:"0.2"`
 	MaxWebFiles           int             `key:"MaxWebFiles" default:"1000" help:"number of files and directories that the account may have; -1 for no limit" since:"0.2"`
@@ -37,6 +38,8 @@ type AccountSettings struct {
 	MailInpFlow           settings.Rate   `key:"MailInpFlow" default:"(-1, 15)" level:"advanced" help:"incoming messages in a period; above, delivery waits" since:"0.1"`
 	MailOutFlow           settings.Rate   `key:"MailOutFlow" default:"(-1, 30)" level:"advanced" help:"messages the user may send in a period; above, they are refused" since:"0.1"`
 	MailToAll             settings.Flag   `key:"MailToAll" default:"YES" level:"advanced" help:"the account gets mail to all@domain" since:"0.1"`
+	ArchiveMessagesAfter  settings.Period `key:"ArchiveMessagesAfter" default:"0" help:"messages that have been in INBOX for so long are moved to the Archive mailbox; 0 for never" since:"0.3"`
+	DeleteMessagesAfter   settings.Period `key:"DeleteMessagesAfter" default:"0" help:"messages that have been in INBOX for so long are deleted; 0 for never" since:"0.3"`
 	IMAPSeesNonMail       settings.Flag   `key:"IMAPSeesNonMail" default:"NO" help:"IMAP lists calendars, contacts and the like" since:"0.1"`
 	AddMailTrailer        settings.Flag   `key:"AddMailTrailer" default:"YES" help:"the domain's trailer (MailTrailer) is added to mail that the user submits by SMTP for recipients elsewhere" since:"0.2"`
 	RPOPAllowed           settings.Flag   `key:"RPOPAllowed" default:"NO" help:"the user may edit the account's remote accounts (RPOP)" since:"0.2"`

@@ -151,6 +151,12 @@ func validatePrefs(op string, given dataformat.Dict) (dataformat.Dict, error) {
 		if text, ok := dataformat.Text(v); ok && !settings.IsDefault(v) && prefValues[key] != nil && !slices.ContainsFunc(prefValues[key], func(w string) bool { return strings.EqualFold(w, text) }) {
 			return nil, fault.Newf(op, fault.Invalid, "%s: one of %s is expected", key, strings.Join(prefValues[key], ", "))
 		}
+		if (key == "EmptyTrash" || key == "EmptyJunk") && !settings.IsDefault(v) {
+			text, _ := dataformat.Text(v)
+			if _, err := settings.ParsePeriod(text); err != nil {
+				return nil, fault.Newf(op, fault.Invalid, "%s: %s", key, err)
+			}
+		}
 	}
 	return given, nil
 }
@@ -159,6 +165,7 @@ func validatePrefs(op string, given dataformat.Dict) (dataformat.Dict, error) {
 var prefValues = map[string][]string{
 	"AddInvitations":  {"Never", "Known Senders", "Always"},
 	"KeepInvitations": {"YES", "NO"},
+	"KeepTimeInTrash": {"YES", "NO"},
 	"ShowFreeBusy":    {"Nobody", "Domain", "Everybody"},
 }
 

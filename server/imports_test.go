@@ -66,6 +66,7 @@ var arrows = map[string][]string{
 		"server/counters", "server/dataformat", "server/durable", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"accounts/access":                {"accounts", "accounts/mailbox", "router", "router/address", "router/names", "server/fault"},
 	"accounts/files":                 {"accounts", "server/fault"},
+	"accounts/housekeeping":          {"accounts", "accounts/mailbox", "server/counters", "server/fault", "server/logs", "server/settings"},
 	"accounts/junk":                  {"accounts", "accounts/mailbox", "accounts/message", "server/counters", "server/fault", "server/logs"},
 	"accounts/groupware":             {"accounts", "accounts/access", "accounts/contentline", "accounts/groupware/interchange", "accounts/icalendar", "accounts/mailbox", "server/fault"},
 	"accounts/groupware/interchange": {"accounts/contentline", "accounts/vcard"},

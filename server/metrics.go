@@ -208,8 +208,10 @@ func (s *Server) mailMetrics() []counters.Metric {
 }
 
 func (s *Server) accountMetrics() []counters.Metric {
-	logins, junk := s.accounts.Logins().Counts(), s.junk.Counts()
+	logins, junk, aged := s.accounts.Logins().Counts(), s.junk.Counts(), s.housekeeper.Counts()
 	return []counters.Metric{
+		{Name: "gatepost_aged_messages_total", Help: "Messages that were deleted or archived because of their age, by which.", Label: "what", Labelled: &aged.Messages},
+		{Name: "gatepost_quota_notices_total", Help: "Notices to accounts that are nearly full.", Counter: &aged.Notices},
 		{Name: "gatepost_junk_scored_total", Help: "Messages that got a junk score, by result: junk (90 and more), ham (10 and less), unsure.", Label: "result", Labelled: &junk.Scored, Element: "junkScored", OID: "17.1"},
 		{Name: "gatepost_junk_learned_total", Help: "Messages that the junk filter has learned from accounts, by kind.", Label: "kind", Labelled: &junk.Learned, Element: "junkLearned", OID: "17.2"},
 		{Name: "gatepost_logins_total", Help: "Logins, by service.", Label: "service", Labelled: &logins.Succeeded, Element: "logins", OID: "13.1"},

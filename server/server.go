@@ -17,6 +17,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/files"
+	"gatepost/accounts/housekeeping"
 	"gatepost/accounts/junk"
 	"gatepost/accounts/lists"
 	"gatepost/accounts/mailrules"
@@ -116,6 +117,7 @@ type Server struct {
 	rules       *mailrules.Rules
 	scheduling  *scheduling.Service
 	junk        *junk.Filter
+	housekeeper *housekeeping.Housekeeper
 	pwd         *pwd.Server
 	pages       *webadmin.App
 	receiver    *smtp.Server

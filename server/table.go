@@ -14,6 +14,7 @@ import (
 	"gatepost/accounts/access"
 	"gatepost/accounts/delivery"
 	"gatepost/accounts/groupware"
+	"gatepost/accounts/housekeeping"
 	"gatepost/accounts/junk"
 	"gatepost/accounts/lists"
 	"gatepost/accounts/mailrules"
@@ -59,7 +60,7 @@ func (s *Server) table() []*module {
 	return []*module{
 		s.mainPart(), s.logsPart(), s.dnrPart(), s.helpersPart(), s.protectionPart(), s.bannedPart(),
 		s.counterPart(), s.accountsPart(), s.routerPart(),
-		s.queuePart(), s.rulesPart(), s.pipePart(), s.dropPart(), s.rpopPart(), s.signingPart(), s.reportsPart(), s.calendarPart(), s.localPart(), s.listPart(), s.gatewaysPart(), s.sendingPart(),
+		s.queuePart(), s.rulesPart(), s.pipePart(), s.dropPart(), s.rpopPart(), s.signingPart(), s.reportsPart(), s.calendarPart(), s.localPart(), s.housekeepingPart(), s.listPart(), s.gatewaysPart(), s.sendingPart(),
 		s.certificatePart(),
 		s.acmePart(),
 		s.senderCheckPart(), s.smtpPart(), s.lmtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
@@ -355,6 +356,17 @@ func (s *Server) localPart() *module {
 		s.junk.Close()
 		return nil
 	}
+	return m
+}
+
+// housekeepingPart deletes and archives old messages, and tells accounts that they are nearly full.
+func (s *Server) housekeepingPart() *module {
+	m := newPart("housekeeping")
+	m.open = func() error {
+		s.housekeeper = housekeeping.New(s.accounts, s.log)
+		return nil
+	}
+	m.run = func(ctx context.Context) error { return s.housekeeper.Run(ctx) }
 	return m
 }
 

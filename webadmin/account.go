@@ -193,7 +193,7 @@ type prefRow struct {
 
 // prefChoices are preferences with a menu.
 var prefChoices = map[string][]string{
-	"DeleteMode": {"Move To Trash", "Mark", "Immediately"}, "WeekStart": {"Mon", "Sun", "Sat"}, "Language": {"English", "Russian"},
+	"KeepTimeInTrash": {"YES", "NO"}, "DeleteMode": {"Move To Trash", "Mark", "Immediately"}, "WeekStart": {"Mon", "Sun", "Sat"}, "Language": {"English", "Russian"},
 }
 
 func (c *call) accountPrefs() (*prefsOf, error) {

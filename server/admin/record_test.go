@@ -157,11 +157,11 @@ func TestNotesTellOfWhatHasNoEffect(t *testing.T) {
 	a.Note = func(text string) { notes = append(notes, text) }
 	must(t, a.UpdateServerSettings(ctx, dict(t, "{ExternalFilters=();}")))
 	must(t, a.UpdateAccountSettings(ctx, Name{"user", "own.com"}, dict(t, "{defaultmailboxtype=TextMailbox;QuotaAlert=default;RealName=x;}")))
-	must(t, a.CreateAccount(ctx, Name{"new", "own.com"}, dict(t, "{QuotaNotice=50;}"), Storage{Special: true}))
+	must(t, a.CreateAccount(ctx, Name{"new", "own.com"}, dict(t, "{MaxRosterItems=50;}"), Storage{Special: true}))
 	want := []string{
 		"ExternalFilters is kept and does nothing yet; it waits for external filters",
 		"DefaultMailboxType is kept and does nothing: all mailboxes have one form",
-		"QuotaNotice is kept and does nothing yet; it waits for quota notices",
+		"MaxRosterItems is kept and does nothing yet; it waits for instant messages",
 		"all accounts have one form of storage, with several mailboxes",
 	}
 	if got := strings.Join(notes, "\n"); got != strings.Join(want, "\n") {
