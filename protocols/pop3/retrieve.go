@@ -1,6 +1,7 @@
 package pop3
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 
+	"gatepost/accounts/message"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
@@ -41,6 +43,39 @@ func (s *session) top(args []string) error {
 // chunks are the buffers for sending messages.
 var chunks = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
+// downgraded returns what a client without UTF8 gets in place of the first bytes of a message, if its header has raw UTF-8.
+func (s *session) downgraded(body io.ReaderAt) (header []byte, length int64, err error) {
+	if s.utf8 {
+		return nil, 0, nil
+	}
+	chunk := chunks.Get().(*[32 << 10]byte)
+	defer chunks.Put(chunk)
+	n, err := body.ReadAt(chunk[:], 0)
+	if err != nil && err != io.EOF {
+		return nil, 0, err
+	}
+	head := chunk[:n]
+	end := headerEnd(head)
+	if end == 0 && n == len(chunk) { // a long header
+		head = make([]byte, message.MaxHeader)
+		if n, err = body.ReadAt(head, 0); err != nil && err != io.EOF {
+			return nil, 0, err
+		}
+		head = head[:n]
+		end = headerEnd(head)
+	}
+	if end == 0 {
+		// There is no body, or the header is too long to be read as one: then up to its last whole line.
+		if end = bytes.LastIndexByte(head, '\n') + 1; n < message.MaxHeader {
+			end = len(head)
+		}
+	}
+	if !needsDowngrade(head[:end]) {
+		return nil, 0, nil
+	}
+	return downgradeHeader(head[:end]), int64(end), nil
+}
+
 // send sends message n with at most the given number of lines of its body.
 func (s *session) send(n int, lines int64) error {
 	d := s.drop
@@ -50,22 +85,27 @@ func (s *session) send(n int, lines int64) error {
 	}
 	defer body.Close()
 	whole := lines == math.MaxInt64
+	header, length, err := s.downgraded(body)
+	if err != nil {
+		return err
+	}
 	if whole {
-		s.say("+OK " + strconv.FormatInt(body.Size(), 10) + " octets")
+		s.say("+OK " + strconv.FormatInt(body.Size()-length+int64(len(header)), 10) + " octets")
 	} else {
 		s.say("+OK top of message follows")
 	}
 	chunk := chunks.Get().(*[32 << 10]byte)
 	defer chunks.Put(chunk)
 	w := stuffer{out: s.out, lines: lines, whole: whole}
-	from := io.NewSectionReader(body, 0, body.Size())
+	w.write(header)
+	from := io.NewSectionReader(body, length, body.Size()-length)
 	for err = nil; err == nil && !w.done(); {
 		var k int
 		k, err = from.Read(chunk[:])
 		w.write(chunk[:k])
 		d.sent += int64(k)
 	}
-	if at, _ := from.Seek(0, io.SeekCurrent); err != nil && (err != io.EOF || at < body.Size()) {
+	if at, _ := from.Seek(0, io.SeekCurrent); err != nil && (err != io.EOF || at < from.Size()) {
 		// A part of the message was sent. Only the end of the connection tells
 		// the client that the message is incomplete.
 		s.endReason = fmt.Errorf("message %d: %w", d.uids[n-1], errors.Join(err, io.ErrUnexpectedEOF))

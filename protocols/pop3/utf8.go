@@ -6,8 +6,7 @@ import (
 	"gatepost/server/fault"
 )
 
-// enableUTF8 is UTF8 (RFC 6856 section 2). Messages are sent as they are with it and without: old clients show headers in UTF-8
-// better than ones that were rewritten.
+// enableUTF8 is UTF8 (RFC 6856 section 2). With it messages are sent as they are, see downgradeHeader for those without it.
 func (s *session) enableUTF8([]string) error {
 	s.utf8 = true
 	s.say("+OK UTF-8 is understood")
