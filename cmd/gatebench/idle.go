@@ -3,9 +3,12 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -19,51 +22,147 @@ type idleCommand struct {
 	PID    int  `help:"Process of the server; its children count too. Without it no memory is measured."`
 	Notify int  `help:"Messages to append to see how soon all connections of account 0 hear of them." default:"5"`
 	Select bool `help:"Select INBOX before IDLE." default:"true" negatable:""`
+
+	TLS      bool          `name:"tls" help:"TLS from the beginning; the certificate is not checked. Without it --addr is a port without TLS."`
+	Compress bool          `help:"COMPRESS=DEFLATE."`
+	Settle   time.Duration `help:"How often memory is measured until it stays the same." default:"2s"`
 }
 
+// Run opens one half of the connections, measures, opens the other half and measures again: what the server needs for its first work, as for
+// the mailboxes of the accounts, is not counted as memory of connections.
 func (c *idleCommand) Run(ctx context.Context, out *report) error {
-	before, err := memory(c.PID)
+	first, err := c.open(ctx, c.Conns/2)
+	defer closeAll(first)
 	if err != nil {
 		return err
 	}
-	prepare := ""
-	if c.Select {
-		prepare = "SELECT INBOX"
+	before, err := c.settled(ctx)
+	if err != nil {
+		return err
 	}
-	return c.sessions(ctx, c.Conns, prepare, func(cs []*imapConn) error {
-		for _, k := range cs {
-			if _, err := k.send("IDLE"); err != nil {
-				return err
-			}
-			if l, err := k.line(); err != nil || len(l) == 0 || l[0] != '+' {
+	second, err := c.open(ctx, c.Conns-c.Conns/2)
+	defer closeAll(second)
+	if err != nil {
+		return err
+	}
+	if c.PID != 0 {
+		after, err := c.settled(ctx)
+		if err != nil {
+			return err
+		}
+		if err := out.print("memory of an idle connection", "kB", float64(after-before)/1024/float64(max(1, len(second)))); err != nil {
+			return err
+		}
+	}
+	return c.notify(ctx, out, first, second)
+}
+
+// settled waits until the memory of the server stays about the same, and returns it.
+func (c *idleCommand) settled(ctx context.Context) (int64, error) {
+	was := int64(0)
+	for range 20 {
+		now, err := memory(c.PID)
+		if err != nil || now-was < now/100 && was-now < now/100 {
+			return now, err
+		}
+		was = now
+		select {
+		case <-time.After(c.Settle):
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	return was, nil
+}
+
+// open logs in on connections and has them wait in IDLE.
+func (c *idleCommand) open(ctx context.Context, n int) ([]*imapConn, error) {
+	all := make([]*imapConn, n)
+	return all, parallel(n, func(i int) (err error) {
+		if all[i], err = c.openOne(ctx, i); err != nil {
+			return err
+		}
+		tag, err := all[i].send("IDLE")
+		if err != nil {
+			return err
+		}
+		for {
+			l, err := all[i].line()
+			if err != nil || bytes.HasPrefix(l, []byte(tag)) {
 				return fmt.Errorf("IDLE: %q %w", l, err)
 			}
-		}
-		if c.PID != 0 {
-			after, err := memory(c.PID)
-			if err != nil {
-				return err
-			}
-			if err := out.print("memory of an idle connection", "kB", float64(after-before)/1024/float64(c.Conns)); err != nil {
-				return err
+			if len(l) > 0 && l[0] == '+' {
+				return all[i].SetDeadline(time.Time{})
 			}
 		}
-		return c.notify(ctx, out, cs)
 	})
 }
 
+func (c *idleCommand) openOne(ctx context.Context, i int) (*imapConn, error) {
+	w, err := dial(ctx, c.Addr)
+	if err != nil {
+		return nil, err
+	}
+	if c.TLS {
+		w.Conn = tls.Client(w.Conn, &tls.Config{InsecureSkipVerify: true}) // the certificate of a test
+	}
+	k := &imapConn{wire: w, in: bufio.NewReaderSize(w, 4<<10)}
+	if _, err := k.line(); err != nil {
+		return k, err
+	}
+	commands := []string{"LOGIN " + quote(c.user(i)) + " " + quote(c.Password)}
+	if c.Compress {
+		commands = append(commands, "COMPRESS DEFLATE")
+	}
+	if c.Select {
+		commands = append(commands, "SELECT INBOX")
+	}
+	for _, command := range commands {
+		if _, err := k.do(command, nil); err != nil {
+			return k, err
+		}
+		if strings.HasPrefix(command, "COMPRESS") {
+			w.Conn = stored{w.Conn}
+			k.in = bufio.NewReaderSize(flate.NewReader(bufio.NewReaderSize(w.Conn, 512)), 512)
+		}
+	}
+	return k, nil
+}
+
+// stored is a connection on which what is written goes as stored blocks of DEFLATE, which need no memory.
+type stored struct{ net.Conn }
+
+func (s stored) Write(p []byte) (int, error) {
+	n := uint16(len(p)) // commands are short
+	b := []byte{0, byte(n), byte(n >> 8), byte(^n), byte(^n >> 8)}
+	if _, err := s.Conn.Write(append(b, p...)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func closeAll(all []*imapConn) {
+	for _, k := range all {
+		if k != nil {
+			k.Close()
+		}
+	}
+}
+
 // notify appends to account 0 and waits until each of its connections says EXISTS.
-func (c *idleCommand) notify(ctx context.Context, out *report, cs []*imapConn) error {
+func (c *idleCommand) notify(ctx context.Context, out *report, halves ...[]*imapConn) error {
 	var listeners []*imapConn
-	for i, k := range cs {
-		if i%max(1, c.Accounts) == 0 {
-			listeners = append(listeners, k)
+	for _, half := range halves {
+		for i, k := range half {
+			if i%max(1, c.Accounts) == 0 {
+				listeners = append(listeners, k)
+			}
 		}
 	}
 	if c.Notify == 0 || !c.Select || len(listeners) == 0 {
 		return nil
 	}
-	k, err := c.login(ctx, 0)
+	k, err := c.openOne(ctx, 0)
 	if err != nil {
 		return err
 	}
