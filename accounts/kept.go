@@ -20,7 +20,6 @@ type keptAccountSettings struct {
 	RSIPAllowed         settings.Flag `key:"RSIPAllowed" default:"NO" feature:"calls" help:"the user may edit remote SIP records"`
 	DefaultMailboxType  string        `key:"DefaultMailboxType" default:"TextMailbox" feature:"nothing: all mailboxes have one form" help:"form of new mailboxes"`
 	ExternalINBOX       settings.Flag `key:"ExternalINBOX" default:"NO" feature:"nothing: all mailboxes have one form" help:"INBOX is a file outside of the base directory"`
-	DefaultWebPage      string        `key:"DefaultWebPage" default:"default.html" feature:"personal sites" help:"file that is served for a directory"`
 	MaxRosterItems      int           `key:"MaxRosterItems" default:"20" feature:"instant messages" help:"contacts in the roster"`
 	MaxSignalContacts   int           `key:"MaxSignalContacts" default:"10" feature:"calls" help:"registrations at a time"`
 	SignalRules         settings.Free `key:"SignalRules" feature:"calls" help:"the call rules of the account"`

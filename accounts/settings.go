@@ -32,6 +32,7 @@ type AccountSettings struct {
 	MaxMailboxes          int             `key:"MaxMailboxes" default:"-1" help:"number of mailboxes; -1 for no limit" since:"0.1"`
 	MaxWebSize            settings.Size   `key:"MaxWebSize" default:"100M" unit:"bytes" help:"limit of the account's files" since:"0.2"`
 	MaxWebFiles           int             `key:"MaxWebFiles" default:"1000" help:"number of files and directories that the account may have; -1 for no limit" since:"0.2"`
+	DefaultWebPage        string          `key:"DefaultWebPage" default:"default.html" help:"file that is shown for a directory of the personal site" since:"0.3"`
 	MaxFileSize           settings.Size   `key:"MaxFileSize" default:"unlimited" unit:"bytes" help:"largest file" since:"0.2"`
 	MaxMessageSize        settings.Size   `key:"MaxMessageSize" default:"unlimited" unit:"bytes" help:"largest incoming message" since:"0.1"`
 	MaxMailOutSize        settings.Size   `key:"MaxMailOutSize" default:"unlimited" unit:"bytes" help:"largest message that the user may send" since:"0.1"`
@@ -74,6 +75,7 @@ type DomainSettings struct {
 	ForceSMTPAUTH        string          `key:"ForceSMTPAUTH" default:"nobody" values:"nobody|non-clients|clients|everybody" help:"who has to log in to send with a return-path in this domain" since:"0.1"`
 	ClientIPs            settings.IPList `key:"ClientIPs" level:"advanced" help:"Client IPs of this domain, beside those of the server: their mail with a return-path in the domain is relayed without a login, and its accounts that are not Mobile log in from there" since:"0.3"`
 	ShareJunkLearning    settings.Flag   `key:"ShareJunkLearning" default:"YES" help:"what its accounts say is junk counts for all accounts of the domain, below what each says itself" since:"0.3"`
+	PersonalSites        settings.Flag   `key:"PersonalSites" default:"NO" help:"everybody, also without a login, reads the files of accounts of the domain at /~account/, but those in their directories private" since:"0.3"`
 	AccountsLimit        int             `key:"AccountsLimit" default:"-1" help:"number of accounts; -1 for no limit" since:"0.1"`
 	ListsLimit           int             `key:"ListsLimit" default:"-1" help:"number of mailing lists; -1 for no limit" since:"0.1"`
 	DomainAccessModes    Services        `key:"DomainAccessModes" default:"All" help:"the services that accounts of the domain may use" since:"0.1"`

@@ -33,6 +33,9 @@ func (s *Server) webDAV(h *http.Server) error {
 	if err := d.MountFreeBusy(h); err != nil {
 		return err
 	}
+	if err := d.MountSites(h, s.storage); err != nil {
+		return err
+	}
 	return d.MountFiles(h, s.storage)
 }
 

@@ -68,7 +68,9 @@ func newFixture(t testing.TB) *fixture {
 	f.http = server
 	f.server = New(groupware.New(acc, access.New(acc, r)))
 	must(t, f.server.Mount(server, server.Front()))
-	must(t, f.server.MountFiles(server, files.New()))
+	storage := files.New()
+	must(t, f.server.MountFiles(server, storage))
+	must(t, f.server.MountSites(server, storage))
 	ctx, cancel := context.WithCancel(context.Background())
 	l := settings.Listener{Port: 8100, TLS: settings.TLSNone}
 	pipes := transcript.NewPipes("192.0.2.1:8100")
