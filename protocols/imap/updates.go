@@ -13,7 +13,13 @@ import (
 // itself has added or expunged. It reports false if the mailbox is deleted: then the session has
 // to end, see byeDeleted.
 func (v *view) update(allowExpunge bool) bool {
-	before := v.mailbox.UIDs()
+	var before []imap.UID // what was there, for those who are told what is new
+	if len(v.follows) > 0 || v.events != nil && v.events.fetch != nil {
+		// Right after SELECT the messages are still being loaded.
+		if err := v.mailbox.Load(v.ctx); err == nil {
+			before = v.mailbox.UIDs()
+		}
+	}
 	u := v.mailbox.Sync(allowExpunge)
 	if u.Gone {
 		return false
