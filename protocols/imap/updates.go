@@ -24,6 +24,7 @@ func (v *view) update(allowExpunge bool) bool {
 	if u.Gone {
 		return false
 	}
+	sent := uint64(0) // the greatest MODSEQ
 	v.unfollow(&u, before)
 	v.putExpunged(&u)
 	if u.Exists >= 0 {
@@ -37,35 +38,42 @@ func (v *view) update(allowExpunge bool) bool {
 		v.putFlagLists()
 	}
 	if v.events != nil && v.events.fetch != nil && u.Exists >= 0 {
-		v.putNew(before)
+		sent = v.putNew(before)
 	}
 	for _, seq := range u.Flags {
 		if v.events == nil || v.events.events.has(flagChange) {
-			v.putFlags(seq, false)
+			sent = max(sent, v.putFlags(seq, false))
 		}
 	}
 	for _, f := range v.follows {
 		f.refresh(v)
 	}
-	if v.qresync && u.Held {
+	// A message may have changed again after Sync. What else has changed then is not told yet.
+	if v.qresync && u.Held || v.condstore && sent > u.HighestModSeq {
 		v.putHighestModSeq(u.HighestModSeq)
 	}
 	return true
 }
 
 // putNew sends what NOTIFY wants to know of new messages: those behind the ones that there were before.
-func (v *view) putNew(before []imap.UID) {
+func (v *view) putNew(before []imap.UID) (newest uint64) {
 	var last imap.UID
 	if n := len(before); n > 0 {
 		last = before[n-1]
 	}
 	first, _ := slices.BinarySearch(v.mailbox.UIDs(), last+1)
 	if first >= v.mailbox.Len() {
-		return
+		return 0
 	}
 	x := fetching{view: v, plan: v.events.fetch}
 	// What cannot be read is logged, and the client finds it out when it fetches the message.
 	_, _ = x.ranges([]wire.Range{{Low: uint32(first) + 1, High: uint32(v.mailbox.Len())}}, false)
+	for seq := first + 1; seq <= v.mailbox.Len(); seq++ {
+		if st, ok := v.mailbox.StateAt(seq); ok {
+			newest = max(newest, st.ModSeq)
+		}
+	}
+	return newest
 }
 
 // putExpunged tells the client of messages that its view shows no more.
@@ -112,10 +120,10 @@ func (r *responder) putFlagList(flags []imap.Flag) {
 
 // putFlags writes a FETCH response with the flags of a message of the view. The UID is in it if it is asked for, or if
 // the client has enabled what demands it (RFC 9051 section 7.5.2, RFC 7162 section 3.2.4).
-func (v *view) putFlags(seq int, withUID bool) {
+func (v *view) putFlags(seq int, withUID bool) (modSeq uint64) {
 	st, ok := v.mailbox.StateAt(seq)
 	if !ok {
-		return
+		return 0
 	}
 	v.beginFetch(seq, st.UID, withUID)
 	v.out.Raw("FLAGS (")
@@ -127,6 +135,7 @@ func (v *view) putFlags(seq int, withUID bool) {
 		v.putModSeq(st.ModSeq)
 	}
 	v.out.Byte(')').CRLF()
+	return st.ModSeq
 }
 
 // beginFetch writes the beginning of a FETCH response about changes.
