@@ -8,6 +8,7 @@
 //	~/Box                the same
 //	~name/Box            a mailbox of another account of the user's domain
 //	~name@domain/Box     a mailbox of any account of the server
+//	alias, alias/Box     what a mailbox alias of the user's account stands for, which is such a name
 //
 // The name of the account is routed, so that aliases and Router records apply. A name like "~name",
 // without a slash, names no mailbox.
@@ -110,6 +111,10 @@ type Mailbox struct {
 // Mailbox returns the mailbox with a name that a user has written. Errors: NoMailbox, also for an account that
 // does not exist, and those of the router and of package accounts that are temporary.
 func (r *Resolver) Mailbox(ctx context.Context, user *accounts.Account, name string) (Mailbox, error) {
+	name, err := r.unaliased(ctx, user, name)
+	if err != nil {
+		return Mailbox{}, err
+	}
 	prefix, rest := SplitName(name)
 	owner, err := r.Owner(ctx, user, prefix)
 	if err != nil {
@@ -118,6 +123,32 @@ func (r *Resolver) Mailbox(ctx context.Context, user *accounts.Account, name str
 	m := Mailbox{Owner: owner, Name: rest}
 	m.Rights, err = owner.RightsTo(ctx, rest)
 	return m, err
+}
+
+// unaliased returns what a name stands for that is a mailbox alias of the user, and others as they are. A mailbox that has the
+// name of an alias comes before it, so that no mail is hidden.
+func (r *Resolver) unaliased(ctx context.Context, user *accounts.Account, name string) (string, error) {
+	if strings.HasPrefix(name, "~") || strings.EqualFold(name, "INBOX") {
+		return name, nil
+	}
+	now, err := r.accounts.Current(ctx, user)
+	switch {
+	case fault.Is(err, fault.NotFound), fault.Is(err, fault.NoDomain):
+		return name, nil // its mailboxes are gone too
+	case err != nil:
+		return "", err
+	}
+	target, ok := now.AliasedMailbox(name)
+	if !ok {
+		return name, nil
+	}
+	switch _, err := now.Mail().Status(ctx, name); {
+	case err == nil:
+		return name, nil
+	case !fault.Is(err, fault.NoMailbox):
+		return "", err
+	}
+	return target, nil
 }
 
 // SplitName splits the name of a mailbox behind the part that names the account, which is empty for a plain

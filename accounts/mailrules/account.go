@@ -180,8 +180,12 @@ func (a *application) failed(ctx context.Context, rule *rules.Rule, act rules.Ac
 
 func (a *application) storeIn(ctx context.Context, rule *rules.Rule, act rules.StoreIn) (ended bool, err error) {
 	store := delivery.Store{Mailbox: act.Mailbox}
+	name := act.Mailbox // perhaps a mailbox alias
 	if act.Owner != "" {
-		box, err := a.o.Access.Mailbox(ctx, a.Account, "~"+act.Owner+"/"+act.Mailbox)
+		name = "~" + act.Owner + "/" + act.Mailbox
+	}
+	box, err := a.o.Access.Mailbox(ctx, a.Account, name)
+	if act.Owner != "" || err != nil || box.Foreign() {
 		if err == nil {
 			err = box.Require(access.Insert)
 		}

@@ -172,6 +172,18 @@ func TestRulesStoreWithTheRightsOfTheAccount(t *testing.T) {
 				t.Errorf("%s: All has %q, INBOX %q", subject, all, in)
 			}
 		}
+		// By a mailbox alias the same holds.
+		o.account("bob", `((5, other, (), (("Store in", Shared), (Discard))))`)
+		o.must(o.acc.SetMailboxAliases(t.Context(), "corp.com", "bob", dataformat.Dict{"Shared": dataformat.String("~archive/All")}))
+		for rights, stored := range map[string]bool{"i": true, "lrswpcda": false} {
+			o.must(archive.Mail().ChangeACL(t.Context(), "All", func(mailbox.ACL) (mailbox.ACL, error) { return access.Change(nil, "bob", rights) }))
+			subject := "by alias with " + rights
+			o.must(o.send("eve@far.net", mailOf("From: eve@far.net", "Subject: "+subject), "bob@corp.com"))
+			all, in := subjects(o.texts("archive", "All")), subjects(o.texts("bob", "INBOX"))
+			if slices.Contains(all, subject) != stored || slices.Contains(in, subject) == stored {
+				t.Errorf("%s: All has %q, INBOX %q", subject, all, in)
+			}
+		}
 	})
 }
 

@@ -42,6 +42,10 @@ var mailboxCommands = []command{
 	{"GETACCOUNTACLRIGHTS", "acct AUTH auth", func(c *call) (dataformat.Value, error) {
 		return stringOf(c.actor.AccountACLRights(c, c.name("acct"), c.auth()))
 	}},
+	{"GETMAILBOXALIASES", "acct", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.MailboxAliases(c, c.name("acct"))) }},
+	{"SETMAILBOXALIASES", "acct {aliases}", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.SetMailboxAliases(c, c.name("acct"), c.args.dict("aliases"))
+	}},
 	{"GETMAILBOXSUBSCRIPTION", "acct", func(c *call) (dataformat.Value, error) { return arrayOf(c.actor.Subscriptions(c, c.name("acct"))) }},
 	{"SETMAILBOXSUBSCRIPTION", "acct (names)", func(c *call) (dataformat.Value, error) {
 		return c.setList("names", func(list []string) error { return c.actor.SetSubscriptions(c, c.name("acct"), list) })

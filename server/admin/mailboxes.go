@@ -332,3 +332,34 @@ func (a Actor) SetSubscriptions(ctx context.Context, n Name, want []string) erro
 		return set(want, have, true)
 	})
 }
+
+// MailboxAliases returns the mailbox aliases of an account, each with what it stands for.
+func (a Actor) MailboxAliases(ctx context.Context, n Name) (dataformat.Dict, error) {
+	return look(ctx, a, "GETMAILBOXALIASES", account(n), func(o *operation) (dataformat.Dict, error) {
+		acct, err := o.admin.acc.Account(o, o.domain, o.object)
+		if err != nil {
+			return nil, err
+		}
+		return aliasesOf(acct), nil
+	})
+}
+
+func aliasesOf(a *accounts.Account) dataformat.Dict {
+	d := dataformat.Dict{}
+	for alias, target := range a.MailboxAliases() {
+		d[alias] = dataformat.String(target)
+	}
+	return d
+}
+
+// SetMailboxAliases replaces the mailbox aliases of an account.
+func (a Actor) SetMailboxAliases(ctx context.Context, n Name, aliases dataformat.Dict) error {
+	return do(ctx, a, "SETMAILBOXALIASES", account(n), func(o *operation) error {
+		acct, err := o.admin.acc.Account(o, o.domain, o.object)
+		if err != nil {
+			return err
+		}
+		o.old, o.new = aliasesOf(acct), aliases
+		return o.admin.acc.SetMailboxAliases(o, o.domain, o.object, aliases)
+	})
+}

@@ -235,6 +235,8 @@ var rules = map[string]rule{
 	"GETACCOUNTACL":          looks("own D:CanImpersonate"),
 	"SETACCOUNTACL":          changes("own D:CanImpersonate").guarded(),
 	"GETACCOUNTACLRIGHTS":    looks("own D:CanImpersonate"),
+	"GETMAILBOXALIASES":      looks("own D:CanImpersonate"),
+	"SETMAILBOXALIASES":      changes("own D:CanImpersonate").guarded(),
 	"GETMAILBOXSUBSCRIPTION": looks("own D:CanImpersonate"),
 	"SETMAILBOXSUBSCRIPTION": changes("own D:CanImpersonate").guarded(),
 
