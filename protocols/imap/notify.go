@@ -287,11 +287,8 @@ func (n *notification) tellsMessages(l *listed, now *notified) bool {
 // tellMailbox tells what has changed in a mailbox.
 func (n *notification) tellMailbox(l *listed, old, now *notified, had bool) {
 	e := now.events | old.events
-	switch {
-	case e.has(mailboxName) && (old.exists != now.exists || old.exists && old.readable && !now.readable),
-		e.has(subscriptionChange) && old.subscribed != now.subscribed:
-		n.putListed(l)
-	case e.has(mailboxName) && now.exists && old.readable != now.readable:
+	if e.has(mailboxName) && (old.exists != now.exists || old.readable != now.readable) ||
+		e.has(subscriptionChange) && old.subscribed != now.subscribed {
 		n.putListed(l)
 	}
 	if n.tellsMessages(l, now) {
