@@ -177,13 +177,17 @@ func ownPrincipal(_ *exchange, x *xmlWriter, r *resource) error {
 }
 
 func writeHome(rl realm) func(*exchange, *xmlWriter, *resource) error {
-	return func(_ *exchange, x *xmlWriter, r *resource) error {
-		segments := []string{roots[rl]}
+	return func(e *exchange, x *xmlWriter, r *resource) error {
 		if r.owner.Foreign() {
-			segments = append(segments, "~"+r.owner.Account.Address())
+			x.href(foreignHome(rl, r.owner.Account))
+			return nil
 		}
-		x.href(hrefOf(segments...) + "/")
-		return nil
+		x.href(hrefOf(roots[rl]) + "/")
+		others, err := e.aliasedHomes(rl)
+		for _, owner := range others {
+			x.href(foreignHome(rl, owner))
+		}
+		return err
 	}
 }
 
