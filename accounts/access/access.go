@@ -106,12 +106,15 @@ type Mailbox struct {
 	Name string
 	// Rights are those of the user when the name was resolved.
 	Rights Rights
+	// Aliased says that the user has named it by a mailbox alias.
+	Aliased bool
 }
 
 // Mailbox returns the mailbox with a name that a user has written. Errors: NoMailbox, also for an account that
 // does not exist, and those of the router and of package accounts that are temporary.
 func (r *Resolver) Mailbox(ctx context.Context, user *accounts.Account, name string) (Mailbox, error) {
-	name, err := r.unaliased(ctx, user, name)
+	given := name
+	name, err := r.unaliased(ctx, user, given)
 	if err != nil {
 		return Mailbox{}, err
 	}
@@ -120,7 +123,7 @@ func (r *Resolver) Mailbox(ctx context.Context, user *accounts.Account, name str
 	if err != nil {
 		return Mailbox{}, err
 	}
-	m := Mailbox{Owner: owner, Name: rest}
+	m := Mailbox{Owner: owner, Name: rest, Aliased: name != given}
 	m.Rights, err = owner.RightsTo(ctx, rest)
 	return m, err
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"gatepost/accounts/access"
+	"gatepost/server/dataformat"
 )
 
 // Rights are written with the letters of RFC 4314, and tied ones are given together and taken with one of them.
@@ -90,4 +91,32 @@ func TestACLCommands(t *testing.T) {
 			t.Errorf("%s:\n %s %s, want\n %s %s", test.command, got, tagged, test.untagged, test.tagged)
 		}
 	}
+}
+
+// An alias opens the mailbox that it stands for, and does not delete or rename it.
+func TestMailboxAliasIsNotTheMailbox(t *testing.T) {
+	f := start(t)
+	f.give(t, "INBOX", "user2", "lrswipcda")
+	a, err := f.acc.Account(t.Context(), "", "user1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner := f.loggedIn(t, "user1 secret1")
+	owner.wantOK("CREATE team/sub", "SETACL team user2 lrswipkxtea", "SETACL team/sub user2 lrswipkxtea")
+	user, err := f.acc.Account(t.Context(), "", "user2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.acc.SetMailboxAliases(t.Context(), "", user.Name, dataformat.Dict{"shared": dataformat.String("~" + a.Name + "/team")}); err != nil {
+		t.Fatal(err)
+	}
+	c := f.loggedIn(t, "user2 secret2")
+	for command, want := range map[string]string{
+		"STATUS shared/sub (MESSAGES)": "OK", "MYRIGHTS shared/sub": "OK", "DELETE shared/sub": "NO [CANNOT] The name is an alias", "RENAME shared/sub mine": "NO [CANNOT] The name is an alias",
+	} {
+		if _, tagged := c.answers(command); !strings.HasPrefix(tagged, want) {
+			t.Errorf("%s: %s", command, tagged)
+		}
+	}
+	c.wantOK("DELETE ~user1/team/sub")
 }

@@ -82,6 +82,18 @@ func (s *session) putCreated(m *access.Mailbox) {
 
 // delete is DELETE. If the session has selected the mailbox, it is closed, and the session
 // goes on.
+// itself finds a mailbox that is to be deleted or renamed. Who names it by a mailbox alias may mean the alias alone.
+func (s *session) itself(name string) (access.Mailbox, error) {
+	m, err := s.find(name, access.Delete)
+	if err == nil {
+		err = m.RequireCreate(s.ctx)
+	}
+	if err == nil && m.Aliased {
+		err = no(fault.Unsupported, "The name is an alias; name the mailbox itself: %s", m.Shown(m.Name))
+	}
+	return m, err
+}
+
 func (s *session) delete(c *call, p *wire.Parser) error {
 	p.Space()
 	name, bad := s.mailboxName(p)
@@ -91,10 +103,7 @@ func (s *session) delete(c *call, p *wire.Parser) error {
 	if bad != nil {
 		return bad
 	}
-	m, err := s.find(name, access.Delete)
-	if err == nil {
-		err = m.RequireCreate(s.ctx)
-	}
+	m, err := s.itself(name)
 	if err != nil {
 		return err
 	}
@@ -128,10 +137,7 @@ func (s *session) rename(c *call, p *wire.Parser) error {
 	if badTo != nil {
 		return withCode(badTo, fault.NoMailbox, "CANNOT")
 	}
-	m, err := s.find(from, access.Delete)
-	if err == nil {
-		err = m.RequireCreate(s.ctx)
-	}
+	m, err := s.itself(from)
 	if err != nil {
 		return err
 	}
