@@ -83,6 +83,9 @@ func (l *Logins) verifyOutside(ctx context.Context, a *Account, service, passwor
 // setOutside changes a password that is kept elsewhere. It reports whether the account has one here too.
 func (s *directory) setOutside(ctx context.Context, a *Account, password string) (here bool, err error) {
 	if !bool(a.settings.UseExtPassword) {
+		if bool(a.settings.UseSysPassword) && !bool(a.settings.UseAppPassword) {
+			return false, fault.New("accounts.SetPassword", fault.Denied, "the password is that of the operating system, and changed there")
+		}
 		return true, nil
 	}
 	err = s.external.SetPassword(ctx, a.Name, a.Domain, password)

@@ -38,7 +38,7 @@ type LDAP interface {
 const (
 	maxLDAPServers = 5
 	maxLDAPTimeout = time.Minute
-	// outsideLifetime is how long a password that a directory server has verified is good without asking again.
+	// outsideLifetime is how long a password that a directory server or the operating system has verified is good without asking again.
 	outsideLifetime = time.Minute
 )
 
@@ -116,7 +116,7 @@ func (l *Logins) verifyLDAP(ctx context.Context, a *Account, password string) (b
 	}
 	switch err := l.store.ldap.Verify(ctx, s, a.Name, a.Domain, password); {
 	case err == nil:
-		l.rememberOutside(a, password)
+		l.rememberOutside(a, directoryServers, password)
 		return true, nil
 	case fault.Is(err, fault.BadCredentials):
 		return false, nil

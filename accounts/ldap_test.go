@@ -139,7 +139,7 @@ func TestLDAPPasswordsAreAskedAboutAgain(t *testing.T) {
 	must(t, err)
 	synctest.Test(t, func(t *testing.T) {
 		limits := newLimits()
-		limits.rememberOutside(a, "there")
+		limits.rememberOutside(a, directoryServers, "there")
 		time.Sleep(outsideLifetime - time.Second)
 		if !limits.remembersOutside(a, "there") || limits.remembersOutside(a, "their") {
 			t.Error("not remembered, or another one is")
@@ -148,7 +148,7 @@ func TestLDAPPasswordsAreAskedAboutAgain(t *testing.T) {
 		if limits.remembersOutside(a, "there") {
 			t.Error("remembered for too long")
 		}
-		limits.rememberOutside(a, "there")
+		limits.rememberOutside(a, directoryServers, "there")
 		if limits.forget(a.ID); limits.remembersOutside(a, "there") {
 			t.Error("remembered of an account that is deleted")
 		}

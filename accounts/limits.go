@@ -32,6 +32,9 @@ const (
 	// other logins whose failures would block it. It ends before the time for a login that a
 	// wire gives, and clients do not wait much longer.
 	loginWait = 100 * time.Second
+	// maxAskers is how many tries at a time of strangers, and suspect ones, are asked about outside: fewer than are asked about there at
+	// a time (SystemPasswords), so that those who guess do not keep out who is known.
+	maxAskers = 3
 	// longestPretence is the longest that a blocked login takes, however long a hash does.
 	longestPretence = time.Second
 )
@@ -42,12 +45,13 @@ type limits struct {
 	key     []byte        // of this process, for the keyed hashes of verified passwords
 	hashing chan struct{} // a token per memory-hard hash at a time
 	suspect chan struct{} // a token per such hash of a suspect try, fewer than there are of hashing
+	askers  chan struct{} // a token per try of a stranger, or a suspect one, whose password somebody outside is asked about
 	hashes  atomic.Int64  // memory-hard hashes so far
 	cost    atomic.Int64  // running mean of a memory-hard hash, in nanoseconds
 	busy    logs.Throttle // logins that were not carried out for want of time
 
 	verified *cache.Cache[uint64, verifiedPassword] // by account ID
-	outside  *cache.Cache[uint64, verifiedPassword] // the same for what directory servers have verified
+	outside  *cache.Cache[uint64, verifiedPassword] // the same for what was verified outside
 	wrong    *cache.Cache[failureKey, [sha256.Size]byte]
 	failures *rate.Table[failureKey]
 
@@ -109,6 +113,7 @@ func newLimits() *limits {
 		key:      make([]byte, 32),
 		hashing:  make(chan struct{}, runtime.GOMAXPROCS(0)),
 		suspect:  make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
+		askers:   make(chan struct{}, maxAskers),
 		verified: cache.New[uint64, verifiedPassword](maxVerified),
 		outside:  cache.New[uint64, verifiedPassword](maxVerified),
 		wrong:    cache.New[failureKey, [sha256.Size]byte](maxWrong),
@@ -151,14 +156,20 @@ func (l *limits) remember(a *Account, password string) {
 	l.verified.Put(a.ID, verifiedPassword{l.mac(a, password), time.Now().Add(verifiedLifetime)})
 }
 
-// outsideMAC stands for a password that a directory server has verified. What the server is asked is part of it.
-func (l *limits) outsideMAC(a *Account, password string) (sum [sha256.Size]byte) {
-	s := &a.domain.settings.LDAPSettings
+// outsideMAC stands for a password that somebody outside has verified: a directory server, or the operating system. What is asked is part of it.
+func (l *limits) outsideMAC(a *Account, by asked, password string) (sum [sha256.Size]byte) {
 	m := hmac.New(sha256.New, l.key)
+	texts := []string{string(by), password}
+	if by == theSystem {
+		texts = append(texts, a.systemUser())
+	} else {
+		s := &a.domain.settings.LDAPSettings
+		texts = append(append(texts, s.BindDN, s.SearchBase, s.SearchFilter, s.ServiceDN, s.ServiceKey, string(s.CA), s.StartTLS.String()), s.Servers...)
+	}
 	var head [8]byte
 	binary.BigEndian.PutUint64(head[:], a.ID)
-	m.Write(append(head[:], "outside"...))
-	for _, text := range append([]string{s.BindDN, s.SearchBase, s.SearchFilter, s.ServiceDN, s.ServiceKey, string(s.CA), s.StartTLS.String(), password}, s.Servers...) {
+	m.Write(head[:])
+	for _, text := range texts {
 		binary.BigEndian.PutUint64(head[:], uint64(len(text)))
 		m.Write(head[:])
 		m.Write([]byte(text))
@@ -167,18 +178,29 @@ func (l *limits) outsideMAC(a *Account, password string) (sum [sha256.Size]byte)
 	return sum
 }
 
-// remembersOutside reports whether a directory server has verified the password a moment ago.
+// asked is who is asked outside, where the answer is remembered.
+type asked string
+
+const (
+	directoryServers asked = "LDAP"
+	theSystem        asked = "system"
+)
+
+// remembersOutside reports whether somebody outside whom the account still asks has verified the password a moment ago.
 func (l *limits) remembersOutside(a *Account, password string) bool {
 	v, ok := l.outside.Peek(a.ID)
-	if !ok || time.Now().After(v.until) || !bool(a.settings.UseExtPassword) || !a.domain.settings.LDAPSettings.asked() {
+	if !ok || time.Now().After(v.until) {
 		return false
 	}
-	mac := l.outsideMAC(a, password)
-	return hmac.Equal(mac[:], v.mac[:])
+	is := func(by asked) bool {
+		mac := l.outsideMAC(a, by, password)
+		return hmac.Equal(mac[:], v.mac[:])
+	}
+	return bool(a.settings.UseExtPassword) && a.domain.settings.LDAPSettings.asked() && is(directoryServers) || bool(a.settings.UseSysPassword) && is(theSystem)
 }
 
-func (l *limits) rememberOutside(a *Account, password string) {
-	l.outside.Put(a.ID, verifiedPassword{l.outsideMAC(a, password), time.Now().Add(outsideLifetime)})
+func (l *limits) rememberOutside(a *Account, by asked, password string) {
+	l.outside.Put(a.ID, verifiedPassword{l.outsideMAC(a, by, password), time.Now().Add(outsideLifetime)})
 }
 
 // forget drops what is remembered of an account's password.
@@ -191,13 +213,18 @@ func (l *limits) forget(id uint64) {
 // from the same known address. That is a device with an old password, which tries again
 // and again, and no guess: it must not block its owner's other devices there.
 func (l *limits) repeats(t attempt, password string) bool {
-	c := t.counters[0]
-	if c.cause != ofBoth || t.account == nil {
+	return t.counters[0].cause == ofBoth && l.sameAsLast(t, password)
+}
+
+// sameAsLast reports whether a password is the one that the account was last tried with from the same address, and keeps it.
+func (l *limits) sameAsLast(t attempt, password string) bool {
+	if t.account == nil {
 		return false
 	}
+	key := failureKey{ofBoth, t.key, network(t.peer.IP)}
 	mac := l.mac(t.account, password)
-	last, ok := l.wrong.Peek(c.failureKey)
-	l.wrong.Put(c.failureKey, mac)
+	last, ok := l.wrong.Peek(key)
+	l.wrong.Put(key, mac)
 	return ok && hmac.Equal(mac[:], last[:])
 }
 

@@ -135,9 +135,18 @@ func (l *Logins) checkPassword(ctx context.Context, p Peer, domain, name, passwo
 		return nil, l.refused(t, err)
 	}
 	if !ok && t.outside && !(bool(a.settings.RequireAPOP) && !p.TLS) {
-		outer, err := l.verifyOutside(ctx, a, p.Service, password)
-		if err != nil {
-			l.logFailure(t, "external authentication cannot tell: "+fault.Explain(err))
+		outer, err := l.outsideInLine(wait, t, password)
+		switch {
+		case err != nil && wait.Err() != nil:
+			return nil, l.refused(t, gaveUp(wait))
+		case err != nil:
+			// It may be right; but who can compare passwords with one that is stored here must not guess on and on meanwhile.
+			reason := "external authentication cannot tell: " + fault.Explain(err)
+			if usable && !l.sameAsLast(t, password) {
+				l.failed(t, reason)
+			} else {
+				l.logFailure(t, reason)
+			}
 			return nil, fault.Wrap(op, fault.Internal, err)
 		}
 		if outer != nil {
@@ -193,6 +202,19 @@ func (l *Logins) verifyInLine(wait context.Context, t *try, usable bool, a *Acco
 	}
 	defer leave()
 	return l.verify(wait, usable, a, given)
+}
+
+// outsideInLine is verifyOutside for a try, which waits for its turn unless its address is a known one, and it is not suspect.
+func (l *Logins) outsideInLine(wait context.Context, t attempt, given string) (*Account, error) {
+	if t.counters[0].cause != ofBoth || l.isSuspect(t.try) {
+		select {
+		case l.askers <- struct{}{}:
+			defer func() { <-l.askers }()
+		case <-wait.Done():
+			return nil, gaveUp(wait)
+		}
+	}
+	return l.verifyOutside(wait, t.account, t.peer.Service, given)
 }
 
 // verify compares the password with the account's. Every failure costs exactly

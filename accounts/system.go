@@ -40,5 +40,8 @@ func (l *Logins) verifySystem(ctx context.Context, a *Account, password string) 
 	if fault.Is(err, fault.BadCredentials) {
 		return false, nil
 	}
+	if err == nil {
+		l.rememberOutside(a, theSystem, password)
+	}
 	return err == nil, err
 }

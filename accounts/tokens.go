@@ -94,6 +94,31 @@ func (s *directory) Issuer(domain string) (Issuer, bool) {
 	return d.settings.issuer(), true
 }
 
+// SharesIssuer reports whether a token that is good in a domain would be good in another one too, so that a name in it without a
+// domain could be that of either.
+func (s *directory) SharesIssuer(ctx context.Context, domain string) (bool, error) {
+	domain = s.realDomain(domain)
+	i, ok := s.Issuer(domain)
+	if !ok {
+		return false, nil
+	}
+	st := s.state.Load()
+	others := st.issuersOf
+	if hasIssuer(st.domainDefaults) {
+		var err error
+		if others, err = s.Domains(ctx); err != nil {
+			return false, err
+		}
+	}
+	for _, other := range others {
+		o, ok := s.Issuer(other)
+		if ok && other != domain && o.URL == i.URL && slices.ContainsFunc(o.Audience, func(a string) bool { return slices.Contains(i.Audience, a) }) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // HasIssuers reports whether some domain has an issuer, or domains inherit one.
 func (s *serverFiles) HasIssuers() bool { return s.state.Load().issuers }
 

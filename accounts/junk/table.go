@@ -321,7 +321,7 @@ func (t *table) learn(tok *tokens, kind Kind, account uint64, day uint16) (learn
 	if err != nil || was == kind {
 		return false, err
 	}
-	if account != 0 && was == Unknown {
+	if account != 0 { // who says something else of a message takes as much influence as who says something first
 		n := t.share(account)
 		if n >= minShare && uint64(n) >= (t.junk+t.ham)/4 {
 			return false, nil

@@ -219,7 +219,7 @@ func (t *tokens) host(link string) {
 func (t *tokens) html(text string) {
 	var seen strings.Builder
 	lower := asciiLower(text) // as long as the text, so that a place in one is one in the other
-	whole := len(text)
+	whole, searched := len(text), 0
 	for text != "" && !t.full() {
 		i := strings.IndexByte(text, '<')
 		if i < 0 {
@@ -268,12 +268,21 @@ func (t *tokens) html(text string) {
 				hidden = true
 			}
 		}
-		if i := strings.Index(lower[whole-len(text):], "</"+name); hidden && i >= 0 {
+		if !hidden || searched > maxSearched {
+			continue
+		}
+		if i := strings.Index(lower[whole-len(text):], "</"+name); i >= 0 {
 			text = text[i:] // nobody sees it: it is there for filters
+			searched += i
+		} else {
+			searched += len(text)
 		}
 	}
 	t.words("", unescape.Replace(seen.String()))
 }
+
+// maxSearched bounds, in bytes, what is searched for the ends of hidden parts, which may have none.
+const maxSearched = 1 << 20
 
 // hiding is how text is hidden from readers.
 var hiding = []string{"display:none", "visibility:hidden", "font-size:0", "font-size:1px", "max-height:0"}

@@ -3,6 +3,7 @@ package smtp
 import (
 	"bytes"
 	"log/slog"
+	"slices"
 
 	"gatepost/accounts/message"
 	"gatepost/queue/envelope"
@@ -99,7 +100,7 @@ func (b *bannedScanner) endField() (string, string) {
 	if !ok {
 		return "", ""
 	}
-	field := append(append(bytes.TrimRight(name, " \t"), ": "...), message.DecodeHeader(value)...)
+	field := slices.Concat(bytes.TrimRight(name, " \t"), []byte(": "), []byte(message.DecodeHeader(value)))
 	b.field = b.field[:0]
 	if pattern, is := b.lines.Header(field); is {
 		return pattern, "header"

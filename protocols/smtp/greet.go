@@ -35,6 +35,7 @@ func (s *session) greet() bool {
 		}
 	}
 	s.reply(reply{code: 220, text: s.name + " " + s.cfg.Prompt})
+	s.prompted = time.Now()
 	return true
 }
 

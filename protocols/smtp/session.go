@@ -52,6 +52,7 @@ type session struct {
 	tx      *transaction    // between MAIL and the end of the message
 	answers []string        // LMTP: the accepted recipients of the message, each of which gets an answer
 
+	prompted                  time.Time // when the client got our greeting; zero while it waits for it
 	lastProgress              time.Time // when the session began, its last message came to its end, or it logged in
 	errors, unknown, relaying int       // counted against the limits
 	closing                   bool
@@ -137,6 +138,9 @@ func (s *session) commandEnd() time.Time {
 	return earlier(end, s.lastProgress.Add(maxIdle*timeout))
 }
 
+// silentAfter is how long a client has had our greeting before it counts as silent.
+const silentAfter = time.Second
+
 // disconnect ends a session after a read error: the client did not answer in time, or has closed the
 // connection, or the server ends the session.
 func (s *session) disconnect(err error) {
@@ -144,7 +148,7 @@ func (s *session) disconnect(err error) {
 	reason, ended := listen.Ended(s.ctx)
 	switch {
 	case ended:
-		if reason == listen.TooMany && !s.delivered {
+		if reason == listen.TooMany && !s.delivered && !s.prompted.IsZero() && time.Since(s.prompted) >= silentAfter {
 			s.offend(protection.SilentClient)
 		}
 		s.reply(reply{421, [3]int{4, 7, 0}, s.name + " " + reason + ", closing connection"})

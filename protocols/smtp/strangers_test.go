@@ -291,3 +291,17 @@ func TestGreylisting(t *testing.T) {
 		try("198.51.101.7", "a@example.net", "larry@company.com", put+"5m0s") // too late: the first time again
 	})
 }
+
+// A pattern has a blank behind the colon, whether the message has one or not.
+func TestBannedFieldsWithoutABlank(t *testing.T) {
+	bubble(t, func(set *Settings) { set.ErrorsLimit = 0 }, func(t *testing.T, s *site) {
+		s.banning(protection.Patterns{"subject: *CASINO*", "X-Mailer: Bulk 1.0"}, nil)
+		c := s.connect(25, "198.51.100.7")
+		c.say("EHLO mx.example.net", "250-")
+		for _, text := range []string{"Subject:Casino\r\n\r\nx", "X-Mailer:Bulk 1.0\r\n\r\nx"} {
+			if got := c.mail("<a@example.net>", text, "<larry@company.com>"); !strings.HasPrefix(got, "579 ") {
+				t.Errorf("%q: %s", text, got)
+			}
+		}
+	})
+}

@@ -33,7 +33,7 @@ import (
 
 const (
 	maxAtOnce  = 4
-	timeLimit  = 10 * time.Second // for the answer, with the wait for a turn
+	timeLimit  = 10 * time.Second // for the answer
 	failingFor = 10 * time.Minute
 	service    = "gatepost"
 )
@@ -79,6 +79,12 @@ func (v *Verifier) Verify(ctx context.Context, name, password string) error {
 	if password == "" || strings.ContainsRune(password, 0) || !userName.MatchString(name) || superuser(name) {
 		return wrong
 	}
+	select {
+	case v.turns <- struct{}{}:
+		defer func() { <-v.turns }()
+	case <-ctx.Done():
+		return fault.Wrap(op, fault.Canceled, ctx.Err())
+	}
 	limited, cancel := context.WithTimeout(ctx, timeLimit)
 	defer cancel()
 	right, err := v.ask(limited, name, password)
@@ -103,12 +109,6 @@ func superuser(name string) bool {
 }
 
 func (v *Verifier) ask(ctx context.Context, name, password string) (bool, error) {
-	select {
-	case v.turns <- struct{}{}:
-		defer func() { <-v.turns }()
-	case <-ctx.Done():
-		return false, errors.New("too many are asked about at a time")
-	}
 	path := v.via()
 	i, err := os.Stat(path)
 	switch {

@@ -219,7 +219,10 @@ func (p *Protection) loadGreylist() error {
 		}
 	}
 	g.dirty = false
-	return lines.Err()
+	if err := lines.Err(); err != nil {
+		p.log.LogAttrs(context.Background(), logs.LevelProblem, greylistFile+" is damaged, and not read to its end: some senders come again", slog.Any(logs.AttrError, err))
+	}
+	return nil
 }
 
 func readGrey(line string) (*greyEntry, bool) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gatepost/accounts"
+	"gatepost/router/names"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
 )
@@ -69,11 +70,12 @@ func (e *oauthExchange) Next(response []byte) ([]byte, bool, error) {
 		e.sessionLog().LogAttrs(e.ctx, logs.LevelProblem, "a token could not be verified", slog.String("issuer", i.URL), slog.Any(logs.AttrError, err))
 		return nil, false, err
 	}
-	if !strings.ContainsAny(said, "@%") {
-		said += "@" + domain
-	}
-	who, err := e.resolveAccount(e.ctx, e.peer, said)
-	if err != nil {
+	who, err := e.named(said, domain)
+	switch {
+	case errors.Is(err, errAmbiguous):
+		logins.ProofFailed(e.ctx, e.peer, claimed.domain, claimed.name, err.Error())
+		return e.refuse(i, "invalid_token")
+	case err != nil:
 		return nil, false, err
 	}
 	if !who.known || name != "" && (claimed.domain != who.domain || claimed.name != who.name) {
@@ -110,6 +112,35 @@ func (e *oauthExchange) claimed(name, domain string) (identity, error) {
 		name += "@" + domain
 	}
 	return e.resolve(e.ctx, e.peer, name)
+}
+
+var errAmbiguous = errors.New("the token names no domain, and more than one domain has its issuer")
+
+// named is the account that a token names: by its own name or an alias, in the domain where the token is good or in the one that it names. It is
+// no address that mail is sent to: details and the Router Table have no part in it, as the issuer's users would become others by them.
+func (e *oauthExchange) named(said, domain string) (identity, error) {
+	name := said
+	if i := strings.LastIndexAny(said, "@%"); i >= 0 {
+		var ok bool
+		if name = said[:i]; name == "" {
+			return identity{}, nil
+		}
+		if domain, ok = e.acc.DomainName(said[i+1:]); !ok {
+			return identity{}, nil
+		}
+	} else if shared, err := e.acc.SharesIssuer(e.ctx, domain); err != nil {
+		return identity{}, err
+	} else if shared {
+		return identity{}, errAmbiguous
+	}
+	o, err := e.acc.Object(e.ctx, domain, name)
+	switch {
+	case fault.Is(err, fault.NoDomain):
+		return identity{}, nil
+	case err != nil:
+		return identity{}, err
+	}
+	return identity{domain: domain, name: o.Name, known: o.Kind == names.Account || o.Kind == names.Alias}, nil
 }
 
 // refuse returns the challenge with the reason (RFC 7628 section 3.2.2).

@@ -237,3 +237,42 @@ func FuzzOAuth(f *testing.F) {
 		}
 	})
 }
+
+// A name without a domain in a token could be that of either domain with the issuer: it is nobody's, whatever domain the client names.
+func TestNameWithoutADomainInAToken(t *testing.T) {
+	a, acc, _ := newTokens(t)
+	set := issuerSettings("https://login.c.com")
+	login := func(name string) error {
+		_, _, err := show(t, a, peer, OAuthBearer, "n,a="+name+",\x01auth=Bearer as-u\x01\x01")
+		return err
+	}
+	must(t, login("u@c.com"))
+	must(t, acc.DomainSettings("d.com").Update(ctx, set))
+	for _, name := range []string{"u@c.com", "u@d.com"} {
+		if err := login(name); !fault.Is(err, fault.BadCredentials) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// For whom else a token is good is told by audience too.
+	set["OAuthAudience"] = dataformat.Array{dataformat.String("another")}
+	must(t, acc.DomainSettings("d.com").Update(ctx, set))
+	must(t, login("u@c.com"))
+	// Inherited by all.
+	must(t, acc.DomainSettings("d.com").Update(ctx, dataformat.Dict{"OAuthIssuer": dataformat.String("default"), "OAuthAudience": dataformat.String("default")}))
+	must(t, login("u@c.com"))
+	must(t, acc.DomainDefaults().Update(ctx, issuerSettings("https://login.c.com")))
+	if err := login("u@c.com"); !fault.Is(err, fault.BadCredentials) {
+		t.Errorf("inherited: %v", err)
+	}
+}
+
+// What a token says is a name or an alias, and no address: a user of the issuer who is called u+x is not u.
+func TestDetailInAToken(t *testing.T) {
+	a, _, _ := newTokens(t)
+	for _, said := range []string{"u+x", "u+x-at-c.com", "-at-c.com"} {
+		who, _, err := show(t, a, peer, OAuthBearer, "n,,\x01auth=Bearer as-"+said+"\x01\x01")
+		if !fault.Is(err, fault.BadCredentials) {
+			t.Errorf("%s: %v %v", said, who, err)
+		}
+	}
+}

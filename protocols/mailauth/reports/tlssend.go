@@ -82,17 +82,8 @@ func (o *TLSOutbox) sendOne(ctx context.Context, domain string, begin time.Time,
 	if err != nil {
 		return err
 	}
-	posted := 0
-	for _, u := range urls {
-		if err := o.post(ctx, u, content); err != nil {
-			o.log.Log(ctx, logs.LevelProblem, "a TLS report could not be posted", "domain", domain, "day", day(begin), logs.AttrError, err)
-			continue
-		}
-		posted++
-		o.log.Log(ctx, logs.LevelMajor, "TLS report posted", "domain", domain, "day", day(begin))
-	}
 	if len(mails) == 0 {
-		if posted == 0 {
+		if o.postAll(ctx, urls, content, domain, begin) == 0 {
 			return errors.New("no address of the domain has taken it")
 		}
 		return list.note(domain, 0)
@@ -109,7 +100,22 @@ func (o *TLSOutbox) sendOne(ctx context.Context, domain string, begin time.Time,
 		return err
 	}
 	o.log.Log(ctx, logs.LevelMajor, "TLS report sent", "domain", domain, "day", day(begin), logs.AttrQueueID, id)
-	return o.queue.Publish(id)
+	err = o.queue.Publish(id)
+	o.postAll(ctx, urls, content, domain, begin) // after the mail is noted, so that nothing is posted twice
+	return err
+}
+
+// postAll gives a report to web servers, and returns how many have taken it.
+func (o *TLSOutbox) postAll(ctx context.Context, urls []string, content []byte, domain string, begin time.Time) (posted int) {
+	for _, u := range urls {
+		if err := o.post(ctx, u, content); err != nil {
+			o.log.Log(ctx, logs.LevelProblem, "a TLS report could not be posted", "domain", domain, "day", day(begin), logs.AttrError, err)
+			continue
+		}
+		posted++
+		o.log.Log(ctx, logs.LevelMajor, "TLS report posted", "domain", domain, "day", day(begin))
+	}
+	return posted
 }
 
 // destinations reads where a domain wants its reports (RFC 8460 section 3). One that cannot be read is left out; several records are none.
