@@ -47,6 +47,7 @@ import (
 	"gatepost/server/protection"
 	"gatepost/server/resolver"
 	"gatepost/server/settings"
+	"gatepost/server/triggers"
 	"gatepost/webadmin"
 )
 
@@ -135,6 +136,7 @@ type Server struct {
 	setupSecret string // of the one-time link; empty when postmaster has a password
 
 	monitoring monitoring
+	triggers   *triggers.Engine
 
 	modules    []*module // as table.go lists them
 	mainModule *module   // of Main.settings

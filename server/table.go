@@ -66,7 +66,7 @@ func (s *Server) table() []*module {
 		s.senderCheckPart(), s.smtpPart(), s.lmtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
 		s.webadminPart(),
 		s.adminsPart(), s.usersPart(),
-		s.monitoringPart(),
+		s.monitoringPart(), s.triggersPart(),
 	}
 }
 

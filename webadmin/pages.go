@@ -32,7 +32,7 @@ type page struct {
 // pages is in the file of its functions.
 func pages() []*page {
 	all := slices.Concat(
-		settingsPages(), networkPages(), routerPages(),
+		settingsPages(), triggerPages(), networkPages(), routerPages(),
 		domainPages(), dnsPages(), tlsPages(), reportPages(), accountPages(), groupPages(), listPages(), rulesPages(), importPages(),
 		dashboardPages(), monitorPages(), messagePages(), sessionPages(),
 		masterPages(),

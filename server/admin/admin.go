@@ -156,6 +156,8 @@ type Server interface {
 	// ReleaseQueue lets a logical queue of the SMTP module or of an account try now.
 	ReleaseQueue(ctx context.Context, queue string) error
 
+	// TestTriggerHandler notifies a handler of triggers. Errors: NotFound, Unavailable.
+	TestTriggerHandler(ctx context.Context, name string) error
 	// SendTestMessage submits a message from one address to another, and returns its number.
 	SendTestMessage(ctx context.Context, from, to string) (id string, err error)
 

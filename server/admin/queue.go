@@ -35,6 +35,11 @@ func (a Actor) SendTestMessage(ctx context.Context, to string) (id string, err e
 	return id, err
 }
 
+// TestTriggerHandler notifies a handler of triggers, so that it is seen whether it works.
+func (a Actor) TestTriggerHandler(ctx context.Context, name string) error {
+	return do(ctx, a, "TESTTRIGGERHANDLER", named(name), func(o *operation) error { return o.admin.server.TestTriggerHandler(o, name) })
+}
+
 // KickQueues lets all queues to other servers try now.
 func (a Actor) KickQueues(ctx context.Context) error {
 	return do(ctx, a, "QUEUEKICK", server, func(o *operation) error { return o.admin.server.KickQueues(o) })

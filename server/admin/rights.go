@@ -293,6 +293,7 @@ var rules = map[string]rule{
 	"REJECTQUEUEMESSAGES":  changes("CanRejectQueues"),
 	"QUEUELIST":            looks("Monitor"),
 	"QUEUESHOW":            looks("Monitor"),
+	"TESTTRIGGERHANDLER":   changes("Settings"),
 	"SENDTESTMESSAGE":      changes("Settings UserAccounts"),
 	"QUEUEKICK":            changes("Monitor"),
 	"QUEUERELEASE":         changes("Monitor"),

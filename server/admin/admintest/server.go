@@ -407,6 +407,14 @@ func (s *Server) LookTLS(context.Context, string) (dataformat.Dict, error) {
 
 func (s *Server) CheckHost(context.Context) (dataformat.Array, error) { return dataformat.Array{}, nil }
 
+// TestTriggerHandler knows one handler.
+func (s *Server) TestTriggerHandler(_ context.Context, name string) error {
+	if name != "oncall" {
+		return fault.New("test", fault.NotFound, "there is no such handler")
+	}
+	return nil
+}
+
 // SendTestMessage answers the number 100234.
 func (s *Server) SendTestMessage(context.Context, string, string) (string, error) {
 	return "100234", nil
