@@ -15,7 +15,9 @@ var gatewayCommands = []command{
 	}},
 	{"DELETEGATEWAY", "name", func(c *call) (dataformat.Value, error) { return nil, c.actor.DeleteGateway(c, c.args.word("name")) }},
 	{"TESTGATEWAY", "name [TO address]", testGateway},
-	{"TESTTRIGGERHANDLER", "name", func(c *call) (dataformat.Value, error) { return nil, c.actor.TestTriggerHandler(c, c.args.word("name")) }},
+	{"TESTTRIGGERHANDLER", "name", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.TestTriggerHandler(c, c.args.word("name"))
+	}},
 	{"SENDTESTMESSAGE", "TO address", func(c *call) (dataformat.Value, error) {
 		return stringOf(c.actor.SendTestMessage(c, c.args.word("address")))
 	}},
