@@ -194,7 +194,13 @@ func (s *Store) Create(ctx context.Context, user *accounts.Account, o access.Own
 	if _, err := o.Mail().CreateMailbox(ctx, name, mailbox.CreateOptions{Class: kinds[k].class}); err != nil {
 		return nil, err
 	}
-	return s.Collection(ctx, user, o, name)
+	// Who may create may not have the right to look up what he has made.
+	i, err := o.Mail().Status(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	rights, err = o.RightsTo(ctx, i.Name)
+	return &Collection{Info: i, Kind: k, Owner: o, Rights: rights, user: user}, err
 }
 
 // Delete removes a collection with all its items. A main one is Denied.
@@ -202,7 +208,7 @@ func (c *Collection) Delete(ctx context.Context) error {
 	if c.Main {
 		return fault.New("groupware.Delete", fault.Denied, "The main calendar, task list and address book cannot be deleted.")
 	}
-	if err := c.require(access.Delete); err != nil {
+	if err := c.requireNow(ctx, access.Delete); err != nil {
 		return err
 	}
 	m := access.Mailbox{Owner: c.Owner, Name: c.Name, Rights: c.Rights}
@@ -215,6 +221,29 @@ func (c *Collection) Delete(ctx context.Context) error {
 func (c *Collection) require(r access.Rights) error {
 	m := access.Mailbox{Owner: c.Owner, Name: c.Name, Rights: c.Rights}
 	return m.Require(r)
+}
+
+// now returns the collection with the rights that the user has now: they may be others than at the beginning of a long request.
+func (c *Collection) now(ctx context.Context) (*Collection, error) {
+	if !c.Owner.Foreign() {
+		return c, nil
+	}
+	rights, err := c.Owner.RightsTo(ctx, c.Name)
+	if err != nil || rights == c.Rights {
+		return c, err
+	}
+	with := *c
+	with.Rights = rights
+	return &with, nil
+}
+
+// requireNow is require for what changes the collection.
+func (c *Collection) requireNow(ctx context.Context, r access.Rights) error {
+	with, err := c.now(ctx)
+	if err != nil {
+		return err
+	}
+	return with.require(r)
 }
 
 // MayChange reports whether the user may replace items.

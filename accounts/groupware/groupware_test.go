@@ -263,6 +263,34 @@ func TestRightsOfOthers(t *testing.T) {
 	}
 }
 
+// What is taken away counts for a request that has begun with the right, and who may make what he may not see makes it.
+func TestRightsCountWhenTheyAreUsed(t *testing.T) {
+	s := newSite(t)
+	ctx := t.Context()
+	s.ann(Calendar)
+	s.grant("Calendar", "bob", "lrswid")
+	c, err := s.main("bob", Calendar)
+	s.must(err)
+	_, _, err = c.Put(ctx, Put{Name: "a.ics", Text: event("a", "DTSTART:20260210T120000Z")})
+	s.must(err)
+	s.grant("Calendar", "bob", "lr")
+	_, _, err = c.Put(ctx, Put{Name: "b.ics", Text: event("b", "DTSTART:20260210T120000Z")})
+	s.want(fault.Denied, err)
+	s.want(fault.Denied, c.DeleteItem(ctx, "a.ics", nil))
+	s.grant("Calendar", "bob", "")
+	s.want(fault.NoMailbox, c.DeleteItem(ctx, "a.ics", nil))
+	if got := s.names(s.ann(Calendar)); got != "a.ics" {
+		t.Error(got)
+	}
+	s.grant("Calendar", "bob", "c")
+	bob := s.account("bob")
+	made, err := s.store.Create(ctx, bob, s.store.Between(bob, s.account("ann")), "Calendar/sub", Calendar)
+	s.must(err)
+	if made.Rights != access.Create {
+		t.Error(made.Rights)
+	}
+}
+
 func TestCollections(t *testing.T) {
 	s := newSite(t)
 	ann := s.account("ann")

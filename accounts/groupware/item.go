@@ -41,8 +41,12 @@ func (c *Collection) Put(ctx context.Context, p Put) (item mailbox.Item, created
 		return item, false, err
 	}
 	item = mailbox.Item{Name: p.Name, Key: o.uid, From: o.from, To: o.to, ETag: etag(p.Text), Size: int64(len(p.Text)), Summary: o.summary}
+	with, err := c.now(ctx)
+	if err != nil {
+		return item, false, err
+	}
 	may := func(present *mailbox.Item) error {
-		if err := c.mayPut(present != nil); err != nil {
+		if err := with.mayPut(present != nil); err != nil {
 			return err
 		}
 		if p.If != nil {
@@ -98,7 +102,7 @@ func (c *Collection) DeleteItem(ctx context.Context, name string, check func(mai
 
 // DeleteSending is DeleteItem with queue IDs of held messages that are sent once the item is gone, see mailbox.ItemPut.
 func (c *Collection) DeleteSending(ctx context.Context, name string, sent []uint64, check func(mailbox.Item) error) error {
-	if err := c.require(access.Delete); err != nil {
+	if err := c.requireNow(ctx, access.Delete); err != nil {
 		return err
 	}
 	return c.Owner.Mail().DeleteItemSending(ctx, c.Name, name, sent, check)

@@ -196,6 +196,7 @@ func (a *application) storeIn(ctx context.Context, rule *rules.Rule, act rules.S
 			return a.failed(ctx, rule, act, err)
 		}
 		store = delivery.Store{Domain: box.Account.Domain, Name: box.Account.Name, Mailbox: box.Name}
+		act.Flags = settable(act.Flags, box.Rights)
 	} else if _, err := a.Account.Mail().Status(ctx, act.Mailbox); err != nil {
 		return a.failed(ctx, rule, act, err)
 	}
@@ -203,6 +204,23 @@ func (a *application) storeIn(ctx context.Context, rule *rules.Rule, act rules.S
 	a.actions = append(a.actions, delivery.Mark{Flags: flagsOf(act.Flags)}, store)
 	a.fired(ctx, rules.Step{Rule: rule, Action: act})
 	return false, nil
+}
+
+// settable are those of the flags that rights let an account set in a mailbox.
+func settable(flags []string, rights access.Rights) (may []string) {
+	for _, f := range flags {
+		needs := access.Write
+		switch imap.Flag(f) {
+		case imap.FlagSeen:
+			needs = access.Seen
+		case imap.FlagDeleted:
+			needs = access.Delete
+		}
+		if rights.Has(needs) {
+			may = append(may, f)
+		}
+	}
+	return may
 }
 
 // change has the copies after it carry what rules have changed of the header. Fields that may stand before

@@ -4,24 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"gatepost/accounts/access"
-	"gatepost/accounts/mailbox"
 	"gatepost/server/dataformat"
 )
-
-// give changes what bob may do with a mailbox of another account.
-func (f *fixture) give(owner, box, rights string) {
-	f.t.Helper()
-	a, err := f.accounts.Account(f.t.Context(), "company.com", owner)
-	must(f.t, err)
-	must(f.t, a.Mail().ChangeACL(f.t.Context(), box, func(mailbox.ACL) (mailbox.ACL, error) {
-		if rights == "" {
-			return nil, nil
-		}
-		r, err := access.ParseRights(rights)
-		return mailbox.ACL{{Identifier: "bob@company.com", Rights: uint32(r)}}, err
-	}))
-}
 
 // What the rights of a mailbox let another user do over CalDAV: the answers to each method.
 func TestRights(t *testing.T) {
