@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gatepost/accounts"
+	"gatepost/accounts/fulltext"
 	"gatepost/accounts/mailbox"
 	"gatepost/queue"
 	"gatepost/server/control"
@@ -113,6 +114,9 @@ func checkStopped(ctx context.Context, dir string, tidy bool) ([]string, error) 
 			return f.lines(), err
 		}
 	}
+	if err := fulltext.CheckStopped(ctx, dir, f.search); err != nil {
+		return f.lines(), err
+	}
 	err = queue.Check(ctx, filepath.Join(dir, "Queue"), f.queue)
 	return f.lines(), err
 }
@@ -122,6 +126,9 @@ func checkStopped(ctx context.Context, dir string, tidy bool) ([]string, error) 
 func (s *Server) Check(ctx context.Context, tidy bool) ([]string, error) {
 	f := findings{base: s.base.dir}
 	err := f.accounts(ctx, s.accounts, tidy)
+	if err == nil {
+		err = s.texts.Check(ctx, f.search)
+	}
 	if err == nil {
 		err = queue.Check(ctx, s.base.path("Queue"), f.queue)
 	}
@@ -165,6 +172,9 @@ func (f *findings) mailbox(m mailbox.Finding) {
 	m.Dir = strings.TrimPrefix(m.Dir, f.base+string(filepath.Separator))
 	f.add(m.String())
 }
+
+// search adds what is wrong with the search index, which is made anew by itself.
+func (f *findings) search(line string) { f.add(notePrefix + line) }
 
 func (f *findings) queue(d queue.Damage) {
 	line := filepath.Join("Queue", d.Name) + ": " + d.Text

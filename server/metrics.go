@@ -208,8 +208,23 @@ func (s *Server) mailMetrics() []counters.Metric {
 }
 
 func (s *Server) accountMetrics() []counters.Metric {
-	logins, junk, aged := s.accounts.Logins().Counts(), s.junk.Counts(), s.housekeeper.Counts()
+	logins, junk, aged, texts := s.accounts.Logins().Counts(), s.junk.Counts(), s.housekeeper.Counts(), s.texts.Counts()
 	return []counters.Metric{
+		{Name: "gatepost_search_indexed_total", Help: "Messages that were indexed for searches.", Counter: &texts.Indexed},
+		{Name: "gatepost_search_unreadable_total", Help: "Messages that could not be read to be indexed.", Counter: &texts.Unreadable},
+		{Name: "gatepost_search_narrowed_total", Help: "Messages that searches did not read because the index told.", Counter: &texts.Narrowed},
+		{Name: "gatepost_search_read_total", Help: "Messages that searches read although there is an index.", Counter: &texts.Read},
+		{Name: "gatepost_search_waiting", Help: "Messages that wait to be indexed.", State: func() float64 {
+			n, _ := s.texts.Waiting()
+			return float64(n)
+		}},
+		{Name: "gatepost_search_lag_seconds", Help: "How long the first message that waits to be indexed has been waiting.", State: func() float64 {
+			if _, since := s.texts.Waiting(); !since.IsZero() {
+				return time.Since(since).Seconds()
+			}
+			return 0
+		}},
+		{Name: "gatepost_search_index_bytes", Help: "How long the files of the search index are.", State: func() float64 { return float64(s.texts.Size()) }},
 		{Name: "gatepost_aged_messages_total", Help: "Messages that were deleted or archived because of their age, by which.", Label: "what", Labelled: &aged.Messages},
 		{Name: "gatepost_quota_notices_total", Help: "Notices to accounts that are nearly full.", Counter: &aged.Notices},
 		{Name: "gatepost_junk_scored_total", Help: "Messages that got a junk score, by result: junk (90 and more), ham (10 and less), unsure.", Label: "result", Labelled: &junk.Scored, Element: "junkScored", OID: "17.1"},

@@ -17,6 +17,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/files"
+	"gatepost/accounts/fulltext"
 	"gatepost/accounts/housekeeping"
 	"gatepost/accounts/junk"
 	"gatepost/accounts/lists"
@@ -119,6 +120,7 @@ type Server struct {
 	scheduling  *scheduling.Service
 	junk        *junk.Filter
 	housekeeper *housekeeping.Housekeeper
+	texts       *fulltext.Index
 	pwd         *pwd.Server
 	pages       *webadmin.App
 	receiver    *smtp.Server

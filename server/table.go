@@ -13,6 +13,7 @@ import (
 	"gatepost/accounts"
 	"gatepost/accounts/access"
 	"gatepost/accounts/delivery"
+	"gatepost/accounts/fulltext"
 	"gatepost/accounts/groupware"
 	"gatepost/accounts/housekeeping"
 	"gatepost/accounts/junk"
@@ -59,7 +60,7 @@ import (
 func (s *Server) table() []*module {
 	return []*module{
 		s.mainPart(), s.logsPart(), s.dnrPart(), s.helpersPart(), s.protectionPart(), s.bannedPart(),
-		s.counterPart(), s.accountsPart(), s.routerPart(),
+		s.counterPart(), s.accountsPart(), s.searchPart(), s.routerPart(),
 		s.queuePart(), s.rulesPart(), s.pipePart(), s.dropPart(), s.rpopPart(), s.signingPart(), s.reportsPart(), s.calendarPart(), s.localPart(), s.housekeepingPart(), s.listPart(), s.gatewaysPart(), s.sendingPart(),
 		s.certificatePart(),
 		s.acmePart(),
@@ -191,6 +192,19 @@ func (s *Server) accountsPart() *module {
 		tokens.Close()
 		return s.accounts.Close()
 	}
+	return m
+}
+
+// searchPart indexes the texts of messages.
+func (s *Server) searchPart() *module {
+	set := live[fulltext.Settings]()
+	m := newModule("Search", set, fulltext.Tag)
+	m.open = func() (err error) {
+		s.texts, err = fulltext.Open(s.base.dir, s.accounts.Mail(), set, s.log)
+		return err
+	}
+	m.run = func(ctx context.Context) error { return s.texts.Run(ctx) }
+	m.close = func() error { return s.texts.Close() }
 	return m
 }
 
@@ -534,6 +548,7 @@ func (s *Server) imapPart() *module {
 	m.stock = settings.Listeners{stock(143, settings.TLSStart, 100), stock(993, settings.TLSImplicit, 100)}
 	m.open = func() error {
 		i := imap.New(set, s.accounts, s.router, s.loginTLS, s.log)
+		i.UseTextIndex(s.texts)
 		m.serve = i.Serve
 		m.wire = &wire{element: "imapInput", oid: "4", wired: i.Connections(), jobs: i.Commands()}
 		return nil

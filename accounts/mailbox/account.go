@@ -350,6 +350,7 @@ func (a *Account) announce(e *edit) {
 			a.store.upkeep.dropped(a, x.rec.data)
 		}
 	}
+	a.tellStored(e)
 	a.mu.Lock()
 	watchers, freed := a.watchers, a.freed
 	a.mu.Unlock()

@@ -83,6 +83,7 @@ func (x *boxEdit) add(flags Flags, keywords uint64, s summary, content []byte) (
 	x.added = append(x.added, uidState{uid, st})
 	e := x.edit
 	e.highest = max(e.highest, s.id)
+	e.noteStored(&s)
 	return uid, putContent(e.tx, e.account.id, s.id, content)
 }
 

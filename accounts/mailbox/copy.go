@@ -224,6 +224,9 @@ func (m *Mailbox) copyAcross(ctx context.Context, uids []imap.UID, flags FlagSet
 			if err := e.addCopies(&data, &parts[i].from, slices.Clone(parts[i].list), flags, dest, limits); err != nil {
 				return err
 			}
+			for j := range parts[i].list {
+				e.noteStored(&parts[i].list[j].summary)
+			}
 		}
 		e.saveDir()
 		_, err := changeRefs(e.tx, to.id, slices.Clone(files), 1)

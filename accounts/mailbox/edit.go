@@ -26,6 +26,7 @@ type edit struct {
 	boxes   []*boxEdit
 	removed bool   // the account is: nothing is to be written
 	highest uint64 // number of a file that was added
+	stored  []StoredFile
 }
 
 // update runs fn in the account's shard, commits, and announces what has

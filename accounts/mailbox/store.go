@@ -78,6 +78,7 @@ type Store struct {
 	unclean atomic.Bool             // files without records are left, for the next run
 
 	turns  map[*index.Shard]chan struct{} // see turn; not changed after Open
+	texts  atomic.Pointer[TextIndex]
 	links  links
 	views  viewCache
 	upkeep upkeep

@@ -183,6 +183,8 @@ func (u *upkeep) run() {
 			if err := u.purge(d); err != nil {
 				u.store.unclean.Store(true) // the rest goes after the next start
 				u.report("removal of messages that nobody sees", d.account, err)
+			} else if x := u.store.textIndex(); x != nil && d.data == allData {
+				x.Emptied(d.account)
 			}
 		}
 		u.forgetAll(forget)
@@ -232,6 +234,7 @@ func (u *upkeep) unlinkAll(files []doomed) {
 		d.account.files.Removed(d.file.ID)
 	}
 	u.add(func() { u.content = append(u.content, files...) })
+	u.store.tellRemoved(files)
 }
 
 // dropContents removes what is kept of files that are gone.

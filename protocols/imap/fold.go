@@ -1,23 +1,6 @@
 package imap
 
-import (
-	"encoding/binary"
-	"unicode"
-	"unicode/utf8"
-)
-
-// wholeRunes returns the length of b without an incomplete UTF-8 sequence at its end.
-func wholeRunes(b []byte) int {
-	for i := 1; i < utf8.UTFMax && i <= len(b); i++ {
-		if c := b[len(b)-i]; utf8.RuneStart(c) {
-			if !utf8.FullRune(b[len(b)-i:]) {
-				return len(b) - i
-			}
-			break
-		}
-	}
-	return len(b)
-}
+import "encoding/binary"
 
 // foldASCII turns the ASCII letters of b into lower case, eight bytes at a time.
 func foldASCII(b []byte) {
@@ -34,30 +17,6 @@ func foldASCII(b []byte) {
 			b[i] = c | 0x20
 		}
 	}
-}
-
-// fold appends a text in the form in which SEARCH compares texts, which ignores case
-// (RFC 9051 section 6.4.4).
-func fold(dst, text []byte) []byte {
-	for i := 0; i < len(text); {
-		c := text[i]
-		if c < utf8.RuneSelf {
-			if c >= 'A' && c <= 'Z' {
-				c |= 0x20
-			}
-			dst = append(dst, c)
-			i++
-			continue
-		}
-		r, n := utf8.DecodeRune(text[i:])
-		if r == utf8.RuneError && n == 1 {
-			dst = append(dst, c)
-		} else {
-			dst = utf8.AppendRune(dst, unicode.ToLower(unicode.ToUpper(r)))
-		}
-		i += n
-	}
-	return dst
 }
 
 // equalFold compares texts, ignoring the case of ASCII letters.

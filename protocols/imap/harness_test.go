@@ -152,5 +152,5 @@ func openView(t testing.TB, srv *Server, acc *accounts.Account, name string) *vi
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &view{responder: &responder{ctx: t.Context(), processors: srv.processors}, mailbox: m}
+	return &view{responder: &responder{ctx: t.Context(), processors: srv.processors, texts: srv.texts}, mailbox: m}
 }

@@ -7,6 +7,7 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts/access"
+	"gatepost/accounts/fulltext"
 	"gatepost/accounts/mailbox"
 	"gatepost/protocols/imap/wire"
 )
@@ -17,8 +18,9 @@ type responder struct {
 	conn       *conn
 	log        *slog.Logger
 	out        *wire.Encoder
-	processors chan struct{} // see timeslice
-	call       call          // the command that is being carried out
+	processors chan struct{}   // see timeslice
+	texts      *fulltext.Index // nil: searches read the messages
+	call       call            // the command that is being carried out
 	enabled
 	events *selectedEvents // what NOTIFY wants to be told of the selected mailbox; nil without NOTIFY
 }

@@ -5,6 +5,7 @@ import (
 
 	imap "github.com/emersion/go-imap/v2"
 
+	"gatepost/accounts/fulltext"
 	"gatepost/protocols/imap/wire"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
@@ -308,8 +309,17 @@ func (x *candidate) fits(k *searchKey) bool {
 	case opField:
 		x.searchSummary()
 	case opHeader:
+		if x.look(k.number) == fulltext.No {
+			return false
+		}
 		x.searchWholeHeader()
 	default:
+		switch x.look(k.number) {
+		case fulltext.No:
+			return false
+		case fulltext.Yes:
+			return true
+		}
 		x.searchBody()
 	}
 	return x.found[k.number]

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"gatepost/accounts/fulltext"
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/message"
 )
@@ -29,6 +30,11 @@ type candidate struct {
 	found []bool
 	done  scope
 
+	// The index of texts: looked has the number there of each text of the program, from 1 on, 0 for one that was not needed yet,
+	// and -1 for one that the index does not help with.
+	query  *fulltext.Query
+	looked []int
+
 	window *[windowSize]byte
 	folded []byte
 	field  []byte // the header field being searched, folded
@@ -51,14 +57,18 @@ const windowSize = 32 << 10
 var windows = sync.Pool{New: func() any { return new([windowSize]byte) }}
 
 func newCandidate(x searching) *candidate {
-	return &candidate{
-		searching: x, reader: x.mailbox.Reader(), timeslice: x.responder.timeslice("* OK Still searching"), found: make([]bool, len(x.texts)),
+	c := &candidate{
+		searching: x, reader: x.mailbox.Reader(), timeslice: x.responder.timeslice("* OK Still searching"),
+		found: make([]bool, len(x.searchProgram.texts)), looked: make([]int, len(x.searchProgram.texts)),
 	}
+	c.query = x.responder.texts.Query(x.mailbox.Account(), c.timeslice.work)
+	return c
 }
 
 // release releases what the search holds.
 func (x *candidate) release() {
 	x.closeBody()
+	x.query.End()
 	x.reader.Close()
 	x.timeslice.end()
 	if x.window != nil {

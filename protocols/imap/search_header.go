@@ -2,10 +2,9 @@ package imap
 
 import (
 	"bytes"
-	"unicode"
-	"unicode/utf8"
 
 	"gatepost/accounts/message"
+	"gatepost/accounts/message/searchtext"
 )
 
 // The keys FROM, SUBJECT, HEADER and so on: the first one that is applied to a message searches for all texts
@@ -41,7 +40,7 @@ func appendAddress(dst []byte, a *message.Address) []byte {
 		dst = append(dst, ", "...)
 	}
 	start := len(dst)
-	dst = trimFolded(foldHeader(dst, a.Name), start)
+	dst = trimFolded(searchtext.FoldHeader(dst, a.Name), start)
 	switch a.Kind {
 	case message.GroupStart:
 		return append(dst, ':')
@@ -56,11 +55,11 @@ func appendAddress(dst []byte, a *message.Address) []byte {
 	}
 	dst = append(dst, '<')
 	if len(a.Route) > 0 {
-		dst = append(fold(dst, a.Route), ':')
+		dst = append(searchtext.Fold(dst, a.Route), ':')
 	}
-	dst = fold(dst, a.Local)
+	dst = searchtext.Fold(dst, a.Local)
 	if len(a.Domain) > 0 {
-		dst = fold(append(dst, '@'), a.Domain)
+		dst = searchtext.Fold(append(dst, '@'), a.Domain)
 	}
 	return append(dst, '>')
 }
@@ -87,9 +86,7 @@ func (x *candidate) searchWholeHeader() {
 		return
 	}
 	x.done |= inHeader
-	sec := section{part: message.Header}
-	sp, _ := sec.span(&fetched{content: x.content, summary: x.summary, body: x.body})
-	x.searchHeader(x.read(sp), x.searchProgram.inHeader)
+	x.searchHeader(x.read(searchtext.MainHeader(x.summary, int64(len(x.content.Prefix)), x.body.Size())), x.searchProgram.inHeader)
 }
 
 // searchHeader searches a header for texts. A text that names a field is searched for in the values of
@@ -98,10 +95,9 @@ func (x *candidate) searchWholeHeader() {
 func (x *candidate) searchHeader(header []byte, fields []fieldTexts) {
 	x.work(len(header))
 	for len(header) > 0 && x.err == nil && !x.foundInAll(fields) {
-		field := firstField(header)
+		field := searchtext.FirstField(header)
 		header = header[len(field):]
-		head := bytes.IndexByte(field, ':') + 1
-		name := bytes.TrimRight(field[:max(head-1, 0)], " \t")
+		name := bytes.TrimRight(field[:max(bytes.IndexByte(field, ':'), 0)], " \t")
 		var whole, value []byte
 		for i := range fields {
 			f := &fields[i]
@@ -109,7 +105,8 @@ func (x *candidate) searchHeader(header []byte, fields []fieldTexts) {
 				continue
 			}
 			if whole == nil {
-				whole, value = x.foldField(field[:head], field[head:])
+				whole, value = searchtext.FoldField(x.field[:0], field)
+				x.field = whole
 			}
 			if f.field == "" {
 				x.searchFolded(whole, f.texts)
@@ -129,95 +126,10 @@ func (x *candidate) foundInAll(fields []fieldTexts) bool {
 	return true
 }
 
-// foldField folds a field, which is given as its name with the colon and its value. It returns the whole
-// field and the value.
-func (x *candidate) foldField(head, value []byte) (whole, folded []byte) {
-	x.field = foldHeader(x.field[:0], head)
-	start := len(x.field)
-	if bare := bytes.TrimLeft(value, " \t\r\n"); len(bare) < len(value) {
-		x.field, value = append(x.field, ' '), bare
-	}
-	whole = bytes.TrimRight(foldHeader(x.field, value), " ")
-	x.field = whole
-	return whole, bytes.TrimLeft(whole[min(start, len(whole)):], " ")
-}
-
 // searchFolded searches a folded field for texts.
 func (x *candidate) searchFolded(folded []byte, texts []int) {
 	x.work(len(folded) * len(texts) / textsPerByte)
 	for _, n := range texts {
 		x.found[n] = x.found[n] || bytes.Contains(folded, x.searchProgram.texts[n].header)
-	}
-}
-
-// headerBytes has for each ASCII character the one that foldHeader writes, 0 for those that it leaves
-// out, and 0xff for other bytes.
-var headerBytes = func() (t [256]byte) {
-	for i := range t {
-		c := byte(i)
-		switch {
-		case c == 0 || c == '\r' || c == '\n':
-			t[i] = 0
-		case c < ' ' || c == 0x7f:
-			t[i] = ' '
-		case c >= 'A' && c <= 'Z':
-			t[i] = c | 0x20
-		case c >= 0x80:
-			t[i] = 0xff
-		default:
-			t[i] = c
-		}
-	}
-	return t
-}()
-
-// foldHeader appends fold(message.DecodeHeader(text)), but keeps the blanks at both ends. Most texts are ASCII
-// without encoded-words: these it folds itself, which is faster.
-func foldHeader(dst, text []byte) []byte {
-	start := len(dst)
-	for _, c := range text {
-		switch l := headerBytes[c]; l {
-		case 0:
-		case 0xff:
-			return fold(dst[:start], []byte(message.DecodeHeader(text)))
-		default:
-			dst = append(dst, l)
-		}
-	}
-	if bytes.Contains(dst[start:], []byte("=?")) {
-		return fold(dst[:start], []byte(message.DecodeHeader(text)))
-	}
-	return dst
-}
-
-// foldForHeaders folds a text of the client as foldHeader folds headers. All blanks become spaces, so that a
-// text with a TAB finds a header with a TAB, and a header whose line is folded with a space.
-func foldForHeaders(text []byte) []byte {
-	out := make([]byte, 0, len(text))
-	for len(text) > 0 {
-		r, n := utf8.DecodeRune(text)
-		switch c := text[0]; {
-		case c == 0 || c == '\r' || c == '\n':
-		case unicode.IsControl(r) && c < utf8.RuneSelf, r == 0x2028, r == 0x2029:
-			out = append(out, ' ')
-		default:
-			out = append(out, text[:n]...)
-		}
-		text = text[n:]
-	}
-	return fold(nil, out)
-}
-
-// firstField returns the first field of a header, with its continuation lines.
-func firstField(header []byte) []byte {
-	for at := 0; ; {
-		i := bytes.IndexByte(header[at:], '\n')
-		if i < 0 {
-			return header
-		}
-		at += i + 1
-		if at == len(header) || header[at] != ' ' && header[at] != '\t' {
-			return header[:at]
-		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gatepost/accounts/mailbox"
+	"gatepost/accounts/message/searchtext"
 	"gatepost/protocols/imap/wire"
 )
 
@@ -104,7 +105,7 @@ type fieldTexts struct {
 
 // newText returns the searchText of a text that the client has sent.
 func newText(raw []byte, field string, in scope) searchText {
-	return searchText{text: fold(nil, raw), header: foldForHeaders(raw), field: field, scope: in}
+	return searchText{text: searchtext.Fold(nil, raw), header: searchtext.FoldForHeaders(raw), field: field, scope: in}
 }
 
 // add adds a text to the program and returns its number.

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"gatepost/accounts/message"
+	"gatepost/accounts/message/searchtext"
 )
 
 // searchBody is for the keys BODY and TEXT: the first one that is applied to a message searches for all texts
@@ -22,33 +23,32 @@ func (x *candidate) searchBody() {
 		x.searchWholeHeader()
 	}
 	if !x.foundAll(g.inBody) && x.needSummary() && x.needBody() {
-		x.scanPart(x.summary.Root, true)
+		searchtext.Walk(x.summary.Root, bodyScan{x})
 	}
 }
 
-// scanPart searches a part and the parts in it: text parts, converted to UTF-8, and the headers of inner
-// parts and messages.
-func (x *candidate) scanPart(p *message.Part, root bool) {
-	if x.err != nil || x.foundAll(x.searchProgram.inBody) {
-		return
-	}
-	if !root {
-		x.scanHeader(p.Header)
-	}
-	switch {
-	case len(p.Children) > 0:
-		for _, child := range p.Children {
-			x.scanPart(child, false)
-		}
-	case p.Message != nil:
-		x.scanPart(p.Message.Root, false)
-	case p.Type == "text" && x.searchProgram.ascii && plainEncoding(p.Encoding) && likeASCII(p.Param("charset")):
-		x.scanASCII(x.section(p.Body))
-	case p.Type == "text":
-		r := message.Decode(x.section(p.Body), p.Encoding)
-		x.scanText(message.ToUTF8(r, p.Param("charset")))
-	}
+// bodyScan searches the text parts of a message, and the headers of inner parts and messages.
+type bodyScan struct{ *candidate }
+
+// Header searches the header of an inner part.
+func (x bodyScan) Header(sp message.Span) bool {
+	prefix := int64(len(x.content.Prefix))
+	x.searchHeader(x.read(message.Span{Start: sp.Start + prefix, End: sp.End + prefix}), x.searchProgram.inInner)
+	return x.goesOn()
 }
+
+// Text searches a text part.
+func (x bodyScan) Text(p *message.Part) bool {
+	text := io.NewSectionReader(x.body, p.Body.Start+int64(len(x.content.Prefix)), p.Body.Size())
+	if x.searchProgram.ascii && plainEncoding(p.Encoding) && likeASCII(p.Param("charset")) {
+		x.scanASCII(text)
+	} else {
+		x.scanText(searchtext.Text(p, text))
+	}
+	return x.goesOn()
+}
+
+func (x bodyScan) goesOn() bool { return x.err == nil && !x.foundAll(x.searchProgram.inBody) }
 
 // plainEncoding reports whether a Content-Transfer-Encoding leaves the text unchanged.
 func plainEncoding(encoding string) bool {
@@ -68,18 +68,6 @@ func likeASCII(charset string) bool {
 		}
 	}
 	return charset == ""
-}
-
-// section returns a reader of a span of the message.
-func (x *candidate) section(sp message.Span) *io.SectionReader {
-	return io.NewSectionReader(x.body, sp.Start+int64(len(x.content.Prefix)), sp.Size())
-}
-
-// scanHeader searches the header of an inner part.
-func (x *candidate) scanHeader(sp message.Span) {
-	prefix := int64(len(x.content.Prefix))
-	header := x.read(message.Span{Start: sp.Start + prefix, End: sp.End + prefix})
-	x.searchHeader(header, x.searchProgram.inInner)
 }
 
 // scanASCII searches a text that needs no conversion for ASCII texts.
@@ -149,9 +137,9 @@ func (x *candidate) scanText(r io.Reader) {
 		chunk := window[:rest+n]
 		whole := len(chunk)
 		if err == nil {
-			whole = wholeRunes(chunk)
+			whole = searchtext.WholeRunes(chunk)
 		}
-		folded = fold(folded, chunk[:whole])
+		folded = searchtext.Fold(folded, chunk[:whole])
 		x.search(folded)
 		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF && x.err == nil {
 			x.err = err

@@ -13,6 +13,7 @@ import (
 
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/message"
+	"gatepost/accounts/message/searchtext"
 )
 
 func TestFoldingOfASCII(t *testing.T) {
@@ -39,7 +40,7 @@ func TestFolding(t *testing.T) {
 	for _, pair := range [][2]string{
 		{"GRÜẞE", "grüße"}, {"ΣΊΣΥΦΟΣ", "σίσυφος"}, {"Straße", "STRAßE"}, {"Kelvin\u212a", "kelvink"}, {"ПРИВЕТ", "привет"},
 	} {
-		if a, b := fold(nil, []byte(pair[0])), fold(nil, []byte(pair[1])); !bytes.Equal(a, b) {
+		if a, b := searchtext.Fold(nil, []byte(pair[0])), searchtext.Fold(nil, []byte(pair[1])); !bytes.Equal(a, b) {
 			t.Errorf("%q and %q", a, b)
 		}
 	}
@@ -51,8 +52,8 @@ func TestHeadersAreFoldedAlike(t *testing.T) {
 		"", " ", "Plain TEXT", "  with\r\n\tfolds \r\n", "NUL\x00 and\vothers\x7f", "=\r?q?no word", "=?utf-8?q?W=C3=B6rt?= x",
 		"grün", "gr\xfcn", "\rlone\nends", "=?", "?=",
 	} {
-		want := fold(nil, []byte(message.DecodeHeader([]byte(text))))
-		if got := bytes.Trim(foldHeader(nil, []byte(text)), " "); !bytes.Equal(got, want) {
+		want := searchtext.Fold(nil, []byte(message.DecodeHeader([]byte(text))))
+		if got := bytes.Trim(searchtext.FoldHeader(nil, []byte(text)), " "); !bytes.Equal(got, want) {
 			t.Errorf("%q is %q, want %q", text, got, want)
 		}
 	}
@@ -188,7 +189,7 @@ func FuzzSearchText(f *testing.F) {
 		v := openView(t, x.srv, acc, box)
 		defer acc.Mail().DeleteMailbox(t.Context(), box)
 		defer v.mailbox.Close()
-		folded := fold(nil, []byte(text))
+		folded := searchtext.Fold(nil, []byte(text))
 		g := &searchProgram{ascii: true}
 		g.root = searchKey{op: opText, number: g.add(newText([]byte(text), "", inBody|inHeader))}
 		found := map[bool]bool{}

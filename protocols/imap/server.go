@@ -11,6 +11,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/access"
+	"gatepost/accounts/fulltext"
 	"gatepost/protocols/internal/auth"
 	"gatepost/protocols/internal/listen"
 	"gatepost/router"
@@ -31,6 +32,7 @@ type Server struct {
 	commands   counters.Counter
 	sessions   atomic.Uint64 // counts the sessions, for their numbers in the log
 	processors chan struct{} // see timeslice
+	texts      *fulltext.Index
 }
 
 // New returns a Server. tlsConfig returns the current TLS configuration, or nil if there is no certificate;
@@ -38,6 +40,9 @@ type Server struct {
 func New(cfg *settings.Live[Settings], acc *accounts.Store, r *router.Router, tlsConfig func() *tls.Config, log *slog.Logger) *Server {
 	return &Server{cfg: cfg, acc: acc, access: access.New(acc, r), auth: auth.New(acc, r, log), tls: tlsConfig, log: log, processors: newProcessors()}
 }
+
+// UseTextIndex has searches look into an index of texts. It is called before Serve.
+func (s *Server) UseTextIndex(x *fulltext.Index) { s.texts = x }
 
 // Serve accepts connections until ctx is done, and returns when the last
 // session has ended. Sessions say BYE when ctx is done.

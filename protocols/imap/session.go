@@ -81,7 +81,7 @@ func newSession(srv *Server, ctx context.Context, c net.Conn, startTLS bool) *se
 	s := &session{
 		srv: srv, startTLS: startTLS, began: time.Now(), in: wire.NewReader(nc, strangerLimits),
 		responder: responder{
-			ctx: ctx, conn: nc, out: wire.NewEncoder(nc), processors: srv.processors,
+			ctx: ctx, conn: nc, out: wire.NewEncoder(nc), processors: srv.processors, texts: srv.texts,
 			log: srv.acc.Protection().SessionLog(logs.Session(srv.log, "IMAP", n, "["+remote.String()+"]"), remote),
 		},
 	}

@@ -8,6 +8,7 @@ import (
 
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/message"
+	"gatepost/accounts/message/searchtext"
 	"gatepost/protocols/imap/wire"
 	"gatepost/server/fault"
 	"gatepost/server/logs"
@@ -230,7 +231,7 @@ func (x *sortReader) sent() time.Time {
 // subject returns the folded base subject, and whether the message is a reply.
 func (x *sortReader) subject() (base string, reply bool) {
 	base, reply = baseSubject(message.DecodeHeader(x.field("Subject")))
-	return string(fold(nil, []byte(base))), reply
+	return string(searchtext.Fold(nil, []byte(base))), reply
 }
 
 // field returns the value of the first header field of a name that is kept in the index.
@@ -241,7 +242,7 @@ func (x *sortReader) field(name string) []byte {
 	}
 	for _, header := range [2][]byte{c.Prefix, c.Headers} {
 		for len(header) > 0 {
-			f := firstField(header)
+			f := searchtext.FirstField(header)
 			header = header[len(f):]
 			if colon := bytes.IndexByte(f, ':'); colon > 0 && equalFold(bytes.TrimRight(f[:colon], " \t"), name) {
 				return f[colon+1:]
@@ -263,13 +264,13 @@ func (x *sortReader) address(field string, display bool) sortValue {
 		case a.Kind == message.GroupEnd:
 			continue
 		case display && len(name) > 0:
-			return sortValue{text: string(fold(nil, name))}
+			return sortValue{text: string(searchtext.Fold(nil, name))}
 		case a.Kind == message.GroupStart:
-			return sortValue{text: string(fold(nil, name))}
+			return sortValue{text: string(searchtext.Fold(nil, name))}
 		case display && len(a.Domain) > 0:
-			return sortValue{text: string(fold(nil, []byte(string(a.Local)+"@"+string(a.Domain))))}
+			return sortValue{text: string(searchtext.Fold(nil, []byte(string(a.Local)+"@"+string(a.Domain))))}
 		}
-		return sortValue{text: string(fold(nil, a.Local))}
+		return sortValue{text: string(searchtext.Fold(nil, a.Local))}
 	}
 	return sortValue{}
 }
