@@ -18,7 +18,7 @@ var places = []struct{ module, title string }{
 	{"DNR", "DNS Resolver"}, {"DNS", "DNS Resolver"},
 	{"Queue", "Queue"}, {"SMTPSending", "SMTP Sending"}, {"SMTP", "SMTP Receiving"}, {"LOCAL", "LOCAL"}, {"RPOP", "RPOP"}, {"PIPE", "PIPE"}, {"Drop", "Drop Folders"}, {"LIST", "LIST"}, {"LMTP", "LMTP"},
 	{"MailRules", "Mail Rules"}, {"Calendar", "Calendar"}, {"SenderChecks", "Sender Checks"}, {"Signing", "Signing of Mail"},
-	{"IMAP", "IMAP"}, {"POP", "POP"},
+	{"IMAP", "IMAP"}, {"POP", "POP"}, {"Search", "Search Index"},
 	{"HTTPA", "HTTPA"}, {"HTTPU", "HTTPU"}, {"PWD", "PWD"}, {"WebAdmin", "WebAdmin Sessions"}, {"Logs", "Log Files"},
 	{"Monitoring", "Monitoring"}, {"Triggers", "Triggers"},
 }

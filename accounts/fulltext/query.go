@@ -48,7 +48,7 @@ type Query struct {
 	err      error
 	segments []*queried
 	loaded   bool
-	stale    bool
+	damaged  bool
 	last     int // the segment that had the last file
 	texts    []queryText
 	unknown  bool // there was a message that is not in the index
@@ -146,13 +146,13 @@ func (q *Query) tell(a Answer) Answer {
 	return a
 }
 
-// End ends the search. If the index lacked messages that do not wait to be indexed, the account is looked through.
+// End ends the search. If the index was damaged, it is made anew for the account; if it lacked messages that do not wait to be indexed, the account is looked through.
 func (q *Query) End() {
 	if q == nil {
 		return
 	}
-	if q.stale || q.unknown && q.index.queue.of(q.account.ID()) == 0 {
-		q.index.LookThrough(q.account)
+	if q.damaged || q.unknown && q.index.queue.of(q.account.ID()) == 0 {
+		q.index.lookThrough(q.account, q.damaged)
 	}
 }
 
@@ -199,7 +199,7 @@ func (q *Query) load() {
 
 // report reports an error of the index. The messages are read then.
 func (q *Query) report(err error) {
-	q.stale = true
+	q.damaged = q.damaged || fault.Is(err, fault.Corrupt)
 	q.index.log.Log(context.Background(), logs.LevelFailure, "the search index of an account cannot be read", slog.Uint64(logs.AttrAccount, q.account.ID()), slog.Any(logs.AttrError, err))
 }
 

@@ -168,8 +168,11 @@ func (w *worker) hasSpace() bool {
 
 // do does what is to be done for an account. What fails is reported: the messages are read by searches, and found again when the account is looked through.
 func (w *worker) do(t *task) {
-	err := w.account(t)
-	if fault.Is(err, fault.Corrupt) {
+	var err error
+	if !t.damaged {
+		err = w.account(t)
+	}
+	if fault.Is(err, fault.Corrupt) || t.damaged {
 		w.log.Log(w.ctx, logs.LevelFailure, "the search index of an account is damaged and is made anew", slog.Uint64(logs.AttrAccount, t.id), slog.Any(logs.AttrError, err))
 		if err = w.removeAccount(w.ctx, t.id); err == nil && t.account != nil {
 			err = w.account(&task{id: t.id, account: t.account, scan: true})
