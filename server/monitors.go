@@ -106,7 +106,7 @@ func (s *Server) monitors(h *gate.Server) error {
 	for _, m := range []struct {
 		pattern string
 		answer  http.HandlerFunc
-	}{{"/metrics", s.showMetrics}, {"/health", s.showHealth}, {"/ready", s.showReady}} {
+	}{{"/metrics", s.showMetrics}, {"/health", s.showHealth}, {"/ready", s.showReady}, {"/debug/pprof/", s.showProfile}} {
 		if err := h.Mount(m.pattern, gate.Options{}, m.answer); err != nil {
 			return err
 		}
@@ -120,11 +120,8 @@ func (s *Server) showMetrics(w http.ResponseWriter, r *http.Request) {
 	q := gate.Of(r.Context())
 	w.Header().Set("Cache-Control", "no-store")
 	if !s.monitoring.settings.Get().Addresses.Contains(q.Peer.IP) {
-		if err := s.metricsLogin(r, q); err != nil {
-			if fault.Is(err, fault.AuthRequired) || fault.Is(err, fault.BadCredentials) {
-				w.Header().Set("WWW-Authenticate", `Basic realm="metrics", charset="UTF-8"`)
-			}
-			gate.Refuse(w, r, err)
+		if err := s.monitorLogin(r, q, accounts.RightMonitor); err != nil {
+			refuseMonitor(w, r, "metrics", err)
 			return
 		}
 	}
@@ -133,8 +130,17 @@ func (s *Server) showMetrics(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(s.monitoring.counters.Expose())
 }
 
-func (s *Server) metricsLogin(r *http.Request, q *gate.Request) error {
-	const op = "server.Metrics"
+// refuseMonitor asks for a login, or says why there is no answer.
+func refuseMonitor(w http.ResponseWriter, r *http.Request, realm string, err error) {
+	if fault.Is(err, fault.AuthRequired) || fault.Is(err, fault.BadCredentials) {
+		w.Header().Set("WWW-Authenticate", `Basic realm="`+realm+`", charset="UTF-8"`)
+	}
+	gate.Refuse(w, r, err)
+}
+
+// monitorLogin lets in an administrator with a right of the server, or with all.
+func (s *Server) monitorLogin(r *http.Request, q *gate.Request, right string) error {
+	const op = "server.Monitor"
 	name, password, ok := r.BasicAuth()
 	if !ok {
 		return fault.New(op, fault.AuthRequired, "")
@@ -147,8 +153,8 @@ func (s *Server) metricsLogin(r *http.Request, q *gate.Request) error {
 	if err != nil {
 		return err
 	}
-	if !rights.Server(accounts.RightMonitor) && !rights.Server(accounts.RightMaster) {
-		return fault.New(op, fault.Denied, "The account has no right to see metrics: it needs Monitor.")
+	if !rights.Server(right) && !rights.Server(accounts.RightMaster) {
+		return fault.New(op, fault.Denied, "The account has no right to see this: it needs "+right+".")
 	}
 	return nil
 }

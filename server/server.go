@@ -83,6 +83,7 @@ type Server struct {
 	base    *base
 	log     *slog.Logger
 	files   *logs.Files
+	syslog  *logs.Syslog
 	levels  atomic.Pointer[logs.Levels]
 	cert    atomic.Pointer[tls.Certificate]
 	acme    *acme.Manager
@@ -255,7 +256,13 @@ func (s *Server) openLog() error {
 		return fmt.Errorf("open the log: %w", err)
 	}
 	s.files = files
-	s.log = logs.New(files, s.levels.Load)
+	s.syslog = logs.NewSyslog(files, func() *logs.SyslogOptions {
+		if s.logging == nil {
+			return nil
+		}
+		return s.logging.Get().syslog()
+	})
+	s.log = logs.New(s.syslog, s.levels.Load)
 	return nil
 }
 
@@ -422,6 +429,7 @@ func (s *Server) close() error {
 		if s.ran {
 			s.log.Log(context.Background(), logs.LevelMajor, "stopped")
 		}
+		s.syslog.Close()
 		errs = append(errs, s.files.Close())
 	}
 	if s.base != nil {

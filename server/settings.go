@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"gatepost/protocols/helper"
@@ -49,12 +50,31 @@ type LogSettings struct {
 	Keep      settings.Period `key:"DeleteOldFilesIn" default:"30d" level:"basic" since:"0.1" help:"log files older than this are removed; never keeps them"`
 	Dated     settings.Flag   `key:"DateInRecords" default:"NO" level:"basic" since:"0.1" help:"records begin with date, time and zone, as RFC 3339 has them, instead of the time alone"`
 	Precision int             `key:"TimePrecision" default:"3" unit:"digits" level:"advanced" since:"0.1" help:"digits of the fraction of a second in a record, 0 to 6"`
+
+	Syslog         string `key:"SyslogServer" level:"basic" since:"0.2" help:"a log server that gets records too, as syslog messages (RFC 5424): its IP address, with a port if that is not 514, or the path of a socket on this machine such as /dev/log; empty for none"`
+	SyslogLevel    int    `key:"SyslogLevel" default:"3" level:"basic" since:"0.2" help:"records that the log server gets: 0 crashes, 1 failures, 2 major, 3 problems, 4 low-level, 5 all; at most those that go into the files"`
+	SyslogFacility string `key:"SyslogFacility" default:"mail" values:"user|mail|daemon|local0|local1|local2|local3|local4|local5|local6|local7" level:"advanced" since:"0.2" help:"the facility of these messages"`
+	SyslogSource   string `key:"SyslogSource" level:"advanced" since:"0.2" help:"the IP address that they come from; empty for any"`
+}
+
+// syslog says where records go besides the files; nil for nowhere.
+func (s *LogSettings) syslog() *logs.SyslogOptions {
+	if s.Syslog == "" {
+		return nil
+	}
+	return &logs.SyslogOptions{Server: s.Syslog, Source: s.SyslogSource, Level: s.SyslogLevel, Facility: slices.Index(logs.Facilities, s.SyslogFacility)}
 }
 
 // Validate checks the precision, and that files are not old at once.
 func (s *LogSettings) Validate() error {
 	if s.Keep == 0 {
 		return fault.New("server.LogSettings", fault.Invalid, "DeleteOldFilesIn must be greater than 0, or never")
+	}
+	if err := s.syslog().Validate(); err != nil {
+		return fault.Newf("server.LogSettings", fault.Invalid, "SyslogServer: %v", err)
+	}
+	if err := checkLevel("SyslogLevel", s.SyslogLevel); err != nil {
+		return err
 	}
 	if s.Precision < 0 || s.Precision > 6 {
 		return fault.Newf("server.LogSettings", fault.Invalid, "TimePrecision must be 0 to 6, not %d", s.Precision)
