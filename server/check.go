@@ -65,6 +65,11 @@ func askCheck(client *control.Client, tidy bool) ([]string, error) {
 	if tidy {
 		command += " TIDY"
 	}
+	return askLines(client, command)
+}
+
+// askLines gives a command whose answer is an array of lines, and closes the client.
+func askLines(client *control.Client, command string) ([]string, error) {
 	a, err := client.Do(command)
 	if err = errors.Join(err, client.Close()); err != nil {
 		return nil, err

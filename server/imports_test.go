@@ -86,7 +86,7 @@ var arrows = map[string][]string{
 	// who may do what
 	"server/admin": {"accounts", "accounts/access", "accounts/contentline", "accounts/files", "accounts/groupware", "accounts/junk", "accounts/mailbox", "accounts/subscribers", "router", "router/address", "router/names", "rules",
 		"server/certificates", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/protection", "server/settings"},
-	"server/admin/admintest": {"accounts", "accounts/files", "accounts/subscribers", "router", "router/address", "rules", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/settings"},
+	"server/admin/admintest": {"accounts", "accounts/files", "accounts/mailbox", "accounts/subscribers", "router", "router/address", "rules", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/settings"},
 	"server/triggers":        {"router/address", "server/counters", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"server/dnsdoctor":       {"server/fault", "server/resolver"},
 

@@ -19,7 +19,7 @@ type task struct {
 	removed []uint64
 	scan    bool // all messages are compared with the index
 	emptied bool // the account is gone
-	damaged bool // what the index has of the account is removed before
+	anew    bool // what the index has of the account is removed before
 	since   time.Time
 }
 
@@ -100,12 +100,12 @@ func (x *Index) Emptied(account uint64) {
 // LookThrough has the messages of an account compared with the index some time.
 func (x *Index) LookThrough(a *mailbox.Account) { x.lookThrough(a, false) }
 
-func (x *Index) lookThrough(a *mailbox.Account, damaged bool) {
+func (x *Index) lookThrough(a *mailbox.Account, anew bool) {
 	w := &x.queue
 	w.mu.Lock()
 	t := w.task(a.ID())
 	w.files -= len(t.files)
-	t.account, t.files, t.scan, t.damaged = a, nil, true, t.damaged || damaged
+	t.account, t.files, t.scan, t.anew = a, nil, true, t.anew || anew
 	w.mu.Unlock()
 	w.signal()
 }

@@ -122,6 +122,22 @@ func (x *Index) Reindex(ctx context.Context, a *mailbox.Account) error {
 	return w.commit()
 }
 
+// ReindexAll makes the index of all accounts anew, one after the other, and returns how many accounts and messages it has then.
+func (x *Index) ReindexAll(ctx context.Context) (accounts, messages int, err error) {
+	err = x.mail.EachAccount(ctx, func(a *mailbox.Account) error {
+		if err := x.Reindex(ctx, a); err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		st, err := x.State(a.ID())
+		accounts, messages = accounts+1, messages+st.Files
+		return err
+	})
+	return accounts, messages, err
+}
+
+// ReindexSoon has the index of an account made anew in the background.
+func (x *Index) ReindexSoon(a *mailbox.Account) { x.lookThrough(a, true) }
+
 // sleep waits; it is false when the context has ended.
 func (w *worker) sleep(d time.Duration) bool {
 	t := time.NewTimer(d)
@@ -169,11 +185,13 @@ func (w *worker) hasSpace() bool {
 // do does what is to be done for an account. What fails is reported: the messages are read by searches, and found again when the account is looked through.
 func (w *worker) do(t *task) {
 	var err error
-	if !t.damaged {
+	if !t.anew {
 		err = w.account(t)
 	}
-	if fault.Is(err, fault.Corrupt) || t.damaged {
+	if fault.Is(err, fault.Corrupt) {
 		w.log.Log(w.ctx, logs.LevelFailure, "the search index of an account is damaged and is made anew", slog.Uint64(logs.AttrAccount, t.id), slog.Any(logs.AttrError, err))
+	}
+	if fault.Is(err, fault.Corrupt) || t.anew {
 		if err = w.removeAccount(w.ctx, t.id); err == nil && t.account != nil {
 			err = w.account(&task{id: t.id, account: t.account, scan: true})
 		}

@@ -109,6 +109,24 @@ func (m *Mailbox) File(ctx context.Context, uid imap.UID) (id uint64, mark uint3
 	return s.id, s.mark(), nil
 }
 
+// EachAccount visits all accounts that can be read and are neither being made nor removed.
+func (s *Store) EachAccount(ctx context.Context, visit func(*Account) error) error {
+	if s.o.Owners == nil {
+		for _, a := range s.held() {
+			if err := visit(a); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return s.o.Owners(ctx, func(o Owner) error {
+		if o.ID == 0 || o.Damaged != nil || o.Passing {
+			return nil
+		}
+		return visit(s.account(o, false))
+	})
+}
+
 // EachFile visits the message files of the account. One that several messages have is visited as often.
 func (a *Account) EachFile(visit func(StoredFile) bool) error {
 	return a.shard.View(func(tx index.Tx) error {

@@ -132,6 +132,7 @@ type fillCommand struct {
 	Messages int    `help:"How many messages the mailbox shall have." default:"5000"`
 	Size     int    `help:"Bytes of a message." default:"4096"`
 	Mailbox  string `help:"Which mailbox of each account." default:"INBOX"`
+	Words    int    `help:"How many different words the messages are made of, some often and most seldom; the word number 1 is 'bababa', and the message N has the word 'needleN'. 0: one line again and again."`
 }
 
 func (c *fillCommand) Run(ctx context.Context, out *report) error {
@@ -147,7 +148,11 @@ func (c *fillCommand) Run(ctx context.Context, out *report) error {
 			have, err := k.messages(c.Mailbox)
 			for n := have + i; err == nil && n < c.Messages; n += conns {
 				id := fmt.Sprintf("fill.%d.%d.%d@gatebench", run, a, n)
-				err = k.append(c.Mailbox, newMessage(id, c.user(a), c.user(a), c.Size))
+				text := newMessage(id, c.user(a), c.user(a), c.Size)
+				if c.Words > 0 {
+					text = newWords(id, c.user(a), c.user(a), c.Size, n, c.Words)
+				}
+				err = k.append(c.Mailbox, text)
 			}
 			return err
 		})

@@ -143,13 +143,23 @@ func give(c *commands, command string) (control.Answer, error) {
 }
 
 type checkCommand struct {
-	Tidy bool `help:"First remove the files that crashes have left in the directories of accounts."`
+	Tidy    bool `help:"First remove the files that crashes have left in the directories of accounts."`
+	Reindex bool `help:"First make the search index anew."`
 }
 
 func (k checkCommand) Run(c *commands) error {
 	dir, err := c.base()
 	if err != nil {
 		return err
+	}
+	if k.Reindex {
+		lines, err := server.Reindex(dir)
+		for _, line := range lines {
+			fmt.Println(line)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	findings, err := server.Check(context.Background(), dir, k.Tidy)
 	if err != nil {

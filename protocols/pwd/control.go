@@ -14,6 +14,7 @@ import (
 // controlVerb begins the commands that exist on the control socket only:
 //
 //	GATEPOST CHECK [TIDY]            an array with a line per finding
+//	GATEPOST REINDEX                 the search index is made anew; an array with a line about it
 //	GATEPOST ROUTE address [op]      a dictionary: Route and Verdict, or Error; Steps
 //	GATEPOST ROUTE address FROM src  the same for mail, with Client, Code and Reply: what RCPT answers to that client
 //	GATEPOST RULES TEST {request}    a text, see admin.Actor.TryRules
@@ -36,6 +37,8 @@ func (s *session) controlCommand(ctx context.Context, rest string) reply {
 		default:
 			v, err = arrayOf(s.actor().Check(ctx))
 		}
+	case d.Keyword("REINDEX"):
+		v, err = arrayOf(s.actor().ReindexAll(ctx))
 	case d.Keyword("QUEUE"):
 		return s.queueCommand(ctx, d)
 	case d.Keyword("ROUTE"):
@@ -45,7 +48,7 @@ func (s *session) controlCommand(ctx context.Context, rest string) reply {
 	case d.Keyword("ITEMS"):
 		v, err = s.itemsCommand(ctx, d)
 	default:
-		err = syntaxError("CHECK [TIDY], ROUTE address, RULES TEST, ITEMS or QUEUE is expected")
+		err = syntaxError("CHECK [TIDY], REINDEX, ROUTE address, RULES TEST, ITEMS or QUEUE is expected")
 	}
 	if err != nil {
 		return failure(err)

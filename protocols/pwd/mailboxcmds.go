@@ -46,6 +46,8 @@ var mailboxCommands = []command{
 	{"SETMAILBOXALIASES", "acct {aliases}", func(c *call) (dataformat.Value, error) {
 		return nil, c.actor.SetMailboxAliases(c, c.name("acct"), c.args.dict("aliases"))
 	}},
+	{"GETSEARCHINDEX", "acct", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.SearchIndex(c, c.name("acct"))) }},
+	{"REINDEX", "acct", func(c *call) (dataformat.Value, error) { return nil, c.actor.Reindex(c, c.name("acct")) }},
 	{"GETMAILBOXSUBSCRIPTION", "acct", func(c *call) (dataformat.Value, error) { return arrayOf(c.actor.Subscriptions(c, c.name("acct"))) }},
 	{"SETMAILBOXSUBSCRIPTION", "acct (names)", func(c *call) (dataformat.Value, error) {
 		return c.setList("names", func(list []string) error { return c.actor.SetSubscriptions(c, c.name("acct"), list) })

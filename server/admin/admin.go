@@ -10,6 +10,7 @@ import (
 	"gatepost/accounts/access"
 	"gatepost/accounts/files"
 	"gatepost/accounts/groupware"
+	"gatepost/accounts/mailbox"
 	"gatepost/accounts/subscribers"
 	"gatepost/router"
 	"gatepost/router/address"
@@ -192,6 +193,12 @@ type Server interface {
 	// LogFiles lists the files of the log, and ReadLog reads records of one.
 	LogFiles(ctx context.Context) ([]logs.FileInfo, error)
 	ReadLog(ctx context.Context, q logs.Query) (*logs.Page, error)
+
+	// SearchIndex tells what the search index has of an account, and Reindex has that made anew in the background. ReindexAll makes the
+	// index of all accounts anew, and returns lines that say what was done.
+	SearchIndex(a *mailbox.Account) (dataformat.Dict, error)
+	Reindex(a *mailbox.Account)
+	ReindexAll(ctx context.Context) ([]string, error)
 
 	// Check compares index and files and returns one line per finding; one that is
 	// no fault begins with "note: ". With tidy it first removes what crashes have left.

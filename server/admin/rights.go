@@ -239,6 +239,8 @@ var rules = map[string]rule{
 	"SETMAILBOXALIASES":      changes("own D:CanImpersonate").guarded(),
 	"GETMAILBOXSUBSCRIPTION": looks("own D:CanImpersonate"),
 	"SETMAILBOXSUBSCRIPTION": changes("own D:CanImpersonate").guarded(),
+	"GETSEARCHINDEX":         looks("own D:CanImpersonate"),
+	"REINDEX":                changes("own D:CanImpersonate").guarded(),
 
 	// the server
 	"MAINDOMAINNAME":       looks("any"),
@@ -303,6 +305,7 @@ var rules = map[string]rule{
 	"QUEUEEXPORT":          changes("UserAccounts"), // it changes nothing, but is to be found
 	"CHECK":                looks("Monitor"),
 	"CHECKTIDY":            changes("UserAccounts"),
+	"REINDEXALL":           changes("UserAccounts"),
 	"SHUTDOWN":             changes("Monitor"),
 
 	// monitors

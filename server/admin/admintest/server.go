@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"gatepost/accounts"
+	"gatepost/accounts/mailbox"
 	"gatepost/accounts/subscribers"
 	"gatepost/router"
 	"gatepost/router/address"
@@ -367,6 +368,16 @@ func (s *Server) Check(_ context.Context, tidy bool) ([]string, error) {
 		return []string{"note: removed"}, nil
 	}
 	return []string{"account 5: x"}, nil
+}
+
+func (s *Server) SearchIndex(*mailbox.Account) (dataformat.Dict, error) {
+	return dataformat.Dict{"Messages": dataformat.String("7")}, nil
+}
+
+func (s *Server) Reindex(*mailbox.Account) {}
+
+func (s *Server) ReindexAll(context.Context) ([]string, error) {
+	return []string{"note: indexed 7 messages of 2 accounts"}, nil
 }
 
 func (s *Server) DKIMKeys(context.Context, string) (dataformat.Dict, error) {
