@@ -26,6 +26,9 @@ const RightDomain = "Domain"
 // RightMailboxes lets an administrator of a domain use the mailboxes of its accounts.
 const RightMailboxes = "CanAccessMailboxes"
 
+// RightFiles lets an administrator of a domain use the files of its accounts.
+const RightFiles = "CanAccessWebSites"
+
 // rightOtherDomains extends an administrator's rights to the domains that name
 // the administrator's domain as AdminDomain.
 const rightOtherDomains = "CanAdminOtherDomains"

@@ -254,7 +254,7 @@ func (o *Owner) rightsTo(ctx context.Context, name string) (rights Rights, exist
 	if err != nil {
 		return 0, false, err
 	}
-	administrator, err := administrates(acc, user, owner)
+	administrator, err := administrates(acc, user, owner, accounts.RightMailboxes)
 	if err != nil || administrator {
 		return All, true, err
 	}
@@ -291,8 +291,35 @@ func (r *Resolver) MayPost(ctx context.Context, sender, owner *accounts.Account,
 	return rights.Has(Post), err
 }
 
-// administrates reports whether a user may read the owner's mailboxes as an administrator.
-func administrates(acc *accounts.Store, user, owner *accounts.Account) (bool, error) {
+// RightsBy returns the rights that an ACL which is not that of a mailbox gives the user, and open besides, to files of the owner. Elements of
+// the ACL with - take from both. Errors: as of RightsTo.
+func (o *Owner) RightsBy(ctx context.Context, acl mailbox.ACL, open Rights) (Rights, error) {
+	if !o.Foreign() {
+		return All, nil
+	}
+	acc := o.resolver.accounts
+	user, err := acc.Current(ctx, o.user)
+	if err != nil {
+		return 0, err
+	}
+	owner, err := acc.Current(ctx, o.Account)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.NoDomain) {
+		return 0, noMailbox()
+	}
+	if err != nil {
+		return 0, err
+	}
+	if administrator, err := administrates(acc, user, owner, accounts.RightFiles); err != nil || administrator {
+		return All, err
+	}
+	if open != 0 {
+		acl = append(acl[:len(acl):len(acl)], mailbox.ACLEntry{Identifier: "+" + anyone, Rights: uint32(open)})
+	}
+	return evaluate(acl, (&asked{Context: ctx, accounts: acc, user: user, owner: owner}).means)
+}
+
+// administrates reports whether a user may use the owner's mailboxes, or files, as an administrator.
+func administrates(acc *accounts.Store, user, owner *accounts.Account, right string) (bool, error) {
 	rights, err := acc.RightsOf(user)
 	if err != nil || !rights.Any() {
 		return false, err
@@ -301,7 +328,7 @@ func administrates(acc *accounts.Store, user, owner *accounts.Account) (bool, er
 	if err != nil {
 		return false, err
 	}
-	return rights.Domain(owner.Domain, accounts.RightMailboxes) && rights.Covers(of), nil
+	return rights.Domain(owner.Domain, right) && rights.Covers(of), nil
 }
 
 // Require returns an error unless the user has the rights: NoMailbox without the right to look the mailbox up,

@@ -201,6 +201,9 @@ func (a *asked) means(id Identifier) (bool, error) {
 	return a.accounts.IsNamed(a, a.user, id.name, domain)
 }
 
+// Account reports whether the identifier names an account.
+func (id Identifier) Account() bool { return id.kind == accountKind }
+
 // Takes reports whether the identifier takes rights away from those that it names.
 func (id Identifier) Takes() bool { return id.sign == '-' }
 

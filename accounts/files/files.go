@@ -8,7 +8,7 @@
 // Whatever a client sends is written below work, synced, and renamed into the tree, and then the directory is synced: a name stands for
 // the old file or the whole new one, also after a crash. What a crash leaves below work is removed before the account's storage is used
 // the next time. Properties that clients keep lie with a file or directory in its extended attribute user.gatepost: they move along with
-// it, and copies have them too. No path leads out of the tree, by symbolic links neither (os.Root).
+// it, and copies have them too. ACLs of directories lie in user.gatepost.acl (acl.go). No path leads out of the tree, by symbolic links neither (os.Root).
 //
 // # Limits
 //
@@ -32,7 +32,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -62,7 +61,7 @@ const (
 
 	attribute = "user.gatepost"
 
-	// Private is the directory that others do not see.
+	// Private is the directory that others do not see, unless an ACL lets them.
 	Private = "private"
 )
 
@@ -974,43 +973,9 @@ func (a *Area) onFile(name string, do func(fd int) error) error {
 	return errors.Join(do(int(f.Fd())), f.Close())
 }
 
-func (a *Area) readAttribute(name string) (text []byte, err error) {
-	err = a.onFile(name, func(fd int) error {
-		buf := make([]byte, 64<<10)
-		n, err := unix.Fgetxattr(fd, attribute, buf)
-		switch {
-		case errors.Is(err, unix.ENODATA), errors.Is(err, unix.ENOTSUP):
-			return nil
-		case err != nil:
-			return fault.Wrap("files.Attribute", fault.Internal, err)
-		}
-		text = slices.Clone(buf[:n])
-		return nil
-	})
-	return text, err
-}
-
+func (a *Area) readAttribute(name string) ([]byte, error) { return a.readNamed(name, attribute) }
 func (a *Area) writeAttribute(name string, text []byte) error {
-	const op = "files.Attribute"
-	return a.onFile(name, func(fd int) error {
-		var err error
-		if text == nil {
-			if err = unix.Fremovexattr(fd, attribute); errors.Is(err, unix.ENODATA) {
-				err = nil
-			}
-		} else {
-			err = unix.Fsetxattr(fd, attribute, text, 0)
-		}
-		switch {
-		case err == nil:
-			return failed(op, unix.Fsync(fd))
-		case errors.Is(err, unix.E2BIG), errors.Is(err, unix.ENOSPC), errors.Is(err, unix.ERANGE):
-			return fault.New(op, fault.TooLarge, "The properties are too large: the file system has no room for more.")
-		case errors.Is(err, unix.ENOTSUP):
-			return fault.New(op, fault.Unsupported, "The file system of the server keeps no properties of files.")
-		}
-		return fault.Wrap(op, fault.Internal, err)
-	})
+	return a.writeNamed(name, attribute, text)
 }
 
 func (a *Area) copyAttribute(from, to string) error {

@@ -41,3 +41,11 @@ func (c *Collection) ACL(ctx context.Context) (mailbox.ACL, error) {
 	}
 	return c.Owner.Mail().ACL(ctx, c.Name)
 }
+
+// ChangeACL replaces the ACL by what change makes of it, see mailbox.Account.ChangeACL. Errors: those, and Denied without the right to administer.
+func (c *Collection) ChangeACL(ctx context.Context, change func(mailbox.ACL) (mailbox.ACL, error)) error {
+	if err := c.requireNow(ctx, access.Administer); err != nil {
+		return err
+	}
+	return c.Owner.Mail().ChangeACL(ctx, c.Name, change)
+}

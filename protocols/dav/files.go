@@ -23,19 +23,19 @@ import (
 )
 
 // This file has the file storage below /WebDAV/ (RFC 4918, classes 1 and 2). An own file is /WebDAV/dir/file, that of another account
-// /WebDAV/~user@domain/dir/file: all but what lies in the directory private can be read there by everybody who has logged in.
+// /WebDAV/~user@domain/dir/file: what ACLs of directories let others do there, and to read what does not lie in the directory private (fileaccess.go).
 
 const (
 	fileService      = "WebSite"
 	fileRoot         = "WebDAV"
-	fileCapabilities = "1, 2, 3"
-	fileAllow        = "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, MKCOL, COPY, MOVE, LOCK, UNLOCK"
+	fileCapabilities = "1, 2, 3, access-control"
+	fileAllow        = "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, MKCOL, COPY, MOVE, LOCK, UNLOCK, ACL"
 )
 
 var fileMethods = map[string]func(*fileExchange) error{
 	"PROPFIND": (*fileExchange).propfind, "PROPPATCH": (*fileExchange).proppatch, "GET": (*fileExchange).get, "HEAD": (*fileExchange).get,
 	"PUT": (*fileExchange).put, "DELETE": (*fileExchange).delete, "MKCOL": (*fileExchange).mkcol, "COPY": (*fileExchange).copy,
-	"MOVE": (*fileExchange).move, "LOCK": (*fileExchange).lock, "UNLOCK": (*fileExchange).unlock,
+	"MOVE": (*fileExchange).move, "ACL": (*fileExchange).acl, "LOCK": (*fileExchange).lock, "UNLOCK": (*fileExchange).unlock,
 }
 
 // fileServer answers for the file storage.
@@ -49,7 +49,7 @@ type fileServer struct {
 func (s *Server) MountFiles(h *httpd.Server, store *files.Store) error {
 	f := &fileServer{s: s, store: store}
 	return h.Mount("/"+fileRoot+"/", httpd.Options{Part: httpd.PartFiles, Login: true, Service: fileService, AnyService: true, MaxBody: settings.Size(-1),
-		Methods: []string{"OPTIONS", "GET", "PUT", "DELETE", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK"}}, f)
+		Methods: []string{"OPTIONS", "GET", "PUT", "DELETE", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "ACL"}}, f)
 }
 
 // fileExchange is one request and its answer.
@@ -67,6 +67,7 @@ type place struct {
 	prefix []string // of the path in hrefs, before the names in the area
 	path   string
 	own    bool
+	owner  access.Owner
 }
 
 func (f *fileServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -107,12 +108,13 @@ func (e *fileExchange) answerFile() error {
 func (e *fileExchange) find(names []string) (place, error) {
 	p := place{own: true, prefix: []string{fileRoot}}
 	account := e.q.Account
+	p.owner = e.s.store.Between(account, account)
 	if len(names) > 0 && strings.HasPrefix(names[0], "~") {
 		owner, err := e.s.store.Owner(e.r.Context(), e.q.Account, names[0]+"/")
 		if err != nil {
 			return p, err
 		}
-		account = owner.Account
+		account, p.owner = owner.Account, owner
 		p.own = !owner.Foreign()
 		p.prefix, names = append(p.prefix, names[0]), names[1:]
 	}
@@ -120,19 +122,11 @@ func (e *fileExchange) find(names []string) (place, error) {
 	if p.path, err = files.Join(names); err != nil {
 		return p, err
 	}
-	if !p.own && (!account.Enabled(fileService) || files.Within(p.path, files.Private) && p.path != "") {
-		return p, fault.New("dav.files", fault.NotFound, "There is nothing here.")
+	if !p.own && !account.Enabled(fileService) {
+		return p, nothingHere()
 	}
 	p.area, err = e.f.store.Open(account)
 	return p, err
-}
-
-// mayChange returns an error unless the user may change what the path means.
-func (p *place) mayChange() error {
-	if p.own {
-		return nil
-	}
-	return fault.New("dav.files", fault.Denied, "These files are another account's: they can be read alone.")
 }
 
 func (p *place) href(at string, dir bool) string {
@@ -162,13 +156,20 @@ func (e *fileExchange) ifHeader() error {
 	}
 	e.tokens = map[string]bool{}
 	held := len(lists) == 0
+	here := e.at
+	if !e.sees(&here) {
+		here.area = nil // as if there were nothing
+	}
 	for _, l := range lists {
-		at, close := e.at, func() {}
+		at, close := here, func() {}
 		if l.tag != "" {
 			at = place{}
 			if names, ok := e.namesOf(l.tag); ok {
 				if p, err := e.find(names); err == nil {
-					at, close = p, p.area.Close
+					close = p.area.Close
+					if e.sees(&p) {
+						at = p
+					}
 				}
 			}
 		}
@@ -276,6 +277,13 @@ func (e *fileExchange) get() error {
 	if err != nil {
 		return err
 	}
+	rights := access.Read
+	if i.Dir {
+		rights = access.Lookup
+	}
+	if err := e.needHere(rights); err != nil {
+		return err
+	}
 	h := e.w.Header()
 	// What a user has stored does nothing in the name of this server.
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; media-src 'self'")
@@ -332,24 +340,9 @@ func (e *fileExchange) index() error {
 	return err
 }
 
-// listed is what lies in the directory, and may be seen.
-func (e *fileExchange) listed() ([]*files.Info, error) {
-	list, err := e.at.area.List(e.at.path)
-	if err != nil || e.at.own || e.at.path != "" {
-		return list, err
-	}
-	shown := list[:0]
-	for _, i := range list {
-		if i.Path != files.Private {
-			shown = append(shown, i)
-		}
-	}
-	return shown, nil
-}
-
 // put answers PUT, also of a part (Content-Range: bytes 0-99/*).
 func (e *fileExchange) put() error {
-	if err := e.at.mayChange(); err != nil {
+	if err := e.need(&e.at, parentOf(e.at.path), access.Write); err != nil {
 		return err
 	}
 	if enc := e.r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
@@ -365,6 +358,7 @@ func (e *fileExchange) put() error {
 	if err != nil {
 		return err
 	}
+	may = e.still(&e.at, may)
 	var i *files.Info
 	created := false
 	if part := e.r.Header.Get("Content-Range"); part != "" {
@@ -405,7 +399,7 @@ func (e *fileExchange) done(created bool) {
 }
 
 func (e *fileExchange) delete() error {
-	if err := e.at.mayChange(); err != nil {
+	if err := e.needAll(&e.at, access.Delete); err != nil {
 		return err
 	}
 	if e.r.URL.Fragment != "" {
@@ -427,7 +421,7 @@ func (e *fileExchange) delete() error {
 }
 
 func (e *fileExchange) mkcol() error {
-	if err := e.at.mayChange(); err != nil {
+	if err := e.need(&e.at, parentOf(e.at.path), access.Write); err != nil {
 		return err
 	}
 	var one [1]byte
@@ -470,7 +464,14 @@ func (e *fileExchange) transfer(move bool) error {
 		return err
 	}
 	defer to.area.Close()
-	if err := to.mayChange(); err != nil {
+	rights := access.Lookup | access.Read
+	if move {
+		rights |= access.Delete
+	}
+	if err := e.needAll(&e.at, rights); err != nil {
+		return err
+	}
+	if err := e.needTarget(&to); err != nil {
 		return err
 	}
 	if to.area.Account().ID != e.at.area.Account().ID {
@@ -484,7 +485,7 @@ func (e *fileExchange) transfer(move bool) error {
 	if err := e.unlocked(&to, true, true); err != nil {
 		return err
 	}
-	may := e.free
+	may := e.still(&to, e.free)
 	var created bool
 	if move {
 		if created, err = e.at.area.Move(e.at.path, to.path, may); err == nil {
@@ -508,22 +509,37 @@ func (e *fileExchange) free(present *files.Info) error {
 	return nil
 }
 
-// copyBetween copies a file of another account to the own storage.
+// copyBetween copies or moves a file to the storage of another account. It is stored there before it leaves its old place: after a crash between the
+// two it is in both.
 func (e *fileExchange) copyBetween(to *place, move bool) error {
 	if move {
-		return e.at.mayChange()
+		if err := e.unlocked(&e.at, true, true); err != nil {
+			return err
+		}
 	}
 	if err := e.unlocked(to, true, true); err != nil {
 		return err
 	}
-	f, _, err := e.at.area.OpenFile(e.at.path)
+	f, i, err := e.at.area.OpenFile(e.at.path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	_, created, err := to.area.Put(e.r.Context(), to.path, f, e.free)
+	_, created, err := to.area.Put(e.r.Context(), to.path, f, e.still(to, e.free))
 	if err != nil {
 		return fileError(err)
+	}
+	if move {
+		err := e.at.area.Remove(e.at.path, func(present *files.Info) error {
+			if present.ETag != i.ETag {
+				return errPrecondition
+			}
+			return nil
+		})
+		if err != nil {
+			return fileError(err)
+		}
+		e.f.locks.gone(e.at.area.Account().ID, e.at.path, e.now)
 	}
 	e.done(created)
 	return nil
@@ -532,7 +548,7 @@ func (e *fileExchange) copyBetween(to *place, move bool) error {
 // lock answers LOCK (RFC 4918 section 9.10). A name that there is none of becomes an empty file.
 func (e *fileExchange) lock() error {
 	const op = "dav.lock"
-	if err := e.at.mayChange(); err != nil {
+	if err := e.needHere(access.Write); err != nil {
 		return err
 	}
 	area := e.at.area.Account().ID
@@ -562,6 +578,15 @@ func (e *fileExchange) lock() error {
 		return fault.New(op, fault.Invalid, "The body is not a lockinfo for a write lock.")
 	case len(l.owner) > maxLockOwner:
 		return fault.New(op, fault.TooLarge, "The owner of the lock is too long.")
+	}
+	if l.infinite && e.at.area.DirOf(e.at.path) == e.at.path {
+		has, err := e.at.area.RightsToAll(e.r.Context(), &e.at.owner, e.at.path)
+		if err == nil {
+			err = lacking(has, access.Write)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	_, err = e.at.area.Stat(e.at.path)
 	missing := fault.Is(err, fault.NotFound)
@@ -644,7 +669,11 @@ func (e *fileExchange) unlock() error {
 	if token == "" {
 		return fault.New("dav.unlock", fault.Invalid, "The Lock-Token header is missing.")
 	}
-	if !e.f.locks.release(e.at.area.Account().ID, e.at.path, e.q.Account.ID, token, e.now) {
+	holder := e.q.Account.ID
+	if e.at.own { // the owner of the files ends the locks of others too
+		holder = anyHolder
+	}
+	if !e.f.locks.release(e.at.area.Account().ID, e.at.path, holder, token, e.now) {
 		return &precondition{status: http.StatusConflict, name: d("lock-token-matches-request-uri"), text: "There is no such lock."}
 	}
 	e.done(false)
@@ -674,7 +703,7 @@ func (e *fileExchange) fileProperty(x *xmlWriter, i *files.Info, n xml.Name) err
 		}
 	case d("lockdiscovery"):
 		for _, l := range e.f.locks.on(e.at.area.Account().ID, i.Path, e.now) {
-			if l.holder != e.q.Account.ID {
+			if l.holder != e.q.Account.ID && !e.at.own {
 				l.token = "" // it is for its holder
 			}
 			e.writeLock(x, &l)
@@ -684,11 +713,17 @@ func (e *fileExchange) fileProperty(x *xmlWriter, i *files.Info, n xml.Name) err
 	case d("owner"):
 		x.href(principalHref(e.at.area.Account()))
 	case d("current-user-privilege-set"):
-		rights := access.Lookup | access.Read
-		if e.at.own {
-			rights = access.All
+		dir := i.Path
+		if !i.Dir {
+			dir = parentOf(dir)
 		}
-		x.privileges(rights)
+		rights, err := e.at.area.Rights(e.r.Context(), &e.at.owner, dir)
+		if err != nil {
+			return err
+		}
+		x.privileges(filePrivileges, rights)
+	case d("acl"), d("supported-privilege-set"), d("acl-restrictions"), d("inherited-acl-set"), d("principal-collection-set"):
+		return e.aclProperty(x, i, n)
 	case d("quota-used-bytes"), d("quota-available-bytes"):
 		used, _ := e.at.area.Usage()
 		limit := int64(e.at.area.Account().Settings().MaxWebSize)
@@ -720,7 +755,8 @@ func (e *fileExchange) fileProperty(x *xmlWriter, i *files.Info, n xml.Name) err
 var (
 	usualFileProperties = []xml.Name{d("resourcetype"), d("displayname"), d("getcontentlength"), d("getcontenttype"), d("getetag"), d("getlastmodified"), d("creationdate"),
 		d("supportedlock"), d("lockdiscovery")}
-	otherFileProperties = []xml.Name{d("current-user-principal"), d("owner"), d("current-user-privilege-set"), d("quota-used-bytes"), d("quota-available-bytes")}
+	otherFileProperties = []xml.Name{d("current-user-principal"), d("owner"), d("current-user-privilege-set"), d("acl"), d("supported-privilege-set"),
+		d("acl-restrictions"), d("inherited-acl-set"), d("principal-collection-set"), d("quota-used-bytes"), d("quota-available-bytes")}
 )
 
 func liveFileProperty(n xml.Name) bool {
@@ -752,6 +788,9 @@ func (e *fileExchange) propfind() error {
 	}
 	i, err := e.at.area.Stat(e.at.path)
 	if err != nil {
+		return err
+	}
+	if err := e.needHere(access.Lookup); err != nil {
 		return err
 	}
 	if depth == -1 && i.Dir {
@@ -797,7 +836,7 @@ func (e *fileExchange) fileResponse(m *multistatus, i *files.Info, want asked) e
 	m.href(e.at.href(i.Path, i.Dir))
 	var found strings.Builder
 	x := &xmlWriter{w: &found}
-	var missing []xml.Name
+	var missing, denied []xml.Name
 	for _, n := range names {
 		var value strings.Builder
 		err := e.fileProperty(&xmlWriter{w: &value}, i, n)
@@ -807,6 +846,8 @@ func (e *fileExchange) fileResponse(m *multistatus, i *files.Info, want asked) e
 			err = nil
 		}
 		switch {
+		case fault.Is(err, fault.Denied):
+			denied = append(denied, n)
 		case errors.Is(err, errNoProperty):
 			if !want.all && !want.only {
 				missing = append(missing, n)
@@ -821,16 +862,17 @@ func (e *fileExchange) fileResponse(m *multistatus, i *files.Info, want asked) e
 			x.close(n)
 		}
 	}
-	if found.Len() > 0 || len(missing) == 0 {
+	if found.Len() > 0 || len(missing)+len(denied) == 0 {
 		m.raw("<D:propstat><D:prop>" + found.String() + "</D:prop><D:status>" + statusLine(http.StatusOK) + "</D:status></D:propstat>")
 	}
+	m.refused(denied, http.StatusForbidden)
 	m.refused(missing, http.StatusNotFound)
 	m.raw("</D:response>\n")
 	return m.err
 }
 
 func (e *fileExchange) proppatch() error {
-	if err := e.at.mayChange(); err != nil {
+	if err := e.needHere(access.Write); err != nil {
 		return err
 	}
 	body, err := readXML(e.r.Body)

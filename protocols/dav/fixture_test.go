@@ -34,6 +34,7 @@ type fixture struct {
 	client   *http.Client
 	server   *Server
 	http     *httpd.Server
+	storage  *files.Store
 	user     string
 	vars     map[string]string
 	wait     func() // until the queue is empty
@@ -69,6 +70,7 @@ func newFixture(t testing.TB) *fixture {
 	f.server = New(groupware.New(acc, access.New(acc, r)))
 	must(t, f.server.Mount(server, server.Front()))
 	storage := files.New()
+	f.storage = storage
 	must(t, f.server.MountFiles(server, storage))
 	must(t, f.server.MountSites(server, storage))
 	ctx, cancel := context.WithCancel(context.Background())

@@ -47,18 +47,18 @@ const capabilities = "1, 3, access-control, calendar-access, addressbook, extend
 var methods = map[string]func(*exchange) error{
 	"OPTIONS": (*exchange).options, "PROPFIND": (*exchange).propfind, "PROPPATCH": (*exchange).proppatch, "REPORT": (*exchange).report,
 	"GET": (*exchange).get, "HEAD": (*exchange).get, "PUT": (*exchange).put, "DELETE": (*exchange).delete,
-	"MKCOL": (*exchange).mkcol, "MKCALENDAR": (*exchange).mkcalendar, "COPY": (*exchange).copy, "MOVE": (*exchange).move, "POST": (*exchange).post,
+	"MKCOL": (*exchange).mkcol, "MKCALENDAR": (*exchange).mkcalendar, "COPY": (*exchange).copy, "MOVE": (*exchange).move, "POST": (*exchange).post, "ACL": (*exchange).acl,
 }
 
 // allow is the Allow header.
-const allow = "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, REPORT, MKCOL, MKCALENDAR, COPY, MOVE"
+const allow = "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, REPORT, MKCOL, MKCALENDAR, COPY, MOVE, ACL"
 
 // parts are the names by which administrators open and close what is below the roots.
 var parts = map[realm]string{calRealm: httpd.PartCalendars, cardRealm: httpd.PartContacts, userRealm: httpd.PartPrincipals}
 
 // Mount mounts the server on HTTPU. front answers GET of the root.
 func (s *Server) Mount(h *httpd.Server, front http.Handler) error {
-	all := []string{"OPTIONS", "GET", "PUT", "DELETE", "PROPFIND", "PROPPATCH", "REPORT", "MKCOL", "MKCALENDAR", "COPY", "MOVE", "POST"}
+	all := []string{"OPTIONS", "GET", "PUT", "DELETE", "PROPFIND", "PROPPATCH", "REPORT", "MKCOL", "MKCALENDAR", "COPY", "MOVE", "POST", "ACL"}
 	some := []string{"OPTIONS", "GET", "PROPFIND", "REPORT"}
 	o := httpd.Options{Methods: all, Login: true, Service: service, AnyService: true}
 	for r, root := range roots {

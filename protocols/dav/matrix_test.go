@@ -74,6 +74,8 @@ func matrixOf(rl realm) []matrixRequest {
 		{"MOVE of an item to another name in it", "MOVE", "BOX/ITEM", "", []string{"Destination", "BOX/renamed"}},
 		{maker + " in it", maker, "BOX/sub/", "", nil},
 		{maker + " beside it", maker, "OUTER/sub/", "", nil},
+		{"ACL of the collection", "ACL", "BOX/", `<acl xmlns="DAV:"><ace><principal><authenticated/></principal><grant><privilege><all/></privilege></grant></ace></acl>`, nil},
+		{"ACL of an item", "ACL", "BOX/ITEM", `<acl xmlns="DAV:"/>`, nil},
 		{"POST", "POST", "BOX/", other, []string{"Content-Type", "text/calendar"}},
 		{"LOCK", "LOCK", "BOX/ITEM", `<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>`, nil},
 	}
@@ -110,6 +112,151 @@ func TestAccessMatrix(t *testing.T) {
 			sameAs(t, "testdata/access-"+c.name+".golden", out.String())
 		})
 	}
+}
+
+// fileMatrixRights are tried on a directory in private, and on one that all may read.
+var fileMatrixRights = []string{"", "l", "r", "w", "d", "a", "lr", "lrw", "lrd", "lrwd", "lwd", "lra", "lrwda", "lrwda -r", "lrwda -lr"}
+
+// fileMatrix are the requests of bob about the directory DIR of ann, with the file FILE in it, and the directory MINE of his own.
+var fileMatrix = []matrixRequest{
+	{"OPTIONS", "OPTIONS", "DIR/", "", nil},
+	{"GET of a file", "GET", "FILE", "", nil},
+	{"HEAD of a file", "HEAD", "FILE", "", nil},
+	{"GET of a part", "GET", "FILE", "", []string{"Range", "bytes=0-5"}},
+	{"GET of no file", "GET", "DIR/none", "", nil},
+	{"GET of the directory", "GET", "DIR/", "", nil},
+	{"PROPFIND of a file", "PROPFIND", "FILE", "", []string{"Depth", "0"}},
+	{"PROPFIND of the directory", "PROPFIND", "DIR/", "", []string{"Depth", "1"}},
+	{"PROPFIND of the acl", "PROPFIND", "DIR/", `<propfind xmlns="DAV:"><prop><acl/></prop></propfind>`, []string{"Depth", "0"}},
+	{"PROPFIND of the directory above", "PROPFIND", "UP/", "", []string{"Depth", "1"}},
+	{"PROPPATCH of a file", "PROPPATCH", "FILE", `<propertyupdate xmlns="DAV:"><set><prop><x xmlns="y">1</x></prop></set></propertyupdate>`, nil},
+	{"PROPPATCH of the directory", "PROPPATCH", "DIR/", `<propertyupdate xmlns="DAV:"><set><prop><x xmlns="y">1</x></prop></set></propertyupdate>`, nil},
+	{"PUT of a new file", "PUT", "DIR/new", "new", nil},
+	{"PUT over a file", "PUT", "FILE", "other", nil},
+	{"PUT of a part", "PUT", "FILE", "part", []string{"Content-Range", "bytes 0-3/*"}},
+	{"PUT below", "PUT", "DIR/sub/new", "new", nil},
+	{"MKCOL", "MKCOL", "DIR/made/", "", nil},
+	{"DELETE of a file", "DELETE", "FILE", "", nil},
+	{"DELETE of a directory in it", "DELETE", "DIR/sub/", "", nil},
+	{"DELETE of the directory", "DELETE", "DIR/", "", nil},
+	{"COPY of a file to an own directory", "COPY", "FILE", "", []string{"Destination", "MINE/copied"}},
+	{"MOVE of a file to an own directory", "MOVE", "FILE", "", []string{"Destination", "MINE/moved"}},
+	{"COPY of an own file into it", "COPY", "MINE/file", "", []string{"Destination", "DIR/copied"}},
+	{"COPY of an own file over one", "COPY", "MINE/file", "", []string{"Destination", "FILE"}},
+	{"MOVE of an own file into it", "MOVE", "MINE/file", "", []string{"Destination", "DIR/moved"}},
+	{"COPY of a file within", "COPY", "FILE", "", []string{"Destination", "DIR/copied"}},
+	{"COPY of a directory within", "COPY", "DIR/sub", "", []string{"Destination", "DIR/sub2"}},
+	{"COPY of a file over a directory", "COPY", "FILE", "", []string{"Destination", "DIR/sub"}},
+	{"MOVE of a file within", "MOVE", "FILE", "", []string{"Destination", "DIR/moved"}},
+	{"MOVE of the directory", "MOVE", "DIR", "", []string{"Destination", "UP/elsewhere"}},
+	{"LOCK of a file", "LOCK", "FILE", `<lockinfo xmlns="DAV:"><lockscope><shared/></lockscope><locktype><write/></locktype></lockinfo>`, nil},
+	{"LOCK of a new file", "LOCK", "DIR/new", `<lockinfo xmlns="DAV:"><lockscope><shared/></lockscope><locktype><write/></locktype></lockinfo>`, nil},
+	{"UNLOCK", "UNLOCK", "FILE", "", []string{"Lock-Token", "<urn:uuid:1>"}},
+	{"ACL", "ACL", "DIR/", `<acl xmlns="DAV:"><ace><principal><authenticated/></principal><grant><privilege><all/></privilege></grant></ace></acl>`, nil},
+	{"GET with a condition on the file", "GET", "MINE/file", "", []string{"If", "<FILE> ([ETAG])"}},
+}
+
+func TestFileAccessMatrix(t *testing.T) {
+	var out strings.Builder
+	fmt.Fprintf(&out, "# Made by go test ./protocols/dav -run AccessMatrix -update: the answer to a request about a directory of another account, by the rights to it. After - is what is taken from anyone.\n")
+	f := newFixture(t)
+	for _, top := range []string{"private", "open"} {
+		f.freshFiles()
+		for _, r := range fileMatrix {
+			out.WriteString(top + ": " + r.name + "\n")
+			writeMatrix(&out, fileMatrixRights, func(rights string) string { return f.fileAnswer(top, r, rights) })
+		}
+	}
+	sameAs(t, "testdata/access-files.golden", out.String())
+}
+
+// freshFiles gives ann and bob directories with files.
+func (f *fixture) freshFiles() {
+	f.t.Helper()
+	for _, user := range []string{"ann", "bob"} {
+		f.user = user + "@company.com"
+		for _, top := range []string{"private", "open"} {
+			f.do("DELETE", "/WebDAV/"+top+"/", "") // it may not be there
+			for _, dir := range []string{top, top + "/dir", top + "/dir/sub"} {
+				f.want(201, f.do("MKCOL", "/WebDAV/"+dir+"/", ""))
+			}
+			text := "mine"
+			if user == "ann" {
+				text = secret
+			}
+			f.want(201, f.do("PUT", "/WebDAV/"+top+"/dir/file", text))
+		}
+	}
+}
+
+// fileState is what ann has.
+func (f *fixture) fileState(top string) string {
+	user := f.user
+	defer func() { f.user = user }()
+	f.user = "ann@company.com"
+	state := ""
+	for _, dir := range []string{"", "dir/", "dir/sub/"} {
+		a := f.do("PROPFIND", "/WebDAV/"+top+"/"+dir, `<propfind xmlns="DAV:"><prop><getetag/><acl/><x xmlns="y"/></prop></propfind>`, "Depth", "1")
+		state += a.body
+	}
+	return state
+}
+
+func (f *fixture) fileAnswer(top string, r matrixRequest, rights string) string {
+	f.t.Helper()
+	f.user = "ann@company.com"
+	given, taken, _ := strings.Cut(rights, " -")
+	ann, err := f.accounts.Account(f.t.Context(), "company.com", "ann")
+	must(f.t, err)
+	area, err := f.storage.Open(ann)
+	must(f.t, err)
+	must(f.t, area.ChangeACL(top+"/dir", func(mailbox.ACL) (acl mailbox.ACL, err error) {
+		if acl, err = access.Change(acl, "bob", given); err == nil {
+			acl, err = access.Change(acl, "-anyone", taken)
+		}
+		return acl, err
+	}))
+	area.Close()
+	etag := f.do("HEAD", "/WebDAV/"+top+"/dir/file", "").header.Get("ETag")
+	before := f.fileState(top)
+	home := "/WebDAV/~ann@company.com/" + top
+	at := strings.NewReplacer("FILE", home+"/dir/file", "DIR", home+"/dir", "UP", home, "MINE", "/WebDAV/"+top+"/dir", "ETAG", etag)
+	f.user = "bob@company.com"
+	header := append([]string(nil), r.header...)
+	for i := 1; i < len(header); i += 2 {
+		header[i] = at.Replace(header[i])
+	}
+	a := f.do(r.method, at.Replace(r.path), r.body, header...)
+	text := fmt.Sprint(a.status)
+	if a.status == 207 {
+		for _, status := range []string{"403", "404", "507", "200"} {
+			if strings.Contains(a.body, "HTTP/1.1 "+status) {
+				text += " with " + status
+			}
+		}
+	}
+	if strings.Contains(a.body, secret) || r.method == "HEAD" && a.header.Get("ETag") != "" {
+		text += " shown"
+	}
+	if strings.Contains(a.body, top+"/dir/") && !strings.Contains(r.name, "a file") {
+		text += " listed"
+	}
+	if f.fileState(top) != before {
+		text += " changed"
+	}
+	if r.method == "LOCK" && a.status < 300 {
+		f.want(204, f.do("UNLOCK", at.Replace(r.path), "", "Lock-Token", a.header.Get("Lock-Token")))
+	}
+	for _, name := range []string{"copied", "moved"} {
+		f.user = "bob@company.com"
+		if f.do("GET", "/WebDAV/"+top+"/dir/"+name, "").body == secret {
+			text += " taken"
+		}
+	}
+	if strings.Contains(text, "changed") || strings.Contains(text, "taken") {
+		f.freshFiles()
+	}
+	return text
 }
 
 // writeMatrix writes the answers with the rights that have each.

@@ -1,15 +1,49 @@
 package dav
 
-import "gatepost/accounts/access"
+import (
+	"encoding/xml"
 
-// privileges are those of RFC 3744 with the rights that each needs.
-var privileges = []struct {
-	name   string
-	rights access.Rights
-}{
-	{"read", access.Lookup | access.Read}, {"bind", access.Insert}, {"unbind", access.Delete},
-	{"write-content", access.Insert | access.Delete}, {"write-properties", access.Lookup}, {"write", access.Insert | access.Delete | access.Write},
-	{"read-acl", access.Administer}, {"all", access.All},
+	"gatepost/accounts/access"
+)
+
+// privilege is one of RFC 3744 section 3: who has the rights that it needs has it, and who is given it gets what it gives.
+type privilege struct {
+	name         xml.Name
+	needs, gives access.Rights
+	within       string // the privilege of which it is a part
+	help         string
+}
+
+const both = access.Insert | access.Delete
+
+// privileges are those of calendars and address books.
+var privileges = []privilege{
+	{d("read"), access.Lookup | access.Read, access.Lookup | access.Read | access.Seen, "all", "see and read"},
+	{d("bind"), access.Insert, access.Insert, "write", "add items"},
+	{d("unbind"), access.Delete, access.Delete, "write", "remove items"},
+	{d("write-content"), both, both, "write", "change items"},
+	{d("write-properties"), access.Lookup, access.Lookup, "write", "keep properties, each account its own"},
+	{d("write"), both | access.Write, both | access.Write | access.Lookup, "all", "add, change and remove items"},
+	{d("read-acl"), access.Administer, access.Administer | access.Lookup, "all", "see the acl"},
+	{d("write-acl"), access.Administer, access.Administer | access.Lookup, "all", "change the acl"},
+	{d("read-current-user-privilege-set"), 0, access.Lookup, "all", "see the own privileges"},
+	{d("all"), access.All, access.All, "", "all"},
+}
+
+const allOfFiles = access.Lookup | access.Read | access.Write | access.Delete | access.Administer
+
+// filePrivileges are those of directories of files (see accounts/files).
+var filePrivileges = []privilege{
+	{d("read"), access.Lookup | access.Read, access.Lookup | access.Read, "all", "see and read"},
+	{d("bind"), access.Write, access.Write, "write", "add files and directories"},
+	{d("unbind"), access.Delete, access.Delete, "write", "remove files and directories"},
+	{d("write-content"), access.Write, access.Write, "write", "change files"},
+	{d("write-properties"), access.Write, access.Write, "write", "change properties"},
+	{d("write"), access.Write | access.Delete, access.Write | access.Delete, "all", "add, change and remove files"},
+	{d("read-acl"), access.Administer, access.Administer, "all", "see the acl"},
+	{d("write-acl"), access.Administer, access.Administer, "all", "change the acl"},
+	{d("read-current-user-privilege-set"), 0, access.Lookup, "all", "see the own privileges"},
+	{d("all"), allOfFiles, allOfFiles, "", "all"},
 }
 
 func writePrivileges(_ *exchange, x *xmlWriter, r *resource) error {
@@ -20,67 +54,79 @@ func writePrivileges(_ *exchange, x *xmlWriter, r *resource) error {
 	case r.kind == homeKind && !r.owner.Foreign():
 		rights = access.All
 	}
-	x.privileges(rights)
+	x.privileges(privileges, rights)
 	switch {
 	case r.isInbox():
 		x.raw("<D:privilege><C:schedule-deliver/></D:privilege>")
 	case r.kind == outboxKind:
 		x.raw("<D:privilege><C:schedule-send/></D:privilege>")
+	case r.realm == calRealm && rights.Has(access.Lookup|access.Read):
+		x.raw("<D:privilege><C:read-free-busy/></D:privilege>")
 	}
 	x.raw("<D:privilege><D:read-current-user-privilege-set/></D:privilege>")
 	return nil
 }
 
 // privileges writes the privileges that rights are.
-func (x *xmlWriter) privileges(rights access.Rights) {
-	for _, p := range privileges {
-		if rights.Has(p.rights) {
-			x.raw("<D:privilege><D:" + p.name + "/></D:privilege>")
-		}
+func (x *xmlWriter) privileges(table []privilege, rights access.Rights) {
+	for _, p := range shown(table, rights, false) {
+		x.one(p.name)
 	}
 }
 
-func writeSupportedPrivileges(_ *exchange, x *xmlWriter, _ *resource) error {
-	x.raw("<D:supported-privilege><D:privilege><D:all/></D:privilege>")
-	for _, p := range privileges[:len(privileges)-1] {
-		x.raw("<D:supported-privilege><D:privilege><D:" + p.name + "/></D:privilege></D:supported-privilege>")
+// shown are the privileges that rights are, or that are denied where these rights are taken.
+func shown(table []privilege, rights access.Rights, denied bool) (list []privilege) {
+	for _, p := range table {
+		if told := p.told(denied); told != 0 && rights.Has(told) {
+			list = append(list, p)
+		}
 	}
-	x.raw("</D:supported-privilege>")
+	return list
+}
+
+// told are the rights that the privilege tells of in an ACL.
+func (p privilege) told(denied bool) access.Rights {
+	if denied {
+		return p.takes()
+	}
+	return p.needs
+}
+
+// takes are the rights that are taken with the privilege.
+func (p privilege) takes() access.Rights {
+	if p.name == d("read") || p.name == d("all") {
+		return p.needs
+	}
+	return p.needs &^ (access.Lookup | access.Read)
+}
+
+func (x *xmlWriter) one(n xml.Name) {
+	x.raw("<D:privilege>")
+	x.empty(n)
+	x.raw("</D:privilege>")
+}
+
+func writeSupportedPrivileges(_ *exchange, x *xmlWriter, r *resource) error {
+	x.supported(privileges, "", r.realm == calRealm)
 	return nil
 }
 
-// writeACL writes the rights of the owner and those that the ACL of the mailbox gives and takes (RFC 3744 section 5.5). Groups and domains have
-// hrefs that no resource has.
-func writeACL(e *exchange, x *xmlWriter, r *resource) error {
-	acl, err := r.coll.ACL(e.r.Context())
-	if err != nil {
-		return err
-	}
-	x.raw("<D:ace><D:principal><D:property><D:owner/></D:property></D:principal><D:grant><D:privilege><D:all/></D:privilege></D:grant><D:protected/></D:ace>")
-	for _, entry := range acl {
-		id, err := access.ParseIdentifier(entry.Identifier)
-		if err != nil {
+// supported writes the privileges of a table that are parts of one (RFC 3744 section 5.3). Reading a calendar includes its free and busy times (RFC 4791
+// section 6.1.1).
+func (x *xmlWriter) supported(table []privilege, within string, calendar bool) {
+	for _, p := range table {
+		if p.within != within {
 			continue
 		}
-		gives := "grant"
-		if id.Takes() {
-			gives = "deny"
+		x.raw("<D:supported-privilege>")
+		x.one(p.name)
+		x.raw(`<D:description xml:lang="en">` + p.help + `</D:description>`)
+		if p.name == d("read") && calendar {
+			x.raw(`<D:supported-privilege><D:privilege><C:read-free-busy/></D:privilege><D:description xml:lang="en">see free and busy times</D:description></D:supported-privilege>`)
 		}
-		x.raw("<D:ace><D:principal>")
-		if id.Everybody() {
-			x.raw("<D:authenticated/>")
-		} else {
-			x.href(hrefOf("UserDAV", id.Names(r.owner.Account.Domain)) + "/")
+		if within == "" || p.name == d("write") {
+			x.supported(table, p.name.Local, calendar)
 		}
-		x.raw("</D:principal><D:" + gives + ">")
-		x.privileges(access.Rights(entry.Rights))
-		x.raw("</D:" + gives + "></D:ace>")
+		x.raw("</D:supported-privilege>")
 	}
-	return nil
-}
-
-// writeACLRestrictions says what elements of an ACL there can be (RFC 3744 section 5.6).
-func writeACLRestrictions(_ *exchange, x *xmlWriter, _ *resource) error {
-	x.raw("<D:no-invert/>")
-	return nil
 }

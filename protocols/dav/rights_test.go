@@ -82,3 +82,5 @@ func TestPrincipals(t *testing.T) {
 	f.vars["megabyte"] = strings.Repeat("x", 1<<20)
 	f.play("principals.txt")
 }
+
+func TestACLMethod(t *testing.T) { newFixture(t).play("acl.txt") }

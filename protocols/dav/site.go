@@ -1,10 +1,12 @@
 package dav
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 
 	"gatepost/accounts"
+	"gatepost/accounts/access"
 	"gatepost/accounts/files"
 	httpd "gatepost/protocols/http"
 	"gatepost/server/fault"
@@ -44,7 +46,7 @@ func (p *siteServer) serve(w http.ResponseWriter, r *http.Request) error {
 		return noSite()
 	}
 	path, err := files.Join(q.Path)
-	if err != nil || path != "" && files.Within(path, files.Private) {
+	if err != nil {
 		return noSite()
 	}
 	area, err := p.store.Open(owner.Account)
@@ -57,6 +59,10 @@ func (p *siteServer) serve(w http.ResponseWriter, r *http.Request) error {
 		return noSite()
 	}
 	if i.Dir {
+		// That there is a directory is not told where nothing can be read.
+		if open, err := area.OpenRights(path); err != nil || !open.Has(access.Read) {
+			return cmp.Or(err, noSite())
+		}
 		if !strings.HasSuffix(r.URL.Path, "/") { // links in the page are below the directory
 			http.Redirect(w, r, r.URL.EscapedPath()+"/", http.StatusMovedPermanently)
 			return nil
@@ -66,6 +72,13 @@ func (p *siteServer) serve(w http.ResponseWriter, r *http.Request) error {
 			return noSite()
 		}
 		path = strings.TrimPrefix(path+"/"+page, "/")
+	}
+	open, err := area.OpenRights(area.DirOf(path))
+	if err != nil {
+		return err
+	}
+	if !open.Has(access.Read) {
+		return noSite()
 	}
 	f, i, err := area.OpenFile(path)
 	if err != nil {

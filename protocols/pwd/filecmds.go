@@ -33,6 +33,12 @@ var fileCommands = []command{
 	{"RENAMESTORAGEFILE", "acct FILE file INTO new [AUTH auth]", func(c *call) (dataformat.Value, error) {
 		return nil, c.actor.RenameStorageFile(c, c.name("acct"), c.name("auth"), c.args.word("file"), c.args.word("new"))
 	}},
+	{"GETSTORAGEFILEACL", "acct [PATH path] [AUTH auth]", func(c *call) (dataformat.Value, error) {
+		return dictOf(c.actor.StorageACL(c, c.name("acct"), c.name("auth"), c.args.word("path")))
+	}},
+	{"SETSTORAGEFILEACL", "acct [PATH path] [AUTH auth] {acl}", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.SetStorageACL(c, c.name("acct"), c.name("auth"), c.args.word("path"), c.args.dict("acl"))
+	}},
 	{"DELETESTORAGEFILE", "acct FILE file [AUTH auth]", func(c *call) (dataformat.Value, error) {
 		return nil, c.actor.DeleteStorageFile(c, c.name("acct"), c.name("auth"), c.args.word("file"))
 	}},

@@ -2,50 +2,71 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"strings"
 	"time"
 
+	"gatepost/accounts/access"
 	"gatepost/accounts/files"
+	"gatepost/accounts/mailbox"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 )
 
 // This file has the calls about the file storage of an account. Each takes the account with whose rights to act, which may be the zero Name:
-// then all is allowed. Another account than the owner reads what is not in the directory private, and changes nothing.
+// then all is allowed. Another account than the owner has the rights that ACLs of directories give it, see package files.
 
 // maxRead bounds what one call reads of a file.
 const maxRead = 16 << 20
 
-// storage opens the storage of the account that the operation is about, and looks whether who acts may use a path.
-func (o *operation) storage(as Name, file string, change bool) (*files.Area, string, error) {
-	const op = "admin.Files"
-	owner, err := o.owner(as)
-	if err != nil {
-		return nil, "", err
+// storage opens the storage of the account that the operation is about, and looks whether who acts has rights to a path: reading and lists need
+// them in the directory itself, changes where the name lies, and Delete below it too.
+func (o *operation) storage(as Name, file string, rights access.Rights) (area *files.Area, path string, owner access.Owner, err error) {
+	if owner, err = o.owner(as); err != nil {
+		return nil, "", owner, err
 	}
+	if path, err = storagePath(file); err != nil {
+		return nil, "", owner, err
+	}
+	if area, err = o.admin.server.FileStorage().Open(owner.Account); err != nil {
+		return nil, "", owner, err
+	}
+	dir := area.DirOf(path)
+	if rights&(access.Write|access.Delete) != 0 {
+		dir = path[:max(0, strings.LastIndexByte(path, '/'))]
+	}
+	has, err := area.Rights(o, &owner, dir)
+	if err == nil && rights.Has(access.Delete) && area.DirOf(path) == path {
+		var below access.Rights
+		below, err = area.RightsToAll(o, &owner, path)
+		has &= below
+	}
+	if err == nil && !has.Has(rights) {
+		err = fault.New("admin.Files", fault.Denied, "access denied")
+	}
+	if err != nil {
+		area.Close()
+		return nil, "", owner, err
+	}
+	return area, path, owner, nil
+}
+
+func storagePath(file string) (string, error) {
 	var names []string
 	for n := range strings.SplitSeq(file, "/") {
 		if n != "" {
 			names = append(names, n)
 		}
 	}
-	path, err := files.Join(names)
-	if err != nil {
-		return nil, "", err
-	}
-	if owner.Foreign() && (change || path != "" && files.Within(path, files.Private)) {
-		return nil, "", fault.New(op, fault.Denied, "access denied")
-	}
-	area, err := o.admin.server.FileStorage().Open(owner.Account)
-	return area, path, err
+	return files.Join(names)
 }
 
 // StorageFiles lists a directory: for each name a dictionary with Size and Modified, or an empty array for a directory.
 func (a Actor) StorageFiles(ctx context.Context, n, as Name, dir string) (dataformat.Dict, error) {
 	return look(ctx, a, "LISTSTORAGEFILES", account(n), func(o *operation) (dataformat.Dict, error) {
-		area, path, err := o.storage(as, dir, false)
+		area, path, owner, err := o.storage(as, dir, access.Lookup)
 		if err != nil {
 			return nil, err
 		}
@@ -54,13 +75,17 @@ func (a Actor) StorageFiles(ctx context.Context, n, as Name, dir string) (datafo
 		if err != nil {
 			return nil, err
 		}
-		foreign := as != (Name{}) && path == ""
 		out := dataformat.Dict{}
 		for _, i := range list {
 			switch {
-			case foreign && i.Path == files.Private:
 			case i.Dir:
-				out[i.Name()] = dataformat.Array{}
+				has, err := area.Rights(o, &owner, i.Path)
+				if err != nil {
+					return nil, err
+				}
+				if has.Has(access.Lookup) {
+					out[i.Name()] = dataformat.Array{}
+				}
 			default:
 				out[i.Name()] = dataformat.Dict{"Size": dataformat.Number(i.Size), "Modified": dataformat.Time{T: i.Modified.Truncate(time.Second)}}
 			}
@@ -72,11 +97,14 @@ func (a Actor) StorageFiles(ctx context.Context, n, as Name, dir string) (datafo
 // StorageInfo is the size of the files of an account and how many there are, or of those below a directory.
 func (a Actor) StorageInfo(ctx context.Context, n, as Name, dir string) (dataformat.Array, error) {
 	return look(ctx, a, "GETSTORAGEFILEINFO", account(n), func(o *operation) (dataformat.Array, error) {
-		area, path, err := o.storage(as, dir, false)
+		area, path, owner, err := o.storage(as, dir, access.Lookup)
 		if err != nil {
 			return nil, err
 		}
 		defer area.Close()
+		if has, err := area.RightsToAll(o, &owner, area.DirOf(path)); err != nil || !has.Has(access.Lookup) {
+			return nil, cmp.Or(err, denied())
+		}
 		size, count, err := area.Measure(path)
 		if err != nil {
 			return nil, err
@@ -90,7 +118,7 @@ func (a Actor) StorageInfo(ctx context.Context, n, as Name, dir string) (datafor
 func (a Actor) ReadStorageFile(ctx context.Context, n, as Name, file string, offset, size int64) (dataformat.Array, error) {
 	return look(ctx, a, "READSTORAGEFILE", account(n), func(o *operation) (dataformat.Array, error) {
 		const op = "admin.ReadStorageFile"
-		area, path, err := o.storage(as, file, false)
+		area, path, _, err := o.storage(as, file, access.Read)
 		if err != nil {
 			return nil, err
 		}
@@ -131,7 +159,7 @@ type Where struct {
 func (a Actor) WriteStorageFile(ctx context.Context, n, as Name, file string, at Where, data []byte) error {
 	return do(ctx, a, "WRITESTORAGEFILE", account(n), func(o *operation) error {
 		o.new = dataformat.String(file)
-		area, path, err := o.storage(as, file, true)
+		area, path, _, err := o.storage(as, file, access.Write)
 		if err != nil {
 			return err
 		}
@@ -168,12 +196,12 @@ func (a Actor) WriteStorageFile(ctx context.Context, n, as Name, file string, at
 func (a Actor) RenameStorageFile(ctx context.Context, n, as Name, from, to string) error {
 	return do(ctx, a, "RENAMESTORAGEFILE", account(n), func(o *operation) error {
 		o.old, o.new = dataformat.String(from), dataformat.String(to)
-		area, old, err := o.storage(as, from, true)
+		area, old, _, err := o.storage(as, from, access.Read|access.Delete)
 		if err != nil {
 			return err
 		}
 		defer area.Close()
-		other, path, err := o.storage(as, to, true)
+		other, path, _, err := o.storage(as, to, access.Write)
 		if err != nil {
 			return err
 		}
@@ -192,11 +220,54 @@ func (a Actor) RenameStorageFile(ctx context.Context, n, as Name, from, to strin
 func (a Actor) DeleteStorageFile(ctx context.Context, n, as Name, file string) error {
 	return do(ctx, a, "DELETESTORAGEFILE", account(n), func(o *operation) error {
 		o.old = dataformat.String(file)
-		area, path, err := o.storage(as, file, true)
+		area, path, _, err := o.storage(as, file, access.Delete)
 		if err != nil {
 			return err
 		}
 		defer area.Close()
 		return area.Remove(path, nil)
+	})
+}
+
+// StorageACL is the ACL that a directory has of its own: identifiers with their letters.
+func (a Actor) StorageACL(ctx context.Context, n, as Name, dir string) (dataformat.Dict, error) {
+	return look(ctx, a, "GETSTORAGEFILEACL", account(n), func(o *operation) (dataformat.Dict, error) {
+		area, path, _, err := o.storage(as, dir, access.Administer)
+		if err != nil {
+			return nil, err
+		}
+		defer area.Close()
+		acl, err := area.ACL(path)
+		out := dataformat.Dict{}
+		for _, e := range acl {
+			out[e.Identifier] = dataformat.String(access.Rights(e.Rights).String())
+		}
+		return out, err
+	})
+}
+
+// SetStorageACL changes the ACL of a directory: letters of rights for each identifier, with + or - before them more or fewer than it has. Errors: NotFound,
+// Invalid, TooMany.
+func (a Actor) SetStorageACL(ctx context.Context, n, as Name, dir string, change dataformat.Dict) error {
+	return do(ctx, a, "SETSTORAGEFILEACL", account(n), func(o *operation) error {
+		o.new = change
+		area, path, _, err := o.storage(as, dir, access.Administer)
+		if err != nil {
+			return err
+		}
+		defer area.Close()
+		return area.ChangeACL(path, func(acl mailbox.ACL) (mailbox.ACL, error) {
+			for who, rights := range change {
+				text, ok := rights.(dataformat.String)
+				if !ok {
+					return nil, fault.Newf("admin.SetStorageACL", fault.Invalid, "the rights of %s are not letters", who)
+				}
+				var err error
+				if acl, err = access.Change(acl, who, string(text)); err != nil {
+					return nil, err
+				}
+			}
+			return acl, nil
+		})
 	})
 }

@@ -219,6 +219,8 @@ var rules = map[string]rule{
 	"WRITESTORAGEFILE":       changes("own D:CanAccessWebSites").guarded(),
 	"RENAMESTORAGEFILE":      changes("own D:CanAccessWebSites").guarded(),
 	"DELETESTORAGEFILE":      changes("own D:CanAccessWebSites").guarded(),
+	"GETSTORAGEFILEACL":      looks("own D:CanAccessWebSites"),
+	"SETSTORAGEFILEACL":      changes("own D:CanAccessWebSites").guarded(),
 	"LISTMAILBOXES":          looks("own D:CanImpersonate"),
 	"LISTCOLLECTIONS":        looks("own D:CanImpersonate"),
 	"LISTITEMS":              looks("own D:CanImpersonate"),
