@@ -56,6 +56,14 @@ type StoreIn struct {
 	Flags []string
 }
 
+// CopyAttachments stores the attachments of the message as files.
+type CopyAttachments struct {
+	// Owner is the account of the file storage as the rule has it, like that of StoreIn. The recipient needs the right to write there.
+	Owner string
+	// Directory is a path with slashes; empty for the top.
+	Directory string
+}
+
 // Mark changes the flags of the copies that are stored later; StoreIn and Outcome have the result.
 type Mark struct{ Set, Clear []string }
 
@@ -137,19 +145,20 @@ type Skipped struct {
 	Reason string
 }
 
-func (StoreIn) Kind() Kind    { return KindStoreIn }
-func (Mark) Kind() Kind       { return KindMark }
-func (AddHeader) Kind() Kind  { return KindAddHeader }
-func (TagSubject) Kind() Kind { return KindTagSubject }
-func (Reject) Kind() Kind     { return KindReject }
-func (Discard) Kind() Kind    { return KindDiscard }
-func (Stop) Kind() Kind       { return KindStop }
-func (Remember) Kind() Kind   { return KindRemember }
-func (a Resend) Kind() Kind   { return a.kind }
-func (a Submit) Kind() Kind   { return a.kind }
-func (SendURL) Kind() Kind    { return KindSendURL }
-func (Execute) Kind() Kind    { return KindExecute }
-func (Filter) Kind() Kind     { return KindFilter }
-func (WriteLog) Kind() Kind   { return KindWriteLog }
-func (a Schedule) Kind() Kind { return a.kind }
-func (a Skipped) Kind() Kind  { return a.kind }
+func (StoreIn) Kind() Kind         { return KindStoreIn }
+func (CopyAttachments) Kind() Kind { return KindCopyAttachments }
+func (Mark) Kind() Kind            { return KindMark }
+func (AddHeader) Kind() Kind       { return KindAddHeader }
+func (TagSubject) Kind() Kind      { return KindTagSubject }
+func (Reject) Kind() Kind          { return KindReject }
+func (Discard) Kind() Kind         { return KindDiscard }
+func (Stop) Kind() Kind            { return KindStop }
+func (Remember) Kind() Kind        { return KindRemember }
+func (a Resend) Kind() Kind        { return a.kind }
+func (a Submit) Kind() Kind        { return a.kind }
+func (SendURL) Kind() Kind         { return KindSendURL }
+func (Execute) Kind() Kind         { return KindExecute }
+func (Filter) Kind() Kind          { return KindFilter }
+func (WriteLog) Kind() Kind        { return KindWriteLog }
+func (a Schedule) Kind() Kind      { return a.kind }
+func (a Skipped) Kind() Kind       { return a.kind }

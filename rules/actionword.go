@@ -73,9 +73,8 @@ var actionWords = [...]actionWord{
 	{kind: KindStoreEncrypted, name: "Store Encrypted in", help: "puts an encrypted copy into a mailbox",
 		levels: atDelivery,
 		later:  "encryption with the certificate of the account", takes: true},
-	{kind: KindCopyAttachments, name: "Copy Attachments into", help: "saves the attachments as files",
-		levels: atDelivery,
-		later:  "a file storage", takes: true},
+	{kind: KindCopyAttachments, name: "Copy Attachments into", help: "saves the attachments as files in this directory of the file storage, such as private/inbox",
+		levels: atDelivery, make: newCopyAttachments, takes: true},
 	{kind: KindRedirect, name: "Redirect To", help: "sends the message on to these addresses, in the name of the account",
 		levels: atAllLevels, make: newResend(KindRedirect), takes: true},
 	{kind: KindForward, name: "Forward to", help: "sends a new message that holds this one to these addresses",
@@ -168,6 +167,23 @@ func newStoreIn(param string, level Level) (action, error) {
 		return nil, fmt.Errorf("a server rule names the account too: ~account/%s", box)
 	}
 	return &storeIn{owner, box}, nil
+}
+
+func newCopyAttachments(param string, _ Level) (action, error) {
+	owner, dir := "", param
+	if rest, ok := strings.CutPrefix(param, "~"); ok {
+		owner, dir, _ = strings.Cut(rest, "/")
+	}
+	dir = strings.Trim(dir, "/")
+	if dir == "" && owner == "" {
+		return nil, errors.New("it names no directory")
+	}
+	for name := range strings.SplitSeq(dir, "/") {
+		if name == "." || name == ".." || name == "" && dir != "" {
+			return nil, fmt.Errorf("%q is not the path of a directory", dir)
+		}
+	}
+	return constant{CopyAttachments{owner, dir}}, nil
 }
 
 func (a *storeIn) do(r *Run) Action { return StoreIn{a.owner, a.mailbox, r.flagList()} }

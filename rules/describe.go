@@ -20,6 +20,12 @@ func Describe(a Action) string {
 			return fmt.Sprintf("%s %q with %s", name, box, strings.Join(a.Flags, " "))
 		}
 		return fmt.Sprintf("%s %q", name, box)
+	case CopyAttachments:
+		dir := a.Directory
+		if a.Owner != "" {
+			dir = "~" + a.Owner + "/" + dir
+		}
+		return fmt.Sprintf("%s %q", name, dir)
 	case Mark:
 		var words []string
 		for _, f := range a.Set {

@@ -96,7 +96,9 @@
 //	Write To Log        writes a line
 //	Accept Request, Accept Reply
 //	                    have the calendar take over an invitation, or an answer (not in server rules)
-//	Store Encrypted in, Copy Attachments into, FingerNotify,
+//	Copy Attachments into
+//	                    saves the attachments as files (not in server rules)
+//	Store Encrypted in, FingerNotify,
 //	SendIM (also Send IM), SendPush (also Send Push)
 //	                    do nothing yet, and say so (Rule.Notes)
 //

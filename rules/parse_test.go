@@ -216,12 +216,12 @@ func TestUpdate(t *testing.T) {
 }
 
 func TestWhatHasNoEffectYetIsTold(t *testing.T) {
-	s := parse(t, Account, `((1,a,((FreeBusy,is,Busy)),((Discard))),(1,b,(),(("Accept Request"),("accept reply",x),("Store Encrypted in",Box),("Copy Attachments into",files),
+	s := parse(t, Account, `((1,a,((FreeBusy,is,Busy)),((Discard))),(1,b,(),(("Accept Request"),("accept reply",x),("Store Encrypted in",Box),
 		(SendIM,"a@b.c hello"),("Send IM",x),(SendPush,x),("Send Push",x),(FingerNotify,host))),(1,c,(),((Discard))))`)
 	if got := s.Find("a").Notes(); got != nil {
 		t.Error(got)
 	}
-	if got := s.Find("b").Notes(); len(got) != 7 || got[0] != "the action Store Encrypted in does nothing until there is encryption with the certificate of the account" {
+	if got := s.Find("b").Notes(); len(got) != 6 || got[0] != "the action Store Encrypted in does nothing until there is encryption with the certificate of the account" {
 		t.Error(got)
 	}
 	if got := s.Find("c").Notes(); got != nil {

@@ -131,7 +131,6 @@ func TestFlagsAreThoseOfLaterCopies(t *testing.T) {
 func TestAnActionThatIsNotDoneLosesNoMail(t *testing.T) {
 	for action, want := range map[string]string{
 		`("Store Encrypted in",Box)`:       "x: Store Encrypted in is not done: it does nothing until there is encryption with the certificate of the account",
-		`("Copy Attachments into",files)`:  "x: Copy Attachments into is not done: it does nothing until there is a file storage",
 		`("Mirror to","joe@corp.com")`:     "x: Mirror to is not done: it would send the message to the account itself",
 		`("Redirect To","J.Doe@corp.com")`: "x: Redirect To is not done: it would send the message to the account itself",
 		`("Redirect To",joe)`:              "x: Redirect To is not done: it would send the message to the account itself",

@@ -77,7 +77,7 @@ var arrows = map[string][]string{
 		"server/fault", "server/logs", "server/rate", "server/settings"},
 	"accounts/delivery": {"accounts", "accounts/access", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
 		"router", "router/address", "router/names", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
-	"accounts/mailrules": {"accounts", "accounts/access", "accounts/delivery", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
+	"accounts/mailrules": {"accounts", "accounts/access", "accounts/delivery", "accounts/files", "accounts/mailbox", "accounts/message", "queue", "queue/envelope",
 		"router", "router/address", "rules", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 
 	"accounts/scheduling": {"accounts", "accounts/access", "accounts/contentline", "accounts/delivery", "accounts/groupware", "accounts/icalendar", "accounts/mailbox", "accounts/message",

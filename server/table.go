@@ -328,7 +328,7 @@ func (s *Server) rulesPart() *module {
 	m.open = func() (err error) {
 		s.rules, err = mailrules.Open(mailrules.Options{
 			File: s.base.path("Settings", "Rules.settings"), Accounts: s.accounts, Access: access.New(s.accounts, s.router),
-			Queue: s.queue, Filters: ruleFilters{s.helpers, s.log}, FreeBusy: func(ctx context.Context, a *accounts.Account) (string, error) {
+			Queue: s.queue, Files: s.storage, Filters: ruleFilters{s.helpers, s.log}, FreeBusy: func(ctx context.Context, a *accounts.Account) (string, error) {
 				return s.scheduling.State(ctx, a, time.Now())
 			}, Programs: rulePrograms{s}, Settings: set, Log: s.log,
 		})

@@ -144,6 +144,8 @@ func (a *application) do(ctx context.Context, step rules.Step) (ended bool, err 
 		a.actions = append(a.actions, delivery.Remember(act))
 	case rules.SendURL:
 		a.actions = append(a.actions, delivery.Then{Do: func() { a.urls.add(step.Rule, act.URL, a.ID, a.Account) }})
+	case rules.CopyAttachments:
+		return a.copyAttachments(ctx, step.Rule, act)
 	case rules.Execute:
 		return a.execute(ctx, step.Rule, act)
 	case rules.Schedule:

@@ -73,6 +73,12 @@ func TestCookbook(t *testing.T) {
 		o.must(o.send("eve@far.net", mailOf(append([]string{from, to}, fields...)...), "ann@corp.com"))
 	}
 	tests := map[string]func(o *office){
+		"Attachments of invoices become files": func(o *office) {
+			o.must(o.send("bill@shop.net", strings.Replace(withAttachments("your invoice", [2]string{named("i.pdf"), "pdf"}), "eve@far.net", "bill@shop.net", 1), "ann@corp.com"))
+			o.must(o.send("eve@far.net", withAttachments("an invoice", [2]string{named("virus.exe"), "x"}), "ann@corp.com"))
+			equal(o.t.(*testing.T), "files", o.stored("ann", "private/invoices"), "i.pdf: pdf")
+			in(o, "ann", "INBOX", "your invoice", "an invoice")
+		},
 		"Spam goes into a folder of each account": func(o *office) {
 			plain(o, "Subject: spam", "X-Junk-Score: 92 [XXXXXXXXXX]")
 			plain(o, "Subject: ham")

@@ -9,6 +9,7 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/access"
+	"gatepost/accounts/files"
 	"gatepost/queue/envelope"
 	"gatepost/router/address"
 	"gatepost/rules"
@@ -50,6 +51,8 @@ type Options struct {
 	// Programs and Filters may be nil: then Execute fails, and ExternalFilter does nothing.
 	Programs Programs
 	Filters  Filters
+	// Files may be nil: then Copy Attachments into fails.
+	Files *files.Store
 	// FreeBusy says whether an account is busy now, in the words of rules.Recipient; without it everybody is Free.
 	FreeBusy func(context.Context, *accounts.Account) (string, error)
 	Settings *settings.Live[Settings]

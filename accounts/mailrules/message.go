@@ -105,19 +105,28 @@ func (m *mail) readHeader() ([]byte, error) {
 	}
 }
 
-// CalendarMethod finds the first text/calendar part, which names its method.
-func (m *mail) CalendarMethod() (string, error) {
+// summary is what the message is made of.
+func (m *mail) summary() (*message.Summary, error) {
 	if m.sum == nil {
 		f, err := m.open()
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		defer f.Close()
 		if m.sum, err = message.Scan(bufio.NewReader(f), message.Options{}); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
-	return calendarMethod(m.sum.Root), nil
+	return m.sum, nil
+}
+
+// CalendarMethod finds the first text/calendar part, which names its method.
+func (m *mail) CalendarMethod() (string, error) {
+	sum, err := m.summary()
+	if err != nil {
+		return "", err
+	}
+	return calendarMethod(sum.Root), nil
 }
 
 func calendarMethod(p *message.Part) string {

@@ -16,6 +16,7 @@ import (
 	"gatepost/accounts"
 	"gatepost/accounts/access"
 	"gatepost/accounts/delivery"
+	"gatepost/accounts/files"
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/mailbox/mailboxtest"
 	"gatepost/protocols/transcript"
@@ -42,6 +43,7 @@ type office struct {
 	log      transcript.Log
 	stop     func()
 	access   *access.Resolver
+	files    *files.Store
 }
 
 // sink is other servers.
@@ -140,7 +142,7 @@ func load[T any](t testing.TB) *settings.Live[T] {
 // newOffice opens an office in a directory with the accounts ann, bob, joe and archive.
 func newOffice(t testing.TB, dir string) *office {
 	t.Helper()
-	o := &office{t: t, far: &sink{}, set: load[Settings](t), programs: &programs{}, filters: &filters{answer: map[string]func(*queue.Message) FilterAnswer{}}}
+	o := &office{t: t, far: &sink{}, set: load[Settings](t), programs: &programs{}, filters: &filters{answer: map[string]func(*queue.Message) FilterAnswer{}}, files: files.New()}
 	log := slog.New(slog.NewTextHandler(&o.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	queueDir := filepath.Join(dir, "Queue")
 	counter, err := queue.OpenCounter(filepath.Join(dir, "counter"), queueDir, 0)
@@ -155,7 +157,7 @@ func newOffice(t testing.TB, dir string) *office {
 		MainDomain: o.acc.MainDomain, AllAccounts: delivery.AllAccounts(o.acc), Log: log})
 	o.must(err)
 	o.access = access.New(o.acc, r)
-	o.rules, err = Open(Options{File: filepath.Join(dir, "Rules.settings"), Accounts: o.acc, Access: o.access, Queue: o.q,
+	o.rules, err = Open(Options{File: filepath.Join(dir, "Rules.settings"), Accounts: o.acc, Access: o.access, Queue: o.q, Files: o.files,
 		Programs: o.programs, Filters: o.filters, Settings: o.set, Log: log})
 	o.must(err)
 	o.q.UseRules(o.rules)

@@ -108,6 +108,8 @@ func (r *Rules) foresee(ctx context.Context, t *Trial, step rules.Step) (why str
 		}
 	case rules.Filter:
 		return "the filter " + act.Name + " is not asked: what follows is as if it had answered OK", false
+	case rules.CopyAttachments:
+		return "the attachments are not stored: what follows is as if they had been", false
 	case rules.Execute:
 		return "the program is not run: what follows is as if it had ended well", false
 	}
