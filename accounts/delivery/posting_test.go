@@ -9,6 +9,7 @@ import (
 	"gatepost/accounts/mailbox"
 	"gatepost/queue/envelope"
 	"gatepost/router/address"
+	"gatepost/server/dataformat"
 )
 
 // allow gives rights to a mailbox of the Main Domain.
@@ -84,4 +85,55 @@ func TestWhoMayPostIntoAMailbox(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An address may name a mailbox alias: the account whose alias it is needs the right to insert, the sender that to post.
+func TestMailToAMailboxAlias(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		for _, name := range []string{"ann", "bob", "joe"} {
+			o.account(name, nil)
+		}
+		o.mailbox("bob", "Team")
+		if err := o.acc.SetMailboxAliases(t.Context(), "company.com", "ann", dataformat.Dict{"shared": dataformat.String("~bob/Team"), "lost": dataformat.String("~bob/None")}); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.acc.Forwarders().Create(t.Context(), "company.com", "news", "shared#ann@company.com"); err != nil {
+			t.Fatal(err)
+		}
+		send := func(account, to string) {
+			t.Helper()
+			env := &envelope.Envelope{Source: envelope.Source{Tag: "SMTP", Account: account, Trusted: account != ""}, ReturnPath: o.addr("joe@company.com"), Recipients: []envelope.Recipient{{Address: o.addr(to)}}}
+			if _, err := o.submit(env, text); err != nil {
+				t.Fatal(err)
+			}
+			o.settled()
+		}
+		count := 0
+		for _, c := range []struct {
+			ann, joe, from, to string
+			there              bool
+		}{
+			{"lr", "p", "joe@company.com", "shared#ann@company.com", false}, // ann may not insert
+			{"i", "lr", "joe@company.com", "shared#ann@company.com", false}, // joe may not post
+			{"i", "p", "joe@company.com", "shared#ann@company.com", true},
+			{"i", "p", "", "shared#ann@company.com", false},
+			{"i", "", "", "news@company.com", true},
+			{"", "", "", "news@company.com", false},
+			{"i", "p", "joe@company.com", "lost#ann@company.com", false},
+		} {
+			o.allow("bob", "Team", "ann", c.ann)
+			o.allow("bob", "Team", "joe", c.joe)
+			send(c.from, c.to)
+			if c.there {
+				count++
+			}
+			if got := len(o.box("bob", "Team")); got != count {
+				t.Errorf("%+v: %d messages there, want %d", c, got, count)
+			}
+		}
+		if in := len(o.box("ann", "INBOX")); in != 5 {
+			t.Errorf("%d messages in INBOX", in)
+		}
+	})
 }

@@ -14,6 +14,7 @@ import (
 	imap "github.com/emersion/go-imap/v2"
 
 	"gatepost/accounts"
+	"gatepost/accounts/access"
 	"gatepost/accounts/mailbox"
 	"gatepost/accounts/message"
 	"gatepost/queue"
@@ -58,8 +59,10 @@ type Queue interface {
 // maxFlows bounds the accounts whose deliveries are counted. Only those with a limit are.
 const maxFlows = 100000
 
-// Posting tells who may send mail into a mailbox by its own address.
+// Posting tells who may send mail into a mailbox by its own address, and which mailbox an alias means.
 type Posting interface {
+	// Mailbox returns the mailbox that a name means to an account, see access.Resolver.
+	Mailbox(ctx context.Context, user *accounts.Account, name string) (access.Mailbox, error)
 	// MayPost reports whether a sender may; nil is one who has not logged in.
 	MayPost(ctx context.Context, sender, owner *accounts.Account, box string) (bool, error)
 }
@@ -218,6 +221,10 @@ func (t *Transport) deliverTo(ctx context.Context, acc *accounts.Account, b *que
 			if known {
 				c.scored(acc, score)
 			}
+			if c.alias != nil {
+				t.deliverAliased(ctx, acc, &c, sum)
+				continue
+			}
 			p := part{copy: c, first: len(deliveries), n: 1}
 			if ruled && c.named == "" {
 				a, st := t.apply(ctx, acc, it, &c, sum)
@@ -314,8 +321,9 @@ func (t *Transport) examine(acc *accounts.Account, it *queue.Item) (*message.Sum
 type messageCopy struct {
 	item    *queue.Item
 	mailbox string
-	named   string // the mailbox that the address names
-	number  uint32 // tells the copies in one account apart, see mailbox.Delivery
+	named   string          // the mailbox that the address names
+	alias   *access.Mailbox // that named stands for, if it is an alias
+	number  uint32          // tells the copies in one account apart, see mailbox.Delivery
 	rcpts   []int
 	realTo  []string
 	signed  []byte // fields of the signer
@@ -343,7 +351,7 @@ func (t *Transport) copies(ctx context.Context, acc *accounts.Account, it *queue
 	var out []messageCopy
 	for i, rcpt := range it.Recipients {
 		r := it.Routes[i]
-		box, err := t.named(ctx, acc, it, rcpt, r.Mailbox)
+		box, alias, err := t.named(ctx, acc, it, rcpt, r.Mailbox)
 		if err != nil {
 			return nil, err
 		}
@@ -355,7 +363,7 @@ func (t *Transport) copies(ctx context.Context, acc *accounts.Account, it *queue
 		}
 		if at < 0 {
 			at = len(out)
-			c := messageCopy{item: it, mailbox: cmp.Or(box, junk), named: box}
+			c := messageCopy{item: it, mailbox: cmp.Or(box, junk), named: box, alias: alias}
 			if box != "" {
 				c.number = uint32(rcpt) + 1
 			}

@@ -105,6 +105,22 @@ func (s *Store) Collection(ctx context.Context, user *accounts.Account, o access
 	return &Collection{Info: i, Kind: k, Owner: o, Rights: rights, Main: main, user: user}, nil
 }
 
+// Aliased returns the collection of another account that a mailbox alias of the user stands for. Errors: as of Collection, also for a name that is
+// no alias.
+func (s *Store) Aliased(ctx context.Context, user *accounts.Account, name string) (*Collection, error) {
+	if len(user.MailboxAliases()) == 0 {
+		return nil, fault.New("groupware.Aliased", fault.NoMailbox, "")
+	}
+	m, err := s.access.Mailbox(ctx, user, name)
+	if err != nil {
+		return nil, err
+	}
+	if !m.Aliased || m.Owner.Prefix == "" {
+		return nil, fault.New("groupware.Aliased", fault.NoMailbox, "")
+	}
+	return s.Collection(ctx, user, m.Owner, m.Name)
+}
+
 // Collections returns the collections of an owner that a user may look up. The owner himself has his main ones made.
 func (s *Store) Collections(ctx context.Context, user *accounts.Account, o access.Owner, of ...Kind) ([]*Collection, error) {
 	if !o.Foreign() {

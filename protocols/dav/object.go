@@ -174,6 +174,9 @@ func (e *exchange) delete() error {
 		if r.isInbox() {
 			return fault.New("dav.delete", fault.Denied, "The scheduling inbox cannot be deleted.")
 		}
+		if r.isAlias() { // who names it so may mean the alias alone
+			return fault.New("dav.delete", fault.Denied, "The path is a mailbox alias: the calendar or address book itself is deleted under the name of its account.")
+		}
 		if r.suffixed { // the client means an item, which is gone
 			return fault.New("dav.delete", fault.NotFound, "There is no item of this name.")
 		}

@@ -148,7 +148,9 @@ func (s *Server) resolveBelow(ctx context.Context, user *accounts.Account, r *re
 	}
 	c, err := find(rest)
 	if c != nil || err != nil {
-		r.kind, r.coll = collectionKind, c
+		if r.kind, r.coll = collectionKind, c; c != nil {
+			r.owner = c.Owner
+		}
 		return err
 	}
 	last := rest[len(rest)-1]
@@ -158,7 +160,7 @@ func (s *Server) resolveBelow(ctx context.Context, user *accounts.Account, r *re
 			return err
 		}
 		if c != nil {
-			r.kind, r.coll, r.name = itemKind, c, last
+			r.kind, r.coll, r.name, r.owner = itemKind, c, last, c.Owner
 			item, err := c.Item(ctx, last)
 			switch {
 			case err == nil:
@@ -180,7 +182,9 @@ func (s *Server) resolveBelow(ctx context.Context, user *accounts.Account, r *re
 		}
 		names := append(append([]string(nil), rest[:len(rest)-1]...), bare)
 		if c, err := find(names); c != nil || err != nil {
-			r.kind, r.coll, r.name, r.suffixed = collectionKind, c, "", true
+			if r.kind, r.coll, r.name, r.suffixed = collectionKind, c, "", true; c != nil {
+				r.owner = c.Owner
+			}
 			r.segments = append(r.segments[:len(r.segments)-1:len(r.segments)-1], bare)
 			return err
 		}
@@ -191,11 +195,25 @@ func (s *Server) resolveBelow(ctx context.Context, user *accounts.Account, r *re
 	return fault.New("dav.resolve", fault.NoMailbox, "There is nothing here.")
 }
 
+// isAlias reports whether the path names a collection of another account by a mailbox alias.
+func (r *resource) isAlias() bool {
+	return r.coll != nil && r.owner.Foreign() && len(r.segments) > 1 && !strings.HasPrefix(r.segments[1], "~")
+}
+
 // collection returns the collection that names mean. Tasks is the main task list if there is no mailbox of this name.
 func (s *Server) collection(ctx context.Context, user *accounts.Account, r *resource, names []string) (*groupware.Collection, error) {
 	c, err := s.store.Collection(ctx, user, r.owner, strings.Join(names, "/"))
 	if err == nil && !inRealm(c, r.realm) {
 		return nil, fault.New("dav.resolve", fault.NoMailbox, "")
+	}
+	if fault.Is(err, fault.NoMailbox) && !r.owner.Foreign() {
+		aliased, aerr := s.store.Aliased(ctx, user, strings.Join(names, "/"))
+		if aerr == nil && inRealm(aliased, r.realm) {
+			return aliased, nil
+		}
+		if aerr != nil && !fault.Is(aerr, fault.NoMailbox) {
+			return nil, aerr
+		}
 	}
 	if !fault.Is(err, fault.NoMailbox) || len(names) != 1 {
 		return c, err

@@ -120,3 +120,53 @@ func TestMailboxAliasIsNotTheMailbox(t *testing.T) {
 	}
 	c.wantOK("DELETE ~user1/team/sub")
 }
+
+// Mailbox aliases are in lists like mailboxes, as far as they show something now.
+func TestMailboxAliasesAreListed(t *testing.T) {
+	f := start(t)
+	owner := f.loggedIn(t, "user1 secret1")
+	owner.wantOK("CREATE team", "CREATE team/sub", "CREATE team/sub/deep", "CREATE team/hidden", "CREATE closed", "CREATE other", "SETACL team user2 lrs", "SETACL team/sub user2 lr", "SETACL team/sub/deep user2 l",
+		"SETACL team/hidden user2 w", "SETACL other user2 lr", "APPEND other {4+}\r\nab\r\n")
+	user, err := f.acc.Account(t.Context(), "", "user2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	aliases := dataformat.Dict{}
+	for name, target := range map[string]string{"shared": "~user1/team", "far/away": "~user1@company.com/other", "no": "~user1/closed", "none": "~user1/nothing", "nobody": "~nobody/x"} {
+		aliases[name] = dataformat.String(target)
+	}
+	if err := f.acc.SetMailboxAliases(t.Context(), "", user.Name, aliases); err != nil {
+		t.Fatal(err)
+	}
+	c := f.loggedIn(t, "user2 secret2")
+	shown := func(command string) string {
+		t.Helper()
+		untagged, tagged := c.answers(command)
+		if !strings.HasPrefix(tagged, "OK") {
+			t.Errorf("%s: %s", command, tagged)
+		}
+		return strings.Join(untagged, "|")
+	}
+	for _, c := range []struct{ command, want string }{
+		{`LIST "" shared*`, `LIST (\HasChildren) "/" "shared"|LIST (\HasChildren) "/" "shared/sub"|LIST (\HasNoChildren \Noselect) "/" "shared/sub/deep"`},
+		{`LIST "" shared/%`, `LIST (\HasChildren) "/" "shared/sub"`},
+		{`LIST "" far%`, `LIST (\HasChildren \Noselect) "/" "far"`},
+		{`LIST "" far/* RETURN (MYRIGHTS STATUS (MESSAGES))`, `LIST (\HasNoChildren) "/" "far/away"|MYRIGHTS "far/away" lr|STATUS "far/away" (MESSAGES 1)`},
+		{`LIST "" n*`, ``},
+		{`LIST (SUBSCRIBED) "" shared*`, ``},
+		{`LSUB "" shared*`, ``},
+		{`SUBSCRIBE shared`, ``},
+		{`SUBSCRIBE no`, ``},
+		{`LIST (SUBSCRIBED) "" shared*`, `LIST (\HasChildren \Subscribed) "/" "shared"`},
+		{`LSUB "" shared*`, `LSUB () "/" "shared"`},
+		{`LIST (SUBSCRIBED) "" no`, `LIST (\NonExistent \Subscribed) "/" "no"`},
+	} {
+		if got := shown(c.command); got != c.want {
+			t.Errorf("%s:\n%s, want\n%s", c.command, got, c.want)
+		}
+	}
+	owner.wantOK("DELETEACL team user2", "DELETEACL team/sub user2", "DELETEACL team/sub/deep user2")
+	if got := shown(`LIST "" shared`); got != "" {
+		t.Error(got)
+	}
+}

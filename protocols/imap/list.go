@@ -74,6 +74,9 @@ func (l *listing) all() error {
 		patterns[i] = a.reference + a.patterns[i]
 	}
 	own, err := l.ownNames(a.subscribed, patterns)
+	if err == nil {
+		own, err = l.withAliases(own)
+	}
 	if err != nil {
 		return err
 	}
