@@ -51,6 +51,7 @@ type Query struct {
 	damaged  bool
 	last     int // the segment that had the last file
 	texts    []queryText
+	likes    []likeText
 	unknown  bool // there was a message that is not in the index
 }
 
@@ -66,6 +67,7 @@ type queried struct {
 	*segment
 	at      int // the file that was found last
 	results []*result
+	likes   [][]uint8 // the scores of its files for each fuzzy text
 }
 
 // result is which messages of a segment may contain a text.
@@ -222,45 +224,49 @@ func (q *Query) lookUp(s *queried, t *queryText) *result {
 		if t.scope&(InHeader<<f) == 0 || s.sizes[f] == 0 {
 			continue
 		}
-		if q.err = q.work(int(s.sizes[f]) / lookCost * len(t.pieces)); q.err != nil {
-			return r
-		}
 		some := newBitmap(len(s.files))
-		err := q.index.store.Shard(q.account.ID()).View(func(tx index.Tx) error {
-			v := tx.Get(index.Content, valueKey(q.account.ID(), s.number, f))
-			if v == nil { // it was merged with others since
-				return fault.New("fulltext.Look", fault.NotFound, "")
-			}
-			if uint32(len(v)) != s.sizes[f] {
-				return damaged("segment")
-			}
-			d, ok := openDictionary(v, len(s.files))
-			for i, p := range t.pieces {
-				if !ok || i > 0 && some.empty() {
+		err := q.dictionary(s, f, len(t.pieces), func(d *dictionary) (ok bool) {
+			ok = d.containing(t.pieces[0], some)
+			for _, p := range t.pieces[1:] {
+				if !ok || some.empty() {
 					break
-				}
-				if i == 0 {
-					ok = d.containing(p, some)
-					continue
 				}
 				other := newBitmap(len(s.files))
 				ok = d.containing(p, other)
 				some.and(other)
 			}
-			if !ok {
-				return damaged("segment")
-			}
-			return nil
+			return ok
 		})
-		switch {
-		case fault.Is(err, fault.NotFound):
-			return r
-		case err != nil:
-			q.report(err)
+		if err != nil {
 			return r
 		}
 		may.or(some)
 	}
 	r.may = may
 	return r
+}
+
+// dictionary shows the words of a field of a segment, to be looked through so many times. An error says that nothing is known.
+func (q *Query) dictionary(s *queried, f field, times int, look func(*dictionary) (ok bool)) error {
+	if q.err = q.work(int(s.sizes[f]) / lookCost * times); q.err != nil {
+		return q.err
+	}
+	err := q.index.store.Shard(q.account.ID()).View(func(tx index.Tx) error {
+		v := tx.Get(index.Content, valueKey(q.account.ID(), s.number, f))
+		if v == nil { // it was merged with others since
+			return fault.New("fulltext.Look", fault.NotFound, "")
+		}
+		if uint32(len(v)) != s.sizes[f] {
+			return damaged("segment")
+		}
+		d, ok := openDictionary(v, len(s.files))
+		if !ok || !look(&d) {
+			return damaged("segment")
+		}
+		return nil
+	})
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		q.report(err)
+	}
+	return err
 }

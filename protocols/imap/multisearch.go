@@ -76,6 +76,8 @@ func multiSearch(s *session, c *call, p *wire.Parser) error {
 			s.view.saved = nil
 		}
 		return charsetError()
+	case g.checkFuzzy() != nil:
+		return g.checkFuzzy()
 	case from.selected && s.view == nil:
 		if only {
 			return wire.Bad("no mailbox is selected")

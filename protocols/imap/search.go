@@ -50,6 +50,9 @@ func (x searching) run(p *wire.Parser) ([]uint32, error) {
 		}
 		return nil, charsetError()
 	}
+	if err := x.checkFuzzy(); err != nil {
+		return nil, err
+	}
 	if err := x.prepare(&x.root); err != nil {
 		return nil, err
 	}
@@ -72,13 +75,14 @@ func (x searching) putFound(c *call, name string, found []uint32) {
 	if x.modSeq {
 		highest = x.highestOf(x.told(found))
 	}
+	scores := x.scoresOf(found)
 	if c.uid {
 		for i, seq := range found {
 			found[i] = uint32(x.mailbox.UID(int(seq)))
 		}
 	}
 	if x.extended {
-		x.putESearch(c, found, highest)
+		x.putESearch(c, found, scores, highest)
 	} else {
 		x.putSearch(name, found, highest)
 	}
@@ -92,6 +96,7 @@ func (x searching) findMessages() ([]uint32, error) {
 	damaged := 0
 	m := newCandidate(x)
 	defer m.release()
+	x.searchProgram.scores = nil
 	for seq := 1; seq <= x.mailbox.Len(); seq++ {
 		st, ok := x.mailbox.StateAt(seq)
 		if !ok {
@@ -101,6 +106,7 @@ func (x searching) findMessages() ([]uint32, error) {
 		m.work(messageCost + keyCost*x.keys)
 		if m.fits(&x.root) && m.err == nil {
 			found = append(found, uint32(seq))
+			m.noteScore()
 		}
 		switch {
 		case m.err == nil, fault.Is(m.err, fault.NoMessage):
@@ -203,7 +209,7 @@ func (x searching) putSearch(name string, found []uint32, highest uint64) {
 }
 
 // putESearch writes an ESEARCH response. SAVE alone requests none.
-func (x searching) putESearch(c *call, found []uint32, highest uint64) {
+func (x searching) putESearch(c *call, found []uint32, scores []int, highest uint64) {
 	if x.save && !x.min && !x.max && !x.all && !x.count && x.partial.low == 0 {
 		return
 	}
@@ -237,6 +243,7 @@ func (x searching) putESearch(c *call, found []uint32, highest uint64) {
 		}
 		x.out.Byte(')')
 	}
+	x.putRelevancy(scores)
 	if x.count {
 		x.out.Raw(" COUNT ").Number(uint64(len(found)))
 	}
@@ -313,6 +320,8 @@ func (x *candidate) fits(k *searchKey) bool {
 			return false
 		}
 		x.searchWholeHeader()
+	case opLike:
+		return x.like(k.number) > 0
 	default:
 		switch x.look(k.number) {
 		case fulltext.No:

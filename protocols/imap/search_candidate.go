@@ -34,6 +34,8 @@ type candidate struct {
 	// and -1 for one that the index does not help with.
 	query  *fulltext.Query
 	looked []int
+	// fuzzy are the texts of FUZZY.
+	fuzzy []likeState
 
 	window *[windowSize]byte
 	folded []byte
@@ -61,6 +63,7 @@ func newCandidate(x searching) *candidate {
 		searching: x, reader: x.mailbox.Reader(), timeslice: x.responder.timeslice("* OK Still searching"),
 		found: make([]bool, len(x.searchProgram.texts)), looked: make([]int, len(x.searchProgram.texts)),
 	}
+	c.beginLikes()
 	c.query = x.responder.texts.Query(x.mailbox.Account(), c.timeslice.work)
 	return c
 }
@@ -90,6 +93,7 @@ func (x *candidate) next(seq int, st mailbox.State) {
 	x.seq, x.state, x.err = seq, st, nil
 	x.hasMessage, x.content, x.summary = false, nil, nil
 	x.done = 0
+	x.forgetLikes()
 	x.timeslice.done, x.timeslice.total = uint32(seq-1), uint32(x.mailbox.Len())
 	clear(x.found)
 }

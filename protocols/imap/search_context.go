@@ -37,6 +37,9 @@ func (x searching) follow(c *call, found []uint32, criteria []sortCriterion) {
 		total += len(f.uids)
 	}
 	switch {
+	case x.ranked:
+		x.refuseUpdate(c.tag, "A result in the order of relevancy is not followed")
+		return
 	case x.numbers || x.dollar:
 		x.refuseUpdate(c.tag, "A result of sequence numbers or $ is not followed")
 		return

@@ -26,16 +26,20 @@ func (x *candidate) wasRead(text int) bool {
 
 // addToQuery adds a text, and returns its number as in looked.
 func (x *candidate) addToQuery(t *searchText) int {
-	var in fulltext.Scope
-	if t.scope&inHeader != 0 {
-		in |= fulltext.InHeader
-	}
-	if t.scope&inBody != 0 {
-		in |= fulltext.InBody
-	}
-	n := x.query.Text(t.text, t.header, in, t.field != "")
+	n := x.query.Text(t.text, t.header, indexScope(t.scope), t.field != "")
 	if n < 0 {
 		return -1
 	}
 	return n + 1
+}
+
+// indexScope returns where the index looks for a text.
+func indexScope(in scope) (s fulltext.Scope) {
+	if in&inHeader != 0 {
+		s |= fulltext.InHeader
+	}
+	if in&inBody != 0 {
+		s |= fulltext.InBody
+	}
+	return s
 }

@@ -46,12 +46,18 @@ func indexed(t testing.TB, f *fixture) (x *fulltext.Index, use func(bool)) {
 }
 
 // alphabets are what random words are made of: few characters, so that needles are found.
-var alphabets = []string{"abK", "eino", "приВе", "中文字", "サーばー", "กขค", "ßſK\u0130ı", "αΣς", "é\u0301e", "012"}
+var alphabets = []string{"abK", "eino", "приВе", "中文字", "サーばー", "กขค", "ßſK\u0130ı", "bk\u212as\u017f", "αΣς", "é\u0301e", "012"}
+
+// stems are beginnings of words, and endings what follows them.
+var stems, endings = []string{"connect", "relat", "книг", "красн", "happ"}, []string{"", "s", "ed", "ing", "ion", "ional", "y", "iness", "а", "ами", "ый", "ого"}
 
 func randomWord(r *rand.Rand) string {
+	if r.IntN(3) == 0 {
+		return stems[r.IntN(len(stems))] + endings[r.IntN(len(endings))]
+	}
 	a := []rune(alphabets[r.IntN(len(alphabets))])
 	n := 1 + r.IntN(6)
-	if r.IntN(30) == 0 {
+	if r.IntN(10) == 0 {
 		n = 20 + r.IntN(150)
 	}
 	w := make([]rune, n)
@@ -212,14 +218,20 @@ func TestIndexedSearchIsTheSame(t *testing.T) {
 				command = []string{"OR BODY %s NOT TEXT %s", "BODY %s TEXT %s", "NOT BODY %s HEADER Subject %s", "OR TEXT %s BODY %s"}[r.IntN(4)]
 				needles = append(needles, literal(randomNeedle(r, messages)))
 			}
-			command = "s SEARCH CHARSET UTF-8 " + fmt.Sprintf(command, needles...) + "\r\n"
+			options, answer := "", "* SEARCH"
+			if r.IntN(3) == 0 {
+				command = []string{"FUZZY BODY %s", "FUZZY TEXT %s", "FUZZY HEADER X-Note %s", "FUZZY SUBJECT %s", "OR FUZZY BODY %[1]s NOT TEXT %[1]s", "FUZZY (BODY %[1]s NOT SUBJECT %[1]s)"}[r.IntN(6)]
+				needles = []any{literal(randomWord(r) + []string{"", " " + randomWord(r)}[r.IntN(2)])}
+				options, answer = "RETURN (ALL RELEVANCY) ", "* ESEARCH"
+			}
+			command = "s SEARCH " + options + "CHARSET UTF-8 " + fmt.Sprintf(command, needles...) + "\r\n"
 			use(false)
 			c.send(command)
-			want := c.until("* SEARCH")
+			want := c.until(answer)
 			c.until("s OK")
 			use(true)
 			c.send(command)
-			if got := c.until("* SEARCH"); got != want {
+			if got := c.until(answer); got != want {
 				t.Fatalf("round %d, %q: %s with the index, %s without", round, command, got, want)
 			}
 			c.until("s OK")
@@ -234,3 +246,24 @@ func TestIndexedSearchIsTheSame(t *testing.T) {
 }
 
 func literal(s string) string { return fmt.Sprintf("{%d+}\r\n%s", len(s), s) }
+
+// TestCharactersThatFoldToASCII: SEARCH for ASCII does not find them in plain text, and does in encoded text. The index changes nothing of that.
+func TestCharactersThatFoldToASCII(t *testing.T) {
+	f := newFixture(t)
+	x, use := indexed(t, f)
+	f.listen(t, settings.TLSStart)
+	f.put(t, "Subject: a\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nthe \u212aey\r\n",
+		"Subject: b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nthe =E2=84=AAey\r\n",
+		"Subject: c\r\n\r\nthe key\r\n")
+	if err := x.Reindex(t.Context(), f.account(t)); err != nil {
+		t.Fatal(err)
+	}
+	c := f.selected(t)
+	for _, on := range []bool{false, true} {
+		use(on)
+		c.send("a SEARCH BODY key\r\n")
+		if l := c.until("* SEARCH"); l != "* SEARCH 2 3" {
+			t.Errorf("index %v: %s", on, l)
+		}
+	}
+}

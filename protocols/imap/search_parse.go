@@ -87,6 +87,8 @@ func (g *searchProgram) parseReturn(p *wire.Parser) {
 		case "CONTEXT": // RFC 5267: a hint that the client will ask again
 		case "UPDATE":
 			g.followed = true
+		case "RELEVANCY": // RFC 6203
+			g.relevancy = true
 		case "PARTIAL": // RFC 9394
 			p.Space()
 			if g.partial.low > 0 {
@@ -189,7 +191,7 @@ func (g *searchProgram) parseOr(p *wire.Parser) searchKey {
 // argumentKeys are the keys with arguments.
 var argumentKeys = map[string]bool{
 	"FROM": true, "TO": true, "CC": true, "BCC": true, "SUBJECT": true, "HEADER": true, "BODY": true, "TEXT": true,
-	"LARGER": true, "SMALLER": true, "KEYWORD": true, "UNKEYWORD": true, "UID": true, "NOT": true, "OR": true,
+	"LARGER": true, "SMALLER": true, "KEYWORD": true, "UNKEYWORD": true, "UID": true, "NOT": true, "OR": true, "FUZZY": true,
 	"BEFORE": true, "SINCE": true, "ON": true, "SENTBEFORE": true, "SENTSINCE": true, "SENTON": true,
 	"YOUNGER": true, "OLDER": true, "MODSEQ": true,
 	"EMAILID": true, "THREADID": true, "SAVEDBEFORE": true, "SAVEDSINCE": true, "SAVEDON": true,
@@ -215,7 +217,7 @@ var simpleKeys = map[string]searchKey{
 func (g *searchProgram) parseArgument(p *wire.Parser, word string) searchKey {
 	switch word {
 	case "FROM", "TO", "CC", "BCC":
-		return searchKey{op: opAddress, number: g.add(newText(g.searchText(p), word, inEnvelope))}
+		return g.stringKey(opAddress, newText(g.searchText(p), word, inEnvelope))
 	case "SUBJECT":
 		return g.headerKey(p, word)
 	case "HEADER":
@@ -242,6 +244,12 @@ func (g *searchProgram) parseArgument(p *wire.Parser, word string) searchKey {
 	case "UID":
 		key := searchKey{op: opSet, uid: true, set: parseSet(p)}
 		g.dollar = g.dollar || key.set.saved
+		return key
+	case "FUZZY":
+		outer := g.fuzzy
+		g.fuzzy, g.hasFuzzy = true, true
+		key := g.parseKey(p, "")
+		g.fuzzy = outer
 		return key
 	case "NOT":
 		return not(g.parseKey(p, ""))
@@ -290,7 +298,7 @@ func (g *searchProgram) textKey(p *wire.Parser, header bool) searchKey {
 	if header {
 		in |= inHeader
 	}
-	return searchKey{op: opText, number: g.add(newText(g.searchText(p), "", in))}
+	return g.stringKey(opText, newText(g.searchText(p), "", in))
 }
 
 func (g *searchProgram) headerKey(p *wire.Parser, name string) searchKey {
@@ -298,7 +306,7 @@ func (g *searchProgram) headerKey(p *wire.Parser, name string) searchKey {
 	if message.Cached([]string{name}) {
 		in, op = inSummary, opField
 	}
-	return searchKey{op: op, number: g.add(newText(g.searchText(p), name, in))}
+	return g.stringKey(op, newText(g.searchText(p), name, in))
 }
 
 func isASCII(s []byte) bool {

@@ -40,6 +40,7 @@ const (
 	opAddress // a field of the ENVELOPE
 	opField   // a header field in the stored summary
 	opHeader  // another header field
+	opLike    // a text that is searched for with FUZZY
 	opText
 )
 
@@ -57,7 +58,7 @@ type searchKey struct {
 	size     int64
 	date     time.Time // a day, or an instant if exact
 	exact    bool
-	number   int // opAddress, opField, opHeader, opText: number of the text in the program
+	number   int // opAddress, opField, opHeader, opText, opLike: number of the text in the program
 	kids     []searchKey
 	cost     searchOp // the most expensive operation in it
 }
@@ -75,6 +76,12 @@ type searchProgram struct {
 	modSeq               bool         // MODSEQ is one of the keys
 	root                 searchKey
 	texts                []searchText
+	fuzzy                bool // the key being parsed is an argument of FUZZY (RFC 6203)
+	hasFuzzy             bool // there is a FUZZY
+	relevancy            bool // the answer has scores
+	ranked               bool // the messages are sorted by them
+	likes                []likeText
+	scores               map[uint32]int // of the messages found, by sequence numbers
 	// The numbers of the texts in each scope.
 	inEnvelope, inSummary, inHeader []fieldTexts
 	inBody                          []int

@@ -29,11 +29,12 @@ const (
 	byTo
 	byDisplayFrom
 	byDisplayTo
+	byRelevancy
 )
 
 var sortFields = map[string]sortField{
 	"ARRIVAL": byArrival, "SIZE": bySize, "CC": byCc, "DATE": byDate, "FROM": byFrom, "SUBJECT": bySubject, "TO": byTo,
-	"DISPLAYFROM": byDisplayFrom, "DISPLAYTO": byDisplayTo,
+	"DISPLAYFROM": byDisplayFrom, "DISPLAYTO": byDisplayTo, "RELEVANCY": byRelevancy,
 }
 
 type sortCriterion struct {
@@ -85,12 +86,13 @@ func sortCommand(s *session, c *call, p *wire.Parser) error {
 		x.all, x.extended = true, false // also in IMAP4rev2, ESORT is asked for by RETURN
 	}
 	criteria := parseSortCriteria(p)
+	x.ranked = slices.ContainsFunc(criteria, func(c sortCriterion) bool { return c.field == byRelevancy })
 	x.parseCharset(p)
 	found, err := x.run(p)
 	if err != nil {
 		return err
 	}
-	if found, err = s.view.sorted(found, criteria); err != nil {
+	if found, err = s.view.sorted(found, criteria, x.scores); err != nil {
 		return err
 	}
 	if x.followed {
@@ -109,9 +111,10 @@ func (g *searchProgram) parseCharset(p *wire.Parser) {
 }
 
 // sorted sorts messages, which are given in the order of their sequence numbers.
-func (v *view) sorted(found []uint32, criteria []sortCriterion) ([]uint32, error) {
+func (v *view) sorted(found []uint32, criteria []sortCriterion, scores map[uint32]int) ([]uint32, error) {
 	values := make([]sortValue, len(found)*len(criteria))
 	x := newSortReader(v)
+	x.scores = scores
 	defer x.close()
 	for i, seq := range found {
 		if err := x.next(int(seq), uint32(i), uint32(len(found))); err != nil {
@@ -154,6 +157,8 @@ type sortReader struct {
 	*view
 	reader    *mailbox.Reader
 	timeslice timeslice
+	scores    map[uint32]int // for the criterion RELEVANCY
+	seq       int
 	uid       mailbox.State
 	msg       mailbox.Message
 	content   *mailbox.Content
@@ -176,6 +181,7 @@ func (x *sortReader) next(seq int, done, total uint32) error {
 		return err
 	}
 	x.timeslice.done, x.timeslice.total = done, total
+	x.seq = seq
 	x.uid, _ = x.view.mailbox.StateAt(seq)
 	x.msg, _ = x.view.mailbox.Message(x.uid.UID)
 	x.content, x.read = nil, false
@@ -207,6 +213,8 @@ func (x *sortReader) value(field sortField) sortValue {
 		return sortValue{number: x.msg.InternalDate.Unix()}
 	case bySize:
 		return sortValue{number: x.msg.Size}
+	case byRelevancy: // the most relevant ones come first
+		return sortValue{number: int64(-x.scores[uint32(x.seq)])}
 	case byDate:
 		return sortValue{number: x.sent().Unix()}
 	case bySubject:
