@@ -24,6 +24,7 @@
 //	replace.go     REPLACE                           catenate.go    APPEND ... CATENATE
 //	sort.go        SORT                              thread.go      THREAD (and subject.go)
 //	search_context.go  UPDATE of SEARCH and SORT, CANCELUPDATE
+//	search_index.go    what SEARCH asks the index of texts (accounts/fulltext); search_fuzzy.go FUZZY, RELEVANCY
 //	partial.go     PARTIAL of SEARCH, SORT and FETCH
 //	compress.go    COMPRESS                          uidonly.go     UIDONLY
 //	uidbatches.go  UIDBATCHES                        language.go    LANGUAGE
@@ -84,7 +85,7 @@
 // needs up to 100 KB: output, records read ahead, and a window of the text that is searched.
 //
 // RFC 3501, 9051 (IMAP4), 3502 (MULTIAPPEND), 4469 (CATENATE), 4978 (COMPRESS), 4314 (ACL), 8440 (LIST-MYRIGHTS), 5255 (LANGUAGE), 8437
-// (UNAUTHENTICATE), 9586 (UIDONLY), 5256 (SORT, THREAD), 5267 (ESORT, CONTEXT), 7377 (MULTISEARCH), 5464 (METADATA), 5465 (NOTIFY), 5957
+// (UNAUTHENTICATE), 9586 (UIDONLY), 5256 (SORT, THREAD), 6203 (FUZZY), 5267 (ESORT, CONTEXT), 7377 (MULTISEARCH), 5464 (METADATA), 5465 (NOTIFY), 5957
 // (SORT=DISPLAY), 9394 (PARTIAL), 8508 (REPLACE), 2177 (IDLE), 2342 (NAMESPACE), 2971 (ID), 3348 (CHILDREN), 3691
 // (UNSELECT), 4315 (UIDPLUS), 4731 (ESEARCH), 4959 (SASL-IR), 5032 (WITHIN), 5161
 // (ENABLE), 5182 (SEARCHRES), 5258 (LIST-EXTENDED), 5530 (response codes), 5819

@@ -13,6 +13,9 @@ import (
 // SEARCH=FUZZY (RFC 6203). FUZZY has an effect on keys with texts: a message matches if it has, where the key looks, a word like each word of the text, in any
 // order (fulltext.Likeness). Other keys are as without it. The score of a message is the mean of those of the fuzzy keys that it matches.
 
+// maxLikes bounds the fuzzy texts of one SEARCH: messages that the index does not know are read for each of them.
+const maxLikes = 64
+
 // likeText is a text of a fuzzy key.
 type likeText struct {
 	likeness *fulltext.Likeness

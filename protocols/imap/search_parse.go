@@ -249,7 +249,9 @@ func (g *searchProgram) parseArgument(p *wire.Parser, word string) searchKey {
 		outer := g.fuzzy
 		g.fuzzy, g.hasFuzzy = true, true
 		key := g.parseKey(p, "")
-		g.fuzzy = outer
+		if g.fuzzy = outer; len(g.likes) > maxLikes {
+			p.Limit("more than %d fuzzy texts", maxLikes)
+		}
 		return key
 	case "NOT":
 		return not(g.parseKey(p, ""))
