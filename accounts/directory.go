@@ -40,6 +40,7 @@ type directory struct {
 	groups   *cache.Cache[accountKey, *Group]
 	mailing  *cache.Cache[accountKey, *MailingList]
 	lists    nameLists
+	still    sync.RWMutex // held while a backup is taken, and shared while a directory moves, see freeze.go
 	moving   sync.RWMutex // held while the directory of accounts moves, and shared while an account is read and told to the message store
 	renames  renames      // holds names
 	ids      identities

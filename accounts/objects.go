@@ -72,7 +72,7 @@ func (s *Store) CreateAccount(ctx context.Context, domain, name string, given da
 		return err
 	}
 	k := accountKey{d.name, name}
-	err = s.makeAccount(ctx, d, filepath.Join(d.dir, name+accountSuffix), explicit)
+	err = s.makeAccount(ctx, d, filepath.Join(d.dir, name+accountSuffix), explicit, nil)
 	s.forget(k)
 	return fault.Wrap(op, fault.Internal, err)
 }
@@ -118,8 +118,8 @@ func (s *Store) withinLimit(op string, d *domain) error {
 }
 
 // makeAccount puts an account together in Pending and moves it to dir. The
-// message store knows it before it can be seen.
-func (s *Store) makeAccount(ctx context.Context, d *domain, dir string, explicit dataformat.Dict) error {
+// message store knows it before it can be seen. prepare, if any, puts more files into its directory.
+func (s *Store) makeAccount(ctx context.Context, d *domain, dir string, explicit dataformat.Dict, prepare func(dir string) error) error {
 	id, err := s.nextID()
 	if err != nil {
 		return err
@@ -136,6 +136,9 @@ func (s *Store) makeAccount(ctx context.Context, d *domain, dir string, explicit
 	err = dataformat.WriteFile(filepath.Join(tmp, accountFile), explicit, dataformat.StyleOld)
 	if err == nil {
 		err = dataformat.WriteFile(filepath.Join(tmp, infoFile), dataformat.Dict{keyAccountID: explicit[keyAccountID]}, dataformat.StyleOld)
+	}
+	if err == nil && prepare != nil {
+		err = prepare(tmp)
 	}
 	if err == nil {
 		err = s.mail.Create(ctx, mailbox.Owner{ID: id, Dir: tmp}, newMailboxes(prefLayers(explicit, d)))

@@ -196,6 +196,8 @@ func (r *removals) discard(path string) {
 // moveDir renames the directory of accounts and makes that durable. A directory that was
 // moved already is no error. After an error it may have moved all the same, as moved says.
 func (s *Store) moveDir(from, to string) (moved bool, err error) {
+	s.still.RLock()
+	defer s.still.RUnlock()
 	err = s.mail.Move(from, to, &s.moving, func() error {
 		err := os.Rename(from, to)
 		s.lists.drop(filepath.Dir(from))

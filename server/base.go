@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gatepost/server/backup"
 	"gatepost/server/control"
 	"gatepost/server/fault"
 )
@@ -50,6 +51,9 @@ func openBase(dir string) (*base, error) {
 	}
 	if err := checkOwner(dir); err != nil {
 		return nil, err
+	}
+	if _, err := os.Lstat(filepath.Join(dir, backup.Marker)); err == nil {
+		return nil, badBase("%s is not whole: a restore of a backup is under way, or was cut short; restore it again into an empty directory", dir)
 	}
 	if !Exists(dir) {
 		if err := cmp.Or(checkMainSettings(dir), checkEmpty(dir), checkMode(dir)); err != nil {

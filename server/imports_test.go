@@ -87,6 +87,7 @@ var arrows = map[string][]string{
 	"server/admin": {"accounts", "accounts/access", "accounts/contentline", "accounts/files", "accounts/groupware", "accounts/junk", "accounts/mailbox", "accounts/subscribers", "router", "router/address", "router/names", "rules",
 		"server/certificates", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/protection", "server/settings"},
 	"server/admin/admintest": {"accounts", "accounts/files", "accounts/mailbox", "accounts/subscribers", "router", "router/address", "rules", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/settings"},
+	"server/backup":          {"accounts", "accounts/mailbox", "accounts/mailbox/msgfile", "queue", "server/durable", "server/fault"},
 	"server/triggers":        {"router/address", "server/counters", "server/fault", "server/logs", "server/rate", "server/settings"},
 	"server/dnsdoctor":       {"server/fault", "server/resolver"},
 
@@ -138,7 +139,7 @@ var arrows = map[string][]string{
 	"server/demo":     {"server", "server/control", "server/dataformat"},
 	"server/control":  {"server/dataformat"},
 	"server/sendmail": {"protocols/pickup", "queue/envelope", "router/address", "server/fault"},
-	"cmd/gatepost":    {"accounts/contentline", "accounts/groupware/interchange", "server", "server/control", "server/dataformat", "server/demo", "server/dnsdoctor", "server/fault", "server/sendmail"},
+	"cmd/gatepost":    {"accounts/contentline", "accounts/groupware/interchange", "server", "server/backup", "server/control", "server/dataformat", "server/demo", "server/dnsdoctor", "server/fault", "server/sendmail"},
 	"cmd/gatebench":   {"protocols/imap/imapmodel"},
 }
 

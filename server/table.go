@@ -158,11 +158,26 @@ func (s *Server) bannedPart() *module {
 func (s *Server) counterPart() *module {
 	m := newPart("counter")
 	m.open = func() (err error) {
-		s.counter, err = queue.OpenCounter(s.base.path("Settings", "MessageID.data"), s.base.path("Queue"), 0)
+		s.counter, err = queue.OpenCounter(s.base.path("Settings", counterFile), s.base.path("Queue"), 0)
 		return err
 	}
 	m.close = func() error { return s.counter.Close() }
 	return m
+}
+
+// counterFile is in Settings.
+const counterFile = "MessageID.data"
+
+// nextNumber and raiseTo are a counter as the account directory uses it.
+func nextNumber(c *queue.Counter) func() (uint64, error) {
+	return func() (uint64, error) {
+		id, err := c.NextID()
+		return uint64(id), err
+	}
+}
+
+func raiseTo(c *queue.Counter) func(uint64) error {
+	return func(used uint64) error { return c.Raise(envelope.QueueID(used)) }
 }
 
 // accountsPart is the directory with the mailboxes.
@@ -176,11 +191,7 @@ func (s *Server) accountsPart() *module {
 		}, Log: s.log})
 		s.accounts, err = accounts.Open(s.base.dir, accounts.Options{
 			Log: s.log, MainDomain: s.config.MainDomain, External: s.helpers, LDAP: s.ldap, System: s.system, Tokens: tokens, Protection: s.protection,
-			NextID: func() (uint64, error) {
-				id, err := s.counter.NextID()
-				return uint64(id), err
-			},
-			Raise: func(used uint64) error { return s.counter.Raise(envelope.QueueID(used)) },
+			NextID: nextNumber(s.counter), Raise: raiseTo(s.counter),
 			DeleteLeftoversIn: func() (time.Duration, bool) {
 				age := s.main.Get().DeleteLeftoversIn
 				return age.Duration(), age != settings.Never

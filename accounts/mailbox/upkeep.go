@@ -22,6 +22,8 @@ type upkeep struct {
 	wake  chan struct{} // capacity 1
 	done  chan struct{}
 
+	unlinking sync.Mutex // held while files are removed, and by who wants none to be
+
 	mu      sync.Mutex
 	closing bool
 	files   []doomed
@@ -229,10 +231,15 @@ func (u *upkeep) report(what string, account uint64, err error) {
 }
 
 func (u *upkeep) unlinkAll(files []doomed) {
+	if len(files) == 0 {
+		return
+	}
+	u.unlinking.Lock()
 	for _, d := range files {
 		d.account.removeFile(d.file)
 		d.account.files.Removed(d.file.ID)
 	}
+	u.unlinking.Unlock()
 	u.add(func() { u.content = append(u.content, files...) })
 	u.store.tellRemoved(files)
 }

@@ -35,6 +35,9 @@ func Open(dir string, o Options) (*Store, error) {
 	return &Store{ix, ix.Shards()[0]}, nil
 }
 
+// Snapshot takes a snapshot of the store, see index.Snapshot.
+func (s *Store) Snapshot(ctx context.Context) (*index.Snapshot, error) { return s.index.Snapshot(ctx) }
+
 // Close closes the store.
 func (s *Store) Close() error { return s.index.Close() }
 

@@ -40,6 +40,8 @@ type commands struct {
 	Rules    rulesCommand   `cmd:"" help:"Try rules on a message."`
 	Import   importCommand  `cmd:"" help:"Store the calendars or contacts that another program has exported."`
 	Export   exportCommand  `cmd:"" help:"Write calendars or contacts to files."`
+	Backup   backupCommand  `cmd:"" help:"Make backups, and look at them."`
+	Restore  restoreCommand `cmd:"" help:"Restore a backup, or an account or a mailbox of it."`
 	Gateway  gatewayCommand `cmd:"" help:"List and test the servers that take mail for elsewhere."`
 	Sendmail programCommand `cmd:"" help:"Send a message from standard input, as the program sendmail." passthrough:""`
 	Mail     programCommand `cmd:"" help:"Send a text from standard input, as the program mail." passthrough:""`

@@ -19,6 +19,8 @@ import (
 //	GATEPOST ROUTE address FROM src  the same for mail, with Client, Code and Reply: what RCPT answers to that client
 //	GATEPOST RULES TEST {request}    a text, see admin.Actor.TryRules
 //	GATEPOST ITEMS word {request}    calendars and contacts, see itemsCommand
+//	GATEPOST BACKUP {request}        a dictionary, see admin.Actor.Backup
+//	GATEPOST RESTORE {request}       a dictionary, see admin.Actor.Restore
 //	GATEPOST QUEUE LIST              an array with a dictionary per recipient
 //	GATEPOST QUEUE KICK              all queues to other servers are tried now
 const controlVerb = "GATEPOST"
@@ -41,6 +43,10 @@ func (s *session) controlCommand(ctx context.Context, rest string) reply {
 		v, err = arrayOf(s.actor().ReindexAll(ctx))
 	case d.Keyword("QUEUE"):
 		return s.queueCommand(ctx, d)
+	case d.Keyword("BACKUP"):
+		v, err = withRequest(ctx, d, s.actor().Backup)
+	case d.Keyword("RESTORE"):
+		v, err = withRequest(ctx, d, s.actor().Restore)
 	case d.Keyword("ROUTE"):
 		v, err = s.explain(ctx, d)
 	case d.Keyword("RULES"):
@@ -48,12 +54,25 @@ func (s *session) controlCommand(ctx context.Context, rest string) reply {
 	case d.Keyword("ITEMS"):
 		v, err = s.itemsCommand(ctx, d)
 	default:
-		err = syntaxError("CHECK [TIDY], REINDEX, ROUTE address, RULES TEST, ITEMS or QUEUE is expected")
+		err = syntaxError("CHECK [TIDY], REINDEX, ROUTE address, RULES TEST, ITEMS, BACKUP, RESTORE or QUEUE is expected")
 	}
 	if err != nil {
 		return failure(err)
 	}
 	return withData(v)
+}
+
+// withRequest carries out a call whose only argument is a dictionary.
+func withRequest(ctx context.Context, d *dataformat.Decoder, call func(context.Context, dataformat.Dict) (dataformat.Dict, error)) (dataformat.Value, error) {
+	v, err := dataformat.Parse([]byte(d.Rest()))
+	if err != nil {
+		return nil, fault.Wrap("pwd.Control", fault.Invalid, err)
+	}
+	request, ok := v.(dataformat.Dict)
+	if !ok {
+		return nil, syntaxError("a dictionary is expected")
+	}
+	return dictOf(call(ctx, request))
 }
 
 // tryRules answers what rules would do with a message.

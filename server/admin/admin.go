@@ -157,6 +157,9 @@ type Server interface {
 	// ReleaseQueue lets a logical queue of the SMTP module or of an account try now.
 	ReleaseQueue(ctx context.Context, queue string) error
 
+	// Backup makes a backup in a directory, of whose backups so many are kept; 0 keeps all. RestoreOne restores an account, or a mailbox of it, from one.
+	Backup(ctx context.Context, directory string, keep int) (dataformat.Dict, error)
+	RestoreOne(ctx context.Context, request dataformat.Dict) (dataformat.Dict, error)
 	// TestTriggerHandler notifies a handler of triggers. Errors: NotFound, Unavailable.
 	TestTriggerHandler(ctx context.Context, name string) error
 	// SendTestMessage submits a message from one address to another, and returns its number.

@@ -297,6 +297,8 @@ var rules = map[string]rule{
 	"REJECTQUEUEMESSAGES":  changes("CanRejectQueues"),
 	"QUEUELIST":            looks("Monitor"),
 	"QUEUESHOW":            looks("Monitor"),
+	"BACKUP":               changes("Master"),
+	"RESTORE":              changes("Master"),
 	"TESTTRIGGERHANDLER":   changes("Settings"),
 	"SENDTESTMESSAGE":      changes("Settings UserAccounts"),
 	"QUEUEKICK":            changes("Monitor"),

@@ -418,6 +418,16 @@ func (s *Server) LookTLS(context.Context, string) (dataformat.Dict, error) {
 
 func (s *Server) CheckHost(context.Context) (dataformat.Array, error) { return dataformat.Array{}, nil }
 
+// Backup makes none.
+func (s *Server) Backup(context.Context, string, int) (dataformat.Dict, error) {
+	return dataformat.Dict{"Path": dataformat.String("/backup/2026-12-01_03-00-00")}, nil
+}
+
+// RestoreOne restores nothing.
+func (s *Server) RestoreOne(context.Context, dataformat.Dict) (dataformat.Dict, error) {
+	return dataformat.Dict{"Messages": dataformat.Number(0)}, nil
+}
+
 // TestTriggerHandler knows one handler.
 func (s *Server) TestTriggerHandler(_ context.Context, name string) error {
 	if name != "oncall" {
