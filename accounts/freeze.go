@@ -3,14 +3,19 @@ package accounts
 import (
 	"context"
 	"errors"
-
-	"gatepost/accounts/index"
 )
+
+// Snapshot is the state of an index at one moment.
+type Snapshot interface {
+	// Write writes it into a directory, as an index that can be opened. It syncs nothing.
+	Write(dir string) error
+	Close() error
+}
 
 // Frozen is the directory while a backup is taken of it.
 type Frozen struct {
 	// Mail and Subscribers are snapshots of what is not in files of its own; their names are those of the directories.
-	Mail, Subscribers *index.Snapshot
+	Mail, Subscribers Snapshot
 }
 
 // Freeze calls fn while the directories of accounts and domains stay where they are, and message files of a snapshot stay on the disk: who makes,
@@ -22,15 +27,15 @@ func (s *Store) Freeze(ctx context.Context, first func() error, fn func(*Frozen)
 	if err := first(); err != nil {
 		return err
 	}
-	f := &Frozen{}
-	var err error
-	if f.Mail, err = s.mail.Snapshot(ctx); err != nil {
+	mail, err := s.mail.Snapshot(ctx)
+	if err != nil {
 		return err
 	}
-	if f.Subscribers, err = s.subscribers.Snapshot(ctx); err != nil {
-		return errors.Join(err, f.Mail.Close())
+	subscribers, err := s.subscribers.Snapshot(ctx)
+	if err != nil {
+		return errors.Join(err, mail.Close())
 	}
-	return fn(f)
+	return fn(&Frozen{mail, subscribers})
 }
 
 // Close closes the snapshots.
