@@ -35,6 +35,7 @@ type fixture struct {
 	server   *Server
 	http     *httpd.Server
 	storage  *files.Store
+	log      transcript.Log
 	user     string
 	vars     map[string]string
 	wait     func() // until the queue is empty
@@ -43,7 +44,7 @@ type fixture struct {
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	f := &fixture{t: t, user: "ann@company.com", vars: make(map[string]string)}
-	log := slog.New(slog.NewTextHandler(new(transcript.Log), nil))
+	log := slog.New(slog.NewTextHandler(&f.log, &slog.HandlerOptions{Level: slog.LevelDebug - 100}))
 	var ids atomic.Uint64
 	acc, err := accounts.Open(t.TempDir(), accounts.Options{
 		MainDomain: "company.com", Shards: 1, NextID: func() (uint64, error) { return ids.Add(1), nil }, Log: log,

@@ -74,6 +74,11 @@ func (s *Server) Mount(h *httpd.Server, front http.Handler) error {
 	if err := h.Mount("/CalendarData/", data, http.HandlerFunc(s.calendarData)); err != nil {
 		return err
 	}
+	link := httpd.Options{Part: httpd.PartCalendars, Methods: []string{"GET"}, AnySite: func(*httpd.Request) bool { return true },
+		LogPath: func(*httpd.Request) string { return linkPath }}
+	if err := h.Mount(linkPath, link, http.HandlerFunc(s.secretLink)); err != nil {
+		return err
+	}
 	o = httpd.Options{Part: httpd.PartRoot, Methods: some, Login: true, Service: service, AnyService: true, OpenMethods: []string{"GET", "HEAD"}}
 	root := s.handler(rootRealm)
 	if err := h.Mount("/{$}", o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -108,16 +108,17 @@ func (k *session) route(w *response, r *http.Request, q *Request) (*mount, error
 		return nil, err
 	}
 	m := k.mounts.find(path)
-	switch {
-	case m == nil:
+	if m == nil {
 		return nil, fault.New("http.Route", fault.NotFound, "")
+	}
+	q.Path, q.Slash, q.realm = path[len(m.segments):], slash, cmp.Or(m.Realm, q.Domain)
+	if m.LogPath != nil { // also of a request that is refused here
+		q.logPath = m.LogPath(q)
+	}
+	switch {
 	case withSlash(path) && !m.SlashInSegment:
 		return nil, fault.New("http.Route", fault.Invalid, "The path has an encoded slash in it.")
 	case slices.Contains(m.Methods, r.Method):
-		q.Path, q.Slash, q.realm = path[len(m.segments):], slash, cmp.Or(m.Realm, q.Domain)
-		if m.LogPath != nil {
-			q.logPath = m.LogPath(q)
-		}
 		return m, nil
 	}
 	w.Header().Set("Allow", m.allow)

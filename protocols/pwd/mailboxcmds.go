@@ -42,6 +42,13 @@ var mailboxCommands = []command{
 	{"GETACCOUNTACLRIGHTS", "acct AUTH auth", func(c *call) (dataformat.Value, error) {
 		return stringOf(c.actor.AccountACLRights(c, c.name("acct"), c.auth()))
 	}},
+	{"GETCALENDARLINKS", "acct", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.CalendarLinks(c, c.name("acct"))) }},
+	{"CREATECALENDARLINK", "acct MAILBOX box", func(c *call) (dataformat.Value, error) {
+		return stringOf(c.actor.CreateCalendarLink(c, c.name("acct"), c.args.word("box")))
+	}},
+	{"DELETECALENDARLINK", "acct MAILBOX box", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.DeleteCalendarLink(c, c.name("acct"), c.args.word("box"))
+	}},
 	{"GETMAILBOXALIASES", "acct", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.MailboxAliases(c, c.name("acct"))) }},
 	{"SETMAILBOXALIASES", "acct {aliases}", func(c *call) (dataformat.Value, error) {
 		return nil, c.actor.SetMailboxAliases(c, c.name("acct"), c.args.dict("aliases"))
