@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"gatepost/queue/envelope"
 	"gatepost/server/fault"
@@ -20,6 +21,22 @@ func BackupNames(dir string) (names []string, err error) {
 		}
 	})
 	return names, err
+}
+
+// BackupNames is BackupNames for the directory of the queue, without messages that only wait to be removed: what has become of them is in the
+// accounts, or in files that are listed.
+func (q *Queue) BackupNames() ([]string, error) {
+	q.mu.Lock()
+	gone := make(map[string]bool, len(q.finished))
+	for id, m := range q.messages {
+		if m.finished && !m.untold {
+			gone[fileName(id, extMsg)] = true
+		}
+	}
+	q.mu.Unlock()
+	// What a finished message has led to, a report or a copy, was there before it was finished.
+	names, err := BackupNames(q.dir)
+	return slices.DeleteFunc(names, func(name string) bool { return gone[name] }), err
 }
 
 // HoldAll puts all messages of a queue directory that no server uses on hold, durably: they come from a backup, and may have been delivered

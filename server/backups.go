@@ -25,7 +25,7 @@ func (s *Server) Backup(ctx context.Context, directory string, keep int) (datafo
 		return nil, fault.New("server.Backup", fault.Busy, "another backup is being made")
 	}
 	defer s.backing.Unlock()
-	made, err := backup.Make(ctx, backup.Options{Base: s.base.dir, Store: s.accounts, Directory: directory, Keep: keep, Version: Version})
+	made, err := backup.Make(ctx, backup.Options{Base: s.base.dir, Store: s.accounts, Queue: s.queue.BackupNames, Directory: directory, Keep: keep, Version: Version})
 	if err != nil {
 		s.log.Log(ctx, logs.LevelFailure, "no backup was made", "directory", directory, logs.AttrError, err)
 		return nil, err

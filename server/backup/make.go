@@ -26,6 +26,8 @@ type Options struct {
 	Base string // the base directory
 	// Store is that of the server that runs on it.
 	Store *accounts.Store
+	// Queue lists the files of the queue that are backed up.
+	Queue func() ([]string, error)
 	// Directory has the backups; it is made if it is not there.
 	Directory string
 	// Keep removes all but so many of the newest backups; 0 keeps all.
@@ -124,7 +126,7 @@ func makeBackup(ctx context.Context, o *Options) (m *Made, err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(staged)) }()
 	}
-	if err := (&stage{base: base, to: staged, ctx: ctx}).take(o.Store); err != nil {
+	if err := (&stage{base: base, to: staged, queue: o.Queue, ctx: ctx}).take(o.Store); err != nil {
 		return nil, err
 	}
 	if w.manifest, err = newManifest(partial, Head{Time: now, Version: o.Version}); err != nil {

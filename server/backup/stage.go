@@ -11,7 +11,6 @@ import (
 
 	"gatepost/accounts"
 	"gatepost/accounts/mailbox/msgfile"
-	"gatepost/queue"
 )
 
 const (
@@ -32,6 +31,7 @@ var leftOut = map[string]bool{"SystemLogs": true, "Spool": true, "Filter": true,
 // stage makes in a directory what a crash would leave of a base directory now. Message files are linked if that can be.
 type stage struct {
 	base, to string
+	queue    func() ([]string, error) // the names of the files of the queue
 	ctx      context.Context
 }
 
@@ -53,7 +53,7 @@ func (s *stage) take(store *accounts.Store) error {
 
 // queueFiles copies the queue: its files are written to in place.
 func (s *stage) queueFiles() error {
-	names, err := queue.BackupNames(filepath.Join(s.base, queueDir))
+	names, err := s.queue()
 	if err != nil {
 		return err
 	}
