@@ -131,7 +131,7 @@ var arrows = map[string][]string{
 	"protocols/autoconfig": {"accounts", "protocols/http", "router/address", "server/fault", "server/qrcode", "server/settings"},
 	"protocols/listpages":  {"accounts", "accounts/lists", "accounts/lists/archive", "accounts/subscribers", "protocols/http", "server/admin", "server/dataformat", "server/fault", "server/logs", "server/rate", "server/settings"},
 
-	"webadmin": {"accounts", "accounts/contentline", "accounts/groupware/interchange", "accounts/mailbox", "accounts/subscribers", "protocols/http", "router", "router/names", "rules", "server/admin", "server/certificates", "server/counters",
+	"webadmin": {"accounts", "accounts/access", "accounts/contentline", "accounts/groupware/interchange", "accounts/subscribers", "protocols/http", "router", "router/names", "rules", "server/admin", "server/certificates", "server/counters",
 		"server/dataformat", "server/fault", "server/logs", "server/protection", "server/qrcode", "server/settings"},
 
 	// the whole and its programs

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"gatepost/accounts"
-	"gatepost/accounts/mailbox"
 	"gatepost/server/admin"
 	"gatepost/server/dataformat"
 	"gatepost/server/settings"
@@ -44,7 +43,10 @@ func accountPages() []*page {
 			post: map[string]func(*call) error{"update": (*call).setAccountPrefs}},
 		{path: accountPath + "/Aliases", title: "Aliases", call: "GETACCOUNTALIASES", tab: true, get: (*call).aliasesPage,
 			post: map[string]func(*call) error{"update": (*call).setAliases}},
-		{path: accountPath + "/Mailboxes", title: "Mailboxes", call: "LISTMAILBOXES", tab: true, get: (*call).mailboxesPage},
+		{path: mailboxesPath, title: "Mailboxes", call: "LISTMAILBOXES", tab: true, get: (*call).mailboxesPage,
+			post: map[string]func(*call) error{"aliases": (*call).setMailboxAliases}},
+		{path: sharingPath, title: "Sharing", call: "GETMAILBOXACL", get: (*call).sharingPage,
+			post: map[string]func(*call) error{"update": (*call).setSharing, "link": (*call).makeLink, "unlink": (*call).endLink}},
 		{path: calendarsPath, title: "Calendars and contacts", call: "LISTCOLLECTIONS", tab: true, get: (*call).calendarsPage,
 			post: map[string]func(*call) error{"import": (*call).importItems, "try": (*call).importItems}},
 		{path: calendarsPath + "/Export", title: "Export", call: "READITEMS", get: (*call).exportItems},
@@ -285,19 +287,6 @@ func (c *call) setAccountPrefs() error {
 		return c.show(http.StatusUnprocessableEntity, "accountprefs", c.T("Preferences"), p)
 	}
 	return c.done(c.r.URL.EscapedPath(), &flash{Text: c.T("Stored: %s.", count(c.prefs.Language, len(given), "change")), Command: p.Command + " " + dataformat.Compact(given)})
-}
-
-type mailboxRows struct {
-	Rows []mailbox.Info
-	Note string
-}
-
-func (c *call) mailboxesPage() error {
-	list, err := c.actor.Mailboxes(c.ctx(), c.target(), admin.Name{})
-	if err != nil {
-		return err
-	}
-	return c.show(http.StatusOK, "mailboxes", c.T("Mailboxes"), &mailboxRows{Rows: list})
 }
 
 // rightRow is one right of an account.
