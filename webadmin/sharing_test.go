@@ -32,7 +32,7 @@ func TestSharingPages(t *testing.T) {
 	if strings.Contains(c.body, "Secret link") {
 		t.Error("a mailbox of mail has a link")
 	}
-	c.get(sharing+"?mailbox=None").sees(404)
+	c.get(sharing + "?mailbox=None").sees(404)
 	c.post(sharing, append(box, "was", "{}", "id.new", "bob")...).sees(422, "Tick what bob may do")
 	c.post(sharing, append(box, "was", "{}", "right.new", "l")...).sees(422, "Say who")
 	c.post(sharing, append(box, "was", "{}", "id.new", "b b", "right.new", "l")...).sees(422, "is not an identifier")
