@@ -247,7 +247,7 @@ func (s *directory) owner(a *Account) mailbox.Owner {
 			(*tell)(domain, name, f)
 		}
 	}
-	return mailbox.Owner{ID: a.ID, Dir: a.dir, Limits: func() mailbox.Limits { return limits }, Filed: filed}
+	return mailbox.Owner{ID: a.ID, Dir: a.dir, Limits: func() mailbox.Limits { return limits }, Filed: filed, Unindexed: !bool(a.settings.SearchIndex)}
 }
 
 // badSetting reports values that cannot be read in a file of an object.

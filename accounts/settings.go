@@ -41,6 +41,7 @@ type AccountSettings struct {
 	MailToAll             settings.Flag   `key:"MailToAll" default:"YES" level:"advanced" help:"the account gets mail to all@domain" since:"0.1"`
 	ArchiveMessagesAfter  settings.Period `key:"ArchiveMessagesAfter" default:"0" help:"messages that have been in INBOX for so long are moved to the Archive mailbox; 0 for never" since:"0.3"`
 	DeleteMessagesAfter   settings.Period `key:"DeleteMessagesAfter" default:"0" help:"messages that have been in INBOX for so long are deleted; 0 for never" since:"0.3"`
+	SearchIndex           settings.Flag   `key:"SearchIndex" default:"YES" level:"advanced" help:"whether the texts of messages are indexed, if the server does; if off, searches in this account read the messages" since:"0.3"`
 	IMAPSeesNonMail       settings.Flag   `key:"IMAPSeesNonMail" default:"NO" help:"IMAP lists calendars, contacts and the like" since:"0.1"`
 	AddMailTrailer        settings.Flag   `key:"AddMailTrailer" default:"YES" help:"the domain's trailer (MailTrailer) is added to mail that the user submits by SMTP for recipients elsewhere" since:"0.2"`
 	RPOPAllowed           settings.Flag   `key:"RPOPAllowed" default:"NO" help:"the user may edit the account's remote accounts (RPOP)" since:"0.2"`

@@ -20,7 +20,7 @@ import (
 var mailSettings = []string{
 	"MaxAccountSize", "QuotaSuspend", "QuotaAlert", "QuotaNotice", "MaxMailboxes", "MaxMessageSize", "MaxMailOutSize", "MailInpFlow", "MailOutFlow",
 	"MailToAll", "IMAPSeesNonMail", "SenderAddressRequired", "RulesAllowed", "RPOPAllowed", "AddMailTrailer", "ArchiveMessagesAfter",
-	"DeleteMessagesAfter", "DefaultMailboxType", "ExternalINBOX", "Rules",
+	"DeleteMessagesAfter", "SearchIndex", "DefaultMailboxType", "ExternalINBOX", "Rules",
 }
 
 // calendarSettings are those of the page Calendar Settings.

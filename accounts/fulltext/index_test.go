@@ -334,6 +334,28 @@ func TestTheIndexCanBeOff(t *testing.T) {
 	}
 }
 
+func TestTheIndexCanBeOffForAnAccount(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	w.append(a, "needle")
+	w.work()
+	o := w.owner(1)
+	o.Unindexed = true
+	a = w.store.Account(o)
+	if w.index.Query(a, nil) != nil {
+		t.Error("the index is asked")
+	}
+	w.append(a, "needle")
+	w.work()
+	if st, err := w.index.State(1); err != nil || st.Segments != 0 {
+		t.Errorf("%+v %v", st, err)
+	}
+	a = w.store.Account(w.owner(1))
+	w.append(a, "needle")
+	w.work()
+	w.want(a, "needle", "yyy")
+}
+
 func TestMessagesAreIndexedSoonAfterTheyCome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

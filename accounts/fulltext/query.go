@@ -79,7 +79,7 @@ type result struct {
 
 // Query begins a search. work is called with the amount of work, in bytes that are searched, and ends the search with an error.
 func (x *Index) Query(a *mailbox.Account, work func(int) error) *Query {
-	if x == nil || !x.settings.Get().Index {
+	if x == nil || !bool(x.settings.Get().Index) || !a.Indexed() {
 		return nil
 	}
 	return &Query{index: x, account: a, work: work}

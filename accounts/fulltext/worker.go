@@ -113,7 +113,7 @@ func (x *Index) Reindex(ctx context.Context, a *mailbox.Account) error {
 	if err := w.removeAccount(ctx, a.ID()); err != nil {
 		return err
 	}
-	if !x.settings.Get().Index {
+	if !bool(x.settings.Get().Index) || !a.Indexed() {
 		return nil
 	}
 	if err := w.lookThrough(&task{id: a.ID(), account: a}); err != nil {
@@ -209,6 +209,10 @@ func (w *worker) account(t *task) error {
 	}
 	if !w.settings.Get().Index {
 		return nil
+	}
+	if t.account != nil && !t.account.Indexed() {
+		delete(w.known, t.id)
+		return w.removeAccount(w.ctx, t.id)
 	}
 	if t.account != nil && !w.known[t.id] {
 		if len(w.known) >= maxKnown {

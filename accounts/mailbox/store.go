@@ -24,6 +24,8 @@ type Owner struct {
 	Limits func() Limits
 	// Filed, if set, is told of messages that clients have moved, copied or marked. It may not wait.
 	Filed func(Filing)
+	// Unindexed says that the texts of the account's messages are not to be indexed.
+	Unindexed bool
 	// Damaged says why the account cannot be read. ID is 0 then if that is lost too.
 	Damaged error
 	// Lost says what the account has lost beside its mailboxes, if anything, for Check.

@@ -94,6 +94,9 @@ func (s *Store) tellRemoved(files []doomed) {
 // ID is the number of the account.
 func (a *Account) ID() uint64 { return a.id }
 
+// Indexed reports whether the texts of the account's messages are to be indexed.
+func (a *Account) Indexed() bool { return !a.owner.Load().Unindexed }
+
 // AccountID is the number of the account whose mailbox it is.
 func (m *Mailbox) AccountID() uint64 { return m.box.account.id }
 

@@ -17,6 +17,7 @@ type smtpCommand struct {
 	Conns      int    `help:"Connections at a time." default:"20"`
 	Messages   int    `help:"Messages to send in all; 0 means until the server or the user ends it." default:"5000"`
 	Size       int    `help:"Bytes of a message." default:"4096"`
+	Words      int    `help:"How many different words the messages are made of, as of fill; 0: one line again and again."`
 	From       string `help:"Return-path." default:"sender@bench.test"`
 	Rcpt       string `help:"Recipients, with a number." default:"u%03d@bench.test"`
 	Accounts   int    `help:"How many recipients there are." default:"100"`
@@ -130,7 +131,11 @@ func (r *smtpRun) session(ctx context.Context) (more bool, err error) {
 		}
 		rcpt := numbered(r.Rcpt, n%max(1, r.Accounts))
 		id := fmt.Sprintf("%d.%d@gatebench", r.id, n)
-		reply, asked, err := c.transaction(r.From, rcpt, newMessage(id, r.From, rcpt, r.Size))
+		text := newMessage(id, r.From, rcpt, r.Size)
+		if r.Words > 0 {
+			text = newWords(id, r.From, rcpt, r.Size, n, r.Words)
+		}
+		reply, asked, err := c.transaction(r.From, rcpt, text)
 		switch {
 		case err != nil:
 			if asked {
