@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
+	"os"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"gatepost/accounts/access"
 	"gatepost/accounts/mailbox"
@@ -34,32 +34,102 @@ const Letters = "lrwda"
 const aclRights = access.Lookup | access.Read | access.Write | access.Delete | access.Administer
 
 const (
-	aclAttribute = "user.gatepost.acl"
-	// maxACL bounds an ACL as it is stored, in bytes.
-	maxACL = 2 << 10
+	// aclFile has the ACLs of all directories, by path: with plain files they are in every backup.
+	aclFile = "acl"
+	// maxACL bounds an ACL as it is stored, maxACLs all of an account, in bytes.
+	maxACL  = 2 << 10
+	maxACLs = 64 << 10
 )
 
-// ACL returns the ACL that a directory has of its own, by identifier. Errors: NotFound.
-func (a *Area) ACL(p string) (mailbox.ACL, error) {
+// aclTable has the ACLs by directory, each as pairs of identifier and letters.
+type aclTable map[string][][2]string
+
+// readACLs reads the ACLs of the account.
+func (a *Area) readACLs() (aclTable, error) {
+	const op = "files.ACL"
 	if a.root == nil {
-		if p == "" {
-			return nil, nil
+		return nil, nil
+	}
+	text, err := a.root.ReadFile(aclFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, failed(op, err)
+	}
+	var all aclTable
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, fault.Wrap(op, fault.Corrupt, err)
+	}
+	return all, nil
+}
+
+// writeACLs replaces the ACLs of the account, durably. use.mu is held. Errors: TooMany.
+func (a *Area) writeACLs(all aclTable) error {
+	const op = "files.ACL"
+	text, err := json.Marshal(all)
+	if err != nil {
+		return fault.Wrap(op, fault.Internal, err)
+	}
+	if len(text) > maxACLs {
+		return fault.New(op, fault.TooMany, "The ACLs of all directories together are too long.")
+	}
+	temp := a.work()
+	f, err := a.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return failed(op, err)
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = a.root.Rename(temp, aclFile)
+	}
+	if err != nil {
+		return errors.Join(failed(op, err), failed(op, a.root.RemoveAll(temp)))
+	}
+	return failed(op, a.sync("."))
+}
+
+// forgetACLs drops the ACLs at and below a path at which there is nothing now. use.mu is held.
+func (a *Area) forgetACLs(p string) error {
+	all, err := a.readACLs()
+	if err != nil || !all.drop(p) {
+		return err
+	}
+	return a.writeACLs(all)
+}
+
+// carryACLs gives the directories that are about to be at a path the ACLs that they have at another one; from is empty for what has none. What an earlier
+// directory there had goes. use.mu is held.
+func (a *Area) carryACLs(from, to string) error {
+	all, err := a.readACLs()
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	changed := all.drop(to)
+	for dir, acl := range maps.Clone(all) {
+		if from != "" && Within(dir, from) {
+			all[to+dir[len(from):]], changed = acl, true
 		}
-		return nil, notFound()
 	}
-	text, err := a.readNamed(in(p), aclAttribute)
-	if err != nil || len(text) == 0 {
-		if p == "" && fault.Is(err, fault.NotFound) {
-			err = nil
+	if !changed {
+		return nil
+	}
+	return a.writeACLs(all)
+}
+
+func (t aclTable) drop(p string) (changed bool) {
+	for dir := range t {
+		if Within(dir, p) {
+			delete(t, dir)
+			changed = true
 		}
-		return nil, err
 	}
-	var entries [][2]string
-	if err := json.Unmarshal(text, &entries); err != nil {
-		return nil, fault.Wrap("files.ACL", fault.Corrupt, err)
-	}
-	var acl mailbox.ACL
-	for _, e := range entries {
+	return changed
+}
+
+// of returns the ACL that a directory has of its own.
+func (t aclTable) of(dir string) (acl mailbox.ACL, err error) {
+	for _, e := range t[dir] {
 		rights, err := access.ParseRights(e[1])
 		if err != nil {
 			return nil, fault.Wrap("files.ACL", fault.Corrupt, err)
@@ -69,8 +139,20 @@ func (a *Area) ACL(p string) (mailbox.ACL, error) {
 	return acl, nil
 }
 
+// ACL returns the ACL that a directory has of its own, by identifier. Errors: NotFound.
+func (a *Area) ACL(p string) (mailbox.ACL, error) {
+	if _, err := a.Stat(p); err != nil {
+		return nil, err
+	}
+	all, err := a.readACLs()
+	if err != nil {
+		return nil, err
+	}
+	return all.of(p)
+}
+
 // ChangeACL replaces the ACL of a directory by what change makes of it; without an element it has none of its own. Errors: NotFound,
-// Invalid for a file and for other rights than Letters, TooMany, Unsupported where the file system has no room for it, those of change.
+// Invalid for a file and for other rights than Letters, TooMany, those of change.
 func (a *Area) ChangeACL(p string, change func(mailbox.ACL) (mailbox.ACL, error)) error {
 	const op = "files.ChangeACL"
 	if err := a.make(); err != nil {
@@ -84,7 +166,11 @@ func (a *Area) ChangeACL(p string, change func(mailbox.ACL) (mailbox.ACL, error)
 	case !i.Dir:
 		return fault.New(op, fault.Invalid, "Only a directory has an ACL.")
 	}
-	acl, err := a.ACL(p)
+	all, err := a.readACLs()
+	if err != nil {
+		return err
+	}
+	acl, err := all.of(p)
 	if err == nil {
 		acl, err = change(acl)
 	}
@@ -92,6 +178,7 @@ func (a *Area) ChangeACL(p string, change func(mailbox.ACL) (mailbox.ACL, error)
 		return err
 	}
 	var entries [][2]string
+	size := 0
 	for _, e := range acl {
 		rights := access.Rights(e.Rights)
 		if rights&^aclRights != 0 {
@@ -99,20 +186,20 @@ func (a *Area) ChangeACL(p string, change func(mailbox.ACL) (mailbox.ACL, error)
 		}
 		if rights != 0 {
 			entries = append(entries, [2]string{e.Identifier, rights.String()})
+			size += len(e.Identifier) + len(Letters)
 		}
 	}
-	if entries == nil {
-		return a.writeNamed(in(p), aclAttribute, nil)
-	}
-	slices.SortFunc(entries, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
-	text, err := json.Marshal(entries)
-	if err != nil {
-		return fault.Wrap(op, fault.Internal, err)
-	}
-	if len(text) > maxACL {
+	if size > maxACL {
 		return fault.New(op, fault.TooMany, "The ACL is too long.")
 	}
-	return a.writeNamed(in(p), aclAttribute, text)
+	slices.SortFunc(entries, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
+	if all == nil {
+		all = aclTable{}
+	}
+	if all[p] = entries; entries == nil {
+		delete(all, p)
+	}
+	return a.writeACLs(all)
 }
 
 // DirOf returns the directory whose rights count for a path: the path itself if it is one, else that in which it lies or would lie.
@@ -124,16 +211,13 @@ func (a *Area) DirOf(p string) string {
 }
 
 // acls returns the nearest ACL at or above a directory, and the rights that everybody has there.
-func (a *Area) acls(dir string) (acl mailbox.ACL, open access.Rights, err error) {
+func (t aclTable) acls(dir string) (acl mailbox.ACL, open access.Rights, err error) {
 	open = access.Lookup | access.Read
 	if dir != "" && Within(dir, Private) {
 		open = 0
 	}
 	for at := ""; ; {
-		own, err := a.ACL(at)
-		if fault.Is(err, fault.NotFound) {
-			return acl, open, nil // the directories below are not there either
-		}
+		own, err := t.of(at)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -155,12 +239,12 @@ func (a *Area) acls(dir string) (acl mailbox.ACL, open access.Rights, err error)
 
 // Inherited returns the nearest directory at or above one that has an ACL of its own; the directory itself if there is none.
 func (a *Area) Inherited(dir string) (string, error) {
+	all, err := a.readACLs()
+	if err != nil {
+		return dir, err
+	}
 	for at := dir; ; at = parent(at) {
-		own, err := a.ACL(at)
-		if err != nil {
-			return dir, err
-		}
-		if len(own) > 0 {
+		if len(all[at]) > 0 {
 			return at, nil
 		}
 		if at == "" {
@@ -175,7 +259,15 @@ func (a *Area) Rights(ctx context.Context, o *access.Owner, dir string) (access.
 	if !o.Foreign() {
 		return access.All, nil
 	}
-	acl, open, err := a.acls(dir)
+	all, err := a.readACLs()
+	if err != nil {
+		return 0, err
+	}
+	return all.rights(ctx, o, dir)
+}
+
+func (t aclTable) rights(ctx context.Context, o *access.Owner, dir string) (access.Rights, error) {
+	acl, open, err := t.acls(dir)
 	if err != nil {
 		return 0, err
 	}
@@ -184,73 +276,39 @@ func (a *Area) Rights(ctx context.Context, o *access.Owner, dir string) (access.
 
 // OpenRights returns what everybody may do with a directory, without a login too.
 func (a *Area) OpenRights(dir string) (access.Rights, error) {
-	_, open, err := a.acls(dir)
+	all, err := a.readACLs()
+	if err != nil {
+		return 0, err
+	}
+	_, open, err := all.acls(dir)
 	return open, err
 }
 
 // RightsToAll returns the rights that a user has to a directory and to every directory below it. Errors: as of Rights.
 func (a *Area) RightsToAll(ctx context.Context, o *access.Owner, dir string) (access.Rights, error) {
-	rights, err := a.Rights(ctx, o, dir)
-	if err != nil || !o.Foreign() || a.root == nil {
-		return rights, err
+	rights := access.All
+	if !o.Foreign() {
+		return rights, nil
 	}
-	err = fs.WalkDir(a.root.FS(), in(dir), func(at string, e fs.DirEntry, err error) error {
-		if err != nil || !e.IsDir() || at == in(dir) {
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil
-			}
-			return err
+	all, err := a.readACLs()
+	if err != nil {
+		return 0, err
+	}
+	at := []string{dir}
+	for below := range all {
+		if Within(below, dir) {
+			at = append(at, below)
 		}
-		if err := ctx.Err(); err != nil {
-			return fault.Wrap("files.Rights", fault.Canceled, err)
+	}
+	if Within(Private, dir) { // what everybody may do ends there
+		at = append(at, Private)
+	}
+	for _, one := range at {
+		more, err := all.rights(ctx, o, one)
+		if err != nil {
+			return 0, err
 		}
-		below := strings.TrimPrefix(at, treeDir+"/")
-		if own, err := a.ACL(below); err != nil || len(own) == 0 {
-			return err
-		}
-		more, err := a.Rights(ctx, o, below)
 		rights &= more
-		return err
-	})
-	return rights, failed("files.Rights", err)
-}
-
-// readNamed and writeNamed read and write an extended attribute of a file or directory; nil removes it.
-func (a *Area) readNamed(name, attribute string) (text []byte, err error) {
-	err = a.onFile(name, func(fd int) error {
-		buf := make([]byte, 64<<10)
-		n, err := unix.Fgetxattr(fd, attribute, buf)
-		switch {
-		case errors.Is(err, unix.ENODATA), errors.Is(err, unix.ENOTSUP):
-			return nil
-		case err != nil:
-			return fault.Wrap("files.Attribute", fault.Internal, err)
-		}
-		text = slices.Clone(buf[:n])
-		return nil
-	})
-	return text, err
-}
-
-func (a *Area) writeNamed(name, attribute string, text []byte) error {
-	const op = "files.Attribute"
-	return a.onFile(name, func(fd int) error {
-		var err error
-		if text == nil {
-			if err = unix.Fremovexattr(fd, attribute); errors.Is(err, unix.ENODATA) {
-				err = nil
-			}
-		} else {
-			err = unix.Fsetxattr(fd, attribute, text, 0)
-		}
-		switch {
-		case err == nil:
-			return failed(op, unix.Fsync(fd))
-		case errors.Is(err, unix.E2BIG), errors.Is(err, unix.ENOSPC), errors.Is(err, unix.ERANGE):
-			return fault.New(op, fault.TooLarge, "The properties are too large: the file system has no room for more.")
-		case errors.Is(err, unix.ENOTSUP):
-			return fault.New(op, fault.Unsupported, "The file system of the server keeps no properties of files.")
-		}
-		return fault.Wrap(op, fault.Internal, err)
-	})
+	}
+	return rights, nil
 }

@@ -4,11 +4,12 @@
 //
 //	<account>.macnt/FileStorage/files/   the tree, by its names
 //	<account>.macnt/FileStorage/work/    what is being uploaded, copied or removed
+//	<account>.macnt/FileStorage/acl      the ACLs of directories
 //
 // Whatever a client sends is written below work, synced, and renamed into the tree, and then the directory is synced: a name stands for
 // the old file or the whole new one, also after a crash. What a crash leaves below work is removed before the account's storage is used
 // the next time. Properties that clients keep lie with a file or directory in its extended attribute user.gatepost: they move along with
-// it, and copies have them too. ACLs of directories lie in user.gatepost.acl (acl.go). No path leads out of the tree, by symbolic links neither (os.Root).
+// it, and copies have them too. ACLs of directories lie in the file acl (acl.go). No path leads out of the tree, by symbolic links neither (os.Root).
 //
 // # Limits
 //
@@ -32,6 +33,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -691,6 +693,9 @@ func (a *Area) MakeDir(p string, may Check) error {
 			return err
 		}
 	}
+	if err := a.forgetACLs(p); err != nil { // of one that a crash has left
+		return err
+	}
 	if err := a.take(0, 1, 0); err != nil {
 		return err
 	}
@@ -738,7 +743,7 @@ func (a *Area) setAside(p string, may Check) (temp string, err error) {
 	if err := a.root.Rename(in(p), temp); err != nil {
 		return "", failed(op, err)
 	}
-	return temp, failed(op, a.sync(in(parent(p))))
+	return temp, errors.Join(failed(op, a.sync(in(parent(p)))), a.forgetACLs(p))
 }
 
 // discard removes what was set aside, and counts it out.
@@ -780,20 +785,22 @@ func (a *Area) Move(from, to string, may Check) (created bool, err error) {
 	if _, err := a.Stat(from); err != nil {
 		return false, err
 	}
-	return a.place(in(from), to, may, func() error { return failed(op, a.sync(in(parent(from)))) })
+	return a.place(from, in(from), to, may, func() error {
+		return errors.Join(failed(op, a.sync(in(parent(from)))), a.forgetACLs(from))
+	})
 }
 
-// place puts what has a name below the root at a path of the tree. done comes after the change, under the lock.
-func (a *Area) place(name, to string, may Check, done func() error) (created bool, err error) {
+// place puts what has a name below the root at a path of the tree; from is its path there, if it has one. done comes after the change, under the lock.
+func (a *Area) place(from, name, to string, may Check, done func() error) (created bool, err error) {
 	const op = "files.Move"
-	replaced, err := a.placeLocked(name, to, may, done)
+	replaced, err := a.placeLocked(from, name, to, may, done)
 	if err != nil || replaced == "" {
 		return replaced == "", err
 	}
 	return false, failed(op, a.discard(replaced))
 }
 
-func (a *Area) placeLocked(name, to string, may Check, done func() error) (replaced string, err error) {
+func (a *Area) placeLocked(from, name, to string, may Check, done func() error) (replaced string, err error) {
 	const op = "files.Move"
 	a.use.mu.Lock()
 	defer a.use.mu.Unlock()
@@ -819,7 +826,17 @@ func (a *Area) placeLocked(name, to string, may Check, done func() error) (repla
 			return "", failed(op, err)
 		}
 	}
-	if err := a.root.Rename(name, in(to)); err != nil {
+	// The ACLs are there before what they protect.
+	acls, err := a.readACLs()
+	if err == nil {
+		err = a.carryACLs(from, to)
+	}
+	if err == nil {
+		if err = a.root.Rename(name, in(to)); err != nil && len(acls) > 0 {
+			err = errors.Join(err, a.writeACLs(acls))
+		}
+	}
+	if err != nil {
 		if replaced != "" {
 			err = errors.Join(err, a.root.Rename(replaced, in(to)))
 		}
@@ -851,7 +868,7 @@ func (a *Area) Copy(ctx context.Context, from, to string, shallow bool, may Chec
 	var took taken
 	err = a.copyInto(ctx, source, temp, shallow, &took)
 	if err == nil {
-		if created, err = a.place(temp, to, may, func() error { return nil }); err == nil {
+		if created, err = a.place("", temp, to, may, func() error { return nil }); err == nil {
 			return created, nil
 		}
 	}
@@ -973,9 +990,43 @@ func (a *Area) onFile(name string, do func(fd int) error) error {
 	return errors.Join(do(int(f.Fd())), f.Close())
 }
 
-func (a *Area) readAttribute(name string) ([]byte, error) { return a.readNamed(name, attribute) }
+func (a *Area) readAttribute(name string) (text []byte, err error) {
+	err = a.onFile(name, func(fd int) error {
+		buf := make([]byte, 64<<10)
+		n, err := unix.Fgetxattr(fd, attribute, buf)
+		switch {
+		case errors.Is(err, unix.ENODATA), errors.Is(err, unix.ENOTSUP):
+			return nil
+		case err != nil:
+			return fault.Wrap("files.Attribute", fault.Internal, err)
+		}
+		text = slices.Clone(buf[:n])
+		return nil
+	})
+	return text, err
+}
+
 func (a *Area) writeAttribute(name string, text []byte) error {
-	return a.writeNamed(name, attribute, text)
+	const op = "files.Attribute"
+	return a.onFile(name, func(fd int) error {
+		var err error
+		if text == nil {
+			if err = unix.Fremovexattr(fd, attribute); errors.Is(err, unix.ENODATA) {
+				err = nil
+			}
+		} else {
+			err = unix.Fsetxattr(fd, attribute, text, 0)
+		}
+		switch {
+		case err == nil:
+			return failed(op, unix.Fsync(fd))
+		case errors.Is(err, unix.E2BIG), errors.Is(err, unix.ENOSPC), errors.Is(err, unix.ERANGE):
+			return fault.New(op, fault.TooLarge, "The properties are too large: the file system has no room for more.")
+		case errors.Is(err, unix.ENOTSUP):
+			return fault.New(op, fault.Unsupported, "The file system of the server keeps no properties of files.")
+		}
+		return fault.Wrap(op, fault.Internal, err)
+	})
 }
 
 func (a *Area) copyAttribute(from, to string) error {
