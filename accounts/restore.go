@@ -42,22 +42,9 @@ func (s *Store) Kept(domain, name string) (*Kept, error) {
 	return k, nil
 }
 
-// KeptNames lists the accounts of a domain.
-func (s *Store) KeptNames(domain string) ([]string, error) {
+// AccountNames lists the accounts of a domain. Errors: NoDomain.
+func (s *Store) AccountNames(domain string) ([]string, error) {
 	return s.accountNames(s.realDomain(domain))
-}
-
-// KeptDomain returns the explicit settings of a domain. Errors: NoDomain.
-func (s *Store) KeptDomain(domain string) (explicit dataformat.Dict, err error) {
-	d, err := s.domain(s.realDomain(domain))
-	if err != nil {
-		return nil, err
-	}
-	explicit, err = dataformat.ReadDict(d.file(domainFile))
-	if err != nil {
-		return nil, dataformat.Unreadable("accounts.Kept", err)
-	}
-	return explicit, nil
 }
 
 // RestoreAccount makes an account with the settings of a kept one, as they are: with its password as it is stored. It has INBOX alone; prepare

@@ -68,6 +68,7 @@ var arrows = map[string][]string{
 	"accounts/access":                {"accounts", "accounts/mailbox", "router", "router/address", "router/names", "server/fault"},
 	"accounts/fulltext":              {"accounts/index", "accounts/mailbox", "accounts/message", "accounts/message/searchtext", "server/counters", "server/fault", "server/logs", "server/settings"},
 	"accounts/files":                 {"accounts", "accounts/access", "accounts/mailbox", "server/fault"},
+	"accounts/finding":               {"accounts", "accounts/mailbox", "accounts/message", "server/fault"},
 	"accounts/housekeeping":          {"accounts", "accounts/mailbox", "server/counters", "server/fault", "server/logs", "server/settings"},
 	"accounts/junk":                  {"accounts", "accounts/mailbox", "accounts/message", "server/counters", "server/fault", "server/logs"},
 	"accounts/groupware":             {"accounts", "accounts/access", "accounts/contentline", "accounts/groupware/interchange", "accounts/icalendar", "accounts/mailbox", "server/fault"},

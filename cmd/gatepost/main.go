@@ -28,25 +28,26 @@ type commands struct {
 	Base         string           `help:"Base directory." env:"GATEPOST_BASE" placeholder:"DIR"`
 	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
 
-	Demo     demoCommand    `cmd:"" help:"Run a throw-away server that proves itself with a message and says what to try."`
-	Init     initCommand    `cmd:"" help:"Create a base directory."`
-	Serve    serveCommand   `cmd:"" help:"Run the server in the foreground."`
-	Cli      cliCommand     `cmd:"" help:"Run CLI commands as postmaster, from the arguments or standard input."`
-	Check    checkCommand   `cmd:"" help:"Compare the index with the message files."`
-	Route    routeCommand   `cmd:"" help:"Explain where an address leads."`
-	DNS      dnsCommand     `cmd:"" name:"dns" help:"Print the DNS records that a domain needs, or check them."`
-	TLS      tlsCommand     `cmd:"" name:"tls" help:"Say what encryption mail to a domain would have, and try it."`
-	Queue    queueCommand   `cmd:"" help:"Look into the queue, and change what waits in it."`
-	Rules    rulesCommand   `cmd:"" help:"Try rules on a message."`
-	Import   importCommand  `cmd:"" help:"Store the calendars or contacts that another program has exported."`
-	Export   exportCommand  `cmd:"" help:"Write calendars or contacts to files."`
-	Backup   backupCommand  `cmd:"" help:"Make backups, and look at them."`
-	Restore  restoreCommand `cmd:"" help:"Restore a backup, or an account or a mailbox of it."`
-	Gateway  gatewayCommand `cmd:"" help:"List and test the servers that take mail for elsewhere."`
-	Sendmail programCommand `cmd:"" help:"Send a message from standard input, as the program sendmail." passthrough:""`
-	Mail     programCommand `cmd:"" help:"Send a text from standard input, as the program mail." passthrough:""`
-	Mailq    programCommand `cmd:"" help:"List the queue, as the program mailq." passthrough:""`
-	Smailer  programCommand `cmd:"" help:"List or send what waits in a drop folder or drop table, as the program smailer." passthrough:""`
+	Demo     demoCommand     `cmd:"" help:"Run a throw-away server that proves itself with a message and says what to try."`
+	Init     initCommand     `cmd:"" help:"Create a base directory."`
+	Serve    serveCommand    `cmd:"" help:"Run the server in the foreground."`
+	Cli      cliCommand      `cmd:"" help:"Run CLI commands as postmaster, from the arguments or standard input."`
+	Check    checkCommand    `cmd:"" help:"Compare the index with the message files."`
+	Route    routeCommand    `cmd:"" help:"Explain where an address leads."`
+	DNS      dnsCommand      `cmd:"" name:"dns" help:"Print the DNS records that a domain needs, or check them."`
+	TLS      tlsCommand      `cmd:"" name:"tls" help:"Say what encryption mail to a domain would have, and try it."`
+	Queue    queueCommand    `cmd:"" help:"Look into the queue, and change what waits in it."`
+	Rules    rulesCommand    `cmd:"" help:"Try rules on a message."`
+	Import   importCommand   `cmd:"" help:"Store the calendars or contacts that another program has exported."`
+	Export   exportCommand   `cmd:"" help:"Write calendars or contacts to files."`
+	Messages messagesCommand `cmd:"" help:"Find messages in the mailboxes of all accounts, or remove them."`
+	Backup   backupCommand   `cmd:"" help:"Make backups, and look at them."`
+	Restore  restoreCommand  `cmd:"" help:"Restore a backup, or an account or a mailbox of it."`
+	Gateway  gatewayCommand  `cmd:"" help:"List and test the servers that take mail for elsewhere."`
+	Sendmail programCommand  `cmd:"" help:"Send a message from standard input, as the program sendmail." passthrough:""`
+	Mail     programCommand  `cmd:"" help:"Send a text from standard input, as the program mail." passthrough:""`
+	Mailq    programCommand  `cmd:"" help:"List the queue, as the program mailq." passthrough:""`
+	Smailer  programCommand  `cmd:"" help:"List or send what waits in a drop folder or drop table, as the program smailer." passthrough:""`
 
 	Version versionCommand `cmd:"" help:"Print the version."`
 	Help    helpCommand    `cmd:"" help:"Print this list, or the arguments and flags of a command."`

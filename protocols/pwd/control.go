@@ -20,6 +20,7 @@ import (
 //	GATEPOST RULES TEST {request}    a text, see admin.Actor.TryRules
 //	GATEPOST ITEMS word {request}    calendars and contacts, see itemsCommand
 //	GATEPOST BACKUP {request}        a dictionary, see admin.Actor.Backup
+//	GATEPOST MESSAGES FIND {request} a dictionary, see admin.Actor.FindMessages; or REMOVE
 //	GATEPOST RESTORE {request}       a dictionary, see admin.Actor.Restore
 //	GATEPOST QUEUE LIST              an array with a dictionary per recipient
 //	GATEPOST QUEUE KICK              all queues to other servers are tried now
@@ -43,6 +44,15 @@ func (s *session) controlCommand(ctx context.Context, rest string) reply {
 		v, err = arrayOf(s.actor().ReindexAll(ctx))
 	case d.Keyword("QUEUE"):
 		return s.queueCommand(ctx, d)
+	case d.Keyword("MESSAGES"):
+		switch {
+		case d.Keyword("FIND"):
+			v, err = withRequest(ctx, d, s.actor().FindMessages)
+		case d.Keyword("REMOVE"):
+			v, err = withRequest(ctx, d, s.actor().RemoveMessages)
+		default:
+			err = syntaxError("MESSAGES FIND or MESSAGES REMOVE is expected")
+		}
 	case d.Keyword("BACKUP"):
 		v, err = withRequest(ctx, d, s.actor().Backup)
 	case d.Keyword("RESTORE"):
@@ -54,7 +64,7 @@ func (s *session) controlCommand(ctx context.Context, rest string) reply {
 	case d.Keyword("ITEMS"):
 		v, err = s.itemsCommand(ctx, d)
 	default:
-		err = syntaxError("CHECK [TIDY], REINDEX, ROUTE address, RULES TEST, ITEMS, BACKUP, RESTORE or QUEUE is expected")
+		err = syntaxError("CHECK [TIDY], REINDEX, ROUTE address, RULES TEST, ITEMS, MESSAGES, BACKUP, RESTORE or QUEUE is expected")
 	}
 	if err != nil {
 		return failure(err)

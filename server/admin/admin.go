@@ -157,6 +157,8 @@ type Server interface {
 	// ReleaseQueue lets a logical queue of the SMTP module or of an account try now.
 	ReleaseQueue(ctx context.Context, queue string) error
 
+	// FindMessages finds messages in the mailboxes of all accounts, and removes them if that is asked for.
+	FindMessages(ctx context.Context, request dataformat.Dict, remove bool) (dataformat.Dict, error)
 	// Backup makes a backup in a directory, of whose backups so many are kept; 0 keeps all. RestoreOne restores an account, or a mailbox of it, from one.
 	Backup(ctx context.Context, directory string, keep int) (dataformat.Dict, error)
 	RestoreOne(ctx context.Context, request dataformat.Dict) (dataformat.Dict, error)

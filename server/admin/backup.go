@@ -33,3 +33,25 @@ func (a Actor) Restore(ctx context.Context, request dataformat.Dict) (done dataf
 	})
 	return done, err
 }
+
+// FindMessages finds messages in the mailboxes of all accounts: see Server.FindMessages for what a request and the answer have.
+func (a Actor) FindMessages(ctx context.Context, request dataformat.Dict) (dataformat.Dict, error) {
+	return a.messages(ctx, "FINDMESSAGES", request, false)
+}
+
+// RemoveMessages is FindMessages that removes what it finds.
+func (a Actor) RemoveMessages(ctx context.Context, request dataformat.Dict) (dataformat.Dict, error) {
+	return a.messages(ctx, "REMOVEMESSAGES", request, true)
+}
+
+func (a Actor) messages(ctx context.Context, call string, request dataformat.Dict, remove bool) (found dataformat.Dict, err error) {
+	err = do(ctx, a, call, server, func(o *operation) error {
+		found, err = o.admin.server.FindMessages(o, request, remove)
+		o.old = request
+		if found != nil {
+			o.new = dataformat.Dict{"Count": found["Count"]}
+		}
+		return err
+	})
+	return found, err
+}

@@ -300,6 +300,8 @@ var rules = map[string]rule{
 	"REJECTQUEUEMESSAGES":  changes("CanRejectQueues"),
 	"QUEUELIST":            looks("Monitor"),
 	"QUEUESHOW":            looks("Monitor"),
+	"FINDMESSAGES":         changes("UserAccounts"), // it changes nothing, but is to be found
+	"REMOVEMESSAGES":       changes("UserAccounts"),
 	"BACKUP":               changes("Master"),
 	"RESTORE":              changes("Master"),
 	"TESTTRIGGERHANDLER":   changes("Settings"),

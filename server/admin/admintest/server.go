@@ -418,6 +418,11 @@ func (s *Server) LookTLS(context.Context, string) (dataformat.Dict, error) {
 
 func (s *Server) CheckHost(context.Context) (dataformat.Array, error) { return dataformat.Array{}, nil }
 
+// FindMessages finds none.
+func (s *Server) FindMessages(context.Context, dataformat.Dict, bool) (dataformat.Dict, error) {
+	return dataformat.Dict{"Count": dataformat.Number(0)}, nil
+}
+
 // Backup makes none.
 func (s *Server) Backup(context.Context, string, int) (dataformat.Dict, error) {
 	return dataformat.Dict{"Path": dataformat.String("/backup/2026-12-01_03-00-00")}, nil
