@@ -239,8 +239,7 @@ func (w *worker) account(t *task) error {
 
 // lookThrough indexes the messages of an account that are not, and marks those that are gone.
 func (w *worker) lookThrough(t *task) error {
-	_ = w.commit()
-	list, err := w.segments(t.id)
+	list, err := w.all(t.id)
 	if err != nil {
 		return err
 	}
@@ -272,8 +271,7 @@ func (w *worker) lookThrough(t *task) error {
 		if !more {
 			break
 		}
-		_ = w.commit()
-		if list, err = w.segments(t.id); err != nil {
+		if list, err = w.all(t.id); err != nil {
 			return err
 		}
 	}
@@ -281,6 +279,17 @@ func (w *worker) lookThrough(t *task) error {
 		_, is := there[file]
 		return !is
 	})
+}
+
+// all returns the segments of an account with those that are not committed yet.
+func (w *worker) all(account uint64) ([]*segment, error) {
+	list, err := w.segments(account)
+	for _, g := range w.group {
+		if g.account == account {
+			list = append(list, &g.segment.segment)
+		}
+	}
+	return list, err
 }
 
 // covered returns the segment that has a file, or nil.
@@ -409,8 +418,7 @@ func (w *worker) merge(account uint64) error {
 
 // markGone marks files of an account as gone.
 func (w *worker) markGone(account uint64, gone func(file uint64) bool) error {
-	_ = w.commit()
-	list, err := w.segments(account)
+	list, err := w.all(account)
 	if err != nil {
 		return err
 	}
@@ -423,7 +431,7 @@ func (w *worker) markGone(account uint64, gone func(file uint64) bool) error {
 				news = true
 			}
 		}
-		if news {
+		if news && !slices.ContainsFunc(w.group, func(g written) bool { return &g.segment.segment == s }) {
 			changed = append(changed, s)
 		}
 	}
