@@ -77,6 +77,7 @@ type DomainSettings struct {
 	ClientIPs            settings.IPList `key:"ClientIPs" level:"advanced" help:"Client IPs of this domain, beside those of the server: their mail with a return-path in the domain is relayed without a login, and its accounts that are not Mobile log in from there" since:"0.3"`
 	ShareJunkLearning    settings.Flag   `key:"ShareJunkLearning" default:"YES" help:"what its accounts say is junk counts for all accounts of the domain, below what each says itself" since:"0.3"`
 	PersonalSites        settings.Flag   `key:"PersonalSites" default:"NO" help:"everybody, also without a login, reads the files of accounts of the domain at /~account/, but those in their directories private" since:"0.3"`
+	PrincipalSearch      settings.Flag   `key:"PrincipalSearch" default:"NO" help:"calendar programs find other accounts of the domain by a part of their name or address, to share with them; if off, by the whole address alone" since:"0.3"`
 	AccountsLimit        int             `key:"AccountsLimit" default:"-1" help:"number of accounts; -1 for no limit" since:"0.1"`
 	ListsLimit           int             `key:"ListsLimit" default:"-1" help:"number of mailing lists; -1 for no limit" since:"0.1"`
 	DomainAccessModes    Services        `key:"DomainAccessModes" default:"All" help:"the services that accounts of the domain may use" since:"0.1"`

@@ -11,6 +11,16 @@ import (
 // mostAddresses bounds the addresses of an account that clients are told.
 const mostAddresses = 200
 
+// AccountNames lists the names of the accounts of a domain, sorted. Errors: NoDomain.
+func (s *Store) AccountNames(ctx context.Context, domain string) ([]string, error) {
+	return s.accounts.Accounts(ctx, domain)
+}
+
+// Account returns an account. Errors: NoDomain, NotFound.
+func (s *Store) Account(ctx context.Context, domain, name string) (*accounts.Account, error) {
+	return s.accounts.Account(ctx, domain, name)
+}
+
 // Addresses returns the addresses under which an account gets mail: its own first, then those of its aliases, then the same under
 // the other names of its domain. Errors: NotFound, NoDomain.
 func (s *Store) Addresses(ctx context.Context, a *accounts.Account) ([]string, error) {

@@ -160,11 +160,7 @@ func writeDisplayName(e *exchange, x *xmlWriter, r *resource) error {
 		}
 		x.escape(name)
 	case principalKind:
-		name := r.owner.Account.Settings().RealName
-		if name == "" {
-			name = r.owner.Account.Name
-		}
-		x.escape(name)
+		x.escape(nameOf(r.owner.Account))
 	default:
 		return errNoProperty
 	}

@@ -84,3 +84,45 @@ func TestPrincipals(t *testing.T) {
 }
 
 func TestACLMethod(t *testing.T) { newFixture(t).play("acl.txt") }
+
+// Who looks for others finds them by their whole address, and by a part of it or of their name where the domain wants that.
+func TestPrincipalSearch(t *testing.T) {
+	f := newFixture(t)
+	ctx := t.Context()
+	must(t, f.accounts.AccountSettings("company.com", "bob").Update(ctx, dataformat.Dict{"RealName": dataformat.String("Robert Smith")}))
+	must(t, f.accounts.CreateDomain(ctx, "other.com", nil))
+	must(t, f.accounts.CreateAccount(ctx, "other.com", "robert", nil))
+	found := func(property, match string) string {
+		t.Helper()
+		a := f.want(207, f.do("REPORT", "/UserDAV/", `<principal-property-search xmlns="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:S="http://calendarserver.org/ns/"><property-search><prop><`+property+
+			`/></prop><match>`+match+`</match></property-search><prop><displayname/></prop></principal-property-search>`))
+		var names []string
+		for _, part := range strings.Split(a.body, "<D:response><D:href>/UserDAV/")[1:] {
+			names = append(names, part[:strings.Index(part, "/")])
+		}
+		return strings.Join(names, " ")
+	}
+	for _, on := range []string{"NO", "YES"} {
+		must(t, f.accounts.DomainSettings("company.com").Update(ctx, dataformat.Dict{"PrincipalSearch": dataformat.String(on)}))
+		for _, c := range []struct{ property, match, off, on string }{
+			{"displayname", "robert", "", "bob@company.com"},
+			{"displayname", "SMITH", "", "bob@company.com"},
+			{"displayname", "r", "", ""},
+			{"displayname", "", "ann@company.com", "ann@company.com"},
+			{"C:calendar-user-address-set", "bob@company.com", "bob@company.com", "bob@company.com"},
+			{"C:calendar-user-address-set", "mailto:BOB@company.com", "bob@company.com", "bob@company.com"},
+			{"S:email-address-set", "bo", "", "bob@company.com"},
+			{"S:email-address-set", "@company.com", "ann@company.com", "ann@company.com bob@company.com none@company.com postmaster@company.com"},
+			{"S:email-address-set", "robert@other.com", "", ""},
+			{"C:calendar-home-set", "bob@company.com", "", ""},
+		} {
+			want := c.off
+			if on == "YES" {
+				want = c.on
+			}
+			if got := found(c.property, c.match); got != want {
+				t.Errorf("PrincipalSearch %s, %s %q: %q, want %q", on, c.property, c.match, got, want)
+			}
+		}
+	}
+}

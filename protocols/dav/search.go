@@ -140,48 +140,6 @@ func (e *exchange) searchPropertySet(*element) error {
 	return x.err
 }
 
-// principalSearch answers principal-property-search (RFC 3744 section 9.4) among the principals that the user may know: himself. Nobody learns here
-// which accounts there are.
-func (e *exchange) principalSearch(body *element) error {
-	want, err := readAsked(body)
-	if err != nil {
-		return err
-	}
-	me := &resource{kind: principalKind, realm: userRealm, segments: []string{"UserDAV", e.q.Account.Address()}, owner: e.s.store.Between(e.q.Account, e.q.Account)}
-	searches, hits := 0, 0
-	for _, s := range body.children {
-		match := s.child(d("match"))
-		if s.name != d("property-search") || match == nil {
-			continue
-		}
-		properties := s.child(d("prop")).all()
-		if searches++; searches > maxMatched || len(properties) > maxMatched {
-			return fault.New("dav.search", fault.TooMany, "The search names too many properties.")
-		}
-		for _, p := range properties {
-			var b strings.Builder
-			err := e.writeProperty(e.r.Context(), &xmlWriter{w: &b}, me, p.name, asked{})
-			if err != nil && err != errNoProperty {
-				return err
-			}
-			if err == nil && strings.Contains(strings.ToLower(b.String()), strings.ToLower(strings.TrimSpace(match.text))) {
-				hits++
-				break
-			}
-		}
-	}
-	if searches == 0 {
-		return fault.New("dav.search", fault.Invalid, "The search has no property-search.")
-	}
-	m := e.newMultistatus()
-	if hits == searches || hits > 0 && body.attr("test") == "anyof" {
-		if err := e.response(e.r.Context(), m, me, want); err != nil {
-			return err
-		}
-	}
-	return m.end()
-}
-
 // principalMatch answers principal-match (RFC 3744 section 9.3): members of the collection that are the user, or that have him in a property.
 func (e *exchange) principalMatch(body *element) error {
 	ctx := e.r.Context()
