@@ -36,6 +36,9 @@ func (s *Server) Findings(context.Context) []counters.Finding {
 	for _, f := range s.ldap.Failing() {
 		add(true, "directory server down", f.Domain, f.At, f.Server, f.Domain, f.Reason)
 	}
+	if reason, since := s.backups.failing(); reason != "" {
+		add(true, "no backup", "", since, reason)
+	}
 	if polled, failing := s.poller.Failing(); failing > 0 {
 		add(false, "polls fail", "", time.Time{}, failing, polled)
 	}

@@ -140,6 +140,7 @@ type Server struct {
 
 	monitoring monitoring
 	triggers   *triggers.Engine
+	backups    schedule
 	backing    sync.Mutex // held while a backup is made or restored from
 
 	modules    []*module // as table.go lists them

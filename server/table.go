@@ -67,7 +67,7 @@ func (s *Server) table() []*module {
 		s.senderCheckPart(), s.smtpPart(), s.lmtpPart(), s.imapPart(), s.popPart(), s.pwdPart(),
 		s.webadminPart(),
 		s.adminsPart(), s.usersPart(),
-		s.monitoringPart(), s.triggersPart(),
+		s.monitoringPart(), s.triggersPart(), s.backupPart(),
 	}
 }
 

@@ -80,6 +80,9 @@ func (c *call) findingRow(f counters.Finding) findingRow {
 	case "no system passwords":
 		row.Text, row.Detail = c.T("Passwords of the operating system could not be verified."), text(0)
 		row.Link, row.LinkText = general, c.T("Its settings")
+	case "no backup":
+		row.Text, row.Detail = c.T("The backup of the day could not be made."), text(0)
+		row.Link, row.LinkText = link("Settings", "Backup"), c.T("Its settings")
 	case "polls fail":
 		row.Text = c.T("%d of %d remote accounts could not be polled.", n(0), n(1))
 		row.Link, row.LinkText = link("Monitors", "RPOP"), c.T("Which, and why")

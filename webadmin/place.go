@@ -20,7 +20,7 @@ var places = []struct{ module, title string }{
 	{"MailRules", "Mail Rules"}, {"Calendar", "Calendar"}, {"SenderChecks", "Sender Checks"}, {"Signing", "Signing of Mail"},
 	{"IMAP", "IMAP"}, {"POP", "POP"}, {"Search", "Search Index"},
 	{"HTTPA", "HTTPA"}, {"HTTPU", "HTTPU"}, {"PWD", "PWD"}, {"WebAdmin", "WebAdmin Sessions"}, {"Logs", "Log Files"},
-	{"Monitoring", "Monitoring"}, {"Triggers", "Triggers"},
+	{"Monitoring", "Monitoring"}, {"Triggers", "Triggers"}, {"Backup", "Backup"},
 }
 
 // withoutPage are modules that have pages of their own.

@@ -116,7 +116,11 @@ func makeBackup(ctx context.Context, o *Options) (m *Made, err error) {
 		}
 	}
 	staged := partial
-	if !sameFileSystem(base, dir) {
+	links, err := canLink(base, dir)
+	if err != nil {
+		return nil, err
+	}
+	if !links {
 		staged = filepath.Join(base, Directory, "stage")
 		if err := os.RemoveAll(staged); err != nil { // of a backup that was cut short
 			return nil, err
@@ -263,9 +267,22 @@ func syncAll(dir string) error {
 	}
 }
 
-func sameFileSystem(a, b string) bool {
-	var x, y unix.Stat_t
-	return unix.Stat(a, &x) == nil && unix.Stat(b, &y) == nil && x.Dev == y.Dev
+// canLink reports whether files of the base directory can have links in a directory: it is on the same file system, and under the same mount.
+func canLink(base, dir string) (bool, error) {
+	if err := os.MkdirAll(filepath.Join(base, Directory), 0o700); err != nil {
+		return false, err
+	}
+	f, err := os.CreateTemp(filepath.Join(base, Directory), "link-*")
+	if err != nil {
+		return false, err
+	}
+	there := filepath.Join(dir, "."+filepath.Base(f.Name()))
+	linked := os.Link(f.Name(), there)
+	err = errors.Join(f.Close(), os.Remove(f.Name()))
+	if linked == nil {
+		err = errors.Join(err, os.Remove(there))
+	}
+	return linked == nil, err
 }
 
 // lock keeps others from making a backup in a directory.
@@ -295,6 +312,18 @@ func List(dir string) ([]string, error) {
 	}
 	slices.Sort(names)
 	return names, nil
+}
+
+// Newest is the time of the newest backup in a directory, the zero time if there is none.
+func Newest(dir string) (time.Time, error) {
+	name, err := newest(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return time.Time{}, nil
+	}
+	if err != nil || name == "" {
+		return time.Time{}, err
+	}
+	return time.Parse(nameForm, name)
 }
 
 func newest(dir string) (string, error) {
