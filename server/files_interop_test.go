@@ -1,10 +1,12 @@
 package server_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -111,4 +113,64 @@ func (p *pattern) Write(b []byte) (int, error) {
 	}
 	p.at += int64(len(b))
 	return len(b), nil
+}
+
+// A Linux machine mounts the storage (davfs2), where the kernel lets it: files are written, read, renamed and removed, also those of a shared directory.
+func TestInteropDavfs(t *testing.T) {
+	if os.Getenv("GATEPOST_INTEROP") == "" {
+		t.Skip("GATEPOST_INTEROP is not set")
+	}
+	needPrograms(t, "mount.davfs", "umount")
+	if _, err := os.Stat("/dev/fuse"); err != nil || os.Getuid() != 0 {
+		t.Skip("this machine mounts nothing")
+	}
+	r := start(t)
+	r.cli(t, `WRITESTORAGEFILE bob FILE "private/" DATA []`)
+	r.cli(t, `WRITESTORAGEFILE bob FILE "private/team/" DATA []`)
+	r.cli(t, `SETSTORAGEFILEACL bob PATH "private/team" {alice=lrwd;}`)
+	dir := t.TempDir()
+	mount := func(name, url string) string {
+		at := filepath.Join(dir, name)
+		if err := os.Mkdir(at, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		conf := filepath.Join(dir, name+".conf")
+		write(t, dir, name+".secrets", fmt.Sprintf("%s alice@%s %q\n", at, testDomain, testPassword))
+		if err := os.Chmod(filepath.Join(dir, name+".secrets"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		write(t, dir, name+".conf", fmt.Sprintf("secrets %s\nask_auth 0\ndelay_upload 0\n", filepath.Join(dir, name+".secrets")))
+		cmd := exec.Command("mount.davfs", url, at, "-o", "conf="+conf)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Skipf("this machine does not mount: %v: %s", err, out)
+		}
+		t.Cleanup(func() {
+			if out, err := exec.Command("umount", at).CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+		return at
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	own := mount("own", "http://"+r.addr(8100)+"/WebDAV/")
+	large := strings.Repeat("0123456789abcdef", 1<<17)
+	must(os.Mkdir(filepath.Join(own, "dir"), 0o755))
+	must(os.WriteFile(filepath.Join(own, "dir", "a b.txt"), []byte(large), 0o644))
+	must(os.WriteFile(filepath.Join(own, "dir", "план.txt"), []byte("x"), 0o644))
+	must(os.Rename(filepath.Join(own, "dir", "a b.txt"), filepath.Join(own, "moved.txt")))
+	must(os.Remove(filepath.Join(own, "dir", "план.txt")))
+	must(os.Remove(filepath.Join(own, "dir")))
+	text, err := os.ReadFile(filepath.Join(own, "moved.txt"))
+	if must(err); string(text) != large {
+		t.Errorf("%d bytes are read", len(text))
+	}
+	r.want(t, "LISTSTORAGEFILES alice", "moved.txt:map[")
+	shared := mount("shared", "http://"+r.addr(8100)+"/WebDAV/~bob@"+testDomain+"/private/team/")
+	must(os.WriteFile(filepath.Join(shared, "plan.txt"), []byte("ours"), 0o644))
+	r.want(t, `LISTSTORAGEFILES bob PATH "private/team"`, "plan.txt:map[")
 }

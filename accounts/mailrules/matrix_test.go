@@ -56,6 +56,7 @@ func TestAccessMatrix(t *testing.T) {
 			}
 		}
 	})
+	out.WriteString(attachmentMatrix(t))
 	path := "testdata/access.golden"
 	if *update {
 		if err := os.WriteFile(path, []byte(out.String()), 0o644); err != nil {
@@ -66,6 +67,47 @@ func TestAccessMatrix(t *testing.T) {
 	if err != nil || string(want) != out.String() {
 		t.Errorf("%s differs (%v) from\n%s", path, err, out.String())
 	}
+}
+
+// attachmentMatrix has Copy Attachments into, for which the rights to a directory of archive count.
+func attachmentMatrix(t *testing.T) string {
+	var out strings.Builder
+	out.WriteString("account rule: (\"Copy Attachments into\", \"~archive/private/in\"), (Discard)\n")
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, t.TempDir())
+		defer o.stop()
+		area, err := o.files.Open(o.find("archive"))
+		o.must(err)
+		defer area.Close()
+		o.must(area.MakeDir("private", nil))
+		o.must(area.MakeDir("private/in", nil))
+		o.account("ann", `((5, x, (), (("Copy Attachments into", "~archive/private/in"), (Discard))))`)
+		answers := map[string][]string{}
+		var order []string
+		for i, rights := range []string{"", "l", "r", "w", "d", "a", "lr", "lrw", "lrwda"} {
+			o.must(area.ChangeACL("private/in", func(mailbox.ACL) (mailbox.ACL, error) { return access.Change(nil, "ann", rights) }))
+			name := fmt.Sprintf("%d.bin", i)
+			o.must(o.send("eve@far.net", withAttachments("matrix", [2]string{named(name), name}), "ann@corp.com"))
+			answer := "ann/INBOX"
+			if strings.Contains(strings.Join(o.stored("archive", "private/in"), "\n"), name) {
+				answer = "archive private/in"
+			}
+			if answers[answer] == nil {
+				order = append(order, answer)
+			}
+			if rights == "" {
+				rights = "none"
+			}
+			answers[answer] = append(answers[answer], rights)
+		}
+		if n := len(o.texts("ann", "INBOX")); n != len(answers["ann/INBOX"]) {
+			t.Errorf("%d messages in INBOX", n)
+		}
+		for _, a := range order {
+			fmt.Fprintf(&out, "  %-24s %s\n", a, strings.Join(answers[a], " "))
+		}
+	})
+	return out.String()
 }
 
 // matrixAnswer says where a message is after a rule.
