@@ -37,6 +37,7 @@ type worker struct {
 	*Index
 	ctx   context.Context
 	began time.Time // when it rested last
+	hurry bool      // it does not rest
 	group []written
 	size  int
 	// committed is when the last commit was.
@@ -72,9 +73,11 @@ func (x *Index) Run(ctx context.Context) error {
 	}
 }
 
-// Work does what Run would do now, and returns when that is done. It is for tests.
+// Work does what Run would do now, without its rests, and returns when that is done. It is for tests.
 func (x *Index) Work(ctx context.Context) error {
-	x.worker(ctx).work()
+	w := x.worker(ctx)
+	w.hurry = true
+	w.work()
 	return ctx.Err()
 }
 
@@ -156,7 +159,7 @@ func (w *worker) rest() error {
 	if worked < slice {
 		return nil
 	}
-	if w.queue.busy() {
+	if !w.hurry && w.queue.busy() {
 		w.sleep(min(worked*restFactor, quiet))
 	}
 	w.began = time.Now()

@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"hash/crc32"
@@ -165,6 +166,9 @@ func (a *Account) ReadFile(ctx context.Context, f StoredFile, read func(prefix [
 	}
 	file, err := a.openMessage(&s)
 	if err != nil {
+		if gone, err := a.unnamed(s.id, found); gone || err != nil {
+			return cmp.Or(err, error(fault.New(op, fault.NoMessage, "")))
+		}
 		return a.damaged(s.file(), err)
 	}
 	prefix := content[:s.prefix:s.prefix]
@@ -178,4 +182,15 @@ func (a *Account) ReadFile(ctx context.Context, f StoredFile, read func(prefix [
 		}
 	}
 	return read(prefix, sum, b)
+}
+
+// unnamed reports whether no message has a file any more. had says that there was content of it a moment ago.
+func (a *Account) unnamed(file uint64, had bool) (gone bool, err error) {
+	err = a.shard.View(func(tx index.Tx) error {
+		var k keyBuffer
+		counts, err := unmarshalRefs(tx.Get(index.Mail, k.refs(a.id, refBlock(file))))
+		gone = counts[file&(1<<refBits-1)] == 0 || had && tx.Get(index.Content, k.content(a.id, file)) == nil
+		return err
+	})
+	return gone, err
 }
