@@ -99,5 +99,8 @@ var (
 // AccountSettingNames are the names of the settings of accounts.
 func AccountSettingNames() *settings.Names { return accountNames() }
 
+// PreferenceNames are the names of the preferences that the server itself knows; accounts may have others.
+func PreferenceNames() *settings.Names { return prefNames() }
+
 // DomainSettingNames are the names of the settings of domains.
 func DomainSettingNames() *settings.Names { return domainNames() }

@@ -19,6 +19,9 @@ import (
 // domain.settings the domain's default preferences.
 const keyPrefs = "WebUserPrefs"
 
+// KeyPrefs is the setting of an account that is the dictionary of its preferences.
+const KeyPrefs = keyPrefs
+
 // KeyAdminPrefs is the setting with what an administrator has chosen for the administrators'
 // pages: language, time zone, how much is shown.
 const KeyAdminPrefs = "WebAdminPrefs"

@@ -57,6 +57,28 @@ func (s *Store) CreateAccount(ctx context.Context, domain, name string, given da
 	if err != nil {
 		return err
 	}
+	if err := s.freeSoon(op, d, name); err != nil {
+		return err
+	}
+	k := accountKey{d.name, name}
+	tmp, err := s.prepareAccount(ctx, d, filepath.Join(d.dir, name+accountSuffix), explicit, nil)
+	moved := false
+	if err == nil {
+		moved, err = s.placeAccount(op, k, tmp)
+		s.forget(k)
+	}
+	if !moved && tmp != "" {
+		s.removals.discard(tmp)
+	}
+	return fault.Wrap(op, fault.Internal, err)
+}
+
+// freeSoon refuses a name that is taken before anything is written for it; what counts is the look when the account is
+// placed. A rename that has failed half way may hold the name, and ends first.
+func (s *Store) freeSoon(op string, d *domain, name string) error {
+	if s.free(op, d, name) == nil {
+		return nil
+	}
 	unlock, err := s.renames.lockNames(op, d.name)
 	if err != nil {
 		return err
@@ -65,17 +87,53 @@ func (s *Store) CreateAccount(ctx context.Context, domain, name string, given da
 	if d, err = s.domain(d.name); err != nil {
 		return err
 	}
+	return s.free(op, d, name)
+}
+
+// CheckNewAccount returns the error that CreateAccount would return, and that SetAccountAliases would return for the new
+// account, as far as it can be told without making it. Errors: NoDomain, Exists, Invalid, TooMany.
+func (s *Store) CheckNewAccount(ctx context.Context, domain, name string, given dataformat.Dict, aliases []string) error {
+	const op = "accounts.CreateAccount"
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(op, fault.Canceled, err)
+	}
+	d, err := s.domain(s.realDomain(domain))
+	if err != nil {
+		return err
+	}
+	name, err = validateName(op, name)
+	if err != nil {
+		return err
+	}
+	if given, err = validateAccount(op, given); err != nil {
+		return err
+	}
+	if text, ok := dataformat.Text(given[keyPassword]); ok && !s.IsStoredPassword(text) {
+		if err := CheckPassword(text); err != nil {
+			return err
+		}
+	}
 	if err := s.free(op, d, name); err != nil {
 		return err
 	}
 	if err := s.withinLimit(op, d); err != nil {
 		return err
 	}
-	k := accountKey{d.name, name}
-	err = s.makeAccount(ctx, d, filepath.Join(d.dir, name+accountSuffix), explicit, nil)
-	s.forget(k)
-	return fault.Wrap(op, fault.Internal, err)
+	for _, alias := range aliases {
+		alias, err := validateName(op, alias)
+		if err == nil {
+			err = s.free(op, d, alias)
+		}
+		if err != nil {
+			return fault.Newf(op, fault.KindOf(err), "alias %s: %s", alias, fault.Text(err))
+		}
+	}
+	return nil
 }
+
+// IsStoredPassword reports whether a text that is given as Password is the stored form of a password that logins can be
+// compared with, and not the password itself.
+func (s *directory) IsStoredPassword(text string) bool { return s.keys.IsStored(text) }
 
 // initialSettings are the explicit settings that an account starts with.
 func (s *Store) initialSettings(op string, d *domain, given dataformat.Dict) (dataformat.Dict, error) {
@@ -117,40 +175,69 @@ func (s *Store) withinLimit(op string, d *domain) error {
 	return nil
 }
 
-// makeAccount puts an account together in Pending and moves it to dir. The
-// message store knows it before it can be seen. prepare, if any, puts more files into its directory.
+// makeAccount puts an account together and moves it to dir. The caller holds the name space.
+// prepare, if any, puts more files into its directory.
 func (s *Store) makeAccount(ctx context.Context, d *domain, dir string, explicit dataformat.Dict, prepare func(dir string) error) error {
-	id, err := s.nextID()
-	if err != nil {
-		return err
-	}
-	here, err := filepath.Rel(s.base, dir)
-	if err != nil {
-		return err
-	}
-	tmp := s.pending(id, newAccount)
-	if err := os.Mkdir(tmp, 0o700); err != nil {
-		return err
-	}
-	explicit[keyAccountID] = identity{id, here}.dataValue()
-	err = dataformat.WriteFile(filepath.Join(tmp, accountFile), explicit, dataformat.StyleOld)
-	if err == nil {
-		err = dataformat.WriteFile(filepath.Join(tmp, infoFile), dataformat.Dict{keyAccountID: explicit[keyAccountID]}, dataformat.StyleOld)
-	}
-	if err == nil && prepare != nil {
-		err = prepare(tmp)
-	}
-	if err == nil {
-		err = s.mail.Create(ctx, mailbox.Owner{ID: id, Dir: tmp}, newMailboxes(prefLayers(explicit, d)))
-	}
+	tmp, err := s.prepareAccount(ctx, d, dir, explicit, prepare)
 	moved := false
 	if err == nil {
 		moved, err = s.moveDir(tmp, dir)
 	}
-	if !moved {
+	if !moved && tmp != "" {
 		s.removals.discard(tmp)
 	}
 	return err
+}
+
+// prepareAccount puts an account for dir together in Pending, where it is durable when the call returns. The message
+// store knows it before it can be seen. It takes no lock: several can be prepared at a time, and share the syncs of
+// the disk. After an error tmp is to be discarded unless it is empty. more, if it is not nil,
+// puts more files into the directory.
+func (s *Store) prepareAccount(ctx context.Context, d *domain, dir string, explicit dataformat.Dict, more func(dir string) error) (tmp string, err error) {
+	id, err := s.nextID()
+	if err != nil {
+		return "", err
+	}
+	here, err := filepath.Rel(s.base, dir)
+	if err != nil {
+		return "", err
+	}
+	tmp = s.pending(id, newAccount)
+	if err := os.Mkdir(tmp, 0o700); err != nil {
+		return "", err
+	}
+	explicit[keyAccountID] = identity{id, here}.dataValue()
+	err = dataformat.WriteNewFile(filepath.Join(tmp, accountFile), explicit, dataformat.StyleOld)
+	if err == nil {
+		err = dataformat.WriteNewFile(filepath.Join(tmp, infoFile), dataformat.Dict{keyAccountID: explicit[keyAccountID]}, dataformat.StyleOld)
+	}
+	if err == nil && more != nil {
+		err = more(tmp)
+	}
+	if err == nil { // this makes the names in the directory durable, too
+		err = s.mail.Create(ctx, mailbox.Owner{ID: id, Dir: tmp}, newMailboxes(prefLayers(explicit, d)))
+	}
+	return tmp, err
+}
+
+// placeAccount moves a prepared account to its place, if its name is free and the domain has room for it.
+func (s *Store) placeAccount(op string, k accountKey, tmp string) (moved bool, err error) {
+	unlock, err := s.renames.lockNames(op, k.domain)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	d, err := s.domain(k.domain)
+	if err != nil {
+		return false, err
+	}
+	if err := s.free(op, d, k.name); err != nil {
+		return false, err
+	}
+	if err := s.withinLimit(op, d); err != nil {
+		return false, err
+	}
+	return s.moveDir(tmp, filepath.Join(d.dir, k.name+accountSuffix))
 }
 
 // Postmaster is the account of the Main Domain that always is: it holds the right

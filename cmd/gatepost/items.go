@@ -22,11 +22,13 @@ import (
 )
 
 type importCommand struct {
+	Accounts importAccounts `cmd:"" help:"Accounts from a table (tab-separated text)."`
 	Calendar importCalendar `cmd:"" help:"Events and tasks from iCalendar files (.ics)."`
 	Contacts importContacts `cmd:"" help:"Contacts from vCard files (.vcf)."`
 }
 
 type exportCommand struct {
+	Accounts exportAccounts `cmd:"" help:"Accounts as a table (tab-separated text)."`
 	Calendar exportCalendar `cmd:"" help:"Events and tasks as iCalendar (.ics)."`
 	Contacts exportContacts `cmd:"" help:"Contacts as vCards (.vcf)."`
 }

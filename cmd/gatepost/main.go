@@ -38,8 +38,8 @@ type commands struct {
 	TLS      tlsCommand      `cmd:"" name:"tls" help:"Say what encryption mail to a domain would have, and try it."`
 	Queue    queueCommand    `cmd:"" help:"Look into the queue, and change what waits in it."`
 	Rules    rulesCommand    `cmd:"" help:"Try rules on a message."`
-	Import   importCommand   `cmd:"" help:"Store the calendars or contacts that another program has exported."`
-	Export   exportCommand   `cmd:"" help:"Write calendars or contacts to files."`
+	Import   importCommand   `cmd:"" help:"Make accounts of a table, or store the calendars or contacts that another program has exported."`
+	Export   exportCommand   `cmd:"" help:"Write accounts, calendars or contacts to files."`
 	Messages messagesCommand `cmd:"" help:"Find messages in the mailboxes of all accounts, or remove them."`
 	Backup   backupCommand   `cmd:"" help:"Make backups, and look at them."`
 	Restore  restoreCommand  `cmd:"" help:"Restore a backup, or an account or a mailbox of it."`

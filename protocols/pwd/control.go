@@ -18,6 +18,7 @@ import (
 //	GATEPOST ROUTE address [op]      a dictionary: Route and Verdict, or Error; Steps
 //	GATEPOST ROUTE address FROM src  the same for mail, with Client, Code and Reply: what RCPT answers to that client
 //	GATEPOST RULES TEST {request}    a text, see admin.Actor.TryRules
+//	GATEPOST ACCOUNTS word {request} tables of accounts, see accountsCommand
 //	GATEPOST ITEMS word {request}    calendars and contacts, see itemsCommand
 //	GATEPOST BACKUP {request}        a dictionary, see admin.Actor.Backup
 //	GATEPOST MESSAGES FIND {request} a dictionary, see admin.Actor.FindMessages; or REMOVE
@@ -61,10 +62,12 @@ func (s *session) controlCommand(ctx context.Context, rest string) reply {
 		v, err = s.explain(ctx, d)
 	case d.Keyword("RULES"):
 		v, err = s.tryRules(ctx, d)
+	case d.Keyword("ACCOUNTS"):
+		v, err = s.accountsCommand(ctx, d)
 	case d.Keyword("ITEMS"):
 		v, err = s.itemsCommand(ctx, d)
 	default:
-		err = syntaxError("CHECK [TIDY], REINDEX, ROUTE address, RULES TEST, ITEMS, MESSAGES, BACKUP, RESTORE or QUEUE is expected")
+		err = syntaxError("CHECK [TIDY], REINDEX, ROUTE address, RULES TEST, ACCOUNTS, ITEMS, MESSAGES, BACKUP, RESTORE or QUEUE is expected")
 	}
 	if err != nil {
 		return failure(err)

@@ -49,6 +49,8 @@ type session struct {
 	confused int
 	after    func()   // runs once the answer is out
 	notes    []string // of the present command, for a person
+
+	accountImport *admin.AccountImport // that GATEPOST ACCOUNTS IMPORT has begun
 }
 
 // errQuit ends a session in good order.

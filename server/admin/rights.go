@@ -88,6 +88,9 @@ var rules = map[string]rule{
 
 	// an account
 	"CREATEACCOUNT":               changes("D:CanCreateAccounts").guarded(), // of each setting its own right
+	"IMPORTACCOUNTS":              changes("D:CanCreateAccounts"),           // each line is a CREATEACCOUNT
+	"EXPORTACCOUNTS":              changes("D"),                             // it changes nothing, but is to be found; passwords only for those who may see them
+	"LISTEXPORTCOLUMNS":           looks("D"),
 	"RENAMEACCOUNT":               changes("D:CanCreateAccounts").guarded(),
 	"DELETEACCOUNT":               changes("D:CanCreateAccounts").guarded(),
 	"SETACCOUNTTYPE":              changes("D:CanCreateAccounts").guarded(),

@@ -177,7 +177,7 @@ var ofDomain = map[string]bool{
 	"RenameDomain": true, "DeleteDomain": true, "SuspendDomain": true, "ResumeDomain": true, "DomainSettings": true,
 	"DomainEffectiveSettings": true, "UpdateDomainSettings": true, "SetDomainSettings": true, "DomainAliases": true,
 	"SetDomainAliases": true, "DomainLocation": true, "AdminDomains": true, "Accounts": true, "ListObjects": true,
-	"AccountDefaults": true, "UpdateAccountDefaults": true, "SetAccountDefaults": true, "AccountTemplate": true,
+	"ImportAccounts": true, "ExportColumns": true, "ExportAccounts": true, "AccountDefaults": true, "UpdateAccountDefaults": true, "SetAccountDefaults": true, "AccountTemplate": true,
 	"UpdateAccountTemplate": true, "SetAccountTemplate": true, "AccountDefaultPrefs": true, "UpdateAccountDefaultPrefs": true,
 	"DomainMailRules": true, "SetDomainMailRules": true, "DomainSignalRules": true, "SetDomainSignalRules": true,
 	"DKIMKeys": true, "CreateDKIMKey": true, "ImportDKIMKey": true, "ActivateDKIMKey": true, "RetireDKIMKey": true,

@@ -72,6 +72,12 @@ func WriteFile(path string, v Value, style Style) error {
 	return durable.ReplaceFile(path, append(render(v, style), '\n'), 0o600)
 }
 
+// WriteNewFile makes a file that is not there yet. When it returns, its content is on the disk; its name is when the
+// directory has been synced.
+func WriteNewFile(path string, v Value, style Style) error {
+	return durable.WriteNewFile(path, append(render(v, style), '\n'), 0o600)
+}
+
 func render(v Value, style Style) []byte {
 	switch style {
 	case StyleOld:

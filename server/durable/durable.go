@@ -48,3 +48,17 @@ func ReplaceFile(path string, content []byte, mode os.FileMode) (err error) {
 	}
 	return SyncDir(dir)
 }
+
+// WriteNewFile makes a file that is not there yet, with the given content. When it returns, the content is on the disk;
+// the name is when its directory has been synced (SyncDir).
+func WriteNewFile(path string, content []byte, mode os.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
