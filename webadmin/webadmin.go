@@ -34,6 +34,7 @@ type App struct {
 	tree     []*page
 	render   *renderer
 	setup    sync.Mutex // held while the first password is set
+	imports  *imports
 	saving   sync.Mutex // held from comparing a form with what is stored until it is stored
 }
 
@@ -44,11 +45,14 @@ func New(o Options) (*App, error) {
 		return nil, err
 	}
 	o.Log = logs.Component(o.Log, "HTTPA")
-	return &App{Options: o, sessions: newSessions(), tree: pages(), render: r}, nil
+	return &App{Options: o, sessions: newSessions(), imports: &imports{jobs: map[string]*importJob{}}, tree: pages(), render: r}, nil
 }
 
-// Close ends all sessions.
-func (a *App) Close() { a.sessions.close() }
+// Close ends all sessions, and imports of accounts.
+func (a *App) Close() {
+	a.sessions.close()
+	a.imports.close()
+}
 
 // MaxBody is the largest form that is read, but for the import of accounts.
 const MaxBody = 8 << 20
