@@ -30,7 +30,7 @@ func (l *Sessions) List(most int) []SessionInfo {
 	var list []SessionInfo
 	for k, set := range l.entries {
 		for w := range set {
-			list = append(list, SessionInfo{Number: w.number, Account: k.name + "@" + k.domain, Service: w.peer.Service, IP: w.peer.IP, TLS: w.peer.TLS, Since: w.since})
+			list = append(list, w.info(k))
 		}
 	}
 	l.mu.Unlock()
@@ -38,6 +38,37 @@ func (l *Sessions) List(most int) []SessionInfo {
 		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Number, b.Number))
 	})
 	return list[:min(len(list), most)]
+}
+
+// Of lists the sessions of an account, the oldest first.
+func (l *Sessions) Of(domain, name string) (list []SessionInfo) {
+	k := accountKey{domain, name}
+	l.mu.Lock()
+	for w := range l.entries[k] {
+		list = append(list, w.info(k))
+	}
+	l.mu.Unlock()
+	slices.SortFunc(list, func(a, b SessionInfo) int { return cmp.Compare(a.Number, b.Number) })
+	return list
+}
+
+// Find returns a session by its number.
+func (l *Sessions) Find(number uint64) (SessionInfo, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for k, set := range l.entries {
+		for w := range set {
+			if w.number == number {
+				return w.info(k), true
+			}
+		}
+	}
+	return SessionInfo{}, false
+}
+
+// info describes the session. Sessions.mu is held.
+func (w *Watch) info(k accountKey) SessionInfo {
+	return SessionInfo{Number: w.number, Account: k.name + "@" + k.domain, Service: w.peer.Service, IP: w.peer.IP, TLS: w.peer.TLS, Since: w.since}
 }
 
 // Each calls fn with the service of every session. fn must not call Sessions.

@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"net/netip"
 
 	"gatepost/server/fault"
 )
@@ -97,4 +98,9 @@ func (l *Logins) ProofBlocked(ctx context.Context, p Peer, domain, name string) 
 // ofAddress is the limit of an address.
 func (l *Logins) ofAddress(p Peer) []counter {
 	return []counter{{failureKey{cause: ofAddress, network: network(p.IP)}, l.protection.LoginLimit()}}
+}
+
+// ReportFailure counts a failed login from an address, which something else than this server has seen.
+func (l *Logins) ReportFailure(ctx context.Context, ip netip.Addr) {
+	l.ProofFailed(ctx, Peer{IP: ip, Service: "elsewhere"}, l.store.MainDomain(), "?", "it was reported by an administrator")
 }

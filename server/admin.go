@@ -115,6 +115,19 @@ func (s *Server) RelayVerdict(ctx context.Context, ip netip.Addr, account *accou
 	return code, text, nil
 }
 
+// WriteLog writes a record of an administrator.
+func (s *Server) WriteLog(ctx context.Context, level int, text string) {
+	s.log.Log(ctx, logs.Level(level), text)
+}
+
+// LogAll has everything logged, whatever the settings say, or ends that. It does not outlive the process.
+func (s *Server) LogAll(_ context.Context, on bool) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.logAll = on
+	s.setLevels()
+}
+
 // Helpers tells of each helper program.
 func (s *Server) Helpers(context.Context) (dataformat.Dict, error) {
 	return s.helpers.Statistics(), nil

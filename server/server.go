@@ -92,6 +92,7 @@ type Server struct {
 	// What modules of the table make for those after them.
 	main        *settings.Live[Settings]
 	logging     *settings.Live[LogSettings]
+	logAll      bool // guarded by changing
 	routing     *settings.Live[router.Settings]
 	resolver    *resolver.Resolver
 	helpers     *helper.Helpers
@@ -292,6 +293,9 @@ func (s *Server) setLevels() {
 	main := s.main.Get()
 	maps.Copy(l.ByTag, helper.LogLevels(main.ExternalFilters, main.ExternalAuth))
 	maps.Copy(l.ByTag, milter.LogLevels(main.Milters))
+	if s.logAll {
+		l.Default, l.ByTag = logs.Number(logs.LevelAll), nil
+	}
 	s.levels.Store(l)
 }
 

@@ -37,7 +37,7 @@ type call struct {
 // compile joins the tables of commands.
 func compile() (map[string]*compiled, error) {
 	out := map[string]*compiled{}
-	for _, table := range [][]command{accountCommands, deviceCommands, domainCommands, mailboxCommands, fileCommands, ruleCommands, serverCommands, protectionCommands, queueCommands, gatewayCommands, dropCommands, listCommands, miscCommands} {
+	for _, table := range [][]command{accountCommands, deviceCommands, domainCommands, mailboxCommands, fileCommands, ruleCommands, serverCommands, protectionCommands, queueCommands, gatewayCommands, loggedInCommands, dropCommands, listCommands, miscCommands} {
 		for _, c := range table {
 			params, err := parseSyntax(c.syntax)
 			if err != nil {
@@ -71,7 +71,8 @@ var oldNames = map[string]string{
 	"GETALLACCOUNTSDEFAULTS": "GETSERVERACCOUNTDEFAULTS", "SETALLACCOUNTSDEFAULTS": "SETSERVERACCOUNTDEFAULTS",
 	"UPDATEALLACCOUNTSDEFAULTS": "UPDATESERVERACCOUNTDEFAULTS",
 	"GETSNMPELEMENT":            "GETSTATELEMENT",
-	"GETPROTECTION":             "GETNETWORK", "SETPROTECTION": "SETNETWORK",
+	"FINDWEBUSERSESSION":        "FINDACCOUNTSESSION", "GETWEBUSERSESSION": "GETSESSION", "KILLWEBUSERSESSION": "KILLSESSION",
+	"GETPROTECTION": "GETNETWORK", "SETPROTECTION": "SETNETWORK",
 	"GETACCOUNTRULES": "GETACCOUNTMAILRULES", "SETACCOUNTRULES": "SETACCOUNTMAILRULES",
 	"GETDOMAINRULES": "GETDOMAINMAILRULES", "SETDOMAINRULES": "SETDOMAINMAILRULES",
 	"GETSERVERRULES": "GETSERVERMAILRULES", "SETSERVERRULES": "SETSERVERMAILRULES",

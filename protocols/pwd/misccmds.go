@@ -20,6 +20,9 @@ var miscCommands = []command{
 	{"LISTCLICOMMANDS", "", func(c *call) (dataformat.Value, error) {
 		return arrayOf(slices.Sorted(maps.Keys(c.commands)), nil)
 	}},
+	// Nothing of the system is kept: its addresses are asked for each time.
+	{"REFRESHOSDATA", "", func(c *call) (dataformat.Value, error) { return nil, nil }},
+	{"GETSYSTEMINFO", "what", systemInfo},
 	{"HELP", "[command]", help},
 }
 

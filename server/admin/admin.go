@@ -157,6 +157,9 @@ type Server interface {
 	// ReleaseQueue lets a logical queue of the SMTP module or of an account try now.
 	ReleaseQueue(ctx context.Context, queue string) error
 
+	// WriteLog writes a record of a level from 0 to 5. LogAll has everything logged, or ends that.
+	WriteLog(ctx context.Context, level int, text string)
+	LogAll(ctx context.Context, on bool)
 	// FindMessages finds messages in the mailboxes of all accounts, and removes them if that is asked for.
 	FindMessages(ctx context.Context, request dataformat.Dict, remove bool) (dataformat.Dict, error)
 	// Backup makes a backup in a directory, of whose backups so many are kept; 0 keeps all. RestoreOne restores an account, or a mailbox of it, from one.

@@ -89,17 +89,6 @@ func (a Actor) Sessions(ctx context.Context) ([]accounts.SessionInfo, error) {
 	})
 }
 
-// KillSession ends a session that has logged in.
-func (a Actor) KillSession(ctx context.Context, number string) error {
-	return do(ctx, a, "KILLSESSION", named(number), func(o *operation) error {
-		n, err := strconv.ParseUint(number, 10, 64)
-		if err != nil {
-			return fault.New("admin.KillSession", fault.Invalid, "the number of a session is expected")
-		}
-		return o.admin.acc.Sessions().End(n)
-	})
-}
-
 // Connections lists the open connections.
 func (a Actor) Connections(ctx context.Context) (dataformat.Array, error) {
 	return look(ctx, a, "LISTCONNECTIONS", server, func(o *operation) (dataformat.Array, error) { return o.admin.server.Connections(o) })

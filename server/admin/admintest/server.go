@@ -418,6 +418,12 @@ func (s *Server) LookTLS(context.Context, string) (dataformat.Dict, error) {
 
 func (s *Server) CheckHost(context.Context) (dataformat.Array, error) { return dataformat.Array{}, nil }
 
+// WriteLog writes nothing.
+func (s *Server) WriteLog(context.Context, int, string) {}
+
+// LogAll changes nothing.
+func (s *Server) LogAll(context.Context, bool) {}
+
 // FindMessages finds none.
 func (s *Server) FindMessages(context.Context, dataformat.Dict, bool) (dataformat.Dict, error) {
 	return dataformat.Dict{"Count": dataformat.Number(0)}, nil
