@@ -157,6 +157,35 @@ func TestManySegmentsAreMerged(t *testing.T) {
 	w.want(a, "number77", strings.Repeat("n", 77)+"y"+strings.Repeat("n", 122))
 }
 
+// TestASegmentThatIsMergedDuringASearch: the search has seen the old ones, which are not there any more, and reads the messages.
+func TestASegmentThatIsMergedDuringASearch(t *testing.T) {
+	w := newWorld(t)
+	a := w.account(1)
+	w.append(a, "needle")
+	w.work()
+	m, err := a.Open(t.Context(), "INBOX", true)
+	w.must(err)
+	defer m.Close()
+	file, mark, err := m.File(t.Context(), m.UID(1))
+	w.must(err)
+	q := w.index.Query(a, func(int) error { return nil })
+	q.load()
+	for range mergeFrom {
+		w.append(a, "needle")
+		w.work()
+	}
+	n := q.Text([]byte("needle"), []byte("needle"), InBody, false)
+	like := q.Like(NewLikeness([]byte("needle")), InBody, false)
+	if a := q.Look(file, mark, n); a != Unknown {
+		t.Errorf("the answer is %d", a)
+	}
+	if _, a := q.LookLike(file, mark, like); a != Unknown {
+		t.Errorf("the answer to FUZZY is %d", a)
+	}
+	q.End()
+	w.want(a, "needle", strings.Repeat("y", mergeFrom+1))
+}
+
 func TestWhatIsExpungedLeavesTheIndex(t *testing.T) {
 	w := newWorld(t)
 	a := w.account(1)
@@ -318,8 +347,20 @@ func TestAMessageWithTheNumberOfAnotherIsRead(t *testing.T) {
 	w.must(err)
 	q := w.index.Query(a, func(int) error { return nil })
 	n := q.Text([]byte("needle"), []byte("needle"), InBody, false)
-	if q.Look(list[0].base, list[0].marks[0], n) != Yes || q.Look(list[0].base, list[0].marks[0]+1, n) != Unknown {
+	file, mark := list[0].base, list[0].marks[0]
+	if q.Look(file, mark, n) != Yes || q.Look(file, mark+1, n) != Unknown {
 		t.Error("the mark is not looked at")
+	}
+	// It has been indexed since, too.
+	c := newCollector(1 << 10)
+	c.begin(mailbox.StoredFile{ID: file, Mark: mark + 1}, 0)
+	c.add(bodyField, []byte("other"))
+	s := c.segment(w.index.number.Add(1))
+	w.must(w.index.store.Shard(1).Update(t.Context(), func(tx index.Tx) error { return put(tx, 1, s) }, nil))
+	q = w.index.Query(a, func(int) error { return nil })
+	n = q.Text([]byte("needle"), []byte("needle"), InBody, false)
+	if q.Look(file, mark, n) != Yes || q.Look(file, mark+1, n) != No || q.Look(file, mark, n) != Yes {
+		t.Error("one of two files with a number hides the other")
 	}
 }
 

@@ -168,9 +168,9 @@ func (q *Query) LookLike(file uint64, mark uint32, text int) (score int, a Answe
 	if q == nil || text < 0 || q.err != nil {
 		return 0, Unknown
 	}
-	s, at := q.find(file)
-	if s == nil || s.marks[at] != mark || s.flags[at]&(goneFile|partFile) != 0 {
-		q.unknown = q.unknown || s == nil || s.flags[at]&partFile == 0
+	s, at := q.find(file, mark)
+	if s == nil || s.flags[at]&partFile != 0 {
+		q.unknown = q.unknown || s == nil
 		return 0, q.tell(Unknown)
 	}
 	if len(s.likes) <= text {

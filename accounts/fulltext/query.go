@@ -119,8 +119,8 @@ func (q *Query) Look(file uint64, mark uint32, text int) Answer {
 	if q == nil || text < 0 || q.err != nil {
 		return Unknown
 	}
-	s, at := q.find(file)
-	if s == nil || s.marks[at] != mark || s.flags[at]&goneFile != 0 {
+	s, at := q.find(file, mark)
+	if s == nil {
 		q.unknown = true
 		return q.tell(Unknown)
 	}
@@ -159,18 +159,18 @@ func (q *Query) End() {
 }
 
 // find returns the segment with a file, and where it is there, or nil.
-func (q *Query) find(file uint64) (*queried, int) {
+func (q *Query) find(file uint64, mark uint32) (*queried, int) {
 	if !q.loaded {
 		q.load()
 	}
 	// Searches go through messages in the order of their files, mostly.
 	if q.last < len(q.segments) {
 		s := q.segments[q.last]
-		if next := s.at + 1; next < len(s.files) && s.base+uint64(s.files[next]) == file {
+		if next := s.at + 1; next < len(s.files) && s.base+uint64(s.files[next]) == file && s.has(next, mark) {
 			s.at = next
 			return s, next
 		}
-		if at, ok := s.segment.find(file); ok {
+		if at, ok := s.segment.find(file); ok && s.has(at, mark) {
 			s.at = at
 			return s, at
 		}
@@ -179,7 +179,7 @@ func (q *Query) find(file uint64) (*queried, int) {
 		if s.base > file {
 			break
 		}
-		if at, ok := s.segment.find(file); ok {
+		if at, ok := s.segment.find(file); ok && s.has(at, mark) {
 			q.last, s.at = i, at
 			return s, at
 		}

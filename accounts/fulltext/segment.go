@@ -69,6 +69,11 @@ func (s *segment) find(file uint64) (at int, ok bool) {
 	return slices.BinarySearch(s.files, uint32(file-s.base))
 }
 
+// has reports whether what is at a place is the file with a mark, and is not gone.
+func (s *segment) has(at int, mark uint32) bool {
+	return s.marks[at] == mark && s.flags[at]&goneFile == 0
+}
+
 // marshal makes the head of a segment: version, then base, number of files, size and checksum of each field, and for each file the distance from
 // the one before, its mark and its flags.
 func (s *segment) marshal() []byte {

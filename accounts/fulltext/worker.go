@@ -298,7 +298,7 @@ func (w *worker) all(account uint64) ([]*segment, error) {
 // covered returns the segment that has a file, or nil.
 func covered(list []*segment, f mailbox.StoredFile) *segment {
 	for i := len(list) - 1; i >= 0; i-- {
-		if at, ok := list[i].find(f.ID); ok && list[i].marks[at] == f.Mark && list[i].flags[at]&goneFile == 0 {
+		if at, ok := list[i].find(f.ID); ok && list[i].has(at, f.Mark) {
 			return list[i]
 		}
 	}
