@@ -122,6 +122,7 @@ var arrows = map[string][]string{
 	"protocols/relay/mtasts": {"server/dataformat", "server/durable", "server/fault", "server/logs", "server/resolver"},
 	"protocols/relay":        {"protocols/relay/mtasts", "queue", "queue/envelope", "router", "router/address", "server/counters", "server/dataformat", "server/fault", "server/logs", "server/resolver", "server/settings"},
 
+	"protocols/webcal": {"accounts", "accounts/groupware", "server/fault", "server/logs"},
 	"protocols/dav": {"accounts", "accounts/access", "accounts/contentline", "accounts/files", "accounts/groupware", "accounts/icalendar", "accounts/mailbox", "accounts/scheduling", "protocols/http",
 		"accounts/vcard", "router/address", "server/fault", "server/logs", "server/settings"},
 	"protocols/drop": {"queue", "queue/envelope", "router/address",

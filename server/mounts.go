@@ -23,6 +23,11 @@ type mount func(h *http.Server) error
 // FileStorage is the file storage of all accounts.
 func (s *Server) FileStorage() *files.Store { return s.storage }
 
+// SubscribeCalendar has a calendar of another server kept up to date in an account.
+func (s *Server) SubscribeCalendar(ctx context.Context, a *accounts.Account, box, address string) error {
+	return s.webcal.Subscribe(ctx, a, box, address)
+}
+
 // webDAV is CalDAV, CardDAV, the root by which clients find them (GET of that is the front page), and file storage.
 func (s *Server) webDAV(h *http.Server) error {
 	d := dav.New(groupware.New(s.accounts, access.New(s.accounts, s.router)))

@@ -38,6 +38,7 @@ import (
 	"gatepost/protocols/rpop"
 	"gatepost/protocols/smtp"
 	"gatepost/protocols/syspassword"
+	"gatepost/protocols/webcal"
 	"gatepost/queue"
 	"gatepost/router"
 	"gatepost/server/acme"
@@ -122,6 +123,7 @@ type Server struct {
 	scheduling  *scheduling.Service
 	junk        *junk.Filter
 	housekeeper *housekeeping.Housekeeper
+	webcal      *webcal.Fetcher
 	texts       *fulltext.Index
 	pwd         *pwd.Server
 	pages       *webadmin.App

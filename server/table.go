@@ -40,6 +40,7 @@ import (
 	"gatepost/protocols/rpop"
 	"gatepost/protocols/smtp"
 	"gatepost/protocols/syspassword"
+	"gatepost/protocols/webcal"
 	"gatepost/queue"
 	"gatepost/queue/envelope"
 	"gatepost/router"
@@ -355,12 +356,17 @@ func (s *Server) rulesPart() *module {
 // calendarPart invites people to events and takes their answers.
 func (s *Server) calendarPart() *module {
 	set := live[scheduling.Settings]()
-	m := newModule("Calendar", set, "CALENDAR")
+	m := newModule("Calendar", set, "CALENDAR", "WEBCAL")
 	m.open = func() error {
 		a := access.New(s.accounts, s.router)
 		s.scheduling = scheduling.New(scheduling.Options{Accounts: s.accounts, Groupware: groupware.New(s.accounts, a), Access: a, Router: s.router, Queue: s.queue, Settings: set, Log: s.log})
+		s.webcal = webcal.New(webcal.Options{Accounts: s.accounts, Calendar: groupware.New(s.accounts, a), Log: s.log, Config: func() (time.Duration, bool) {
+			now := set.Get()
+			return now.SubscriptionRefresh.Duration(), bool(now.SubscriptionPrivate)
+		}})
 		return nil
 	}
+	m.run = func(ctx context.Context) error { return s.webcal.Run(ctx) }
 	return m
 }
 

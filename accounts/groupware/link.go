@@ -43,20 +43,19 @@ func links(ctx context.Context, a *accounts.Account) (map[string]Link, map[strin
 	if err != nil || len(props) == 0 {
 		return nil, nil, err
 	}
-	boxes, err := a.Mail().List(ctx)
+	names, err := mailboxNames(ctx, a)
 	if err != nil {
 		return nil, nil, err
 	}
-	names := make(map[uint32]string, len(boxes))
-	for i := range boxes {
-		names[uint32(boxes[i].ID)] = boxes[i].Name
-	}
 	all, ids := map[string]Link{}, map[string]uint32{}
 	for key, v := range props {
+		if !strings.HasPrefix(key, linkPrefix) {
+			continue // a subscription
+		}
 		first, second, _ := strings.Cut(v, " ")
 		id, err1 := strconv.ParseUint(first, 10, 32)
 		made, err2 := strconv.ParseInt(second, 10, 64)
-		if !strings.HasPrefix(key, linkPrefix) || err1 != nil || err2 != nil {
+		if err1 != nil || err2 != nil {
 			return nil, nil, fault.Newf("groupware.links", fault.Corrupt, "the link %q of %s cannot be read", v, a.Address())
 		}
 		all[key], ids[key] = Link{Mailbox: names[uint32(id)], Made: time.Unix(made, 0)}, uint32(id)

@@ -49,6 +49,15 @@ var mailboxCommands = []command{
 	{"DELETECALENDARLINK", "acct MAILBOX box", func(c *call) (dataformat.Value, error) {
 		return nil, c.actor.DeleteCalendarLink(c, c.name("acct"), c.args.word("box"))
 	}},
+	{"GETCALENDARSUBSCRIPTIONS", "acct", func(c *call) (dataformat.Value, error) {
+		return dictOf(c.actor.CalendarSubscriptions(c, c.name("acct")))
+	}},
+	{"CREATECALENDARSUBSCRIPTION", "acct MAILBOX box URL url", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.CreateCalendarSubscription(c, c.name("acct"), c.args.word("box"), c.args.word("url"))
+	}},
+	{"DELETECALENDARSUBSCRIPTION", "acct MAILBOX box", func(c *call) (dataformat.Value, error) {
+		return nil, c.actor.DeleteCalendarSubscription(c, c.name("acct"), c.args.word("box"))
+	}},
 	{"GETMAILBOXALIASES", "acct", func(c *call) (dataformat.Value, error) { return dictOf(c.actor.MailboxAliases(c, c.name("acct"))) }},
 	{"SETMAILBOXALIASES", "acct {aliases}", func(c *call) (dataformat.Value, error) {
 		return nil, c.actor.SetMailboxAliases(c, c.name("acct"), c.args.dict("aliases"))

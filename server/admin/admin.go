@@ -81,6 +81,8 @@ func (a Actor) Self() Name {
 type Server interface {
 	// FileStorage is the file storage of all accounts.
 	FileStorage() *files.Store
+	// SubscribeCalendar has a calendar of another server kept up to date in an account.
+	SubscribeCalendar(ctx context.Context, a *accounts.Account, box, address string) error
 
 	// Version is the version of the server, such as 0.1.
 	Version() string

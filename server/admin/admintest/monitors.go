@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"gatepost/accounts"
 	"gatepost/accounts/files"
 	"gatepost/server/counters"
 	"gatepost/server/dataformat"
@@ -16,6 +17,9 @@ func (s *Server) FileStorage() *files.Store {
 	s.storage.once.Do(func() { s.storage.store = files.New() })
 	return s.storage.store
 }
+
+// SubscribeCalendar does nothing.
+func (s *Server) SubscribeCalendar(context.Context, *accounts.Account, string, string) error { return nil }
 
 // stored makes one Store for a server.
 type stored struct {
