@@ -77,6 +77,13 @@ func TestInteropWebAdminSharing(t *testing.T) {
 	if status, body := r.fetch(t, "http://"+r.addr(8100), link, nil); status != 200 || !strings.Contains(body, "BEGIN:VCALENDAR") {
 		t.Errorf("the link: %d %s", status, body)
 	}
+	if status, _ := r.dav(t, "PUT", "/CalDAV/Plans/a.ics", crlf("BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\nBEGIN:VEVENT\nUID:a\nDTSTAMP:20260101T000000Z\nDTSTART:20260210T120000Z\nSUMMARY:plan\nEND:VEVENT\nEND:VCALENDAR\n")); status != "201" {
+		t.Error(status)
+	}
+	r.cli(t, "UPDATEMODULE Calendar {SubscriptionPrivate=YES;}")
+	r.cli(t, fmt.Sprintf("CREATECALENDARSUBSCRIPTION bob MAILBOX Theirs URL %q", "http://"+r.addr(8100)+link))
+	r.want(t, "GETCALENDARSUBSCRIPTIONS bob", "Theirs:map[")
+	r.want(t, "GETMAILBOXINFO bob MAILBOX Theirs", "Messages:1")
 	b.open("/Users/Domains/corp.test/Objects/alice/Mailboxes/Sharing?mailbox=Plans")
 	b.do("unlink")
 	b.sees("leads nowhere any more")
