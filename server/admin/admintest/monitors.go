@@ -19,7 +19,9 @@ func (s *Server) FileStorage() *files.Store {
 }
 
 // SubscribeCalendar does nothing.
-func (s *Server) SubscribeCalendar(context.Context, *accounts.Account, string, string) error { return nil }
+func (s *Server) SubscribeCalendar(context.Context, *accounts.Account, string, string) error {
+	return nil
+}
 
 // stored makes one Store for a server.
 type stored struct {
