@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gatepost/accounts"
+	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 )
 
@@ -36,29 +37,32 @@ func (o *operation) sessions(address, service string) (list []accounts.SessionIn
 	return list
 }
 
-// session finds the account of a session by the session's number.
-func session(number string, found *accounts.SessionInfo) finder {
-	return func(o *operation) error {
-		k, err := strconv.ParseUint(number, 10, 64)
-		if err != nil {
-			return fault.New("admin.Session", fault.Invalid, "the number of a session is expected")
-		}
-		s, ok := o.admin.acc.Sessions().Find(k)
-		if !ok {
-			return fault.New("admin.Session", fault.NotFound, "there is no such session any more")
-		}
-		*found = s
-		return account(ParseName(s.Account))(o)
+// session finds a session by its number.
+func (o *operation) session(number string) (s accounts.SessionInfo, err error) {
+	k, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return s, fault.New("admin.Session", fault.Invalid, "the number of a session is expected")
 	}
+	s, ok := o.admin.acc.Sessions().Find(k)
+	if !ok {
+		return s, fault.New("admin.Session", fault.NotFound, "there is no such session any more")
+	}
+	return s, nil
 }
 
 // Session is a session that has logged in. Errors: NotFound.
-func (a Actor) Session(ctx context.Context, number string) (s accounts.SessionInfo, err error) {
-	return look(ctx, a, "GETSESSION", session(number, &s), func(*operation) (accounts.SessionInfo, error) { return s, nil })
+func (a Actor) Session(ctx context.Context, number string) (accounts.SessionInfo, error) {
+	return look(ctx, a, "GETSESSION", named(number), func(o *operation) (accounts.SessionInfo, error) { return o.session(number) })
 }
 
 // KillSession ends a session that has logged in. Errors: NotFound.
 func (a Actor) KillSession(ctx context.Context, number string) error {
-	var s accounts.SessionInfo
-	return do(ctx, a, "KILLSESSION", session(number, &s), func(o *operation) error { return o.admin.acc.Sessions().End(s.Number) })
+	return do(ctx, a, "KILLSESSION", named(number), func(o *operation) error {
+		s, err := o.session(number)
+		if err != nil {
+			return err
+		}
+		o.old = dataformat.String(s.Account)
+		return o.admin.acc.Sessions().End(s.Number)
+	})
 }
