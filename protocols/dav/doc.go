@@ -11,6 +11,10 @@
 //	props.go         what PROPFIND and reports can ask of a resource: one line for each property
 //	query.go         calendar-query and free-busy-query: filters, and parts of calendar objects
 //	calendardata.go  /CalendarData/: a whole calendar by GET and PUT
+//	link.go          secret links: a calendar by GET, without a login
+//	acl.go           the method ACL; privileges.go what privileges are of rights to a mailbox or a directory
+//	principalsearch.go  whom a user finds to share with
+//	files.go         /WebDAV/: file storage; fileaccess.go who may do what there
 //	cards.go         addressbook-query: filters, and parts and versions of cards
 //	xmlwrite.go      the multistatus, streamed
 //
@@ -37,5 +41,5 @@
 // Bodies have 10 MB; XML has maxXML bytes, tags of maxToken, maxDepth levels and maxElements elements and attributes; a multiget has maxHrefs, an
 // expand-property maxExpanded. Items are read one by one and written as they come; an answer is never whole in memory.
 //
-// RFC 4918 (without locks), 4331, 4791, 5397, 5689, 6352, 6578, 6764, 7809, 8144; of 3744 what is read.
+// RFC 3744, 4918 (locks for files alone), 4331, 4791, 5397, 5689, 6352, 6578, 6764, 7809, 8144.
 package dav
