@@ -132,6 +132,16 @@ func writeTar(w io.Writer, path string) error {
 		if info.IsDir() {
 			h.Name += "/"
 		}
+		attributes, err := backup.Attributes(file)
+		if err != nil {
+			return err
+		}
+		for name, value := range attributes {
+			if h.PAXRecords == nil {
+				h.PAXRecords = map[string]string{}
+			}
+			h.PAXRecords["SCHILY.xattr."+name] = string(value)
+		}
 		if err := t.WriteHeader(h); err != nil || info.IsDir() {
 			return err
 		}

@@ -181,7 +181,11 @@ func (w *writer) tree(rel string) error {
 		case name == Manifest:
 		case e.IsDir():
 			if w.from != w.to {
-				if err := os.Mkdir(filepath.Join(w.to, name), 0o700); err != nil {
+				err := os.Mkdir(filepath.Join(w.to, name), 0o700)
+				if err == nil {
+					err = copyAttributes(filepath.Join(w.from, name), filepath.Join(w.to, name))
+				}
+				if err != nil {
 					return err
 				}
 			}

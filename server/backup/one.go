@@ -89,7 +89,10 @@ func (r *into) files(dir string) error {
 			case err != nil:
 				return err
 			case e.IsDir():
-				return os.Mkdir(filepath.Join(dir, rel), 0o700)
+				if err := os.Mkdir(filepath.Join(dir, rel), 0o700); err != nil {
+					return err
+				}
+				return copyAttributes(path, filepath.Join(dir, rel))
 			case e.Type().IsRegular():
 				_, err := copyFile(path, filepath.Join(dir, rel), nil)
 				return err

@@ -156,7 +156,7 @@ func (r *Restored) files(ctx context.Context, m *manifestReader, path, base stri
 		}
 		name := filepath.FromSlash(e.name)
 		to := filepath.Join(base, name)
-		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		if err := makeDirectories(path, base, filepath.Dir(name)); err != nil {
 			return err
 		}
 		sum := sha256.New()
@@ -182,6 +182,27 @@ func (r *Restored) files(ctx context.Context, m *manifestReader, path, base stri
 		r.Damaged++
 		report(e.name, text)
 	}
+}
+
+// makeDirectories makes a directory and those above it, below base, as they are in the backup.
+func makeDirectories(path, base, rel string) error {
+	if rel == "." {
+		return nil
+	}
+	if _, err := os.Lstat(filepath.Join(base, rel)); err == nil {
+		return nil
+	}
+	if err := makeDirectories(path, base, filepath.Dir(rel)); err != nil {
+		return err
+	}
+	err := os.Mkdir(filepath.Join(base, rel), 0o700)
+	if err == nil {
+		err = copyAttributes(filepath.Join(path, rel), filepath.Join(base, rel))
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil // the files say what is missing
+		}
+	}
+	return err
 }
 
 // renew makes the accounts good for clients that have seen them after the backup.

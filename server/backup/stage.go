@@ -137,6 +137,9 @@ func (s *stage) tree(rel string) error {
 	if err := os.MkdirAll(filepath.Join(s.to, rel), 0o700); err != nil {
 		return err
 	}
+	if err := copyAttributes(filepath.Join(s.base, rel), filepath.Join(s.to, rel)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	d, err := os.Open(filepath.Join(s.base, rel))
 	if err != nil {
 		return err
@@ -206,5 +209,5 @@ func copyFile(from, to string, sum io.Writer) (size int64, err error) {
 	} else {
 		size, err = io.Copy(io.MultiWriter(out, sum), in)
 	}
-	return size, errors.Join(err, out.Close(), os.Chtimes(to, info.ModTime(), info.ModTime()))
+	return size, errors.Join(err, out.Close(), copyAttributes(from, to), os.Chtimes(to, info.ModTime(), info.ModTime()))
 }
