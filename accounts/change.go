@@ -220,6 +220,60 @@ func (s *Store) SetAccountAliases(ctx context.Context, domain, name string, alia
 	return fault.Wrap(op, fault.Internal, s.setAliases(d, a.Name, list))
 }
 
+// AccountNames are an account and aliases for it.
+type AccountNames struct {
+	Account string
+	Aliases []string
+}
+
+// AddAliases gives accounts of a domain aliases besides those that they have, in one step for all of them. An account one
+// of whose aliases cannot be given gets none: its error is at its index. Errors: NoDomain; of accounts NotFound,
+// Exists, Invalid.
+func (s *Store) AddAliases(ctx context.Context, domain string, list []AccountNames) (failed []error, err error) {
+	const op = "accounts.AddAliases"
+	if err := ctx.Err(); err != nil {
+		return nil, fault.Wrap(op, fault.Canceled, err)
+	}
+	real := s.realDomain(domain)
+	unlock, err := s.renames.lockNames(op, real)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	d, err := s.domain(real)
+	if err != nil {
+		return nil, err
+	}
+	failed = make([]error, len(list))
+	update := dataformat.Dict{}
+	for i, one := range list {
+		a, err := s.account(accountKey{d.name, fold(one.Account)})
+		var names []string
+		for _, alias := range one.Aliases {
+			if err != nil {
+				break
+			}
+			var n string
+			if n, err = validateName(op, alias); err != nil {
+				break
+			}
+			if o, ok := d.names.Get(n); ok && o.account == a.Name {
+				continue
+			}
+			if err = s.free(op, d, n); err == nil && update[n] != nil {
+				err = fault.New(op, fault.Exists, "object with this name already exists")
+			}
+			names = append(names, n)
+		}
+		if failed[i] = err; err == nil {
+			for _, n := range names {
+				update[n] = object{account: a.Name}.dataValue()
+			}
+		}
+	}
+	return failed, fault.Wrap(op, fault.Internal, s.editNames(d, update))
+}
+
 // holdAccount returns an account and its domain, and holds the name space of the domain.
 func (s *Store) holdAccount(ctx context.Context, op, domain, name string) (a *Account, d *domain, unlock func(), err error) {
 	if a, err = s.Account(ctx, domain, name); err != nil {

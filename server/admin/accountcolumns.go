@@ -176,6 +176,11 @@ func (c *accountColumn) put(p *accountPlan, field string, acc *accounts.Store) e
 	case nameColumn, ignoredColumn:
 	case aliasesColumn:
 		p.aliases = split(field)
+		for _, alias := range p.aliases {
+			if strings.ContainsAny(alias, "@%") {
+				return fault.Newf(op, fault.Invalid, "%s: aliases are names in the domain of the account, without it", alias)
+			}
+		}
 	case telnumsColumn:
 		p.telnums = split(field)
 	case listsColumn:

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -173,14 +174,60 @@ func (im *AccountImport) carryOut(ctx context.Context, plans []*accountPlan) ([]
 		})
 	}
 	wg.Wait()
+	if err := im.giveAliases(ctx, plans, results); failed == nil {
+		failed = err
+	}
 	var list []AccountResult
 	for _, r := range results {
 		if r != nil {
 			list = append(list, *r)
+			stopped = stopped || im.options.Stop && r.Outcome.Bad()
 		}
 	}
 	im.over = im.over || stopped && failed == nil
 	return list, failed
+}
+
+// giveAliases gives the accounts that were made their aliases, in one step, and says in the results which get none.
+func (im *AccountImport) giveAliases(ctx context.Context, plans []*accountPlan, results []*AccountResult) error {
+	var all []accounts.AccountNames
+	var at []int // where they are in plans
+	for i, p := range plans {
+		if r := results[i]; r != nil && len(p.aliases) > 0 && (r.Outcome == AccountCreated || r.Outcome == AccountPartly) {
+			all, at = append(all, accounts.AccountNames{Account: p.name.Local, Aliases: p.aliases}), append(at, i)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	var failed []error
+	err := do(ctx, im.actor, "SETACCOUNTALIASES", domain(im.domain), func(o *operation) (err error) {
+		o.new = dataformat.String("the aliases of " + strconv.Itoa(len(all)) + " new accounts")
+		failed, err = o.admin.acc.AddAliases(o, o.domain, all)
+		return err
+	})
+	for n, i := range at {
+		one := err
+		if n < len(failed) && failed[n] != nil {
+			one = failed[n]
+		}
+		if one != nil {
+			results[i].lacks("aliases: " + fault.Text(one))
+		}
+	}
+	if err != nil && !aboutLine(err) {
+		return err
+	}
+	return nil
+}
+
+// lacks notes what an account does not have that the line gives it.
+func (r *AccountResult) lacks(what string) {
+	if r.Outcome == AccountPartly {
+		r.Reason += "; " + what
+		return
+	}
+	r.Outcome, r.Reason = AccountPartly, "created without its "+what
 }
 
 // try tells what would come of the lines.
@@ -230,7 +277,7 @@ func (im *AccountImport) check(ctx context.Context, p *accountPlan) error {
 	return err
 }
 
-// create carries a line out. Its error is one of the server.
+// create carries a line out, but for its aliases. Its error is one of the server.
 func (im *AccountImport) create(ctx context.Context, p *accountPlan) (AccountResult, error) {
 	if p.bad != nil {
 		return p.result(p.bad), nil
@@ -246,13 +293,11 @@ func (im *AccountImport) create(ctx context.Context, p *accountPlan) (AccountRes
 		return p.result(err), nil
 	}
 	r := p.result(nil)
-	var lacks []string
 	for _, part := range []struct {
 		what  string
 		given bool
 		set   func() error
 	}{
-		{"aliases", len(p.aliases) > 0, func() error { return a.SetAccountAliases(ctx, p.name, p.aliases) }},
 		{"telephone numbers", len(p.telnums) > 0, func() error { return a.SetAccountTelnums(ctx, p.name, p.telnums) }},
 		{"mailing lists", len(p.lists) > 0, func() error { return im.subscribe(ctx, p) }},
 	} {
@@ -263,11 +308,8 @@ func (im *AccountImport) create(ctx context.Context, p *accountPlan) (AccountRes
 		case err != nil && !aboutLine(err):
 			return AccountResult{}, err
 		case err != nil:
-			lacks = append(lacks, part.what+": "+fault.Explain(err))
+			r.lacks(part.what + ": " + fault.Explain(err))
 		}
-	}
-	if len(lacks) > 0 {
-		r.Outcome, r.Reason = AccountPartly, "created without its "+strings.Join(lacks, "; ")
 	}
 	return r, nil
 }

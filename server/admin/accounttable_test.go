@@ -76,6 +76,8 @@ func TestTablesOfAccounts(t *testing.T) {
 		"aliases":                    {table: "Name\tAliases|a\ta1, a2", want: "2 a created"},
 		"alias that is taken":        {table: "Name\tAliases|a\tx,user", want: "2 a partly: created without its aliases: account with this name already exists"},
 		"alias that is taken, tried": {table: "Name\tAliases|a\tx,user", want: "2 a exists: alias user: account with this name already exists", options: AccountImportOptions{DryRun: true}},
+		"alias twice":                {table: "Name\tAliases|a\tx|b\ty,x", want: "2 a created|3 b partly: created without its aliases: object with this name already exists"},
+		"alias with a domain":        {table: "Name\tAliases|a\tx@other.com", want: "2 a refused: Aliases: x@other.com: aliases are names in the domain of the account, without it"},
 		"no such list":               {table: "Name\tMailingLists|a\tnews", want: "2 a partly: created without its mailing lists: news: unknown mailing list"},
 		"storage":                    {table: "Name\tStorage|a\t|b\tfast", want: "2 a created|3 b refused: Storage: storage paths are not supported"},
 		"type":                       {table: "Name\tType|a\tMultiMailbox|b\tAGrade|c\tTextMailbox|d\tOdd", want: "2 a created|3 b created|4 c created|5 d refused: Type: \"Odd\" is not a type of accounts, such as MultiMailbox|note: all accounts have one form of storage, with several mailboxes"},
