@@ -9,6 +9,7 @@ import (
 
 	"gatepost/accounts/nametable"
 	"gatepost/accounts/password"
+	"gatepost/router/names"
 	"gatepost/server/dataformat"
 	"gatepost/server/fault"
 	"gatepost/server/settings"
@@ -247,8 +248,12 @@ func (s *Store) AddAliases(ctx context.Context, domain string, list []AccountNam
 	failed = make([]error, len(list))
 	update := dataformat.Dict{}
 	for i, one := range list {
-		a, err := s.account(accountKey{d.name, fold(one.Account)})
-		var names []string
+		account := fold(one.Account)
+		there, err := s.object(d, account) // without reading its settings
+		if err == nil && there.Kind != names.Account {
+			err = fault.New(op, fault.NotFound, "unknown user account")
+		}
+		var given []string
 		for _, alias := range one.Aliases {
 			if err != nil {
 				break
@@ -257,17 +262,17 @@ func (s *Store) AddAliases(ctx context.Context, domain string, list []AccountNam
 			if n, err = validateName(op, alias); err != nil {
 				break
 			}
-			if o, ok := d.names.Get(n); ok && o.account == a.Name {
+			if o, ok := d.names.Get(n); ok && o.account == account {
 				continue
 			}
 			if err = s.free(op, d, n); err == nil && update[n] != nil {
 				err = fault.New(op, fault.Exists, "object with this name already exists")
 			}
-			names = append(names, n)
+			given = append(given, n)
 		}
 		if failed[i] = err; err == nil {
-			for _, n := range names {
-				update[n] = object{account: a.Name}.dataValue()
+			for _, n := range given {
+				update[n] = object{account: account}.dataValue()
 			}
 		}
 	}
