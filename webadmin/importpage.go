@@ -118,7 +118,7 @@ func (j *importJob) run(ctx context.Context, im *admin.AccountImport, rows []adm
 	defer close(j.done)
 	defer j.cancel()
 	var err error
-	for len(rows) > 0 && err == nil && !im.Over() && ctx.Err() == nil {
+	for len(rows) > 0 && err == nil && ctx.Err() == nil && !im.Over() {
 		n := min(len(rows), importBatch)
 		var results []admin.AccountResult
 		results, err = im.Rows(ctx, rows[:n])
