@@ -120,10 +120,10 @@ func TestInteropDavfs(t *testing.T) {
 	if os.Getenv("GATEPOST_INTEROP") == "" {
 		t.Skip("GATEPOST_INTEROP is not set")
 	}
-	needPrograms(t, "mount.davfs", "umount")
 	if _, err := os.Stat("/dev/fuse"); err != nil || os.Getuid() != 0 {
 		t.Skip("this machine mounts nothing")
 	}
+	needPrograms(t, "mount.davfs", "umount")
 	r := start(t)
 	r.cli(t, `WRITESTORAGEFILE bob FILE "private/" DATA []`)
 	r.cli(t, `WRITESTORAGEFILE bob FILE "private/team/" DATA []`)
