@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -62,7 +63,14 @@ func newSite(t testing.TB) *site {
 // sink collects the lines of the log.
 type sink struct{ to *strings.Builder }
 
-func (s sink) Line(line []byte, _ bool) { s.to.Write(line) }
+// sinking is held while a line is written: calls may run side by side.
+var sinking sync.Mutex
+
+func (s sink) Line(line []byte, _ bool) {
+	sinking.Lock()
+	defer sinking.Unlock()
+	s.to.Write(line)
+}
 
 // as makes an account with rights, if it is not there, and returns it as an actor.
 func (s *site) as(name, domain string, rights ...string) Actor {
@@ -87,6 +95,8 @@ func dict(t testing.TB, text string) dataformat.Dict {
 
 // record returns what the log has got since the last call, without the time of day.
 func (s *site) record() string {
+	sinking.Lock()
+	defer sinking.Unlock()
 	defer s.log.Reset()
 	return withoutTime(s.log.String())
 }
