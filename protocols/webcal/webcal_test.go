@@ -157,7 +157,7 @@ func TestSubscriptions(t *testing.T) {
 		"redirections":     func() { server.redirect = "/again" },
 		"unsupported prot": func() { server.redirect = "ftp://far.test/x" },
 	} {
-		server.status, server.redirect = 0, ""
+		server.status, server.redirect, server.tag = 0, "", ""
 		change()
 		f.round(ctx)
 		if s := one(); !strings.Contains(s.Error, text) || s.Error == "" || strings.Contains(s.Error, "SECRET") {
