@@ -31,6 +31,9 @@ func (s *Server) Backup(ctx context.Context, directory string, keep int) (datafo
 		return nil, err
 	}
 	s.log.Log(ctx, logs.LevelMajor, "backup made", "path", made.Path, "files", made.Files, "bytes", made.Bytes)
+	if made.NotRemoved != nil {
+		s.log.Log(ctx, logs.LevelFailure, "an older backup cannot be removed", "directory", directory, logs.AttrError, made.NotRemoved)
+	}
 	return describeBackup(made), nil
 }
 

@@ -24,7 +24,7 @@ type snapshotShard struct {
 	tired bool // as it was before
 }
 
-// Snapshot takes a snapshot of the store, which the caller closes. A compaction that is under way is waited for.
+// Snapshot takes a snapshot of the store, which the caller closes before it takes another one. A compaction that is under way is waited for.
 func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 	const op = "index.Snapshot"
 	n := &Snapshot{}
@@ -37,14 +37,14 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 		// bbolt opens the file by its name to copy it, so that it must not be replaced meanwhile.
 		for {
 			var busy bool
-			err := sh.betweenCommits(func() error {
-				if busy = sh.changed != nil; !busy {
-					one.tired, sh.tired = sh.tired, true
-				}
-				return nil
-			})
-			if err == nil && ctx.Err() != nil {
-				err = fault.Wrap(op, fault.Canceled, ctx.Err())
+			err := fault.Wrap(op, fault.Canceled, ctx.Err())
+			if err == nil {
+				err = sh.betweenCommits(func() error {
+					if busy = sh.changed != nil; !busy {
+						one.tired, sh.tired = sh.tired, true
+					}
+					return nil
+				})
 			}
 			if err != nil {
 				return nil, errors.Join(err, n.Close())

@@ -25,6 +25,8 @@ const (
 	maxAttachments = 200
 	// maxNumbered bounds the numbers that a file gets whose name is taken.
 	maxNumbered = 1000
+	// maxCompared bounds, in bytes, what is compared with files that are there for one message; from there on a file of the same content is stored once more.
+	maxCompared = 64 << 20
 	// maxFileName bounds the names of attachments, in bytes; file systems and clients take longer ones.
 	maxFileName = 150
 
@@ -70,11 +72,12 @@ func (r *Rules) copyAttachments(ctx context.Context, a *application, act rules.C
 		return err
 	}
 	defer f.Close()
+	compare := int64(maxCompared)
 	for i, p := range parts {
 		content := func() io.Reader {
 			return message.Decode(io.NewSectionReader(f, p.Body.Start, p.Body.Size()), p.Encoding)
 		}
-		if err := putAttachment(ctx, area, &owner, dir, fileName(p, i+1), content); err != nil {
+		if err := putAttachment(ctx, area, &owner, dir, fileName(p, i+1), content, &compare); err != nil {
 			return err
 		}
 	}
@@ -144,7 +147,7 @@ func mayWrite(ctx context.Context, area *files.Area, owner *access.Owner, dir st
 }
 
 // putAttachment stores a file under a name that is free, or one that has the same content.
-func putAttachment(ctx context.Context, area *files.Area, owner *access.Owner, dir, name string, content func() io.Reader) error {
+func putAttachment(ctx context.Context, area *files.Area, owner *access.Owner, dir, name string, content func() io.Reader, compare *int64) error {
 	const op = "mailrules.Attachments"
 	errTaken := errors.New("the name is taken")
 	ext := path.Ext(name)
@@ -153,7 +156,7 @@ func putAttachment(ctx context.Context, area *files.Area, owner *access.Owner, d
 		if n > 1 {
 			at = path.Join(dir, strings.TrimSuffix(name, ext)+" ("+strconv.Itoa(n)+")"+ext)
 		}
-		if same, err := sameContent(area, at, content()); err != nil || same {
+		if same, err := sameContent(area, at, content(), compare); err != nil || same {
 			return err
 		}
 		_, _, err := area.Put(ctx, at, content(), func(present *files.Info) error {
@@ -169,8 +172,11 @@ func putAttachment(ctx context.Context, area *files.Area, owner *access.Owner, d
 	return fault.Newf(op, fault.TooMany, "there are %d files of this name", maxNumbered)
 }
 
-// sameContent reports whether there is a file of a path with this content.
-func sameContent(area *files.Area, p string, content io.Reader) (bool, error) {
+// sameContent reports whether there is a file of a path with this content. It reads as many bytes as compare has, and takes them from it.
+func sameContent(area *files.Area, p string, content io.Reader, compare *int64) (bool, error) {
+	if *compare <= 0 {
+		return false, nil
+	}
 	f, _, err := area.OpenFile(p)
 	if fault.Is(err, fault.NotFound) {
 		return false, nil
@@ -194,6 +200,9 @@ func sameContent(area *files.Area, p string, content io.Reader) (bool, error) {
 			return false, nil
 		}
 		n := min(one.Buffered(), other.Buffered())
+		if *compare -= int64(n); *compare <= 0 {
+			return false, nil
+		}
 		a, _ := one.Peek(n)
 		b, _ := other.Peek(n)
 		if !bytes.Equal(a, b) {

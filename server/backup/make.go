@@ -41,8 +41,9 @@ type Made struct {
 	Head
 	// Linked are the files that were in the backup before, or are links to files of the base directory: they cost no space.
 	Linked int64
-	// Removed are the names of older backups that were removed.
-	Removed []string
+	// Removed are the names of older backups that were removed; NotRemoved says why one could not be.
+	Removed    []string
+	NotRemoved error
 }
 
 const (
@@ -116,15 +117,15 @@ func makeBackup(ctx context.Context, o *Options) (m *Made, err error) {
 		}
 	}
 	staged := partial
+	if err := os.RemoveAll(filepath.Join(base, Directory, "stage")); err != nil { // of a backup that was cut short
+		return nil, err
+	}
 	links, err := canLink(base, dir)
 	if err != nil {
 		return nil, err
 	}
 	if !links {
 		staged = filepath.Join(base, Directory, "stage")
-		if err := os.RemoveAll(staged); err != nil { // of a backup that was cut short
-			return nil, err
-		}
 		if err := os.MkdirAll(staged, 0o700); err != nil {
 			return nil, err
 		}
@@ -151,9 +152,9 @@ func makeBackup(ctx context.Context, o *Options) (m *Made, err error) {
 	}
 	w.made.Head = w.manifest.head
 	if o.Keep > 0 {
-		w.made.Removed, err = prune(dir, o.Keep)
+		w.made.Removed, w.made.NotRemoved = prune(dir, o.Keep)
 	}
-	return w.made, err
+	return w.made, nil
 }
 
 // writer makes a backup of what is staged.

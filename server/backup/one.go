@@ -152,8 +152,11 @@ func (r *into) mailboxInto(live *accounts.Store, o *One) error {
 	if as == "" {
 		as = o.Mailbox
 	}
-	if _, err := a.Mail().Status(r.ctx, as); err == nil {
+	switch _, err := a.Mail().Status(r.ctx, as); {
+	case err == nil:
 		return fault.Newf("backup.Into", fault.Exists, "the account has a mailbox %s: nothing is put into one that is there, give another name", as)
+	case !fault.Is(err, fault.NoMailbox):
+		return err
 	}
 	return r.mailbox(a.Mail(), &i, as)
 }

@@ -32,10 +32,11 @@ var Facilities = strings.Fields("kern user mail daemon auth syslog lpr news uucp
 var severities = [...]int{2, 3, 5, 4, 6, 7}
 
 const (
-	syslogPort    = 514
-	syslogWaiting = 1000    // lines
-	syslogLongest = 8 << 10 // bytes of a record; the rest is left out
-	syslogAgain   = 10 * time.Second
+	syslogPort     = 514
+	syslogWaiting  = 1000    // lines
+	syslogLongest  = 8 << 10 // bytes of a record; the rest is left out
+	syslogPatience = time.Second
+	syslogAgain    = 10 * time.Second
 )
 
 // target is where datagrams go to.
@@ -183,7 +184,12 @@ func (s *Syslog) run() {
 			text := fmt.Sprintf("SYSTEM %d records are left out here: too many waited, or the log server could not be reached", n)
 			_, _ = conn.Write(s.message(o, Number(LevelProblem), []byte(text))) // as any other
 		}
-		if _, err := conn.Write(message); err != nil && strings.HasPrefix(o.Server, "/") {
+		// A log server on this machine that does not read would keep the writer waiting.
+		err := conn.SetWriteDeadline(time.Now().Add(syslogPatience))
+		if err == nil {
+			_, err = conn.Write(message)
+		}
+		if err != nil && strings.HasPrefix(o.Server, "/") {
 			conn.Close() // a log server that was started anew has another socket
 			conn = nil
 			s.lost.Add(1)
